@@ -1,0 +1,84 @@
+"""Every error that qpsnn raises on purpose, drawn as a tree.
+
+QpsnnError
+├── NetworkError       the graph: names, order, cycles, dangling sources
+│   └── ShapeError     two nodes that do not fit
+├── ConfigError        a hyper-parameter or recipe key
+├── DataError          images, labels, events
+│   └── LabelError     a label that is no class
+├── NumericsError      NaN or infinity where a number must be, an integer out of its range
+├── FileError          a file that cannot be read or written
+│   ├── FormatError    not the kind of file it should be, or damaged
+│   └── VersionError   written by another version of the format
+├── LoweringError      a network that has no integer form
+└── BackendError       a backend that cannot run the network, or failed while running it
+    ├── UnsupportedError    the backend says no before anything starts
+    └── BackendTimeout      it did not answer in time
+
+A message reads `place: expected ..., got ...`; `expected` builds one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class QpsnnError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class NetworkError(QpsnnError, ValueError):
+    """The graph is wrong: a name, an order, a cycle, a source that is not there."""
+
+
+class ShapeError(NetworkError):
+    """Two shapes, or two kinds of value, do not fit."""
+
+
+class ConfigError(QpsnnError, ValueError):
+    """A hyper-parameter or a recipe key is wrong."""
+
+
+class DataError(QpsnnError, ValueError):
+    """Images, labels or events are wrong."""
+
+
+class LabelError(DataError):
+    """A label is not one of the classes."""
+
+
+class NumericsError(QpsnnError, ArithmeticError):
+    """NaN or infinity where a number must be, or an integer out of its range."""
+
+
+class FileError(QpsnnError, OSError):
+    """A file cannot be read or written."""
+
+
+class FormatError(FileError):
+    """A file is not of the kind it should be, or is damaged."""
+
+
+class VersionError(FileError):
+    """A file was written by another version of the format."""
+
+
+class LoweringError(QpsnnError, ValueError):
+    """A network has no integer form."""
+
+
+class BackendError(QpsnnError, RuntimeError):
+    """A backend failed."""
+
+
+class UnsupportedError(BackendError):
+    """A backend refuses a network before anything starts."""
+
+
+class BackendTimeout(BackendError, TimeoutError):
+    """A backend did not answer in time."""
+
+
+def expected(place: str, want: object, got: Any) -> str:
+    """`place: expected want, got got`: the one form of every message."""
+    return f"{place}: expected {want}, got {got!r}" if isinstance(got, str) else f"{place}: expected {want}, got {got}"
