@@ -1,0 +1,22 @@
+"""The network as data."""
+
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.synapses import Conv, Linear, Quantizer, Shortcut
+from qpsnn_core.network.values import Value
+
+__all__ = [
+    "LIF",
+    "AvgPool",
+    "Conv",
+    "Input",
+    "Linear",
+    "MaxPool",
+    "Network",
+    "Node",
+    "Quantizer",
+    "Readout",
+    "Shortcut",
+    "Sum",
+    "Value",
+]

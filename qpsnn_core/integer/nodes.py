@@ -1,0 +1,118 @@
+"""The integer network's own nodes: frozen, no floating point; each docstring is the arithmetic.
+
+Their arrays live in `IntegerNetwork.arrays[node][name]`. Names are those of the network that was lowered, so spikes
+can be compared by name. Two kinds of value run between nodes: counts (non-negative integers `0..peak`) and currents
+(signed integers).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+
+@dataclass(frozen=True)
+class IntInput:
+    """Images or event frames, integers `0..peak`: the same at every step `[B, H, W, C]`, or `[T, B, H, W, C]`."""
+
+    name: str
+    shape: tuple[int, int, int]
+    peak: int
+
+
+@dataclass(frozen=True)
+class IntConv:
+    """`X[y, x, co] = gain[co] * sum_{ky,kx,ci} codes[ky, kx, ci, co] * S[y*stride+ky-padding, x*stride+kx-padding, ci]`.
+
+    Arrays: `codes` int8 or int16 [kernel, kernel, C_in, channels]; `gain` int32 [channels].
+    """
+
+    name: str
+    source: str
+    channels: int
+    kernel: int
+    stride: int
+    padding: int
+
+
+@dataclass(frozen=True)
+class IntLinear:
+    """`X[o] = gain[o] * sum_i codes[i, o] * S[i]`, i over (H, W, C) flattened; gives shape (1, 1, features).
+
+    Arrays: `codes` int8 or int16 [H*W*C_in, features]; `gain` int32 [features].
+    """
+
+    name: str
+    source: str
+    features: int
+
+
+@dataclass(frozen=True)
+class IntShortcut:
+    """`X[y, x, c] = gain[c] * S[y*stride, x*stride, channel_map[c]]`, 0 where the map says -1.
+
+    Arrays: `gain` int32 [channels].
+    """
+
+    name: str
+    source: str
+    channels: int
+    stride: int
+    channel_map: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class IntLIF:
+    """`U~ = ((U * multiplier) >> shift) + bias + sum_k X_k`; `S = U~ >= threshold`; `U = 0 if S else U~`.
+
+    The shift is arithmetic (floor); beta = 1/2 is multiplier 1, shift 1. U starts at 0 for each sample.
+    Arrays: `threshold` and `bias` int32 [C], threshold >= 1.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    multiplier: int = 1
+    shift: int = 1
+
+
+@dataclass(frozen=True)
+class IntMaxPool:
+    """The largest count of each `size` x `size` window, every `stride`; padding counts as 0."""
+
+    name: str
+    source: str
+    size: int
+    stride: int
+    padding: int = 0
+
+
+@dataclass(frozen=True)
+class IntSumPool:
+    """The sum of each `size` x `size` window, windows side by side; a remainder at the edge is dropped."""
+
+    name: str
+    source: str
+    size: int
+
+
+@dataclass(frozen=True)
+class IntSum:
+    """`S = sum_k S_k`, element by element."""
+
+    name: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IntReadout:
+    """`Y = sum_t (X[t] + bias)`: the answer is argmax Y; `Y * scale / T` are the trained network's logits.
+
+    Arrays: `bias` int32 [classes].
+    """
+
+    name: str
+    source: str
+    scale: float = 1.0
+
+
+IntNode = Union[IntInput, IntConv, IntLinear, IntShortcut, IntLIF, IntMaxPool, IntSumPool, IntSum, IntReadout]

@@ -1,0 +1,211 @@
+"""The kinds of node: frozen hyper-parameters, no arrays; each docstring is the equation.
+
+Synapses (Conv, Linear, Shortcut) are next door; `Node` is the union of all kinds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Union
+
+from qpsnn_core.errors import ConfigError, ShapeError, expected
+from qpsnn_core.network.synapses import Conv, Linear, Shortcut
+from qpsnn_core.network.values import (
+    Shape,
+    Value,
+    check_at_least,
+    check_choice,
+    check_kind,
+    check_name,
+    check_sources,
+    window,
+)
+
+SURROGATES = ("triangle", "sigmoid", "arctan", "rectangular")
+
+
+@dataclass(frozen=True)
+class Input:
+    """The image `x`: integers `0..peak` times `scale`; `peak=None`: real numbers. `spikes`: events, not an image.
+
+    `[B, H, W, C]` is presented at every step (direct encoding); `[T, B, H, W, C]` gives each step its frame.
+    """
+
+    name: str
+    shape: Shape
+    peak: int | None = 255
+    scale: float = 1 / 255
+    spikes: bool = False
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if len(self.shape) != 3:
+            raise ShapeError(expected(f"{self.name}.shape", "(H, W, C)", self.shape))
+        for size in self.shape:
+            check_at_least(f"{self.name}.shape", size, 1)
+        if self.peak is not None:
+            check_at_least(f"{self.name}.peak", self.peak, 1)
+        elif self.spikes:
+            raise ConfigError(expected(f"{self.name}.peak", "an integer, for spikes", self.peak))
+        if not self.scale > 0:
+            raise ConfigError(expected(f"{self.name}.scale", "a positive number", self.scale))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Nothing comes before the input."""
+        return ()
+
+    def output(self) -> Value:
+        """Analog or spikes of the given shape."""
+        scale = self.scale if self.peak is not None else 1.0
+        return Value("spikes" if self.spikes else "analog", self.shape, self.peak, scale)
+
+
+@dataclass(frozen=True)
+class LIF:
+    """Eqs. 1 to 3: `U~[t] = beta*U[t-1] + sum_k X_k[t]`; `S[t] = U~[t] >= threshold`; `U[t] = U~[t]*(1 - S[t])`.
+
+    Sums its currents as a dendrite does. Backward (Eq. 14): `dS/dU~` is the `surrogate` of that `width`;
+    `detach_reset` cuts the gradient that flows through `1 - S[t]`. Gives Spikes.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    threshold: float = 1.0
+    beta: float = 0.5
+    surrogate: str = "triangle"
+    width: float = 1.0
+    detach_reset: bool = False
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        check_sources(self.name, self.sources, 1)
+        if not self.threshold > 0:
+            raise ConfigError(expected(f"{self.name}.threshold", "a positive number", self.threshold))
+        if not 0 <= self.beta <= 1:
+            raise ConfigError(expected(f"{self.name}.beta", "a number from 0 to 1", self.beta))
+        check_choice(f"{self.name}.surrogate", self.surrogate, SURROGATES)
+        if not self.width > 0:
+            raise ConfigError(expected(f"{self.name}.width", "a positive number", self.width))
+
+    def output(self, *values: Value) -> Value:
+        """Spikes, 0 or 1, of the currents' shape."""
+        for source, value in zip(self.sources, values, strict=True):
+            check_kind(self.name, source, value, "current")
+            if value.shape != values[0].shape:
+                want = f"{values[0].shape} (from {self.sources[0]})"
+                raise ShapeError(expected(f"{self.name} (from {source})", want, value.shape))
+        return Value("spikes", values[0].shape, 1)
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """The largest of each `size` x `size` window, every `stride` (0: `size`): the OR of binary spikes."""
+
+    name: str
+    source: str
+    size: int = 2
+    stride: int = 0
+    padding: int = 0
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        check_at_least(f"{self.name}.size", self.size, 1)
+        check_at_least(f"{self.name}.stride", self.stride, 0)
+        check_at_least(f"{self.name}.padding", self.padding, 0)
+        if self.padding >= self.size:
+            raise ConfigError(expected(f"{self.name}.padding", f"less than the size ({self.size})", self.padding))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The one value it reads."""
+        return (self.source,)
+
+    @property
+    def step(self) -> int:
+        """The stride, with 0 read as `size`."""
+        return self.stride or self.size
+
+    def output(self, value: Value) -> Value:
+        """Spikes with the same peak."""
+        check_kind(self.name, self.source, value, "spikes")
+        height, width = (
+            window(f"{self.name} (from {self.source})", size, self.size, self.step, self.padding)
+            for size in value.shape[:2]
+        )
+        return replace(value, shape=(height, width, value.shape[2]))
+
+
+@dataclass(frozen=True)
+class AvgPool:
+    """The mean of each `size` x `size` window, kept as its integer sum; the divisor goes into the value's scale."""
+
+    name: str
+    source: str
+    size: int = 2
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        check_at_least(f"{self.name}.size", self.size, 1)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The one value it reads."""
+        return (self.source,)
+
+    def output(self, value: Value) -> Value:
+        """Spikes with peak and 1/scale times `size**2`."""
+        check_kind(self.name, self.source, value, "spikes")
+        height, width = (
+            window(f"{self.name} (from {self.source})", size, self.size, self.size, 0) for size in value.shape[:2]
+        )
+        area = self.size**2
+        return Value("spikes", (height, width, value.shape[2]), (value.peak or 1) * area, value.scale / area)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """`S = sum_k S_k`, spike by spike (SEW's ADD): counts up to the sum of the peaks."""
+
+    name: str
+    sources: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        check_sources(self.name, self.sources, 2)
+
+    def output(self, *values: Value) -> Value:
+        """Spikes of the same shape and scale."""
+        for source, value in zip(self.sources, values, strict=True):
+            check_kind(self.name, source, value, "spikes")
+            if (value.shape, value.scale) != (values[0].shape, values[0].scale):
+                want = f"{values[0].shape} at scale {values[0].scale} (from {self.sources[0]})"
+                raise ShapeError(expected(f"{self.name} (from {source})", want, f"{value.shape} at {value.scale}"))
+        return replace(values[0], peak=sum(value.peak or 1 for value in values))
+
+
+@dataclass(frozen=True)
+class Readout:
+    """The current of each step as logits `[T, B, K]`; their mean over T is the network's answer."""
+
+    name: str
+    source: str
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The one value it reads."""
+        return (self.source,)
+
+    def output(self, value: Value) -> Value:
+        """Logits of shape (1, 1, classes)."""
+        check_kind(self.name, self.source, value, "current")
+        if value.shape[:2] != (1, 1):
+            raise ShapeError(expected(f"{self.name} (from {self.source})", "a shape (1, 1, classes)", value.shape))
+        return Value("analog", value.shape)
+
+
+Node = Union[Input, Conv, Linear, Shortcut, LIF, MaxPool, AvgPool, Sum, Readout]
+Synapse = Union[Conv, Linear]

@@ -1,0 +1,170 @@
+"""The nodes that turn spikes or images into currents: Conv, Linear, Shortcut, and how weights are quantized."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from qpsnn_core.errors import ConfigError, ShapeError, expected
+from qpsnn_core.network.values import Value, check_at_least, check_choice, check_kind, check_name, window
+
+GAMMAS = ("mean", "max", "percentile", "one")
+GRANULARITIES = ("channel", "layer")
+STRAIGHT_THROUGH = ("clip", "pass")
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """Eqs. 4 to 10: `W_hat = gamma * (2/s * round(s/2 * (clamp(W/gamma, -1, 1) + 1)) - 1)`, `s = 2**bits - 1`.
+
+    `gamma` is the 1-norm mean ("mean"), the largest magnitude ("max"), the larger magnitude of the percentiles
+    `percentile` and `1 - percentile` ("percentile"), or 1 ("one": vanilla, Eq. 6), per output "channel" or per
+    "layer". `ste` "clip" passes gradients where `|W/gamma| <= 1` (the paper); "pass" gives all of them, times
+    `1/gamma` (its public code).
+    """
+
+    bits: int = 4
+    gamma: str = "mean"
+    granularity: str = "channel"
+    ste: str = "clip"
+    percentile: float = 0.99
+
+    def __post_init__(self) -> None:
+        if type(self.bits) is not int or not 2 <= self.bits <= 8:
+            raise ConfigError(expected("quantizer.bits", "an integer from 2 to 8", self.bits))
+        check_choice("quantizer.gamma", self.gamma, GAMMAS)
+        check_choice("quantizer.granularity", self.granularity, GRANULARITIES)
+        check_choice("quantizer.ste", self.ste, STRAIGHT_THROUGH)
+        if not 0.5 < self.percentile <= 1.0:
+            raise ConfigError(expected("quantizer.percentile", "a number in (0.5, 1]", self.percentile))
+
+    @property
+    def levels(self) -> int:
+        """`s = 2**bits - 1`: codes are the odd integers from -s to s."""
+        return int(2**self.bits - 1)
+
+
+@dataclass(frozen=True)
+class Conv:
+    """`X = BN(sum_{ky,kx,ci} W_hat[ky, kx, ci, co] S[y*stride + ky - padding, x*stride + kx - padding, ci] + bias)`.
+
+    `quantizer=None` keeps the weights in floating point. Gives a Current.
+    """
+
+    name: str
+    source: str
+    channels: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int = 1
+    quantizer: Quantizer | None = field(default_factory=Quantizer)
+    bias: bool = False
+    batch_norm: bool = True
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        for label in ("channels", "kernel", "stride"):
+            check_at_least(f"{self.name}.{label}", getattr(self, label), 1)
+        check_at_least(f"{self.name}.padding", self.padding, 0)
+        if self.padding >= self.kernel:
+            raise ConfigError(expected(f"{self.name}.padding", f"less than the kernel ({self.kernel})", self.padding))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The one value it reads."""
+        return (self.source,)
+
+    def output(self, value: Value) -> Value:
+        """A Current of `channels` maps."""
+        check_kind(self.name, self.source, value, "analog", "spikes")
+        height, width = (
+            window(f"{self.name} (from {self.source})", size, self.kernel, self.stride, self.padding)
+            for size in value.shape[:2]
+        )
+        return Value("current", (height, width, self.channels))
+
+    def weight_shape(self, value: Value) -> tuple[int, ...]:
+        """`(kernel, kernel, C_in, C_out)`."""
+        return (self.kernel, self.kernel, value.shape[2], self.channels)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """`X[o] = BN(sum_i W_hat[i, o] S[i] + bias[o])`, `i` over (H, W, C) flattened in that order. Gives a Current."""
+
+    name: str
+    source: str
+    features: int
+    quantizer: Quantizer | None = field(default_factory=Quantizer)
+    bias: bool = True
+    batch_norm: bool = False
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        check_at_least(f"{self.name}.features", self.features, 1)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The one value it reads."""
+        return (self.source,)
+
+    @property
+    def channels(self) -> int:
+        """Output features are channels of a 1x1 map."""
+        return self.features
+
+    def output(self, value: Value) -> Value:
+        """A Current of shape (1, 1, features)."""
+        check_kind(self.name, self.source, value, "analog", "spikes")
+        return Value("current", (1, 1, self.features))
+
+    def weight_shape(self, value: Value) -> tuple[int, ...]:
+        """`(H * W * C_in, features)`."""
+        height, width, channels = value.shape
+        return (height * width * channels, self.features)
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """`X[y, x, c] = S[y*stride, x*stride, channel_map[c]]`, zero where the map says -1. No weights. Gives a Current.
+
+    `channel_map=None`: the source's channels in order, then zeros.
+    """
+
+    name: str
+    source: str
+    channels: int
+    stride: int = 1
+    channel_map: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        check_at_least(f"{self.name}.channels", self.channels, 1)
+        check_at_least(f"{self.name}.stride", self.stride, 1)
+        if self.channel_map is not None and len(self.channel_map) != self.channels:
+            raise ShapeError(expected(f"{self.name}.channel_map", f"{self.channels} entries", len(self.channel_map)))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The one value it reads."""
+        return (self.source,)
+
+    def output(self, value: Value) -> Value:
+        """A Current of `channels` maps, subsampled by `stride`."""
+        check_kind(self.name, self.source, value, "spikes")
+        height, width, inputs = value.shape
+        if self.channel_map is None and inputs > self.channels:
+            raise ShapeError(
+                expected(f"{self.name}.channels", f"at least {inputs} (from {self.source})", self.channels)
+            )
+        for index in self.channel_map or ():
+            if not -1 <= index < inputs:
+                raise ShapeError(
+                    expected(f"{self.name}.channel_map", f"-1 to {inputs - 1} (from {self.source})", index)
+                )
+        return Value("current", (-(-height // self.stride), -(-width // self.stride), self.channels))
+
+    def mapping(self, inputs: int) -> tuple[int, ...]:
+        """The source channel of each output channel, -1 for none."""
+        if self.channel_map is not None:
+            return self.channel_map
+        return tuple(c if c < inputs else -1 for c in range(self.channels))

@@ -1,0 +1,61 @@
+"""What runs between nodes, and the checks that nodes share.
+
+Three kinds of value:
+- `"analog"`: the input image, integers `0..peak` times `scale` (or real numbers, `peak` None);
+- `"spikes"`: integers `0..peak` (1 for a neuron, more after a Sum or an AvgPool) times `scale`;
+- `"current"`: what a synapse gives to a neuron, an accumulator with a per-channel affine, not multiplied out.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from qpsnn_core.errors import ConfigError, ShapeError, expected
+from qpsnn_core.structure import nearest
+
+Kind = Literal["analog", "spikes", "current"]
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a node gives: its kind, shape (H, W, C), largest integer `peak` and the `scale` of one unit."""
+
+    kind: Kind
+    shape: Shape
+    peak: int | None = None
+    scale: float = 1.0
+
+
+def check_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z_][\w.]*", name):
+        raise ConfigError(expected("node.name", "a letter, then letters, digits, '_' or '.'", name))
+
+
+def check_at_least(place: str, value: int, least: int) -> None:
+    if type(value) is not int or value < least:
+        raise ConfigError(expected(place, f"an integer of at least {least}", value))
+
+
+def check_choice(place: str, value: str, valid: tuple[str, ...]) -> None:
+    if value not in valid:
+        raise ConfigError(expected(place, f"one of {', '.join(valid)}", value) + nearest(value, valid))
+
+
+def check_sources(name: str, sources: tuple[str, ...], least: int) -> None:
+    if not isinstance(sources, tuple) or len(sources) < least or len(set(sources)) != len(sources):
+        raise ConfigError(expected(f"{name}.sources", f"a tuple of at least {least} different names", sources))
+
+
+def check_kind(name: str, source: str, value: Value, *kinds: str) -> None:
+    if value.kind not in kinds:
+        raise ShapeError(expected(f"{name} (from {source})", " or ".join(kinds), value.kind))
+
+
+def window(place: str, size: int, kernel: int, stride: int, padding: int) -> int:
+    out = (size + 2 * padding - kernel) // stride + 1
+    if size + 2 * padding < kernel or out < 1:
+        raise ShapeError(expected(place, f"a map of at least {kernel - 2 * padding} pixels", f"{size}"))
+    return out
