@@ -208,4 +208,3 @@ class Readout:
 
 
 Node = Union[Input, Conv, Linear, Shortcut, LIF, MaxPool, AvgPool, Sum, Readout]
-Synapse = Union[Conv, Linear]

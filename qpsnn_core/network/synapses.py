@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Union
 
 from qpsnn_core.errors import ConfigError, ShapeError, expected
 from qpsnn_core.network.values import Value, check_at_least, check_choice, check_kind, check_name, window
@@ -10,6 +11,8 @@ from qpsnn_core.network.values import Value, check_at_least, check_choice, check
 GAMMAS = ("mean", "max", "percentile", "one")
 GRANULARITIES = ("channel", "layer")
 STRAIGHT_THROUGH = ("clip", "pass")
+BN_EPSILON = 1e-5
+BN_MOMENTUM = 0.1
 
 
 @dataclass(frozen=True)
@@ -168,3 +171,6 @@ class Shortcut:
         if self.channel_map is not None:
             return self.channel_map
         return tuple(c if c < inputs else -1 for c in range(self.channels))
+
+
+Synapse = Union[Conv, Linear]
