@@ -1,0 +1,130 @@
+"""Run a network forward, and backward through time (Eq. 14)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.errors import DataError, NumericsError, ShapeError, expected
+from qpsnn_core.kernels.parallel import single_blas
+from qpsnn_core.layers import LAYERS
+from qpsnn_core.layers.base import Call
+from qpsnn_core.model import Arrays, Model
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.nodes import Input
+
+Images = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
+
+
+class Pass(NamedTuple):
+    """A forward pass: logits float32 [T, B, K]; `values` and `caches` by node name; `state` with new statistics.
+
+    values: spikes [T, B, H, W, C] and Currents. Kept only when asked for.
+    """
+
+    logits: Floats
+    state: Arrays
+    values: dict[str, Any]
+    caches: dict[str, Any]
+
+
+def initialise(network: Network, seed: int = 0) -> Model:
+    """Fresh parameters: each node's own draw, so that a change in one node leaves the others' alone."""
+    params: Arrays = {}
+    state: Arrays = {}
+    for index, node in enumerate(network.nodes[1:], 1):
+        rng = np.random.default_rng([seed, index])
+        own, statistics = LAYERS[type(node)].init(node, network.inputs_of(node), rng)
+        if own:
+            params[node.name] = own
+        if statistics:
+            state[node.name] = statistics
+    return Model(network, params, state)
+
+
+def forward(model: Model, images: Images, *, train: bool = False, keep: bool = False) -> Pass:
+    """Run `images` [B, H, W, C] (the same at every step) or [T, B, H, W, C] through the network.
+
+    train: batch norm uses the batch's statistics and updates the running ones. keep: keep values and caches, for
+    `backward` and for scores. Raises ShapeError, DataError or NumericsError for images that are not the Input's.
+    """
+    network = model.network
+    x = check_images(network.input, images, network.steps)
+    values: dict[str, Any] = {network.input.name: x}
+    caches: dict[str, Any] = {}
+    state: Arrays = dict(model.state)
+    wanted = _wanted(network)
+    with single_blas():
+        for place, node in enumerate(network.nodes[1:], 1):
+            own = (model.params.get(node.name, {}), model.state.get(node.name, {}))
+            call = Call(*own, network.inputs_of(node), network.steps, train, wanted[node.name])
+            output = LAYERS[type(node)].forward(node, call, *(values[source] for source in node.sources))
+            values[node.name] = output.value
+            if keep:
+                caches[node.name] = output.cache
+            else:
+                _drop(network, values, place)
+            if output.state:
+                state[node.name] = output.state
+    return Pass(values[network.readout.name], state, values if keep else {}, caches)
+
+
+def backward(model: Model, done: Pass, gradient: Floats) -> Arrays:
+    """Gradients of the parameters, by node and name, from dL/dlogits [T, B, K]; `done` must have been kept."""
+    network = model.network
+    gradients: dict[str, Any] = {network.readout.name: gradient}
+    params: Arrays = {}
+    with single_blas():
+        for node in reversed(network.nodes[1:]):
+            if node.name not in gradients:
+                continue
+            back = LAYERS[type(node)].backward(node, done.caches[node.name], gradients.pop(node.name))
+            if back.params:
+                params[node.name] = back.params
+            for source, share in zip(node.sources, back.inputs, strict=True):
+                if share is not None:
+                    gradients[source] = gradients[source] + share if source in gradients else share
+    return params
+
+
+def check_images(node: Input, images: Images, steps: int) -> Images:
+    """`images` as [T or 1, B, H, W, C] of the Input's type, or a typed error that says what is wrong."""
+    if images.ndim not in (4, 5) or images.shape[-3:] != node.shape:
+        want = f"[B, {', '.join(map(str, node.shape))}] or [T, B, ...]"
+        raise ShapeError(expected(f"{node.name}: images", want, list(images.shape)))
+    if images.ndim == 5 and len(images) != steps:
+        raise ShapeError(expected(f"{node.name}: images", f"{steps} steps", len(images)))
+    if images.size == 0:
+        raise DataError(expected(f"{node.name}: images", "at least one image", "none"))
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        raise NumericsError(expected(f"{node.name}: images", "finite numbers", "NaN or infinity"))
+    x = images[None] if images.ndim == 4 else images
+    if node.peak is None:
+        return np.ascontiguousarray(x, np.float32)
+    if images.dtype.kind not in "ui":
+        raise DataError(expected(f"{node.name}: images", f"integers 0..{node.peak}", images.dtype))
+    if images.dtype != np.uint8 or node.peak < 255:
+        low, high = int(images.min()), int(images.max())
+        if low < 0 or high > node.peak:
+            raise DataError(expected(f"{node.name}: images", f"integers 0..{node.peak}", f"{low}..{high}"))
+    return np.ascontiguousarray(x, np.uint8 if node.peak < 256 else np.uint16 if node.peak < 65536 else np.uint32)
+
+
+def _wanted(network: Network) -> dict[str, bool]:
+    """Whether any parameter lies before a node, so that its input gradient is needed."""
+    trained: dict[str, bool] = {network.input.name: False}
+    wanted: dict[str, bool] = {}
+    for node in network.nodes[1:]:
+        wanted[node.name] = any(trained[source] for source in node.sources)
+        trained[node.name] = wanted[node.name] or hasattr(node, "quantizer")
+    return wanted
+
+
+def _drop(network: Network, values: dict[str, Any], place: int) -> None:
+    """Forget values that no later node reads."""
+    later = {source for node in network.nodes[place + 1 :] for source in node.sources}
+    for name in [name for name in values if name not in later and name != network.nodes[place].name]:
+        del values[name]

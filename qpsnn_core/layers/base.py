@@ -1,0 +1,77 @@
+"""What every layer kind is made of: three functions, and what they are handed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.network.values import Value
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
+Named = dict[str, Floats]
+
+
+class Current(NamedTuple):
+    """`X = scale*acc + shift` per channel, not multiplied out.
+
+    acc: int16, int32 or float32 [T or 1, B, H, W, C] (1: the same at every step); scale, shift: float32 [C].
+    """
+
+    acc: Array
+    scale: Floats
+    shift: Floats
+
+
+class Call(NamedTuple):
+    """What a layer's forward is handed besides its inputs: the arrays of its node, and the run's settings.
+
+    wanted: whether the backward pass will need the gradient of the inputs.
+    """
+
+    params: Named
+    state: Named
+    inputs: tuple[Value, ...]
+    steps: int
+    train: bool
+    wanted: bool
+
+
+class Output(NamedTuple):
+    """What a layer's forward gives: a value, what its backward needs, and the node's new running statistics."""
+
+    value: Any
+    cache: Any
+    state: Named
+
+
+class Back(NamedTuple):
+    """What a layer's backward gives: a gradient for each input (None: not wanted), and for each parameter."""
+
+    inputs: tuple[Floats | None, ...]
+    params: Named
+
+
+class Layer(NamedTuple):
+    """`init(node, inputs, rng) -> (params, state)`; `forward(node, call, *values) -> Output`;
+    `backward(node, cache, gradient) -> Back`.
+
+    Gradients are with respect to the stored integers of spikes, and to the real current X.
+    """
+
+    init: Callable[..., tuple[Named, Named]]
+    forward: Callable[..., Output]
+    backward: Callable[..., Back]
+
+
+def nothing(node: Any, inputs: tuple[Value, ...], rng: np.random.Generator) -> tuple[Named, Named]:
+    """The init of a layer without arrays."""
+    return {}, {}
+
+
+def rows(array: Array) -> Array:
+    """Any array as contiguous [rows, C]."""
+    return np.ascontiguousarray(array).reshape(-1, array.shape[-1])

@@ -1,0 +1,131 @@
+"""Batch norm as part of the Current: `y = step*acc + bias`, normalised per channel over (T, B, H, W)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from qpsnn_core.kernels.moments import gradient_moments, integer_moments, real_moments
+from qpsnn_core.kernels.parallel import chunks, each
+from qpsnn_core.layers.base import Array, Call, Current, Floats, Named, rows
+from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Synapse
+
+LEAST_ROWS = 256
+
+
+class Affine(NamedTuple):
+    """What the backward pass needs: `y = step*acc + bias`, and how it was normalised (None: not at all)."""
+
+    step: Floats
+    weight: Floats | None
+    mean: Array
+    deviation: Array
+    batch: bool
+
+
+def init(node: Synapse) -> tuple[Named, Named]:
+    """BN scale 1, shift 0; running mean 0, variance 1; bias 0."""
+    params: Named = {}
+    state: Named = {}
+    if node.bias:
+        params["bias"] = np.zeros(node.channels, np.float32)
+    if node.batch_norm:
+        params["bn_weight"] = np.ones(node.channels, np.float32)
+        params["bn_bias"] = np.zeros(node.channels, np.float32)
+        state["mean"] = np.zeros(node.channels, np.float32)
+        state["var"] = np.ones(node.channels, np.float32)
+    return params, state
+
+
+def forward(acc: Array, step: Floats, call: Call) -> tuple[Current, Affine, Named]:
+    """The Current of `acc` [T or 1, B, H, W, C], the cache, and the new running statistics.
+
+    Training: `X = bn_weight*(y - mean)/sqrt(var + eps) + bn_bias` with the batch's own mean and (biased) variance;
+    else with the running ones. The running variance is unbiased, over T*B*H*W values, as in PyTorch.
+    """
+    bias = call.params.get("bias", np.zeros_like(step)).astype(np.float64)
+    wide = step.astype(np.float64)
+    if "bn_weight" not in call.params:
+        return Current(acc, step, bias.astype(np.float32)), Affine(step, None, bias, bias, False), call.state
+    weight, shift = call.params["bn_weight"].astype(np.float64), call.params["bn_bias"].astype(np.float64)
+    state = call.state
+    if call.train:
+        sums, squares = _moments(rows(acc))
+        count = acc.size // acc.shape[-1]
+        mean_acc = sums / count
+        variance = np.maximum(squares / count - mean_acc * mean_acc, 0) * wide * wide
+        mean = wide * mean_acc + bias
+        total = count * (call.steps // acc.shape[0])
+        unbiased = variance * (total / max(total - 1, 1))
+        state = {
+            "mean": _blend(call.state["mean"], mean),
+            "var": _blend(call.state["var"], unbiased),
+        }
+    else:
+        mean, variance = call.state["mean"].astype(np.float64), call.state["var"].astype(np.float64)
+    deviation = np.sqrt(variance + BN_EPSILON)
+    ratio = weight / deviation
+    current = Current(acc, (wide * ratio).astype(np.float32), (shift + (bias - mean) * ratio).astype(np.float32))
+    return current, Affine(step, call.params["bn_weight"], mean - bias, deviation, call.train), state
+
+
+def backward(affine: Affine, acc: Array, gradient: Floats, names: Named) -> tuple[Named, Floats, Floats, Floats]:
+    """Parameter gradients, and the three factors of `dL/dy = f0*g + f1*acc + f2` per channel.
+
+    acc, gradient: [T or 1, B, H, W, C]. names: the node's params, to know which it has.
+    """
+    channels = len(affine.step)
+    sums, products = _gradient_moments(rows(gradient), rows(acc))
+    grads: Named = {}
+    if affine.weight is None:
+        if "bias" in names:
+            grads["bias"] = sums.astype(np.float32)
+        return grads, np.ones(channels, np.float32), np.zeros(channels, np.float32), np.zeros(channels, np.float32)
+    step = affine.step.astype(np.float64)
+    normed = (step * products - affine.mean * sums) / affine.deviation
+    ratio = affine.weight / affine.deviation
+    grads["bn_weight"] = normed.astype(np.float32)
+    grads["bn_bias"] = sums.astype(np.float32)
+    by_acc = constant = np.zeros(channels)
+    if affine.batch:
+        count = acc.size // acc.shape[-1]
+        slope = ratio * normed / (count * affine.deviation)
+        by_acc = -slope * step
+        constant = slope * affine.mean - ratio * sums / count
+    if "bias" in names:
+        count = acc.size // acc.shape[-1]
+        total = step * 0 if affine.batch else ratio * sums
+        grads["bias"] = total.astype(np.float32)
+    return grads, ratio.astype(np.float32), by_acc.astype(np.float32), constant.astype(np.float32)
+
+
+def _blend(old: Floats, new: Array) -> Floats:
+    return ((1 - BN_MOMENTUM) * old + BN_MOMENTUM * new).astype(np.float32)
+
+
+def _moments(total: Array) -> tuple[Array, Array]:
+    kind, kernel = (np.int64, integer_moments) if total.dtype.kind == "i" else (np.float64, real_moments)
+    channels = total.shape[1]
+
+    def part(low: int, high: int) -> tuple[Array, Array]:
+        sums, squares = np.zeros(channels, kind), np.zeros(channels, kind)
+        kernel(low, high, total, sums, squares)
+        return sums, squares
+
+    return _added(each(part, chunks(len(total), LEAST_ROWS)))
+
+
+def _gradient_moments(gradient: Floats, total: Array) -> tuple[Array, Array]:
+    channels = total.shape[1]
+
+    def part(low: int, high: int) -> tuple[Array, Array]:
+        sums, products = np.zeros(channels), np.zeros(channels)
+        gradient_moments(low, high, gradient, total, sums, products)
+        return sums, products
+
+    return _added(each(part, chunks(len(total), LEAST_ROWS)))
+
+
+def _added(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    return sum(first for first, _ in parts), sum(second for _, second in parts)  # type: ignore[return-value] # arrays

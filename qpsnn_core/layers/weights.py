@@ -1,0 +1,60 @@
+"""A synapse's weights as they are used: codes and a step, or real numbers, and the integers that can hold their sums."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from qpsnn_core.errors import NumericsError, expected
+from qpsnn_core.layers.base import Array, Floats
+from qpsnn_core.network.synapses import Quantizer
+from qpsnn_core.quantize import quantize, straight_through
+
+
+class Weights(NamedTuple):
+    """`W_hat = step*codes`: integer codes, or the real weights with a step of 1. `bound` >= sum |codes| per channel."""
+
+    codes: Array
+    step: Floats
+    gamma: Floats
+    bound: int
+
+    @property
+    def integer(self) -> bool:
+        """Whether the codes are integers."""
+        return bool(self.codes.dtype.kind == "i")
+
+    def effective(self) -> Floats:
+        """W_hat in float32."""
+        return self.codes * self.step
+
+
+def weights(weight: Floats, quantizer: Quantizer | None) -> Weights:
+    """Quantize `weight` [..., C_out], or take it as it is. NumericsError on NaN or infinity."""
+    if quantizer is None:
+        if not np.isfinite(weight).all():
+            raise NumericsError(expected("weight", "finite numbers", "NaN or infinity"))
+        ones = np.ones(weight.shape[-1], np.float32)
+        return Weights(weight, ones, ones, 0)
+    codes, step, gamma = quantize(weight, quantizer)
+    sums = np.abs(codes.astype(np.int32)).reshape(-1, codes.shape[-1]).sum(0)
+    return Weights(codes, step, gamma, int(sums.max()))
+
+
+def accumulator(used: Weights, peak: int | None) -> Any:
+    """The narrowest type that holds any sum of codes times counts up to `peak`: int16, int32, or float32 (no codes)."""
+    if not used.integer:
+        return np.float32
+    return np.int16 if used.bound * (peak or 1) < 2**15 else np.int32
+
+
+def exact_float(used: Weights, peak: int | None) -> Any:
+    """The float in which BLAS sums codes times integers exactly; float32 for real numbers."""
+    return np.float64 if used.integer and peak and used.bound * peak >= 2**24 else np.float32
+
+
+def weight_gradient(raw: Floats, weight: Floats, used: Weights, quantizer: Quantizer | None) -> Floats:
+    """The gradient of the weight from that of W_hat (any shape of the same size), straight through the quantizer."""
+    shaped = raw.reshape(weight.shape)
+    return shaped if quantizer is None else straight_through(shaped, weight, used.gamma, quantizer)
