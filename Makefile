@@ -1,0 +1,45 @@
+# Each target makes the environment that it needs on first use, and again when pyproject.toml or the pins change.
+
+PINS := .ci/constraints-3.10.txt
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test core-test lint format pins clean environment
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+demo: environment ## train, prune, lower and run on Lava; writes demo/report.json and demo/report.png
+	$(BIN)/qpsnn demo --out demo
+
+test: environment ## the whole suite, then the kernels' and the contract tests again without the compiler
+	$(BIN)/pytest
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m "interpreted and not slow and not lava"
+
+core-test: ## the suite against an installed core without Lava, on the newest Python found
+	.ci/core-test
+
+# mypy follows neither setuptools' editable hook nor its renaming of backends/ and datasets/: links bear the names.
+lint: environment ## ruff (format and lint) and mypy; all three run, whatever fails
+	@mkdir -p .venv/links
+	@ln -sfn ../../backends .venv/links/qpsnn_backends
+	@ln -sfn ../../datasets .venv/links/qpsnn_datasets
+	@status=0; \
+	$(BIN)/ruff format --check . || status=1; \
+	$(BIN)/ruff check . || status=1; \
+	$(BIN)/mypy || status=1; \
+	exit $$status
+
+format: environment ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+pins: ## resolve all versions anew and write them to both pin files
+	.ci/pins
+
+clean: ## remove environments, caches and what the demo wrote
+	rm -rf .venv .venv-core build demo qpsnn.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find qpsnn_core backends datasets tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment:
+	@.ci/environment .venv $(PINS) 3.10 --editable '.[lava,data,cli,plot,test,dev]'
