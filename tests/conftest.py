@@ -1,0 +1,70 @@
+"""What every test may use: markers that skip with a reason, the shared data folder, one profile for hypothesis."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CI = os.environ.get("CI") == "true"
+INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
+
+# An extra, and the distribution whose presence says that it is installed. Lava must not be imported to find out: it
+# sets the start method of multiprocessing.
+EXTRAS = {"lava": "lava-nc", "cli": "typer", "plot": "matplotlib"}
+
+# A compiled kernel's first call takes seconds, so no example has a deadline.
+hypothesis.settings.register_profile(
+    "qpsnn", deadline=None, derandomize=CI, max_examples=25 if INTERPRETED else 100, print_blob=True
+)
+hypothesis.settings.load_profile("qpsnn")
+
+
+def installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def pytest_configure() -> None:
+    if os.environ.get("QPSNN_TEST_INSTALLED") == "1":
+        import qpsnn_core
+
+        if Path(qpsnn_core.__file__).is_relative_to(ROOT / "qpsnn_core"):
+            raise pytest.UsageError("the installed qpsnn is to be tested, but the checkout was imported")
+
+
+def pytest_report_header() -> str:
+    here = ", ".join(f"{extra} {'yes' if installed(EXTRAS[extra]) else 'no'}" for extra in EXTRAS)
+    return f"kernels: {'interpreted' if INTERPRETED else 'compiled'}; extras: {here}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = {extra for extra, distribution in EXTRAS.items() if not installed(distribution)}
+    for item in items:
+        if "contract" in item.path.parts or item.path.name.startswith("test_kernels"):
+            item.add_marker(pytest.mark.interpreted)
+        for extra in sorted(missing):
+            if extra in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=f"the [{extra}] extra is not installed ({EXTRAS[extra]})"))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of larger data sets that may lie beside the checkout."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no {folder.relative_to(ROOT.parent)} beside the checkout")
+    return folder

@@ -1,0 +1,200 @@
+"""How `make` finds a Python and keeps its environment: on a made-up PATH, with made-up executables."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = ("sh", "ls", "sed", "sort", "cat", "rm", "mkdir", "cksum", "dirname", "touch", "chmod")
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+class Machine:
+    """A home folder and a PATH that hold what a test puts there, and the tools that the scripts call."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin, self.home, self.log = folder / "bin", folder / "home", folder / "log"
+        self.bin.mkdir()
+        self.home.mkdir()
+        self.log.touch()
+        for tool in TOOLS:
+            (self.bin / tool).symlink_to(shutil.which(tool) or pytest.skip(f"no {tool} here"))
+
+    def add(self, path: Path | str, script: str) -> Path:
+        """An executable; a bare name lies on PATH. It notes its arguments, but for the look-up's own `-c`."""
+        path = self.bin / path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'#!/bin/sh\n[ "$1" = -c ] || echo "{path.name} $*" >> "{self.log}"\n{script}\n')
+        path.chmod(0o755)
+        return path
+
+    def add_python(self, path: Path | str) -> Path:
+        """Looks to the scripts like a Python of the version asked for."""
+        return self.add(path, 'echo "$0"')
+
+    def add_uv(self, found: Path | str = "", fetched: Path | str = "") -> Path:
+        """A uv that finds one interpreter, or can fetch one, or neither; it must not fetch while it looks."""
+        fetch = f'echo "{fetched}" > "{self.home}/uv"' if fetched else "exit 1"
+        (self.home / "uv").write_text(f"{found}\n" if found else "")
+        return self.add(
+            "uv",
+            f"""case "$1 $2" in
+            "python install") {fetch} ;;
+            "python find") [ "$UV_PYTHON_DOWNLOADS" = never ] && [ -s "{self.home}/uv" ] && cat "{self.home}/uv" ;;
+            "venv "*) mkdir -p .venv ;;
+            esac""",
+        )
+
+    def pyenv(self, version: str, root: str = ".pyenv") -> Path:
+        return self.home / root / "versions" / version / "bin" / "python"
+
+    def run(self, *command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": str(self.bin), "HOME": str(self.home), **environment}
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
+
+
+@pytest.fixture
+def find(machine, root):
+    def find(*versions, **environment):
+        return machine.run(root / ".ci" / "find-python", *versions, cwd=root, **environment)
+
+    return find
+
+
+def test_uv_comes_first_then_path_then_pyenv(machine, find, tmp_path):
+    third = machine.add_python(machine.pyenv("3.10.4"))
+    assert find("3.10").stdout == f"{third}\n"
+    second = machine.add_python("python3.10")
+    assert find("3.10").stdout == f"{second}\n"
+    first = machine.add_python(tmp_path / "of_uv" / "python")
+    machine.add_uv(found=first)
+    assert find("3.10").stdout == f"{first}\n"
+
+
+def test_uv_fetches_only_when_all_else_failed(machine, find, tmp_path):
+    fetched = machine.add_python(tmp_path / "of_uv" / "python")
+    machine.add_uv(fetched=fetched)
+    here = machine.add_python(machine.pyenv("3.10.4"))
+    assert find("3.10").stdout == f"{here}\n"
+    assert "python install" not in machine.log.read_text()
+    here.unlink()
+    assert find("3.10").stdout == f"{fetched}\n"
+    assert "python install 3.10" in machine.log.read_text()
+
+
+def test_pyenv_gives_its_latest_release_and_no_variant(machine, find):
+    for version in ("3.10.9", "3.10.13", "3.10.2", "3.10-dev", "3.10.99t", "3.1.50", "3.11.7"):
+        machine.add_python(machine.pyenv(version))
+    assert find("3.10").stdout == f"{machine.pyenv('3.10.13')}\n"
+
+
+def test_pyenv_is_found_where_it_says_or_where_its_variable_points(machine, find):
+    machine.add_python(machine.pyenv("3.10.1", "elsewhere"))
+    assert find("3.10").returncode == 1
+    by_variable = find("3.10", PYENV_ROOT=str(machine.home / "elsewhere"))
+    assert by_variable.stdout == f"{machine.pyenv('3.10.1', 'elsewhere')}\n"
+    machine.add("pyenv", f'echo "{machine.home / "elsewhere"}"')
+    assert find("3.10").stdout == by_variable.stdout
+
+
+def test_a_shim_that_does_not_start_is_passed_over(machine, find):
+    machine.add("python3.10", "exit 127")
+    machine.add_uv()
+    good = machine.add_python(machine.pyenv("3.10.1"))
+    assert find("3.10").stdout == f"{good}\n"
+
+
+def test_a_python_of_another_version_is_passed_over(machine, find):
+    machine.add("python9.9", f'exec "{sys.executable}" "$@"')
+    assert find("9.9").returncode == 1
+
+
+def test_an_active_environment_gives_way_to_the_python_below_it(machine, find):
+    pytest.importorskip("ensurepip")
+    machine.add(f"python{HERE}", f'exec "{sys.executable}" "$@"')
+    found = find(HERE)
+    assert found.returncode == 0, found.stderr
+    assert Path(found.stdout.strip()).is_relative_to(sys.base_prefix)
+
+
+def test_the_first_version_that_is_there_wins(machine, find):
+    older = machine.add_python("python3.12")
+    newer = machine.add_python(machine.pyenv("3.13.0"))
+    assert find("3.14", "3.13", "3.12").stdout == f"{newer}\n"
+    newer.unlink()
+    assert find("3.14", "3.13", "3.12").stdout == f"{older}\n"
+
+
+def test_the_message_says_what_to_do(machine, find):
+    result = find("3.10")
+    assert result.returncode == 1
+    assert result.stdout == ""
+    for word in ("No working Python 3.10", "uv python install 3.10", "apt install python3.10", "pyenv install 3.10"):
+        assert word in result.stderr
+
+
+@pytest.fixture
+def make_environment(machine, root, tmp_path):
+    """Runs a copy of .ci/environment in a made-up checkout with a made-up Python."""
+    checkout = tmp_path / "a checkout"
+    (checkout / ".ci").mkdir(parents=True)
+    for script in ("environment", "find-python"):
+        shutil.copy(root / ".ci" / script, checkout / ".ci")
+    (checkout / "pyproject.toml").write_text("[project]\n")
+    (checkout / "pins.txt").write_text("numpy==1.26.4\n")
+    machine.add_python("python3.10").write_text(
+        f"""#!/bin/sh
+        [ "$1" = -c ] && echo "$0" && exit
+        echo "python3.10 $* with $PIP_CONSTRAINT" >> "{machine.log}"
+        [ "$1 $2" = "-m venv" ] && mkdir -p "$3/bin" && cat "$0" > "$3/bin/python" && chmod 755 "$3/bin/python"
+        [ ! -f "{machine.home}/broken" ]
+        """
+    )
+
+    def make(*install):
+        machine.log.write_text("")
+        command = (checkout / ".ci" / "environment", ".venv", "pins.txt", "3.10", *(install or ("--editable", ".")))
+        return checkout, machine.run(*command, cwd=checkout), machine.log.read_text()
+
+    return make
+
+
+def test_the_environment_is_made_once_with_the_pins(make_environment):
+    _, result, log = make_environment()
+    assert result.returncode == 0, result.stderr
+    assert "pip install --quiet --editable . with pins.txt" in log
+    assert make_environment()[2] == ""
+
+
+def test_the_environment_is_made_again_when_its_sources_change(make_environment):
+    checkout, _, _ = make_environment()
+    for name in ("pyproject.toml", "pins.txt"):
+        (checkout / name).write_text("# changed\n")
+        assert "-m venv .venv" in make_environment()[2]
+        assert make_environment()[2] == ""
+    assert "-m venv .venv" in make_environment(".")[2]
+
+
+def test_a_half_made_environment_is_made_again(make_environment, machine):
+    (machine.home / "broken").touch()
+    assert make_environment()[1].returncode != 0
+    (machine.home / "broken").unlink()
+    assert "-m venv .venv" in make_environment()[2]
+
+
+def test_uv_makes_the_environment_where_there_is_one(make_environment, machine):
+    machine.add_uv(found=machine.bin / "python3.10")
+    _, result, log = make_environment()
+    assert "uv venv --quiet --seed" in log
+    assert "uv pip install --quiet" in log
+    assert "-m venv" not in log
+    assert result.returncode == 0, result.stderr
