@@ -107,8 +107,7 @@ def vgg_small(
     """
     plan = VGG_SMALL
     chosen = _widths("vgg_small", plan, width, widths)
-    remaining = max(1, min(shape[:2]) >> plan.count(POOL))
-    return _vgg(plan, remaining, shape, classes, steps, chosen, quantizer, ends, neuron, events)
+    return _vgg(plan, None, shape, classes, steps, chosen, quantizer, ends, neuron, events)
 
 
 def resnet20(
@@ -193,7 +192,7 @@ def _head(source: str, pool: int, classes: int, quantizer: Quantizer | None) -> 
 
 def _vgg(
     plan: Sequence[int],
-    average: int,
+    average: int | None,
     shape: Shape,
     classes: int,
     steps: int,
@@ -203,7 +202,10 @@ def _vgg(
     neuron: Neuron,
     events: bool,
 ) -> Network:
-    """A chain: each width of the plan a Conv-BN-LIF (the first with a bias), each POOL a max-pool of 2."""
+    """A chain: each width of the plan a Conv-BN-LIF (the first with a bias), each POOL a max-pool of 2.
+
+    average: the size of the average-pool, None for all that is left of the image.
+    """
     first, inner, last = _quantizers(quantizer, ends)
     nodes: list[Node] = [_input(shape, events)]
     convolutions = pools = 0
@@ -218,6 +220,8 @@ def _vgg(
         own = first if begin else inner
         nodes.append(Conv(name, source, widths[convolutions - 1], quantizer=own, bias=begin))
         nodes.append(neuron.lif(f"lif{convolutions}", name))
+    if average is None:
+        average = max(1, min(shape[:2]) >> pools)
     return Network((*nodes, *_head(nodes[-1].name, average, classes, last)), steps)
 
 
