@@ -1,0 +1,1 @@
+"""The integer network: its nodes, file, lowering and exact simulator."""

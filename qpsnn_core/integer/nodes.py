@@ -8,7 +8,6 @@ can be compared by name. Two kinds of value run between nodes: counts (non-negat
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class IntInput:
 
 @dataclass(frozen=True)
 class IntConv:
-    """`X[y, x, co] = gain[co] * sum_{ky,kx,ci} codes[ky, kx, ci, co] * S[y*stride+ky-padding, x*stride+kx-padding, ci]`.
+    """`X[y, x, co] = gain[co] * sum codes[ky, kx, ci, co] * S[y*stride + ky - padding, x*stride + kx - padding, ci]`.
 
     Arrays: `codes` int8 or int16 [kernel, kernel, C_in, channels]; `gain` int32 [channels].
     """
@@ -115,4 +114,4 @@ class IntReadout:
     scale: float = 1.0
 
 
-IntNode = Union[IntInput, IntConv, IntLinear, IntShortcut, IntLIF, IntMaxPool, IntSumPool, IntSum, IntReadout]
+IntNode = IntInput | IntConv | IntLinear | IntShortcut | IntLIF | IntMaxPool | IntSumPool | IntSum | IntReadout

@@ -1,0 +1,95 @@
+"""Static bounds: how large every accumulator, current and membrane can become, whatever the images.
+
+All figures are int64, per channel. A bound holds for every partial sum too, in any order of summation.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+INT32_MAX = 2**31 - 1
+FAR = 2**40
+
+Array = npt.NDArray[Any]
+Longs = npt.NDArray[np.int64]
+
+
+class Interval(NamedTuple):
+    """From `low` to `high`, both int64 [C], both included."""
+
+    low: Longs
+    high: Longs
+
+    @property
+    def largest(self) -> Longs:
+        """The largest magnitude, [C]."""
+        return np.maximum(np.abs(self.low), np.abs(self.high))
+
+
+class Membrane(NamedTuple):
+    """What a LIF's channels can reach within T steps.
+
+    before: U~, before the reset; after: U; largest: the largest magnitude of any partial sum on the way to U~, [C].
+    """
+
+    before: Interval
+    after: Interval
+    largest: Longs
+
+
+def accumulator(codes: Array, peak: int) -> Interval:
+    """`sum codes*S` for counts S in 0..peak: the negative codes alone, and the positive ones. codes: [..., C]."""
+    rows = codes.reshape(-1, codes.shape[-1])
+    return Interval(
+        np.minimum(rows, 0).sum(0, dtype=np.int64) * peak,
+        np.maximum(rows, 0).sum(0, dtype=np.int64) * peak,
+    )
+
+
+def magnitude(codes: Array, peak: int) -> Longs:
+    """`peak * sum |codes|`: what no partial sum of the accumulator exceeds, [C]."""
+    low, high = accumulator(codes, peak)
+    return high - low
+
+
+def scaled(interval: Interval, gain: Array) -> Interval:
+    """`gain * x` for x in the interval, per channel."""
+    factor = gain.astype(np.int64)
+    ends = factor * interval.low, factor * interval.high
+    return Interval(np.minimum(*ends), np.maximum(*ends))
+
+
+def leak(potential: Longs, multiplier: int, shift: int) -> Longs:
+    """`(U * multiplier) >> shift`, the product in 64 bits, the shift arithmetic."""
+    return (potential * multiplier) >> shift
+
+
+def membrane(
+    currents: tuple[Interval, ...], bias: Array, threshold: Array, multiplier: int, shift: int, steps: int
+) -> Membrane:
+    """Follow the two ends of U for `steps` steps of `U~ = ((U*multiplier) >> shift) + bias + sum_k X_k`.
+
+    The leak grows with U, so the ends stay ends; after the reset U is below the threshold, and 0 where it can fire.
+    Stops early where an end is beyond any int32 by far: the caller refuses it anyway.
+    """
+    offset, limit = bias.astype(np.int64), threshold.astype(np.int64)
+    drive_low = offset + sum((x.low for x in currents), start=np.zeros_like(offset))
+    drive_high = offset + sum((x.high for x in currents), start=np.zeros_like(offset))
+    magnitudes = np.abs(offset) + sum((x.largest for x in currents), start=np.zeros_like(offset))
+    low, high = np.zeros_like(offset), np.zeros_like(offset)
+    before_low, before_high = drive_low, drive_high
+    for _ in range(steps):
+        before_low = np.minimum(before_low, leak(low, multiplier, shift) + drive_low)
+        before_high = np.maximum(before_high, leak(high, multiplier, shift) + drive_high)
+        after_low = np.minimum(low, np.where(before_low < limit, before_low, 0))
+        after_high = np.maximum(high, np.minimum(before_high, limit - 1))
+        settled = np.array_equal(after_low, low) and np.array_equal(after_high, high)
+        low, high = after_low, after_high
+        if settled or low.min() < -FAR:
+            break
+    after = Interval(low, high)
+    largest = magnitudes + np.maximum(np.abs(leak(low, multiplier, shift)), np.abs(leak(high, multiplier, shift)))
+    return Membrane(Interval(before_low, before_high), after, largest)

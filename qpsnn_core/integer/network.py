@@ -1,0 +1,194 @@
+"""An integer network: nodes, their arrays and T, checked and proven to fit int32 before anything runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+from qpsnn_core.errors import ConfigError, NetworkError, NumericsError, ShapeError, expected
+from qpsnn_core.integer.bounds import Array
+from qpsnn_core.integer.kinds import KINDS, IntValue, Named, Spec, sources_of
+from qpsnn_core.integer.nodes import IntInput, IntNode, IntReadout
+from qpsnn_core.integer.packing import pack
+from qpsnn_core.network.values import Shape, check_name
+from qpsnn_core.structure import converter, nearest, structure, tag_union
+
+N = TypeVar("N")
+
+_convert = converter()
+tag_union(_convert, IntNode)
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerNetwork:
+    """Nodes in the order in which they run, `arrays[node][name]`, and the number of time steps T.
+
+    The first node is the IntInput, the last the IntReadout; each node reads only earlier ones and is read by a later
+    one. Arrays are copied and made read-only. `values[name]` is what a node gives, with its static bounds: every
+    accumulator, current and membrane is proven to fit int32 in any order of summation (only the product `U *
+    multiplier` of a leak, and the readout's sum over T, need 64 bits).
+    Raises NetworkError, ShapeError, ConfigError, or NumericsError where an integer can leave its range.
+    """
+
+    nodes: tuple[IntNode, ...]
+    arrays: dict[str, Named]
+    steps: int
+    values: dict[str, IntValue] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if type(self.steps) is not int or self.steps < 1:
+            raise ConfigError(expected("network.steps", "an integer of at least 1", self.steps))
+        _check_order(self.nodes)
+        _check_names("network.arrays", self.arrays, {node.name for node in self.nodes}, "the name of a node")
+        values: dict[str, IntValue] = {}
+        arrays: dict[str, Named] = {}
+        for node in self.nodes:
+            kind = KINDS[type(node)]
+            kind.check(node)
+            inputs = tuple(values[source] for source in kind.sources(node))
+            for source, value in zip(kind.sources(node), inputs, strict=True):
+                if value.kind != kind.reads:
+                    raise ShapeError(expected(f"{node.name} (from {source})", kind.reads, value.kind))
+            arrays[node.name] = _checked(node.name, kind.specs(node, inputs), self.arrays.get(node.name, {}))
+            values[node.name] = kind.output(node, inputs, arrays[node.name], self.steps)
+        object.__setattr__(self, "arrays", arrays)
+        object.__setattr__(self, "values", values)
+
+    def __iter__(self) -> Iterator[IntNode]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __getitem__(self, name: str) -> IntNode:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        names = [node.name for node in self.nodes]
+        raise NetworkError(expected("network", "the name of a node" + nearest(name, names), name))
+
+    @property
+    def input(self) -> IntInput:
+        """The first node."""
+        node = self.nodes[0]
+        assert isinstance(node, IntInput)  # noqa: S101 - checked when the network was made
+        return node
+
+    @property
+    def readout(self) -> IntReadout:
+        """The last node."""
+        node = self.nodes[-1]
+        assert isinstance(node, IntReadout)  # noqa: S101 - checked when the network was made
+        return node
+
+    @property
+    def classes(self) -> int:
+        """The number of readouts."""
+        return self.values[self.readout.name].shape[2]
+
+    def shape(self, name: str) -> Shape:
+        """(H, W, C) of what the node gives."""
+        return self.values[self[name].name].shape
+
+    def of(self, *kinds: type[N]) -> tuple[N, ...]:
+        """All nodes of these kinds, in order."""
+        return tuple(node for node in self.nodes if isinstance(node, kinds))
+
+    def sources(self, node: IntNode) -> tuple[str, ...]:
+        """The names that a node reads."""
+        return sources_of(node)
+
+    def consumers(self, name: str) -> tuple[IntNode, ...]:
+        """The nodes that read this one."""
+        return tuple(node for node in self.nodes if name in sources_of(node))
+
+    @property
+    def size_bytes(self) -> dict[str, int]:
+        """Bytes of each node's packed arrays, as the file holds them: a b-bit code takes b bits."""
+        return {name: sum(pack(array).data.size for array in named.values()) for name, named in self.arrays.items()}
+
+    def nodes_json(self) -> str:
+        """The nodes as canonical JSON: sorted keys, no spaces."""
+        nodes = [_convert.unstructure(node, unstructure_as=IntNode) for node in self.nodes]
+        return json.dumps(nodes, sort_keys=True, separators=(",", ":"))
+
+    def digest(self) -> str:
+        """SHA-256 of T, the nodes and every array: the same for equal networks, in any process."""
+        text = hashlib.sha256(f"{self.steps}\n{self.nodes_json()}".encode())
+        for node in self.nodes:
+            for name, array in sorted(self.arrays[node.name].items()):
+                text.update(f"\n{node.name}.{name} {array.dtype.name} {array.shape}\n".encode())
+                text.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+        return text.hexdigest()
+
+
+def nodes_from_json(text: str) -> tuple[IntNode, ...]:
+    """Read what `nodes_json` wrote; ConfigError where it is not that."""
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"network.nodes: not JSON: {error}") from error
+    return structure(_convert, data, tuple[IntNode, ...], "network.nodes")
+
+
+def _check_order(nodes: tuple[IntNode, ...]) -> None:
+    if not isinstance(nodes, tuple) or len(nodes) < 2:
+        raise NetworkError(expected("network.nodes", "a tuple of at least an IntInput and an IntReadout", nodes))
+    for node in nodes:
+        if type(node) not in KINDS:
+            raise NetworkError(expected("network.nodes", "nodes of an integer network", type(node).__name__))
+    names = [node.name for node in nodes]
+    seen: set[str] = set()
+    for node in nodes:
+        check_name(node.name)
+        if node.name in seen:
+            raise NetworkError(expected(f"network.{node.name}", "a name of its own", "the name of an earlier node"))
+        for source in sources_of(node):
+            if source not in seen:
+                want = "an earlier node (put it first)" if source in names else "a node" + nearest(source, names)
+                raise NetworkError(expected(f"{node.name}.source", want, source))
+        seen.add(node.name)
+    for place, node, kind in (("first", nodes[0], IntInput), ("last", nodes[-1], IntReadout)):
+        if not isinstance(node, kind) or sum(isinstance(n, kind) for n in nodes) != 1:
+            found = ", ".join(f"{n.name} ({type(n).__name__})" for n in nodes if n is node or isinstance(n, kind))
+            raise NetworkError(expected("network", f"exactly one {kind.__name__}, the {place} node", found))
+    read = {source for node in nodes for source in sources_of(node)}
+    for node in nodes[:-1]:
+        if node.name not in read:
+            raise NetworkError(expected(f"network.{node.name}", "a later node that reads it", "none"))
+
+
+def _check_names(place: str, found: Mapping[str, Any], valid: set[str], what: str) -> None:
+    for name in found:
+        if name not in valid:
+            raise NetworkError(expected(place, what + nearest(name, valid), name))
+
+
+def _checked(node: str, specs: dict[str, Spec], found: Mapping[str, Array]) -> Named:
+    """Read-only copies of a node's arrays, each as its spec demands."""
+    _check_names(f"{node}.arrays", found, set(specs), f"one of {', '.join(specs) or 'none'}")
+    return {name: _one(f"{node}.{name}", spec, found.get(name)) for name, spec in specs.items()}
+
+
+def _one(place: str, spec: Spec, array: Array | None) -> Array:
+    kinds = " or ".join(spec.dtypes)
+    if not isinstance(array, np.ndarray):
+        got = "nothing" if array is None else type(array).__name__
+        raise NetworkError(expected(place, f"an array of {kinds} {spec.shape}", got))
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise NumericsError(expected(place, kinds, "NaN or infinity"))
+    if array.dtype.name not in spec.dtypes:
+        raise NetworkError(expected(place, kinds, array.dtype.name))
+    if array.shape != spec.shape:
+        raise ShapeError(expected(place, f"shape {spec.shape}", f"{array.shape}"))
+    low, high = int(array.min()), int(array.max())
+    if low < spec.low or high > spec.high:
+        raise NumericsError(expected(place, f"integers from {spec.low} to {spec.high}", f"{low} to {high}"))
+    copy = np.array(array, order="C")
+    copy.setflags(write=False)
+    return copy
