@@ -1,0 +1,160 @@
+"""A set of labelled images as data: checked once, when it is made, and then trusted everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpsnn_core.errors import ConfigError, DataError, LabelError, expected
+
+from .checks import Words, whole
+from .order import LIMIT, SPLIT, stratified
+
+Images = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+LIMIT_SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images with labels.
+
+    images: uint8 `[N, H, W, C]`, intensity 0..255; or frames of events `[N, T, H, W, C]`, counts 0..255.
+    labels: int64 `[N]`, 0..len(classes)-1; any integer type is taken and stored as int64.
+    classes: the name of each class; name: the name that messages use.
+    Raises DataError (type, shape, lengths, empty data, NaN) or LabelError (a label that is no class).
+    """
+
+    images: Images
+    labels: Labels
+    classes: tuple[str, ...]
+    name: str
+
+    def __post_init__(self) -> None:
+        """Check every field and store the arrays C-contiguous."""
+        if not isinstance(self.name, str):
+            raise DataError(expected("name", "a string", Words(type(self.name).__name__)))
+        named = isinstance(self.classes, (tuple, list)) and all(isinstance(one, str) for one in self.classes)
+        if not named:
+            raise DataError(expected(f"{self.name}.classes", "a tuple of strings", self.classes))
+        object.__setattr__(self, "classes", tuple(self.classes))
+        if not self.classes or len(set(self.classes)) < len(self.classes):
+            raise DataError(expected(f"{self.name}.classes", "distinct names, at least one", self.classes))
+        object.__setattr__(self, "images", check_images(self.images, f"{self.name}.images"))
+        object.__setattr__(self, "labels", check_labels(self.labels, len(self.classes), f"{self.name}.labels"))
+        if len(self.images) != len(self.labels):
+            want = f"one label for each of {len(self.images)} images"
+            raise DataError(expected(f"{self.name}.labels", want, Words(f"{len(self.labels)} labels")))
+
+    def __len__(self) -> int:
+        """The number of samples N."""
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        """Name, shape and number of classes, not the pixels."""
+        return f"Dataset({self.name!r}, images={self.images.shape}, classes={len(self.classes)})"
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape of one sample: `(H, W, C)`, or `(T, H, W, C)` of frames."""
+        return tuple(self.images.shape[1:])
+
+    def take(self, indices: Any) -> Dataset:
+        """The samples at `indices`, integers `[M]` or a mask `[N]`, in that order, copied; DataError out of range."""
+        at = np.asarray(indices)
+        mask = at.dtype == np.bool_ and at.shape == (len(self),)
+        if at.ndim != 1 or not (mask or at.dtype.kind in "iu"):
+            want = f"integers [M], or a mask [{len(self)}]"
+            raise DataError(expected(f"{self.name}.take.indices", want, Words(f"{at.dtype} {list(at.shape)}")))
+        if at.size and not mask and not (-len(self) <= at.min() and at.max() < len(self)):
+            want = f"{-len(self)} to {len(self) - 1}"
+            raise DataError(expected(f"{self.name}.take.indices", want, Words(f"{at.min()} to {at.max()}")))
+        return Dataset(self.images[at], self.labels[at], self.classes, self.name)
+
+    def split(self, fraction: float, seed: int) -> Split:
+        """Hold out `fraction` of the samples as `test`, each class in its proportion; both parts keep their order.
+
+        The same seed gives the same parts on any NumPy. Raises ConfigError when a part would be empty.
+        """
+        if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
+            raise ConfigError(expected(f"{self.name}.split.fraction", "a number between 0 and 1", fraction))
+        return self.hold_out(round(fraction * len(self)), seed)
+
+    def hold_out(self, count: int, seed: int) -> Split:
+        """`split`, but with the number of test samples given."""
+        if not 0 < count < len(self):
+            want = f"1 to {len(self) - 1} samples held out, so that no part is empty"
+            raise ConfigError(expected(f"{self.name}.split", want, count))
+        held = np.zeros(len(self), dtype=np.bool_)
+        held[stratified(self.labels, count, seed, SPLIT)] = True
+        return Split(self.take(~held), self.take(held))
+
+    def limited(self, limit: int | None) -> Dataset:
+        """At most `limit` samples (None: all), each class in its proportion, always the same ones, in their order."""
+        chosen = limited_indices(self.labels, limit)
+        return self if len(chosen) == len(self) else self.take(chosen)
+
+
+class Split(NamedTuple):
+    """What is trained on, and what is only measured."""
+
+    train: Dataset
+    test: Dataset
+
+
+def limited_indices(labels: Labels, limit: int | None) -> NDArray[np.int64]:
+    """The indices that `limit` leaves of `labels` `[N]`, rising, stratified, always the same; ConfigError below 1."""
+    if limit is None or whole("limit", limit, 1) >= len(labels):
+        return np.arange(len(labels), dtype=np.int64)
+    return stratified(labels, limit, LIMIT_SEED, LIMIT)
+
+
+def check_images(images: Any, place: str = "images") -> Images:
+    """`images` as a C-contiguous uint8 array `[N, H, W, C]` or `[N, T, H, W, C]`; DataError says what is wrong."""
+    if not isinstance(images, np.ndarray):
+        raise DataError(expected(place, "a NumPy array", Words(type(images).__name__)))
+    if images.dtype.kind == "f" and (wrong := int(np.count_nonzero(~np.isfinite(images)))):
+        raise DataError(
+            expected(place, "uint8, 0 to 255", Words(f"{images.dtype} with {wrong} NaN or infinite values"))
+        )
+    if images.dtype != np.uint8:
+        raise DataError(expected(place, "uint8, 0 to 255 (to_uint8 makes it of floats in 0..1)", images.dtype))
+    if images.ndim not in (4, 5):
+        raise DataError(expected(place, "[N, H, W, C] or [N, T, H, W, C]", Words(f"shape {list(images.shape)}")))
+    if images.size == 0:
+        raise DataError(
+            expected(place, "at least one image of at least one pixel", Words(f"shape {list(images.shape)}"))
+        )
+    return np.ascontiguousarray(images)
+
+
+def check_labels(labels: Any, classes: int, place: str = "labels") -> Labels:
+    """`labels` as int64 `[N]`; DataError for type or shape, LabelError for the first not in 0..classes-1."""
+    if not isinstance(labels, np.ndarray):
+        raise DataError(expected(place, "a NumPy array", Words(type(labels).__name__)))
+    if labels.dtype.kind not in "iu":
+        raise DataError(expected(place, "integers", labels.dtype))
+    if labels.ndim != 1:
+        raise DataError(expected(place, "[N]", Words(f"shape {list(labels.shape)}")))
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if wrong.size:
+        raise LabelError(expected(f"{place}[{wrong[0]}]", f"0 to {classes - 1}", int(labels[wrong[0]])))
+    return np.ascontiguousarray(labels, dtype=np.int64)
+
+
+def to_uint8(images: Any, place: str = "images") -> Images:
+    """Floats in 0..1 of any shape as uint8 0..255, rounded to nearest; DataError for NaN, infinity or another range."""
+    if not isinstance(images, np.ndarray) or images.dtype.kind != "f":
+        got = str(images.dtype) if isinstance(images, np.ndarray) else type(images).__name__
+        raise DataError(expected(place, "an array of floats in 0..1", Words(got)))
+    if not np.isfinite(images).all():
+        wrong = int(np.count_nonzero(~np.isfinite(images)))
+        raise DataError(expected(place, "floats in 0..1", Words(f"{wrong} NaN or infinite values")))
+    if images.size and not (images.min() >= 0 and images.max() <= 1):
+        raise DataError(expected(place, "floats in 0..1", Words(f"{images.min()} to {images.max()}")))
+    scaled: Images = np.rint(images.astype(np.float64, copy=False) * 255).astype(np.uint8)
+    return scaled
