@@ -1,0 +1,80 @@
+"""Reader of CIFAR-10 in its original binary and Python layouts, and as JPEG files joined in one HDF5 file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpsnn_core.errors import FileError, FormatError, expected
+
+from .checks import Words, existing, read_bytes
+from .jpeg_h5 import load_jpeg_h5
+from .pickles import read_pickle
+from .schema import Dataset, Images, Labels, Split, check_labels
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+SIDE = 32
+PIXELS = SIDE * SIDE * 3
+RECORD = 1 + PIXELS
+TRAIN = tuple(f"data_batch_{k}" for k in range(1, 6))
+TEST = ("test_batch",)
+
+
+def load_cifar10(path: str | Path, *, limit: int | None = None) -> Split:
+    """Training and test images, uint8 `[N, 32, 32, 3]`; the layout is seen from the path.
+
+    path: an HDF5 file; or the folder of `data_batch_1.bin` (binary layout) or `data_batch_1` (Python layout), or the
+    folder that holds such a folder under its original name or one `cifar10*.h5`.
+    limit: at most so many images of each part, each class in its proportion, always the same ones.
+    Raises FileError (missing file), FormatError (damaged, or a pickle of anything but data), LabelError.
+    """
+    found = existing(path, "CIFAR-10: a folder or an HDF5 file")
+    if found.is_file():
+        return load_jpeg_h5(found, "cifar10", limit=limit)
+    for folder in (found, found / "cifar-10-batches-bin", found / "cifar-10-batches-py"):
+        for end, read in ((".bin", _read_binary), ("", _read_python)):
+            if any((folder / f"{stem}{end}").is_file() for stem in TRAIN + TEST):
+                train, test = ([read(folder / f"{stem}{end}") for stem in stems] for stems in (TRAIN, TEST))
+                return Split(_joined(train, "train").limited(limit), _joined(test, "test").limited(limit))
+    files = sorted(found.glob("cifar10*.h5"))
+    if len(files) != 1:
+        want = "data_batch_1.bin, data_batch_1 or one cifar10*.h5 in this folder"
+        raise FileError(expected(str(found), want, Words(f"{len(files)} such HDF5 files" if files else "none of them")))
+    return load_jpeg_h5(files[0], "cifar10", limit=limit)
+
+
+def _joined(parts: list[tuple[Images, Labels]], name: str) -> Dataset:
+    images, labels = zip(*parts, strict=True)
+    return Dataset(np.concatenate(images), np.concatenate(labels), CLASSES, f"cifar10.{name}")
+
+
+def _read_binary(path: Path) -> tuple[Images, Labels]:
+    data = read_bytes(path, "a file of CIFAR-10's binary layout")
+    if not data or len(data) % RECORD:
+        raise FormatError(expected(str(path), f"whole records of {RECORD} bytes", Words(f"{len(data)} bytes")))
+    records = np.frombuffer(data, dtype=np.uint8).reshape(-1, RECORD)
+    return _channels_last(records[:, 1:]), check_labels(records[:, 0], len(CLASSES), f"{path}: labels")
+
+
+def _read_python(path: Path) -> tuple[Images, Labels]:
+    content = read_pickle(read_bytes(path, "a file of CIFAR-10's Python layout"), path)
+    if not isinstance(content, dict):
+        raise FormatError(expected(str(path), "a dict", Words(type(content).__name__)))
+    pixels, given = (content.get(key.encode(), content.get(key)) for key in ("data", "labels"))
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2 or pixels.shape[1] != PIXELS:
+        got = f"{pixels.dtype} {list(pixels.shape)}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
+        raise FormatError(expected(f"{path}: data", f"uint8 [N, {PIXELS}]", Words(got)))
+    if isinstance(given, list) and all(type(label) is int for label in given):
+        given = np.array(given)
+    if not isinstance(given, np.ndarray) or given.ndim != 1:
+        raise FormatError(expected(f"{path}: labels", "a list of integers", Words(type(given).__name__)))
+    if len(given) != len(pixels) or len(pixels) == 0:
+        raise FormatError(expected(f"{path}: labels", f"{len(pixels)} of them, at least one", len(given)))
+    return _channels_last(pixels), check_labels(given, len(CLASSES), f"{path}: labels")
+
+
+def _channels_last(planes: NDArray[np.uint8]) -> Images:
+    """`[N, 3072]`, planes of red, green, blue, as `[N, 32, 32, 3]`."""
+    return np.ascontiguousarray(planes.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1))

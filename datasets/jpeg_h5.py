@@ -1,0 +1,119 @@
+"""Reader of labelled JPEG images joined in one HDF5 file: groups `train` and `test`, each `jpeg`, `offset`, `label`."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpsnn_core.errors import DataError, FileError, FormatError, expected
+
+from .checks import Words
+from .schema import Dataset, Images, Labels, Split, check_labels, limited_indices
+
+
+def load_jpeg_h5(path: str | Path, name: str, *, limit: int | None = None) -> Split:
+    """Training and test images, uint8 `[N, H, W, 3]`, all of one size, decoded from JPEG.
+
+    The file: in each group `jpeg` uint8 (all files joined), `offset` `[n + 1]`, `label` `[n]`; attribute `classes`.
+    limit: at most so many images of each part are decoded, each class in its proportion, always the same ones.
+    Raises DataError (h5py or Pillow missing), FileError, FormatError (names what is damaged), LabelError.
+    """
+    pillow = _pillow()
+    import h5py
+
+    path = Path(path)
+    try:
+        with h5py.File(path, "r") as file:
+            classes = _classes(file, path)
+            parts = {part: _read_part(file, part, path) for part in Split._fields}
+    except FileError:
+        raise
+    except FileNotFoundError as error:
+        raise FileError(expected(str(path), "an HDF5 file", Words("no such file"))) from error
+    except (OSError, RuntimeError) as error:
+        raise FormatError(expected(str(path), "a whole HDF5 file", Words(str(error)))) from error
+    return Split(
+        *(_decoded(pillow, *parts[part], classes, f"{name}.{part}", f"{path}: {part}", limit) for part in Split._fields)
+    )
+
+
+def _pillow() -> ModuleType:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        want = "Pillow, which decodes JPEG (pip install 'qpsnn[data]')"
+        raise DataError(expected("jpeg", want, Words(f"no such package ({error})"))) from error
+    return Image
+
+
+def _classes(file: Any, path: Path) -> tuple[str, ...]:
+    given = np.atleast_1d(np.asarray(file.attrs.get("classes", ()), dtype=object)).tolist()
+    try:
+        names = tuple(item.decode() if isinstance(item, bytes) else item for item in given)
+    except UnicodeDecodeError as error:
+        raise FormatError(expected(f"{path}: attribute classes", "UTF-8 names", Words(str(error)))) from error
+    if not names or not all(isinstance(item, str) for item in names):
+        raise FormatError(expected(f"{path}: attribute classes", "a name for each class", names))
+    return names
+
+
+def _read_part(file: Any, part: str, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]]:
+    place = f"{path}: {part}"
+    arrays = []
+    for key, kinds in (("jpeg", "u"), ("offset", "iu"), ("label", "iu")):
+        node = file.get(f"{part}/{key}")
+        dtype, shape = getattr(node, "dtype", None), getattr(node, "shape", None)
+        if dtype is None or shape is None or dtype.kind not in kinds or len(shape) != 1:
+            got = "nothing" if node is None else f"{dtype} {shape}"
+            raise FormatError(expected(f"{place}/{key}", "a dataset of integers with one dimension", Words(got)))
+        arrays.append(node[()])
+    joined, offset, label = arrays
+    if joined.dtype != np.uint8:
+        raise FormatError(expected(f"{place}/jpeg", "uint8", joined.dtype))
+    if len(label) == 0 or len(offset) != len(label) + 1:
+        want = f"{len(label) + 1} entries for {len(label)} labels, of which there is at least one"
+        raise FormatError(expected(f"{place}/offset", want, len(offset)))
+    offset = offset.astype(np.int64)
+    if offset[0] < 0 or offset[-1] > len(joined) or (np.diff(offset) <= 0).any():
+        want = f"rising numbers from 0 to {len(joined)}, the length of jpeg"
+        raise FormatError(expected(f"{place}/offset", want, Words(f"{offset[0]} to {offset[-1]}, or a step back")))
+    return joined, offset, label
+
+
+def _decoded(
+    pillow: ModuleType,
+    joined: NDArray[np.uint8],
+    offset: NDArray[np.int64],
+    label: NDArray[Any],
+    classes: tuple[str, ...],
+    name: str,
+    place: str,
+    limit: int | None,
+) -> Dataset:
+    labels: Labels = check_labels(label, len(classes), f"{place}/label")
+    chosen = limited_indices(labels, limit)
+
+    def image(k: int) -> Images:
+        return _decode(pillow, joined[offset[k] : offset[k + 1]].tobytes(), f"{place}/jpeg[{k}]")
+
+    shape = image(chosen[0]).shape
+    images = np.empty((len(chosen), *shape), dtype=np.uint8)
+    for row, k in enumerate(chosen):
+        pixels = image(k)
+        if pixels.shape != shape:
+            raise FormatError(expected(f"{place}/jpeg[{k}]", list(shape), list(pixels.shape)))
+        images[row] = pixels
+    return Dataset(images, labels[chosen], classes, name)
+
+
+def _decode(pillow: ModuleType, data: bytes, place: str) -> Images:
+    try:
+        with pillow.open(io.BytesIO(data), formats=["JPEG"]) as file:
+            return np.asarray(file.convert("RGB"), dtype=np.uint8)
+    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
+        raise FormatError(expected(place, "a whole JPEG image", Words(str(error)))) from error

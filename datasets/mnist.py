@@ -1,0 +1,88 @@
+"""Reader of MNIST's four IDX files, and of any set in the same layout."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpsnn_core.errors import FileError, FormatError, expected
+
+from .checks import Words, existing, read_up_to
+from .schema import Dataset, Split, check_labels
+
+CLASSES = tuple("0123456789")
+UBYTE = 0x08
+
+
+def load_mnist(folder: str | Path, *, limit: int | None = None) -> Split:
+    """Training and test images, uint8 `[N, H, W, 1]`, from the four IDX files of a folder, gzipped or not.
+
+    limit: at most so many images of each part, each class in its proportion, always the same ones.
+    Raises FileError (names the missing file), FormatError (magic, dimensions, length), LabelError.
+    """
+    root = existing(folder, "the folder of the four IDX files")
+    train, test = _part(root, "train", "train"), _part(root, "t10k", "test")
+    if train.sample_shape != test.sample_shape:
+        want = f"test images of the training images' shape {list(train.sample_shape)}"
+        raise FormatError(expected(str(root), want, list(test.sample_shape)))
+    return Split(train.limited(limit), test.limited(limit))
+
+
+def read_idx(path: str | Path, ndim: int) -> NDArray[np.uint8]:
+    """One IDX file of unsigned bytes with `ndim` dimensions, gzipped or not, as uint8 of the dimensions it names.
+
+    Raises FileError when it cannot be opened, FormatError when it is not such a file or is damaged.
+    """
+    path = Path(path)
+    try:
+        with cast(BinaryIO, gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")) as file:
+            return _parse(file, path, ndim)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise FormatError(expected(str(path), "a whole gzip file", Words(error))) from error
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(expected(str(path), "a readable IDX file", Words(error.strerror or str(error)))) from error
+
+
+def _parse(file: BinaryIO, path: Path, ndim: int) -> NDArray[np.uint8]:
+    header = read_up_to(file, 4 + 4 * ndim)
+    magic = struct.pack(">HBB", 0, UBYTE, ndim)
+    if header[:4] != magic:
+        raise FormatError(expected(f"{path}: magic", f"0x{magic.hex()}", Words(f"0x{header[:4].hex()}")))
+    if len(header) < 4 + 4 * ndim:
+        raise FormatError(expected(f"{path}: header", f"{4 + 4 * ndim} bytes", len(header)))
+    shape = struct.unpack(f">{ndim}I", header[4:])
+    if 0 in shape:
+        raise FormatError(expected(f"{path}: dimensions", "none of them 0", list(shape)))
+    size = math.prod(shape)
+    data = read_up_to(file, size + 1)
+    if len(data) != size:
+        got = "more" if len(data) > size else f"{len(data)} (truncated)"
+        raise FormatError(expected(f"{path}: data", f"{size} bytes for dimensions {list(shape)}", Words(got)))
+    return np.frombuffer(data, dtype=np.uint8).reshape(shape)
+
+
+def _part(root: Path, prefix: str, name: str) -> Dataset:
+    image_path, label_path = _find(root, f"{prefix}-images", 3), _find(root, f"{prefix}-labels", 1)
+    images, labels = read_idx(image_path, 3), read_idx(label_path, 1)
+    if len(images) != len(labels):
+        want = f"{len(images)} labels, as many as images in {image_path.name}"
+        raise FormatError(expected(str(label_path), want, len(labels)))
+    checked = check_labels(labels, len(CLASSES), f"{label_path}: labels")
+    return Dataset(images[..., np.newaxis], checked, CLASSES, f"mnist.{name}")
+
+
+def _find(root: Path, stem: str, ndim: int) -> Path:
+    names = [f"{stem}{mark}idx{ndim}-ubyte{end}" for end in ("", ".gz") for mark in "-."]
+    for name in names:
+        if (root / name).is_file():
+            return root / name
+    raise FileError(expected(str(root / names[0]), "this file, gzipped (.gz) or not", Words("no such file")))
