@@ -1,0 +1,43 @@
+"""The sets that can be loaded by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+
+from qpsnn_core.errors import ConfigError, expected
+
+from .checks import whole
+from .cifar10 import load_cifar10
+from .digits import load_digits
+from .mnist import load_mnist
+from .schema import Split
+
+FILE_READERS: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
+    {"mnist": load_mnist, "cifar10": load_cifar10}
+)
+NAMES = ("digits", *FILE_READERS)
+
+
+def load(name: str, path: str | Path | None = None, *, limit: int | None = None) -> Split:
+    """The training and test parts of a set: "digits" (no path), "mnist" or "cifar10" (path of a folder or file).
+
+    limit: at most so many images of each part, each class in its proportion, always the same ones.
+    Raises ConfigError (unknown name, path missing or superfluous, limit), and what the reader raises.
+    """
+    if limit is not None:
+        whole("limit", limit, 1)
+    if name == "digits":
+        if path is not None:
+            raise ConfigError(expected("digits.path", "no path (it comes with scikit-learn)", str(path)))
+        return load_digits(limit=limit)
+    reader = FILE_READERS.get(name) if isinstance(name, str) else None
+    if reader is None:
+        near = get_close_matches(str(name).lower(), NAMES, n=1, cutoff=0.4)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ConfigError(expected("dataset name", f"one of {', '.join(NAMES)}", name) + hint)
+    if path is None:
+        raise ConfigError(expected(f"{name}.path", "the folder or file that holds the set", None))
+    return reader(path, limit=limit)
