@@ -10,6 +10,9 @@ import numpy as np
 
 from qpsnn_core.kernels.parallel import kernel
 
+CACHED = 2**16
+"""Gradients (float32) that stay in the second-level cache."""
+
 
 @kernel
 def list_active(image, binary, height, width, channels, padding, positions, starts):
@@ -104,26 +107,31 @@ def add_gradients(total, gradients, rows, first, last, offset):
 
 
 @kernel
-def list_by_channel(image, low, high, height, width, channels, padded, ends, rows):
-    """List the places of the spikes of channels low..high-1; those of channel c end at ends[c - low].
+def list_by_channel(images, first, last, low, high, height, width, channels, size, ends, rows):
+    """List the places of the spikes of channels low..high-1 in images first..last-1; channel c's end at ends[c - low].
 
-    A place is y*(W+k-1) + x, the row of the padded gradient that the window begins at; a count of k is listed k times.
+    A place is the row of the padded gradients, counted from image `first`, at which the spike's window begins; a count
+    of k is listed k times.
     """
+    padded = width + size - 1
+    area = (height + size - 1) * padded
     for c in range(high - low + 1):
         ends[c] = 0
-    for place in range(height * width):
-        base = place * channels
-        for c in range(low, high):
-            ends[c - low + 1] += image[base + c]
+    for m in range(first, last):
+        for base in range(0, height * width * channels, channels):
+            for c in range(low, high):
+                ends[c - low + 1] += images[m, base + c]
     for c in range(high - low):
         ends[c + 1] += ends[c]
-    for y in range(height):
-        for x in range(width):
-            base = (y * width + x) * channels
-            for c in range(low, high):
-                for _ in range(image[base + c]):
-                    rows[ends[c - low]] = y * padded + x
-                    ends[c - low] += 1
+    for m in range(first, last):
+        for y in range(height):
+            for x in range(width):
+                base = (y * width + x) * channels
+                place = (m - first) * area + y * padded + x
+                for c in range(low, high):
+                    for _ in range(images[m, base + c]):
+                        rows[ends[c - low]] = place
+                        ends[c - low] += 1
 
 
 @kernel
@@ -131,21 +139,24 @@ def conv_weight_gradient(low, high, spikes, peak, gradients, total, height, widt
     """`total[(ky*k + kx)*C + ci] += sum over spikes (y, x, ci) of G[y + k-1-ky, x + k-1-kx]`, ci from low to high-1.
 
     gradients: `[M*(H+k-1)*(W+k-1), C_out]`, as `spread_gradient` lays them out. total: float32 `[k*k*C, C_out]`.
+    Small images are taken several at a time, as many as keep their gradients in the cache.
     """
     padded = width + size - 1
     area = (height + size - 1) * padded
-    rows = np.empty(height * width * (high - low) * peak + 1, np.int32)
+    group = max(1, CACHED // (area * gradients.shape[1]))
+    rows = np.empty(group * height * width * (high - low) * peak + 1, np.int32)
     ends = np.empty(high - low + 1, np.int64)
-    for m in range(spikes.shape[0]):
-        list_by_channel(spikes[m], low, high, height, width, channels, padded, ends, rows)
-        first = 0
+    for m in range(0, spikes.shape[0], group):
+        last = min(m + group, spikes.shape[0])
+        list_by_channel(spikes, m, last, low, high, height, width, channels, size, ends, rows)
+        begin = 0
         for c in range(low, high):
-            last = ends[c - low]
+            end = ends[c - low]
             for ky in range(size):
                 for kx in range(size):
                     offset = m * area + (size - 1 - ky) * padded + size - 1 - kx
-                    add_gradients(total[(ky * size + kx) * channels + c], gradients, rows, first, last, offset)
-            first = last
+                    add_gradients(total[(ky * size + kx) * channels + c], gradients, rows, begin, end, offset)
+            begin = end
 
 
 @kernel
