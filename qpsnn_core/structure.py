@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import is_dataclass
+from typing import Any, TypeVar, get_args, get_origin
 
 import cattrs
-from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
+from cattrs.errors import (
+    AttributeValidationNote,
+    ClassValidationError,
+    ForbiddenExtraKeysError,
+    IterableValidationError,
+    IterableValidationNote,
+)
+from cattrs.gen import make_dict_structure_fn
 from cattrs.strategies import configure_tagged_union
 
 from qpsnn_core.errors import ConfigError, QpsnnError, expected
 
 T = TypeVar("T")
+Hook = Callable[[Any, Any], Any]
+TAG = "kind"
+WORDS: dict[Callable[[Any], Any], str] = {int: "an integer", bool: "true or false", str: "a string", float: "a number"}
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:
@@ -21,65 +32,128 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _strict(kind: type, also: tuple[type, ...] = ()) -> Any:
-    def structure(value: Any, _: Any) -> Any:
-        if type(value) is kind or type(value) in also:
-            return kind(value)
-        raise ConfigError(f"expected {kind.__name__}, got {value!r}")
-
-    return structure
-
-
 def converter() -> cattrs.Converter:
     """A converter that forbids unknown keys and takes an int for a float, and nothing else for anything else."""
     strict = cattrs.Converter(forbid_extra_keys=True)
-    strict.register_structure_hook(int, _strict(int))
-    strict.register_structure_hook(bool, _strict(bool))
-    strict.register_structure_hook(str, _strict(str))
-    strict.register_structure_hook(float, _strict(float, (int,)))
+    for kind in WORDS:
+        strict.register_structure_hook(kind, _scalar(kind))
+    strict.register_structure_hook_factory(is_dataclass, lambda kind: _table(strict, kind))
+    strict.register_structure_hook_factory(_is_tuple, lambda kind: _tuple(strict, kind))
     return strict
 
 
 def tag_union(strict: cattrs.Converter, union: Any) -> None:
     """Let `strict` read and write any of the union's classes, told apart by the key `kind`."""
-    configure_tagged_union(union, strict, tag_name="kind")
+    configure_tagged_union(union, strict, tag_name=TAG)
+    read = strict.get_structure_hook(union)
+    names = [kind.__name__ for kind in get_args(union)]
+
+    def structure(value: Any, kind: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ConfigError(expected_here("a table of keys", value))
+        name = value.get(TAG)
+        if name not in names:
+            hint = nearest(name, names) if isinstance(name, str) else ""
+            raise ConfigError(expected_here(f"the key {TAG!r} to be one of {', '.join(names)}", name) + hint)
+        return read(value, kind)
+
+    strict.register_structure_hook(union, structure)
 
 
-def structure(strict: cattrs.Converter, data: Any, kind: type[T], place: str) -> T:
-    """`data` as a `kind`; ConfigError names the field below `place`, what came and what was expected."""
+def structure(strict: cattrs.Converter, data: Any, kind: type[T], place: str = "") -> T:
+    """`data` as a `kind`; ConfigError names the field below `place`, what came and what was expected.
+
+    A check of a dataclass's own may write its place as `classname.field`: the whole place is put for the class's name.
+    """
     try:
         return strict.structure(data, kind)
-    except (ClassValidationError, IterableValidationError) as error:
+    except (QpsnnError, ClassValidationError, IterableValidationError) as error:
         raise _first(error, place, kind) from error
-    except QpsnnError as error:
-        raise type(error)(f"{place}: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{place}: {_plain(error, data)}") from error
 
 
-def _plain(error: Exception, data: Any) -> str:
-    if isinstance(error, KeyError):
-        return f"no such key or kind {error.args[0]!r}"
-    return f"{error} (in {data!r:.80})"
+def expected_here(want: str, got: Any) -> str:
+    """`expected want, got got`: for a hook, which does not know the place; `structure` puts it in front."""
+    return f"expected {want}, got {'nothing' if got is None else f'{got!r:.80}'}"
+
+
+def _is_tuple(kind: Any) -> bool:
+    origin: Any = get_origin(kind)
+    return origin is tuple
+
+
+def _scalar(kind: Callable[[Any], Any]) -> Hook:
+    def structure(value: Any, _: Any) -> Any:
+        if type(value) is kind or (kind is float and type(value) is int):
+            return kind(value)
+        raise ConfigError(expected_here(WORDS[kind], value))
+
+    return structure
+
+
+def _table(strict: cattrs.Converter, kind: Any) -> Hook:
+    read = make_dict_structure_fn(kind, strict, _cattrs_forbid_extra_keys=True)
+
+    def structure(value: Any, _: Any) -> Any:
+        if isinstance(value, Mapping):
+            return read(value, kind)
+        raise ConfigError(expected_here("a table of keys", value))
+
+    return structure
+
+
+def _tuple(strict: cattrs.Converter, kind: Any) -> Hook:
+    entries = get_args(kind)
+    fixed = len(entries) if entries[-1] is not Ellipsis else None
+
+    def structure(value: Any, _: Any) -> Any:
+        if type(value) not in (list, tuple):
+            raise ConfigError(expected_here("a list", value))
+        if fixed is not None and len(value) != fixed:
+            raise ConfigError(expected_here(f"{fixed} entries", value))
+        done = []
+        for index, item in enumerate(value):
+            try:
+                done.append(strict.structure(item, entries[index if fixed else 0]))
+            except (QpsnnError, ClassValidationError, IterableValidationError) as error:
+                raise at_index(error, index) from error
+        return tuple(done)
+
+    return structure
+
+
+def at_index(error: Exception, index: int | str) -> IterableValidationError:
+    """The error of one entry of a list or table, for a hook to raise: `structure` writes `[index]` or `.index`."""
+    note = IterableValidationNote(f"entry {index}", index, None)
+    error.__notes__ = [*getattr(error, "__notes__", ()), note]  # type: ignore[attr-defined]  # typed from Python 3.11 on
+    return IterableValidationError("an entry", [error], tuple)
 
 
 def _first(error: BaseException, place: str, kind: Any) -> QpsnnError:
     """Follow the first fault of a (nested) group of cattrs errors down to its field."""
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            place = _below(place, note.name)
+        elif isinstance(note, IterableValidationNote):
+            place = _below(place, note.index) if isinstance(note.index, str) else f"{place}[{note.index}]"
     if isinstance(error, (ClassValidationError, IterableValidationError)):
-        inner = error.exceptions[0]
-        here = place
-        for note in getattr(inner, "__notes__", ()):
-            name = getattr(note, "name", None)
-            index = getattr(note, "index", None)
-            here = f"{here}.{name}" if name is not None else f"{here}[{index}]" if index is not None else here
-        return _first(inner, here, getattr(error, "cl", kind))
+        return _first(error.exceptions[0], place, getattr(error, "cl", None) or kind)
     if isinstance(error, ForbiddenExtraKeysError):
         valid = list(getattr(error.cl, "__dataclass_fields__", {}))
         key = sorted(error.extra_fields)[0]
-        return ConfigError(f"{place}: unknown key {key!r}{nearest(key, valid)}; valid keys: {', '.join(valid)}")
+        where = f"{place}: " if place else ""
+        return ConfigError(f"{where}unknown key {key!r}{nearest(key, valid)}; valid keys: {', '.join(valid)}")
     if isinstance(error, KeyError):
-        return ConfigError(f"{place}: missing key or unknown kind {error.args[0]!r}")
-    if isinstance(error, QpsnnError):
-        text = str(error)
-        return type(error)(f"{place}: {text}" if text.startswith("expected") else text)
-    return ConfigError(expected(place, "a valid value", str(error)))
+        return ConfigError(f"{place}: expected a value, got nothing")
+    if not isinstance(error, QpsnnError):
+        return ConfigError(expected(place, "a valid value", str(error)))
+    text = str(error)
+    if text.startswith("expected "):
+        return type(error)(f"{place}: {text}" if place else text)
+    owner, dot, rest = text.partition(".")
+    if dot and owner.lower() == getattr(kind, "__name__", "").lower():
+        return type(error)(_below(place, rest))
+    return type(error)(text)
+
+
+def _below(place: str, name: str) -> str:
+    return f"{place}.{name}" if place else name
