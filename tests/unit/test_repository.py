@@ -123,7 +123,7 @@ def private_faults(path: Path) -> list[str]:
     content = path.read_bytes()
     if b"\0" in content:
         return []
-    lines = enumerate(content.decode("utf-8").splitlines(), start=1)
+    lines = enumerate(content.decode("utf-8", "replace").splitlines(), start=1)
     return [f"{path}:{number}: {line.strip()[:120]}" for number, line in lines if PRIVATE.search(line)]
 
 
