@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass
 from typing import Any, TypeVar, get_args, get_origin
@@ -69,6 +70,22 @@ def structure(strict: cattrs.Converter, data: Any, kind: type[T], place: str = "
         return strict.structure(data, kind)
     except (QpsnnError, ClassValidationError, IterableValidationError) as error:
         raise _first(error, place, kind) from error
+
+
+def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """TOML text of named tables of plain values: numbers, strings, lists, and dicts within a table as inline tables."""
+    parts = []
+    for name, table in tables.items():
+        parts.append("\n".join([f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_toml(key)} = {_toml(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def expected_here(want: str, got: Any) -> str:

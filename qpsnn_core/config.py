@@ -1,0 +1,299 @@
+"""Recipes: everything that a run depends on, as typed TOML."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cattrs.errors import IterableValidationError
+
+from qpsnn_core.errors import ConfigError, FileError, expected
+from qpsnn_core.loss import LOSSES
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.nodes import SURROGATES
+from qpsnn_core.network.synapses import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer
+from qpsnn_core.network.values import Shape, check_at_least, check_choice
+from qpsnn_core.network.zoo import ENDS, ZOO, Neuron, build
+from qpsnn_core.optimizer import OPTIMIZERS
+from qpsnn_core.schedule import SCHEDULES
+from qpsnn_core.structure import at_index, converter, expected_here, structure, to_toml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FULL_PRECISION = 32
+CRITERIA = ("svs", "sca")
+RESIDUALS = ("map", "together")
+REINITS = ("carry", "paper")
+LARGEST_FRACTION = 16
+
+Rates = float | tuple[float, ...] | dict[str, float]
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Which network of the zoo; image shape and classes come with the data.
+
+    name: of the ZOO. width: a factor on all channel counts. bits: per weight, 2 to 8, or 32 for floating point.
+    steps: T, time steps per image. gamma, granularity, ste, percentile: as in Quantizer. ends: of the first
+    convolution and the last linear layer, "integer" (8-bit, deployable) or "float". threshold: in units of the
+    membrane potential. beta: the share of the potential that is left after one step, 0 to 1. surrogate,
+    surrogate_width (in units of the potential), detach_reset: as in LIF.
+    """
+
+    name: str = "vgg_small"
+    width: float = 1.0
+    bits: int = 4
+    steps: int = 4
+    gamma: str = "mean"
+    granularity: str = "channel"
+    ste: str = "clip"
+    percentile: float = 0.99
+    ends: str = "integer"
+    threshold: float = 1.0
+    beta: float = 0.5
+    surrogate: str = "triangle"
+    surrogate_width: float = 1.0
+    detach_reset: bool = False
+
+    def __post_init__(self) -> None:
+        _choices(self, name=tuple(ZOO), gamma=GAMMAS, granularity=GRANULARITIES, ste=STRAIGHT_THROUGH, ends=ENDS)
+        _choices(self, surrogate=SURROGATES)
+        _positive(self, "width", "threshold", "surrogate_width")
+        _least(self, steps=1)
+        bits = type(self.bits) is int and (2 <= self.bits <= 8 or self.bits == FULL_PRECISION)
+        _check(self, "bits", bits, f"an integer from 2 to 8, or {FULL_PRECISION}")
+        _check(self, "percentile", 0.5 < self.percentile <= 1, "a number in (0.5, 1]")
+        _check(self, "beta", 0 <= self.beta <= 1, "a number from 0 to 1")
+
+    @property
+    def quantizer(self) -> Quantizer | None:
+        """Of the layers between the ends; None for floating point."""
+        if self.bits == FULL_PRECISION:
+            return None
+        return Quantizer(self.bits, self.gamma, self.granularity, self.ste, self.percentile)
+
+    @property
+    def neuron(self) -> Neuron:
+        """Of all layers."""
+        return Neuron(self.threshold, self.beta, self.surrogate, self.surrogate_width, self.detach_reset)
+
+    def build(self, shape: Shape, classes: int, *, events: bool = False) -> Network:
+        """The network for images of `shape` (H, W, C), or for frames of counted events."""
+        return build(
+            self.name,
+            shape,
+            classes,
+            steps=self.steps,
+            width=self.width,
+            quantizer=self.quantizer,
+            ends=self.ends,
+            neuron=self.neuron,
+            events=events,
+        )
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images, and how those that are trained on are changed.
+
+    name: "digits", "mnist" or "cifar10". path: of the folder or file that holds the set, "" for digits; a relative one
+    starts where the command runs. limit: at most so many images of each part, 0 for all. crop: pixels of zero padding
+    before a random crop. flip: mirror half of the images. cutout: side of the erased square in pixels, 0 for none.
+    """
+
+    name: str = "digits"
+    path: str = ""
+    limit: int = 0
+    crop: int = 0
+    flip: bool = False
+    cutout: int = 0
+
+    def __post_init__(self) -> None:
+        _least(self, limit=0, crop=0, cutout=0)
+        _check(self, "name", bool(self.name), "the name of a set")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained.
+
+    epochs: passes over the training images. batch: images per update. optimizer: of OPTIMIZERS. lr: learning rate
+    after the warm-up. momentum: of SGD, or Adam's first beta, 0 to below 1. weight_decay: on the weights of Conv and
+    Linear. schedule: of SCHEDULES. warmup_epochs: over which the rate rises linearly. clip_norm: the largest 2-norm of
+    all gradients together, 0 for no limit. loss: of LOSSES. seed: of the initial weights, the order and the changes
+    of images.
+    """
+
+    epochs: int = 30
+    batch: int = 64
+    optimizer: str = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-5
+    schedule: str = "cosine"
+    warmup_epochs: int = 0
+    clip_norm: float = 0.0
+    loss: str = "mean"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _choices(self, optimizer=tuple(OPTIMIZERS), schedule=tuple(SCHEDULES), loss=tuple(LOSSES))
+        _least(self, epochs=1, batch=1, warmup_epochs=0, seed=0)
+        _positive(self, "lr")
+        for name in ("weight_decay", "clip_norm"):
+            _check(self, name, 0 <= getattr(self, name) < math.inf, "a number of at least 0")
+        _check(self, "momentum", 0 <= self.momentum < 1, "a number from 0 to below 1")
+        _check(self, "warmup_epochs", self.warmup_epochs <= self.epochs, f"at most the {self.epochs} epochs")
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(TrainConfig):
+    """How a pruned network is trained again: the fields of TrainConfig, with the paper's Adam at 0.001."""
+
+    epochs: int = 15
+    optimizer: str = "adam"
+    lr: float = 1e-3
+
+
+@dataclass(frozen=True)
+class PruneConfig:
+    """Which channels are removed.
+
+    criterion: "svs" (Eqs. 11 to 13) or "sca" (Eq. 7). rates: the share of channels to remove, 0 to below 1: one number
+    for all convolutions, a list with one number for each, or a table by name. batches, batch: how many batches of how
+    many training images the scores are averaged over. epsilon: SVS counts singular values above it. residual: channels
+    that meet in a sum are mapped to each other ("map") or kept or removed together ("together"). reinit: batch norm
+    and linear layer keep what belongs to the kept channels ("carry"), or start anew ("paper").
+    """
+
+    criterion: str = "svs"
+    rates: Rates = 0.5
+    batches: int = 5
+    batch: int = 64
+    epsilon: float = 1e-6
+    residual: str = "map"
+    reinit: str = "carry"
+
+    def __post_init__(self) -> None:
+        _choices(self, criterion=CRITERIA, residual=RESIDUALS, reinit=REINITS)
+        _least(self, batches=1, batch=1)
+        _positive(self, "epsilon")
+        place, rates = _at(self, "rates"), self.rates
+        if isinstance(rates, dict):
+            each = {f"{place}.{name}": rate for name, rate in rates.items()}
+        elif isinstance(rates, tuple):
+            each = {f"{place}[{index}]": rate for index, rate in enumerate(rates)}
+        else:
+            each = {place: rates}
+        for where, rate in each.items():
+            if not isinstance(rate, (int, float)) or isinstance(rate, bool) or not 0 <= rate < 1:
+                raise ConfigError(expected(where, "a number from 0 to below 1", rate))
+
+
+@dataclass(frozen=True)
+class LowerConfig:
+    """How a network becomes integers. fraction_bits: binary digits after the point of membranes, 0 to 16."""
+
+    fraction_bits: int = 8
+
+    def __post_init__(self) -> None:
+        valid = type(self.fraction_bits) is int and 0 <= self.fraction_bits <= LARGEST_FRACTION
+        _check(self, "fraction_bits", valid, f"an integer from 0 to {LARGEST_FRACTION}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run, one TOML table for each stage; what is left out has its default."""
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    prune: PruneConfig = field(default_factory=PruneConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    lower: LowerConfig = field(default_factory=LowerConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Tables of plain numbers, strings, lists and dicts, as JSON and TOML have them."""
+        data: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return data
+
+    def to_toml(self) -> str:
+        """The text that `load_recipe` reads as this recipe."""
+        return to_toml(self.to_dict())
+
+
+def recipe_from_dict(data: Mapping[str, Any]) -> Recipe:
+    """A recipe from plain tables. ConfigError names the full path: `train.lr: expected a positive number, got -1`."""
+    return structure(_convert, data, Recipe)
+
+
+def load_recipe(path: str | os.PathLike[str]) -> Recipe:
+    """A recipe from a TOML file. FileError (cannot be read), ConfigError (not TOML, or what is wrong in it)."""
+    try:
+        data = tomllib.loads(Path(path).read_bytes().decode())
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # of TOML, or of UTF-8
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    try:
+        return recipe_from_dict(data)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _rates(value: Any, _: Any) -> Rates:
+    """A number, a list or a table; tables within the table are names with dots, as TOML writes `a.b = 1`."""
+    if isinstance(value, Mapping):
+        rates: dict[str, float] = {}
+        for name, inner in value.items():
+            try:
+                below = _rates(inner, None)
+            except (ConfigError, IterableValidationError) as error:
+                raise at_index(error, name) from error
+            if isinstance(below, tuple):
+                raise at_index(ConfigError(expected_here("a number", inner)), name)
+            rates |= {f"{name}.{key}": r for key, r in below.items()} if isinstance(below, dict) else {name: below}
+        return rates
+    if isinstance(value, (list, tuple)):
+        return _convert.structure(value, tuple[float, ...])
+    if type(value) in (int, float):
+        return float(value)
+    raise ConfigError(expected_here("a number, a list of numbers, or a table of numbers by name", value))
+
+
+_convert = converter()
+_convert.register_structure_hook(Rates, _rates)
+
+
+def _at(config: Any, name: str) -> str:
+    return f"{type(config).__name__}.{name}"
+
+
+def _choices(config: Any, **valid: tuple[str, ...]) -> None:
+    for name, words in valid.items():
+        check_choice(_at(config, name), getattr(config, name), words)
+
+
+def _least(config: Any, **least: int) -> None:
+    for name, bound in least.items():
+        check_at_least(_at(config, name), getattr(config, name), bound)
+
+
+def _positive(config: Any, *names: str) -> None:
+    for name in names:
+        _check(config, name, 0 < getattr(config, name) < math.inf, "a positive number")
+
+
+def _check(config: Any, name: str, valid: bool, want: str) -> None:
+    if not valid:
+        raise ConfigError(expected(_at(config, name), want, getattr(config, name)))

@@ -1,0 +1,157 @@
+"""Recipes: defaults, TOML round trip, and one message for each kind of mistake."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from qpsnn_core.config import (
+    DataConfig,
+    FinetuneConfig,
+    LowerConfig,
+    NetworkConfig,
+    PruneConfig,
+    Recipe,
+    TrainConfig,
+    load_recipe,
+    recipe_from_dict,
+)
+from qpsnn_core.errors import ConfigError, FileError
+from qpsnn_core.network import LIF, Conv, Quantizer
+
+OTHER = Recipe(
+    NetworkConfig(name="resnet20", width=0.5, bits=2, steps=2, gamma="max", beta=0.25, detach_reset=True),
+    DataConfig(name="cifar10", path='a "quoted"\\path\x7f\n', limit=100, crop=4, flip=True, cutout=8),
+    TrainConfig(epochs=3, lr=0.3, weight_decay=0.0, schedule="step", clip_norm=1.5, loss="tet", seed=7),
+    PruneConfig(criterion="sca", rates={"conv0": 0.1, "layer1.0.conv1": 0.25}, residual="together", reinit="paper"),
+    FinetuneConfig(epochs=1, optimizer="adamw"),
+    LowerConfig(fraction_bits=4),
+)
+
+
+def test_an_empty_recipe_is_the_default():
+    assert recipe_from_dict({}) == Recipe()
+    assert recipe_from_dict({"train": {}}) == Recipe()
+
+
+def test_fine_tuning_has_defaults_of_its_own():
+    recipe = recipe_from_dict({"finetune": {"epochs": 2}})
+    assert (recipe.finetune.epochs, recipe.finetune.optimizer, recipe.finetune.lr) == (2, "adam", 1e-3)
+    assert (recipe.train.optimizer, recipe.train.lr) == ("sgd", 0.1)
+    assert isinstance(recipe.finetune, TrainConfig)
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), OTHER, Recipe(prune=PruneConfig(rates=(0.1, 0.0, 0.9)))])
+def test_a_recipe_survives_toml_and_json(recipe, tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe.to_toml(), encoding="utf-8")
+    assert load_recipe(path) == recipe
+    assert recipe_from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+def test_an_integer_is_a_number_and_nothing_else_is_converted():
+    assert recipe_from_dict({"train": {"lr": 1}}).train.lr == 1.0
+    assert isinstance(recipe_from_dict({"train": {"lr": 1}}).train.lr, float)
+
+
+def test_rates_by_dotted_names(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text('[prune.rates]\nlayer1.0.conv1 = 0.5\nlayer1.0.conv2 = 0\n"layer2.0.conv1" = 0.25\nconv0 = 0.1\n')
+    want = {"layer1.0.conv1": 0.5, "layer1.0.conv2": 0.0, "layer2.0.conv1": 0.25, "conv0": 0.1}
+    assert load_recipe(path).prune.rates == want
+
+
+def test_a_network_config_builds_its_network():
+    config = NetworkConfig(bits=3, gamma="max", granularity="layer", ste="pass", width=0.5, steps=2, threshold=0.7)
+    network = config.build((8, 8, 1), 5)
+    assert (network.steps, network.classes) == (2, 5)
+    convolutions = network.of(Conv)
+    assert [conv.channels for conv in convolutions] == [16, 16, 32, 32, 64, 64]
+    assert {conv.quantizer for conv in convolutions[1:]} == {Quantizer(3, "max", "layer", "pass")}
+    assert convolutions[0].quantizer == Quantizer(8, gamma="max")
+    assert {neuron.threshold for neuron in network.of(LIF)} == {0.7}
+    assert config.build((8, 8, 2), 5, events=True).input.spikes
+
+
+def test_32_bits_is_floating_point_throughout():
+    network = NetworkConfig(bits=32).build((8, 8, 1), 10)
+    assert all(conv.quantizer is None for conv in network.of(Conv))
+
+
+MISTAKES = [
+    ({"train": {"lr": -1}}, "train.lr: expected a positive number, got -1.0"),
+    ({"train": {"lr": 0}}, "train.lr: expected a positive number, got 0.0"),
+    ({"train": {"lr": math.nan}}, "train.lr: expected a positive number, got nan"),
+    ({"finetune": {"lr": math.inf}}, "finetune.lr: expected a positive number, got inf"),
+    ({"train": {"lr": "0.1"}}, "train.lr: expected a number, got '0.1'"),
+    ({"train": {"lr": True}}, "train.lr: expected a number, got True"),
+    ({"train": {"epochs": 1.0}}, "train.epochs: expected an integer, got 1.0"),
+    ({"train": {"epochs": 0}}, "train.epochs: expected an integer of at least 1, got 0"),
+    ({"train": {"momentum": 1.0}}, "train.momentum: expected a number from 0 to below 1, got 1.0"),
+    ({"train": {"clip_norm": -1}}, "train.clip_norm: expected a number of at least 0, got -1.0"),
+    ({"train": {"warmup_epochs": 99}}, "train.warmup_epochs: expected at most the 30 epochs, got 99"),
+    ({"train": {"optimizer": "addam"}}, "train.optimizer: expected one of sgd, adam, adamw, got 'addam' (did you"),
+    ({"train": {"seed": -1}}, "train.seed: expected an integer of at least 0, got -1"),
+    ({"train": {"learnrate": 1}}, "train: unknown key 'learnrate'"),
+    ({"train": {"epoch": 1}}, "train: unknown key 'epoch' (did you mean 'epochs'?); valid keys: epochs, batch"),
+    ({"trian": {}}, "unknown key 'trian' (did you mean 'train'?); valid keys: network, data, train"),
+    ({"train": 3}, "train: expected a table of keys, got 3"),
+    ([], "expected a table of keys, got []"),
+    ({"network": {"name": "vgg-small"}}, "network.name: expected one of vgg16, resnet20, vggsnn, vgg_small, got"),
+    ({"network": {"bits": 0}}, "network.bits: expected an integer from 2 to 8, or 32, got 0"),
+    ({"network": {"bits": 9}}, "network.bits: expected an integer from 2 to 8, or 32, got 9"),
+    ({"network": {"beta": 1.1}}, "network.beta: expected a number from 0 to 1, got 1.1"),
+    ({"network": {"width": 0}}, "network.width: expected a positive number, got 0.0"),
+    ({"network": {"percentile": 0.5}}, "network.percentile: expected a number in (0.5, 1], got 0.5"),
+    ({"network": {"surrogate": "triangel"}}, "network.surrogate: expected one of triangle, sigmoid, arctan"),
+    ({"data": {"flip": 1}}, "data.flip: expected true or false, got 1"),
+    ({"data": {"name": ""}}, "data.name: expected the name of a set, got ''"),
+    ({"data": {"crop": -4}}, "data.crop: expected an integer of at least 0, got -4"),
+    ({"prune": {"criterion": "svd"}}, "prune.criterion: expected one of svs, sca, got 'svd' (did you mean 'svs'?)"),
+    ({"prune": {"rates": 1.0}}, "prune.rates: expected a number from 0 to below 1, got 1.0"),
+    ({"prune": {"rates": math.nan}}, "prune.rates: expected a number from 0 to below 1, got nan"),
+    ({"prune": {"rates": [0.5, -0.1]}}, "prune.rates[1]: expected a number from 0 to below 1, got -0.1"),
+    ({"prune": {"rates": [0.5, "x"]}}, "prune.rates[1]: expected a number, got 'x'"),
+    ({"prune": {"rates": {"conv1": 1.0}}}, "prune.rates.conv1: expected a number from 0 to below 1, got 1.0"),
+    ({"prune": {"rates": {"a": {"b": "x"}}}}, "prune.rates.a.b: expected a number, a list of numbers, or a table"),
+    ({"prune": {"rates": {"a": [0.1]}}}, "prune.rates.a: expected a number, got [0.1]"),
+    ({"prune": {"rates": True}}, "prune.rates: expected a number, a list of numbers, or a table"),
+    ({"prune": {"epsilon": 0.0}}, "prune.epsilon: expected a positive number, got 0.0"),
+    ({"lower": {"fraction_bits": 17}}, "lower.fraction_bits: expected an integer from 0 to 16, got 17"),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), MISTAKES, ids=[message.partition(":")[0] for _, message in MISTAKES])
+def test_a_mistake_is_named_with_its_full_path(data, message):
+    with pytest.raises(ConfigError) as caught:
+        recipe_from_dict(data)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_mistake_made_in_python_names_the_class():
+    with pytest.raises(ConfigError, match=r"^TrainConfig\.lr: expected a positive number, got -1$"):
+        TrainConfig(lr=-1)
+
+
+def test_a_mistake_in_a_file_names_the_file(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text("[train]\nlr = -1\n")
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(path)
+    assert str(caught.value) == f"{path}: train.lr: expected a positive number, got -1.0"
+
+
+@pytest.mark.parametrize("content", [b"[train\n", b"train = \xff\xfe", b"lr = 1\nlr = 2"])
+def test_a_file_that_is_not_toml(content, tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match="not TOML"):
+        load_recipe(path)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    for path in (tmp_path / "none.toml", tmp_path):
+        with pytest.raises(FileError, match="cannot be read"):
+            load_recipe(path)
