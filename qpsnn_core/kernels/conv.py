@@ -3,7 +3,6 @@
 Flat arrays, channels last. Spikes `[M, H*W*C_in]` hold counts; weights `[k*k*C_in, C_out]`, rows in (ky, kx, ci) order.
 """
 
-# ruff: noqa: PLR0913 - a kernel takes raw arrays and sizes
 from __future__ import annotations
 
 import numpy as np
@@ -34,7 +33,7 @@ def list_active(image, binary, height, width, channels, padding, positions, star
                 if binary:
                     for c in range(channels):
                         positions[n] = base + c
-                        n += image[source + c]
+                        n += np.int64(image[source + c])
                 else:
                     for c in range(channels):
                         for _ in range(image[source + c]):
@@ -48,13 +47,14 @@ def list_active(image, binary, height, width, channels, padding, positions, star
 def add_rows(total, weights, rows, n):
     """`total[:] = sum_i weights[rows[i]]`, four rows at a time."""
     outputs = total.shape[0]
+    wide = total.dtype.type  # two int8 codes need not fit an int8
     for j in range(outputs):
         total[j] = 0
     whole = n // 4 * 4
     for i in range(0, whole, 4):
         a, b, c, d = weights[rows[i]], weights[rows[i + 1]], weights[rows[i + 2]], weights[rows[i + 3]]
         for j in range(outputs):
-            total[j] += (a[j] + b[j]) + (c[j] + d[j])
+            total[j] += (wide(a[j]) + wide(b[j])) + (wide(c[j]) + wide(d[j]))
     for i in range(whole, n):
         a = weights[rows[i]]
         for j in range(outputs):
