@@ -1,0 +1,142 @@
+"""The process that imports Lava: builds the wiring found in its working folder, runs it, ends.
+
+Started as `python -m qpsnn_backends.lava.child` in a session and a folder of its own, its standard input held open by
+the parent. It reads wiring.json, arrays.npz and images.npy; its processes write their results; a failure goes to
+failure.txt. Lava sets the start method of multiprocessing when imported, and forks: nothing else may run here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import select
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi1SimCfg
+from lava.proc.conv.process import Conv
+from lava.proc.dense.process import Dense
+
+from qpsnn_backends.lava.processes.flow import Passage, PassageModel, Readout, ReadoutModel, Source, SourceModel
+from qpsnn_backends.lava.processes.guard import tell_failure
+from qpsnn_backends.lava.processes.neuron import IntLIF, IntLIFModel
+from qpsnn_backends.lava.processes.synapses import FastConvModel, FastDenseModel, Shortcut, ShortcutModel
+from qpsnn_backends.lava.wiring import Part, Wiring, wiring_from_json
+
+MODELS = {
+    Source: SourceModel,
+    Conv: FastConvModel,
+    Dense: FastDenseModel,
+    Shortcut: ShortcutModel,
+    IntLIF: IntLIFModel,
+    Passage: PassageModel,
+    Readout: ReadoutModel,
+}
+
+CHANNEL_SIZE = 2
+"""Messages that a channel holds. Lava's default of 64 costs 32 times the shared memory; a step sends one."""
+
+OPEN_FILES = 2**16
+
+
+def made(part: Part, wiring: Wiring, arrays: Mapping[str, Any]) -> AbstractProcess:
+    """The Lava process of one part."""
+    own = {name.rpartition(".")[2]: arrays[name] for name in arrays if name.rpartition(".")[0] == part.name}
+    settings = part.settings
+    if part.kind == "source":
+        return Source(part, wiring)
+    if part.kind == "conv":
+        return Conv(
+            weight=own["weight"],
+            input_shape=part.inputs,
+            stride=settings["stride"],
+            padding=settings["padding"],
+            num_message_bits=settings["message_bits"],
+            name=part.name,
+        )
+    if part.kind == "dense":
+        return Dense(weights=own["weight"], num_message_bits=settings["message_bits"], name=part.name)
+    if part.kind == "shortcut":
+        return Shortcut(part, **own)
+    if part.kind == "lif":
+        return IntLIF(part, wiring, **own)
+    if part.kind == "readout":
+        return Readout(part, wiring, **own)
+    return Passage(part)
+
+
+def build(wiring: Wiring, arrays: Mapping[str, Any]) -> AbstractProcess:
+    """All processes, connected; returns the last one, through which they run."""
+    processes: dict[str, AbstractProcess] = {}
+    for part in wiring:
+        process = made(part, wiring, arrays)
+        processes[part.name] = process
+        for source in part.reads:
+            (out,) = processes[source].out_ports.members
+            (into,) = process.in_ports.members
+            if out.shape != part.inputs:
+                out = out.reshape(part.inputs)
+            if into.shape != part.inputs:
+                out = out.reshape(into.shape)
+            out.connect(into)
+    return process
+
+
+def watch(finished: threading.Event) -> None:
+    """End the whole group when the parent is gone; tell of a process that died before the run was over."""
+    while not finished.is_set():
+        if select.select([0], [], [], 0.1)[0] and not os.read(0, 1):
+            os.killpg(os.getpgrp(), signal.SIGTERM)
+        dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if dead is not None and not finished.is_set():
+            how = "exited with" if dead.si_code == os.CLD_EXITED else "was ended by"
+            what = dead.si_status if dead.si_code == os.CLD_EXITED else signal.Signals(dead.si_status).name
+            tell_failure(f"one of Lava's processes {how} {what}")
+            return
+
+
+def raise_descriptors() -> None:
+    """As many open files as the system lets a process have, up to OPEN_FILES."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < OPEN_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES if hard < 0 else min(OPEN_FILES, hard), hard))
+
+
+def run() -> None:
+    """Read the job, build it, run it to its last step."""
+    raise_descriptors()
+    wiring = wiring_from_json(Path("wiring.json").read_text(encoding="utf-8"))
+    with np.load("arrays.npz", allow_pickle=False) as arrays:
+        last = build(wiring, arrays)
+    models = {process: model for process, model in MODELS.items() if not (wiring.stock_conv and process is Conv)}
+    config = Loihi1SimCfg(select_tag="fixed_pt", exception_proc_model_map=models, loglevel=logging.CRITICAL)
+    compiled = {"pypy_channel_size": CHANNEL_SIZE, "loglevel": logging.CRITICAL}
+    finished = threading.Event()
+    last.create_runtime(run_cfg=config, compile_config=compiled)
+    threading.Thread(target=watch, args=(finished,), daemon=True).start()
+    last.run(condition=RunSteps(num_steps=wiring.duration), run_cfg=config)
+    finished.set()
+    last.stop()
+
+
+def main() -> int:
+    """Run the job in the working folder; 0 where all went well."""
+    try:
+        run()
+    except BaseException:
+        tell_failure(traceback.format_exc())
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""Processes without weights: where images enter, where spikes are pooled or wait, where currents are summed up."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from qpsnn_backends.lava.processes.guard import GuardedModel
+from qpsnn_backends.lava.wiring import Part, Pool, Wiring
+
+Array = npt.NDArray[Any]
+
+
+class Source(AbstractProcess):
+    """Sends sample s at the T steps from s*T on: `images.npy` is [B, W, H, C], the same each step, or [T, B, ...]."""
+
+    def __init__(self, part: Part, wiring: Wiring) -> None:
+        super().__init__(name=part.name, part=part, wiring=wiring)
+        self.s_out = OutPort(shape=part.outputs)
+
+
+class Passage(AbstractProcess):
+    """Sends what it reads, pooled, or some steps later: a part of kind "pool" or "delay"."""
+
+    def __init__(self, part: Part) -> None:
+        super().__init__(name=part.name, part=part)
+        self.s_in = InPort(shape=part.inputs)
+        self.s_out = OutPort(shape=part.outputs)
+
+
+class Readout(AbstractProcess):
+    """`Y = sum_t (a_in[t] + bias)` of each sample, appended to `readout` as int64 [classes]."""
+
+    def __init__(self, part: Part, wiring: Wiring, bias: Any) -> None:
+        super().__init__(name=part.name, part=part, wiring=wiring)
+        self.a_in = InPort(shape=part.inputs)
+        self.y = Var(shape=part.inputs, init=0)
+        self.bias = Var(shape=bias.shape, init=bias)
+
+
+@implements(proc=Source, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class SourceModel(GuardedModel):
+    """Reads the images from the job's folder as they are needed."""
+
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.wiring: Wiring = proc_params["wiring"]
+        self.images = np.load("images.npy", mmap_mode="r", allow_pickle=False)
+        self.silence = np.zeros(proc_params["part"].outputs, np.int32)
+
+    def step(self) -> None:
+        """The image, or event frame, of this step; silence after the last."""
+        sample, frame = divmod(self.time_step - 1, self.wiring.steps)
+        if sample >= self.wiring.samples:
+            self.s_out.send(self.silence)
+        elif self.images.ndim == 5:
+            self.s_out.send(self.images[frame, sample].astype(np.int32))
+        else:
+            self.s_out.send(self.images[sample].astype(np.int32))
+
+
+@implements(proc=Passage, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PassageModel(GuardedModel):
+    """A queue as long as the delay; without one it answers within the step."""
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.part: Part = proc_params["part"]
+        delay = self.part.settings.get("delay", 0)
+        self.waiting = deque([np.zeros(self.part.outputs, np.int32)] * delay)
+
+    def step(self) -> None:
+        """Send the oldest, keep the newest."""
+        if self.waiting:
+            self.s_out.send(self.waiting.popleft())
+            self.waiting.append(self.s_in.recv())
+            return
+        value = self.s_in.recv()
+        self.s_out.send(pooled(value, self.part.pool) if self.part.pool else value)
+
+
+@implements(proc=Readout, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class ReadoutModel(GuardedModel):
+    """Starts each sample at 0, writes its sums after its last step."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    y: Array = LavaPyType(np.ndarray, np.int64)
+    bias: Array = LavaPyType(np.ndarray, np.int64)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.part: Part = proc_params["part"]
+        self.wiring: Wiring = proc_params["wiring"]
+        self.file = open("readout", "wb", buffering=0)  # noqa: SIM115 - open as long as the process lives
+
+    def step(self) -> None:
+        """Add this step's currents to the sample they belong to."""
+        current = self.a_in.recv()
+        sample, step = divmod(self.time_step - 1 - self.part.latency, self.wiring.steps)
+        if not 0 <= sample < self.wiring.samples:
+            return
+        if step == 0:
+            self.y[:] = 0
+        self.y += current
+        self.y += self.bias
+        if step == self.wiring.steps - 1:
+            self.file.write(self.y.tobytes())
+
+
+def pooled(counts: npt.NDArray[np.int32], pool: Pool) -> npt.NDArray[np.int32]:
+    """The largest count or the sum of each window. counts, and the result: (W, H, C)."""
+    edge = pool.padding
+    padded = np.pad(counts, ((edge, edge), (edge, edge), (0, 0))) if edge else counts
+    width, height = ((size - pool.size) // pool.stride + 1 for size in padded.shape[:2])
+    combine = np.maximum if pool.largest else np.add
+    result = np.zeros((width, height, counts.shape[2]), np.int32)
+    for x in range(pool.size):
+        for y in range(pool.size):
+            taps = padded[x : x + width * pool.stride : pool.stride, y : y + height * pool.stride : pool.stride]
+            combine(result, taps, out=result)
+    return result

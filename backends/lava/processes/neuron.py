@@ -1,0 +1,97 @@
+"""The integer leaky integrate-and-fire neuron: any thresholds and biases, `>=`, an arithmetic shift as its leak."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from qpsnn_backends.lava.processes.flow import pooled
+from qpsnn_backends.lava.processes.guard import GuardedModel
+from qpsnn_backends.lava.wiring import Part, Wiring
+
+Array = npt.NDArray[Any]
+
+
+class IntLIF(AbstractProcess):
+    """`u = ((u * multiplier) >> shift) + bias + a_in; spike = u >= threshold; u[spike] = 0`, u from 0 in each sample.
+
+    What it sends is pooled first where its part says so. Where the wiring asks for it, every spike and membrane (after
+    the reset) of every step is appended to `<name>.spikes` (uint8) and `<name>.membranes` (int32).
+    """
+
+    def __init__(self, part: Part, wiring: Wiring, threshold: Any, bias: Any) -> None:
+        super().__init__(name=part.name, part=part, wiring=wiring)
+        self.a_in = InPort(shape=part.inputs)
+        self.s_out = OutPort(shape=part.outputs)
+        self.u = Var(shape=part.inputs, init=0)
+        self.threshold = Var(shape=threshold.shape, init=threshold)
+        self.bias = Var(shape=bias.shape, init=bias)
+        self.multiplier = Var(shape=(1,), init=part.settings["multiplier"])
+        self.shift = Var(shape=(1,), init=part.settings["shift"])
+
+
+@implements(proc=IntLIF, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class IntLIFModel(GuardedModel):
+    """The neuron's arithmetic, in 64 bits inside, all of one layer at once."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    u: Array = LavaPyType(np.ndarray, np.int64)
+    threshold: Array = LavaPyType(np.ndarray, np.int64)
+    bias: Array = LavaPyType(np.ndarray, np.int64)
+    multiplier: Array = LavaPyType(np.ndarray, np.int64)
+    shift: Array = LavaPyType(np.ndarray, np.int64)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.part: Part = proc_params["part"]
+        self.wiring: Wiring = proc_params["wiring"]
+        self.silence = np.zeros(self.part.outputs, np.int32)
+        self.spike_file = opened(f"{self.part.name}.spikes", self.wiring.spikes)
+        self.membrane_file = opened(f"{self.part.name}.membranes", self.wiring.membranes)
+
+    def step(self) -> None:
+        """One step of the sample that has arrived here; silence before the first one and after the last."""
+        current = self.a_in.recv()
+        step = self.time_step - 1 - self.part.latency
+        if not 0 <= step < self.wiring.samples * self.wiring.steps:
+            self.s_out.send(self.silence)
+            return
+        if step % self.wiring.steps == 0:
+            self.u[:] = 0
+        self.u *= self.multiplier
+        self.u >>= self.shift
+        self.u += self.bias
+        self.u += current
+        spikes = self.u >= self.threshold
+        self.u[spikes] = 0
+        counts = spikes.astype(np.int32)
+        self.s_out.send(pooled(counts, self.part.pool) if self.part.pool else counts)
+        append(self.spike_file, spikes)
+        append(self.membrane_file, self.u, np.int32)
+
+
+def opened(name: str, wanted: bool) -> BinaryIO | None:
+    """An unbuffered file in the job's folder."""
+    return open(name, "wb", buffering=0) if wanted else None
+
+
+def append(file: BinaryIO | None, array: Array, dtype: Any = np.uint8) -> None:
+    """All of the array; raises OSError where the disk is full."""
+    if file is not None:
+        data = np.ascontiguousarray(array, dtype).tobytes()
+        written = 0
+        while written < len(data):
+            written += file.write(data[written:])

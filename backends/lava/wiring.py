@@ -1,0 +1,98 @@
+"""A network as Lava sees it, as plain data: which processes there are, and which ports meet.
+
+The parent writes it as JSON, the child builds it; so it imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
+
+Kind = Literal["source", "conv", "dense", "shortcut", "lif", "pool", "delay", "readout"]
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The largest count, or the sum, of each `size` x `size` window, every `stride`; padding counts as 0."""
+
+    largest: bool
+    size: int
+    stride: int
+    padding: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """One Lava process, which is one process of the operating system.
+
+    name: its own, and the first part of its arrays' names.
+    reads: the parts whose OutPorts meet in its InPort, where they are summed.
+    inputs, outputs: the shapes (W, H, C) of what it reads and sends.
+    latency: steps from an image's entrance until this part sends what that image caused.
+    settings: whole numbers, by the kind: stride, padding, message_bits, delay, multiplier, shift.
+    pool: what a pool does, or what a LIF does to its spikes before it sends them.
+    """
+
+    name: str
+    kind: Kind
+    reads: tuple[str, ...]
+    inputs: Shape
+    outputs: Shape
+    latency: int
+    settings: dict[str, int] = field(default_factory=dict)
+    pool: Pool | None = None
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """All parts, each after those it reads; `steps` T for each of `samples` images.
+
+    spikes, membranes: whether each LIF writes them to a file. stock_conv: Lava's own model computes convolutions.
+    """
+
+    parts: tuple[Part, ...]
+    steps: int
+    samples: int = 1
+    spikes: bool = False
+    membranes: bool = False
+    stock_conv: bool = False
+
+    def __iter__(self) -> Iterator[Part]:
+        return iter(self.parts)
+
+    def of(self, kind: Kind) -> tuple[Part, ...]:
+        """All parts of a kind, in order."""
+        return tuple(part for part in self.parts if part.kind == kind)
+
+    @property
+    def channels(self) -> int:
+        """How many pairs of an OutPort and an InPort there are."""
+        return sum(len(part.reads) for part in self.parts)
+
+    @property
+    def duration(self) -> int:
+        """Time steps until the last image has left the last part."""
+        return self.samples * self.steps + max(part.latency for part in self.parts)
+
+    def json(self) -> str:
+        """The wiring as JSON; `wiring_from_json` reads it."""
+        return json.dumps(asdict(self))
+
+
+def wiring_from_json(text: str) -> Wiring:
+    """Read what `Wiring.json` wrote."""
+    data = json.loads(text)
+    parts = tuple(
+        replace(
+            Part(**part),
+            reads=tuple(part["reads"]),
+            inputs=tuple(part["inputs"]),
+            outputs=tuple(part["outputs"]),
+            pool=part["pool"] and Pool(**part["pool"]),
+        )
+        for part in data.pop("parts")
+    )
+    return Wiring(parts, **data)
