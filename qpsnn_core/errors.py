@@ -75,7 +75,7 @@ class UnsupportedError(BackendError):
     """A backend refuses a network before anything starts."""
 
 
-class BackendTimeout(BackendError, TimeoutError):
+class BackendTimeout(BackendError, TimeoutError):  # noqa: N818 - reads as what it is
     """A backend did not answer in time."""
 
 

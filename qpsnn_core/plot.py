@@ -14,7 +14,7 @@ import numpy.typing as npt
 matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt  # noqa: E402 - the backend must be chosen first
-from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402 - as above
 
 BLUE, ORANGE, GREY = "#2a6f97", "#e07a3f", "#b8c0c8"
 
@@ -86,9 +86,7 @@ def code_use(axes: Axes, vanilla: npt.NDArray[Any], rescaled: npt.NDArray[Any]) 
     axes.set_title("The same weights, quantized without and with rescaling")
 
 
-def score_map(
-    axes: Axes, scores: Mapping[str, npt.NDArray[np.float64]], kept: Mapping[str, npt.NDArray[Any]]
-) -> None:
+def score_map(axes: Axes, scores: Mapping[str, npt.NDArray[np.float64]], kept: Mapping[str, npt.NDArray[Any]]) -> None:
     """Every channel's score, relative to its layer's best; what was removed is drawn in grey."""
     for row, (name, values) in enumerate(scores.items()):
         stays = np.zeros(len(values), bool)

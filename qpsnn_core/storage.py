@@ -67,6 +67,21 @@ def reading(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h
         raise FormatError(f"{target}: not a whole HDF5 file: {error}") from error
 
 
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """The kind that a file says it is; FileError (not there), FormatError (not HDF5, or of no kind)."""
+    target = Path(path)
+    if not target.is_file():
+        raise FileError(expected(str(target), "a file", "no such file"))
+    try:
+        with h5py.File(target, "r") as file:
+            kind = file.attrs.get("format")
+    except (OSError, RuntimeError) as error:
+        raise FormatError(f"{target}: not a whole HDF5 file: {error}") from error
+    if not isinstance(kind, str):
+        raise FormatError(expected(f"{target}.format", "the kind of a qpsnn file", "none"))
+    return kind
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)

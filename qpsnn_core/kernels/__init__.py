@@ -1,0 +1,1 @@
+"""The only importers of Numba: raw arrays in, raw arrays out."""

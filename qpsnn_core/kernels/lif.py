@@ -3,7 +3,6 @@
 Flat arrays `[T*N, C]`, N positions (batch, y, x). The accumulator may have one step for all (`step = 0`).
 """
 
-# ruff: noqa: PLR0913 - a kernel takes raw arrays and sizes
 from __future__ import annotations
 
 import math

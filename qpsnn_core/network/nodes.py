@@ -6,7 +6,6 @@ Synapses (Conv, Linear, Shortcut) are next door; `Node` is the union of all kind
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Union
 
 from qpsnn_core.errors import ConfigError, ShapeError, expected
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
@@ -207,4 +206,4 @@ class Readout:
         return Value("analog", value.shape)
 
 
-Node = Union[Input, Conv, Linear, Shortcut, LIF, MaxPool, AvgPool, Sum, Readout]
+Node = Input | Conv | Linear | Shortcut | LIF | MaxPool | AvgPool | Sum | Readout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Union
 
 from qpsnn_core.errors import ConfigError, ShapeError, expected
 from qpsnn_core.network.values import Value, check_at_least, check_choice, check_kind, check_name, window
@@ -173,4 +172,4 @@ class Shortcut:
         return tuple(c if c < inputs else -1 for c in range(self.channels))
 
 
-Synapse = Union[Conv, Linear]
+Synapse = Conv | Linear

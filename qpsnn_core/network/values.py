@@ -30,31 +30,37 @@ class Value:
 
 
 def check_name(name: str) -> None:
+    """ConfigError unless `name` can name a node, and a part of a file."""
     if not re.fullmatch(r"[A-Za-z_][\w.]*", name):
         raise ConfigError(expected("node.name", "a letter, then letters, digits, '_' or '.'", name))
 
 
 def check_at_least(place: str, value: int, least: int) -> None:
+    """ConfigError unless `value` is an integer of at least `least`."""
     if type(value) is not int or value < least:
         raise ConfigError(expected(place, f"an integer of at least {least}", value))
 
 
 def check_choice(place: str, value: str, valid: tuple[str, ...]) -> None:
+    """ConfigError, with the nearest valid word, unless `value` is one of them."""
     if value not in valid:
         raise ConfigError(expected(place, f"one of {', '.join(valid)}", value) + nearest(value, valid))
 
 
 def check_sources(name: str, sources: tuple[str, ...], least: int) -> None:
+    """ConfigError unless `sources` are at least `least` different names."""
     if not isinstance(sources, tuple) or len(sources) < least or len(set(sources)) != len(sources):
         raise ConfigError(expected(f"{name}.sources", f"a tuple of at least {least} different names", sources))
 
 
 def check_kind(name: str, source: str, value: Value, *kinds: str) -> None:
+    """ShapeError unless the value that `name` reads from `source` is of one of the kinds."""
     if value.kind not in kinds:
         raise ShapeError(expected(f"{name} (from {source})", " or ".join(kinds), value.kind))
 
 
 def window(place: str, size: int, kernel: int, stride: int, padding: int) -> int:
+    """How many windows fit along one side; ShapeError when none does."""
     out = (size + 2 * padding - kernel) // stride + 1
     if size + 2 * padding < kernel or out < 1:
         raise ShapeError(expected(place, f"a map of at least {kernel - 2 * padding} pixels", f"{size}"))

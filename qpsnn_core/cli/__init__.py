@@ -1,0 +1,20 @@
+"""The command line: `qpsnn demo | train | score | prune | finetune | evaluate | report | lower | simulate`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command; an error that qpsnn raises on purpose is one line and exit status 2, an interrupt is 130."""
+    try:
+        from qpsnn_core.cli.app import app
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: the command line needs {error.name}: pip install 'qpsnn[cli]'")
+    from qpsnn_core.errors import QpsnnError
+
+    try:
+        app()
+    except QpsnnError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,266 @@
+"""The commands: each reads a file, calls one public verb, writes a file, and prints what came out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import qpsnn_core as qp
+from qpsnn_core.cli import show
+from qpsnn_core.cli.files import augmentation, data_of, load_any, load_trained, recipe_of
+from qpsnn_core.config import Recipe
+
+app = typer.Typer(
+    help="Quantized and pruned spiking neural networks: train, compress, lower to integers, run on Lava.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+File = Annotated[Path, typer.Argument(help="A checkpoint (or, where it says so, an integer network).")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write the result.")]
+Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from --out, as if it had never stopped.")]
+Data = Annotated[
+    str, typer.Option("--data", help="digits, mnist, cifar10, or an HDF5 file of JPEGs; else the recipe's.")
+]
+Where = Annotated[str, typer.Option("--path", help="The folder or file that holds the data.")]
+Limit = Annotated[int, typer.Option("--limit", min=0, help="At most so many images, each class in proportion; 0: all.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, help="Threads to use; 0: as many as processors.")]
+
+
+@app.callback()
+def settings(threads: Threads = 0) -> None:
+    """Settings of every command."""
+    if threads:
+        qp.set_threads(threads)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.json and report.png.")] = Path("demo"),
+    images: Annotated[int, typer.Option("--lava-images", min=1, help="Test images that run on Lava.")] = 100,
+    backend: Annotated[str, typer.Option("--backend", help="lava, or exact where there is no Lava.")] = "lava",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train, prune, fine-tune, lower to integers and run on Lava: the whole of qpsnn on one small set."""
+    from qpsnn_core.cli.demo import run
+
+    run(out, images=images, backend=backend, as_json=json, quiet=quiet)
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe in TOML.")],
+    out: Out = Path("trained.h5"),
+    resume: Resume = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a network as a recipe says; Ctrl-C leaves a checkpoint that --resume goes on from."""
+    chosen = qp.load_recipe(recipe)
+    data = qp.load_data(chosen.data.name, chosen.data.path or None, limit=chosen.data.limit or None)
+    shape, classes = data.train.sample_shape[-3:], len(data.train.classes)
+    network = chosen.network.build(shape, classes, events=len(data.train.sample_shape) == 4)
+    _fit("train", network, chosen.train, chosen, data, out, resume, json, quiet)
+
+
+@app.command()
+def finetune(
+    checkpoint: File,
+    out: Out = Path("tuned.h5"),
+    epochs: Annotated[int, typer.Option("--epochs", min=0, help="Instead of the recipe's.")] = 0,
+    lr: Annotated[float, typer.Option("--lr", min=0.0, help="Learning rate, instead of the recipe's.")] = 0.0,
+    resume: Resume = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a pruned (or any other) checkpoint further, as its recipe's table [finetune] says."""
+    loaded = load_trained(checkpoint)
+    recipe = recipe_of(loaded)
+    settings = recipe.finetune
+    settings = replace(settings, epochs=epochs or settings.epochs, lr=lr or settings.lr)
+    data = data_of(recipe, "", "", recipe.data.limit)
+    _fit("finetune", loaded.model, settings, recipe, data, out, resume, json, quiet)
+
+
+def _fit(
+    stage: str, start: Any, settings: Any, recipe: Recipe, data: Any, out: Path, resume: bool, json: bool, quiet: bool
+) -> None:
+    verb = qp.train if stage == "train" else qp.finetune
+    options = {"augment": augmentation(recipe.data), "checkpoint": out, "resume": resume, "recipe": recipe.to_dict()}
+    try:
+        with show.bars(quiet) as listen:
+            done = verb(start, data, settings, progress=listen, **options)
+    except KeyboardInterrupt:
+        show.say(f"stopped; the same command with --resume goes on from {out}")
+        raise typer.Exit(130) from None
+    if json:
+        show.print_json({"checkpoint": str(out), "history": [asdict(epoch) for epoch in done.history]})
+        return
+    heads = ("epoch", "loss", "train", "test", "lr", "firing rate", "seconds")
+    shown = done.history[-10:]
+    rows = [(str(e.epoch), e.loss, e.accuracy, e.validation, e.lr, e.firing_rate, e.seconds) for e in shown]
+    show.table(f"{stage}: {out}", heads, rows)
+
+
+@app.command()
+def score(
+    checkpoint: File,
+    criterion: Annotated[str, typer.Option(help="svs or sca; else the recipe's.")] = "",
+    batches: Annotated[int, typer.Option(min=0, help="Batches to average; 0: the recipe's.")] = 0,
+    json: Json = False,
+) -> None:
+    """Rank the channels of every layer, and say how stable the ranking is over batches (Eq. 15)."""
+    loaded = load_trained(checkpoint)
+    recipe = recipe_of(loaded)
+    scores = _scores(loaded.model, recipe, criterion, batches)
+    stable = qp.stability(scores)
+    if json:
+        show.print_json({"criterion": scores.criterion, "scores": scores.values, "stability": stable})
+        return
+    rows = [
+        (name, len(values), values.min(), values.mean(), values.max(), stable[name])
+        for name, values in scores.values.items()
+    ]
+    show.table(f"scores: {scores.criterion}", ("layer", "channels", "lowest", "mean", "highest", "AvgCosS"), rows)
+
+
+@app.command()
+def prune(
+    checkpoint: File,
+    out: Out = Path("pruned.h5"),
+    rates: Annotated[str, typer.Option(help="One number, or name=number,... ; else the recipe's.")] = "",
+    criterion: Annotated[str, typer.Option(help="svs or sca; else the recipe's.")] = "",
+    json: Json = False,
+) -> None:
+    """Remove the channels that score lowest."""
+    loaded = load_trained(checkpoint)
+    recipe = recipe_of(loaded)
+    chosen = _rates(rates) if rates else recipe.prune.rates
+    scores = _scores(loaded.model, recipe, criterion, 0)
+    options = {"residual": recipe.prune.residual, "reinit": recipe.prune.reinit}
+    pruned = qp.prune(loaded.model, scores, chosen, **options)
+    notes = {**loaded.notes, "pruned": {"from": str(checkpoint), "kept": {k: len(v) for k, v in pruned.kept.items()}}}
+    qp.save_checkpoint(out, qp.Checkpoint(pruned.model, recipe=loaded.recipe, notes=notes))
+    rows = [(name, len(scores.values[name]), len(kept)) for name, kept in pruned.kept.items()]
+    if json:
+        show.print_json({"checkpoint": str(out), "layers": {name: [old, new] for name, old, new in rows}})
+        return
+    show.table(f"pruned: {out}", ("layer", "channels", "kept"), rows)
+
+
+def _scores(model: Any, recipe: Recipe, criterion: str, batches: int) -> Any:
+    chosen = recipe.prune
+    data = data_of(recipe, "", "", recipe.data.limit).train
+    return qp.score(
+        model,
+        data,
+        criterion=criterion or chosen.criterion,
+        batches=batches or chosen.batches,
+        batch=chosen.batch,
+        epsilon=chosen.epsilon,
+    )
+
+
+def _rates(text: str) -> Any:
+    try:
+        if "=" not in text:
+            return float(text)
+        return {name.strip(): float(value) for name, value in (part.split("=") for part in text.split(","))}
+    except ValueError as error:
+        raise qp.errors.ConfigError(qp.errors.expected("--rates", "a number, or name=number,...", text)) from error
+
+
+@app.command()
+def evaluate(
+    file: File,
+    data: Data = "",
+    path: Where = "",
+    limit: Limit = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Accuracy on the test images, of a checkpoint or an integer network."""
+    model, recipe = load_any(file)
+    images = data_of(recipe, data, path, limit).test
+    with show.bars(quiet) as listen:
+        result = qp.evaluate(model, images, limit=limit or None, progress=listen)
+    figures = {
+        "accuracy": result.accuracy,
+        "images": result.images,
+        "loss": result.loss,
+        "firing_rate": result.firing_rate,
+        "spikes_per_image": result.spikes_per_image,
+        "firing_rates": result.firing_rates,
+    }
+    if json:
+        show.print_json(figures)
+        return
+    rows = [(name, value) for name, value in figures.items() if not isinstance(value, dict)]
+    show.table(str(file), ("figure", "value"), rows)
+
+
+@app.command()
+def report(
+    checkpoint: File,
+    data: Data = "",
+    path: Where = "",
+    limit: Limit = 256,
+    json: Json = False,
+) -> None:
+    """What a checkpoint costs: parameters, bits and size (Eq. 16), operations and energy per image, layer by layer."""
+    from qpsnn_core.cli.report import show_cost
+
+    loaded = load_trained(checkpoint)
+    images = data_of(recipe_of(loaded), data, path, limit).test
+    show_cost(str(checkpoint), loaded.model, qp.evaluate(loaded.model, images, limit=limit or None), json)
+
+
+@app.command()
+def lower(
+    checkpoint: File,
+    out: Out = Path("network.h5"),
+    fraction_bits: Annotated[
+        int, typer.Option(min=-1, max=16, help="Binary digits after the point; -1: the recipe's.")
+    ] = -1,
+    json: Json = False,
+) -> None:
+    """Turn a checkpoint into an integer network, and say what rounding changed."""
+    loaded = load_trained(checkpoint)
+    bits = fraction_bits if fraction_bits >= 0 else recipe_of(loaded).lower.fraction_bits
+    lowered = qp.lower(loaded.model, fraction_bits=bits)
+    qp.save_integer(out, lowered.network)
+    if json:
+        show.print_json({"network": str(out), "bytes": out.stat().st_size, "report": lowered.report.to_dict()})
+        return
+    show.out.print(str(lowered.report), highlight=False)
+    show.out.print(f"{out}: {out.stat().st_size:,} bytes", highlight=False)
+
+
+@app.command()
+def simulate(
+    network: Annotated[Path, typer.Argument(help="An integer network.")],
+    backend: Annotated[str, typer.Option("--backend", help="exact or lava.")] = "exact",
+    data: Data = "digits",
+    path: Where = "",
+    limit: Limit = 100,
+    json: Json = False,
+) -> None:
+    """Run an integer network on a backend, and compare it with the exact simulator, spike for spike."""
+    from qpsnn_core.cli.simulate import compare
+
+    loaded = qp.load_integer(network)
+    images = data_of(Recipe(), data, path, limit).test.limited(limit or None)
+    figures = compare(loaded, images, backend)
+    if json:
+        show.print_json(figures)
+    else:
+        show.table(f"{network} on {backend}", ("figure", "value"), list(figures.items()))
+    if figures["spike_mismatches"] or figures["readout_mismatches"]:
+        raise typer.Exit(1)
