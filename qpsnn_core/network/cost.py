@@ -1,0 +1,239 @@
+"""What a network costs: parameters, bits, size (Eq. 16), synaptic operations, energy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, expected
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.nodes import LIF, Node, Readout
+from qpsnn_core.network.synapses import Conv, Linear, Shortcut
+from qpsnn_core.network.values import Shape
+
+FLOAT_BITS = 32
+INTEGER_BITS = 32
+ACCUMULATE_PJ = 0.9  # a 32-bit floating-point addition in 45 nm: Horowitz, ISSCC 2014, Fig. 1.1.9
+MULTIPLY_ACCUMULATE_PJ = 4.6  # and a multiplication (3.7) with it; the same source
+
+Counts = npt.NDArray[np.int64]
+Firing = Mapping[str, "float | npt.NDArray[Any]"]
+"""By the name of a value of spikes: its mean per element and step, or [H, W, C], the mean per image summed over T."""
+
+
+class NodeCost(NamedTuple):
+    """Of one node. quantized, real: parameters kept as codes, and in floating point (biases and batch norm are).
+
+    bits: of Eq. 16, quantizer steps not counted. saved_bits: of the integer network, see `cost`. macs: dense
+    multiply-accumulates per step, padding included. sops: additions per image over all T steps, None if unknown.
+    """
+
+    name: str
+    kind: str
+    quantized: int = 0
+    real: int = 0
+    bits: int = 0
+    saved_bits: int = 0
+    macs: int = 0
+    sops: float | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a network: its nodes in order, and their sums. `image_macs`: multiply-accumulates on the image, per image."""
+
+    nodes: tuple[NodeCost, ...]
+    steps: int
+    image_macs: int
+
+    @property
+    def quantized(self) -> int:
+        """Parameters kept as codes."""
+        return sum(node.quantized for node in self.nodes)
+
+    @property
+    def real(self) -> int:
+        """Parameters in floating point."""
+        return sum(node.real for node in self.nodes)
+
+    @property
+    def parameters(self) -> int:
+        """All of them."""
+        return self.quantized + self.real
+
+    @property
+    def size_mb(self) -> float:
+        """Eq. 16 in the paper's convention, in 10**6 bytes: quantizer steps are not counted."""
+        return sum(node.bits for node in self.nodes) / 8e6
+
+    @property
+    def saved_mb(self) -> float:
+        """The integer network's arrays, in 10**6 bytes: with gains, thresholds and biases."""
+        return sum(node.saved_bits for node in self.nodes) / 8e6
+
+    @property
+    def macs(self) -> int:
+        """Dense multiply-accumulates per step: what a network without spikes would need."""
+        return sum(node.macs for node in self.nodes)
+
+    @property
+    def sops(self) -> float | None:
+        """Synaptic operations (additions caused by spikes) per image, the total over T steps; None if unknown."""
+        known = [node.sops for node in self.nodes if node.sops is not None]
+        return sum(known) if known else None
+
+    @property
+    def sops_per_step(self) -> float | None:
+        """The paper's figure (Tables 6 and 7)."""
+        return None if self.sops is None else self.sops / self.steps
+
+    @property
+    def energy_mj(self) -> float | None:
+        """Energy per image in millijoules, see `energy_mj`; None if the synaptic operations are unknown."""
+        return None if self.sops is None else energy_mj(self.sops, self.image_macs)
+
+
+def energy_mj(sops: float, macs: float) -> float:
+    """`0.9 pJ * sops + 4.6 pJ * macs` in millijoules; both are totals per image (45 nm)."""
+    return (ACCUMULATE_PJ * sops + MULTIPLY_ACCUMULATE_PJ * macs) * 1e-9
+
+
+def cost(network: Network, firing: Firing | None = None, *, frames: bool = False) -> Cost:
+    """Count everything. firing: measured spikes of all values in `counted(network)`, for the synaptic operations.
+
+    `saved_bits` is what the integer network holds: codes at their own bits, and 32-bit integers: a gain per channel
+    of each synapse, a threshold and a bias per channel of each LIF, a bias per class of the readout; they replace
+    bias, batch norm and quantizer step. Layers without a quantizer count there with their floats instead.
+    frames: each step has its own analog image, so that `image_macs` is the first layer's MACs times T, not once.
+    Raises as `sops`.
+    """
+    operations = sops(network, firing) if firing is not None else {}
+    rows = [_node_cost(network, node, operations.get(node.name)) for node in network]
+    times = network.steps if frames else 1
+    image = sum(row.macs for row, node in zip(rows, network, strict=True) if _reads_image(network, node))
+    return Cost(tuple(rows), network.steps, times * image)
+
+
+def counted(network: Network) -> tuple[str, ...]:
+    """The values of spikes that synapses read: those to be measured for the synaptic operations."""
+    return tuple(
+        node.name
+        for node in network
+        if network.values[node.name].kind == "spikes"
+        and any(isinstance(reader, (Conv, Linear, Shortcut)) for reader in network.consumers(node.name))
+    )
+
+
+def sops(network: Network, firing: Firing) -> dict[str, float]:
+    """Synaptic operations of each synapse that reads spikes, per image, the total over T steps.
+
+    Exact for measured counts [H, W, C]: each spike times the additions that it causes, padding not counted. A count
+    of k (after an AvgPool, a Sum, or of events) is k spikes. A single number stands for all elements and steps.
+    Raises ConfigError (a value that is missing), ShapeError, NumericsError (negative, NaN or infinite).
+    """
+    totals: dict[str, float] = {}
+    for source in counted(network):
+        if source not in firing:
+            raise ConfigError(expected(f"firing.{source}", f"spikes of {', '.join(counted(network))}", "nothing"))
+        shape = network.shape(source)
+        spikes = np.asarray(firing[source], np.float64)
+        if spikes.shape not in ((), shape):
+            raise ShapeError(expected(f"firing.{source}", f"a number, or an array {shape}", spikes.shape))
+        if not (np.isfinite(spikes).all() and (spikes >= 0).all()):
+            raise NumericsError(expected(f"firing.{source}", "finite numbers of at least 0", "others"))
+        if spikes.shape == ():
+            spikes = np.full(shape, spikes * network.steps)
+        for node in network.consumers(source):
+            if type(node) in REACH:
+                totals[node.name] = float((spikes * _reach(network, node)).sum())
+    return totals
+
+
+def fanout(network: Network, name: str) -> Counts:
+    """Additions that one spike of this value causes in all synapses that read it, int64 [H, W, C], padding not counted.
+
+    The synaptic operations of an image are the sum over its spikes of this number.
+    """
+    total = np.zeros(network.shape(name), np.int64)
+    for node in network.consumers(name):
+        if type(node) in REACH:
+            total += _reach(network, node)
+    return total
+
+
+def firing_rate(network: Network, firing: Firing) -> float:
+    """Spikes per neuron and step, the mean over all LIF neurons. ConfigError if one is not in `firing`."""
+    spikes = neurons = 0.0
+    for node in network.of(LIF):
+        if node.name not in firing:
+            raise ConfigError(expected(f"firing.{node.name}", "spikes of every LIF", "nothing"))
+        size = math.prod(network.shape(node.name))
+        value = np.asarray(firing[node.name], np.float64)
+        spikes += float(value) * size if value.shape == () else float(value.sum()) / network.steps
+        neurons += size
+    return spikes / neurons if neurons else 0.0
+
+
+def _conv_reach(node: Conv, source: Shape, output: Shape) -> Counts:
+    rows, columns = (
+        _windows(size, out, node.kernel, node.stride, node.padding)
+        for size, out in zip(source[:2], output[:2], strict=True)
+    )
+    return np.broadcast_to((np.outer(rows, columns) * node.channels)[:, :, None], source)
+
+
+def _windows(size: int, out: int, kernel: int, stride: int, padding: int) -> Counts:
+    """How many windows along one axis hold each position."""
+    starts = np.arange(out) * stride - padding
+    position = np.arange(size)[:, None]
+    count: Counts = ((starts <= position) & (position < starts + kernel)).sum(1, dtype=np.int64)
+    return count
+
+
+def _linear_reach(node: Linear, source: Shape, output: Shape) -> Counts:
+    return np.full(source, node.features, np.int64)
+
+
+def _shortcut_reach(node: Shortcut, source: Shape, output: Shape) -> Counts:
+    reach = np.zeros(source, np.int64)
+    used = [channel for channel in node.mapping(source[2]) if channel >= 0]
+    reach[:: node.stride, :: node.stride] = np.bincount(np.array(used, np.int64), minlength=source[2])
+    return reach
+
+
+REACH: Mapping[type, Callable[..., Counts]] = {Conv: _conv_reach, Linear: _linear_reach, Shortcut: _shortcut_reach}
+
+
+def _reach(network: Network, node: Node) -> Counts:
+    """Additions in this synapse for one spike of each element of its source, [H, W, C]."""
+    return REACH[type(node)](node, network.shape(node.sources[0]), network.shape(node.name))
+
+
+def _reads_image(network: Network, node: Node) -> bool:
+    return isinstance(node, (Conv, Linear)) and network.values[node.source].kind == "analog"
+
+
+def _node_cost(network: Network, node: Node, operations: float | None) -> NodeCost:
+    kind = type(node).__name__
+    height, width, channels = network.shape(node.name)
+    if isinstance(node, (LIF, Readout)):
+        constants = 2 if isinstance(node, LIF) else 1
+        return NodeCost(node.name, kind, saved_bits=constants * INTEGER_BITS * channels)
+    if isinstance(node, Shortcut):
+        return NodeCost(node.name, kind, saved_bits=INTEGER_BITS * channels, sops=operations)
+    if not isinstance(node, (Conv, Linear)):
+        return NodeCost(node.name, kind)
+    weights = math.prod(node.weight_shape(network.inputs_of(node)[0]))
+    constants = channels * (node.bias + 2 * node.batch_norm)
+    macs = weights * height * width
+    if node.quantizer is None:
+        bits = FLOAT_BITS * (weights + constants)
+        return NodeCost(node.name, kind, 0, weights + constants, bits, bits, macs, operations)
+    codes = node.quantizer.bits * weights
+    bits, saved = codes + FLOAT_BITS * constants, codes + INTEGER_BITS * channels
+    return NodeCost(node.name, kind, weights, constants, bits, saved, macs, operations)
