@@ -1,0 +1,63 @@
+"""What training tells while it runs, and what is remembered of every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Told after every batch: `batch` of `batches` are done in this epoch (counted from 1) of this stage.
+
+    stage: "train", "finetune", "validate" or "evaluate". loss: nats, of this batch. accuracy: 0 to 1, of this stage
+    and epoch so far.
+    """
+
+    stage: str
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    loss: float | None
+    accuracy: float | None
+
+
+Listener = Callable[[Progress], object]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch, counted from 1: means over its samples.
+
+    loss: nats; accuracy, validation (None: none was asked for): 0 to 1; lr: of the last update; firing_rate: spikes
+    per neuron and step, over all LIF; seconds: training alone, without the validation.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    validation: float | None
+    lr: float
+    firing_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands: whole `epochs` are done, and `batches` of the next, with their sums over samples.
+
+    Batches are made anew from (seed, epoch, batch), so this is all of the random state. spikes: of all LIF.
+    settings: what the run was started with, as JSON data; a run that goes on must have the same.
+    """
+
+    seed: int
+    epochs: int = 0
+    batches: int = 0
+    samples: int = 0
+    loss: float = 0.0
+    correct: int = 0
+    spikes: int = 0
+    seconds: float = 0.0
+    settings: dict[str, Any] = field(default_factory=dict)
