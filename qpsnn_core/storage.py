@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -17,19 +18,22 @@ from qpsnn_core.errors import FileError, FormatError, VersionError, expected
 def writing(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h5py.File]:
     """An HDF5 file to fill; it takes its place when the block ends well, and vanishes when it does not.
 
+    It is built in memory and written at the end: HDF5 can end the whole process when a disk is full under it.
     Raises FileError when the disk is full or the folder cannot be written.
     """
     target = Path(path)
     temporary = None
+    image = io.BytesIO()
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
-        os.close(handle)
-        with h5py.File(temporary, "w") as file:
-            file.attrs["format"] = kind
-            file.attrs["version"] = version
-            yield file
-        with open(temporary, "rb") as done:
-            os.fsync(done.fileno())
+        with open(handle, "wb") as beside:
+            with h5py.File(image, "w") as file:
+                file.attrs["format"] = kind
+                file.attrs["version"] = version
+                yield file
+            beside.write(image.getbuffer())
+            beside.flush()
+            os.fsync(beside.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)
     except OSError as error:
