@@ -1,0 +1,87 @@
+"""The surrogates of the spike, in plain NumPy: what replaces `dS/dU~`, and the smooth step whose derivative that is.
+
+`distance` is `U~ - threshold`. Every slope is an even function with area 1, so every primitive rises from 0 to 1 and is
+1/2 at the threshold. The kernels compute the same slopes; these are for reading, plotting and testing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.errors import ConfigError, expected
+
+Doubles = npt.NDArray[np.float64]
+Curve = Callable[[Doubles, float], Doubles]
+
+
+class Surrogate(NamedTuple):
+    """Two functions of `(distance, width)`: the slope is the derivative of the primitive."""
+
+    slope: Curve
+    primitive: Curve
+
+
+def _triangle_slope(d: Doubles, a: float) -> Doubles:
+    return np.maximum(a - np.abs(d), 0) / a**2
+
+
+def _triangle_primitive(d: Doubles, a: float) -> Doubles:
+    tail = np.square(np.maximum(a - np.abs(d), 0)) / (2 * a**2)
+    return np.where(d < 0, tail, 1 - tail)
+
+
+def _sigmoid_slope(d: Doubles, a: float) -> Doubles:
+    s = _sigmoid_primitive(d, a)
+    return s * (1 - s) / a
+
+
+def _sigmoid_primitive(d: Doubles, a: float) -> Doubles:
+    return 0.5 + 0.5 * np.tanh(d / (2 * a))
+
+
+def _arctan_slope(d: Doubles, a: float) -> Doubles:
+    return 0.5 / a / (1 + np.square(np.pi / 2 * d / a))
+
+
+def _arctan_primitive(d: Doubles, a: float) -> Doubles:
+    return 0.5 + np.arctan(np.pi / 2 * d / a) / np.pi
+
+
+def _rectangular_slope(d: Doubles, a: float) -> Doubles:
+    return np.where(np.abs(d) < a / 2, 1 / a, 0.0)
+
+
+def _rectangular_primitive(d: Doubles, a: float) -> Doubles:
+    return np.clip(d / a + 0.5, 0, 1)
+
+
+SURROGATES: dict[str, Surrogate] = {
+    "triangle": Surrogate(_triangle_slope, _triangle_primitive),
+    "sigmoid": Surrogate(_sigmoid_slope, _sigmoid_primitive),
+    "arctan": Surrogate(_arctan_slope, _arctan_primitive),
+    "rectangular": Surrogate(_rectangular_slope, _rectangular_primitive),
+}
+
+
+def slope(kind: str, width: float, distance: npt.ArrayLike) -> Doubles:
+    """dS/dU~ in float64, the shape of `distance`.
+
+    "triangle": `max(0, a - |d|) / a**2` (App. D of the paper at a = 1); "sigmoid": `s(d/a)*(1 - s(d/a)) / a`;
+    "arctan": `1 / (2a * (1 + (pi/2 * d/a)**2))`; "rectangular": `1/a` where `|d| < a/2`. ConfigError: another kind.
+    """
+    return _of(kind).slope(np.asarray(distance, np.float64), width)
+
+
+def primitive(kind: str, width: float, distance: npt.ArrayLike) -> Doubles:
+    """The smooth step from 0 to 1 whose derivative is `slope`, float64. ConfigError: another kind."""
+    return _of(kind).primitive(np.asarray(distance, np.float64), width)
+
+
+def _of(kind: str) -> Surrogate:
+    if kind not in SURROGATES:
+        raise ConfigError(expected("surrogate", f"one of {', '.join(SURROGATES)}", kind))
+    return SURROGATES[kind]

@@ -1,0 +1,99 @@
+"""The pooling kernels against loops, bit for bit: overlapping, padded and tied windows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from naive import pool as naive
+from qpsnn_core.kernels import pool
+
+GEOMETRIES = [
+    ((1, 1), 1, 1, 0),
+    ((4, 6), 2, 2, 0),
+    ((5, 7), 2, 2, 0),
+    ((5, 7), 3, 2, 0),
+    ((5, 7), 3, 2, 1),
+    ((5, 4), 3, 1, 2),
+    ((5, 4), 2, 3, 1),
+    ((3, 3), 3, 3, 0),
+    ((2, 2), 4, 1, 3),
+    ((7, 5), 2, 4, 0),
+]
+
+
+def draw(size, channels, peak, dtype, images=3):
+    """Small counts, so that most windows hold a tie."""
+    rng = np.random.default_rng([*size, channels, peak])
+    return rng.integers(0, peak + 1, (images, *size, channels)).astype(dtype)
+
+
+@pytest.fixture(params=GEOMETRIES, ids=lambda g: f"{g[0][0]}x{g[0][1]},{g[1]}s{g[2]}p{g[3]}")
+def geometry(request):
+    return request.param
+
+
+@pytest.mark.parametrize(("peak", "dtype"), [(1, np.uint8), (3, np.uint8), (255, np.uint8), (1000, np.uint16)])
+def test_largest(geometry, peak, dtype):
+    size, kernel, stride, padding = geometry
+    counts = draw(size, 2, peak, dtype)
+    ref = naive.largest(counts, kernel, stride, padding)
+    comp = np.full_like(ref, 77)
+    for low, high in ((0, 1), (1, 3)):
+        pool.max_forward(low, high, counts, comp, kernel, stride, padding)
+    np.testing.assert_array_equal(comp, ref)
+
+
+@pytest.mark.parametrize("peak", [1, 3])
+def test_largest_back(geometry, peak):
+    """Whole numbers as gradients: their sums are exact in any order."""
+    size, kernel, stride, padding = geometry
+    counts = draw(size, 2, peak, np.uint8)
+    shape = naive.out_shape(counts.shape, kernel, stride, padding)
+    gradient = np.random.default_rng(1).integers(-9, 10, shape).astype(np.float32)
+    ref = naive.largest_back(counts, gradient, kernel, stride, padding)
+    comp = np.zeros(counts.shape, np.float32)
+    for low, high in ((0, 2), (2, 3)):
+        pool.max_backward(low, high, counts, gradient, comp, kernel, stride, padding)
+    np.testing.assert_array_equal(comp, ref)
+    assert comp.sum() == gradient.sum()
+
+
+def test_a_tie_goes_to_the_first():
+    counts = np.array([[0, 2, 2], [2, 2, 0], [0, 0, 0]], np.uint8).reshape(1, 3, 3, 1)
+    assert tuple(pool.best(counts[0], 0, 0, 3, 3, 3, 0)) == (0, 1)
+    assert tuple(pool.best(counts[0], 1, 0, 3, 3, 2, 0)) == (1, 0)
+    assert tuple(pool.best(counts[0], 2, 1, 3, 3, 2, 0)) == (2, 1)
+    assert tuple(pool.best(counts[0], -1, -1, 3, 3, 2, 0)) == (0, 0)
+
+
+@pytest.mark.parametrize(("size", "kernel"), [((1, 1), 1), ((4, 6), 2), ((5, 7), 2), ((3, 3), 3), ((7, 4), 3)])
+@pytest.mark.parametrize(("peak", "dtype"), [(1, np.uint8), (60, np.uint16)])
+def test_total_and_back(size, kernel, peak, dtype):
+    counts = draw(size, 3, peak, np.uint8)
+    ref = naive.total(counts, kernel)
+    comp = np.full(ref.shape, 77, dtype)
+    gradient = np.random.default_rng(1).normal(0, 1, ref.shape).astype(np.float32)
+    back = np.zeros(counts.shape, np.float32)
+    for low, high in ((0, 1), (1, 3)):
+        pool.sum_forward(low, high, counts, comp, kernel)
+        pool.sum_backward(low, high, gradient, back, kernel)
+    np.testing.assert_array_equal(comp, ref)
+    np.testing.assert_array_equal(back, naive.total_back(counts.shape, gradient, kernel))
+
+
+def test_a_total_may_reach_the_bound_of_its_type():
+    counts, out = np.full((1, 5, 5, 1), 10, np.uint8), np.zeros((1, 1, 1, 1), np.uint8)
+    pool.sum_forward(0, 1, counts, out, 5)
+    assert out.item() == 250
+    counts, out = np.full((1, 4, 4, 1), 4095, np.uint16), np.zeros((1, 1, 1, 1), np.uint16)
+    pool.sum_forward(0, 1, counts, out, 4)
+    assert out.item() == 65520
+
+
+def test_images_outside_the_range_are_left_alone():
+    counts = draw((4, 4), 2, 3, np.uint8)
+    out = np.full((3, 2, 2, 2), 99, np.uint8)
+    pool.max_forward(1, 2, counts, out, 2, 2, 0)
+    assert (out[[0, 2]] == 99).all()
+    assert (out[1] <= 3).all()

@@ -1,0 +1,102 @@
+"""Every kernel has a loops-only twin or a reason to have none; and how the kernels' work is divided among threads."""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+
+import pytest
+
+from qpsnn_core.kernels import parallel
+
+# Kernel: its twin in tests/naive. A kernel that is only a step of others is compared by itself where its result can be
+# written down without them, too.
+TWINS = {
+    "conv.list_active": "conv.active",
+    "conv.add_rows": "conv.sum_of_rows",
+    "conv.conv_forward": "conv.forward",
+    "conv.add_gradients": "conv.sum_of_rows",
+    "conv.list_by_channel": "conv.by_channel",
+    "conv.conv_weight_gradient": "conv.weight_gradient",
+    "conv.spread_gradient": "conv.spread",
+    "lif.add_current": "lif.add",
+    "lif.integrate": "lif.forward",
+    "lif.lif_forward": "lif.forward",
+    "lif.lif_potentials": "lif.forward",
+    "lif.step_back": "lif.backward",
+    "lif.lif_backward": "lif.backward",
+    "moments.integer_moments": "moments.of_integers",
+    "moments.real_moments": "moments.of_reals",
+    "moments.gradient_moments": "moments.of_products",
+    "pool.best": "pool.largest_back",
+    "pool.max_forward": "pool.largest",
+    "pool.max_backward": "pool.largest_back",
+    "pool.sum_forward": "pool.total",
+    "pool.sum_backward": "pool.total_back",
+}
+WITHOUT = {"lif.surrogate": "its twin is qpsnn_core.surrogates, itself compared with the derivative of a primitive"}
+MODULES = ("conv", "lif", "moments", "pool")
+
+
+def functions(package, module):
+    """The functions that a module defines itself, compiled or not."""
+    found = import_module(f"{package}.{module}")
+    for name, value in vars(found).items():
+        if getattr(value, "__module__", None) == found.__name__ and callable(value) and not isinstance(value, type):
+            yield f"{module}.{name}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_kernel_has_a_twin(module):
+    kernels = set(functions("qpsnn_core.kernels", module))
+    assert kernels == {name for name in {**TWINS, **WITHOUT} if name.startswith(f"{module}.")}
+
+
+def test_every_twin_is_there():
+    there = {name for module in MODULES for name in functions("naive", module)}
+    assert set(TWINS.values()) <= there
+
+
+@pytest.mark.parametrize("total", [1, 2, 15, 16, 17, 31, 255, 1000])
+@pytest.mark.parametrize("least", [1, 8, 64])
+@pytest.mark.parametrize("count", [1, 4, 16])
+def test_chunks_cover_the_work_once_in_order(total, least, count):
+    ranges = parallel.chunks(total, least, count)
+    assert [place for low, high in ranges for place in range(low, high)] == list(range(total))
+    assert len(ranges) <= count
+    assert all(high - low >= least for low, high in ranges[:-1])
+
+
+@pytest.fixture
+def any_threads():
+    """Give the number of threads back as it was."""
+    before = parallel.threads()
+    yield
+    parallel.set_threads(before)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_results_come_in_the_order_of_the_ranges(any_threads, count):
+    parallel.set_threads(count)
+    assert parallel.threads() == count
+    ranges = parallel.chunks(40)
+    names = set()
+
+    def work(low, high, factor):
+        names.add(threading.current_thread().name)
+        return (low * factor, high * factor)
+
+    assert parallel.each(work, ranges, 3) == [(low * 3, high * 3) for low, high in ranges]
+    assert all(name.startswith("qpsnn") for name in names) == (count > 1)
+
+
+def test_a_fault_in_one_chunk_is_raised(any_threads):
+    parallel.set_threads(2)
+
+    def work(low, high):
+        if low == 6:
+            raise ValueError("chunk 6")
+
+    with pytest.raises(ValueError, match="chunk 6"):
+        parallel.each(work, parallel.chunks(10))
+    assert parallel.each(lambda low, high: low, [(0, 1), (1, 2)]) == [0, 1]
