@@ -104,8 +104,16 @@ def _blend(old: Floats, new: Array) -> Floats:
     return ((1 - BN_MOMENTUM) * old + BN_MOMENTUM * new).astype(np.float32)
 
 
+def _fits(total: Array) -> bool:
+    """Whether these are integers whose squares add up to less than 2**63."""
+    if total.dtype.kind != "i":
+        return False
+    largest = 2**15 if total.dtype == np.int16 else max(int(total.max()), -int(total.min()))
+    return largest**2 * len(total) < 2**63
+
+
 def _moments(total: Array) -> tuple[Array, Array]:
-    kind, kernel = (np.int64, integer_moments) if total.dtype.kind == "i" else (np.float64, real_moments)
+    kind, kernel = (np.int64, integer_moments) if _fits(total) else (np.float64, real_moments)
     channels = total.shape[1]
 
     def part(low: int, high: int) -> tuple[Array, Array]:
