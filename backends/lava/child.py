@@ -13,6 +13,7 @@ import resource
 import select
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Mapping
@@ -114,6 +115,7 @@ def raise_descriptors() -> None:
 def run() -> None:
     """Read the job, build it, run it to its last step."""
     raise_descriptors()
+    tempfile.tempdir = "."  # what multiprocessing leaves goes with the job's folder; and a socket's path must be short
     wiring = wiring_from_json(Path("wiring.json").read_text(encoding="utf-8"))
     with np.load("arrays.npz", allow_pickle=False) as arrays:
         last = build(wiring, arrays)

@@ -72,7 +72,7 @@ class Job:
             )
         while self.child.poll() is None and not failure.exists():
             if time.monotonic() > deadline:
-                raise BackendTimeout(expected("lava", f"an answer within {self.timeout:g} seconds", "none"))
+                raise BackendTimeout(f"lava: expected an answer within {self.timeout:g} seconds, got none")
             time.sleep(POLL)
         if failure.exists():
             raise BackendError(f"lava: failed in its own process\n{failure.read_text(encoding='utf-8').rstrip()}")

@@ -103,4 +103,4 @@ def descriptors_limit() -> int | None:
 
 def _at_most(what: str, need: int, limit: int | None, why: str) -> None:
     if limit is not None and need > limit:
-        raise UnsupportedError(expected(f"lava: {what}", f"at most {limit}", f"{need} ({why})"))
+        raise UnsupportedError(expected(f"lava: {what} ({why})", f"at most {limit}", need))

@@ -1,0 +1,69 @@
+"""Runs an integer network on Intel's Lava simulator, all samples one after another in one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_backends.base import Record, Run
+from qpsnn_backends.lava import limits
+from qpsnn_backends.lava.job import Job
+from qpsnn_backends.lava.plan import Plan, plan, to_lava
+from qpsnn_backends.lava.wiring import Part, Wiring
+from qpsnn_core.integer.network import IntegerNetwork
+
+
+@dataclass(frozen=True)
+class LavaBackend:
+    """The network as Lava processes: Lava's own Conv and Dense as synapses, ours as neurons, in a process of its own.
+
+    timeout: seconds that one run may take, starting Lava included.
+    stock_conv: let Lava's own model compute the convolutions; equal results, up to hundreds of times slower.
+    """
+
+    timeout: float = 300.0
+    stock_conv: bool = False
+    name: ClassVar[str] = "lava"
+
+    def check(self, network: IntegerNetwork) -> None:
+        """Raises UnsupportedError, with figures, where Lava or this machine cannot run the network."""
+        self._plan(network)
+
+    def _plan(self, network: IntegerNetwork) -> Plan:
+        limits.check_installed()
+        if self.stock_conv:
+            limits.check_stock_conv(network)
+        planned = plan(network)
+        limits.check_wiring(planned.wiring)
+        return planned
+
+    def run(self, network: IntegerNetwork, images: npt.NDArray[Any], record: Record = "spikes") -> Run:
+        """Run the images, [B, H, W, C] or frames [T, B, H, W, C], and return what was asked for.
+
+        Raises UnsupportedError before anything starts, BackendTimeout, or BackendError with the child's traceback.
+        """
+        planned = self._plan(network)
+        wiring = replace(
+            planned.wiring,
+            samples=images.shape[-4],
+            spikes=record != "none",
+            membranes=record == "all",
+            stock_conv=self.stock_conv,
+        )
+        limits.check_disk(wiring, planned.arrays, images.nbytes)
+        with Job(self.timeout) as job:
+            job.run(wiring, planned.arrays, to_lava(images))
+            readout = job.result("readout", "int64", (wiring.samples, network.classes))
+            lifs = wiring.of("lif")
+            spikes = {lif.name: recorded(job, lif, wiring, "spikes", "uint8") for lif in lifs if wiring.spikes}
+            membranes = {lif.name: recorded(job, lif, wiring, "membranes", "int32") for lif in lifs if wiring.membranes}
+        return Run(readout, spikes, membranes)
+
+
+def recorded(job: Job, lif: Part, wiring: Wiring, what: str, dtype: str) -> npt.NDArray[Any]:
+    """What a LIF wrote, [T, B, H, W, C]."""
+    written = job.result(f"{lif.name}.{what}", dtype, (wiring.samples, wiring.steps, *lif.inputs))
+    return np.ascontiguousarray(written.transpose(1, 0, 3, 2, 4))
