@@ -1,0 +1,154 @@
+"""Scores every channel of every LIF: SVS (Eqs. 11 to 13) or SCA (Eq. 7), and how stable the scores are (Eq. 15)."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.arrays import check_model
+from qpsnn_core.config import CRITERIA
+from qpsnn_core.engine import forward
+from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError, expected
+from qpsnn_core.evaluation import steps_first
+from qpsnn_core.history import Listener, Progress
+from qpsnn_core.kernels.parallel import each, single_blas
+from qpsnn_core.layers import lif
+from qpsnn_core.model import Model
+from qpsnn_core.network import LIF
+from qpsnn_core.network.values import check_at_least, check_choice
+from qpsnn_datasets import Dataset, Split, epoch_order
+
+Array = npt.NDArray[Any]
+Doubles = npt.NDArray[np.float64]
+
+IMAGES = 16
+"""Images that go forward at once: what is kept of them has to fit in memory."""
+PIXELS = 2**18
+"""Spike counts that are decomposed at once: 2 MiB in float64."""
+
+
+class Scores(NamedTuple):
+    """The scores of each LIF's channels by its name, float64: the larger, the more the channel is worth.
+
+    values: [C], over all images. batches: [N, C], of each batch. sca: [C], Eq. 7, which may break ties.
+    """
+
+    criterion: str
+    values: dict[str, Doubles]
+    batches: dict[str, Doubles]
+    sca: dict[str, Doubles]
+
+
+def score(
+    model: Model,
+    images: Dataset | Split | Array,
+    *,
+    criterion: str = "svs",
+    batches: int = 5,
+    batch: int = 64,
+    epsilon: float = 1e-6,
+    seed: int | None = None,
+    progress: Listener | None = None,
+) -> Scores:
+    """Run the model in evaluation mode (running statistics) over calibration images, and score all channels.
+
+    "svs": the mean number of singular values above `epsilon` of the spikes averaged over T, in float64. "sca": the
+    mean over images and T of the L1 norm of the membrane before reset.
+    images: a Dataset (of a Split: the training part), or an array as its images: [N, H, W, C], or frames
+    [N, T, H, W, C]. At most `batches` batches of `batch` images are used (fewer where there are not so many): the
+    first ones, or with a seed those that it draws. progress: called after every batch, as stage "score".
+    Raises ConfigError (an argument), DataError (no images), ShapeError (not the network's), NumericsError (NaN in
+    images, weights or membranes).
+    """
+    check_choice("score.criterion", criterion, CRITERIA)
+    check_at_least("score.batches", batches, 1)
+    check_at_least("score.batch", batch, 1)
+    if not 0 <= epsilon < np.inf:
+        raise ConfigError(expected("score.epsilon", "a number of at least 0", epsilon))
+    images = images.train if isinstance(images, Split) else images
+    samples = images.images if isinstance(images, Dataset) else np.asarray(images)
+    if samples.size == 0:
+        raise DataError(expected("score.images", "at least one image", list(samples.shape)))
+    if samples.ndim not in (4, 5):
+        raise ShapeError(expected("score.images", "[N, H, W, C] or [N, T, H, W, C]", list(samples.shape)))
+    check_model(model)
+    order = epoch_order(len(samples), seed)[: batches * batch]
+    parts = [order[low : low + batch] for low in range(0, len(order), batch)]
+    counts = np.array([len(part) for part in parts])
+    svs, sca = _totals(model, samples, parts, epsilon if criterion == "svs" else None, progress)
+    main = sca if criterion == "sca" else svs
+    return Scores(
+        criterion,
+        {name: total.sum(0) / counts.sum() for name, total in main.items()},
+        {name: total / counts[:, None] for name, total in main.items()},
+        {name: total.sum(0) / counts.sum() for name, total in sca.items()},
+    )
+
+
+def stability(scores: Scores) -> dict[str, float]:
+    """AvgCosS (Eq. 15) of each LIF: the mean cosine between the scores of any two batches; 1 if they always agree.
+
+    Two batches in which every score is 0 count as equal. Raises ConfigError if there is only one batch.
+    """
+    found = {}
+    for name, rows in scores.batches.items():
+        if len(rows) < 2:
+            raise ConfigError(expected("stability.scores", "at least two batches", len(rows)))
+        cosines = [_cosine(first, second) for first, second in itertools.combinations(rows, 2)]
+        found[name] = float(np.mean(cosines))
+    return found
+
+
+def significant(counts: Array, steps: int, epsilon: float = 1e-6) -> npt.NDArray[np.int64]:
+    """Eqs. 11 to 13 before the mean: how many singular values of `counts / steps` exceed `epsilon`, int64 [B, C].
+
+    counts: spikes summed over T, [B, H, W, C]. The integers are decomposed, and the threshold multiplied by T.
+    """
+    size = max(1, PIXELS // counts[0].size)
+    spans = [(low, min(low + size, len(counts))) for low in range(0, len(counts), size)]
+
+    def part(low: int, high: int) -> Array:
+        maps = np.ascontiguousarray(counts[low:high].transpose(0, 3, 1, 2), np.float64)
+        found = np.zeros(maps.shape[:2], np.int64)
+        alive = maps.any(axis=(2, 3))
+        if alive.any():
+            found[alive] = (np.linalg.svd(maps[alive], compute_uv=False) > epsilon * steps).sum(1)
+        return found
+
+    with single_blas():
+        return np.concatenate(each(part, spans))
+
+
+def _totals(
+    model: Model, samples: Array, parts: list[Array], epsilon: float | None, progress: Listener | None
+) -> tuple[dict[str, Doubles], dict[str, Doubles]]:
+    """Sums over the images of each batch, [N, C]: of SVS (zeros where epsilon is None), and of SCA."""
+    neurons = model.network.of(LIF)
+    steps = model.network.steps
+    empty = {node.name: np.zeros((len(parts), model.network.shape(node.name)[2])) for node in neurons}
+    svs, sca = empty, {name: total.copy() for name, total in empty.items()}
+    for row, part in enumerate(parts):
+        for low in range(0, len(part), IMAGES):
+            images = samples[part[low : low + IMAGES]]
+            done = forward(model, steps_first(images), keep=True)
+            for node in neurons:
+                norms = np.abs(lif.potentials(node, done.caches[node.name])).sum(axis=(0, 1, 2, 3), dtype=np.float64)
+                if not np.isfinite(norms).all():
+                    raise NumericsError(expected(f"{node.name}: membrane", "finite numbers", "NaN or infinity"))
+                sca[node.name][row] += norms / steps
+                if epsilon is not None:
+                    summed = done.values[node.name].sum(axis=0, dtype=np.float64)
+                    svs[node.name][row] += significant(summed, steps, epsilon).sum(0)
+        if progress:
+            progress(Progress("score", 1, 1, row + 1, len(parts), None, None))
+    return svs, sca
+
+
+def _cosine(first: Doubles, second: Doubles) -> float:
+    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
+    if norms == 0:
+        return float(not first.any() and not second.any())
+    return float(first @ second) / norms
