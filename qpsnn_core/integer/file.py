@@ -24,7 +24,7 @@ KIND = "qpsnn-integer"
 VERSION = 1
 
 
-def save(network: IntegerNetwork, path: str | os.PathLike[str]) -> None:
+def save(path: str | os.PathLike[str], network: IntegerNetwork) -> None:
     """Write the network, whole or not at all. Raises FileError."""
     described: dict[str, dict[str, Any]] = {}
     parts: dict[str, bytes] = {}

@@ -1,0 +1,224 @@
+"""What each kind of integer node computes, over whole arrays and all time steps: one literal table, `OPERATIONS`.
+
+Counts and accumulators are `[T, B, H, W, C]`, or `[1, B, H, W, C]` where every step is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from qpsnn_core.integer.bounds import Array, magnitude
+from qpsnn_core.integer.kinds import IntValue, Named
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntReadout,
+    IntShortcut,
+    IntSum,
+    IntSumPool,
+)
+from qpsnn_core.kernels.conv import conv_forward
+from qpsnn_core.kernels.integer import add_scaled, int_lif
+from qpsnn_core.kernels.parallel import chunks, each
+from qpsnn_core.kernels.pool import max_forward, sum_forward
+
+EVENT_PEAK = 16
+"""Counts up to this are listed as events; larger ones (images) go through BLAS."""
+
+POSITIONS = 256
+"""The fewest neurons' places that are worth a thread's while."""
+
+ROWS = 1024
+"""Windows that are laid out at a time for BLAS: enough to be fast, few enough to stay in the cache."""
+
+
+class Current(NamedTuple):
+    """`X = gain * acc` per channel, not multiplied out. acc: integers [T or 1, B, H, W, C]; gain: int32 [C]."""
+
+    acc: Array
+    gain: Array
+
+
+class Call(NamedTuple):
+    """What an operation is handed besides its inputs: the node's arrays, and the values it reads and gives.
+
+    keep: whether a LIF's membranes are wanted.
+    """
+
+    arrays: Named
+    reads: tuple[IntValue, ...]
+    gives: IntValue
+    steps: int
+    keep: bool
+
+
+class Fired(NamedTuple):
+    """What a LIF gives: spikes uint8 [T, B, H, W, C], and membranes after reset, int32 (None: not kept)."""
+
+    spikes: Array
+    membranes: Array | None
+
+
+def count_type(peak: int) -> Any:
+    """The narrowest unsigned integer that holds counts up to `peak`."""
+    return np.uint8 if peak < 2**8 else np.uint16 if peak < 2**16 else np.uint32
+
+
+def conv(node: IntConv, call: Call, counts: Array) -> Current:
+    """Event by event for spikes, through BLAS for images."""
+    value, codes = call.reads[0], call.arrays["codes"]
+    images = np.ascontiguousarray(counts).reshape(-1, *value.shape)
+    height, width, channels = call.gives.shape
+    largest = int(magnitude(codes, value.peak).max())
+    flat = codes.reshape(-1, channels)
+    if value.peak <= EVENT_PEAK:
+        acc = np.empty((len(images) * height * width, channels), np.int16 if largest < 2**15 else np.int32)
+        sizes = (*value.shape, node.kernel, node.stride, node.padding)
+        each(conv_forward, chunks(len(images)), images.reshape(len(images), -1), value.peak, flat, acc, *sizes)
+    else:
+        acc = np.empty((len(images) * height * width, channels), np.int32)
+        real = flat.astype(exact_float(largest))
+        each(_dense_part, _spans(len(images), height * width), _padded(node, images), real, acc, node, height * width)
+    return Current(acc.reshape(*counts.shape[:2], *call.gives.shape), call.arrays["gain"])
+
+
+def linear(node: IntLinear, call: Call, counts: Array) -> Current:
+    """One product through BLAS, in a float that holds every sum exactly."""
+    codes = call.arrays["codes"]
+    dtype = exact_float(int(magnitude(codes, call.reads[0].peak).max()))
+    product = counts.reshape(-1, len(codes)).astype(dtype) @ codes.astype(dtype)
+    return Current(product.astype(np.int32).reshape(*counts.shape[:2], *call.gives.shape), call.arrays["gain"])
+
+
+def exact_float(largest: int) -> Any:
+    """The float whose integers go up to `largest` (no partial sum exceeds it)."""
+    return np.float32 if largest < 2**24 else np.float64
+
+
+def shortcut(node: IntShortcut, call: Call, counts: Array) -> Current:
+    """Every `stride`-th pixel of the mapped channels."""
+    chosen = np.array(node.channel_map)
+    acc = counts[:, :, :: node.stride, :: node.stride, np.maximum(chosen, 0)].astype(np.int32)
+    acc[..., chosen < 0] = 0
+    return Current(acc, call.arrays["gain"])
+
+
+def lif(node: IntLIF, call: Call, *currents: Current) -> Fired:
+    """One pass over memory for all time steps."""
+    current = currents[0] if len(currents) == 1 else _added(call, currents)
+    batch, channels = current.acc.shape[1], current.gain.shape[0]
+    positions = batch * call.gives.shape[0] * call.gives.shape[1]
+    spikes = np.empty((call.steps * positions, channels), np.uint8)
+    membranes = np.empty((call.steps * positions if call.keep else 0, channels), np.int32)
+    each(
+        int_lif,
+        chunks(positions, POSITIONS),
+        _rows(current.acc),
+        current.gain,
+        call.arrays["bias"],
+        call.arrays["threshold"],
+        spikes,
+        membranes,
+        call.steps,
+        positions,
+        positions if len(current.acc) > 1 else 0,
+        node.multiplier,
+        node.shift,
+    )
+    shape = (call.steps, batch, *call.gives.shape)
+    return Fired(spikes.reshape(shape), membranes.reshape(shape) if call.keep else None)
+
+
+def _added(call: Call, currents: tuple[Current, ...]) -> Current:
+    """Several currents as one with gain 1, int32."""
+    steps = max(len(current.acc) for current in currents)
+    shape = (steps, *currents[0].acc.shape[1:])
+    total = np.zeros(shape, np.int32)
+    positions = int(np.prod(shape[1:4]))
+    for acc, gain in currents:
+        step = positions if len(acc) > 1 else 0
+        each(add_scaled, chunks(positions, POSITIONS), _rows(total), _rows(acc), gain, steps, positions, step)
+    return Current(total, np.ones(shape[4], np.int32))
+
+
+def max_pool(node: IntMaxPool, call: Call, counts: Array) -> Array:
+    """The largest count of each window."""
+    images, out = _pooling(call, counts)
+    each(max_forward, chunks(len(images)), images, out, node.size, node.stride, node.padding)
+    return out.reshape(*counts.shape[:2], *call.gives.shape)
+
+
+def sum_pool(node: IntSumPool, call: Call, counts: Array) -> Array:
+    """The sum of each window."""
+    images, out = _pooling(call, counts)
+    each(sum_forward, chunks(len(images)), images, out, node.size)
+    return out.reshape(*counts.shape[:2], *call.gives.shape)
+
+
+def add(node: IntSum, call: Call, *counts: Array) -> Array:
+    """The sum, in a type that holds it."""
+    total = counts[0].astype(count_type(call.gives.peak))
+    for other in counts[1:]:
+        total = total + other.astype(total.dtype)
+    return total
+
+
+def readout(node: IntReadout, call: Call, current: Current) -> Array:
+    """`sum_t (gain*acc + bias)`, int64 [B, K]."""
+    acc = current.acc.reshape(*current.acc.shape[:2], -1).astype(np.int64)
+    total: Array = (acc * current.gain).sum(0) * (call.steps // len(acc)) + call.steps * call.arrays["bias"].astype(
+        np.int64
+    )
+    return total
+
+
+def given(node: IntInput, call: Call, images: Array) -> Array:
+    """The images, in the type of their counts."""
+    return np.ascontiguousarray(images, count_type(node.peak))
+
+
+def _rows(array: Array) -> Array:
+    return np.ascontiguousarray(array).reshape(-1, array.shape[-1])
+
+
+def _pooling(call: Call, counts: Array) -> tuple[Array, Array]:
+    images = np.ascontiguousarray(counts).reshape(-1, *call.reads[0].shape)
+    return images, np.empty((len(images), *call.gives.shape), count_type(call.gives.peak))
+
+
+def _padded(node: IntConv, images: Array) -> Array:
+    edge = (node.padding, node.padding)
+    return np.pad(images, ((0, 0), edge, edge, (0, 0)))
+
+
+def _spans(images: int, area: int) -> list[tuple[int, int]]:
+    size = max(1, ROWS // area)
+    return [(low, min(low + size, images)) for low in range(0, images, size)]
+
+
+def _dense_part(low: int, high: int, images: Array, flat: Array, acc: Array, node: IntConv, area: int) -> None:
+    """Every window as a row, times the codes."""
+    part, size = images[low:high], node.kernel
+    windows = np.lib.stride_tricks.sliding_window_view(part, (size, size), axis=(1, 2))  # type: ignore[call-overload] # numpy 1.26 takes a tuple
+    windows = windows[:, :: node.stride, :: node.stride].transpose(0, 1, 2, 4, 5, 3)
+    acc[low * area : high * area] = np.ascontiguousarray(windows, flat.dtype).reshape(-1, len(flat)) @ flat
+
+
+OPERATIONS: dict[type[Any], Callable[..., Any]] = {
+    IntInput: given,
+    IntConv: conv,
+    IntLinear: linear,
+    IntShortcut: shortcut,
+    IntLIF: lif,
+    IntMaxPool: max_pool,
+    IntSumPool: sum_pool,
+    IntSum: add,
+    IntReadout: readout,
+}
+"""From node kind to what computes it; a test demands that every kind of `IntNode` is here."""

@@ -1,0 +1,137 @@
+"""The exact simulator: an integer network on images, bit for bit what every backend must give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError, expected
+from qpsnn_core.integer.kinds import sources_of
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import IntLIF
+from qpsnn_core.integer.operations import OPERATIONS, Call, Fired
+from qpsnn_core.integer.run import Record, Run
+from qpsnn_core.kernels.parallel import single_blas
+from qpsnn_core.structure import nearest
+
+Array = npt.NDArray[Any]
+
+MEMORY = 2**27
+"""Bytes that one batch of images may take on its way through the network, records aside."""
+
+
+def simulate(
+    network: IntegerNetwork,
+    images: Array,
+    *,
+    record: Record | Collection[str] = "none",
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Run images, integers 0..peak: [B, H, W, C], or frames [T, B, H, W, C].
+
+    record: "none", "spikes" of all LIF, "all" their spikes and membranes, or the names of the LIF to record (both).
+    progress: called with (images done, images). Results depend neither on threads nor on batches.
+    Raises ShapeError, DataError (dtype, range, no images), NumericsError (NaN, infinity), ConfigError (record).
+    """
+    images = check_images(network, images)
+    spiking, moving = _recorded(network, record)
+    total = images.shape[-4]
+    size = max(1, min(total, MEMORY // _bytes(network)))
+    run = _empty(network, total, spiking, moving)
+    with single_blas():
+        for low in range(0, total, size):
+            part = slice(low, min(low + size, total))
+            _walk(network, images[..., part, :, :, :], run, part)
+            if progress is not None:
+                progress(part.stop, total)
+    return run
+
+
+def predict(network: IntegerNetwork, images: Array) -> npt.NDArray[np.int64]:
+    """The class of each image, int64 [B]: the largest readout, the first of equal ones. Raises as `simulate`."""
+    best: npt.NDArray[np.int64] = simulate(network, images).readout.argmax(1)
+    return best
+
+
+def check_images(network: IntegerNetwork, images: Array) -> Array:
+    """The images as an array, if the network's input takes them."""
+    node = network.input
+    place, want = f"images (for {node.name})", f"integers 0..{node.peak}"
+    images = np.asarray(images)
+    if images.dtype.kind not in "iub":
+        if images.dtype.kind == "f" and not np.isfinite(images).all():
+            raise NumericsError(expected(place, want, "NaN or infinity"))
+        raise DataError(expected(place, want, images.dtype.name))
+    shape = (network.steps, -1, *node.shape) if images.ndim == 5 else (-1, *node.shape)
+    if images.ndim not in (4, 5) or any(want not in (-1, got) for want, got in zip(shape, images.shape, strict=True)):
+        frames = ", ".join(str(size) for size in node.shape)
+        raise ShapeError(expected(place, f"[B, {frames}] or [{network.steps}, B, {frames}]", list(images.shape)))
+    if images.size == 0:
+        raise DataError(expected(place, "at least one image", "none"))
+    low, high = int(images.min()), int(images.max())
+    if low < 0 or high > node.peak:
+        raise DataError(expected(place, want, f"{low}..{high}"))
+    return images
+
+
+def _recorded(network: IntegerNetwork, record: Record | Collection[str]) -> tuple[set[str], set[str]]:
+    """The LIF whose spikes, and those whose membranes are recorded."""
+    names = {node.name for node in network.of(IntLIF)}
+    if isinstance(record, str):
+        if record not in get_args(Record):
+            want = f"one of {', '.join(get_args(Record))}, or the names of LIF nodes"
+            raise ConfigError(expected("record", want, record) + nearest(record, get_args(Record)))
+        return (names if record != "none" else set()), (names if record == "all" else set())
+    for name in record:
+        if name not in names:
+            raise ConfigError(expected("record", "the name of a LIF" + nearest(name, names), name))
+    return set(record), set(record)
+
+
+def _empty(network: IntegerNetwork, total: int, spiking: set[str], moving: set[str]) -> Run:
+    def room(names: set[str], dtype: Any) -> dict[str, Array]:
+        ordered = [node.name for node in network if node.name in names]
+        return {name: np.empty((network.steps, total, *network.shape(name)), dtype) for name in ordered}
+
+    counts = {name: np.zeros(value.shape, np.int64) for name, value in network.values.items() if value.kind == "counts"}
+    return Run(np.empty((total, network.classes), np.int64), room(spiking, np.uint8), room(moving, np.int32), counts)
+
+
+def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice) -> None:
+    """Run one batch through all nodes and write what is recorded; a value is dropped after its last reader."""
+    readers = {node.name: len(network.consumers(node.name)) for node in network}
+    values: dict[str, Any] = {}
+    for node in network:
+        sources = sources_of(node)
+        inputs = [values[source] for source in sources] or [images if images.ndim == 5 else images[None]]
+        reads = tuple(network.values[source] for source in sources)
+        keep = node.name in run.membranes
+        call = Call(network.arrays[node.name], reads, network.values[node.name], network.steps, keep)
+        value = OPERATIONS[type(node)](node, call, *inputs)
+        if isinstance(value, Fired):
+            value = _write(run, node.name, part, value)
+        if node.name in run.counts:
+            times = network.steps // len(value)
+            run.counts[node.name][...] += times * value.sum((0, 1), dtype=np.int64)
+        values[node.name] = value
+        for source in sources:
+            readers[source] -= 1
+            if not readers[source]:
+                del values[source]
+    run.readout[part] = values[network.readout.name]
+
+
+def _write(run: Run, name: str, part: slice, fired: Fired) -> Array:
+    if name in run.spikes:
+        run.spikes[name][:, part] = fired.spikes
+    if fired.membranes is not None:
+        run.membranes[name][:, part] = fired.membranes
+    return fired.spikes
+
+
+def _bytes(network: IntegerNetwork) -> int:
+    """About the most that one image takes: its largest current and what it is made from."""
+    return 8 * network.steps * max(int(np.prod(value.shape)) for value in network.values.values())

@@ -1,0 +1,121 @@
+"""The integer network in plain loops: one image, one step, one neuron at a time, in Python's unbounded integers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def run(network, images):
+    """(readout [B, K], spikes {lif: [T, B, H, W, C]}, membranes {lif: [T, B, H, W, C]} after the reset), all int64."""
+    lifs = [node.name for node in network if type(node).__name__ == "IntLIF"]
+    batch = images.shape[-4]
+    spikes = {name: np.zeros((network.steps, batch, *network.shape(name)), np.int64) for name in lifs}
+    membranes = {name: np.zeros((network.steps, batch, *network.shape(name)), np.int64) for name in lifs}
+    readout = np.zeros((batch, network.classes), np.int64)
+    for b in range(batch):
+        potentials = {name: np.zeros(network.shape(name), object) for name in lifs}
+        for t in range(network.steps):
+            image = images[t, b] if images.ndim == 5 else images[b]
+            values = {}
+            for node in network:
+                inputs = [values[name] for name in network.sources(node)] or [image.astype(object)]
+                arrays = {name: array.astype(object) for name, array in network.arrays[node.name].items()}
+                values[node.name] = OPERATIONS[type(node).__name__](node, arrays, *inputs, potentials.get(node.name))
+                if node.name in potentials:
+                    spikes[node.name][t, b] = values[node.name]
+                    membranes[node.name][t, b] = potentials[node.name]
+            readout[b] += values[network.nodes[-1].name].astype(np.int64)
+    return readout, spikes, membranes
+
+
+def conv(node, arrays, counts, _):
+    height, width, _ = counts.shape
+    out_height = (height + 2 * node.padding - node.kernel) // node.stride + 1
+    out_width = (width + 2 * node.padding - node.kernel) // node.stride + 1
+    out = np.zeros((out_height, out_width, node.channels), object)
+    for y in range(out_height):
+        for x in range(out_width):
+            for ky in range(node.kernel):
+                for kx in range(node.kernel):
+                    from_y, from_x = y * node.stride + ky - node.padding, x * node.stride + kx - node.padding
+                    if 0 <= from_y < height and 0 <= from_x < width:
+                        out[y, x] += counts[from_y, from_x] @ arrays["codes"][ky, kx]
+            out[y, x] *= arrays["gain"]
+    return out
+
+
+def linear(node, arrays, counts, _):
+    out = np.zeros((1, 1, node.features), object)
+    for i, count in enumerate(counts.flatten()):
+        out[0, 0] += arrays["codes"][i] * count
+    return out * arrays["gain"]
+
+
+def shortcut(node, arrays, counts, _):
+    height, width, _ = counts.shape
+    out = np.zeros((-(-height // node.stride), -(-width // node.stride), node.channels), object)
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            for c, source in enumerate(node.channel_map):
+                if source >= 0:
+                    out[y, x, c] = arrays["gain"][c] * counts[y * node.stride, x * node.stride, source]
+    return out
+
+
+def lif(node, arrays, *currents_and_potential):
+    *currents, potential = currents_and_potential
+    spikes = np.zeros(potential.shape, object)
+    for place in np.ndindex(potential.shape):
+        u = (int(potential[place]) * node.multiplier) >> node.shift
+        u += arrays["bias"][place[2]] + sum(current[place] for current in currents)
+        spikes[place] = int(u >= arrays["threshold"][place[2]])
+        potential[place] = 0 if spikes[place] else u
+    return spikes
+
+
+def max_pool(node, arrays, counts, _):
+    height, width, channels = counts.shape
+    out_height = (height + 2 * node.padding - node.size) // node.stride + 1
+    out_width = (width + 2 * node.padding - node.size) // node.stride + 1
+    out = np.zeros((out_height, out_width, channels), object)
+    for y, x, c in np.ndindex(out.shape):
+        for from_y in range(y * node.stride - node.padding, y * node.stride - node.padding + node.size):
+            for from_x in range(x * node.stride - node.padding, x * node.stride - node.padding + node.size):
+                if 0 <= from_y < height and 0 <= from_x < width:
+                    out[y, x, c] = max(out[y, x, c], counts[from_y, from_x, c])
+    return out
+
+
+def sum_pool(node, arrays, counts, _):
+    height, width, channels = counts.shape
+    out = np.zeros((height // node.size, width // node.size, channels), object)
+    for y, x, c in np.ndindex(out.shape):
+        for dy in range(node.size):
+            for dx in range(node.size):
+                out[y, x, c] += counts[y * node.size + dy, x * node.size + dx, c]
+    return out
+
+
+def add(node, arrays, *counts_and_nothing):
+    return sum(counts_and_nothing[:-1])
+
+
+def readout(node, arrays, current, _):
+    return current[0, 0] + arrays["bias"]
+
+
+def given(node, arrays, image, _):
+    return image
+
+
+OPERATIONS = {
+    "IntInput": given,
+    "IntConv": conv,
+    "IntLinear": linear,
+    "IntShortcut": shortcut,
+    "IntLIF": lif,
+    "IntMaxPool": max_pool,
+    "IntSumPool": sum_pool,
+    "IntSum": add,
+    "IntReadout": readout,
+}
