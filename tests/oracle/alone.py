@@ -1,0 +1,85 @@
+"""Layers by themselves, where they are smooth: what they give as one number, and its derivatives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qpsnn_core.layers import LAYERS
+from qpsnn_core.layers.base import Call
+from qpsnn_core.network import Conv, Linear, Value
+
+LIMIT = 5e-4
+"""Of `differences`: float32 sums err by 1e-6, over a step of 1e-2. Measured: 1e-4."""
+
+REAL = Value("analog", (5, 4, 3))
+COUNTS = Value("spikes", (5, 4, 3), 4, 0.5)
+SYNAPSES = [
+    (Conv("n", "x", 4, 3, 2, 1, None, bias=True, batch_norm=False), REAL),
+    (Conv("n", "x", 4, 3, 2, 1, None, bias=True, batch_norm=False), COUNTS),
+    (Conv("n", "x", 4, 2, 1, 0, None), REAL),
+    (Conv("n", "x", 4, 3, 1, 2, None, bias=True), COUNTS),
+    (Linear("n", "x", 6, None), COUNTS),
+    (Linear("n", "x", 6, None, batch_norm=True), REAL),
+    (Linear("n", "x", 6, None, bias=False, batch_norm=True), COUNTS),
+]
+
+
+class Layer:
+    """One synapse by itself: a scalar, `sum of R * current`, and its derivatives."""
+
+    def __init__(self, node: Any, value: Value, train: bool):
+        rng = np.random.default_rng(3)
+        self.node, self.value, self.train = node, value, train
+        self.params, self.state = LAYERS[type(node)].init(node, (value,), rng)
+        for name, array in self.params.items():
+            array[:] = rng.normal(0.5, 0.5, array.shape) if name != "weight" else rng.normal(0, 0.3, array.shape)
+        shape = (2, 3, *value.shape)
+        self.x = (
+            rng.integers(0, 5, shape).astype(np.uint8) if value.peak else rng.normal(0, 1, shape).astype(np.float32)
+        )
+        self.weights = rng.normal(0, 1, (2, 3, *node.output(value).shape)).astype(np.float32)
+
+    def output(self, params=None, x=None):
+        call = Call(params or self.params, self.state, (self.value,), 2, self.train, True)
+        return LAYERS[type(self.node)].forward(self.node, call, self.x if x is None else x)
+
+    def loss(self, params=None, x=None):
+        acc, scale, shift = self.output(params, x).value
+        return float(((scale.astype(float) * acc + shift) * self.weights).sum())
+
+    def back(self):
+        return LAYERS[type(self.node)].backward(self.node, self.output().cache, self.weights)
+
+
+def differences(node, value, train=True):
+    """{parameter: deviation} of a layer's own backward."""
+    layer, found, rng = Layer(node, value, train), {}, np.random.default_rng(4)
+    grads = layer.back().params
+    for name, array in layer.params.items():
+        along = rng.normal(0, 1, array.shape).astype(np.float32)
+        h = np.float32(1e-2)
+        ends = [layer.loss({**layer.params, name: array + sign * h * along}) for sign in (1, -1)]
+        difference = (ends[0] - ends[1]) / (2 * float(h))
+        size = np.linalg.norm(grads[name]) * np.linalg.norm(along) + np.linalg.norm(layer.weights)
+        found[name] = abs(difference - float((grads[name] * along).sum())) / size
+    return found
+
+
+def counting(node, *values):
+    """A layer of counts that is linear, or linear where nothing is tied: (its loss, its inputs, its gradients)."""
+    rng = np.random.default_rng(5)
+    shape = (2, 3, *values[0].shape)
+    # Multiples of 2, all different: one more changes no order.
+    xs = [2 * rng.permutation(int(np.prod(shape))).reshape(shape).astype(np.uint16) for _ in values]
+    call = Call({}, {}, values, 2, True, True)
+    weights = rng.integers(-9, 10, (2, 3, *node.output(*values).shape)).astype(np.float32)
+
+    def loss(xs):
+        got = LAYERS[type(node)].forward(node, call, *xs).value
+        real = got.scale.astype(float) * got.acc + got.shift if hasattr(got, "acc") else got.astype(float)
+        return float((real * weights).sum())
+
+    cache = LAYERS[type(node)].forward(node, call, *xs).cache
+    return loss, xs, LAYERS[type(node)].backward(node, cache, weights).inputs

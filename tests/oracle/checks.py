@@ -1,0 +1,96 @@
+"""Two checks of gradients: the engine against the tape, and the tape against finite differences."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from oracle import network as on_tape
+from oracle import networks
+from qpsnn_core import engine
+from qpsnn_core.layers import lif
+from qpsnn_core.loss import mean_logits_cross_entropy
+from qpsnn_core.model import Model
+from qpsnn_core.network import LIF
+
+MARGIN = 1e-4
+"""Nearer than this to an edge, float32 and float64 could decide differently; they differ by about 1e-6."""
+
+
+class Case(NamedTuple):
+    """A model and what to run it on; `train`: batch norm uses the batch's statistics."""
+
+    model: Model
+    images: np.ndarray
+    labels: np.ndarray
+    train: bool
+
+
+def settled(net, *, train=True, frames=False, batch=3, seeds=60):
+    """The first seed's Case in which no decision is within MARGIN of its edge, and every LIF fires at times."""
+    for seed in range(seeds):
+        images, labels = networks.images(net, batch, seed, frames), networks.labels(net, batch, seed)
+        case = Case(networks.model(net, seed), images, labels, train)
+        run = on_tape.run(case.model, case.images, train=train)
+        if run.margin > MARGIN and all(0 < spikes.mean() < 1 for spikes in run.spikes.values()):
+            return case
+    raise AssertionError(f"none of {seeds} seeds gives a case without a decision on an edge")
+
+
+def relative(comp, ref, floor):
+    """The largest difference over the largest magnitude of `ref`, or over `floor`."""
+    return float(np.abs(comp - ref).max() / max(np.abs(ref).max(), floor))
+
+
+def deviations(case):
+    """The engine against the tape: {what: relative deviation}; of spikes, the number that differ."""
+    ref = on_tape.run(case.model, case.images, train=case.train)
+    ref_loss = on_tape.loss(ref.logits, case.labels)
+    ref_loss.backward()
+    comp = engine.forward(case.model, case.images, train=case.train, keep=True)
+    loss, gradient = mean_logits_cross_entropy(comp.logits, case.labels)
+    grads = engine.backward(case.model, comp, gradient)
+    assert {(node, name) for node, own in grads.items() for name in own} == {
+        (node, name) for node, own in ref.leaves.items() for name in own
+    }
+    found = {"loss": relative(loss, ref_loss.value, 1), "logits": relative(comp.logits, ref.logits.value, 1)}
+    for node in case.model.network.of(LIF):
+        found[f"{node.name} spikes"] = int((comp.values[node.name] != ref.spikes[node.name]).sum())
+        u = lif.potentials(node, comp.caches[node.name])
+        found[f"{node.name} membrane"] = relative(u, ref.potentials[node.name], 1)
+    # A bias before batch norm has no effect, and a gradient of 0: its rounding is measured on the scale of the others.
+    largest = max(np.abs(leaf.gradient).max() for own in ref.leaves.values() for leaf in own.values())
+    for node, own in ref.leaves.items():
+        for name, leaf in own.items():
+            found[f"{node}.{name} gradient"] = relative(grads[node][name], leaf.gradient, 1e-3 * largest)
+    for node, own in ref.state.items():
+        for name, value in own.items():
+            found[f"{node}.{name}"] = relative(comp.state[node][name], value, 1)
+    return found
+
+
+def slopes(case, directions=2, h=1e-5):
+    """The smooth tape against central differences: {node.parameter: the worst direction's deviation}."""
+
+    def loss(params):
+        run = on_tape.run(case.model._replace(params=params), case.images, train=case.train, smooth=True)
+        return on_tape.loss(run.logits, case.labels), run
+
+    params = on_tape.doubles(case.model.params)
+    value, run = loss(params)
+    value.backward()
+    rng, found = np.random.default_rng(1), {}
+    for node, own in params.items():
+        for name, array in own.items():
+            gradient = run.leaves[node][name].gradient
+            for _ in range(directions):
+                along = rng.normal(0, 1, array.shape)
+                ends = [
+                    float(loss({**params, node: {**own, name: array + sign * h * along}})[0].value) for sign in (1, -1)
+                ]
+                difference = (ends[0] - ends[1]) / (2 * h)
+                size = max(np.abs(gradient).max() * np.linalg.norm(along), 1e-4)
+                apart = abs(difference - (gradient * along).sum()) / size
+                found[f"{node}.{name}"] = max(found.get(f"{node}.{name}", 0.0), float(apart))
+    return found

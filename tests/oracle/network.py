@@ -1,0 +1,184 @@
+"""A whole network on the tape, in real numbers: no integers, no lazy currents, every step written out.
+
+What a spiking network is by its equations; the engine's every shortcut (codes, static currents, divisors that move into
+a scale, recomputed membranes) is absent here.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import NamedTuple
+
+import numpy as np
+
+from oracle import tape
+from oracle.tape import Tensor
+from qpsnn_core.network import LIF, AvgPool, Conv, Linear, MaxPool, Readout, Shortcut, Sum
+
+EPSILON, MOMENTUM = 1e-5, 0.1
+
+
+class Run(NamedTuple):
+    """logits: Tensor [T, B, K]; leaves: a Tensor for each parameter; state: new running statistics, by node and name.
+
+    spikes, potentials: arrays [T, B, H, W, C] of each LIF; margin: how near any decision (a membrane to its threshold,
+    a weight to the edge of its code) came to falling the other way.
+    """
+
+    logits: Tensor
+    leaves: dict
+    state: dict
+    spikes: dict
+    potentials: dict
+    margin: float
+
+
+class Tape:
+    """What the nodes share while one network runs."""
+
+    def __init__(self, model, train, smooth):
+        self.model, self.train, self.smooth = model, train, smooth
+        self.leaves = {node: {name: Tensor(value) for name, value in own.items()} for node, own in model.params.items()}
+        self.state = doubles(model.state)
+        self.spikes, self.potentials, self.margin = {}, {}, np.inf
+
+    def near(self, distance):
+        """Note distances to an edge at which a decision changes."""
+        self.margin = min(self.margin, np.abs(distance).min(initial=np.inf))
+
+
+def doubles(arrays):
+    """Copies in float64."""
+    return {node: {name: value.astype(float) for name, value in own.items()} for node, own in arrays.items()}
+
+
+def run(model, images, *, train=False, smooth=False):
+    """Every node in turn, on lists of T Tensors [B, H, W, C]."""
+    network, on = model.network, Tape(model, train, smooth)
+    source = network.input
+    real = images.astype(float) * (1.0 if source.peak is None else source.scale)
+    values = {source.name: [Tensor(real if images.ndim == 4 else real[t]) for t in range(network.steps)]}
+    for node in network.nodes[1:]:
+        values[node.name] = step(node, on, *(values[name] for name in node.sources))
+    logits = tape.stack(values[network.readout.name])
+    return Run(logits, on.leaves, on.state, on.spikes, on.potentials, on.margin)
+
+
+def loss(logits, labels):
+    """Cross-entropy of the logits' mean over T."""
+    return tape.cross_entropy(tape.mean(logits, (0,)), labels)
+
+
+@singledispatch
+def step(node, on, *values):
+    """The node's T values from its sources'."""
+    raise NotImplementedError(f"{node.name}: no {type(node).__name__} on the tape")
+
+
+@step.register
+def _(node: Conv, on, x):
+    weight = quantized(node, on)
+    return normed(node, on, [tape.conv(image, weight, node.stride, node.padding) for image in x])
+
+
+@step.register
+def _(node: Linear, on, x):
+    weight, batch = quantized(node, on), x[0].shape[0]
+    products = [tape.matmul(tape.reshape(image, batch, -1), weight) for image in x]
+    return normed(node, on, [tape.reshape(product, batch, 1, 1, -1) for product in products])
+
+
+@step.register
+def _(node: Shortcut, on, x):
+    mapping = np.array(node.mapping(x[0].shape[3]))
+    mask = (mapping >= 0).astype(float)
+    place = (slice(None), slice(None, None, node.stride), slice(None, None, node.stride), mapping)
+    return [tape.index(image, place) * mask for image in x]
+
+
+@step.register
+def _(node: LIF, on, *currents):
+    u, before, spikes = 0.0, [], []
+    for x in zip(*currents, strict=True):
+        u = sum(x, start=u * node.beta)
+        distance = u.value - node.threshold
+        if not on.smooth:
+            on.near(distance)
+        if node.surrogate == "rectangular":
+            on.near(np.abs(distance) - node.width / 2)
+        s = tape.spike(u, node.threshold, node.surrogate, node.width, on.smooth)
+        before.append(u.value)
+        spikes.append(s)
+        u = u * (1 + (tape.detach(s) if node.detach_reset else s) * -1.0)
+    on.potentials[node.name] = np.stack(before)
+    on.spikes[node.name] = np.stack([s.value for s in spikes])
+    return spikes
+
+
+@step.register
+def _(node: MaxPool, on, x):
+    return [tape.max_pool(image, node.size, node.step, node.padding) for image in x]
+
+
+@step.register
+def _(node: AvgPool, on, x):
+    return [tape.mean_pool(image, node.size) for image in x]
+
+
+@step.register
+def _(node: Sum, on, *values):
+    return [sum(images[1:], start=images[0]) for images in zip(*values, strict=True)]
+
+
+@step.register
+def _(node: Readout, on, x):
+    return [tape.reshape(current, current.shape[0], -1) for current in x]
+
+
+def normed(node, on, y):
+    """Bias and batch norm of T currents, over T and B together."""
+    own = on.leaves[node.name]
+    if node.bias:
+        y = [current + own["bias"] for current in y]
+    if not node.batch_norm:
+        return y
+    together, old = tape.stack(y), on.state[node.name]
+    given = None if on.train else (old["mean"], old["var"])
+    out, mean, variance = tape.batch_norm(together, own["bn_weight"], own["bn_bias"], EPSILON, given)
+    if on.train:
+        count = together.value[..., 0].size
+        unbiased = variance * count / max(count - 1, 1)
+        on.state[node.name] = {
+            "mean": (1 - MOMENTUM) * old["mean"] + MOMENTUM * mean,
+            "var": (1 - MOMENTUM) * old["var"] + MOMENTUM * unbiased,
+        }
+    return [tape.index(out, (t,)) for t in range(len(y))]
+
+
+def quantized(node, on):
+    """Eqs. 4 to 10 in float64, with the straight-through gradient."""
+    weight, how = on.leaves[node.name]["weight"], node.quantizer
+    if how is None:
+        return weight
+    gamma, levels = scale_of(weight.value, how), 2**how.bits - 1
+    ratio = weight.value / gamma
+    place = (np.clip(ratio, -1, 1) + 1) * levels / 2
+    on.near(place - np.floor(place) - 0.5)
+    edge = np.abs(np.abs(ratio) - 1)
+    on.near(edge[edge > 1e-12])
+    hat = gamma * (2 / levels * np.rint(place) - 1)
+    factor = 1 / gamma if how.ste == "pass" else np.abs(ratio) <= 1
+    return Tensor(hat, (weight,), (lambda g: g * factor,))
+
+
+def scale_of(weight, how):
+    """Eq. 9's gamma, or another; one for all channels or one for each."""
+    axis = None if how.granularity == "layer" else tuple(range(weight.ndim - 1))
+    if how.gamma == "one":
+        return np.float64(1)
+    if how.gamma == "mean":
+        return np.abs(weight).mean(axis)
+    if how.gamma == "max":
+        return np.abs(weight).max(axis)
+    low, high = (np.quantile(weight, q, axis) for q in (1 - how.percentile, how.percentile))
+    return np.maximum(np.abs(low), np.abs(high))

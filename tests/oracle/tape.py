@@ -1,0 +1,215 @@
+"""A tape autograd in float64 NumPy: every operation notes how a gradient flows back through it.
+
+Written from textbook derivatives, with nothing of the engine but the surrogates' two curves. Spikes are real (a step
+forward, the surrogate backward) or smooth (the surrogate's primitive forward, so that finite differences apply).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qpsnn_core import surrogates
+
+
+class Tensor:
+    """A float64 array, its gradient once `backward` has run, and how to push that gradient to its parents.
+
+    pulls: for each parent, a function from this tensor's gradient to the parent's.
+    """
+
+    def __init__(self, value, parents=(), pulls=()):
+        self.value = np.asarray(value, np.float64)
+        self.parents, self.pulls = parents, pulls
+        self.gradient = np.zeros_like(self.value)
+
+    @property
+    def shape(self):
+        return self.value.shape
+
+    def __add__(self, other):
+        return add(self, _tensor(other))
+
+    def __sub__(self, other):
+        return add(self, _tensor(other) * -1.0)
+
+    def __mul__(self, other):
+        return multiply(self, _tensor(other))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def accumulate(self, gradient):
+        """What reaches a tensor by several ways adds up."""
+        self.gradient = self.gradient + gradient
+
+    def backward(self):
+        """Fill in `gradient` of all that this scalar was made from."""
+        order, seen = [], set()
+
+        def visit(tensor):
+            if id(tensor) not in seen:
+                seen.add(id(tensor))
+                for parent in tensor.parents:
+                    visit(parent)
+                order.append(tensor)
+
+        visit(self)
+        self.gradient = np.ones_like(self.value)
+        for tensor in reversed(order):
+            for parent, pull in zip(tensor.parents, tensor.pulls, strict=True):
+                parent.accumulate(pull(tensor.gradient))
+
+
+def _tensor(value):
+    return value if isinstance(value, Tensor) else Tensor(value)
+
+
+def _fold(gradient, shape):
+    """The gradient of what was broadcast to a larger shape: the sum over the copies."""
+    gradient = gradient.sum(tuple(range(gradient.ndim - len(shape))))
+    axes = tuple(axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[axis] > 1)
+    return gradient.sum(axes, keepdims=True)
+
+
+def add(a, b):
+    return Tensor(a.value + b.value, (a, b), (lambda g: _fold(g, a.shape), lambda g: _fold(g, b.shape)))
+
+
+def multiply(a, b):
+    pulls = (lambda g: _fold(g * b.value, a.shape), lambda g: _fold(g * a.value, b.shape))
+    return Tensor(a.value * b.value, (a, b), pulls)
+
+
+def power(a, exponent):
+    return Tensor(a.value**exponent, (a,), (lambda g: g * exponent * a.value ** (exponent - 1),))
+
+
+def detach(a):
+    """The value alone: no gradient flows back."""
+    return Tensor(a.value)
+
+
+def reshape(a, *shape):
+    return Tensor(a.value.reshape(shape), (a,), (lambda g: g.reshape(a.shape),))
+
+
+def index(a, place):
+    """`a[place]`; a place that is read twice gets both gradients."""
+
+    def pull(g):
+        out = np.zeros(a.shape)
+        np.add.at(out, place, g)
+        return out
+
+    return Tensor(a.value[place], (a,), (pull,))
+
+
+def stack(tensors):
+    """Along a new first axis."""
+    pulls = [lambda g, i=i: g[i] for i in range(len(tensors))]
+    return Tensor(np.stack([tensor.value for tensor in tensors]), tuple(tensors), tuple(pulls))
+
+
+def mean(a, axes, keepdims=False):
+    count = np.prod([a.shape[axis] for axis in axes])
+
+    def pull(g):
+        g = g if keepdims else np.expand_dims(g, axes)
+        return np.broadcast_to(g, a.shape) / count
+
+    return Tensor(a.value.mean(axes, keepdims=keepdims), (a,), (pull,))
+
+
+def matmul(a, b):
+    """[N, I] by [I, O]."""
+    return Tensor(a.value @ b.value, (a, b), (lambda g: g @ b.value.T, lambda g: a.value.T @ g))
+
+
+def _windows(images, kernel, stride):
+    """[M, H', W', C, kernel, kernel], a view."""
+    return np.lib.stride_tricks.sliding_window_view(images, (kernel, kernel), (1, 2))[:, ::stride, ::stride]
+
+
+def pad(a, edge, value=0.0):
+    """Rows and columns of `value` around images [M, H, W, C]."""
+    if edge == 0:
+        return a
+    widths = ((0, 0), (edge, edge), (edge, edge), (0, 0))
+    inner = (slice(None), slice(edge, -edge), slice(edge, -edge))
+    return Tensor(np.pad(a.value, widths, constant_values=value), (a,), (lambda g: g[inner],))
+
+
+def conv(images, weight, stride, padding):
+    """Images [M, H, W, C] by weights [k, k, C, O]."""
+    padded, kernel = pad(images, padding), weight.shape[0]
+    view = _windows(padded.value, kernel, stride)
+
+    def to_images(g):
+        out = np.zeros(padded.shape)
+        last_y, last_x = ((size - 1) * stride + 1 for size in g.shape[1:3])
+        for y, x in np.ndindex(kernel, kernel):
+            out[:, y : y + last_y : stride, x : x + last_x : stride] += np.einsum(
+                "mhwo,io->mhwi", g, weight.value[y, x]
+            )
+        return out
+
+    def to_weight(g):
+        return np.einsum("mhwiyx,mhwo->yxio", view, g)
+
+    value = np.einsum("mhwiyx,yxio->mhwo", view, weight.value)
+    return Tensor(value, (padded, weight), (to_images, to_weight))
+
+
+def max_pool(images, size, stride, padding):
+    """The first largest of each window; the padding never is."""
+    padded = pad(images, padding, -np.inf)
+    view = _windows(padded.value, size, stride)
+    flat = view.reshape(*view.shape[:4], size * size)
+    best = flat.argmax(-1)
+
+    def pull(g):
+        out = np.zeros(padded.shape)
+        m, y, x, c = np.indices(best.shape)
+        np.add.at(out, (m, y * stride + best // size, x * stride + best % size, c), g)
+        return out
+
+    return Tensor(flat.max(-1), (padded,), (pull,))
+
+
+def mean_pool(images, size):
+    """The mean of each window, side by side; a remainder at the edge is dropped."""
+    m, height, width, c = images.shape
+    rows, columns = height // size, width // size
+    cut = index(images, (slice(None), slice(rows * size), slice(columns * size)))
+    return mean(reshape(cut, m, rows, size, columns, size, c), (2, 4))
+
+
+def spike(u, threshold, kind, width, smooth=False):
+    """1 where `u >= threshold`, with the surrogate's slope; smooth: the primitive, of which that is the derivative."""
+    distance = u.value - threshold
+    value = surrogates.primitive(kind, width, distance) if smooth else distance >= 0
+    return Tensor(value, (u,), (lambda g: g * surrogates.slope(kind, width, distance),))
+
+
+def batch_norm(x, weight, shift, epsilon, statistics=None):
+    """`(y, mean, variance)` per channel over all other axes; statistics: given ones instead of the batch's own."""
+    axes = tuple(range(len(x.shape) - 1))
+    if statistics is None:
+        centre = mean(x, axes)
+        variance = mean(power(x - centre, 2), axes)
+    else:
+        centre, variance = map(Tensor, statistics)
+    return (x - centre) * power(variance + epsilon, -0.5) * weight + shift, centre.value, variance.value
+
+
+def cross_entropy(logits, labels):
+    """The mean over [B, K] of `-log softmax(logits)[label]`."""
+    shifted = logits.value - logits.value.max(1, keepdims=True)
+    log = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    rows = np.arange(len(labels))
+
+    def pull(g):
+        slopes = np.exp(log)
+        slopes[rows, labels] -= 1
+        return g * slopes / len(labels)
+
+    return Tensor(-log[rows, labels].mean(), (logits,), (pull,))
