@@ -73,7 +73,7 @@ def surrogate(kind, width, distance, slope):
             slope[c] = inverse * inverse * (h if h > zero else zero)
     elif kind == SIGMOID:
         for c in range(distance.shape[0]):
-            s = one / (one + np.float32(math.exp(-abs(distance[c]) * inverse)))
+            s = one / (one + np.float32(math.exp(np.float64(-abs(distance[c]) * inverse))))
             slope[c] = inverse * s * (one - s)
     elif kind == ARCTAN:
         for c in range(distance.shape[0]):
