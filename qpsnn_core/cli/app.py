@@ -10,8 +10,9 @@ import typer
 
 import qpsnn_core as qp
 from qpsnn_core.cli import show
-from qpsnn_core.cli.files import augmentation, data_of, load_any, load_trained, recipe_of
+from qpsnn_core.cli.files import data_of, load_any, load_trained, recipe_of, with_prune
 from qpsnn_core.config import Recipe
+from qpsnn_core.stages import augmentation, network_for, prune_as, score_as
 
 app = typer.Typer(
     help="Quantized and pruned spiking neural networks: train, compress, lower to integers, run on Lava.",
@@ -65,9 +66,7 @@ def train(
     """Train a network as a recipe says; Ctrl-C leaves a checkpoint that --resume goes on from."""
     chosen = qp.load_recipe(recipe)
     data = qp.load_data(chosen.data.name, chosen.data.path or None, limit=chosen.data.limit or None)
-    shape, classes = data.train.sample_shape[-3:], len(data.train.classes)
-    network = chosen.network.build(shape, classes, events=len(data.train.sample_shape) == 4)
-    _fit("train", network, chosen.train, chosen, data, out, resume, json, quiet)
+    _fit("train", network_for(chosen, data), chosen.train, chosen, data, out, resume, json, quiet)
 
 
 @app.command()
@@ -85,7 +84,7 @@ def finetune(
     recipe = recipe_of(loaded)
     settings = recipe.finetune
     settings = replace(settings, epochs=epochs or settings.epochs, lr=lr or settings.lr)
-    data = data_of(recipe, "", "", recipe.data.limit)
+    data = data_of(recipe)
     _fit("finetune", loaded.model, settings, recipe, data, out, resume, json, quiet)
 
 
@@ -118,8 +117,8 @@ def score(
 ) -> None:
     """Rank the channels of every layer, and say how stable the ranking is over batches (Eq. 15)."""
     loaded = load_trained(checkpoint)
-    recipe = recipe_of(loaded)
-    scores = _scores(loaded.model, recipe, criterion, batches)
+    recipe = with_prune(recipe_of(loaded), criterion=criterion, batches=batches)
+    scores = score_as(recipe, loaded.model, data_of(recipe).train)
     stable = qp.stability(scores)
     if json:
         show.print_json({"criterion": scores.criterion, "scores": scores.values, "stability": stable})
@@ -141,11 +140,9 @@ def prune(
 ) -> None:
     """Remove the channels that score lowest."""
     loaded = load_trained(checkpoint)
-    recipe = recipe_of(loaded)
-    chosen = _rates(rates) if rates else recipe.prune.rates
-    scores = _scores(loaded.model, recipe, criterion, 0)
-    options = {"residual": recipe.prune.residual, "reinit": recipe.prune.reinit}
-    pruned = qp.prune(loaded.model, scores, chosen, **options)
+    recipe = with_prune(recipe_of(loaded), criterion=criterion, rates=_rates(rates) if rates else None)
+    scores = score_as(recipe, loaded.model, data_of(recipe).train)
+    pruned = prune_as(recipe, loaded.model, scores)
     notes = {**loaded.notes, "pruned": {"from": str(checkpoint), "kept": {k: len(v) for k, v in pruned.kept.items()}}}
     qp.save_checkpoint(out, qp.Checkpoint(pruned.model, recipe=loaded.recipe, notes=notes))
     rows = [(name, len(scores.values[name]), len(kept)) for name, kept in pruned.kept.items()]
@@ -153,19 +150,6 @@ def prune(
         show.print_json({"checkpoint": str(out), "layers": {name: [old, new] for name, old, new in rows}})
         return
     show.table(f"pruned: {out}", ("layer", "channels", "kept"), rows)
-
-
-def _scores(model: Any, recipe: Recipe, criterion: str, batches: int) -> Any:
-    chosen = recipe.prune
-    data = data_of(recipe, "", "", recipe.data.limit).train
-    return qp.score(
-        model,
-        data,
-        criterion=criterion or chosen.criterion,
-        batches=batches or chosen.batches,
-        batch=chosen.batch,
-        epsilon=chosen.epsilon,
-    )
 
 
 def _rates(text: str) -> Any:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import qpsnn_core as qp
 from qpsnn_core.checkpoint import KIND, Checkpoint
-from qpsnn_core.config import DataConfig, Recipe
+from qpsnn_core.config import Recipe
 from qpsnn_core.errors import FormatError, expected
 from qpsnn_core.storage import kind_of
-from qpsnn_datasets import Augment, Split
+from qpsnn_datasets import Split
 
 
 def load_trained(path: Path) -> Checkpoint:
@@ -33,15 +34,16 @@ def recipe_of(checkpoint: Checkpoint) -> Recipe:
     return qp.recipe_from_dict(checkpoint.recipe) if checkpoint.recipe else Recipe()
 
 
-def data_of(recipe: Recipe, name: str, path: str, limit: int) -> Split:
+def with_prune(recipe: Recipe, **changes: Any) -> Recipe:
+    """The recipe with other settings of [prune]; empty ones change nothing."""
+    return replace(recipe, prune=replace(recipe.prune, **{name: value for name, value in changes.items() if value}))
+
+
+def data_of(recipe: Recipe, name: str = "", path: str = "", limit: int = 0) -> Split:
     """The data that the command names, else the recipe's. A file's name alone is an HDF5 file of JPEGs."""
+    chosen = recipe.data
     if name.endswith((".h5", ".hdf5")):
         name, path = "cifar10", name
     if not name:
-        name, path = recipe.data.name, path or recipe.data.path
-    return qp.load_data(name, path or None, limit=limit or None)
-
-
-def augmentation(data: DataConfig) -> Augment:
-    """What the recipe does to training images."""
-    return Augment(crop=data.crop, flip=data.flip, cutout=data.cutout)
+        name, path = chosen.name, path or chosen.path
+    return qp.load_data(name, path or None, limit=limit or chosen.limit or None)

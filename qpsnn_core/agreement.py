@@ -1,0 +1,76 @@
+"""How far two runs of what should be the same network agree: spike for spike, readout for readout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy.typing as npt
+
+from qpsnn_core.engine import forward
+from qpsnn_core.evaluation import Evaluation, evaluate, steps_first
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import IntLIF
+from qpsnn_core.integer.simulate import simulate
+from qpsnn_core.model import Model
+from qpsnn_core.network.nodes import LIF
+from qpsnn_datasets import Dataset
+
+Array = npt.NDArray[Any]
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Of two runs over the same images: how many of all their values differ, and in how many answers.
+
+    spikes: values compared, neurons x steps x images. Membranes are None where the two have no common unit.
+    """
+
+    images: int
+    spikes: int
+    spike_mismatches: int
+    membrane_mismatches: int | None
+    readout_mismatches: int | None
+    answer_mismatches: int
+
+
+def deviation(model: Model, network: IntegerNetwork, images: Array) -> Agreement:
+    """What lowering changed: the trained model against its integer network, over images [N, H, W, C]."""
+    spikes = wrong = answers = 0
+    for low in range(0, len(images), BATCH):
+        x = steps_first(images[low : low + BATCH])
+        ours = forward(model, x, keep=True)
+        theirs = simulate(network, x, record="spikes")
+        for node in model.network.of(LIF):
+            spikes += theirs.spikes[node.name].size
+            wrong += int((ours.values[node.name] != theirs.spikes[node.name]).sum())
+        answers += int((ours.logits.sum(0).argmax(1) != theirs.readout.argmax(1)).sum())
+    return Agreement(len(images), spikes, wrong, None, None, answers)
+
+
+def agreement(network: IntegerNetwork, data: Dataset, backend: str) -> tuple[Agreement, Evaluation]:
+    """A backend against the exact simulator, over all of `data`; and how well the backend did.
+
+    The evaluation's answers are the backend's own; its spike counts are the exact simulator's.
+    """
+    from qpsnn_backends import get
+
+    images = steps_first(data.images)
+    other = get(backend)
+    other.check(network)
+    found = other.run(network, images, record="all")
+    exact = simulate(network, images, record="all")
+    names = [node.name for node in network.of(IntLIF)]
+    figures = Agreement(
+        len(data),
+        sum(exact.spikes[name].size for name in names),
+        sum(int((found.spikes[name] != exact.spikes[name]).sum()) for name in names),
+        sum(int((found.membranes[name] != exact.membranes[name]).sum()) for name in names),
+        int((found.readout != exact.readout).sum()),
+        int((found.readout.argmax(1) != exact.readout.argmax(1)).sum()),
+    )
+    answers = found.readout.argmax(1)
+    correct = int((answers == data.labels).sum())
+    measured = evaluate(network, data)
+    return figures, replace(measured, accuracy=correct / len(data), correct=correct, predictions=answers)

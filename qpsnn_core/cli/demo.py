@@ -1,0 +1,78 @@
+"""`qpsnn demo`: run it, print one table, write report.json and report.png."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import typer
+
+from qpsnn_core.cli import show
+from qpsnn_core.demo import DIGITS, Demo, as_json
+from qpsnn_core.demo import run as run_demo
+
+
+def run(out: Path, *, images: int, backend: str, as_json: bool, quiet: bool) -> None:
+    """Run the demo into the folder `out`; exit status 1 if integers and backend differ anywhere."""
+    out.mkdir(parents=True, exist_ok=True)
+    with show.bars(quiet) as listen:
+        say = (lambda text: None) if quiet else show.say
+        done = run_demo(DIGITS, images=images, backend=backend, save=out / "network.h5", progress=listen, say=say)
+    report = _write(out, done)
+    if as_json:
+        show.print_json(report)
+    else:
+        _print(out, done)
+    if done.backend_run.spike_mismatches or done.backend_run.readout_mismatches:
+        raise typer.Exit(1)
+
+
+def _write(out: Path, done: Demo) -> dict[str, object]:
+    report = json.loads(json.dumps(as_json(done), default=show.plain))
+    beside = out / ".report.json.part"
+    beside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    os.replace(beside, out / "report.json")
+    try:
+        from qpsnn_core import plot
+    except ModuleNotFoundError as error:
+        show.say(f"no report.png: it needs {error.name}, pip install 'qpsnn[plot]'")
+        return report
+    plot.report(
+        out / "report.png",
+        spikes=done.spikes,
+        codes=done.codes,
+        scores=done.scores.values,
+        kept=done.kept,
+        stages=[(stage.name, stage.accuracy) for stage in done.stages],
+        title="qpsnn demo: 4-bit weights, half of the channels, the same spikes on Lava",
+    )
+    return report
+
+
+def _print(out: Path, done: Demo) -> None:
+    heads = ("stage", "images", "accuracy", "parameters", "size (Eq. 16)", "SOPs/image", "energy/image", "firing rate")
+    rows = [
+        (
+            stage.name,
+            stage.images,
+            f"{stage.accuracy:.2%}",
+            stage.parameters,
+            f"{stage.size_mb * 1000:,.1f} kB",
+            f"{stage.sops / 1e6:.3f} M",
+            f"{stage.energy_mj * 1000:.3f} µJ",
+            f"{stage.firing_rate:.1%}",
+        )
+        for stage in done.stages
+    ]
+    show.table("qpsnn demo", heads, rows)
+    rounding, lava = done.rounding, done.backend_run
+    backend = done.backend.capitalize()
+    for text in (
+        f"trained against integer: {rounding.spike_mismatches:,} of {rounding.spikes:,} spikes differ, and "
+        f"{rounding.answer_mismatches} of {rounding.images} answers (rounding to integers)",
+        f"integer against {backend}: {lava.spike_mismatches:,} of {lava.spikes:,} spikes differ, "
+        f"{lava.membrane_mismatches:,} membranes and {lava.readout_mismatches:,} readouts, over {lava.images} images",
+        f"written: {out / 'report.json'}, {out / 'report.png'}, {out / 'network.h5'}",
+    ):
+        show.out.print(text, highlight=False, soft_wrap=True)

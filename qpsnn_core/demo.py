@@ -1,0 +1,164 @@
+"""The whole of qpsnn on one small set: train, prune, fine-tune, lower, run exactly and on Lava, compare."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import qpsnn_core as qp
+from qpsnn_core.agreement import Agreement, agreement, deviation
+from qpsnn_core.config import DataConfig, FinetuneConfig, PruneConfig, Recipe, TrainConfig
+from qpsnn_core.evaluation import Evaluation, steps_first
+from qpsnn_core.history import Listener
+from qpsnn_core.integer.lower import LoweringReport
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.model import Model
+from qpsnn_core.network.cost import counted
+from qpsnn_core.network.synapses import Conv, Quantizer
+from qpsnn_core.quantize import integers, quantize
+from qpsnn_core.scoring import Scores
+from qpsnn_core.stages import augmentation, network_for, prune_as, score_as
+from qpsnn_datasets import Dataset
+
+Array = npt.NDArray[Any]
+
+DIGITS = Recipe(
+    data=DataConfig("digits"),
+    train=TrainConfig(epochs=10, batch=64, optimizer="adam", lr=0.002),
+    prune=PruneConfig(prune_last=True, ties="sca"),
+    finetune=FinetuneConfig(epochs=10, batch=64, optimizer="adam", lr=0.002),
+)
+"""The recipe of `qpsnn demo`, and of examples/digits.toml."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row of the demo's table. accuracy, firing_rate: 0 to 1; size_mb: Eq. 16; sops, energy_mj: per image."""
+
+    name: str
+    images: int
+    accuracy: float
+    parameters: int
+    size_mb: float
+    sops: float
+    energy_mj: float
+    firing_rate: float
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What came out, and what the figure draws.
+
+    rounding: the trained network against its integers; backend_run: the integers against the backend. codes: W_int of
+    one layer, vanilla and as trained. spikes: of one image, [T, units], by layer. seconds: of each stage.
+    """
+
+    stages: tuple[Stage, ...]
+    backend: str
+    rounding: Agreement
+    backend_run: Agreement
+    lowering: LoweringReport
+    scores: Scores
+    kept: dict[str, Array]
+    codes: tuple[Array, Array]
+    spikes: dict[str, Array]
+    seconds: dict[str, float]
+
+
+def run(
+    recipe: Recipe = DIGITS,
+    *,
+    images: int = 100,
+    backend: str = "lava",
+    save: str | os.PathLike[str] | None = None,
+    progress: Listener | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Demo:
+    """Run every stage of `recipe`; `images` of the test set go through `backend`. save: where the network is written.
+
+    Raises what the stages raise.
+    """
+    seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(name: str, text: str) -> Iterator[None]:
+        say(text)
+        begun = time.perf_counter()
+        yield
+        seconds[name] = time.perf_counter() - begun
+
+    data = qp.load_data(recipe.data.name, recipe.data.path or None, limit=recipe.data.limit or None)
+    network = network_for(recipe, data)
+    options: dict[str, Any] = {"augment": augmentation(recipe.data), "progress": progress}
+    with timed("train", f"train {recipe.network.name} at {recipe.network.bits} bits"):
+        trained = qp.train(network, data.train, recipe.train, **options).model
+        stages = [stage("trained", trained, qp.evaluate(trained, data.test))]
+    with timed("prune", f"prune by {recipe.prune.criterion.upper()}"):
+        scores = score_as(recipe, trained, data.train)
+        pruned = prune_as(recipe, trained, scores)
+        stages.append(stage("pruned", pruned.model, qp.evaluate(pruned.model, data.test)))
+    with timed("finetune", "fine-tune"):
+        tuned = qp.finetune(pruned.model, data.train, recipe.finetune, **options).model
+        stages.append(stage("fine-tuned", tuned, qp.evaluate(tuned, data.test)))
+    with timed("lower", "lower to integers, and run them exactly"):
+        lowered = qp.lower(tuned, fraction_bits=recipe.lower.fraction_bits)
+        if save is not None:
+            qp.save_integer(save, lowered.network)
+        stages.append(stage("integer", tuned, qp.evaluate(lowered.network, data.test)))
+        rounding = deviation(tuned, lowered.network, data.test.images)
+    with timed("backend", f"run {min(images, len(data.test))} images on {backend}"):
+        some = data.test.limited(images)
+        backend_run, measured = agreement(lowered.network, some, backend)
+        stages.append(stage(backend.capitalize(), tuned, measured))
+        spikes = _first_image(lowered.network, some)
+    kept, codes = dict(pruned.kept), _code_use(trained)
+    return Demo(tuple(stages), backend, rounding, backend_run, lowered.report, scores, kept, codes, spikes, seconds)
+
+
+def stage(name: str, model: Model, measured: Evaluation) -> Stage:
+    """What a stage reached, and what its network costs; an integer network costs what its model does."""
+    price = qp.cost(model.network, {node: measured.spikes[node] for node in counted(model.network)})
+    return Stage(
+        name,
+        measured.images,
+        measured.accuracy,
+        price.parameters,
+        price.size_mb,
+        price.sops or 0.0,
+        price.energy_mj or 0.0,
+        measured.firing_rate,
+    )
+
+
+def _code_use(model: Model) -> tuple[Array, Array]:
+    """W_int of the largest quantized convolution, vanilla (Eq. 4) and with its own quantizer (Eq. 9)."""
+    convs = [(node.name, node.quantizer) for node in model.network.of(Conv) if node.quantizer]
+    name, quantizer = max(convs, key=lambda conv: model.params[conv[0]]["weight"].size)
+    weight = model.params[name]["weight"]
+    vanilla = Quantizer(quantizer.bits, gamma="one")
+    return integers(quantize(weight, vanilla).codes, vanilla), integers(quantize(weight, quantizer).codes, quantizer)
+
+
+def _first_image(network: IntegerNetwork, data: Dataset) -> dict[str, Array]:
+    run = qp.simulate(network, steps_first(data.images[:1]), record="spikes")
+    return {name: spikes[:, 0].reshape(len(spikes), -1) for name, spikes in run.spikes.items()}
+
+
+def as_json(done: Demo) -> dict[str, Any]:
+    """The demo's report.json."""
+    return {
+        "stages": [asdict(row) for row in done.stages],
+        "lava": {"backend": done.backend, **asdict(done.backend_run)},
+        "trained_against_integer": asdict(done.rounding),
+        "lowering": done.lowering.to_dict(),
+        "scores": {"criterion": done.scores.criterion, "stability": qp.stability(done.scores)},
+        "kept": {name: np.asarray(kept).tolist() for name, kept in done.kept.items()},
+        "seconds": {name: round(value, 2) for name, value in done.seconds.items()},
+    }

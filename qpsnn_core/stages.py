@@ -1,0 +1,36 @@
+"""The verbs with the settings of a recipe: what the demo and the command line share."""
+
+from __future__ import annotations
+
+from qpsnn_core.config import DataConfig, Recipe
+from qpsnn_core.model import Model
+from qpsnn_core.network.graph import Network
+from qpsnn_core.pruning import Pruned, prune
+from qpsnn_core.scoring import Scores, score
+from qpsnn_datasets import Augment, Dataset, Split
+
+
+def network_for(recipe: Recipe, data: Split) -> Network:
+    """The recipe's network for images, or frames of events, of this shape and these classes."""
+    shape = data.train.sample_shape
+    return recipe.network.build(shape[-3:], len(data.train.classes), events=len(shape) == 4)
+
+
+def augmentation(data: DataConfig) -> Augment:
+    """What the recipe does to training images."""
+    return Augment(crop=data.crop, flip=data.flip, cutout=data.cutout)
+
+
+def score_as(recipe: Recipe, model: Model, data: Dataset) -> Scores:
+    """Scores of the recipe's criterion over its calibration batches."""
+    chosen = recipe.prune
+    return score(
+        model, data, criterion=chosen.criterion, batches=chosen.batches, batch=chosen.batch, epsilon=chosen.epsilon
+    )
+
+
+def prune_as(recipe: Recipe, model: Model, scores: Scores) -> Pruned:
+    """The model without the channels that the recipe's rates remove."""
+    chosen = recipe.prune
+    names = ("residual", "reinit", "prune_last", "ties")
+    return prune(model, scores, chosen.rates, **{name: getattr(chosen, name) for name in names})

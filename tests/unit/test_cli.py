@@ -1,0 +1,176 @@
+"""The command line: what it writes, what it prints, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("typer")
+pytest.importorskip("rich")
+pytest.importorskip("sklearn")
+
+import qpsnn_core as qp
+from qpsnn_core.cli import main
+from qpsnn_core.demo import DIGITS
+
+pytestmark = pytest.mark.cli
+
+
+def command(monkeypatch, capsys, *words) -> tuple[int, str, str]:
+    """(exit status, standard output, standard error) of `qpsnn words...`, in this process."""
+    monkeypatch.setattr(sys, "argv", ["qpsnn", *map(str, words)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    captured = capsys.readouterr()
+    code = stop.value.code
+    return (0 if code is None else code), captured.out, captured.err
+
+
+@pytest.fixture
+def qpsnn(monkeypatch, capsys):
+    return lambda *words: command(monkeypatch, capsys, *words)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
+    tiny = replace(
+        DIGITS,
+        network=replace(DIGITS.network, width=0.125, steps=2),
+        data=replace(DIGITS.data, limit=128),
+        train=replace(DIGITS.train, epochs=2, batch=32),
+        finetune=replace(DIGITS.finetune, epochs=1, batch=32),
+    )
+    path.write_text(tiny.to_toml(), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(recipe, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("trained") / "trained.h5"
+    loaded = qp.load_recipe(recipe)
+    data = qp.load_data("digits", limit=128)
+    network = loaded.network.build((8, 8, 1), 10)
+    qp.train(network, data.train, loaded.train, checkpoint=path, recipe=loaded.to_dict())
+    return path
+
+
+def test_train_writes_a_checkpoint_and_its_history(qpsnn, recipe, tmp_path):
+    code, out, _ = qpsnn("train", recipe, "--out", tmp_path / "a.h5", "--json")
+    assert code == 0
+    assert [epoch["epoch"] for epoch in json.loads(out)["history"]] == [1, 2]
+    assert qp.load_checkpoint(tmp_path / "a.h5").recipe["network"]["width"] == 0.125
+
+
+def test_the_whole_way_from_checkpoint_to_integers(qpsnn, trained, tmp_path):
+    pruned, tuned, network = (tmp_path / name for name in ("pruned.h5", "tuned.h5", "network.h5"))
+    code, out, _ = qpsnn("prune", trained, "--rates", "0.5", "--out", pruned, "--json")
+    assert code == 0
+    layers = json.loads(out)["layers"]
+    assert all(new == max(1, old // 2) for old, new in layers.values())
+    assert qpsnn("finetune", pruned, "--out", tuned, "--json")[0] == 0
+    code, out, _ = qpsnn("lower", tuned, "--out", network, "--json")
+    assert code == 0
+    assert json.loads(out)["bytes"] == network.stat().st_size
+    figures = {}
+    for path in (tuned, network):
+        code, out, _ = qpsnn("evaluate", path, "--json", "--limit", 60)
+        assert code == 0
+        figures[path] = json.loads(out)
+        assert figures[path]["images"] == 60
+    assert abs(figures[tuned]["accuracy"] - figures[network]["accuracy"]) <= 0.1
+    code, out, _ = qpsnn("simulate", network, "--limit", 10, "--json")
+    assert code == 0
+    assert json.loads(out)["spike_mismatches"] == 0
+
+
+def test_rates_by_name(qpsnn, trained, tmp_path):
+    code, out, _ = qpsnn("prune", trained, "--rates", "conv1=0.5,conv2=0.25", "--out", tmp_path / "p.h5", "--json")
+    assert code == 0
+    layers = json.loads(out)["layers"]
+    assert layers["lif1"] == [4, 2]
+    assert layers["lif2"] == [4, 3]
+
+
+@pytest.mark.parametrize("name", ["score", "report"])
+def test_tables_and_json_say_the_same_layers(qpsnn, trained, name):
+    code, table, _ = qpsnn(name, trained)
+    assert code == 0
+    code, out, _ = qpsnn(name, trained, "--json")
+    assert code == 0
+    data = json.loads(out)
+    layers = list(data["scores"]) if name == "score" else [layer["name"] for layer in data["layers"]]
+    assert len(layers) >= 6
+    assert all(layer in table for layer in layers)
+
+
+@pytest.mark.parametrize("name", "demo train score prune finetune evaluate report lower simulate".split())
+def test_every_command_has_help(qpsnn, name):
+    code, out, _ = qpsnn(name, "--help")
+    assert code == 0
+    assert "Usage" in out
+
+
+def test_a_misspelt_key_is_one_line_that_names_the_nearest(qpsnn, recipe, tmp_path):
+    bad = tmp_path / "bad.toml"
+    bad.write_text(recipe.read_text().replace("epochs =", "epoch ="))
+    code, out, err = qpsnn("train", bad, "--out", tmp_path / "a.h5")
+    assert code == 2
+    assert not out
+    assert err.startswith("error: ")
+    assert "epochs" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "a.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("prune", "{trained}", "--rates", "1.0"), "rate"),
+        (("prune", "{trained}", "--rates", "half"), "--rates"),
+        (("score", "{trained}", "--criterion", "svd"), "svs"),
+        (("evaluate", "{trained}", "--data", "digit"), "digits"),
+        (("evaluate", "nowhere.h5"), "nowhere.h5"),
+        (("lower", "{recipe}"), "HDF5"),
+        (("simulate", "{trained}"), "qpsnn-checkpoint"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(qpsnn, trained, recipe, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = qpsnn(*(word.format(trained=trained, recipe=recipe) for word in words))
+    assert code == 2
+    assert err.startswith("error: ")
+    assert said in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_an_interrupted_run_resumes_to_the_same_bits(recipe, tmp_path):
+    longer = tmp_path / "longer.toml"
+    longer.write_text(recipe.read_text().replace("epochs = 2", "epochs = 12"))
+    words = [sys.executable, "-c", "from qpsnn_core.cli import main; main()", "train", str(longer), "--json"]
+    subprocess.run([*words, "--out", str(tmp_path / "whole.h5")], check=True, capture_output=True, timeout=300)
+    child = subprocess.Popen(
+        [*words, "--out", str(tmp_path / "parts.h5")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "parts.h5").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=120)
+    assert child.returncode == 130, said
+    assert "--resume" in said
+    subprocess.run([*words, "--out", str(tmp_path / "parts.h5"), "--resume"], check=True, capture_output=True, timeout=300)
+    whole, parts = (qp.load_model(tmp_path / name) for name in ("whole.h5", "parts.h5"))
+    for node, arrays in whole.params.items():
+        for name, array in arrays.items():
+            assert array.tobytes() == parts.params[node][name].tobytes(), (node, name)
