@@ -123,7 +123,7 @@ def _planned(
     settings = {
         "stage": stage,
         "config": asdict(config),
-        "augment": asdict(augment) if augment else None,
+        "augment": asdict(augment or Augment()),
         "data": _digest(dataset),
         "validation": _digest(validation) if validation else None,
     }
