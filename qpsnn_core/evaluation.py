@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_backends import get
 from qpsnn_core.arrays import check_model
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import ConfigError, DataError, LabelError, ShapeError, expected
@@ -32,9 +33,10 @@ MEMORY = 2**29
 class Evaluation:
     """What came out over a set of N images.
 
-    loss: nats, of the logits' mean over T. predictions: int64 [N], in the set's order; confusion: int64 [K, K], rows
-    the true class, columns the predicted one. spikes: of every node that gives spikes, the count over all T steps,
-    mean over images, float64 [H, W, C], in stored integers (an AvgPool's are sums). neurons: those that are LIF.
+    loss: nats, of the logits' mean over T (an integer network's readouts, times their scale). predictions: int64 [N],
+    in the set's order; confusion: int64 [K, K], rows the true class, columns the predicted one. spikes: of every node
+    that gives spikes, the count over all T steps, mean over images, float64 [H, W, C], in stored integers (an
+    AvgPool's are sums); of LIF alone where a backend tells no more. neurons: the names of the LIF.
     """
 
     accuracy: float
@@ -80,14 +82,17 @@ def evaluate(
     """Run a set (of a Split: the test part) through a model: a trained one with its running statistics, or integers.
 
     batch: images at a time, fewer where they would take too much memory; it changes no result. limit: at most so many
-    images, each class in its proportion. backend: what runs an integer network. progress: called after every batch.
-    Raises ShapeError, DataError, LabelError, NumericsError (model or data), ConfigError (batch, limit, backend).
+    images, each class in its proportion. backend: what runs an integer network, by its name in qpsnn_backends; each
+    batch is one run of it. progress: called after every batch.
+    Raises ShapeError, DataError, LabelError, NumericsError (model or data), ConfigError (batch, limit, backend), and
+    what the backend raises.
     """
     network = model.network if isinstance(model, Model) else model
     dataset = (data.test if isinstance(data, Split) else data).limited(limit)
     check_data(network, dataset)
     run = _runner(model, backend)
-    batch = max(1, min(batch, MEMORY // _bytes(network))) if batch > 0 else batch
+    if isinstance(model, Model) and batch > 0:
+        batch = max(1, min(batch, MEMORY // _bytes(network)))
     count = batch_count(len(dataset), batch)
     totals: dict[str, Counts] = {}
     predictions: list[npt.NDArray[np.int64]] = []
@@ -99,8 +104,7 @@ def evaluate(
         loss += part * len(labels)
         correct += int((predictions[-1] == labels).sum())
         for name, counts in spikes.items():
-            times = network.steps // len(counts)
-            totals[name] = totals.get(name, 0) + times * counts.sum((0, 1), dtype=np.int64)
+            totals[name] = totals.get(name, 0) + counts
         if progress:
             progress(Progress("evaluate", 1, 1, index, count, part, correct / (min(index * batch, len(dataset)))))
     predicted = np.concatenate(predictions)
@@ -145,19 +149,39 @@ def answers(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 
 def _runner(model: Model | IntegerNetwork, backend: str) -> Callable[[Images], tuple[Counts, dict[str, Counts]]]:
-    """A function from images to logits [T or 1, B, K] and the counts [T or 1, B, H, W, C] of all nodes of spikes."""
+    """A function from images to logits [T or 1, B, K], and each node's spikes summed over images and steps."""
     if isinstance(model, IntegerNetwork):
-        raise NotImplementedError
+        return _integer_runner(model, backend)
     if backend != "exact":
         raise ConfigError(expected("backend", "'exact' for a network that is not lowered to integers", backend))
     check_model(model)
     names = [name for name, value in model.network.values.items() if value.kind == "spikes"]
+    steps = model.network.steps
 
     def run(images: Images) -> tuple[Counts, dict[str, Counts]]:
         done = forward(model, images, keep=True)
-        return done.logits, {name: done.values[name] for name in names}
+        return done.logits, {name: _summed(done.values[name], steps) for name in names}
 
     return run
+
+
+def _integer_runner(network: IntegerNetwork, backend: str) -> Callable[[Images], tuple[Counts, dict[str, Counts]]]:
+    chosen = get(backend)
+    chosen.check(network)
+    scale = network.readout.scale / network.steps
+
+    def run(images: Images) -> tuple[Counts, dict[str, Counts]]:
+        done = chosen.run(network, images, record="none" if backend == "exact" else "spikes")
+        counts = done.counts or {name: _summed(spikes, network.steps) for name, spikes in done.spikes.items()}
+        return (done.readout * scale)[None], counts
+
+    return run
+
+
+def _summed(counts: Counts, steps: int) -> Counts:
+    """Counts [T or 1, B, H, W, C] over images and all steps, int64 [H, W, C]."""
+    total: Counts = counts.sum((0, 1), dtype=np.int64) * (steps // len(counts))
+    return total
 
 
 def _bytes(network: Network | IntegerNetwork) -> int:
