@@ -14,12 +14,13 @@ from typing import Any
 
 from cattrs.errors import IterableValidationError
 
+from qpsnn_core.checks import check, choices, least, place, positive
 from qpsnn_core.errors import ConfigError, FileError, expected
 from qpsnn_core.loss import LOSSES
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import SURROGATES
 from qpsnn_core.network.synapses import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer
-from qpsnn_core.network.values import Shape, check_at_least, check_choice
+from qpsnn_core.network.values import Shape
 from qpsnn_core.network.zoo import ENDS, ZOO, Neuron, build
 from qpsnn_core.optimizer import OPTIMIZERS
 from qpsnn_core.schedule import SCHEDULES
@@ -34,6 +35,7 @@ FULL_PRECISION = 32
 CRITERIA = ("svs", "sca")
 RESIDUALS = ("map", "together")
 REINITS = ("carry", "paper")
+TIES = ("index", "sca")
 LARGEST_FRACTION = 16
 
 Rates = float | tuple[float, ...] | dict[str, float]
@@ -66,14 +68,14 @@ class NetworkConfig:
     detach_reset: bool = False
 
     def __post_init__(self) -> None:
-        _choices(self, name=tuple(ZOO), gamma=GAMMAS, granularity=GRANULARITIES, ste=STRAIGHT_THROUGH, ends=ENDS)
-        _choices(self, surrogate=SURROGATES)
-        _positive(self, "width", "threshold", "surrogate_width")
-        _least(self, steps=1)
+        choices(self, name=tuple(ZOO), gamma=GAMMAS, granularity=GRANULARITIES, ste=STRAIGHT_THROUGH, ends=ENDS)
+        choices(self, surrogate=SURROGATES)
+        positive(self, "width", "threshold", "surrogate_width")
+        least(self, steps=1)
         bits = type(self.bits) is int and (2 <= self.bits <= 8 or self.bits == FULL_PRECISION)
-        _check(self, "bits", bits, f"an integer from 2 to 8, or {FULL_PRECISION}")
-        _check(self, "percentile", 0.5 < self.percentile <= 1, "a number in (0.5, 1]")
-        _check(self, "beta", 0 <= self.beta <= 1, "a number from 0 to 1")
+        check(self, "bits", bits, f"an integer from 2 to 8, or {FULL_PRECISION}")
+        check(self, "percentile", 0.5 < self.percentile <= 1, "a number in (0.5, 1]")
+        check(self, "beta", 0 <= self.beta <= 1, "a number from 0 to 1")
 
     @property
     def quantizer(self) -> Quantizer | None:
@@ -119,8 +121,8 @@ class DataConfig:
     cutout: int = 0
 
     def __post_init__(self) -> None:
-        _least(self, limit=0, crop=0, cutout=0)
-        _check(self, "name", bool(self.name), "the name of a set")
+        least(self, limit=0, crop=0, cutout=0)
+        check(self, "name", bool(self.name), "the name of a set")
 
 
 @dataclass(frozen=True)
@@ -147,13 +149,13 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _choices(self, optimizer=tuple(OPTIMIZERS), schedule=tuple(SCHEDULES), loss=tuple(LOSSES))
-        _least(self, epochs=1, batch=1, warmup_epochs=0, seed=0)
-        _positive(self, "lr")
+        choices(self, optimizer=tuple(OPTIMIZERS), schedule=tuple(SCHEDULES), loss=tuple(LOSSES))
+        least(self, epochs=1, batch=1, warmup_epochs=0, seed=0)
+        positive(self, "lr")
         for name in ("weight_decay", "clip_norm"):
-            _check(self, name, 0 <= getattr(self, name) < math.inf, "a number of at least 0")
-        _check(self, "momentum", 0 <= self.momentum < 1, "a number from 0 to below 1")
-        _check(self, "warmup_epochs", self.warmup_epochs <= self.epochs, f"at most the {self.epochs} epochs")
+            check(self, name, 0 <= getattr(self, name) < math.inf, "a number of at least 0")
+        check(self, "momentum", 0 <= self.momentum < 1, "a number from 0 to below 1")
+        check(self, "warmup_epochs", self.warmup_epochs <= self.epochs, f"at most the {self.epochs} epochs")
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,8 @@ class PruneConfig:
     for all convolutions, a list with one number for each, or a table by name. batches, batch: how many batches of how
     many training images the scores are averaged over. epsilon: SVS counts singular values above it. residual: channels
     that meet in a sum are mapped to each other ("map") or kept or removed together ("together"). reinit: batch norm
-    and linear layer keep what belongs to the kept channels ("carry"), or start anew ("paper").
+    and linear layer keep what belongs to the kept channels ("carry"), or start anew ("paper"). prune_last: also the
+    last layer before the classifier. ties: of equal scores the lower "index" stays, or the larger membrane ("sca").
     """
 
     criterion: str = "svs"
@@ -183,32 +186,35 @@ class PruneConfig:
     epsilon: float = 1e-6
     residual: str = "map"
     reinit: str = "carry"
+    prune_last: bool = False
+    ties: str = "index"
 
     def __post_init__(self) -> None:
-        _choices(self, criterion=CRITERIA, residual=RESIDUALS, reinit=REINITS)
-        _least(self, batches=1, batch=1)
-        _positive(self, "epsilon")
-        place, rates = _at(self, "rates"), self.rates
+        choices(self, criterion=CRITERIA, residual=RESIDUALS, reinit=REINITS, ties=TIES)
+        least(self, batches=1, batch=1)
+        positive(self, "epsilon")
+        where, rates = place(self, "rates"), self.rates
         if isinstance(rates, dict):
-            each = {f"{place}.{name}": rate for name, rate in rates.items()}
+            each = {f"{where}.{name}": rate for name, rate in rates.items()}
         elif isinstance(rates, tuple):
-            each = {f"{place}[{index}]": rate for index, rate in enumerate(rates)}
+            each = {f"{where}[{index}]": rate for index, rate in enumerate(rates)}
         else:
-            each = {place: rates}
-        for where, rate in each.items():
+            each = {where: rates}
+        for one, rate in each.items():
             if not isinstance(rate, (int, float)) or isinstance(rate, bool) or not 0 <= rate < 1:
-                raise ConfigError(expected(where, "a number from 0 to below 1", rate))
+                raise ConfigError(expected(one, "a number from 0 to below 1", rate))
 
 
 @dataclass(frozen=True)
 class LowerConfig:
-    """How a network becomes integers. fraction_bits: binary digits after the point of membranes, 0 to 16."""
+    """How a network becomes integers. fraction_bits: binary digits after the point of membranes, 0 to 16; fewer
+    where 32-bit integers could overflow. At 16 the spikes are as good as always those of the trained network."""
 
-    fraction_bits: int = 8
+    fraction_bits: int = 16
 
     def __post_init__(self) -> None:
         valid = type(self.fraction_bits) is int and 0 <= self.fraction_bits <= LARGEST_FRACTION
-        _check(self, "fraction_bits", valid, f"an integer from 0 to {LARGEST_FRACTION}")
+        check(self, "fraction_bits", valid, f"an integer from 0 to {LARGEST_FRACTION}")
 
 
 @dataclass(frozen=True)
@@ -273,27 +279,3 @@ def _rates(value: Any, _: Any) -> Rates:
 
 _convert = converter()
 _convert.register_structure_hook(Rates, _rates)
-
-
-def _at(config: Any, name: str) -> str:
-    return f"{type(config).__name__}.{name}"
-
-
-def _choices(config: Any, **valid: tuple[str, ...]) -> None:
-    for name, words in valid.items():
-        check_choice(_at(config, name), getattr(config, name), words)
-
-
-def _least(config: Any, **least: int) -> None:
-    for name, bound in least.items():
-        check_at_least(_at(config, name), getattr(config, name), bound)
-
-
-def _positive(config: Any, *names: str) -> None:
-    for name in names:
-        _check(config, name, 0 < getattr(config, name) < math.inf, "a positive number")
-
-
-def _check(config: Any, name: str, valid: bool, want: str) -> None:
-    if not valid:
-        raise ConfigError(expected(_at(config, name), want, getattr(config, name)))

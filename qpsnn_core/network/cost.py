@@ -166,19 +166,6 @@ def fanout(network: Network, name: str) -> Counts:
     return total
 
 
-def firing_rate(network: Network, firing: Firing) -> float:
-    """Spikes per neuron and step, the mean over all LIF neurons. ConfigError if one is not in `firing`."""
-    spikes = neurons = 0.0
-    for node in network.of(LIF):
-        if node.name not in firing:
-            raise ConfigError(expected(f"firing.{node.name}", "spikes of every LIF", "nothing"))
-        size = math.prod(network.shape(node.name))
-        value = np.asarray(firing[node.name], np.float64)
-        spikes += float(value) * size if value.shape == () else float(value.sum()) / network.steps
-        neurons += size
-    return spikes / neurons if neurons else 0.0
-
-
 def _conv_reach(node: Conv, source: Shape, output: Shape) -> Counts:
     rows, columns = (
         _windows(size, out, node.kernel, node.stride, node.padding)

@@ -118,6 +118,8 @@ MISTAKES = [
     ({"prune": {"rates": {"a": {"b": "x"}}}}, "prune.rates.a.b: expected a number, a list of numbers, or a table"),
     ({"prune": {"rates": {"a": [0.1]}}}, "prune.rates.a: expected a number, got [0.1]"),
     ({"prune": {"rates": True}}, "prune.rates: expected a number, a list of numbers, or a table"),
+    ({"prune": {"ties": "scs"}}, "prune.ties: expected one of index, sca, got 'scs' (did you mean 'sca'?)"),
+    ({"prune": {"prune_last": 1}}, "prune.prune_last: expected true or false, got 1"),
     ({"prune": {"epsilon": 0.0}}, "prune.epsilon: expected a positive number, got 0.0"),
     ({"lower": {"fraction_bits": 17}}, "lower.fraction_bits: expected an integer from 0 to 16, got 17"),
 ]

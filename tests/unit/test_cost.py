@@ -7,7 +7,7 @@ import pytest
 
 from qpsnn_core.errors import ConfigError, NumericsError, ShapeError
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
-from qpsnn_core.network.cost import cost, counted, energy_mj, fanout, firing_rate, sops
+from qpsnn_core.network.cost import cost, counted, energy_mj, fanout, sops
 from qpsnn_core.network.zoo import resnet20, vgg16, vgg_small, vggsnn
 
 VGG16 = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
@@ -200,17 +200,6 @@ def test_a_rate_stands_for_all_elements_and_steps():
     rates = dict.fromkeys(counted(network), 0.25)
     counts = {name: np.full(network.shape(name), 0.25 * network.steps) for name in rates}
     assert sops(network, rates) == pytest.approx(sops(network, counts))
-
-
-def test_firing_rate_weighs_layers_by_their_neurons():
-    network = small()
-    spikes = spikes_of(network)
-    layers = [spikes[node.name] for node in network.of(LIF)]
-    want = sum(layer.sum() for layer in layers) / sum(layer.size for layer in layers) / network.steps
-    assert firing_rate(network, spikes) == pytest.approx(want)
-    assert firing_rate(network, {node.name: 0.3 for node in network.of(LIF)}) == pytest.approx(0.3)
-    with pytest.raises(ConfigError, match=r"firing\.lif1: expected spikes of every LIF"):
-        firing_rate(network, {})
 
 
 def test_firing_that_does_not_fit():
