@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from qpsnn_backends.base import Record, Run
 from qpsnn_backends.lava import limits
-from qpsnn_backends.lava.job import Job
+from qpsnn_backends.lava.job import Job, Progress
 from qpsnn_backends.lava.plan import Plan, plan, to_lava
 from qpsnn_backends.lava.wiring import Part, Wiring
+from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.simulate import check_images
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,12 @@ class LavaBackend:
 
     timeout: seconds that one run may take, starting Lava included.
     stock_conv: let Lava's own model compute the convolutions; equal results, up to hundreds of times slower.
+    progress: called with (images done, images) while it runs.
     """
 
     timeout: float = 300.0
     stock_conv: bool = False
+    progress: Progress | None = None
     name: ClassVar[str] = "lava"
 
     def check(self, network: IntegerNetwork) -> None:
@@ -43,8 +47,13 @@ class LavaBackend:
     def run(self, network: IntegerNetwork, images: npt.NDArray[Any], record: Record = "spikes") -> Run:
         """Run the images, [B, H, W, C] or frames [T, B, H, W, C], and return what was asked for.
 
-        Raises UnsupportedError before anything starts, BackendTimeout, or BackendError with the child's traceback.
+        record: "none", "spikes" of all LIF, or "all" their spikes and membranes.
+        Raises before anything starts: ShapeError, DataError, NumericsError (images), ConfigError (record),
+        UnsupportedError; then BackendTimeout, or BackendError with the child's traceback.
         """
+        if record not in get_args(Record):
+            raise ConfigError(expected("record", f"one of {', '.join(get_args(Record))}", record))
+        images = check_images(network, images).astype(np.min_scalar_type(network.input.peak), copy=False)
         planned = self._plan(network)
         wiring = replace(
             planned.wiring,
@@ -55,7 +64,7 @@ class LavaBackend:
         )
         limits.check_disk(wiring, planned.arrays, images.nbytes)
         with Job(self.timeout) as job:
-            job.run(wiring, planned.arrays, to_lava(images))
+            job.run(wiring, planned.arrays, to_lava(images), self.progress)
             readout = job.result("readout", "int64", (wiring.samples, network.classes))
             lifs = wiring.of("lif")
             spikes = {lif.name: recorded(job, lif, wiring, "spikes", "uint8") for lif in lifs if wiring.spikes}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from qpsnn_backends.lava.wiring import Wiring
 from qpsnn_core.errors import BackendError, BackendTimeout, expected
 
 CHILD = "qpsnn_backends.lava.child"
+
+Progress = Callable[[int, int], None]
+"""Called with how many samples are done, and how many there are."""
 
 POLL = 0.02
 """Seconds between two looks at the child."""
@@ -50,7 +54,7 @@ class Job:
         finally:
             self._holder.cleanup()
 
-    def run(self, wiring: Wiring, arrays: Arrays, images: npt.NDArray[Any]) -> None:
+    def run(self, wiring: Wiring, arrays: Arrays, images: npt.NDArray[Any], progress: Progress | None = None) -> None:
         """Start the child and wait for its end. images: [B, W, H, C] or [T, B, W, H, C].
 
         Raises BackendTimeout, or BackendError with the child's traceback.
@@ -67,18 +71,27 @@ class Job:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                env={**os.environ, **ONE_THREAD},
+                env=environment(),
                 start_new_session=True,
             )
+        done = 0
         while self.child.poll() is None and not failure.exists():
             if time.monotonic() > deadline:
-                raise BackendTimeout(f"lava: expected an answer within {self.timeout:g} seconds, got none")
+                limit = f"lava: expected an answer within {self.timeout:g} seconds"
+                raise BackendTimeout(f"{limit}, got {self.done(wiring)} of {wiring.samples} samples")
             time.sleep(POLL)
+            if progress is not None and done < (done := self.done(wiring)):
+                progress(done, wiring.samples)
         if failure.exists():
             raise BackendError(f"lava: failed in its own process\n{failure.read_text(encoding='utf-8').rstrip()}")
         if self.child.returncode:
             tail = log.read_text(encoding="utf-8", errors="replace")[-4000:].rstrip()
             raise BackendError(f"lava: its process ended with status {self.child.returncode}\n{tail}")
+
+    def done(self, wiring: Wiring) -> int:
+        """How many samples have left the readout."""
+        path, (readout,) = self.folder / "readout", wiring.of("readout")
+        return path.stat().st_size // (8 * readout.inputs[2]) if path.exists() else 0
 
     def result(self, name: str, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         """The array that a process wrote. Raises BackendError where some of it is missing."""
@@ -87,6 +100,13 @@ class Job:
         if found.size != np.prod(shape):
             raise BackendError(expected(f"lava: {name}", f"{np.prod(shape)} values", found.size))
         return found.reshape(shape)
+
+
+def environment() -> dict[str, str]:
+    """The child's: single threads, and a PYTHONPATH that means the same in another folder."""
+    given = os.environ.get("PYTHONPATH", "")
+    paths = os.pathsep.join(os.path.abspath(path) for path in given.split(os.pathsep) if path)
+    return {**os.environ, **ONE_THREAD, "PYTHONPATH": paths}
 
 
 def end(child: subprocess.Popen[bytes]) -> None:

@@ -13,7 +13,7 @@ from qpsnn_backends.lava import limits
 from qpsnn_backends.lava.backend import LavaBackend
 from qpsnn_backends.lava.plan import plan, to_lava
 from qpsnn_backends.lava.wiring import Pool, wiring_from_json
-from qpsnn_core.errors import UnsupportedError
+from qpsnn_core.errors import ConfigError, DataError, ShapeError, UnsupportedError
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -190,3 +190,15 @@ def test_without_lava_the_extra_and_the_python_are_named(monkeypatch):
         LavaBackend().check(net)
     with pytest.raises(UnsupportedError):
         LavaBackend().run(net, np.zeros((1, 4, 4, 2), np.uint8))
+
+
+@pytest.mark.usefixtures("installed")
+def test_wrong_images_and_records_are_refused_before_anything_starts(monkeypatch):
+    monkeypatch.setattr(limits, "check_disk", None)
+    net = network(conv("c1", "in"), IntLIF("l1", ("c1",)), last="l1")
+    with pytest.raises(ShapeError, match="images"):
+        LavaBackend().run(net, np.zeros((1, 4, 4, 3), np.uint8))
+    with pytest.raises(DataError, match=r"integers 0\.\.1, got"):
+        LavaBackend().run(net, np.full((1, 4, 4, 2), 2, np.uint8) * np.arange(2, dtype=np.uint8))
+    with pytest.raises(ConfigError, match="record"):
+        LavaBackend().run(net, np.zeros((1, 4, 4, 2), np.uint8), record="spike")

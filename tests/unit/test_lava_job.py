@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qpsnn_backends.lava.job import Job
+from qpsnn_backends.lava.job import Job, environment
 from qpsnn_backends.lava.plan import plan
 from qpsnn_core.errors import BackendError, BackendTimeout
 from qpsnn_core.integer.network import IntegerNetwork
@@ -51,9 +51,10 @@ def small():
 IMAGES = np.ones((1, 2, 2, 1), np.uint8)
 
 
-def start(job, steps=2, **arrays):
+def start(job, steps=2, samples=1, progress=None, **arrays):
     planned = small()
-    job.run(replace(planned.wiring, steps=steps), {**planned.arrays, **arrays}, IMAGES)
+    wiring = replace(planned.wiring, steps=steps, samples=samples)
+    job.run(wiring, {**planned.arrays, **arrays}, np.repeat(IMAGES, samples, axis=0), progress)
 
 
 def running(folder: Path) -> dict[int, str]:
@@ -100,6 +101,22 @@ def test_a_run_gives_its_results_and_prints_nothing(folder, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_progress_counts_the_samples_that_are_done(folder):
+    calls = []
+    with Job(120) as job:
+        start(job, samples=300, progress=lambda done, total: calls.append((done, total)))
+    assert calls == sorted(set(calls))
+    assert 0 < calls[0][0] <= calls[-1][0] <= 300
+    assert {total for _, total in calls} == {300}
+
+
+def test_a_relative_pythonpath_means_the_same_to_the_child(folder, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parent)
+    monkeypatch.setenv("PYTHONPATH", f".{os.pathsep}{os.pathsep}..")
+    unit = str(Path(__file__).parent)
+    assert environment()["PYTHONPATH"] == os.pathsep.join([unit, os.path.dirname(unit)])
+
+
 def test_an_exception_inside_a_process_model_comes_back_as_a_traceback(folder):
     begin = time.monotonic()
     with pytest.raises(BackendError, match="could not be broadcast") as caught, Job(300) as job:
@@ -116,7 +133,7 @@ def test_a_network_that_lava_cannot_build_comes_back_as_a_traceback(folder):
 
 
 def test_a_run_that_does_not_end_is_stopped(folder):
-    with pytest.raises(BackendTimeout, match="expected an answer within 4 seconds"), Job(4) as job:
+    with pytest.raises(BackendTimeout, match="within 4 seconds, got 0 of 1 samples"), Job(4) as job:
         start(job, steps=LONG)
 
 
