@@ -9,17 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.arrays import check_model
+from qpsnn_core.calibration import calibration_batches
 from qpsnn_core.config import CRITERIA
 from qpsnn_core.engine import forward
-from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError, expected
+from qpsnn_core.errors import ConfigError, NumericsError, expected
 from qpsnn_core.evaluation import steps_first
 from qpsnn_core.history import Listener, Progress
 from qpsnn_core.kernels.parallel import each, single_blas
 from qpsnn_core.layers import lif
 from qpsnn_core.model import Model
 from qpsnn_core.network import LIF
-from qpsnn_core.network.values import check_at_least, check_choice
-from qpsnn_datasets import Dataset, Split, epoch_order
+from qpsnn_core.network.values import check_choice
+from qpsnn_datasets import Dataset, Split
 
 Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]
@@ -64,21 +65,12 @@ def score(
     images, weights or membranes).
     """
     check_choice("score.criterion", criterion, CRITERIA)
-    check_at_least("score.batches", batches, 1)
-    check_at_least("score.batch", batch, 1)
     if not 0 <= epsilon < np.inf:
         raise ConfigError(expected("score.epsilon", "a number of at least 0", epsilon))
-    images = images.train if isinstance(images, Split) else images
-    samples = images.images if isinstance(images, Dataset) else np.asarray(images)
-    if samples.size == 0:
-        raise DataError(expected("score.images", "at least one image", list(samples.shape)))
-    if samples.ndim not in (4, 5):
-        raise ShapeError(expected("score.images", "[N, H, W, C] or [N, T, H, W, C]", list(samples.shape)))
+    parts = calibration_batches("score", images, batches, batch, seed)
     check_model(model)
-    order = epoch_order(len(samples), seed)[: batches * batch]
-    parts = [order[low : low + batch] for low in range(0, len(order), batch)]
     counts = np.array([len(part) for part in parts])
-    svs, sca = _totals(model, samples, parts, epsilon if criterion == "svs" else None, progress)
+    svs, sca = _totals(model, parts, epsilon if criterion == "svs" else None, progress)
     main = sca if criterion == "sca" else svs
     return Scores(
         criterion,
@@ -123,7 +115,7 @@ def significant(counts: Array, steps: int, epsilon: float = 1e-6) -> npt.NDArray
 
 
 def _totals(
-    model: Model, samples: Array, parts: list[Array], epsilon: float | None, progress: Listener | None
+    model: Model, parts: list[Array], epsilon: float | None, progress: Listener | None
 ) -> tuple[dict[str, Doubles], dict[str, Doubles]]:
     """Sums over the images of each batch, [N, C]: of SVS (zeros where epsilon is None), and of SCA."""
     neurons = model.network.of(LIF)
@@ -132,8 +124,7 @@ def _totals(
     svs, sca = empty, {name: total.copy() for name, total in empty.items()}
     for row, part in enumerate(parts):
         for low in range(0, len(part), IMAGES):
-            images = samples[part[low : low + IMAGES]]
-            done = forward(model, steps_first(images), keep=True)
+            done = forward(model, steps_first(part[low : low + IMAGES]), keep=True)
             for node in neurons:
                 norms = np.abs(lif.potentials(node, done.caches[node.name])).sum(axis=(0, 1, 2, 3), dtype=np.float64)
                 if not np.isfinite(norms).all():
