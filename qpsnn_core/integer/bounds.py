@@ -73,7 +73,7 @@ def membrane(
     """Follow the two ends of U for `steps` steps of `U~ = ((U*multiplier) >> shift) + bias + sum_k X_k`.
 
     The leak grows with U, so the ends stay ends; after the reset U is below the threshold, and 0 where it can fire.
-    Stops early where an end is beyond any int32 by far: the caller refuses it anyway.
+    An end that is beyond any int32 by far stays there: the caller refuses it anyway.
     """
     offset, limit = bias.astype(np.int64), threshold.astype(np.int64)
     drive_low = offset + sum((x.low for x in currents), start=np.zeros_like(offset))
@@ -84,11 +84,11 @@ def membrane(
     for _ in range(steps):
         before_low = np.minimum(before_low, leak(low, multiplier, shift) + drive_low)
         before_high = np.maximum(before_high, leak(high, multiplier, shift) + drive_high)
-        after_low = np.minimum(low, np.where(before_low < limit, before_low, 0))
+        after_low = np.maximum(np.minimum(low, np.where(before_low < limit, before_low, 0)), -FAR)
         after_high = np.maximum(high, np.minimum(before_high, limit - 1))
         settled = np.array_equal(after_low, low) and np.array_equal(after_high, high)
         low, high = after_low, after_high
-        if settled or low.min() < -FAR:
+        if settled:
             break
     after = Interval(low, high)
     largest = magnitudes + np.maximum(np.abs(leak(low, multiplier, shift)), np.abs(leak(high, multiplier, shift)))

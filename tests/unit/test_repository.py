@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "qpsnn_core.network": ("network", "structure", "errors"),
     "qpsnn_core.quantize": ("network", "kernels", "errors"),
     "qpsnn_core.layers": ("layers", "network", "kernels", "quantize", "errors"),
-    "qpsnn_core.integer": ("integer", "network", "quantize", "kernels", "structure", "storage", "errors"),
+    "qpsnn_core.integer": ("integer", "model", "network", "quantize", "kernels", "structure", "storage", "errors"),
     "qpsnn_backends": ("integer", "errors", "qpsnn_backends"),
     "qpsnn_datasets": ("structure", "storage", "errors", "qpsnn_datasets"),
 }

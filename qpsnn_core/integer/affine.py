@@ -1,0 +1,83 @@
+"""A trained synapse as integers and one affine per channel: quantizer step, input scale and batch norm in one."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.errors import LoweringError, NumericsError, ShapeError, expected
+from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, accumulator, magnitude
+from qpsnn_core.model import Model
+from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Quantizer, Shortcut
+from qpsnn_core.quantize import quantize
+
+Doubles = npt.NDArray[np.float64]
+
+REAL_WEIGHTS = Quantizer(8, gamma="max", granularity="channel")
+"""How weights that were trained in floating point become codes."""
+
+
+class Affine(NamedTuple):
+    """`X = scale*acc + shift` per channel, scale >= 0: a channel of negative scale has had its codes' sign flipped.
+
+    codes: int8 or int16, the shape of the weight (None: a Shortcut). scale, shift: float64 [C]. reach: what `acc` can
+    be. flipped: bool [C]. rounded: whether floating-point weights became codes here.
+    """
+
+    codes: Array | None
+    scale: Doubles
+    shift: Doubles
+    reach: Interval
+    flipped: npt.NDArray[np.bool_]
+    rounded: bool
+
+
+def affine(model: Model, node: Conv | Linear | Shortcut) -> Affine:
+    """The synapse's current in terms of integer counts.
+
+    `scale = in_scale*step*ratio`, `shift = bn_bias + (bias - mean)*ratio`, `ratio = bn_weight/sqrt(var + eps)`.
+    Raises ShapeError or NumericsError (a parameter), LoweringError (accumulators that int32 cannot hold).
+    """
+    value = model.network.values[node.source]
+    peak = value.peak or 1
+    if isinstance(node, Shortcut):
+        mapped = np.array(node.mapping(value.shape[2]))
+        zeros = np.zeros(node.channels)
+        reach = Interval(zeros.astype(np.int64), np.where(mapped >= 0, peak, 0))
+        return Affine(None, zeros + value.scale, zeros, reach, zeros > 0, False)
+    weight = _array(model.params, node.name, "weight", node.weight_shape(value))
+    codes, step, _ = quantize(weight.astype(np.float32), node.quantizer or REAL_WEIGHTS)
+    largest = magnitude(codes, peak)
+    if largest.max() > INT32_MAX:
+        got = f"up to {largest.max()} (channel {largest.argmax()}, counts up to {peak} from {node.source})"
+        raise LoweringError(expected(f"{node.name}.weight", f"accumulators of at most {INT32_MAX}", got))
+    scale = step.astype(np.float64) * value.scale
+    shift = np.zeros(node.channels)
+    if node.bias:
+        shift = _channels(model.params, node, "bias")
+    if node.batch_norm:
+        variance = _channels(model.state, node, "var")
+        if (variance < 0).any():
+            raise NumericsError(expected(f"state.{node.name}.var", "numbers of at least 0", f"{variance.min()}"))
+        ratio = _channels(model.params, node, "bn_weight") / np.sqrt(variance + BN_EPSILON)
+        scale = scale * ratio
+        shift = _channels(model.params, node, "bn_bias") + (shift - _channels(model.state, node, "mean")) * ratio
+    flipped = scale < 0
+    codes = np.where(flipped, -codes, codes).astype(codes.dtype)
+    return Affine(codes, np.abs(scale), shift, accumulator(codes, peak), flipped, node.quantizer is None)
+
+
+def _channels(arrays: Any, node: Conv | Linear, name: str) -> Doubles:
+    return _array(arrays, node.name, name, (node.channels,)).astype(np.float64)
+
+
+def _array(arrays: Any, node: str, name: str, shape: tuple[int, ...]) -> Array:
+    array = arrays.get(node, {}).get(name)
+    if not isinstance(array, np.ndarray) or array.shape != shape:
+        got = "nothing" if array is None else f"{np.shape(array)}"
+        raise ShapeError(expected(f"{node}.{name}", f"an array {shape}", got))
+    if not np.isfinite(array).all():
+        raise NumericsError(expected(f"{node}.{name}", "finite numbers", "NaN or infinity"))
+    return array

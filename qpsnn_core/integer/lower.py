@@ -1,0 +1,185 @@
+"""From a trained model to the integer network that fires as it does, and a report of what rounding changed."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.errors import ConfigError, LoweringError, expected
+from qpsnn_core.integer.affine import REAL_WEIGHTS, Affine, affine
+from qpsnn_core.integer.bounds import INT32_MAX, Longs
+from qpsnn_core.integer.kinds import Named
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntNode,
+    IntReadout,
+    IntShortcut,
+    IntSum,
+    IntSumPool,
+)
+from qpsnn_core.integer.report import LoweringReport, NeuronReport, ReadoutReport, SynapseReport
+from qpsnn_core.integer.rounding import COARSE, MOST_BITS, ROOM, Rounded, choose, margin
+from qpsnn_core.model import Model
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.synapses import Conv, Linear, Shortcut
+
+
+class Lowered(NamedTuple):
+    """The integer network, and what lowering changed."""
+
+    network: IntegerNetwork
+    report: LoweringReport
+
+
+def lower(model: Model, fraction_bits: int = 8, readout_bits: int = 12) -> Lowered:
+    """Fold quantizer steps, input scales and batch norm into integer gains, biases and thresholds.
+
+    A LIF's unit is `n / 2**f` per channel, n the scale of its largest current: `gain_k =
+    round(2**f*scale_k/n)`, exactly 2**f for a single current, `bias = round(2**f*sum_k shift_k/n)`, `threshold =
+    ceil(2**f*theta/n)`. f is `fraction_bits` (for the readout `readout_bits`), more where several currents meet, less
+    in channels where int32 would not provably hold it.
+    Raises LoweringError (real-valued images, a current shared by a LIF and the readout, sums beyond int32), ConfigError
+    (bits), ShapeError or NumericsError (parameters).
+    """
+    for place, bits in (("fraction_bits", fraction_bits), ("readout_bits", readout_bits)):
+        if type(bits) is not int or not 0 <= bits <= MOST_BITS:
+            raise ConfigError(expected(place, f"an integer from 0 to {MOST_BITS}", bits))
+    network = model.network
+    if network.input.peak is None:
+        want = "images of integers (a peak); real numbers have no integer form"
+        raise LoweringError(expected(f"{network.input.name}.peak", want, network.input.peak))
+    weighted: tuple[Conv | Linear, ...] = (*network.of(Conv), *network.of(Linear))
+    synapses: tuple[Conv | Linear | Shortcut, ...] = (*weighted, *network.of(Shortcut))
+    currents = {node.name: affine(model, node) for node in synapses}
+    gains: dict[str, Longs] = {}
+    biases: dict[str, Longs] = {}
+    thresholds: dict[str, Longs] = {}
+    neurons: dict[str, NeuronReport] = {}
+    for group in _groups(network):
+        shared = {name: currents[name] for lif in group for name in lif.sources}
+        rounded = choose(group, shared, network.steps, fraction_bits)
+        gains |= rounded.gains
+        for lif in group:
+            biases[lif.name] = rounded.neurons[lif.name].bias
+            thresholds[lif.name] = rounded.neurons[lif.name].threshold
+            neurons[lif.name] = _neuron(lif, shared, rounded, network.steps)
+    scale, answer = _readout(network.readout, currents, gains, biases, readout_bits)
+    arrays = {node.name: _arrays(node.name, currents, gains, biases, thresholds) for node in network}
+    nodes = tuple(_node(node, network, neurons, scale) for node in network)
+    changed = tuple(_synapse(node, currents[node.name]) for node in weighted)
+    ordered = tuple(neurons[lif.name] for lif in network.of(LIF))
+    report = LoweringReport(fraction_bits, changed, ordered, answer)
+    return Lowered(IntegerNetwork(nodes, arrays, network.steps), report)
+
+
+def _groups(network: Network) -> list[tuple[LIF, ...]]:
+    """LIFs that share a current share their unit: the connected components."""
+    groups: list[tuple[LIF, ...]] = []
+    for lif in network.of(LIF):
+        if network.readout.source in lif.sources:
+            want = "currents of its own (the readout has another unit)"
+            raise LoweringError(expected(f"{lif.name} (from {network.readout.source})", want, "the readout's"))
+        near = [group for group in groups if any(set(other.sources) & set(lif.sources) for other in group)]
+        merged = (*(other for group in near for other in group), lif)
+        groups = [group for group in groups if group not in near] + [merged]
+    return groups
+
+
+def _neuron(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int) -> NeuronReport:
+    neuron = rounded.neurons[lif.name]
+    distance, parts = margin(lif, currents, rounded, steps)
+    dead = neuron.reach.before.high < neuron.threshold
+    firing = neuron.reach.before.low >= neuron.threshold
+    fine = rounded.bits[rounded.bits != COARSE]
+    return NeuronReport(
+        name=lif.name,
+        beta=lif.beta,
+        leak=(neuron.multiplier, neuron.shift),
+        fraction_bits=(int(fine.min()), int(fine.max())) if fine.size else (0, 0),
+        gain=float(parts["gain"].max()),
+        bias=float(parts["bias"].max()),
+        threshold=float(parts["threshold"].max()),
+        rounding=float((distance / lif.threshold).max(where=~dead, initial=0)),
+        unit=rounded.unit,
+        margin=distance,
+        dead=_places(dead),
+        firing=_places(firing),
+        coarse=_places(rounded.bits == COARSE),
+    )
+
+
+def _places(chosen: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+    return tuple(int(channel) for channel in np.flatnonzero(chosen))
+
+
+def _synapse(node: Conv | Linear, current: Affine) -> SynapseReport:
+    bits = (node.quantizer or REAL_WEIGHTS).bits
+    return SynapseReport(node.name, bits, int(current.flipped.sum()), current.rounded)
+
+
+def _readout(
+    node: Readout, currents: dict[str, Affine], gains: dict[str, Longs], biases: dict[str, Longs], most: int
+) -> tuple[float, ReadoutReport]:
+    """Gains and biases in one unit for all classes; the unit, in which Y is logits times T."""
+    current = currents[node.source]
+    largest = float(current.scale.max())
+    for bits in range(most if largest else COARSE, COARSE - 1, -1):
+        need = max(float(np.abs(current.shift).max()) / 2.0**ROOM, largest) or 1.0
+        unit = need if bits == COARSE else largest / 2.0**bits
+        gain, bias = (
+            np.rint(np.clip(x / unit, -(2.0**32), 2.0**32)).astype(np.int64) for x in (current.scale, current.shift)
+        )
+        reach = gain * current.reach.largest + np.abs(bias)
+        if reach.max() <= INT32_MAX:
+            break
+    else:
+        got = f"up to {reach.max()} (class {reach.argmax()})"
+        raise LoweringError(expected(node.name, f"sums of at most {INT32_MAX}", got))
+    gains[node.source], biases[node.name] = gain, bias
+    off = unit * (np.abs(gain - current.scale / unit) * current.reach.largest + np.abs(bias - current.shift / unit))
+    return unit, ReadoutReport(node.name, bits, float(off.max()))
+
+
+def _arrays(
+    name: str,
+    currents: dict[str, Affine],
+    gains: dict[str, Longs],
+    biases: dict[str, Longs],
+    thresholds: dict[str, Longs],
+) -> Named:
+    found: dict[str, Any] = {}
+    if name in currents and currents[name].codes is not None:
+        found["codes"] = currents[name].codes
+    for label, arrays in (("gain", gains), ("bias", biases), ("threshold", thresholds)):
+        if name in arrays:
+            found[label] = arrays[name].astype(np.int32)
+    return found
+
+
+def _node(node: Node, network: Network, neurons: dict[str, NeuronReport], scale: float) -> IntNode:
+    if isinstance(node, Conv):
+        return IntConv(node.name, node.source, node.channels, node.kernel, node.stride, node.padding)
+    if isinstance(node, Linear):
+        return IntLinear(node.name, node.source, node.features)
+    if isinstance(node, Shortcut):
+        mapped = node.mapping(network.shape(node.source)[2])
+        return IntShortcut(node.name, node.source, node.channels, node.stride, mapped)
+    if isinstance(node, LIF):
+        return IntLIF(node.name, node.sources, *neurons[node.name].leak)
+    if isinstance(node, MaxPool):
+        return IntMaxPool(node.name, node.source, node.size, node.step, node.padding)
+    if isinstance(node, AvgPool):
+        return IntSumPool(node.name, node.source, node.size)
+    if isinstance(node, Sum):
+        return IntSum(node.name, node.sources)
+    if isinstance(node, Input):
+        return IntInput(node.name, node.shape, cast(int, node.peak))
+    return IntReadout(node.name, node.source, scale)
