@@ -207,8 +207,11 @@ class PruneConfig:
 
 @dataclass(frozen=True)
 class LowerConfig:
-    """How a network becomes integers. fraction_bits: binary digits after the point of membranes, 0 to 16; fewer
-    where 32-bit integers could overflow. At 16 the spikes are as good as always those of the trained network."""
+    """How a network becomes integers.
+
+    fraction_bits: binary digits after the point of membranes, 0 to 16; fewer where 32-bit integers could overflow. At
+    16 hardly a spike differs from the trained network's.
+    """
 
     fraction_bits: int = 16
 
