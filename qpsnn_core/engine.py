@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import DataError, NumericsError, ShapeError, expected
+from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError, expected
 from qpsnn_core.kernels.parallel import single_blas
 from qpsnn_core.layers import LAYERS
 from qpsnn_core.layers.base import Call
@@ -61,7 +61,10 @@ def forward(model: Model, images: Images, *, train: bool = False, keep: bool = F
         for place, node in enumerate(network.nodes[1:], 1):
             own = (model.params.get(node.name, {}), model.state.get(node.name, {}))
             call = Call(*own, network.inputs_of(node), network.steps, train, wanted[node.name])
-            output = LAYERS[type(node)].forward(node, call, *(values[source] for source in node.sources))
+            try:
+                output = LAYERS[type(node)].forward(node, call, *(values[source] for source in node.sources))
+            except NumericsError as error:
+                raise NumericsError(f"{node.name}.{error}") from error
             values[node.name] = output.value
             if keep:
                 caches[node.name] = output.cache
@@ -73,8 +76,15 @@ def forward(model: Model, images: Images, *, train: bool = False, keep: bool = F
 
 
 def backward(model: Model, done: Pass, gradient: Floats) -> Arrays:
-    """Gradients of the parameters, by node and name, from dL/dlogits [T, B, K]; `done` must have been kept."""
+    """Gradients of the parameters, by node and name, from dL/dlogits [T, B, K]; `done` must have been kept.
+
+    Raises ConfigError (not kept) and ShapeError (a gradient that is not that of the logits).
+    """
     network = model.network
+    if not done.caches:
+        raise ConfigError(expected("backward", "a pass made with keep=True", "one without caches"))
+    if gradient.shape != done.logits.shape:
+        raise ShapeError(expected(f"{network.readout.name}: gradient", list(done.logits.shape), list(gradient.shape)))
     gradients: dict[str, Any] = {network.readout.name: gradient}
     params: Arrays = {}
     with single_blas():
@@ -99,10 +109,14 @@ def check_images(node: Input, images: Images, steps: int) -> Images:
         raise ShapeError(expected(f"{node.name}: images", f"{steps} steps", len(images)))
     if images.size == 0:
         raise DataError(expected(f"{node.name}: images", "at least one image", "none"))
-    if images.dtype.kind == "f" and not np.isfinite(images).all():
+    with np.errstate(over="ignore"):
+        finite = images.dtype.kind != "f" or np.isfinite(images.astype(np.float32, copy=False)).all()
+    if not finite:
         raise NumericsError(expected(f"{node.name}: images", "finite numbers", "NaN or infinity"))
     x = images[None] if images.ndim == 4 else images
     if node.peak is None:
+        if images.dtype.kind not in "fuib":
+            raise DataError(expected(f"{node.name}: images", "real numbers", images.dtype))
         return np.ascontiguousarray(x, np.float32)
     if images.dtype.kind not in "ui":
         raise DataError(expected(f"{node.name}: images", f"integers 0..{node.peak}", images.dtype))

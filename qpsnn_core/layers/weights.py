@@ -1,4 +1,4 @@
-"""A synapse's weights as they are used: codes and a step, or real numbers, and the integers that can hold their sums."""
+"""A synapse's weights as they are used: codes and a step, or real numbers, and the integers that hold their sums."""
 
 from __future__ import annotations
 
@@ -43,15 +43,29 @@ def weights(weight: Floats, quantizer: Quantizer | None) -> Weights:
 
 
 def accumulator(used: Weights, peak: int | None) -> Any:
-    """The narrowest type that holds any sum of codes times counts up to `peak`: int16, int32, or float32 (no codes)."""
+    """The narrowest type that holds any sum of codes times counts up to `peak`: int16, int32, or float32 (no codes).
+
+    Raises NumericsError where int32 could not hold them.
+    """
     if not used.integer:
         return np.float32
-    return np.int16 if used.bound * (peak or 1) < 2**15 else np.int32
+    return np.int16 if _largest(used, peak) < 2**15 else np.int32
 
 
 def exact_float(used: Weights, peak: int | None) -> Any:
-    """The float in which BLAS sums codes times integers exactly; float32 for real numbers."""
-    return np.float64 if used.integer and peak and used.bound * peak >= 2**24 else np.float32
+    """The float in which BLAS sums codes times integers exactly; float32 for real numbers.
+
+    Raises NumericsError where the sums would not fit the int32 that holds them afterwards.
+    """
+    return np.float64 if used.integer and peak and _largest(used, peak) >= 2**24 else np.float32
+
+
+def _largest(used: Weights, peak: int | None) -> int:
+    """What no sum of codes times counts up to `peak` exceeds."""
+    largest = used.bound * (peak or 1)
+    if largest >= 2**31:
+        raise NumericsError(expected("weight", "sums of |codes| times the input's peak below 2**31", largest))
+    return largest
 
 
 def weight_gradient(raw: Floats, weight: Floats, used: Weights, quantizer: Quantizer | None) -> Floats:
