@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import small
@@ -10,6 +12,8 @@ from qpsnn_core import evaluation
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import ConfigError, DataError, LabelError, NumericsError, ShapeError
 from qpsnn_core.evaluation import answers, evaluate
+from qpsnn_core.integer.lower import lower
+from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.network import LIF
 from qpsnn_datasets import Dataset
 
@@ -106,6 +110,44 @@ def test_a_model_is_left_as_it_was(model, data):
     evaluate(model, data)
     for name, array in before.items():
         np.testing.assert_array_equal(model.state["conv2"][name], array)
+
+
+def test_an_integer_network_is_evaluated_alike(model, data):
+    network = lower(model).network
+    done = simulate(network, data.images, record="spikes")
+    found = evaluate(network, data, batch=10)
+    assert found.predictions.tolist() == done.readout.argmax(1).tolist()
+    assert found.accuracy == (found.predictions == data.labels).mean()
+    assert found.neurons == ("lif1", "lif2", "lif3")
+    assert set(found.spikes) == {"image", "lif1", "lif2", "sum", "pool", "lif3", "average"}
+    for name, spikes in done.spikes.items():
+        np.testing.assert_allclose(found.spikes[name], spikes.astype(np.int64).sum((0, 1)) / 23, rtol=1e-12)
+    trained = evaluate(model, data)
+    assert found.loss == pytest.approx(trained.loss, rel=0.05)
+    assert found.firing_rate == pytest.approx(trained.firing_rate, rel=0.05)
+    with pytest.raises(
+        ConfigError, match=r"backend: expected one of exact, lava, got 'exakt' \(did you mean 'exact'\?\)"
+    ):
+        evaluate(network, data, backend="exakt")
+    with pytest.raises(DataError, match=r"expected integers 0\.\.15 \(from image\)"):
+        evaluate(network, small.dataset(5, peak=200))
+
+
+def test_a_backend_that_tells_spikes_alone_gives_those_of_the_neurons(model, data, monkeypatch):
+    class Quiet:
+        def check(self, network):
+            pass
+
+        def run(self, network, images, record):
+            return replace(simulate(network, images, record=record), counts={})
+
+    monkeypatch.setattr(evaluation, "get", lambda name: Quiet())
+    network = lower(model).network
+    found, exact = (evaluate(network, data, backend=name) for name in ("quiet", "exact"))
+    assert set(found.spikes) == {"lif1", "lif2", "lif3"}
+    for name, spikes in simulate(network, data.images, record="spikes").spikes.items():
+        np.testing.assert_allclose(found.spikes[name], spikes.astype(np.int64).sum((0, 1)) / 23, rtol=1e-12)
+    assert found.loss == exact.loss
 
 
 def test_data_that_does_not_fit_is_refused(model, data):
