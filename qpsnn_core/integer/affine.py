@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import LoweringError, NumericsError, ShapeError, expected
-from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, accumulator, magnitude
+from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, accumulator
 from qpsnn_core.model import Model
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Quantizer, Shortcut
 from qpsnn_core.quantize import quantize
@@ -49,7 +49,8 @@ def affine(model: Model, node: Conv | Linear | Shortcut) -> Affine:
         return Affine(None, zeros + value.scale, zeros, reach, zeros > 0, False)
     weight = _array(model.params, node.name, "weight", node.weight_shape(value))
     codes, step, _ = quantize(weight.astype(np.float32), node.quantizer or REAL_WEIGHTS)
-    largest = magnitude(codes, peak)
+    reach = accumulator(codes, peak)
+    largest = reach.high - reach.low
     if largest.max() > INT32_MAX:
         got = f"up to {largest.max()} (channel {largest.argmax()}, counts up to {peak} from {node.source})"
         raise LoweringError(expected(f"{node.name}.weight", f"accumulators of at most {INT32_MAX}", got))
@@ -66,7 +67,8 @@ def affine(model: Model, node: Conv | Linear | Shortcut) -> Affine:
         shift = _channels(model.params, node, "bn_bias") + (shift - _channels(model.state, node, "mean")) * ratio
     flipped = scale < 0
     codes = np.where(flipped, -codes, codes).astype(codes.dtype)
-    return Affine(codes, np.abs(scale), shift, accumulator(codes, peak), flipped, node.quantizer is None)
+    reach = Interval(np.where(flipped, -reach.high, reach.low), np.where(flipped, -reach.low, reach.high))
+    return Affine(codes, np.abs(scale), shift, reach, flipped, node.quantizer is None)
 
 
 def _channels(arrays: Any, node: Conv | Linear, name: str) -> Doubles:

@@ -49,12 +49,6 @@ def accumulator(codes: Array, peak: int) -> Interval:
     )
 
 
-def magnitude(codes: Array, peak: int) -> Longs:
-    """`peak * sum |codes|`: what no partial sum of the accumulator exceeds, [C]."""
-    low, high = accumulator(codes, peak)
-    return high - low
-
-
 def scaled(interval: Interval, gain: Array) -> Interval:
     """`gain * x` for x in the interval, per channel."""
     factor = gain.astype(np.int64)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from qpsnn_core.errors import NumericsError, ShapeError, expected
 from qpsnn_core.integer import checks
-from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, Membrane, accumulator, magnitude, membrane, scaled
+from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, Membrane, accumulator, membrane, scaled
 from qpsnn_core.integer.nodes import (
     IntConv,
     IntInput,
@@ -36,12 +36,14 @@ Named = dict[str, npt.NDArray[Any]]
 class IntValue:
     """What a node gives: "counts" (0..peak) or a "current" (|X| <= peak), its shape (H, W, C) and its interval.
 
-    membrane: for an IntLIF, what its membrane can reach.
+    sums: for a synapse with codes, what no partial sum of `codes*S` exceeds. membrane: for an IntLIF, what its
+    membrane can reach.
     """
 
     kind: Literal["counts", "current"]
     shape: Shape
     interval: Interval
+    sums: int = 0
     membrane: Membrane | None = None
 
     @property
@@ -126,10 +128,12 @@ def _linear_specs(node: IntLinear, inputs: tuple[IntValue, ...]) -> dict[str, Sp
 
 
 def _weighted(name: str, shape: Shape, value: IntValue, arrays: Named) -> IntValue:
-    fits(f"{name}.codes", magnitude(arrays["codes"], value.peak), "accumulators")
-    interval = scaled(accumulator(arrays["codes"], value.peak), arrays["gain"])
+    reach = accumulator(arrays["codes"], value.peak)
+    sums = reach.high - reach.low
+    fits(f"{name}.codes", sums, "accumulators")
+    interval = scaled(reach, arrays["gain"])
     fits(f"{name}.gain", interval.largest, "currents")
-    return IntValue("current", shape, interval)
+    return IntValue("current", shape, interval, int(sums.max()))
 
 
 def _conv_output(node: IntConv, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
@@ -171,7 +175,7 @@ def _lif_output(node: IntLIF, inputs: tuple[IntValue, ...], arrays: Named, steps
     reach = membrane(currents, arrays["bias"], arrays["threshold"], node.multiplier, node.shift, steps)
     fits(f"{node.name}.membrane", reach.largest, f"membranes within {steps} steps")
     spikes = _counts(inputs[0].shape, 1)
-    return IntValue("counts", spikes.shape, spikes.interval, reach)
+    return IntValue("counts", spikes.shape, spikes.interval, membrane=reach)
 
 
 def _same_shape(name: str, sources: tuple[str, ...], inputs: tuple[IntValue, ...]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.integer.bounds import Array, magnitude
+from qpsnn_core.integer.bounds import Array
 from qpsnn_core.integer.kinds import IntValue, Named
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -75,15 +75,14 @@ def conv(node: IntConv, call: Call, counts: Array) -> Current:
     value, codes = call.reads[0], call.arrays["codes"]
     images = np.ascontiguousarray(counts).reshape(-1, *value.shape)
     height, width, channels = call.gives.shape
-    largest = int(magnitude(codes, value.peak).max())
     flat = codes.reshape(-1, channels)
     if value.peak <= EVENT_PEAK:
-        acc = np.empty((len(images) * height * width, channels), np.int16 if largest < 2**15 else np.int32)
+        acc = np.empty((len(images) * height * width, channels), np.int16 if call.gives.sums < 2**15 else np.int32)
         sizes = (*value.shape, node.kernel, node.stride, node.padding)
         each(conv_forward, chunks(len(images)), images.reshape(len(images), -1), value.peak, flat, acc, *sizes)
     else:
         acc = np.empty((len(images) * height * width, channels), np.int32)
-        real = flat.astype(exact_float(largest))
+        real = flat.astype(exact_float(call.gives.sums))
         each(_dense_part, _spans(len(images), height * width), _padded(node, images), real, acc, node, height * width)
     return Current(acc.reshape(*counts.shape[:2], *call.gives.shape), call.arrays["gain"])
 
@@ -91,7 +90,7 @@ def conv(node: IntConv, call: Call, counts: Array) -> Current:
 def linear(node: IntLinear, call: Call, counts: Array) -> Current:
     """One product through BLAS, in a float that holds every sum exactly."""
     codes = call.arrays["codes"]
-    dtype = exact_float(int(magnitude(codes, call.reads[0].peak).max()))
+    dtype = exact_float(call.gives.sums)
     product = counts.reshape(-1, len(codes)).astype(dtype) @ codes.astype(dtype)
     return Current(product.astype(np.int32).reshape(*counts.shape[:2], *call.gives.shape), call.arrays["gain"])
 

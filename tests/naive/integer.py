@@ -73,6 +73,14 @@ def lif(node, arrays, *currents_and_potential):
     return spikes
 
 
+def add_current(total, acc, gain):
+    """`total[t] + gain*acc[t]`; an accumulator of one step serves every step. [T, N, C]."""
+    out = total.astype(object)
+    for t, n, c in np.ndindex(total.shape):
+        out[t, n, c] += int(gain[c]) * int(acc[t if len(acc) > 1 else 0, n, c])
+    return out
+
+
 def max_pool(node, arrays, counts, _):
     height, width, channels = counts.shape
     out_height = (height + 2 * node.padding - node.size) // node.stride + 1

@@ -19,6 +19,11 @@ TWINS = {
     "conv.list_by_channel": "conv.by_channel",
     "conv.conv_weight_gradient": "conv.weight_gradient",
     "conv.spread_gradient": "conv.spread",
+    "integer.add_scaled": "integer.add_current",
+    "integer.halve": "integer.lif",
+    "integer.scale_down": "integer.lif",
+    "integer.fire": "integer.lif",
+    "integer.int_lif": "integer.lif",
     "lif.add_current": "lif.add",
     "lif.integrate": "lif.forward",
     "lif.lif_forward": "lif.forward",
@@ -35,7 +40,7 @@ TWINS = {
     "pool.sum_backward": "pool.total_back",
 }
 WITHOUT = {"lif.surrogate": "its twin is qpsnn_core.surrogates, itself compared with the derivative of a primitive"}
-MODULES = ("conv", "lif", "moments", "pool")
+MODULES = ("conv", "integer", "lif", "moments", "pool")
 
 
 def functions(package, module):
