@@ -59,7 +59,8 @@ def braid():
         IntLIF("l5", ("c4", "c3"), 1, 0),
         IntShortcut("s2", "a", 4, 4, (-1, 2, 2, 0)),
         IntLIF("l6", ("s2", "c4"), 4000, 12),
-        IntSum("z", ("l4", "l5", "l6")),
+        IntSum("y", ("l4", "l5")),
+        IntSum("z", ("y", "l6", "l4")),
         IntLinear("fc", "z", 7),
         IntReadout("out", "fc"),
     )
