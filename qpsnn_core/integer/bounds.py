@@ -75,15 +75,16 @@ def membrane(
     magnitudes = np.abs(offset) + sum((x.largest for x in currents), start=np.zeros_like(offset))
     low, high = np.zeros_like(offset), np.zeros_like(offset)
     before_low, before_high = drive_low, drive_high
+    left_low, left_high = low, high
     for _ in range(steps):
-        before_low = np.minimum(before_low, leak(low, multiplier, shift) + drive_low)
-        before_high = np.maximum(before_high, leak(high, multiplier, shift) + drive_high)
+        left_low, left_high = leak(low, multiplier, shift), leak(high, multiplier, shift)
+        before_low = np.minimum(before_low, left_low + drive_low)
+        before_high = np.maximum(before_high, left_high + drive_high)
         after_low = np.maximum(np.minimum(low, np.where(before_low < limit, before_low, 0)), -FAR)
         after_high = np.maximum(high, np.minimum(before_high, limit - 1))
         settled = np.array_equal(after_low, low) and np.array_equal(after_high, high)
         low, high = after_low, after_high
         if settled:
             break
-    after = Interval(low, high)
-    largest = magnitudes + np.maximum(np.abs(leak(low, multiplier, shift)), np.abs(leak(high, multiplier, shift)))
-    return Membrane(Interval(before_low, before_high), after, largest)
+    largest = magnitudes + np.maximum(np.abs(left_low), np.abs(left_high))
+    return Membrane(Interval(before_low, before_high), Interval(low, high), largest)

@@ -24,7 +24,7 @@ KIND = "qpsnn-integer"
 VERSION = 1
 
 
-def save(path: str | os.PathLike[str], network: IntegerNetwork) -> None:
+def save_integer(path: str | os.PathLike[str], network: IntegerNetwork) -> None:
     """Write the network, whole or not at all. Raises FileError."""
     described: dict[str, dict[str, Any]] = {}
     parts: dict[str, bytes] = {}
@@ -44,7 +44,7 @@ def save(path: str | os.PathLike[str], network: IntegerNetwork) -> None:
         file.attrs["checksum"] = np.bytes_(_checksum(parts))
 
 
-def load(path: str | os.PathLike[str]) -> IntegerNetwork:
+def load_integer(path: str | os.PathLike[str]) -> IntegerNetwork:
     """Exactly the network that was saved.
 
     Raises FileError (not there), FormatError (not such a file, truncated or altered), VersionError.

@@ -56,6 +56,7 @@ class IntegerNetwork:
                     raise ShapeError(expected(f"{node.name} (from {source})", kind.reads, value.kind))
             arrays[node.name] = _checked(node.name, kind.specs(node, inputs), self.arrays.get(node.name, {}))
             values[node.name] = kind.output(node, inputs, arrays[node.name], self.steps)
+        _check_read(self.nodes)
         object.__setattr__(self, "arrays", arrays)
         object.__setattr__(self, "values", values)
 
@@ -157,6 +158,9 @@ def _check_order(nodes: tuple[IntNode, ...]) -> None:
         if not isinstance(node, kind) or sum(isinstance(n, kind) for n in nodes) != 1:
             found = ", ".join(f"{n.name} ({type(n).__name__})" for n in nodes if n is node or isinstance(n, kind))
             raise NetworkError(expected("network", f"exactly one {kind.__name__}, the {place} node", found))
+
+
+def _check_read(nodes: tuple[IntNode, ...]) -> None:
     read = {source for node in nodes for source in sources_of(node)}
     for node in nodes[:-1]:
         if node.name not in read:
