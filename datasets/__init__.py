@@ -5,7 +5,7 @@ from .cifar10 import load_cifar10
 from .digits import load_digits
 from .jpeg_h5 import load_jpeg_h5
 from .mnist import load_mnist, read_idx
-from .registry import NAMES, load
+from .registry import NAMES, load_data
 from .schema import Dataset, Split, to_uint8
 from .transforms import Augment, cutout, random_crop, random_flip
 
@@ -18,8 +18,8 @@ __all__ = [
     "batches",
     "cutout",
     "epoch_order",
-    "load",
     "load_cifar10",
+    "load_data",
     "load_digits",
     "load_jpeg_h5",
     "load_mnist",

@@ -21,7 +21,7 @@ FILE_READERS: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
 NAMES = ("digits", *FILE_READERS)
 
 
-def load(name: str, path: str | Path | None = None, *, limit: int | None = None) -> Split:
+def load_data(name: str, path: str | Path | None = None, *, limit: int | None = None) -> Split:
     """The training and test parts of a set: "digits" (no path), "mnist" or "cifar10" (path of a folder or file).
 
     limit: at most so many images of each part, each class in its proportion, always the same ones.

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from qpsnn_core.engine import forward as forward
     from qpsnn_core.engine import initialise as initialise
     from qpsnn_core.evaluation import evaluate as evaluate
-    from qpsnn_core.integer.file import load as load_integer
-    from qpsnn_core.integer.file import save as save_integer
+    from qpsnn_core.integer.file import load_integer as load_integer
+    from qpsnn_core.integer.file import save_integer as save_integer
     from qpsnn_core.integer.lower import lower as lower
     from qpsnn_core.integer.network import IntegerNetwork as IntegerNetwork
     from qpsnn_core.integer.simulate import simulate as simulate
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from qpsnn_core.scoring import stability as stability
     from qpsnn_core.training import finetune as finetune
     from qpsnn_core.training import train as train
-    from qpsnn_datasets.registry import load as load_data
+    from qpsnn_datasets import load_data as load_data
 
 _WHERE = {
     "Checkpoint": "qpsnn_core.checkpoint",
@@ -57,15 +57,15 @@ _WHERE = {
     "forward": "qpsnn_core.engine",
     "initialise": "qpsnn_core.engine",
     "load_checkpoint": "qpsnn_core.checkpoint",
-    "load_data": "qpsnn_datasets.registry:load",
-    "load_integer": "qpsnn_core.integer.file:load",
+    "load_data": "qpsnn_datasets",
+    "load_integer": "qpsnn_core.integer.file",
     "load_model": "qpsnn_core.checkpoint",
     "load_recipe": "qpsnn_core.config",
     "lower": "qpsnn_core.integer.lower",
     "prune": "qpsnn_core.pruning",
     "recipe_from_dict": "qpsnn_core.config",
     "save_checkpoint": "qpsnn_core.checkpoint",
-    "save_integer": "qpsnn_core.integer.file:save",
+    "save_integer": "qpsnn_core.integer.file",
     "score": "qpsnn_core.scoring",
     "set_threads": "qpsnn_core.kernels.parallel",
     "simulate": "qpsnn_core.integer.simulate",
@@ -77,11 +77,8 @@ _WHERE = {
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'qpsnn_core' has no attribute {name!r}")
-    module, _, attribute = _WHERE[name].partition(":")
-    found = import_module(module)
-    value = (
-        found if module.rpartition(".")[2] == name and not hasattr(found, name) else getattr(found, attribute or name)
-    )
+    module = import_module(_WHERE[name])
+    value = module if _WHERE[name] == f"qpsnn_core.{name}" else getattr(module, name)
     globals()[name] = value
     return value
 

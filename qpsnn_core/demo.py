@@ -17,8 +17,8 @@ from qpsnn_core.agreement import Agreement, agreement, deviation
 from qpsnn_core.config import DataConfig, FinetuneConfig, PruneConfig, Recipe, TrainConfig
 from qpsnn_core.evaluation import Evaluation, steps_first
 from qpsnn_core.history import Listener
-from qpsnn_core.integer.lower import LoweringReport
 from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.report import LoweringReport
 from qpsnn_core.model import Model
 from qpsnn_core.network.cost import counted
 from qpsnn_core.network.synapses import Conv, Quantizer

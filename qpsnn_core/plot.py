@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 matplotlib.use("Agg")
 
-from matplotlib import pyplot as plt  # noqa: E402 - the backend must be chosen first
-from matplotlib.axes import Axes  # noqa: E402 - as above
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 BLUE, ORANGE, GREY = "#2a6f97", "#e07a3f", "#b8c0c8"
 
@@ -55,7 +55,7 @@ def report(
 def raster(axes: Axes, spikes: Mapping[str, npt.NDArray[Any]]) -> None:
     """Every spike of one image: time across, units upwards, layer above layer, each layer drawn equally high."""
     steps = 1
-    for row, (name, layer) in enumerate(spikes.items()):
+    for row, layer in enumerate(spikes.values()):
         steps = layer.shape[0]
         time, unit = np.nonzero(layer)
         height = row + 0.05 + 0.9 * unit / max(1, layer.shape[1] - 1)

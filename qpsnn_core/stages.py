@@ -12,8 +12,8 @@ from qpsnn_datasets import Augment, Dataset, Split
 
 def network_for(recipe: Recipe, data: Split) -> Network:
     """The recipe's network for images, or frames of events, of this shape and these classes."""
-    shape = data.train.sample_shape
-    return recipe.network.build(shape[-3:], len(data.train.classes), events=len(shape) == 4)
+    *frames, height, width, channels = data.train.sample_shape
+    return recipe.network.build((height, width, channels), len(data.train.classes), events=bool(frames))
 
 
 def augmentation(data: DataConfig) -> Augment:

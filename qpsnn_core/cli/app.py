@@ -92,7 +92,12 @@ def _fit(
     stage: str, start: Any, settings: Any, recipe: Recipe, data: Any, out: Path, resume: bool, json: bool, quiet: bool
 ) -> None:
     verb = qp.train if stage == "train" else qp.finetune
-    options = {"augment": augmentation(recipe.data), "checkpoint": out, "resume": resume, "recipe": recipe.to_dict()}
+    options: dict[str, Any] = {
+        "augment": augmentation(recipe.data),
+        "checkpoint": out,
+        "resume": resume,
+        "recipe": recipe.to_dict(),
+    }
     try:
         with show.bars(quiet) as listen:
             done = verb(start, data, settings, progress=listen, **options)

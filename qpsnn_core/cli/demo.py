@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -28,8 +29,8 @@ def run(out: Path, *, images: int, backend: str, as_json: bool, quiet: bool) -> 
         raise typer.Exit(1)
 
 
-def _write(out: Path, done: Demo) -> dict[str, object]:
-    report = json.loads(json.dumps(as_json(done), default=show.plain))
+def _write(out: Path, done: Demo) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(json.dumps(as_json(done), default=show.plain))
     beside = out / ".report.json.part"
     beside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     os.replace(beside, out / "report.json")

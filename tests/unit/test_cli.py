@@ -22,6 +22,7 @@ from qpsnn_core.cli import main
 from qpsnn_core.demo import DIGITS
 
 pytestmark = pytest.mark.cli
+COMMANDS = ["demo", "train", "score", "prune", "finetune", "evaluate", "report", "lower", "simulate"]
 
 
 def command(monkeypatch, capsys, *words) -> tuple[int, str, str]:
@@ -112,7 +113,9 @@ def test_tables_and_json_say_the_same_layers(qpsnn, trained, name):
     assert all(layer in table for layer in layers)
 
 
-@pytest.mark.parametrize("name", "demo train score prune finetune evaluate report lower simulate".split())
+@pytest.mark.parametrize(
+    "name", ["demo", "train", "score", "prune", "finetune", "evaluate", "report", "lower", "simulate"]
+)
 def test_every_command_has_help(qpsnn, name):
     code, out, _ = qpsnn(name, "--help")
     assert code == 0
@@ -169,7 +172,9 @@ def test_an_interrupted_run_resumes_to_the_same_bits(recipe, tmp_path):
     _, said = child.communicate(timeout=120)
     assert child.returncode == 130, said
     assert "--resume" in said
-    subprocess.run([*words, "--out", str(tmp_path / "parts.h5"), "--resume"], check=True, capture_output=True, timeout=300)
+    subprocess.run(
+        [*words, "--out", str(tmp_path / "parts.h5"), "--resume"], check=True, capture_output=True, timeout=300
+    )
     whole, parts = (qp.load_model(tmp_path / name) for name in ("whole.h5", "parts.h5"))
     for node, arrays in whole.params.items():
         for name, array in arrays.items():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from qpsnn_core.errors import DataError, FileError, FormatError, LabelError
-from qpsnn_datasets import load, load_jpeg_h5
+from qpsnn_datasets import load_data, load_jpeg_h5
 
 CIFAR_FILES = [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]
 
@@ -43,7 +43,7 @@ def test_both_original_layouts_of_cifar10_are_seen_and_read(tmp_path, python, in
     folder = tmp_path / inside.format("py" if python else "bin")
     folder.mkdir(exist_ok=True)
     cifar_folder(folder, python)
-    train, test = load("cifar10", tmp_path)
+    train, test = load_data("cifar10", tmp_path)
     assert train.images.shape == (10, 32, 32, 3)
     assert train.labels.tolist() == list(range(10))
     assert test.labels.tolist() == [0, 1]
@@ -52,7 +52,7 @@ def test_both_original_layouts_of_cifar10_are_seen_and_read(tmp_path, python, in
     for k, image in enumerate(np.concatenate([train.images, test.images])):
         np.testing.assert_array_equal(image, cifar_planes(k).reshape(3, 32, 32).transpose(1, 2, 0))
     assert image[5, 7].tolist() == [11, 5, 7]
-    assert len(load("cifar10", tmp_path, limit=4).train) == 4
+    assert len(load_data("cifar10", tmp_path, limit=4).train) == 4
 
 
 @pytest.mark.parametrize("python", [False, True])
@@ -61,7 +61,7 @@ def test_a_missing_cifar10_file_is_named(tmp_path, python, missing):
     name = missing + ".bin" * (not python)
     (cifar_folder(tmp_path, python) / name).unlink()
     with pytest.raises(FileError, match=rf"{name}: expected .*layout, got no such file"):
-        load("cifar10", tmp_path)
+        load_data("cifar10", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_missing_cifar10_file_is_named(tmp_path, python, missing):
 def test_a_damaged_binary_batch_is_named(tmp_path, content, error, message):
     (cifar_folder(tmp_path, False) / "data_batch_3.bin").write_bytes(content)
     with pytest.raises(error, match=rf"data_batch_3\.bin: .*{message}"):
-        load("cifar10", tmp_path)
+        load_data("cifar10", tmp_path)
 
 
 PLANES = np.stack([cifar_planes(0), cifar_planes(1)])
@@ -101,13 +101,13 @@ PLANES = np.stack([cifar_planes(0), cifar_planes(1)])
 def test_a_wrong_python_batch_is_named(tmp_path, content, error, message):
     (cifar_folder(tmp_path, True) / "data_batch_3").write_bytes(pickle.dumps(content))
     with pytest.raises(error, match=rf"data_batch_3: .*{message}"):
-        load("cifar10", tmp_path)
+        load_data("cifar10", tmp_path)
 
 
 def test_labels_as_an_array_and_keys_as_text_are_read_too(tmp_path):
     content = pickle.dumps({"data": PLANES, "labels": np.array([3, 4])})
     (cifar_folder(tmp_path, True) / "data_batch_1").write_bytes(content)
-    assert load("cifar10", tmp_path).train.labels[:2].tolist() == [3, 4]
+    assert load_data("cifar10", tmp_path).train.labels[:2].tolist() == [3, 4]
 
 
 def jpeg(value, size=(32, 32), mode="RGB", kind="JPEG"):
@@ -138,7 +138,7 @@ def write_h5(path, **changed):
 def test_jpeg_files_in_hdf5_are_decoded(tmp_path):
     path = write_h5(tmp_path / "cifar10_small.h5")
     for place in (path, str(path), tmp_path):
-        train, test = load("cifar10", place)
+        train, test = load_data("cifar10", place)
         assert train.images.shape == (10, 32, 32, 3)
         assert train.images[:, 0, 0, 0].tolist() == [20 * k for k in range(10)]
         assert train.labels.tolist() == list(range(10))
@@ -156,10 +156,10 @@ def test_a_limit_decodes_only_what_it_keeps(tmp_path):
     broken = [b"no image"] * 10
     path = write_h5(tmp_path / "x.h5", train_files=broken)
     with pytest.raises(FormatError, match=r"train/jpeg\[0\]: expected a whole JPEG image"):
-        load("cifar10", path)
-    kept = load("cifar10", write_h5(path), limit=4).train
+        load_data("cifar10", path)
+    kept = load_data("cifar10", write_h5(path), limit=4).train
     files = [jpeg((20 * k,) * 3) if k in kept.labels else broken[k] for k in range(10)]
-    again = load("cifar10", write_h5(path, train_files=files), limit=4).train
+    again = load_data("cifar10", write_h5(path, train_files=files), limit=4).train
     np.testing.assert_array_equal(again.images, kept.images)
     assert len(again) == 4
 
@@ -188,7 +188,7 @@ def test_a_limit_decodes_only_what_it_keeps(tmp_path):
 def test_a_wrong_hdf5_file_says_what_is_wrong(tmp_path, changed, error, message):
     path = write_h5(tmp_path / "x.h5", **changed)
     with pytest.raises(error, match=message) as caught:
-        load("cifar10", path)
+        load_data("cifar10", path)
     assert str(path) in str(caught.value)
 
 
@@ -201,7 +201,7 @@ def test_jpeg_files_that_are_damaged_or_of_another_kind_or_size_are_named(tmp_pa
     ):
         path = write_h5(tmp_path / "x.h5", train_files=[*good[:4], bad, *good[5:]])
         with pytest.raises(FormatError, match=rf"train/jpeg\[4\]: .*{message}"):
-            load("cifar10", path)
+            load_data("cifar10", path)
 
 
 def test_a_file_that_is_not_hdf5_or_is_cut_short_is_refused(tmp_path):
@@ -209,7 +209,7 @@ def test_a_file_that_is_not_hdf5_or_is_cut_short_is_refused(tmp_path):
     for content in (b"", b"something else", path.read_bytes()[:3000]):
         path.write_bytes(content)
         with pytest.raises(FormatError, match="whole HDF5 file"):
-            load("cifar10", path)
+            load_data("cifar10", path)
     with pytest.raises(FileError, match="no such file"):
         load_jpeg_h5(tmp_path / "nowhere.h5", "x")
 
@@ -218,21 +218,21 @@ def test_two_hdf5_files_in_a_folder_are_not_guessed_between(tmp_path):
     for name in ("cifar10_a.h5", "cifar10_b.h5"):
         write_h5(tmp_path / name)
     with pytest.raises(FileError, match="got 2 such HDF5 files"):
-        load("cifar10", tmp_path)
+        load_data("cifar10", tmp_path)
 
 
 def test_without_pillow_the_extra_is_named(tmp_path, monkeypatch):
     path = write_h5(tmp_path / "x.h5")
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(DataError, match=r"Pillow.*pip install 'qpsnn\[data\]'"):
-        load("cifar10", path)
+        load_data("cifar10", path)
 
 
 def test_the_real_cifar10(shared_data):
     pytest.importorskip("PIL", reason="the [data] extra is not installed (Pillow)")
-    train, test = load("cifar10", shared_data / "cifar10_jpeg.h5", limit=500)
+    train, test = load_data("cifar10", shared_data / "cifar10_jpeg.h5", limit=500)
     assert train.images.shape == test.images.shape == (500, 32, 32, 3)
     assert np.bincount(train.labels).tolist() == np.bincount(test.labels).tolist() == [50] * 10
     assert train.classes[0] == "airplane"
     assert 0.45 < train.images.mean() / 255 < 0.5
-    np.testing.assert_array_equal(load("cifar10", shared_data, limit=500).test.images, test.images)
+    np.testing.assert_array_equal(load_data("cifar10", shared_data, limit=500).test.images, test.images)

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from qpsnn_core.errors import FileError, FormatError, LabelError
-from qpsnn_datasets import load, read_idx
+from qpsnn_datasets import load_data, read_idx
 
 
 def idx_images(count, height=3, width=2, first=0):
@@ -34,20 +34,20 @@ def mnist_folder(folder, gz=False, mark="-"):
 @pytest.mark.parametrize("mark", ["-", "."])
 @pytest.mark.parametrize("gz", [False, True])
 def test_mnist_is_read_row_by_row(tmp_path, gz, mark):
-    train, test = load("mnist", mnist_folder(tmp_path, gz, mark))
+    train, test = load_data("mnist", mnist_folder(tmp_path, gz, mark))
     assert train.images.shape == (4, 3, 2, 1)
     assert train.images[1, :, :, 0].tolist() == [[6, 7], [8, 9], [10, 11]]
     assert train.labels.tolist() == [0, 9, 5, 5]
     assert test.images.ravel().tolist() == list(range(100, 112))
     assert (train.name, test.name) == ("mnist.train", "mnist.test")
-    assert len(load("mnist", tmp_path, limit=3).train) == 3
+    assert len(load_data("mnist", tmp_path, limit=3).train) == 3
 
 
 @pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
 def test_a_missing_idx_file_is_named(tmp_path, name):
     (mnist_folder(tmp_path) / name).unlink()
     with pytest.raises(FileError, match=name):
-        load("mnist", tmp_path)
+        load_data("mnist", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -89,22 +89,22 @@ def test_mnist_parts_that_do_not_fit_are_refused(tmp_path):
     mnist_folder(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx_labels(1, 2, 3))
     with pytest.raises(FormatError, match=r"train-labels.*expected 4 labels"):
-        load("mnist", tmp_path)
+        load_data("mnist", tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx_labels(1, 2, 10, 3))
     with pytest.raises(LabelError, match=r"train-labels.*labels\[2\]: expected 0 to 9, got 10"):
-        load("mnist", tmp_path)
+        load_data("mnist", tmp_path)
     mnist_folder(tmp_path)
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx_images(2, 2, 3))
     with pytest.raises(FormatError, match="shape"):
-        load("mnist", tmp_path)
+        load_data("mnist", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
 def test_a_folder_that_is_not_there_or_is_empty_is_named(tmp_path, name):
     with pytest.raises(FileError, match=r"nowhere.*no such file or folder"):
-        load(name, tmp_path / "nowhere")
+        load_data(name, tmp_path / "nowhere")
     with pytest.raises(FileError):
-        load(name, tmp_path)
+        load_data(name, tmp_path)
 
 
 def test_a_folder_in_a_file_s_place_is_a_file_error(tmp_path):
@@ -114,7 +114,7 @@ def test_a_folder_in_a_file_s_place_is_a_file_error(tmp_path):
 
 
 def test_the_real_mnist(shared_data):
-    train, test = load("mnist", shared_data)
+    train, test = load_data("mnist", shared_data)
     assert train.images.shape == (60000, 28, 28, 1)
     assert test.images.shape == (10000, 28, 28, 1)
     assert train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
