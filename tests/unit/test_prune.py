@@ -138,6 +138,7 @@ def test_arrays_of_kept_channels_are_carried(small):
     for name in ("mean", "var"):
         np.testing.assert_array_equal(pruned.model.state["conv3"][name], small.state["conv3"][name][second])
     np.testing.assert_array_equal(pruned.model.params["linear"]["bias"], small.params["linear"]["bias"])
+    assert all(a.flags.c_contiguous for own in pruned.model.params.values() for a in own.values())
 
 
 def test_linear_rows_are_height_width_channel():
