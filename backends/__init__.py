@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def get(name: str, **options: Any) -> Backend:
         raise ConfigError(expected("backend", f"one of {', '.join(BACKENDS)}", name) + _nearest(name, list(BACKENDS)))
     module, kind = BACKENDS[name]
     made = getattr(import_module(module), kind)
-    known = list(made.__dataclass_fields__)
+    known = list(signature(made).parameters)
     for option in options:
         if option not in known:
             want = f"one of {', '.join(known)}" if known else "no options"
