@@ -228,8 +228,8 @@ def lower(
     if json:
         show.print_json({"network": str(out), "bytes": out.stat().st_size, "report": lowered.report.to_dict()})
         return
-    show.out.print(str(lowered.report), highlight=False)
-    show.out.print(f"{out}: {out.stat().st_size:,} bytes", highlight=False)
+    show.out.print(str(lowered.report), highlight=False, soft_wrap=True)
+    show.out.print(f"{out}: {out.stat().st_size:,} bytes", highlight=False, soft_wrap=True)
 
 
 @app.command()
