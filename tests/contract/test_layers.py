@@ -1,0 +1,292 @@
+"""The one contract that every layer kind keeps: what it gives, what it leaves alone, and what may not matter."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from itertools import product
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import pytest
+
+from qpsnn_core.kernels import parallel
+from qpsnn_core.layers import LAYERS
+from qpsnn_core.layers.base import Call, Current
+from qpsnn_core.layers.pool import count_type
+from qpsnn_core.network import (
+    LIF,
+    AvgPool,
+    Conv,
+    Input,
+    Linear,
+    MaxPool,
+    Node,
+    Quantizer,
+    Readout,
+    Shortcut,
+    Sum,
+    Value,
+)
+
+STEPS = 3
+PIXELS = Value("analog", (5, 4, 3), 255, 1 / 255)
+REAL = Value("analog", (5, 4, 3))
+SPIKES = Value("spikes", (5, 4, 3), 1)
+COUNTS = Value("spikes", (5, 4, 3), 16, 0.25)
+MANY = Value("spikes", (5, 4, 3), 300)
+MAP = Value("current", (5, 4, 3))
+ROW = Value("current", (1, 1, 6))
+
+
+class Case(NamedTuple):
+    """A node and the values that it reads."""
+
+    node: Any
+    inputs: tuple[Value, ...]
+
+
+CASES = [
+    *(Case(Conv("n", "a", 5), (value,)) for value in (PIXELS, REAL, SPIKES, COUNTS, MANY)),
+    Case(Conv("n", "a", 1, 5, 2, 3, Quantizer(8), bias=True), (SPIKES,)),
+    Case(Conv("n", "a", 9, 1, 1, 0, Quantizer(2), bias=True, batch_norm=False), (COUNTS,)),
+    *(Case(Conv("n", "a", 4, 2, 1, 1, None), (value,)) for value in (PIXELS, REAL, SPIKES, COUNTS)),
+    *(Case(Linear("n", "a", 6), (value,)) for value in (PIXELS, REAL, SPIKES, COUNTS, MANY)),
+    Case(Linear("n", "a", 1, Quantizer(8), bias=False), (SPIKES,)),
+    Case(Linear("n", "a", 6, None, batch_norm=True), (SPIKES,)),
+    Case(Shortcut("n", "a", 5, 2), (SPIKES,)),
+    Case(Shortcut("n", "a", 4, 1, (2, -1, 0, 2)), (COUNTS,)),
+    Case(LIF("n", ("a",)), (MAP,)),
+    Case(LIF("n", ("a", "b", "c"), 0.7, 0.9, "sigmoid", 1.5, True), (MAP, MAP, MAP)),
+    *(Case(MaxPool("n", "a", 2), (value,)) for value in (SPIKES, MANY)),
+    Case(MaxPool("n", "a", 3, 1, 2), (COUNTS,)),
+    *(Case(AvgPool("n", "a", 2), (value,)) for value in (SPIKES, COUNTS, MANY)),
+    Case(AvgPool("n", "a", 4), (COUNTS,)),
+    Case(Sum("n", ("a", "b")), (SPIKES, SPIKES)),
+    Case(Sum("n", ("a", "b", "c")), (MANY, MANY, MANY)),
+    Case(Readout("n", "a"), (ROW,)),
+]
+
+
+def label(case):
+    return f"{type(case.node).__name__}({', '.join(f'{v.kind} {v.peak}' for v in case.inputs)})"
+
+
+def test_every_kind_of_node_has_a_layer_and_a_case():
+    kinds = {kind.__name__ for kind in get_args(Node)} - {Input.__name__}
+    assert {kind.__name__ for kind in LAYERS} == kinds
+    assert {type(case.node).__name__ for case in CASES} == kinds
+
+
+class Run:
+    """A layer with parameters, inputs of a number of steps, and a gradient for what it gives, drawn from one seed."""
+
+    def __init__(self, case, *, lengths=None, batch=4, train=True, wanted=True):
+        self.case, self.layer, rng = case, LAYERS[type(case.node)], np.random.default_rng(1)
+        self.params, self.state = self.layer.init(case.node, case.inputs, np.random.default_rng(2))
+        for name, array in self.params.items():
+            array[:] = rng.normal(0.2, 0.5, array.shape) if name != "weight" else array
+        self.call = Call(self.params, self.state, case.inputs, STEPS, train, wanted)
+        self.values = [self.draw(v, n, batch, rng) for v, n in zip(case.inputs, lengths or [STEPS] * 3, strict=False)]
+        self.output = case.node.output(*case.inputs)
+
+    def draw(self, value, length, batch, rng):
+        shape = (length, batch, *value.shape)
+        if value.kind == "current":
+            acc = rng.integers(-99, 160, shape).astype(np.int16)
+            scale, shift = (rng.normal(mean, 0.005, shape[-1]).astype(np.float32) for mean in (0.01, 0))
+            return Current(acc, scale, shift)
+        if value.peak is None:
+            return rng.normal(0, 1, shape).astype(np.float32)
+        counts = rng.integers(0, value.peak + 1, shape) * (rng.random(shape) < (0.5 if value.peak < 99 else 0.05))
+        return counts.astype(count_type(value.peak))
+
+    def forward(self):
+        return self.layer.forward(self.case.node, self.call, *self.values)
+
+    def gradient(self, length=STEPS):
+        batch = arrays(self.values[0])[0].shape[1]
+        shape = (length, batch, *self.output.shape)
+        gradient = np.random.default_rng(3).normal(0, 1, shape).astype(np.float32)
+        return gradient.reshape(length, batch, -1) if isinstance(self.case.node, Readout) else gradient
+
+    def backward(self, cache, gradient=None):
+        return self.layer.backward(self.case.node, cache, self.gradient() if gradient is None else gradient)
+
+
+def arrays(value):
+    """The arrays of a value."""
+    return tuple(value) if isinstance(value, Current) else (value,)
+
+
+def real(value):
+    """A value in real numbers, at every step."""
+    out = value.scale.astype(np.float64) * value.acc + value.shift if isinstance(value, Current) else value
+    return np.broadcast_to(out, (STEPS, *out.shape[1:]))
+
+
+def everything(run):
+    """Every array that forward and backward give."""
+    output = run.forward()
+    back = run.backward(output.cache)
+    found = [*arrays(output.value), *output.state.values(), *back.params.values()]
+    return [*found, *(gradient for gradient in back.inputs if gradient is not None)]
+
+
+@pytest.fixture(params=CASES, ids=label)
+def case(request):
+    return request.param
+
+
+def test_the_output_is_what_the_node_promises(case):
+    run = Run(case)
+    value = run.forward().value
+    if isinstance(case.node, Readout):
+        assert (value.shape, value.dtype) == ((STEPS, 4, run.output.shape[2]), np.float32)
+    elif run.output.kind == "current":
+        assert value.acc.shape == (STEPS, 4, *run.output.shape)
+        assert value.acc.dtype in (np.int16, np.int32, np.float32)
+        for part in (value.scale, value.shift):
+            assert (part.shape, part.dtype) == (run.output.shape[2:], np.float32)
+    else:
+        assert (value.shape, value.dtype) == ((STEPS, 4, *run.output.shape), count_type(run.output.peak))
+        assert value.max() <= run.output.peak
+    assert all(np.isfinite(array).all() for array in arrays(value))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.inputs[0].kind == "spikes"], ids=label)
+def test_counts_at_their_peak_fit_their_type(case):
+    run = Run(case, train=False, batch=1)
+    for value, drawn in zip(case.inputs, run.values, strict=True):
+        drawn[:] = value.peak
+    value = run.forward().value
+    if run.output.kind == "spikes":
+        largest = run.output.peak if isinstance(case.node, (AvgPool, Sum)) else case.inputs[0].peak
+        assert (value == largest).all()
+    else:
+        halved = [drawn // 2 for drawn in run.values]
+        run.values = [half + half for half in halved]
+        double = run.forward().value.acc.astype(np.int64)
+        run.values = halved
+        np.testing.assert_allclose(double, 2 * run.forward().value.acc.astype(np.int64), atol=2)
+
+
+def test_gradients_have_the_shapes_of_what_they_are_gradients_of(case):
+    run = Run(case)
+    back = run.backward(run.forward().cache)
+    assert {name: (g.shape, g.dtype) for name, g in back.params.items()} == {
+        name: (array.shape, np.float32) for name, array in run.params.items()
+    }
+    assert len(back.inputs) == len(case.inputs)
+    for gradient, value, drawn in zip(back.inputs, case.inputs, run.values, strict=True):
+        if value.kind == "analog":
+            assert gradient is None
+        else:
+            assert (gradient.shape, gradient.dtype) == (arrays(drawn)[0].shape, np.float32)
+
+
+def test_statistics_keep_their_names_and_shapes(case):
+    for train in (True, False):
+        run = Run(case, train=train)
+        assert {name: (a.shape, a.dtype) for name, a in run.forward().state.items()} == {
+            name: (a.shape, np.float32) for name, a in run.state.items()
+        }
+
+
+def test_an_unwanted_gradient_changes_no_other(case):
+    wanted, unwanted = Run(case), Run(case, wanted=False)
+    one, other = (run.backward(run.forward().cache) for run in (wanted, unwanted))
+    for name, gradient in one.params.items():
+        np.testing.assert_array_equal(gradient, other.params[name])
+
+
+LENGTHS = [(case, n) for case in CASES for n in product((1, STEPS), repeat=len(case.inputs))]
+SHORT = [(case, lengths) for case, lengths in LENGTHS if 1 in lengths]
+
+
+@pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize(("case", "static"), SHORT, ids=lambda x: label(x) if isinstance(x, Case) else str(x))
+def test_one_step_for_all_is_the_same_step_again_and_again(case, train, static):
+    """Its value at every step, and its gradient the sum of the steps'; parameters and statistics as from T copies."""
+    short = Run(case, lengths=static, train=train)
+    long = Run(case, lengths=static, train=train)
+    for index, value in enumerate(long.values):
+        acc = arrays(value)[0]
+        full = np.repeat(acc, STEPS, axis=0) if len(acc) == 1 else acc
+        long.values[index] = value._replace(acc=full) if isinstance(value, Current) else full
+    one, many = short.forward(), long.forward()
+    np.testing.assert_allclose(real(one.value), real(many.value), rtol=1e-5, atol=1e-5)
+    for name, statistic in one.state.items():
+        np.testing.assert_allclose(statistic, many.state[name], rtol=1e-6, atol=1e-6)
+
+    gradient = short.gradient()
+    given = len(arrays(one.value)[0])
+    summed = gradient.sum(0, keepdims=True) if given == 1 else gradient
+    back, repeated = short.backward(one.cache, summed), long.backward(many.cache, gradient)
+    for name, array in back.params.items():
+        np.testing.assert_allclose(array, repeated.params[name], rtol=1e-4, atol=1e-4 * np.abs(array).max() + 1e-6)
+    for array, other, value in zip(back.inputs, repeated.inputs, short.values, strict=True):
+        if array is not None:
+            total = other.sum(0, keepdims=True) if len(arrays(value)[0]) == 1 else other
+            np.testing.assert_allclose(array, total, rtol=1e-4, atol=1e-4 * np.abs(total).max() + 1e-6)
+
+
+def test_images_do_not_touch_each_other_in_evaluation(case):
+    """Sums of real numbers through BLAS may be taken in another order when there are fewer: 1e-5."""
+    together = Run(case, train=False)
+    value = real(together.forward().value)
+    back = together.backward(together.forward().cache)
+    for image in range(4):
+        alone = Run(case, train=False)
+        one = slice(image, image + 1)
+        alone.values = [v._replace(acc=v.acc[:, one]) if isinstance(v, Current) else v[:, one] for v in together.values]
+        output = alone.forward()
+        np.testing.assert_allclose(real(output.value), value[:, one], rtol=1e-5, atol=1e-5)
+        gradients = alone.backward(output.cache, together.gradient()[:, one]).inputs
+        for gradient, expected in zip(gradients, back.inputs, strict=True):
+            if gradient is not None:
+                np.testing.assert_allclose(gradient, expected[:, one], rtol=1e-4, atol=1e-5)
+
+
+def test_nothing_that_is_handed_in_is_changed(case):
+    run = Run(case)
+    gradient, output = run.gradient(), run.forward()
+    given = [run.values, run.params, run.state, gradient, output.value]
+    before = deepcopy(given)
+    run.forward()
+    run.backward(output.cache, gradient)
+    np.testing.assert_equal(given, before)
+
+
+def test_the_memory_order_of_arrays_does_not_matter(case):
+    run = Run(case)
+    expected = everything(run)
+    scattered = Run(case)
+    scattered.values = [
+        v._replace(acc=scatter(v.acc)) if isinstance(v, Current) else scatter(v) for v in scattered.values
+    ]
+    for name, array in scattered.params.items():
+        scattered.params[name] = scatter(array)
+    gradient = scatter(scattered.gradient())
+    scattered.gradient = lambda: gradient
+    for one, other in zip(expected, everything(scattered), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def scatter(array):
+    """An equal array whose elements do not lie side by side."""
+    wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+    wide[..., ::2] = array
+    return wide[..., ::2]
+
+
+def test_two_threads_give_the_same_bits(case):
+    """A batch of 40 makes several chunks of the work."""
+    before, found = parallel.threads(), []
+    try:
+        for count in (1, 2):
+            parallel.set_threads(count)
+            found.append(everything(Run(case, batch=5 if parallel.numba.config.DISABLE_JIT else 40)))
+    finally:
+        parallel.set_threads(before)
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, two)
