@@ -46,8 +46,8 @@ def lower(model: Model, fraction_bits: int = 8, readout_bits: int = 12) -> Lower
     round(2**f*scale_k/n)`, exactly 2**f for a single current, `bias = round(2**f*sum_k shift_k/n)`, `threshold =
     ceil(2**f*theta/n)`. f is `fraction_bits` (for the readout `readout_bits`), more where several currents meet, less
     in channels where int32 would not provably hold it.
-    Raises LoweringError (real-valued images, a current shared by a LIF and the readout, sums beyond int32), ConfigError
-    (bits), ShapeError or NumericsError (parameters).
+    Raises LoweringError (real-valued images, sums beyond int32), ConfigError (bits), ShapeError or NumericsError
+    (parameters).
     """
     for place, bits in (("fraction_bits", fraction_bits), ("readout_bits", readout_bits)):
         if type(bits) is not int or not 0 <= bits <= MOST_BITS:
@@ -84,9 +84,6 @@ def _groups(network: Network) -> list[tuple[LIF, ...]]:
     """LIFs that share a current share their unit: the connected components."""
     groups: list[tuple[LIF, ...]] = []
     for lif in network.of(LIF):
-        if network.readout.source in lif.sources:
-            want = "currents of its own (the readout has another unit)"
-            raise LoweringError(expected(f"{lif.name} (from {network.readout.source})", want, "the readout's"))
         near = [group for group in groups if any(set(other.sources) & set(lif.sources) for other in group)]
         merged = (*(other for group in near for other in group), lif)
         groups = [group for group in groups if group not in near] + [merged]

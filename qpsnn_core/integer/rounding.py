@@ -76,14 +76,16 @@ def choose(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, fract
         unit[held], bits[held] = trial[held], f
     weak = np.max([lif.threshold + np.abs(_shift(lif, currents)) for lif in lifs], axis=0)
     open_ = bits == COARSE
+    unit[open_] = exact[open_]
     for room in range(ROOM, -1, -2):
-        unit[open_] = np.maximum(weak / 2.0**room, exact)[open_]
-        open_ = ~_holds(_rounded(lifs, currents, steps, unit, bits))
+        given = open_ & (weak > exact * 2.0**ROOM)
+        unit[given] = weak[given] / 2.0**room
+        rounded = _rounded(lifs, currents, steps, unit, bits)
+        open_ = ~_holds(rounded)
         if not open_.any():
-            return _rounded(lifs, currents, steps, unit, bits)
+            return rounded
     channel = int(np.flatnonzero(open_)[0])
-    refused = _rounded(lifs, currents, steps, np.where(open_, exact, unit), bits)
-    got = max(int(neuron.reach.largest[channel]) for neuron in refused.neurons.values())
+    got = max(int(neuron.reach.largest[channel]) for neuron in rounded.neurons.values())
     place = " and ".join(lif.name for lif in lifs)
     raise LoweringError(expected(place, f"membranes of at most {INT32_MAX}", f"up to {got} (channel {channel})"))
 

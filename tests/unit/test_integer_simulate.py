@@ -17,7 +17,7 @@ from qpsnn_core.integer import simulate as module
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout, IntSumPool
 from qpsnn_core.integer.simulate import predict, simulate
-from qpsnn_core.kernels.parallel import set_threads
+from qpsnn_core.kernels.parallel import set_threads, threads
 
 
 def network(peak=255, steps=3, kernel=3, channels=5, code=15, dtype=np.int8, seed=0):
@@ -120,14 +120,14 @@ def test_an_image_is_the_same_frame_at_every_step():
 def test_neither_threads_nor_batches_change_a_bit(monkeypatch):
     net, images = network(channels=16)
     x = images(37)
-    runs = []
+    runs, before = [], threads()
     try:
-        for threads, memory in ((1, 2**27), (2, 2**27), (2, 1), (3, 40_000)):
-            set_threads(threads)
+        for count, memory in ((1, 2**27), (2, 2**27), (2, 1), (3, 40_000)):
+            set_threads(count)
             monkeypatch.setattr(module, "MEMORY", memory)
             runs.append(simulate(net, x, record="all"))
     finally:
-        set_threads(0)
+        set_threads(before)
     for run in runs[1:]:
         np.testing.assert_array_equal(run.readout, runs[0].readout)
         np.testing.assert_array_equal(run.spikes["lif"], runs[0].spikes["lif"])

@@ -1,0 +1,100 @@
+"""The trained network in float64, written from its equations: what lowering is held against."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.synapses import Conv, Linear, Shortcut
+from qpsnn_core.quantize import quantize
+
+EPSILON = 1e-5
+
+
+def convolve(counts, weight, stride, padding):
+    """counts [M, H, W, C], weight [k, k, C, C_out]: a window at a time."""
+    kernel = len(weight)
+    padded = np.pad(counts, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    height, width = ((size - kernel) // stride + 1 for size in padded.shape[1:3])
+    out = np.zeros((len(counts), height, width, weight.shape[-1]))
+    for y in range(height):
+        for x in range(width):
+            window = padded[:, y * stride : y * stride + kernel, x * stride : x * stride + kernel]
+            out[:, y, x] = np.tensordot(window, weight, 3)
+    return out
+
+
+def current(model, node, counts, quantizer=None):
+    """`X = BN(W_hat * in_scale*S + bias)` for counts [T, B, H, W, C]; quantizer: for weights that have none."""
+    value = model.network.values[node.source]
+    images = counts.reshape(-1, *counts.shape[2:]).astype(np.float64)
+    if isinstance(node, Shortcut):
+        x = np.zeros((*images[:, :: node.stride, :: node.stride].shape[:3], node.channels))
+        for c, source in enumerate(node.mapping(value.shape[2])):
+            if source >= 0:
+                x[..., c] = value.scale * images[:, :: node.stride, :: node.stride, source]
+        return x.reshape(*counts.shape[:2], *x.shape[1:])
+    params, state = model.params[node.name], model.state.get(node.name, {})
+    weight = params["weight"].astype(np.float64)
+    if node.quantizer or quantizer:
+        codes = quantize(params["weight"], node.quantizer or quantizer)
+        weight = codes.codes * codes.step.astype(np.float64)
+    if isinstance(node, Linear):
+        x = (images.reshape(len(images), -1) @ weight)[:, None, None] * value.scale
+    else:
+        x = convolve(images, weight, node.stride, node.padding) * value.scale
+    x = x + params.get("bias", 0.0)
+    if node.batch_norm:
+        ratio = params["bn_weight"].astype(np.float64) / np.sqrt(state["var"].astype(np.float64) + EPSILON)
+        x = (x - state["mean"]) * ratio + params["bn_bias"]
+    return x.reshape(*counts.shape[:2], *x.shape[1:])
+
+
+def lif(node, currents, steps):
+    """Spikes and membranes before the reset, [T, B, H, W, C]."""
+    x = sum(np.broadcast_to(one, (steps, *one.shape[1:])) for one in currents)
+    spikes, before = np.zeros(x.shape, np.uint8), np.zeros(x.shape)
+    u = np.zeros(x.shape[1:])
+    for t in range(steps):
+        before[t] = node.beta * u + x[t]
+        spikes[t] = before[t] >= node.threshold
+        u = np.where(spikes[t], 0, before[t])
+    return spikes, before
+
+
+def pool(node, counts):
+    """The largest count or the sum of each window, a window at a time; padding counts as 0."""
+    size, padding = node.size, getattr(node, "padding", 0)
+    stride = node.step if isinstance(node, MaxPool) else size
+    padded = np.pad(counts, ((0, 0), (0, 0), (padding, padding), (padding, padding), (0, 0))).astype(np.int64)
+    height, width = ((edge - size) // stride + 1 for edge in padded.shape[2:4])
+    out = np.zeros((*counts.shape[:2], height, width, counts.shape[4]), np.int64)
+    for y in range(height):
+        for x in range(width):
+            window = padded[:, :, y * stride : y * stride + size, x * stride : x * stride + size]
+            out[:, :, y, x] = window.max((2, 3)) if isinstance(node, MaxPool) else window.sum((2, 3))
+    return out
+
+
+def run(model, images, spikes=None, quantizer=None):
+    """(logits [B, K], {LIF: spikes}, {LIF: membranes before the reset}).
+
+    spikes: instead of its own, each layer is given these spikes of the layers before it.
+    """
+    network, values, fired, before = model.network, {}, {}, {}
+    for node in network:
+        inputs = [values[source] for source in node.sources]
+        if isinstance(node, Input):
+            values[node.name] = images if images.ndim == 5 else images[None]
+        elif isinstance(node, (Conv, Linear, Shortcut)):
+            values[node.name] = current(model, node, inputs[0], quantizer)
+        elif isinstance(node, LIF):
+            fired[node.name], before[node.name] = lif(node, inputs, network.steps)
+            values[node.name] = fired[node.name] if spikes is None else spikes[node.name]
+        elif isinstance(node, (MaxPool, AvgPool)):
+            values[node.name] = pool(node, inputs[0])
+        elif isinstance(node, Sum):
+            values[node.name] = sum(counts.astype(np.int64) for counts in inputs)
+        elif isinstance(node, Readout):
+            return inputs[0][:, :, 0, 0].mean(0), fired, before
+    raise AssertionError("a network ends with its Readout")
