@@ -81,7 +81,7 @@ def test_another_seed_gives_other_bits():
 def test_the_same_bits_in_other_processes(root):
     code = "import test_determinism as t; print(t.digest(t.trained('small')), t.digest(t.trained('vgg')))"
     here = f"{digest(trained('small'))} {digest(trained('vgg'))}"
-    places = os.pathsep.join(str(root / "tests" / part) for part in ("", "unit"))
+    places = os.pathsep.join([*(str(root / "tests" / part) for part in ("", "unit")), os.environ.get("PYTHONPATH", "")])
     for count in (1, 2):
         setting = {"QPSNN_THREADS": f"{count}", "PYTHONHASHSEED": f"{count}", "PYTHONPATH": places}
         ran = subprocess.run(
