@@ -81,11 +81,17 @@ def test_another_seed_gives_other_bits():
 def test_the_same_bits_in_other_processes(root):
     code = "import test_determinism as t; print(t.digest(t.trained('small')), t.digest(t.trained('vgg')))"
     here = f"{digest(trained('small'))} {digest(trained('vgg'))}"
-    places = os.pathsep.join([*(str(root / "tests" / part) for part in ("", "unit")), os.environ.get("PYTHONPATH", "")])
+    tests, above = root / "tests", os.environ.get("PYTHONPATH")
+    places = os.pathsep.join([str(tests), str(tests / "unit"), *([above] if above else [])])
     for count in (1, 2):
         setting = {"QPSNN_THREADS": f"{count}", "PYTHONHASHSEED": f"{count}", "PYTHONPATH": places}
         ran = subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, **setting}, capture_output=True, text=True, check=False
+            [sys.executable, "-c", code],
+            cwd=tests,
+            env={**os.environ, **setting},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert ran.stdout.strip() == here, ran.stderr
 
