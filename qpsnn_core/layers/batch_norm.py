@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qpsnn_core.errors import NumericsError, expected
 from qpsnn_core.kernels.moments import gradient_moments, integer_moments, real_moments
 from qpsnn_core.kernels.parallel import chunks, each
 from qpsnn_core.layers.base import Array, Call, Current, Floats, Named, rows
@@ -42,8 +43,10 @@ def forward(acc: Array, step: Floats, call: Call) -> tuple[Current, Affine, Name
     """The Current of `acc` [T or 1, B, H, W, C], the cache, and the new running statistics.
 
     Training: `X = bn_weight*(y - mean)/sqrt(var + eps) + bn_bias` with the batch's own mean and (biased) variance;
-    else with the running ones. The running variance is unbiased, over T*B*H*W values, as in PyTorch.
+    else with the running ones. The running variance is unbiased, over T*B*H*W values, as in PyTorch. Raises
+    NumericsError where an array holds NaN or infinity: a membrane that is NaN would never fire, and nobody would know.
     """
+    _check(call)
     bias = call.params.get("bias", np.zeros_like(step)).astype(np.float64)
     wide = step.astype(np.float64)
     if "bn_weight" not in call.params:
@@ -98,6 +101,14 @@ def backward(affine: Affine, acc: Array, gradient: Floats, names: Named) -> tupl
         total = step * 0 if affine.batch else ratio * sums
         grads["bias"] = total.astype(np.float32)
     return grads, ratio.astype(np.float32), by_acc.astype(np.float32), constant.astype(np.float32)
+
+
+def _check(call: Call) -> None:
+    for name, array in (*call.params.items(), *call.state.items()):
+        if name != "weight" and not np.isfinite(array).all():
+            raise NumericsError(expected(name, "finite numbers", "NaN or infinity"))
+    if (call.state.get("var", np.zeros(1)) < 0).any():
+        raise NumericsError(expected("var", "numbers of at least 0", call.state["var"].min()))
 
 
 def _blend(old: Floats, new: Array) -> Floats:
