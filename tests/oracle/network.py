@@ -43,8 +43,8 @@ class Tape:
         self.spikes, self.potentials, self.margin = {}, {}, np.inf
 
     def near(self, distance):
-        """Note distances to an edge at which a decision changes."""
-        self.margin = min(self.margin, np.abs(distance).min(initial=np.inf))
+        """Note distances to an edge at which a decision changes; 0 is no rounding but an exact tie of whole numbers."""
+        self.margin = min(self.margin, np.abs(distance[distance != 0]).min(initial=np.inf))
 
 
 def doubles(arrays):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from oracle import alone, checks, networks
+from oracle import alone, checks, networks, wild
 from oracle import faults as inject
 from qpsnn_core.network import Quantizer
 from qpsnn_core.network.nodes import SURROGATES
@@ -45,6 +45,16 @@ class TestEveryNetwork:
         batch = max(batch, 5) if train else batch
         case = checks.settled(networks.network(name, steps), frames=frames, train=train, batch=batch)
         assert not faults(checks.deviations(case))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_networks_that_nobody_would_draw(seed):
+    """Some hold a batch norm behind a 1x1 convolution of one channel, which undoes its scale: what is left of that
+    gradient is small beside its terms, and feels their rounding. Measured: 3e-4.
+    """
+    net = wild.network(seed)
+    case = checks.settled(net, train=seed % 2 == 0, frames=seed % 3 == 0, batch=8, lively=False)
+    assert not faults(checks.deviations(case), {**LIMITS, "gradient": 5e-3, "membrane": 1e-4})
 
 
 @pytest.mark.parametrize("beta", BETAS)
