@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pkgutil
 import threading
 from importlib import import_module
 
 import pytest
 
+from qpsnn_core import kernels
 from qpsnn_core.kernels import parallel
 
 # Kernel: its twin in tests/naive. A kernel that is only a step of others is compared by itself where its result can be
@@ -40,7 +42,7 @@ TWINS = {
     "pool.sum_backward": "pool.total_back",
 }
 WITHOUT = {"lif.surrogate": "its twin is qpsnn_core.surrogates, itself compared with the derivative of a primitive"}
-MODULES = ("conv", "integer", "lif", "moments", "pool")
+MODULES = sorted({module.name for module in pkgutil.iter_modules(kernels.__path__)} - {"parallel"})
 
 
 def functions(package, module):
