@@ -6,19 +6,9 @@ import operator
 from pathlib import Path
 from typing import BinaryIO
 
-from qpsnn_core.errors import ConfigError, FileError, expected
+from qpsnn_core.errors import ConfigError, FileError, Words, expected
 
 CHUNK = 1 << 22
-
-
-class Words(str):
-    """What came, put in words: `expected` shows it without the quotes that a string value gets."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        """The text itself."""
-        return str(self)
 
 
 def whole(place: str, value: object, least: int) -> int:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import FileError, FormatError, expected
+from qpsnn_core.errors import FileError, FormatError, Words, expected
 
-from .checks import Words, existing, read_bytes
+from .checks import existing, read_bytes
 from .jpeg_h5 import load_jpeg_h5
 from .pickles import read_pickle
 from .schema import Dataset, Images, Labels, Split, check_labels

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.errors import DataError, expected
+from qpsnn_core.errors import DataError, Words, expected
 
-from .checks import Words
 from .schema import Dataset, Split
 
 CLASSES = tuple("0123456789")

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import DataError, FileError, FormatError, expected
+from qpsnn_core.errors import DataError, FileError, FormatError, Words, expected
 
-from .checks import Words
 from .schema import Dataset, Images, Labels, Split, check_labels, limited_indices
 
 

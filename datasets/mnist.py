@@ -12,9 +12,9 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import FileError, FormatError, expected
+from qpsnn_core.errors import FileError, FormatError, Words, expected
 
-from .checks import Words, existing, read_up_to
+from .checks import existing, read_up_to
 from .schema import Dataset, Split, check_labels
 
 CLASSES = tuple("0123456789")

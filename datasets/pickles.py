@@ -16,9 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import FormatError, expected
-
-from .checks import Words
+from qpsnn_core.errors import FormatError, Words, expected
 
 _ALLOWED = {
     "numpy.ndarray": "type",

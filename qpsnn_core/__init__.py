@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qpsnn_core import errors as errors
+    from qpsnn_core.calibration import recalibrate as recalibrate
+    from qpsnn_core.channels import remove_channels as remove_channels
     from qpsnn_core.checkpoint import Checkpoint as Checkpoint
     from qpsnn_core.checkpoint import load_checkpoint as load_checkpoint
     from qpsnn_core.checkpoint import load_model as load_model
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from qpsnn_core.network.synapses import Quantizer as Quantizer
     from qpsnn_core.network.zoo import build as build
     from qpsnn_core.pruning import prune as prune
+    from qpsnn_core.rates import paper_rates as paper_rates
     from qpsnn_core.scoring import score as score
     from qpsnn_core.scoring import stability as stability
     from qpsnn_core.training import finetune as finetune
@@ -62,7 +65,10 @@ _WHERE = {
     "load_model": "qpsnn_core.checkpoint",
     "load_recipe": "qpsnn_core.config",
     "lower": "qpsnn_core.integer.lower",
+    "paper_rates": "qpsnn_core.rates",
     "prune": "qpsnn_core.pruning",
+    "recalibrate": "qpsnn_core.calibration",
+    "remove_channels": "qpsnn_core.channels",
     "recipe_from_dict": "qpsnn_core.config",
     "save_checkpoint": "qpsnn_core.checkpoint",
     "save_integer": "qpsnn_core.integer.file",

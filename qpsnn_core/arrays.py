@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.engine import initialise
-from qpsnn_core.errors import NumericsError, ShapeError, expected
+from qpsnn_core.errors import NumericsError, ShapeError, Words, expected
 from qpsnn_core.model import Arrays, Model
 
 
@@ -27,14 +27,14 @@ def check_arrays(place: str, found: Arrays, want: Arrays) -> None:
     for node, name in sorted({(node, name) for arrays in (found, want) for node, name, _ in each_array(arrays)}):
         there, needed = found.get(node, {}).get(name), want.get(node, {}).get(name)
         if _described(there) != _described(needed):
-            raise ShapeError(expected(f"{place}.{node}.{name}", _described(needed), _described(there)))
+            raise ShapeError(expected(f"{place}.{node}.{name}", _described(needed), Words(_described(there))))
 
 
 def check_finite(place: str, arrays: Arrays) -> None:
     """NumericsError names the first array with NaN or infinity."""
     for node, name, array in each_array(arrays):
         if not np.isfinite(array).all():
-            raise NumericsError(expected(f"{place}.{node}.{name}", "finite numbers", "NaN or infinity"))
+            raise NumericsError(expected(f"{place}.{node}.{name}", "finite numbers", Words("NaN or infinity")))
 
 
 def _described(array: Any) -> str:

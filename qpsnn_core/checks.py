@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.network.values import check_at_least, check_choice
+
+PLAIN = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 
 
 def place(owner: Any, name: str) -> str:
@@ -18,6 +21,15 @@ def check(owner: Any, name: str, valid: bool, want: str) -> None:
     """ConfigError unless `valid`."""
     if not valid:
         raise ConfigError(expected(place(owner, name), want, getattr(owner, name)))
+
+
+def typed(owner: Any) -> None:
+    """Every field that is a plain number, word or truth value holds one."""
+    for field in dataclasses.fields(owner):
+        kinds = PLAIN.get(str(field.type))
+        if kinds is not None:
+            value = getattr(owner, field.name)
+            check(owner, field.name, type(value) in kinds, f"a value of type {field.type}")
 
 
 def choices(owner: Any, **valid: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from cattrs.errors import IterableValidationError
 
-from qpsnn_core.checks import check, choices, least, place, positive
+from qpsnn_core.checks import check, choices, least, place, positive, typed
 from qpsnn_core.errors import ConfigError, FileError, expected
 from qpsnn_core.loss import LOSSES
 from qpsnn_core.network.graph import Network
@@ -68,6 +68,7 @@ class NetworkConfig:
     detach_reset: bool = False
 
     def __post_init__(self) -> None:
+        typed(self)
         choices(self, name=tuple(ZOO), gamma=GAMMAS, granularity=GRANULARITIES, ste=STRAIGHT_THROUGH, ends=ENDS)
         choices(self, surrogate=SURROGATES)
         positive(self, "width", "threshold", "surrogate_width")
@@ -121,6 +122,7 @@ class DataConfig:
     cutout: int = 0
 
     def __post_init__(self) -> None:
+        typed(self)
         least(self, limit=0, crop=0, cutout=0)
         check(self, "name", bool(self.name), "the name of a set")
 
@@ -149,6 +151,7 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        typed(self)
         choices(self, optimizer=tuple(OPTIMIZERS), schedule=tuple(SCHEDULES), loss=tuple(LOSSES))
         least(self, epochs=1, batch=1, warmup_epochs=0, seed=0)
         positive(self, "lr")
@@ -177,6 +180,7 @@ class PruneConfig:
     that meet in a sum are mapped to each other ("map") or kept or removed together ("together"). reinit: batch norm
     and linear layer keep what belongs to the kept channels ("carry"), or start anew ("paper"). prune_last: also the
     last layer before the classifier. ties: of equal scores the lower "index" stays, or the larger membrane ("sca").
+    recalibrate: after pruning, take batch norm's running statistics anew (not where they start anew).
     """
 
     criterion: str = "svs"
@@ -188,8 +192,10 @@ class PruneConfig:
     reinit: str = "carry"
     prune_last: bool = False
     ties: str = "index"
+    recalibrate: bool = True
 
     def __post_init__(self) -> None:
+        typed(self)
         choices(self, criterion=CRITERIA, residual=RESIDUALS, reinit=REINITS, ties=TIES)
         least(self, batches=1, batch=1)
         positive(self, "epsilon")
@@ -216,6 +222,7 @@ class LowerConfig:
     fraction_bits: int = 16
 
     def __post_init__(self) -> None:
+        typed(self)
         valid = type(self.fraction_bits) is int and 0 <= self.fraction_bits <= LARGEST_FRACTION
         check(self, "fraction_bits", valid, f"an integer from 0 to {LARGEST_FRACTION}")
 

@@ -31,9 +31,9 @@ Array = npt.NDArray[Any]
 
 DIGITS = Recipe(
     data=DataConfig("digits"),
-    train=TrainConfig(epochs=10, batch=64, optimizer="adam", lr=0.002),
+    train=TrainConfig(epochs=6, batch=64, optimizer="adam", lr=0.01),
     prune=PruneConfig(prune_last=True, ties="sca"),
-    finetune=FinetuneConfig(epochs=10, batch=64, optimizer="adam", lr=0.002),
+    finetune=FinetuneConfig(epochs=6, batch=64, optimizer="adam", lr=0.005),
 )
 """The recipe of `qpsnn demo`, and of examples/digits.toml."""
 
@@ -102,7 +102,7 @@ def run(
         stages = [stage("trained", trained, qp.evaluate(trained, data.test))]
     with timed("prune", f"prune by {recipe.prune.criterion.upper()}"):
         scores = score_as(recipe, trained, data.train)
-        pruned = prune_as(recipe, trained, scores)
+        pruned = prune_as(recipe, trained, scores, data.train)
         stages.append(stage("pruned", pruned.model, qp.evaluate(pruned.model, data.test)))
     with timed("finetune", "fine-tune"):
         tuned = qp.finetune(pruned.model, data.train, recipe.finetune, **options).model

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError, expected
+from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.kernels.parallel import single_blas
 from qpsnn_core.layers import LAYERS
 from qpsnn_core.layers.base import Call
@@ -82,7 +82,7 @@ def backward(model: Model, done: Pass, gradient: Floats) -> Arrays:
     """
     network = model.network
     if not done.caches:
-        raise ConfigError(expected("backward", "a pass made with keep=True", "one without caches"))
+        raise ConfigError(expected("backward", "a pass made with keep=True", Words("one without caches")))
     if gradient.shape != done.logits.shape:
         raise ShapeError(expected(f"{network.readout.name}: gradient", list(done.logits.shape), list(gradient.shape)))
     gradients: dict[str, Any] = {network.readout.name: gradient}
@@ -102,17 +102,19 @@ def backward(model: Model, done: Pass, gradient: Floats) -> Arrays:
 
 def check_images(node: Input, images: Images, steps: int) -> Images:
     """`images` as [T or 1, B, H, W, C] of the Input's type, or a typed error that says what is wrong."""
+    if not isinstance(images, np.ndarray):
+        raise DataError(expected(f"{node.name}: images", "a NumPy array", Words(type(images).__name__)))
     if images.ndim not in (4, 5) or images.shape[-3:] != node.shape:
         want = f"[B, {', '.join(map(str, node.shape))}] or [T, B, ...]"
         raise ShapeError(expected(f"{node.name}: images", want, list(images.shape)))
     if images.ndim == 5 and len(images) != steps:
         raise ShapeError(expected(f"{node.name}: images", f"{steps} steps", len(images)))
     if images.size == 0:
-        raise DataError(expected(f"{node.name}: images", "at least one image", "none"))
+        raise DataError(expected(f"{node.name}: images", "at least one image", Words("none")))
     with np.errstate(over="ignore"):
         finite = images.dtype.kind != "f" or np.isfinite(images.astype(np.float32, copy=False)).all()
     if not finite:
-        raise NumericsError(expected(f"{node.name}: images", "finite numbers", "NaN or infinity"))
+        raise NumericsError(expected(f"{node.name}: images", "finite numbers", Words("NaN or infinity")))
     x = images[None] if images.ndim == 4 else images
     if node.peak is None:
         if images.dtype.kind not in "fuib":
@@ -123,7 +125,7 @@ def check_images(node: Input, images: Images, steps: int) -> Images:
     if images.dtype != np.uint8 or node.peak < 255:
         low, high = int(images.min()), int(images.max())
         if low < 0 or high > node.peak:
-            raise DataError(expected(f"{node.name}: images", f"integers 0..{node.peak}", f"{low}..{high}"))
+            raise DataError(expected(f"{node.name}: images", f"integers 0..{node.peak}", Words(f"{low}..{high}")))
     return np.ascontiguousarray(x, np.uint8 if node.peak < 256 else np.uint16 if node.peak < 65536 else np.uint32)
 
 

@@ -79,6 +79,16 @@ class BackendTimeout(BackendError, TimeoutError):  # noqa: N818 - reads as what 
     """A backend did not answer in time."""
 
 
+class Words(str):
+    """What came, put in words: `expected` shows it without the quotes that a string value gets."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """The text itself."""
+        return str(self)
+
+
 def expected(place: str, want: object, got: Any) -> str:
     """`place: expected want, got got`: the one form of every message."""
     return f"{place}: expected {want}, got {got!r}" if isinstance(got, str) else f"{place}: expected {want}, got {got}"

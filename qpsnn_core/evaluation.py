@@ -12,7 +12,7 @@ import numpy.typing as npt
 from qpsnn_backends import get
 from qpsnn_core.arrays import check_model
 from qpsnn_core.engine import forward
-from qpsnn_core.errors import ConfigError, DataError, LabelError, ShapeError, expected
+from qpsnn_core.errors import ConfigError, DataError, LabelError, ShapeError, Words, expected
 from qpsnn_core.history import Listener, Progress
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
@@ -88,7 +88,10 @@ def evaluate(
     what the backend raises.
     """
     network = model.network if isinstance(model, Model) else model
-    dataset = (data.test if isinstance(data, Split) else data).limited(limit)
+    chosen = data.test if isinstance(data, Split) else data
+    if not isinstance(chosen, Dataset):
+        raise DataError(expected("data", "a Dataset or a Split", Words(type(data).__name__)))
+    dataset = chosen.limited(limit)
     check_data(network, dataset)
     run = _runner(model, backend)
     if isinstance(model, Model) and batch > 0:
@@ -134,7 +137,7 @@ def check_data(network: Network | IntegerNetwork, dataset: Dataset) -> None:
     peak = network.input.peak
     if peak is not None and peak < 255 and int(dataset.images.max()) > peak:
         want = f"integers 0..{peak} (from {network.input.name})"
-        raise DataError(expected(f"{dataset.name}.images", want, f"{dataset.images.max()}"))
+        raise DataError(expected(f"{dataset.name}.images", want, Words(f"{dataset.images.max()}")))
 
 
 def steps_first(images: Images) -> Images:

@@ -12,7 +12,7 @@ import numpy as np
 from qpsnn_core.arrays import check_finite
 from qpsnn_core.config import TrainConfig
 from qpsnn_core.engine import backward, forward
-from qpsnn_core.errors import NumericsError, expected
+from qpsnn_core.errors import NumericsError, Words, expected
 from qpsnn_core.evaluation import Images, Labels, answers, evaluate, steps_first
 from qpsnn_core.history import Epoch, Listener, Position, Progress
 from qpsnn_core.loss import LOSSES
@@ -77,7 +77,7 @@ def _step(plan: Plan, now: Now, images: Images, labels: Labels) -> tuple[Now, fl
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         done = forward(now.model, steps_first(images), train=True, keep=True)
         if not np.isfinite(done.logits).all():
-            raise NumericsError(expected(f"{network.readout.name}: logits", "finite numbers", "NaN or infinity"))
+            raise NumericsError(expected(f"{network.readout.name}: logits", "finite numbers", Words("NaN or infinity")))
         loss, gradient = LOSSES[plan.config.loss](done.logits, labels)
         gradients = backward(now.model, done, gradient)
         check_finite("gradients", gradients)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import ConfigError, DataError, LabelError, NumericsError, expected
+from qpsnn_core.errors import ConfigError, DataError, LabelError, NumericsError, Words, expected
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.integer[Any]]
@@ -68,10 +68,10 @@ def _cross_entropy(logits: Doubles, labels: Labels) -> tuple[Doubles, Doubles]:
 def _checked(logits: Floats, labels: Labels) -> Doubles:
     """The logits in float64."""
     if logits.ndim != 3 or not logits.size:
-        raise DataError(expected("logits", "[T, B, K], none of them 0", f"shape {list(logits.shape)}"))
+        raise DataError(expected("logits", "[T, B, K], none of them 0", Words(f"shape {list(logits.shape)}")))
     _, batch, classes = logits.shape
     if labels.shape != (batch,) or labels.dtype.kind not in "iu":
-        raise DataError(expected("labels", f"integers [{batch}]", f"{labels.dtype} {list(labels.shape)}"))
+        raise DataError(expected("labels", f"integers [{batch}]", Words(f"{labels.dtype} {list(labels.shape)}")))
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if wrong.size:
         raise LabelError(expected(f"labels[{wrong[0]}]", f"0 to {classes - 1}", int(labels[wrong[0]])))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, expected
+from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.model import Arrays
 from qpsnn_core.network.values import check_choice
 
@@ -109,7 +109,7 @@ def clip_gradients(grads: Arrays, max_norm: float) -> tuple[Arrays, float]:
         for name, gradient in arrays.items():
             part = float(np.square(gradient, dtype=np.float64).sum())
             if not math.isfinite(part):
-                raise NumericsError(expected(f"gradient of {node}.{name}", "finite numbers", "NaN or infinity"))
+                raise NumericsError(expected(f"gradient of {node}.{name}", "finite numbers", Words("NaN or infinity")))
             total += part
     norm = math.sqrt(total)
     factor = max_norm / (norm + 1e-6)
@@ -153,7 +153,7 @@ def _optimizer(name: str, rule: Rule, weight_decay: float, decays: str) -> Optim
     def update(grads: Arrays, state: State, params: Arrays, lr: float) -> tuple[Arrays, State]:
         _check_fit(f"{name}.gradients", grads, params)
         if set(state.slots) != set(rule.slots):
-            raise ShapeError(expected(f"{name}.state", f"the slots {list(rule.slots)}", f"{list(state.slots)}"))
+            raise ShapeError(expected(f"{name}.state", f"the slots {list(rule.slots)}", Words(f"{list(state.slots)}")))
         for slot in rule.slots:
             _check_fit(f"{name}.{slot}", state.slots[slot], params)
         after: Arrays = {node: {} for node in params}
@@ -179,7 +179,7 @@ def _check_fit(place: str, arrays: Arrays, params: Arrays) -> None:
     )
     for name in sorted(shapes.keys() | want.keys()):
         if shapes.get(name) != want.get(name):
-            raise ShapeError(expected(f"{place}.{name}", want.get(name, "nothing"), shapes.get(name, "nothing")))
+            raise ShapeError(expected(f"{place}.{name}", want.get(name, "nothing"), shapes.get(name, Words("nothing"))))
 
 
 def _share(place: str, value: float) -> float:

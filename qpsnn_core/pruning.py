@@ -13,7 +13,7 @@ from qpsnn_core.arrays import check_model
 from qpsnn_core.channels import Indices, remove_channels, tied
 from qpsnn_core.config import REINITS, RESIDUALS
 from qpsnn_core.engine import initialise
-from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, expected
+from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.model import Arrays, Model
 from qpsnn_core.network import LIF, Conv, Network
 from qpsnn_core.network.values import check_at_least, check_choice
@@ -136,12 +136,12 @@ def _checked(place: str, network: Network, scores: Mapping[str, npt.ArrayLike]) 
     found = {}
     for name, size in sizes.items():
         if name not in scores:
-            raise ConfigError(expected(f"{place}.{name}", f"{size} scores", "nothing"))
+            raise ConfigError(expected(f"{place}.{name}", f"{size} scores", Words("nothing")))
         found[name] = np.asarray(scores[name], np.float64)
         if found[name].shape != (size,):
             raise ShapeError(expected(f"{place}.{name}", f"[{size}]", list(found[name].shape)))
         if not np.isfinite(found[name]).all():
-            raise NumericsError(expected(f"{place}.{name}", "finite numbers", "NaN or infinity"))
+            raise NumericsError(expected(f"{place}.{name}", "finite numbers", Words("NaN or infinity")))
     return found
 
 

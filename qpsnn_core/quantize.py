@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import NumericsError, expected
+from qpsnn_core.errors import NumericsError, Words, expected
 from qpsnn_core.network.synapses import Quantizer
 
 Floats = npt.NDArray[np.float32]
@@ -30,7 +30,7 @@ def gamma(weight: Floats, quantizer: Quantizer) -> Floats:
     weight: [..., C_out]. Raises NumericsError on NaN or infinity.
     """
     if not np.isfinite(weight).all():
-        raise NumericsError(expected("weight", "finite numbers", "NaN or infinity"))
+        raise NumericsError(expected("weight", "finite numbers", Words("NaN or infinity")))
     outputs = weight.shape[-1]
     if quantizer.gamma == "one":
         return np.ones(outputs, np.float32)

@@ -12,7 +12,7 @@ from qpsnn_core.arrays import check_model
 from qpsnn_core.calibration import calibration_batches
 from qpsnn_core.config import CRITERIA
 from qpsnn_core.engine import forward
-from qpsnn_core.errors import ConfigError, NumericsError, expected
+from qpsnn_core.errors import ConfigError, NumericsError, Words, expected
 from qpsnn_core.evaluation import steps_first
 from qpsnn_core.history import Listener, Progress
 from qpsnn_core.kernels.parallel import each, single_blas
@@ -128,7 +128,7 @@ def _totals(
             for node in neurons:
                 norms = np.abs(lif.potentials(node, done.caches[node.name])).sum(axis=(0, 1, 2, 3), dtype=np.float64)
                 if not np.isfinite(norms).all():
-                    raise NumericsError(expected(f"{node.name}: membrane", "finite numbers", "NaN or infinity"))
+                    raise NumericsError(expected(f"{node.name}: membrane", "finite numbers", Words("NaN or infinity")))
                 sca[node.name][row] += norms / steps
                 if epsilon is not None:
                     summed = done.values[node.name].sum(axis=0, dtype=np.float64)

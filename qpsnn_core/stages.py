@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qpsnn_core.calibration import recalibrate
 from qpsnn_core.config import DataConfig, Recipe
 from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
@@ -29,8 +30,11 @@ def score_as(recipe: Recipe, model: Model, data: Dataset) -> Scores:
     )
 
 
-def prune_as(recipe: Recipe, model: Model, scores: Scores) -> Pruned:
-    """The model without the channels that the recipe's rates remove."""
+def prune_as(recipe: Recipe, model: Model, scores: Scores, data: Dataset) -> Pruned:
+    """The model without the channels that the recipe's rates remove, its statistics taken anew from `data`."""
     chosen = recipe.prune
     names = ("residual", "reinit", "prune_last", "ties")
-    return prune(model, scores, chosen.rates, **{name: getattr(chosen, name) for name in names})
+    pruned = prune(model, scores, chosen.rates, **{name: getattr(chosen, name) for name in names})
+    if not chosen.recalibrate or chosen.reinit == "paper":
+        return pruned
+    return pruned._replace(model=recalibrate(pruned.model, data))

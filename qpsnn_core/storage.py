@@ -8,10 +8,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
 
-from qpsnn_core.errors import FileError, FormatError, VersionError, expected
+from qpsnn_core.errors import FileError, FormatError, VersionError, Words, expected
 
 
 @contextlib.contextmanager
@@ -28,7 +30,7 @@ def writing(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
         with open(handle, "wb") as beside:
             with h5py.File(image, "w") as file:
-                file.attrs["format"] = kind
+                file.attrs["format"] = np.bytes_(kind)  # of fixed length: h5py can loop for ever on damaged others
                 file.attrs["version"] = version
                 yield file
             beside.write(image.getbuffer())
@@ -54,14 +56,14 @@ def reading(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h
     """
     target = Path(path)
     if not target.is_file():
-        raise FileError(expected(str(target), f"a {kind} file", "no such file"))
+        raise FileError(expected(str(target), f"a {kind} file", Words("no such file")))
     try:
         with h5py.File(target, "r") as file:
-            found = file.attrs.get("format")
-            if found != kind:
+            found = _attribute(file, "format")
+            if found != kind.encode():
                 raise FormatError(expected(f"{target}.format", repr(kind), repr(found)))
-            if file.attrs.get("version") != version:
-                raise VersionError(expected(f"{target}.version", version, file.attrs.get("version")))
+            if _attribute(file, "version") != version:
+                raise VersionError(expected(f"{target}.version", version, _attribute(file, "version")))
             yield file
     except FileError:
         raise
@@ -75,15 +77,24 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     """The kind that a file says it is; FileError (not there), FormatError (not HDF5, or of no kind)."""
     target = Path(path)
     if not target.is_file():
-        raise FileError(expected(str(target), "a file", "no such file"))
+        raise FileError(expected(str(target), "a file", Words("no such file")))
     try:
         with h5py.File(target, "r") as file:
-            kind = file.attrs.get("format")
+            kind = _attribute(file, "format")
     except (OSError, RuntimeError) as error:
         raise FormatError(f"{target}: not a whole HDF5 file: {error}") from error
-    if not isinstance(kind, str):
-        raise FormatError(expected(f"{target}.format", "the kind of a qpsnn file", "none"))
-    return kind
+    if not isinstance(kind, bytes):
+        raise FormatError(expected(f"{target}.format", "the kind of a qpsnn file", Words("none")))
+    return kind.decode("ascii", "replace")
+
+
+def _attribute(file: h5py.File, name: str) -> Any:
+    """One value, None where it is not there, is an array, or is damaged."""
+    try:
+        value = file.attrs.get(name)
+        return value.item() if isinstance(value, np.generic) else value if isinstance(value, bytes) else None
+    except (TypeError, ValueError):
+        return None
 
 
 def _umask() -> int:

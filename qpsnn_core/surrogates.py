@@ -40,15 +40,18 @@ def _sigmoid_slope(d: Doubles, a: float) -> Doubles:
 
 
 def _sigmoid_primitive(d: Doubles, a: float) -> Doubles:
-    return 0.5 + 0.5 * np.tanh(d / (2 * a))
+    share: Doubles = 0.5 + 0.5 * np.tanh(d / (2 * a))
+    return share
 
 
 def _arctan_slope(d: Doubles, a: float) -> Doubles:
-    return 0.5 / a / (1 + np.square(np.pi / 2 * d / a))
+    slope: Doubles = 0.5 / a / (1 + np.square(np.pi / 2 * d / a))
+    return slope
 
 
 def _arctan_primitive(d: Doubles, a: float) -> Doubles:
-    return 0.5 + np.arctan(np.pi / 2 * d / a) / np.pi
+    share: Doubles = 0.5 + np.arctan(np.pi / 2 * d / a) / np.pi
+    return share
 
 
 def _rectangular_slope(d: Doubles, a: float) -> Doubles:

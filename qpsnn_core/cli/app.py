@@ -124,7 +124,8 @@ def score(
     loaded = load_trained(checkpoint)
     recipe = with_prune(recipe_of(loaded), criterion=criterion, batches=batches)
     scores = score_as(recipe, loaded.model, data_of(recipe).train)
-    stable = qp.stability(scores)
+    several = all(len(each) > 1 for each in scores.batches.values())
+    stable: dict[str, float | None] = dict(qp.stability(scores)) if several else dict.fromkeys(scores.values)
     if json:
         show.print_json({"criterion": scores.criterion, "scores": scores.values, "stability": stable})
         return
@@ -146,8 +147,9 @@ def prune(
     """Remove the channels that score lowest."""
     loaded = load_trained(checkpoint)
     recipe = with_prune(recipe_of(loaded), criterion=criterion, rates=_rates(rates) if rates else None)
-    scores = score_as(recipe, loaded.model, data_of(recipe).train)
-    pruned = prune_as(recipe, loaded.model, scores)
+    data = data_of(recipe).train
+    scores = score_as(recipe, loaded.model, data)
+    pruned = prune_as(recipe, loaded.model, scores, data)
     notes = {**loaded.notes, "pruned": {"from": str(checkpoint), "kept": {k: len(v) for k, v in pruned.kept.items()}}}
     qp.save_checkpoint(out, qp.Checkpoint(pruned.model, recipe=loaded.recipe, notes=notes))
     rows = [(name, len(scores.values[name]), len(kept)) for name, kept in pruned.kept.items()]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import LoweringError, NumericsError, ShapeError, expected
+from qpsnn_core.errors import LoweringError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, accumulator
 from qpsnn_core.model import Model
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Quantizer, Shortcut
@@ -61,7 +61,7 @@ def affine(model: Model, node: Conv | Linear | Shortcut) -> Affine:
     if node.batch_norm:
         variance = _channels(model.state, node, "var")
         if (variance < 0).any():
-            raise NumericsError(expected(f"state.{node.name}.var", "numbers of at least 0", f"{variance.min()}"))
+            raise NumericsError(expected(f"state.{node.name}.var", "numbers of at least 0", Words(f"{variance.min()}")))
         ratio = _channels(model.params, node, "bn_weight") / np.sqrt(variance + BN_EPSILON)
         scale = scale * ratio
         shift = _channels(model.params, node, "bn_bias") + (shift - _channels(model.state, node, "mean")) * ratio
@@ -78,8 +78,8 @@ def _channels(arrays: Any, node: Conv | Linear, name: str) -> Doubles:
 def _array(arrays: Any, node: str, name: str, shape: tuple[int, ...]) -> Array:
     array = arrays.get(node, {}).get(name)
     if not isinstance(array, np.ndarray) or array.shape != shape:
-        got = "nothing" if array is None else f"{np.shape(array)}"
+        got = Words("nothing" if array is None else f"{np.shape(array)}")
         raise ShapeError(expected(f"{node}.{name}", f"an array {shape}", got))
     if not np.isfinite(array).all():
-        raise NumericsError(expected(f"{node}.{name}", "finite numbers", "NaN or infinity"))
+        raise NumericsError(expected(f"{node}.{name}", "finite numbers", Words("NaN or infinity")))
     return array

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import NumericsError, ShapeError, expected
+from qpsnn_core.errors import NumericsError, ShapeError, Words, expected
 from qpsnn_core.integer import checks
 from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, Membrane, accumulator, membrane, scaled
 from qpsnn_core.integer.nodes import (
@@ -85,7 +85,7 @@ def fits(place: str, largest: Array, what: str) -> None:
     if largest.max() > INT32_MAX:
         worst = int(largest.argmax())
         raise NumericsError(
-            expected(place, f"{what} of at most {INT32_MAX}", f"up to {int(largest[worst])} (channel {worst})")
+            expected(place, f"{what} of at most {INT32_MAX}", Words(f"up to {int(largest[worst])} (channel {worst})"))
         )
 
 

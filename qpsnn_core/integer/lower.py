@@ -39,7 +39,7 @@ class Lowered(NamedTuple):
     report: LoweringReport
 
 
-def lower(model: Model, fraction_bits: int = 8, readout_bits: int = 12) -> Lowered:
+def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowered:
     """Fold quantizer steps, input scales and batch norm into integer gains, biases and thresholds.
 
     A LIF's unit is `n / 2**f` per channel, n the scale of its largest current: `gain_k =

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from qpsnn_core.errors import ConfigError, NetworkError, NumericsError, ShapeError, expected
+from qpsnn_core.errors import ConfigError, NetworkError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.integer.bounds import Array
 from qpsnn_core.integer.kinds import KINDS, IntValue, Named, Spec, sources_of
 from qpsnn_core.integer.nodes import IntInput, IntNode, IntReadout
@@ -148,7 +148,7 @@ def _check_order(nodes: tuple[IntNode, ...]) -> None:
     for node in nodes:
         check_name(node.name)
         if node.name in seen:
-            raise NetworkError(expected(f"network.{node.name}", "a name of its own", "the name of an earlier node"))
+            raise NetworkError(expected(f"network.{node.name}", "a name of its own", Words("an earlier node's")))
         for source in sources_of(node):
             if source not in seen:
                 want = "an earlier node (put it first)" if source in names else "a node" + nearest(source, names)
@@ -157,14 +157,14 @@ def _check_order(nodes: tuple[IntNode, ...]) -> None:
     for place, node, kind in (("first", nodes[0], IntInput), ("last", nodes[-1], IntReadout)):
         if not isinstance(node, kind) or sum(isinstance(n, kind) for n in nodes) != 1:
             found = ", ".join(f"{n.name} ({type(n).__name__})" for n in nodes if n is node or isinstance(n, kind))
-            raise NetworkError(expected("network", f"exactly one {kind.__name__}, the {place} node", found))
+            raise NetworkError(expected("network", f"exactly one {kind.__name__}, the {place} node", Words(found)))
 
 
 def _check_read(nodes: tuple[IntNode, ...]) -> None:
     read = {source for node in nodes for source in sources_of(node)}
     for node in nodes[:-1]:
         if node.name not in read:
-            raise NetworkError(expected(f"network.{node.name}", "a later node that reads it", "none"))
+            raise NetworkError(expected(f"network.{node.name}", "a later node that reads it", Words("none")))
 
 
 def _check_names(place: str, found: Mapping[str, Any], valid: set[str], what: str) -> None:
@@ -182,17 +182,17 @@ def _checked(node: str, specs: dict[str, Spec], found: Mapping[str, Array]) -> N
 def _one(place: str, spec: Spec, array: Array | None) -> Array:
     kinds = " or ".join(spec.dtypes)
     if not isinstance(array, np.ndarray):
-        got = "nothing" if array is None else type(array).__name__
+        got = Words("nothing" if array is None else type(array).__name__)
         raise NetworkError(expected(place, f"an array of {kinds} {spec.shape}", got))
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise NumericsError(expected(place, kinds, "NaN or infinity"))
+        raise NumericsError(expected(place, kinds, Words("NaN or infinity")))
     if array.dtype.name not in spec.dtypes:
         raise NetworkError(expected(place, kinds, array.dtype.name))
     if array.shape != spec.shape:
-        raise ShapeError(expected(place, f"shape {spec.shape}", f"{array.shape}"))
+        raise ShapeError(expected(place, f"shape {spec.shape}", Words(f"{array.shape}")))
     low, high = int(array.min()), int(array.max())
     if low < spec.low or high > spec.high:
-        raise NumericsError(expected(place, f"integers from {spec.low} to {spec.high}", f"{low} to {high}"))
+        raise NumericsError(expected(place, f"integers from {spec.low} to {spec.high}", Words(f"{low} to {high}")))
     copy = np.array(array, order="C")
     copy.setflags(write=False)
     return copy

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import FormatError, expected
+from qpsnn_core.errors import FormatError, Words, expected
 
 Array = npt.NDArray[Any]
 
@@ -49,7 +49,7 @@ def unpack(packed: Packed) -> Array:
         raise FormatError(expected("packed array", f"{', '.join(DTYPES)} in 0 to 32 bits", str(packed[1:])))
     if packed.data.dtype != np.uint8 or packed.data.shape != (-(-count * packed.bits // 8),):
         want = f"{-(-count * packed.bits // 8)} bytes"
-        raise FormatError(expected("packed array", want, f"{packed.data.dtype} {packed.data.shape}"))
+        raise FormatError(expected("packed array", want, Words(f"{packed.data.dtype} {packed.data.shape}")))
     planes = np.unpackbits(packed.data, count=count * packed.bits, bitorder="little").reshape(count, packed.bits)
     unsigned = np.zeros(count, np.int64)
     for bit in range(packed.bits):
@@ -57,5 +57,5 @@ def unpack(packed: Packed) -> Array:
     values = (packed.low + packed.step * unsigned).reshape(packed.shape)
     limits = np.iinfo(packed.dtype)
     if values.min() < limits.min or values.max() > limits.max:
-        raise FormatError(expected("packed array", packed.dtype, f"{values.min()} to {values.max()}"))
+        raise FormatError(expected("packed array", packed.dtype, Words(f"{values.min()} to {values.max()}")))
     return values.astype(packed.dtype)

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError, expected
+from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.integer.kinds import sources_of
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
@@ -63,17 +63,17 @@ def check_images(network: IntegerNetwork, images: Array) -> Array:
     images = np.asarray(images)
     if images.dtype.kind not in "iub":
         if images.dtype.kind == "f" and not np.isfinite(images).all():
-            raise NumericsError(expected(place, want, "NaN or infinity"))
+            raise NumericsError(expected(place, want, Words("NaN or infinity")))
         raise DataError(expected(place, want, images.dtype.name))
     shape = (network.steps, -1, *node.shape) if images.ndim == 5 else (-1, *node.shape)
     if images.ndim not in (4, 5) or any(want not in (-1, got) for want, got in zip(shape, images.shape, strict=True)):
         frames = ", ".join(str(size) for size in node.shape)
         raise ShapeError(expected(place, f"[B, {frames}] or [{network.steps}, B, {frames}]", list(images.shape)))
     if images.size == 0:
-        raise DataError(expected(place, "at least one image", "none"))
+        raise DataError(expected(place, "at least one image", Words("none")))
     low, high = int(images.min()), int(images.max())
     if low < 0 or high > node.peak:
-        raise DataError(expected(place, want, f"{low}..{high}"))
+        raise DataError(expected(place, want, Words(f"{low}..{high}")))
     return images
 
 

@@ -40,10 +40,12 @@ def threads() -> int:
 
 
 def set_threads(count: int) -> None:
-    """Use `count` threads from now on; results do not depend on it."""
+    """Use `count` threads from now on; results do not depend on it. ValueError unless it is at least 1."""
     global _threads
+    if count < 1:
+        raise ValueError(f"threads: expected at least 1, got {count}")
     _stop()
-    _threads = max(1, count)
+    _threads = count
 
 
 def _stop() -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qpsnn_core.errors import NumericsError, expected
+from qpsnn_core.errors import NumericsError, Words, expected
 from qpsnn_core.kernels.moments import gradient_moments, integer_moments, real_moments
 from qpsnn_core.kernels.parallel import chunks, each
 from qpsnn_core.layers.base import Array, Call, Current, Floats, Named, rows
@@ -106,7 +106,7 @@ def backward(affine: Affine, acc: Array, gradient: Floats, names: Named) -> tupl
 def _check(call: Call) -> None:
     for name, array in (*call.params.items(), *call.state.items()):
         if name != "weight" and not np.isfinite(array).all():
-            raise NumericsError(expected(name, "finite numbers", "NaN or infinity"))
+            raise NumericsError(expected(name, "finite numbers", Words("NaN or infinity")))
     if (call.state.get("var", np.zeros(1)) < 0).any():
         raise NumericsError(expected("var", "numbers of at least 0", call.state["var"].min()))
 

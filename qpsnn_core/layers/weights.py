@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.errors import NumericsError, expected
+from qpsnn_core.errors import NumericsError, Words, expected
 from qpsnn_core.layers.base import Array, Floats
 from qpsnn_core.network.synapses import Quantizer
 from qpsnn_core.quantize import quantize, straight_through
@@ -34,7 +34,7 @@ def weights(weight: Floats, quantizer: Quantizer | None) -> Weights:
     """Quantize `weight` [..., C_out], or take it as it is. NumericsError on NaN or infinity."""
     if quantizer is None:
         if not np.isfinite(weight).all():
-            raise NumericsError(expected("weight", "finite numbers", "NaN or infinity"))
+            raise NumericsError(expected("weight", "finite numbers", Words("NaN or infinity")))
         ones = np.ones(weight.shape[-1], np.float32)
         return Weights(weight, ones, ones, 0)
     codes, step, gamma = quantize(weight, quantizer)

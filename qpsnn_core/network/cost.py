@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, expected
+from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, Node, Readout
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
@@ -139,13 +139,15 @@ def sops(network: Network, firing: Firing) -> dict[str, float]:
     totals: dict[str, float] = {}
     for source in counted(network):
         if source not in firing:
-            raise ConfigError(expected(f"firing.{source}", f"spikes of {', '.join(counted(network))}", "nothing"))
+            raise ConfigError(
+                expected(f"firing.{source}", f"spikes of {', '.join(counted(network))}", Words("nothing"))
+            )
         shape = network.shape(source)
         spikes = np.asarray(firing[source], np.float64)
         if spikes.shape not in ((), shape):
             raise ShapeError(expected(f"firing.{source}", f"a number, or an array {shape}", spikes.shape))
         if not (np.isfinite(spikes).all() and (spikes >= 0).all()):
-            raise NumericsError(expected(f"firing.{source}", "finite numbers of at least 0", "others"))
+            raise NumericsError(expected(f"firing.{source}", "finite numbers of at least 0", Words("others")))
         if spikes.shape == ():
             spikes = np.full(shape, spikes * network.steps)
         for node in network.consumers(source):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from qpsnn_core.errors import ConfigError, FormatError, NetworkError, VersionError, expected
+from qpsnn_core.errors import ConfigError, FormatError, NetworkError, VersionError, Words, expected
 from qpsnn_core.network.nodes import Input, Node, Readout
 from qpsnn_core.network.values import Shape, Value
 from qpsnn_core.structure import converter, nearest, structure, tag_union
@@ -111,12 +111,12 @@ class Network:
         except json.JSONDecodeError as error:
             raise FormatError(f"network: not JSON: {error}") from error
         if not isinstance(data, dict) or data.get("format") != "qpsnn-network":
-            raise FormatError(expected("network.format", "'qpsnn-network'", f"{text[:60]}"))
+            raise FormatError(expected("network.format", "'qpsnn-network'", Words(f"{text[:60]}")))
         if data.get("version") != VERSION:
             raise VersionError(expected("network.version", VERSION, data.get("version")))
         for key in ("steps", "nodes"):
             if key not in data:
-                raise FormatError(expected(f"network.{key}", "to be there", "nothing"))
+                raise FormatError(expected(f"network.{key}", "to be there", Words("nothing")))
         nodes = structure(_convert, data["nodes"], tuple[Node, ...], "network.nodes")
         return cls(nodes, structure(_convert, data["steps"], int, "network.steps"))
 
@@ -132,7 +132,7 @@ def _check_order(nodes: tuple[Node, ...]) -> None:
     seen: set[str] = set()
     for node in nodes:
         if node.name in seen:
-            raise NetworkError(expected(f"network.{node.name}", "a name of its own", "the name of an earlier node"))
+            raise NetworkError(expected(f"network.{node.name}", "a name of its own", Words("an earlier node's")))
         for source in node.sources:
             if source not in names:
                 raise NetworkError(
@@ -144,11 +144,11 @@ def _check_order(nodes: tuple[Node, ...]) -> None:
     for place, node, kind in (("first", nodes[0], Input), ("last", nodes[-1], Readout)):
         if not isinstance(node, kind) or sum(isinstance(n, kind) for n in nodes) != 1:
             found = ", ".join(f"{n.name} ({type(n).__name__})" for n in nodes if n is node or isinstance(n, kind))
-            raise NetworkError(expected("network", f"exactly one {kind.__name__}, the {place} node", found))
+            raise NetworkError(expected("network", f"exactly one {kind.__name__}, the {place} node", Words(found)))
     read = {source for node in nodes for source in node.sources}
     for node in nodes[:-1]:
         if node.name not in read:
-            raise NetworkError(expected(f"network.{node.name}", "a later node that reads it", "none"))
+            raise NetworkError(expected(f"network.{node.name}", "a later node that reads it", Words("none")))
 
 
 def _backwards(nodes: tuple[Node, ...], reader: str, source: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from qpsnn_core.errors import ConfigError, ShapeError, expected
+from qpsnn_core.errors import ConfigError, ShapeError, Words, expected
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.network.values import (
     Shape,
@@ -16,7 +16,9 @@ from qpsnn_core.network.values import (
     check_choice,
     check_kind,
     check_name,
+    check_number,
     check_sources,
+    positive,
     window,
 )
 
@@ -46,8 +48,7 @@ class Input:
             check_at_least(f"{self.name}.peak", self.peak, 1)
         elif self.spikes:
             raise ConfigError(expected(f"{self.name}.peak", "an integer, for spikes", self.peak))
-        if not self.scale > 0:
-            raise ConfigError(expected(f"{self.name}.scale", "a positive number", self.scale))
+        check_number(f"{self.name}.scale", self.scale, "a positive number", positive)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -79,13 +80,10 @@ class LIF:
     def __post_init__(self) -> None:
         check_name(self.name)
         check_sources(self.name, self.sources, 1)
-        if not self.threshold > 0:
-            raise ConfigError(expected(f"{self.name}.threshold", "a positive number", self.threshold))
-        if not 0 <= self.beta <= 1:
-            raise ConfigError(expected(f"{self.name}.beta", "a number from 0 to 1", self.beta))
+        check_number(f"{self.name}.threshold", self.threshold, "a positive number", positive)
+        check_number(f"{self.name}.beta", self.beta, "a number from 0 to 1", lambda beta: 0 <= beta <= 1)
         check_choice(f"{self.name}.surrogate", self.surrogate, SURROGATES)
-        if not self.width > 0:
-            raise ConfigError(expected(f"{self.name}.width", "a positive number", self.width))
+        check_number(f"{self.name}.width", self.width, "a positive number", positive)
 
     def output(self, *values: Value) -> Value:
         """Spikes, 0 or 1, of the currents' shape."""
@@ -179,7 +177,9 @@ class Sum:
             check_kind(self.name, source, value, "spikes")
             if (value.shape, value.scale) != (values[0].shape, values[0].scale):
                 want = f"{values[0].shape} at scale {values[0].scale} (from {self.sources[0]})"
-                raise ShapeError(expected(f"{self.name} (from {source})", want, f"{value.shape} at {value.scale}"))
+                raise ShapeError(
+                    expected(f"{self.name} (from {source})", want, Words(f"{value.shape} at {value.scale}"))
+                )
         return replace(values[0], peak=sum(value.peak or 1 for value in values))
 
 

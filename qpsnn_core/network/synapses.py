@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from qpsnn_core.errors import ConfigError, ShapeError, expected
-from qpsnn_core.network.values import Value, check_at_least, check_choice, check_kind, check_name, window
+from qpsnn_core.network.values import (
+    Value,
+    check_at_least,
+    check_choice,
+    check_kind,
+    check_name,
+    check_number,
+    window,
+)
 
 GAMMAS = ("mean", "max", "percentile", "one")
 GRANULARITIES = ("channel", "layer")
@@ -36,8 +44,8 @@ class Quantizer:
         check_choice("quantizer.gamma", self.gamma, GAMMAS)
         check_choice("quantizer.granularity", self.granularity, GRANULARITIES)
         check_choice("quantizer.ste", self.ste, STRAIGHT_THROUGH)
-        if not 0.5 < self.percentile <= 1.0:
-            raise ConfigError(expected("quantizer.percentile", "a number in (0.5, 1]", self.percentile))
+        want = "a number in (0.5, 1]"
+        check_number("quantizer.percentile", self.percentile, want, lambda share: 0.5 < share <= 1)
 
     @property
     def levels(self) -> int:

@@ -8,11 +8,13 @@ Three kinds of value:
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from qpsnn_core.errors import ConfigError, ShapeError, expected
+from qpsnn_core.errors import ConfigError, ShapeError, Words, expected
 from qpsnn_core.structure import nearest
 
 Kind = Literal["analog", "spikes", "current"]
@@ -41,6 +43,17 @@ def check_at_least(place: str, value: int, least: int) -> None:
         raise ConfigError(expected(place, f"an integer of at least {least}", value))
 
 
+def positive(value: float) -> bool:
+    """Finite and above 0."""
+    return 0 < value < math.inf
+
+
+def check_number(place: str, value: float, want: str, valid: Callable[[float], bool]) -> None:
+    """ConfigError unless `value` is a number (a truth value or a word is none) that is `valid`, as `want` says."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not valid(value):
+        raise ConfigError(expected(place, want, value))
+
+
 def check_choice(place: str, value: str, valid: tuple[str, ...]) -> None:
     """ConfigError, with the nearest valid word, unless `value` is one of them."""
     if value not in valid:
@@ -63,5 +76,5 @@ def window(place: str, size: int, kernel: int, stride: int, padding: int) -> int
     """How many windows fit along one side; ShapeError when none does."""
     out = (size + 2 * padding - kernel) // stride + 1
     if size + 2 * padding < kernel or out < 1:
-        raise ShapeError(expected(place, f"a map of at least {kernel - 2 * padding} pixels", f"{size}"))
+        raise ShapeError(expected(place, f"a map of at least {kernel - 2 * padding} pixels", Words(f"{size}")))
     return out

@@ -36,7 +36,8 @@ def networks(draw, quantizer):
 
     last = lif("lif", conv("conv", "input", channels))
     for i in range(draw(st.integers(0, 3))):
-        kind = draw(st.sampled_from(["conv", "residual", "sew", "max"]))
+        pool = ["max"] if min(shape(nodes, last, quantizer)) >= 2 else []
+        kind = draw(st.sampled_from(["conv", "residual", "sew", *pool]))
         if kind == "conv":
             channels = draw(count)
             kernel = draw(st.sampled_from([1, 3]))
@@ -56,8 +57,6 @@ def networks(draw, quantizer):
         else:
             nodes.append(MaxPool(f"pool{i}", last, 2, 1))
             last = f"pool{i}"
-            if min(Network((*nodes, *head(last, quantizer)), 1).shape(last)[:2]) < 2:
-                break
     if draw(st.booleans()):
         nodes.append(AvgPool("average", last, 1 if min(shape(nodes, last, quantizer)) < 2 else 2))
         last = "average"

@@ -114,22 +114,22 @@ def put(name, value):
     [
         (
             lambda f: f.pop("params/conv1/weight"),
-            r"params\.conv1\.weight: expected float32 \[3, 3, 2, 6\], got 'nothing'",
+            r"params\.conv1\.weight: expected float32 \[3, 3, 2, 6\], got nothing",
         ),
-        (lambda f: f.pop("params/conv1"), r"params\.conv1\.bias: expected float32 \[6\], got 'nothing'"),
+        (lambda f: f.pop("params/conv1"), r"params\.conv1\.bias: expected float32 \[6\], got nothing"),
         (lambda f: f.pop("state/conv2/var"), r"state\.conv2\.var: expected float32 \[6\]"),
         (lambda f: f.pop("optimizer/first/linear/bias"), r"optimizer\.first\.linear\.bias: expected float32 \[3\]"),
         (
             put("params/conv2/extra", np.zeros(3, np.float32)),
-            r"params\.conv2\.extra: expected nothing, got 'float32 \[3\]'",
+            r"params\.conv2\.extra: expected nothing, got float32 \[3\]",
         ),
         (put("params/other/weight", np.zeros(3, np.float32)), r"params\.other\.weight: expected nothing"),
         (put("params/other", np.zeros(3, np.float32)), r"params\.other\.: expected nothing"),
         (
             put("state/conv3/mean", np.zeros(6, np.float32)),
-            r"state\.conv3\.mean: expected float32 \[8\], got 'float32 \[6\]'",
+            r"state\.conv3\.mean: expected float32 \[8\], got float32 \[6\]",
         ),
-        (put("state/conv3/mean", np.zeros(8)), r"state\.conv3\.mean: expected float32 \[8\], got 'float64 \[8\]'"),
+        (put("state/conv3/mean", np.zeros(8)), r"state\.conv3\.mean: expected float32 \[8\], got float64 \[8\]"),
         (put("params/linear/bias", np.array([0, np.nan, 0], np.float32)), r"params\.linear\.bias: expected finite"),
         (put("optimizer/second/linear/bias", np.full(3, np.inf, np.float32)), r"optimizer\.second\.linear\.bias: exp"),
         (put("params/linear/bias", np.ones(3, np.float32)), "altered"),
@@ -234,7 +234,7 @@ def test_a_model_that_is_not_its_networks_is_not_saved(path):
     wrong = {**params, "conv1": {**params["conv1"], "weight": params["conv1"]["weight"][..., :4]}}
     with pytest.raises(ShapeError, match=r"params\.conv1\.weight: expected float32 \[3, 3, 2, 6\], got"):
         save_checkpoint(path, Checkpoint(Model(network, wrong, state)))
-    with pytest.raises(ShapeError, match=r"state\.conv1\.mean: expected float32 \[6\], got 'nothing'"):
+    with pytest.raises(ShapeError, match=r"state\.conv1\.mean: expected float32 \[6\], got nothing"):
         save_checkpoint(path, Checkpoint(Model(network, params, {})))
     bad = {**params, "linear": {**params["linear"], "bias": np.full(3, np.nan, np.float32)}}
     with pytest.raises(NumericsError, match=r"params\.linear\.bias"):

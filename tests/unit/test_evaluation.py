@@ -162,7 +162,7 @@ def test_data_that_does_not_fit_is_refused(model, data):
     with pytest.raises(LabelError, match=r"four\.labels\[2\]: expected 0 to 2 \(from readout\), got 3"):
         evaluate(model, labels)
     bright = Dataset(data.images + np.uint8(1), data.labels, data.classes, "bright")
-    with pytest.raises(DataError, match=r"bright\.images: expected integers 0\.\.15 \(from image\), got '16'"):
+    with pytest.raises(DataError, match=r"bright\.images: expected integers 0\.\.15 \(from image\), got 16"):
         evaluate(model, bright)
 
 

@@ -65,7 +65,7 @@ def test_parts_that_do_not_belong_together_are_refused(wrong):
 
 
 def test_a_wide_step_is_refused_where_it_leaves_the_type():
-    with pytest.raises(FormatError, match="expected int8, got '0 to 255'"):
+    with pytest.raises(FormatError, match="expected int8, got 0 to 255"):
         unpack(Packed(np.array([0b10], np.uint8), "int8", (2,), 0, 255, 1))
 
 

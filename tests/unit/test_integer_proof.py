@@ -36,13 +36,13 @@ def wide(steps=1, kernel=1, gain=1, bias=0, threshold=INT32, leak=(1, 0), offset
 
 def test_currents():
     assert wide(gain=128).values["conv"].peak == 65535 * 255 * 128
-    with pytest.raises(NumericsError, match=rf"conv\.gain: .*at most {INT32}, got 'up to {65535 * 255 * 129} "):
+    with pytest.raises(NumericsError, match=rf"conv\.gain: .*at most {INT32}, got up to {65535 * 255 * 129} "):
         wide(gain=129)
 
 
 def test_accumulators():
     assert wide(kernel=11).values["conv"].peak == 65535 * 255 * 121
-    with pytest.raises(NumericsError, match=rf"conv\.codes: .*got 'up to {65535 * 255 * 144} .channel 0.'"):
+    with pytest.raises(NumericsError, match=rf"conv\.codes: .*got up to {65535 * 255 * 144} .channel 0."):
         wide(kernel=12)
 
 
@@ -61,7 +61,7 @@ def test_membranes():
     steps = INT32 // x
     reach = wide(steps).values["lif"].membrane
     assert reach.before.high.tolist() == [x * steps]
-    with pytest.raises(NumericsError, match=rf"lif\.membrane: .*got 'up to {x * (steps + 1)} "):
+    with pytest.raises(NumericsError, match=rf"lif\.membrane: .*got up to {x * (steps + 1)} "):
         wide(steps + 1)
     assert wide(10_000, leak=(1, 1)).values["lif"].membrane.before.high[0] <= 2 * x
 
@@ -74,13 +74,13 @@ def test_a_reset_bounds_the_membrane():
 def test_bias():
     room = INT32 - 65535 * 255
     assert wide(bias=room, threshold=1, leak=(0, 0)).values["lif"].membrane.largest.tolist() == [INT32]
-    with pytest.raises(NumericsError, match=rf"got 'up to {INT32 + 1} "):
+    with pytest.raises(NumericsError, match=rf"got up to {INT32 + 1} "):
         wide(bias=room + 1, threshold=1, leak=(0, 0))
 
 
 def test_the_readout():
     assert wide(steps=3, offset=INT32 - 1).values["out"].peak == 3 * INT32
-    with pytest.raises(NumericsError, match=rf"out\.bias: expected currents with their bias .*'up to {INT32 + 1} "):
+    with pytest.raises(NumericsError, match=rf"out\.bias: expected currents with their bias .*up to {INT32 + 1} "):
         wide(offset=INT32)
 
 

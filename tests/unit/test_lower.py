@@ -167,7 +167,7 @@ def test_nodes_keep_their_names_and_shapes():
 
 
 def test_gains_of_lone_currents_are_powers_of_two_and_none_is_negative():
-    network, report = lower(model_of(block()))
+    network, report = lower(model_of(block()), fraction_bits=8)
     assert set(network.arrays["conv1"]["gain"]) == {256}
     assert (report["lif1"].fraction_bits, report["lif1"].gain) == ((8, 8), 0)
     for node in network.of(IntConv, IntLinear):
@@ -285,7 +285,7 @@ def test_fraction_bits_give_way_to_int32():
 
 def test_what_no_unit_can_hold_is_refused():
     with pytest.raises(
-        LoweringError, match=r"lif: expected membranes of at most 2147483647, got 'up to \d+ .channel 0"
+        LoweringError, match=r"lif: expected membranes of at most 2147483647, got up to \d+ .channel 0"
     ):
         lower(wide(11))
     with pytest.raises(
@@ -334,11 +334,11 @@ def test_real_images_are_refused():
             "weight",
             np.zeros((1, 1, 2, 3)),
             ShapeError,
-            r"conv.weight: expected an array .1, 1, 2, 2., got '.1, 1, 2, 3.'",
+            r"conv.weight: expected an array .1, 1, 2, 2., got .1, 1, 2, 3.",
         ),
         ("bn_bias", [np.inf, 0], NumericsError, "conv.bn_bias: expected finite numbers"),
-        ("mean", [0, 0, 0], ShapeError, r"conv.mean: expected an array .2,., got '.3,.'"),
-        ("var", [1, -1], NumericsError, r"state.conv.var: expected numbers of at least 0, got '-1.0'"),
+        ("mean", [0, 0, 0], ShapeError, r"conv.mean: expected an array .2,., got .3,."),
+        ("var", [1, -1], NumericsError, r"state.conv.var: expected numbers of at least 0, got -1.0"),
     ],
 )
 def test_wrong_parameters_are_refused(name, array, error, message):
@@ -349,7 +349,7 @@ def test_wrong_parameters_are_refused(name, array, error, message):
 def test_a_missing_parameter_is_refused():
     model = model_of(tiny())
     del model.params["conv"]["bn_weight"]
-    with pytest.raises(ShapeError, match=r"conv.bn_weight: expected an array .*, got 'nothing'"):
+    with pytest.raises(ShapeError, match=r"conv.bn_weight: expected an array .*, got nothing"):
         lower(model)
 
 

@@ -99,14 +99,14 @@ def test_kinds_of_input():
 
 CYCLE = (Conv("conv1", "lif2", 4), NEURON, Conv("conv2", "lif1", 4), LIF("lif2", ("conv2",)))
 WRONG_GRAPHS = [
-    ((CONV, NEURON, NEURON), "network.lif1: expected a name of its own, got 'the name of an earlier node'"),
+    ((CONV, NEURON, NEURON), "network.lif1: expected a name of its own, got an earlier node's"),
     ((Conv("conv1", "inptu", 4), NEURON), "conv1.source: expected the name of a node (did you mean 'input'?), got"),
     (CYCLE, "conv1.source: a cycle through 'lif2'; a network runs from its Input to its Readout"),
     ((Conv("conv1", "conv1", 4), NEURON), "conv1.source: a cycle through 'conv1'"),
     ((NEURON, CONV), "lif1.source: expected an earlier node (put it first), got 'conv1'"),
-    ((CONV, NEURON, Conv("conv2", "lif1", 4)), "network.conv2: expected a later node that reads it, got 'none'"),
-    ((CONV, NEURON, Input("input2", (1, 1, 1))), "network: expected exactly one Input, the first node, got 'input"),
-    ((CONV, NEURON, Readout("early", "conv1")), "network: expected exactly one Readout, the last node, got 'early"),
+    ((CONV, NEURON, Conv("conv2", "lif1", 4)), "network.conv2: expected a later node that reads it, got none"),
+    ((CONV, NEURON, Input("input2", (1, 1, 1))), "network: expected exactly one Input, the first node, got input"),
+    ((CONV, NEURON, Readout("early", "conv1")), "network: expected exactly one Readout, the last node, got early"),
 ]
 
 

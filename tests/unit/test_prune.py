@@ -342,7 +342,7 @@ def test_wrong_options(small, options, message):
 
 def test_wrong_scores(small):
     good = scores_of(small.network)
-    with pytest.raises(ConfigError, match=r"scores\.lif2: expected 8 scores, got 'nothing'"):
+    with pytest.raises(ConfigError, match=r"scores\.lif2: expected 8 scores, got nothing"):
         prune(small, {name: own for name, own in good.items() if name != "lif2"})
     with pytest.raises(ConfigError, match=r"scores: expected the name of a LIF .did you mean 'lif1'.*, got 'lif_1'"):
         prune(small, {**good, "lif_1": [1]})
