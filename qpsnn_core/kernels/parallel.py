@@ -1,14 +1,16 @@
 """Fixed chunks of independent work on a few threads: the same bits on any number of them.
 
 A kernel takes `(low, high, ...)` and releases the GIL. Chunks depend on the work alone, never on the number of
-threads, and no two write the same place; a sum over chunks is taken in their order.
+threads, and no two write the same place; a sum over chunks is taken in their order. The queues are CPython's own
+SimpleQueue, whose locks a Ctrl-C cannot leave locked, as it can those of concurrent.futures.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 import numba
@@ -19,7 +21,8 @@ CHUNKS = 16
 kernel = numba.njit(nogil=True, cache=True, error_model="numpy")
 """The one way in which kernels are compiled: cached on disk, no GIL, no fast-math (it would hide NaN)."""
 
-_pool: ThreadPoolExecutor | None = None
+_inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
+_helpers = 0
 _threads = 0
 _controller = threadpoolctl.ThreadpoolController()
 
@@ -44,20 +47,27 @@ def set_threads(count: int) -> None:
     global _threads
     if count < 1:
         raise ValueError(f"threads: expected at least 1, got {count}")
-    _stop()
     _threads = count
 
 
-def _stop() -> None:
-    global _pool
-    if _pool is not None:
-        _pool.shutdown(wait=True)
-        _pool = None
+def _help(inbox: SimpleQueue[Callable[[], None]]) -> None:
+    while True:
+        inbox.get()()
+
+
+def _call_for_help(count: int, task: Callable[[], None]) -> None:
+    """Hand `task` to `count` other threads, which are started when they are first needed and end with the process."""
+    global _helpers
+    while _helpers < count:
+        _helpers += 1
+        Thread(target=_help, args=(_inbox,), name=f"qpsnn-{_helpers}", daemon=True).start()
+    for _ in range(count):
+        _inbox.put(task)
 
 
 def _forget() -> None:
-    global _pool
-    _pool = None
+    global _helpers, _inbox
+    _helpers, _inbox = 0, SimpleQueue()
 
 
 if hasattr(os, "register_at_fork"):
@@ -72,12 +82,39 @@ def chunks(total: int, least: int = 1, count: int = CHUNKS) -> list[tuple[int, i
 
 def each(work: Callable[..., Any], ranges: list[tuple[int, int]], *arguments: Any) -> list[Any]:
     """`work(low, high, *arguments)` for every range, in any order; the results in the order of the ranges."""
-    global _pool
-    if threads() == 1 or len(ranges) == 1:
+    others = min(threads(), len(ranges)) - 1
+    if others < 1:
         return [work(low, high, *arguments) for low, high in ranges]
-    if _pool is None:
-        _pool = ThreadPoolExecutor(threads(), thread_name_prefix="qpsnn")
-    return list(_pool.map(lambda span: work(span[0], span[1], *arguments), ranges))
+    results: list[Any] = [None] * len(ranges)
+    waiting: SimpleQueue[int] = SimpleQueue()
+    finished: SimpleQueue[BaseException | None] = SimpleQueue()
+    for index in range(len(ranges)):
+        waiting.put(index)
+
+    def one() -> bool:
+        try:
+            index = waiting.get_nowait()
+        except Empty:
+            return False
+        results[index] = work(*ranges[index], *arguments)
+        finished.put(None)
+        return True
+
+    def help_out() -> None:
+        try:
+            while one():
+                pass
+        except BaseException as error:
+            finished.put(error)
+
+    _call_for_help(others, help_out)
+    while one():
+        pass
+    for _ in ranges:
+        error = finished.get()
+        if error is not None:
+            raise error
+    return results
 
 
 def single_blas() -> Any:

@@ -1,0 +1,91 @@
+"""Chunks on threads: every range once, errors raised, an interrupt at any moment leaves nothing locked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from qpsnn_core.kernels.parallel import chunks, each, set_threads, threads
+
+
+@pytest.fixture(autouse=True)
+def _as_before():
+    before = threads()
+    yield
+    set_threads(before)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_results_come_in_the_order_of_the_ranges(count):
+    set_threads(count)
+    ranges = chunks(100, 3)
+    assert each(lambda low, high, k: (low * k, high), ranges, 2) == [(2 * low, high) for low, high in ranges]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_error_in_a_chunk_is_raised_and_the_next_call_works(count):
+    set_threads(count)
+
+    def work(low, high):
+        if low >= 8:
+            raise KeyError(low)
+
+    with pytest.raises(KeyError):
+        each(work, chunks(16))
+    assert each(lambda low, high: high - low, chunks(16)) == [1] * 16
+
+
+def test_several_threads_take_part():
+    set_threads(3)
+    together = threading.Barrier(3)
+    each(lambda low, high: together.wait(timeout=30), chunks(3))
+
+
+def test_a_chunk_may_itself_have_chunks():
+    set_threads(2)
+    nested = each(lambda low, high: sum(each(lambda a, b: b - a, chunks(10))), chunks(8))
+    assert nested == [10] * 8
+
+
+def test_chunks_do_not_depend_on_the_threads():
+    set_threads(1)
+    one = chunks(1000, 7)
+    set_threads(4)
+    assert chunks(1000, 7) == one
+    assert [low for low, _ in one[1:]] == [high for _, high in one[:-1]]
+    assert (one[0][0], one[-1][1]) == (0, 1000)
+
+
+def test_no_threads_are_refused():
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        set_threads(0)
+
+
+INTERRUPTED = """
+import signal
+from qpsnn_core.kernels.parallel import chunks, each, set_threads
+set_threads(2)
+def stop(*_):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, stop)
+stopped = 0
+for attempt in range(300):
+    signal.setitimer(signal.ITIMER_REAL, 2e-5 * (attempt % 50 + 1))
+    try:
+        while True:
+            each(lambda low, high: high - low, chunks(16))
+    except KeyboardInterrupt:
+        stopped += 1
+assert each(lambda low, high: high - low, chunks(16)) == [1] * 16
+print(stopped)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_an_interrupt_at_any_moment_leaves_nothing_locked():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "300"
