@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pkgutil
-import threading
 from importlib import import_module
 
 import pytest
@@ -72,38 +71,3 @@ def test_chunks_cover_the_work_once_in_order(total, least, count):
     assert [place for low, high in ranges for place in range(low, high)] == list(range(total))
     assert len(ranges) <= count
     assert all(high - low >= least for low, high in ranges[:-1])
-
-
-@pytest.fixture
-def any_threads():
-    """Give the number of threads back as it was."""
-    before = parallel.threads()
-    yield
-    parallel.set_threads(before)
-
-
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_results_come_in_the_order_of_the_ranges(any_threads, count):
-    parallel.set_threads(count)
-    assert parallel.threads() == count
-    ranges = parallel.chunks(40)
-    names = set()
-
-    def work(low, high, factor):
-        names.add(threading.current_thread().name)
-        return (low * factor, high * factor)
-
-    assert parallel.each(work, ranges, 3) == [(low * 3, high * 3) for low, high in ranges]
-    assert all(name.startswith("qpsnn") for name in names) == (count > 1)
-
-
-def test_a_fault_in_one_chunk_is_raised(any_threads):
-    parallel.set_threads(2)
-
-    def work(low, high):
-        if low == 6:
-            raise ValueError("chunk 6")
-
-    with pytest.raises(ValueError, match="chunk 6"):
-        parallel.each(work, parallel.chunks(10))
-    assert parallel.each(lambda low, high: low, [(0, 1), (1, 2)]) == [0, 1]
