@@ -18,7 +18,6 @@ from qpsnn_core.integer.nodes import (
     IntLIF,
     IntLinear,
     IntMaxPool,
-    IntNode,
     IntReadout,
     IntShortcut,
     IntSum,
@@ -64,20 +63,14 @@ class Spec(NamedTuple):
 class Kind(NamedTuple):
     """The behaviour of one kind of node.
 
-    sources(node): the names it reads. reads: what they must be. check(node): its hyper-parameters.
+    reads: what its sources must be. check(node): its hyper-parameters.
     specs(node, inputs): its arrays. output(node, inputs, arrays, steps): the IntValue it gives, proven to fit int32.
     """
 
-    sources: Callable[[Any], tuple[str, ...]]
     reads: Literal["counts", "current"]
     check: Callable[[Any], None]
     specs: Callable[[Any, tuple[IntValue, ...]], dict[str, Spec]]
     output: Callable[[Any, tuple[IntValue, ...], Named, int], IntValue]
-
-
-def sources_of(node: IntNode) -> tuple[str, ...]:
-    """The names of the nodes that a node reads."""
-    return KINDS[type(node)].sources(node)
 
 
 def fits(place: str, largest: Array, what: str) -> None:
@@ -87,19 +80,6 @@ def fits(place: str, largest: Array, what: str) -> None:
         raise NumericsError(
             expected(place, f"{what} of at most {INT32_MAX}", Words(f"up to {int(largest[worst])} (channel {worst})"))
         )
-
-
-def _none(node: Any) -> tuple[str, ...]:
-    return ()
-
-
-def _one(node: Any) -> tuple[str, ...]:
-    return (node.source,)
-
-
-def _many(node: Any) -> tuple[str, ...]:
-    names: tuple[str, ...] = node.sources
-    return names
 
 
 def _no_arrays(node: Any, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
@@ -229,14 +209,14 @@ def _no_output(node: IntInput, inputs: tuple[IntValue, ...], arrays: Named, step
 
 
 KINDS: dict[type[Any], Kind] = {
-    IntInput: Kind(_none, "counts", checks.input_node, _no_arrays, _no_output),
-    IntConv: Kind(_one, "counts", checks.conv, _conv_specs, _conv_output),
-    IntLinear: Kind(_one, "counts", checks.linear, _linear_specs, _linear_output),
-    IntShortcut: Kind(_one, "counts", checks.shortcut, _shortcut_specs, _shortcut_output),
-    IntLIF: Kind(_many, "current", checks.lif, _lif_specs, _lif_output),
-    IntMaxPool: Kind(_one, "counts", checks.max_pool, _no_arrays, _max_pool_output),
-    IntSumPool: Kind(_one, "counts", checks.sum_pool, _no_arrays, _sum_pool_output),
-    IntSum: Kind(_many, "counts", checks.sum_node, _no_arrays, _sum_output),
-    IntReadout: Kind(_one, "current", checks.readout, _readout_specs, _readout_output),
+    IntInput: Kind("counts", checks.input_node, _no_arrays, _no_output),
+    IntConv: Kind("counts", checks.conv, _conv_specs, _conv_output),
+    IntLinear: Kind("counts", checks.linear, _linear_specs, _linear_output),
+    IntShortcut: Kind("counts", checks.shortcut, _shortcut_specs, _shortcut_output),
+    IntLIF: Kind("current", checks.lif, _lif_specs, _lif_output),
+    IntMaxPool: Kind("counts", checks.max_pool, _no_arrays, _max_pool_output),
+    IntSumPool: Kind("counts", checks.sum_pool, _no_arrays, _sum_pool_output),
+    IntSum: Kind("counts", checks.sum_node, _no_arrays, _sum_output),
+    IntReadout: Kind("current", checks.readout, _readout_specs, _readout_output),
 }
 """From node kind to behaviour; a test demands that every kind of `IntNode` is here."""

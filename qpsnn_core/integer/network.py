@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from qpsnn_core.errors import ConfigError, NetworkError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.integer.bounds import Array
-from qpsnn_core.integer.kinds import KINDS, IntValue, Named, Spec, sources_of
+from qpsnn_core.integer.kinds import KINDS, IntValue, Named, Spec
 from qpsnn_core.integer.nodes import IntInput, IntNode, IntReadout
 from qpsnn_core.integer.packing import pack
-from qpsnn_core.network.values import Shape, check_name
+from qpsnn_core.network.ordered import Ordered, check_order, check_read, sources_of
 from qpsnn_core.structure import converter, nearest, structure, tag_union
-
-N = TypeVar("N")
 
 _convert = converter()
 tag_union(_convert, IntNode)
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerNetwork:
+class IntegerNetwork(Ordered[IntNode]):
     """Nodes in the order in which they run, `arrays[node][name]`, and the number of time steps T.
 
     The first node is the IntInput, the last the IntReadout; each node reads only earlier ones and is read by a later
@@ -43,35 +41,23 @@ class IntegerNetwork:
     def __post_init__(self) -> None:
         if type(self.steps) is not int or self.steps < 1:
             raise ConfigError(expected("network.steps", "an integer of at least 1", self.steps))
-        _check_order(self.nodes)
+        _check_kinds(self.nodes)
+        check_order(self.nodes, IntInput, IntReadout)
         _check_names("network.arrays", self.arrays, {node.name for node in self.nodes}, "the name of a node")
         values: dict[str, IntValue] = {}
         arrays: dict[str, Named] = {}
         for node in self.nodes:
             kind = KINDS[type(node)]
             kind.check(node)
-            inputs = tuple(values[source] for source in kind.sources(node))
-            for source, value in zip(kind.sources(node), inputs, strict=True):
+            inputs = tuple(values[source] for source in sources_of(node))
+            for source, value in zip(sources_of(node), inputs, strict=True):
                 if value.kind != kind.reads:
                     raise ShapeError(expected(f"{node.name} (from {source})", kind.reads, value.kind))
             arrays[node.name] = _checked(node.name, kind.specs(node, inputs), self.arrays.get(node.name, {}))
             values[node.name] = kind.output(node, inputs, arrays[node.name], self.steps)
-        _check_read(self.nodes)
+        check_read(self.nodes)
         object.__setattr__(self, "arrays", arrays)
         object.__setattr__(self, "values", values)
-
-    def __iter__(self) -> Iterator[IntNode]:
-        return iter(self.nodes)
-
-    def __len__(self) -> int:
-        return len(self.nodes)
-
-    def __getitem__(self, name: str) -> IntNode:
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        names = [node.name for node in self.nodes]
-        raise NetworkError(expected("network", "the name of a node" + nearest(name, names), name))
 
     @property
     def input(self) -> IntInput:
@@ -87,26 +73,9 @@ class IntegerNetwork:
         assert isinstance(node, IntReadout)  # noqa: S101 - checked when the network was made
         return node
 
-    @property
-    def classes(self) -> int:
-        """The number of readouts."""
-        return self.values[self.readout.name].shape[2]
-
-    def shape(self, name: str) -> Shape:
-        """(H, W, C) of what the node gives."""
-        return self.values[self[name].name].shape
-
-    def of(self, *kinds: type[N]) -> tuple[N, ...]:
-        """All nodes of these kinds, in order."""
-        return tuple(node for node in self.nodes if isinstance(node, kinds))
-
     def sources(self, node: IntNode) -> tuple[str, ...]:
         """The names that a node reads."""
         return sources_of(node)
-
-    def consumers(self, name: str) -> tuple[IntNode, ...]:
-        """The nodes that read this one."""
-        return tuple(node for node in self.nodes if name in sources_of(node))
 
     @property
     def size_bytes(self) -> dict[str, int]:
@@ -137,34 +106,10 @@ def nodes_from_json(text: str) -> tuple[IntNode, ...]:
     return structure(_convert, data, tuple[IntNode, ...], "network.nodes")
 
 
-def _check_order(nodes: tuple[IntNode, ...]) -> None:
-    if not isinstance(nodes, tuple) or len(nodes) < 2:
-        raise NetworkError(expected("network.nodes", "a tuple of at least an IntInput and an IntReadout", nodes))
-    for node in nodes:
+def _check_kinds(nodes: tuple[IntNode, ...]) -> None:
+    for node in nodes if isinstance(nodes, tuple) else ():
         if type(node) not in KINDS:
-            raise NetworkError(expected("network.nodes", "nodes of an integer network", type(node).__name__))
-    names = [node.name for node in nodes]
-    seen: set[str] = set()
-    for node in nodes:
-        check_name(node.name)
-        if node.name in seen:
-            raise NetworkError(expected(f"network.{node.name}", "a name of its own", Words("an earlier node's")))
-        for source in sources_of(node):
-            if source not in seen:
-                want = "an earlier node (put it first)" if source in names else "a node" + nearest(source, names)
-                raise NetworkError(expected(f"{node.name}.source", want, source))
-        seen.add(node.name)
-    for place, node, kind in (("first", nodes[0], IntInput), ("last", nodes[-1], IntReadout)):
-        if not isinstance(node, kind) or sum(isinstance(n, kind) for n in nodes) != 1:
-            found = ", ".join(f"{n.name} ({type(n).__name__})" for n in nodes if n is node or isinstance(n, kind))
-            raise NetworkError(expected("network", f"exactly one {kind.__name__}, the {place} node", Words(found)))
-
-
-def _check_read(nodes: tuple[IntNode, ...]) -> None:
-    read = {source for node in nodes for source in sources_of(node)}
-    for node in nodes[:-1]:
-        if node.name not in read:
-            raise NetworkError(expected(f"network.{node.name}", "a later node that reads it", Words("none")))
+            raise NetworkError(expected("network.nodes", "nodes of an integer network", Words(type(node).__name__)))
 
 
 def _check_names(place: str, found: Mapping[str, Any], valid: set[str], what: str) -> None:

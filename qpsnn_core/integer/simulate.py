@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError, Words, expected
-from qpsnn_core.integer.kinds import sources_of
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.integer.operations import OPERATIONS, Call, Fired
 from qpsnn_core.integer.run import Record, Run
 from qpsnn_core.kernels.parallel import single_blas
+from qpsnn_core.network.ordered import sources_of
 from qpsnn_core.structure import nearest
 
 Array = npt.NDArray[Any]

@@ -101,7 +101,7 @@ CYCLE = (Conv("conv1", "lif2", 4), NEURON, Conv("conv2", "lif1", 4), LIF("lif2",
 WRONG_GRAPHS = [
     ((CONV, NEURON, NEURON), "network.lif1: expected a name of its own, got an earlier node's"),
     ((Conv("conv1", "inptu", 4), NEURON), "conv1.source: expected the name of a node (did you mean 'input'?), got"),
-    (CYCLE, "conv1.source: a cycle through 'lif2'; a network runs from its Input to its Readout"),
+    (CYCLE, "conv1.source: a cycle through 'lif2'; a network runs from its input to its readout"),
     ((Conv("conv1", "conv1", 4), NEURON), "conv1.source: a cycle through 'conv1'"),
     ((NEURON, CONV), "lif1.source: expected an earlier node (put it first), got 'conv1'"),
     ((CONV, NEURON, Conv("conv2", "lif1", 4)), "network.conv2: expected a later node that reads it, got none"),
