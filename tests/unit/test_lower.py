@@ -284,9 +284,7 @@ def test_fraction_bits_give_way_to_int32():
 
 
 def test_what_no_unit_can_hold_is_refused():
-    with pytest.raises(
-        LoweringError, match=r"lif: expected membranes of at most 2147483647, got up to \d+ .channel 0"
-    ):
+    with pytest.raises(LoweringError, match=r"lif: expected membranes of at most 2147483647, got up to \d+ .channel 0"):
         lower(wide(11))
     with pytest.raises(
         LoweringError, match=r"conv.weight: expected accumulators of at most .* counts up to 65535 from"
