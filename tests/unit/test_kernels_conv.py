@@ -224,15 +224,15 @@ def test_spikes_are_listed_by_channel(peak):
 
 
 def test_weight_gradient_of_several_groups_of_images():
-    """Images are taken in groups that fit a cache: here three, three and one. Whole numbers: every sum is exact."""
+    """Images are taken in groups that fit a cache: here five of three, and one of one. Whole numbers: sums are exact."""
     rng = np.random.default_rng(0)
-    outputs = 500
-    spikes = rng.integers(0, 2, (7, 4, 4, 2)).astype(np.uint8)
-    gradient = rng.integers(-9, 10, (7, 6, 6, outputs)).astype(np.float32)
+    images, outputs = 16, 500
+    spikes = rng.integers(0, 2, (images, 4, 4, 2)).astype(np.uint8)
+    gradient = rng.integers(-9, 10, (images, 6, 6, outputs)).astype(np.float32)
     assert conv.CACHED // gradient[0].size == 3
     comp, ref = (np.zeros((9 * 2, outputs), np.float32) for _ in range(2))
-    conv.conv_weight_gradient(0, 2, spikes.reshape(7, -1), 1, gradient.reshape(-1, outputs), comp, 4, 4, 2, 3)
-    for m, y, x, c, ky, kx in np.ndindex(7, 4, 4, 2, 3, 3):
+    conv.conv_weight_gradient(0, 2, spikes.reshape(images, -1), 1, gradient.reshape(-1, outputs), comp, 4, 4, 2, 3)
+    for m, y, x, c, ky, kx in np.ndindex(images, 4, 4, 2, 3, 3):
         ref[(ky * 3 + kx) * 2 + c] += spikes[m, y, x, c] * gradient[m, y + 2 - ky, x + 2 - kx]
     np.testing.assert_array_equal(comp, ref)
 
