@@ -34,6 +34,7 @@ REAL = Value("analog", (5, 4, 3))
 SPIKES = Value("spikes", (5, 4, 3), 1)
 COUNTS = Value("spikes", (5, 4, 3), 16, 0.25)
 MANY = Value("spikes", (5, 4, 3), 300)
+HUGE = Value("spikes", (5, 4, 3), 40000)
 MAP = Value("current", (5, 4, 3))
 ROW = Value("current", (1, 1, 6))
 
@@ -55,14 +56,16 @@ CASES = [
     Case(Linear("n", "a", 6, None, batch_norm=True), (SPIKES,)),
     Case(Shortcut("n", "a", 5, 2), (SPIKES,)),
     Case(Shortcut("n", "a", 4, 1, (2, -1, 0, 2)), (COUNTS,)),
+    Case(Shortcut("n", "a", 3), (HUGE,)),
     Case(LIF("n", ("a",)), (MAP,)),
     Case(LIF("n", ("a", "b", "c"), 0.7, 0.9, "sigmoid", 1.5, True), (MAP, MAP, MAP)),
     *(Case(MaxPool("n", "a", 2), (value,)) for value in (SPIKES, MANY)),
     Case(MaxPool("n", "a", 3, 1, 2), (COUNTS,)),
-    *(Case(AvgPool("n", "a", 2), (value,)) for value in (SPIKES, COUNTS, MANY)),
+    *(Case(AvgPool("n", "a", 2), (value,)) for value in (SPIKES, COUNTS, MANY, HUGE)),
     Case(AvgPool("n", "a", 4), (COUNTS,)),
     Case(Sum("n", ("a", "b")), (SPIKES, SPIKES)),
     Case(Sum("n", ("a", "b", "c")), (MANY, MANY, MANY)),
+    Case(Sum("n", ("a", "b")), (HUGE, HUGE)),
     Case(Readout("n", "a"), (ROW,)),
 ]
 

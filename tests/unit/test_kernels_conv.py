@@ -224,7 +224,7 @@ def test_spikes_are_listed_by_channel(peak):
 
 
 def test_weight_gradient_of_several_groups_of_images():
-    """Images are taken in groups that fit a cache: here five of three, and one of one. Whole numbers: sums are exact."""
+    """Images are taken in groups that fit a cache: here five of three, and one of one. Whole numbers, so exact sums."""
     rng = np.random.default_rng(0)
     images, outputs = 16, 500
     spikes = rng.integers(0, 2, (images, 4, 4, 2)).astype(np.uint8)
