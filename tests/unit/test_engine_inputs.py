@@ -7,6 +7,8 @@ import pytest
 
 from qpsnn_core import engine
 from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError
+from qpsnn_core.layers.pool import count_type
+from qpsnn_core.layers.weights import Weights, accumulator, exact_float
 from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Quantizer, Readout
 from qpsnn_core.quantize import quantize
 
@@ -153,6 +155,26 @@ class TestWhatIsTaken:
         twice = np.repeat(images, 2, axis=1)[:, ::2]
         for other in (np.asfortranarray(images), images[:, ::-1][:, ::-1], twice):
             np.testing.assert_array_equal(engine.forward(small(PIXELS), other).logits, ref)
+
+
+@pytest.mark.parametrize(("largest", "chosen"), [(2**15 - 1, np.int16), (2**15, np.int32), (2**31 - 1, np.int32)])
+@pytest.mark.parametrize("peak", [1, None])
+def test_the_narrowest_accumulator_that_holds_every_sum(largest, chosen, peak):
+    used = Weights(np.ones((1, 1), np.int8), np.ones(1, np.float32), np.ones(1, np.float32), largest)
+    assert accumulator(used, peak) == chosen
+    if largest % 2 == 0:
+        assert accumulator(used._replace(bound=largest // 2), 2) == chosen
+
+
+def test_types_change_where_sums_stop_fitting():
+    used = Weights(np.ones((1, 1), np.int8), np.ones(1, np.float32), np.ones(1, np.float32), 2**24 - 1)
+    assert (exact_float(used, 1), exact_float(used._replace(bound=2**24), 1)) == (np.float32, np.float64)
+    assert exact_float(used._replace(bound=2**30), None) == np.float32
+    for kind in (accumulator, exact_float):
+        with pytest.raises(NumericsError, match=r"below 2\*\*31, got 2147483648$"):
+            kind(used._replace(bound=2**30), 2)
+    assert [count_type(2**8 - 1), count_type(2**8)] == [np.uint8, np.uint16]
+    assert [count_type(2**16 - 1), count_type(2**16)] == [np.uint16, np.uint32]
 
 
 @pytest.mark.parametrize("peak", [255, 257, 2048])

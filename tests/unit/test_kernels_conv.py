@@ -237,6 +237,15 @@ def test_weight_gradient_of_several_groups_of_images():
     np.testing.assert_array_equal(comp, ref)
 
 
+def test_weight_gradient_has_room_for_counts_at_their_peak():
+    """One image at a time, all of it at its peak: interpreted, a list that is too short raises IndexError."""
+    outputs = conv.CACHED // 4 + 1
+    gradient = np.ones((4, outputs), np.float32)
+    total = np.zeros((2, outputs), np.float32)
+    conv.conv_weight_gradient(0, 2, np.full((1, 8), 3, np.uint8), 3, gradient, total, 2, 2, 2, 1)
+    np.testing.assert_array_equal(total, np.full((2, outputs), 4 * 3))
+
+
 @pytest.mark.parametrize("count", range(10))
 def test_rows_are_added_four_at_a_time(count):
     rng = np.random.default_rng(count)

@@ -55,11 +55,17 @@ def test_forward_gives_the_same_bits_as_the_loops(steps, length, positions, chan
 
 
 def test_a_membrane_at_the_threshold_fires():
-    """Eq. 2 has >=. 0.5 and 0.75 are exact, so U~ is the threshold to the last bit."""
-    acc = np.array([[[2, 2, 2]], [[3, 2, 4]]], np.int16)
+    """Eq. 2 has >=. Quarters are exact, so U~ is the threshold to the last bit; all three kernels must see it so."""
+    acc = np.array([[[2, 2, 2]], [[3, 2, 4]], [[2, 2, 2]]], np.int16)
     scale, shift = np.full(3, 0.25, F), np.zeros(3, F)
-    comp = run(lif.lif_forward, acc, scale, shift, 2, 0.5, 1.0, [(0, 1)], np.uint8, 0)
-    np.testing.assert_array_equal(comp[:, 0], [[0, 0, 0], [1, 0, 1]])
+    spikes = run(lif.lif_forward, acc, scale, shift, 3, 0.5, 1.0, [(0, 1)], np.uint8, 0)
+    np.testing.assert_array_equal(spikes[:, 0], [[0, 0, 0], [1, 0, 1], [0, 0, 0]])
+    before = run(lif.lif_potentials, acc, scale, shift, 3, 0.5, 1.0, [(0, 1)], F, 0)
+    np.testing.assert_array_equal(before[:, 0], [[0.5, 0.5, 0.5], [1, 0.75, 1.25], [0.5, 0.875, 0.5]])
+    gradient, spike_gradient = np.zeros((3, 3), F), np.array([[0, 0, 0], [0, 0, 0], [1, 1, 1]], F)
+    constants = (F(0.5), F(1), lif.RECTANGULAR, F(4), True)
+    lif.lif_backward(0, 1, flat(acc), scale, shift, spike_gradient, gradient, 3, 1, 1, *constants)
+    np.testing.assert_array_equal(gradient, [[0, 0.0625, 0], [0, 0.125, 0], [0.25, 0.25, 0.25]])
 
 
 def test_the_membrane_is_zero_after_a_spike_whatever_it_was():
@@ -129,11 +135,11 @@ def test_backward_equals_the_loops(kind, detach, beta, steps, length, dtype):
 
 
 def test_one_step_back_in_numbers():
-    """`g = gS*h + carry*((1 - S) - U~*h)`; U~ = 0.5 stays, U~ = 2 fired."""
-    gradient, potential = np.zeros(2, F), np.array([0.5, 2], F)
-    for detach, ref in ((False, [3 * 0.25 + 4 * (1 - 0.5 * 0.25), 3 * 0.25 - 4 * 2 * 0.25]), (True, [4.75, 0.75])):
-        carry = np.array([4, 4], F)
-        lif.step_back(gradient, np.full(2, 3, F), potential, np.full(2, 0.25, F), F(1), carry, F(0.5), detach)
+    """`g = gS*h + carry*((1 - S) - U~*h)`; U~ = 0.5 stays; U~ = 1, at the threshold, and U~ = 2 fired."""
+    gradient, potential = np.zeros(3, F), np.array([0.5, 1, 2], F)
+    for detach, ref in ((False, [0.75 + 4 * 0.875, 0.75 - 4 * 0.25, 0.75 - 4 * 0.5]), (True, [4.75, 0.75, 0.75])):
+        carry = np.array([4, 4, 4], F)
+        lif.step_back(gradient, np.full(3, 3, F), potential, np.full(3, 0.25, F), F(1), carry, F(0.5), detach)
         np.testing.assert_array_equal(gradient, ref)
         np.testing.assert_array_equal(carry, np.array(ref) / 2)
 
