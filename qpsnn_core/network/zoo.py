@@ -1,4 +1,4 @@
-"""The networks of the paper's Tables 9 to 11, and a small one for demonstrations."""
+"""The networks of the paper's Tables 9 to 11, VGG-9, and a small one for demonstrations."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ INTEGER_LAST = Quantizer(8, gamma="max", granularity="layer")
 
 POOL = 0
 VGG16 = (64, 64, POOL, 128, 128, POOL, 256, 256, 256, POOL, 512, 512, 512, POOL, 512, 512, 512)
+VGG9 = (64, 64, POOL, 128, 128, POOL, 256, 256, 256, POOL)
 VGGSNN = (64, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512)
 VGG_SMALL = (32, 32, POOL, 64, 64, POOL, 128, 128)
 RESNET20 = (64, *(width for stage in (128, 256, 512) for width in (stage,) * 6))
@@ -67,6 +68,25 @@ def vgg16(
     return _vgg(
         VGG16, 2, shape, classes, steps, _widths("vgg16", VGG16, width, widths), quantizer, ends, neuron, events
     )
+
+
+def vgg9(
+    shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    *,
+    steps: int = 4,
+    width: float = 1.0,
+    widths: Sequence[int] | None = None,
+    quantizer: Quantizer | None = PAPER_QUANTIZER,
+    ends: str = "integer",
+    neuron: Neuron = PAPER_NEURON,
+    events: bool = False,
+) -> Network:
+    """The convolutions of VGG-9: seven Conv-BN-LIF, three max-pools, average-pool 2, one linear layer; as vgg16.
+
+    shape: at least 16 x 16. widths: 7 counts.
+    """
+    return _vgg(VGG9, 2, shape, classes, steps, _widths("vgg9", VGG9, width, widths), quantizer, ends, neuron, events)
 
 
 def vggsnn(
@@ -145,6 +165,7 @@ ZOO: Mapping[str, Callable[..., Network]] = {
     "vgg16": vgg16,
     "resnet20": resnet20,
     "vggsnn": vggsnn,
+    "vgg9": vgg9,
     "vgg_small": vgg_small,
 }
 

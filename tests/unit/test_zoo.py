@@ -6,7 +6,7 @@ import pytest
 
 from qpsnn_core.errors import ConfigError, ShapeError
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Shortcut
-from qpsnn_core.network.zoo import ZOO, Neuron, build, resnet20, vgg16, vgg_small, vggsnn
+from qpsnn_core.network.zoo import ZOO, Neuron, build, resnet20, vgg9, vgg16, vgg_small, vggsnn
 
 
 def resolution_and_channels(network):
@@ -21,6 +21,14 @@ def test_vgg16_is_table_9():
     assert [pool.source for pool in network.of(MaxPool)] == ["lif2", "lif4", "lif7", "lif10"]
     assert network.shape("average") == (1, 1, 512)
     assert vgg16((64, 64, 3), 200).shape("average") == (2, 2, 512)
+
+
+def test_vgg9_has_the_usual_convolutions():
+    network = vgg9()
+    assert resolution_and_channels(network) == [(32, 64)] * 2 + [(16, 128)] * 2 + [(8, 256)] * 3
+    assert [pool.source for pool in network.of(MaxPool)] == ["lif2", "lif4", "lif7"]
+    assert network.shape("average") == (2, 2, 256)
+    assert network["linear"].weight_shape(network.values["average"]) == (1024, 10)
 
 
 def test_vggsnn_is_table_11():
