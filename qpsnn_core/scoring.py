@@ -15,7 +15,8 @@ from qpsnn_core.engine import forward
 from qpsnn_core.errors import ConfigError, NumericsError, Words, expected
 from qpsnn_core.evaluation import steps_first
 from qpsnn_core.history import Listener, Progress
-from qpsnn_core.kernels.parallel import each, single_blas
+from qpsnn_core.kernels import svd
+from qpsnn_core.kernels.parallel import chunks, each, single_blas
 from qpsnn_core.layers import lif
 from qpsnn_core.model import Model
 from qpsnn_core.network import LIF
@@ -27,8 +28,8 @@ Doubles = npt.NDArray[np.float64]
 
 IMAGES = 16
 """Images that go forward at once: what is kept of them has to fit in memory."""
-PIXELS = 2**18
-"""Spike counts that are decomposed at once: 2 MiB in float64."""
+PIXELS = 2**16
+"""Spike counts of undecided maps that LAPACK decomposes at once in each thread: 512 KiB in float64."""
 
 
 class Scores(NamedTuple):
@@ -97,21 +98,28 @@ def stability(scores: Scores) -> dict[str, float]:
 def significant(counts: Array, steps: int, epsilon: float = 1e-6) -> npt.NDArray[np.int64]:
     """Eqs. 11 to 13 before the mean: how many singular values of `counts / steps` exceed `epsilon`, int64 [B, C].
 
-    counts: spikes summed over T, [B, H, W, C]. The integers are decomposed, and the threshold multiplied by T.
+    counts: spikes summed over T, [B, H, W, C]. The integers are taken, and the threshold multiplied by T. Where the
+    kernel cannot prove the number (a value next to the threshold, an epsilon of 0), LAPACK's values are counted.
     """
-    size = max(1, PIXELS // counts[0].size)
-    spans = [(low, min(low + size, len(counts))) for low in range(0, len(counts), size)]
+    batch, height, width, channels = counts.shape
+    threshold = epsilon * steps
+    if min(height, width) == 1:
+        return (np.sqrt(np.square(counts, dtype=np.float64).sum((1, 2))) > threshold).astype(np.int64)
+    counts = np.ascontiguousarray(counts, np.uint8 if counts.dtype == np.uint8 else np.float64)
+    found = np.empty((batch, channels), np.int64)
+    each(svd.count_maps, chunks(batch * -(-channels // svd.LANES)), counts, threshold, found)
+    rows, columns = np.nonzero(found == svd.UNDECIDED)
+    if len(rows):
 
-    def part(low: int, high: int) -> Array:
-        maps = np.ascontiguousarray(counts[low:high].transpose(0, 3, 1, 2), np.float64)
-        found = np.zeros(maps.shape[:2], np.int64)
-        alive = maps.any(axis=(2, 3))
-        if alive.any():
-            found[alive] = (np.linalg.svd(maps[alive], compute_uv=False) > epsilon * steps).sum(1)
-        return found
+        def decide(low: int, high: int) -> None:
+            maps = counts[rows[low:high], :, :, columns[low:high]].astype(np.float64)
+            values = np.linalg.svd(maps, compute_uv=False)
+            found[rows[low:high], columns[low:high]] = (values > threshold).sum(1)
 
-    with single_blas():
-        return np.concatenate(each(part, spans))
+        size = max(1, PIXELS // (height * width))
+        with single_blas():
+            each(decide, [(low, min(low + size, len(rows))) for low in range(0, len(rows), size)])
+    return found
 
 
 def _totals(
@@ -131,7 +139,7 @@ def _totals(
                     raise NumericsError(expected(f"{node.name}: membrane", "finite numbers", Words("NaN or infinity")))
                 sca[node.name][row] += norms / steps
                 if epsilon is not None:
-                    summed = done.values[node.name].sum(axis=0, dtype=np.float64)
+                    summed = done.values[node.name].sum(axis=0, dtype=np.uint8 if steps < 256 else np.int64)
                     svs[node.name][row] += significant(summed, steps, epsilon).sum(0)
         if progress:
             progress(Progress("score", 1, 1, row + 1, len(parts), None, None))

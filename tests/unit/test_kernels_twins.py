@@ -39,6 +39,14 @@ TWINS = {
     "pool.max_backward": "pool.largest_back",
     "pool.sum_forward": "pool.total",
     "pool.sum_backward": "pool.total_back",
+    "svd.add_rows": "svd.sum_of_rows",
+    "svd.subtract_row": "svd.less_row",
+    "svd.longest": "svd.first_largest",
+    "svd.measure": "svd.squares",
+    "svd.reflect": "svd.reflected",
+    "svd.inverse_norm": "svd.inverse_norm",
+    "svd.count_above": "svd.above",
+    "svd.count_maps": "svd.above_maps",
 }
 WITHOUT = {"lif.surrogate": "its twin is qpsnn_core.surrogates, itself compared with the derivative of a primitive"}
 MODULES = sorted({module.name for module in pkgutil.iter_modules(kernels.__path__)} - {"parallel"})
