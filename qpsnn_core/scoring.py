@@ -99,15 +99,17 @@ def significant(counts: Array, steps: int, epsilon: float = 1e-6) -> npt.NDArray
     """Eqs. 11 to 13 before the mean: how many singular values of `counts / steps` exceed `epsilon`, int64 [B, C].
 
     counts: spikes summed over T, [B, H, W, C]. The integers are taken, and the threshold multiplied by T. Where the
-    kernel cannot prove the number (a value next to the threshold, an epsilon of 0), LAPACK's values are counted.
+    kernel cannot prove the number (a value next to the threshold, an epsilon of 0), and for maps of more than 64
+    columns, LAPACK's values are counted.
     """
     batch, height, width, channels = counts.shape
     threshold = epsilon * steps
     if min(height, width) == 1:
         return (np.sqrt(np.square(counts, dtype=np.float64).sum((1, 2))) > threshold).astype(np.int64)
     counts = np.ascontiguousarray(counts, np.uint8 if counts.dtype == np.uint8 else np.float64)
-    found = np.empty((batch, channels), np.int64)
-    each(svd.count_maps, chunks(batch * -(-channels // svd.LANES)), counts, threshold, found)
+    found = np.full((batch, channels), svd.UNDECIDED, np.int64)
+    if width <= svd.PITCH:
+        each(svd.count_maps, chunks(batch * -(-channels // svd.LANES)), counts, threshold, found)
     rows, columns = np.nonzero(found == svd.UNDECIDED)
     if len(rows):
 

@@ -5,6 +5,7 @@ remains. Then `sigma[r+1] <= |V|` and `sigma[r] >= 1 / |inverse of R|` (Frobeniu
 wherever `|V| < threshold < 1 / |inverse of R|`. Rounding moves no singular value by more than `SLACK * m * n * |A|`
 (Higham 2002, Theorem 19.4, whose constant times the unit roundoff is less). What this cannot prove stays undecided.
 
+A matrix is stored flat, `v[j*PITCH + i]`: as the distance of rows is a constant, LLVM sees that they do not overlap.
 Inner loops run along rows, over columns that do not depend on one another: they need no sums in another order.
 """
 
@@ -20,37 +21,50 @@ DRIFT = 1e-6
 """Squared lengths are carried along; where they fall below this share of |A|^2, rounding counts: taken anew."""
 LANES = 8
 """Channels that are copied out of an image at once: a cache line of float64."""
+PITCH = 64
+"""The most columns that a matrix can have."""
 STRIDE = 16
-"""Inner loops begin at a multiple of so many columns: what they do too much costs less than loops of odd lengths."""
+"""Inner loops begin and end at a multiple of so many columns: what they do too much costs less than odd lengths."""
+
+# Indices are unsigned in inner loops: a signed one may count from the end, and LLVM then does not vectorise.
 ONE, TWO, THREE = np.uintp(1), np.uintp(2), np.uintp(3)
-"""Indices are unsigned in inner loops: a signed one may count from the end, and LLVM then does not vectorise."""
+NEXT, SECOND, THIRD = np.uintp(PITCH), np.uintp(2 * PITCH), np.uintp(3 * PITCH)
 
 
 @kernel
-def add_rows(into, v, factors, low, high, start):
-    """`into[i] += sum over rows j of factors[j] * v[j, i]`, rows low..high-1, columns from `start` on."""
-    start, end = np.uintp(start), np.uintp(v.shape[1])
+def add_rows(into, v, factors, low, high, start, end):
+    """`into[i] += sum over rows j of factors[j] * v[j, i]`, rows low..high-1, columns start..end-1."""
+    start, end = np.uintp(start), np.uintp(end)
     whole = low + (high - low) // 4 * 4
     for first in range(low, whole, 4):
-        j = np.uintp(first)
-        k, m, n = j + ONE, j + TWO, j + THREE
-        a, b, c, d = factors[j], factors[k], factors[m], factors[n]
+        j, at = np.uintp(first), np.uintp(first * PITCH)
+        a, b, c, d = factors[j], factors[j + ONE], factors[j + TWO], factors[j + THREE]
         for i in range(start, end):
-            into[i] += (a * v[j, i] + b * v[k, i]) + (c * v[m, i] + d * v[n, i])
-    for j in range(np.uintp(whole), np.uintp(high)):
-        a = factors[j]
+            into[i] += (a * v[at + i] + b * v[at + NEXT + i]) + (c * v[at + SECOND + i] + d * v[at + THIRD + i])
+    for last in range(whole, high):
+        at, a = np.uintp(last * PITCH), factors[last]
         for i in range(start, end):
-            into[i] += a * v[j, i]
+            into[i] += a * v[at + i]
 
 
 @kernel
-def subtract_row(v, factors, row, low, start):
-    """`v[j, i] -= factors[j] * row[i]`, rows from `low` on, columns from `start` on."""
-    start, end = np.uintp(start), np.uintp(v.shape[1])
-    for j in range(np.uintp(low), np.uintp(v.shape[0])):
-        a = factors[j]
+def subtract_row(v, factors, row, low, high, start, end):
+    """`v[j, i] -= factors[j] * row[i]`, rows low..high-1, columns start..end-1."""
+    start, end = np.uintp(start), np.uintp(end)
+    whole = low + (high - low) // 4 * 4
+    for first in range(low, whole, 4):
+        j, at = np.uintp(first), np.uintp(first * PITCH)
+        a, b, c, d = factors[j], factors[j + ONE], factors[j + TWO], factors[j + THREE]
         for i in range(start, end):
-            v[j, i] -= a * row[i]
+            value = row[i]
+            v[at + i] -= a * value
+            v[at + NEXT + i] -= b * value
+            v[at + SECOND + i] -= c * value
+            v[at + THIRD + i] -= d * value
+    for last in range(whole, high):
+        at, a = np.uintp(last * PITCH), factors[last]
+        for i in range(start, end):
+            v[at + i] -= a * row[i]
 
 
 @kernel
@@ -64,14 +78,15 @@ def longest(lengths, low, high):
 
 
 @kernel
-def measure(v, low, lengths):
-    """`lengths[i]` = the squared length of column i, rows from `low` on; returns the sum over columns from `low` on."""
-    end = np.uintp(v.shape[1])
+def measure(v, low, high, end, lengths):
+    """`lengths[i]` = the squared length of column i, rows low..high-1; returns the sum over columns low..end-1."""
+    end = np.uintp(end)
     for i in range(end):
         lengths[i] = 0.0
-    for j in range(np.uintp(low), np.uintp(v.shape[0])):
+    for j in range(low, high):
+        at = np.uintp(j * PITCH)
         for i in range(end):
-            lengths[i] += v[j, i] * v[j, i]
+            lengths[i] += v[at + i] * v[at + i]
     total = 0.0
     for i in range(np.uintp(low), end):
         total += lengths[i]
@@ -79,81 +94,110 @@ def measure(v, low, lengths):
 
 
 @kernel
-def reflect(v, k, column, row):
-    """Reflect rows from k on so that column k becomes its length, in row k, and zeros (not written, nor ever read)."""
-    start = k // STRIDE * STRIDE
-    for j in range(k, v.shape[0]):
-        column[j] = v[j, k]
-    for i in range(np.uintp(start), np.uintp(v.shape[1])):
+def reflect(v, k, high, end, column, row):
+    """Reflect rows k..high-1 so that column k becomes its length, in row k, and zeros (not written, nor ever read)."""
+    start, at = k // STRIDE * STRIDE, k * PITCH
+    for j in range(np.uintp(k), np.uintp(high)):
+        column[j] = v[j * NEXT + np.uintp(k)]
+    for i in range(np.uintp(start), np.uintp(end)):
         row[i] = 0.0
-    add_rows(row, v, column, k, v.shape[0], start)
-    norm, first = np.sqrt(row[k]), v[k, k]
+    add_rows(row, v, column, k, high, start, end)
+    norm, first = np.sqrt(row[k]), v[at + k]
     signed = norm if first >= 0 else -norm
     column[k] = first + signed
     factor = 1.0 / (norm * (norm + abs(first)))
-    for i in range(np.uintp(start), np.uintp(v.shape[1])):
-        row[i] = (row[i] + signed * v[k, i]) * factor
-    subtract_row(v, column, row, k, start)
+    for i in range(np.uintp(start), np.uintp(end)):
+        row[i] = (row[i] + signed * v[np.uintp(at) + i]) * factor
+    subtract_row(v, column, row, k, high, start, end)
 
 
 @kernel
-def inverse_norm(v, rank, inverse):
-    """The squared Frobenius norm of the inverse of the upper triangle of the first `rank` rows and columns of v."""
+def inverse_bound(v, rank, end, row):
+    """A number that `inverse_norm` is not above: rank times the square of the largest column sum of |inverse of M|.
+
+    M is the triangle with the absolute values of its diagonal, and the negative ones of all else: no entry of its
+    inverse is below that of the triangle's own, in absolute value, and none is negative (Higham 2002, section 8.3).
+    """
+    most = 0.0
+    for i in range(np.uintp(end)):
+        row[i] = 1.0
+    for k in range(rank):
+        at, value = np.uintp(k * PITCH), row[k] / abs(v[k * PITCH + k])
+        most = max(most, value)
+        for i in range(np.uintp(k // STRIDE * STRIDE), np.uintp(end)):
+            row[i] += abs(v[at + i]) * value
+    return rank * most * most
+
+
+@kernel
+def inverse_norm(v, rank, end, inverse, row):
+    """The squared Frobenius norm of the inverse of the upper triangle of the first `rank` rows and columns of v.
+
+    inverse: flat, as v; zero left of the blocks of STRIDE on its diagonal. row: scratch.
+    """
     total = 0.0
     for i in range(rank - 1, -1, -1):
-        start, row = i // STRIDE * STRIDE, inverse[i]
-        for k in range(np.uintp(start), np.uintp(v.shape[1])):
+        start, at = i // STRIDE * STRIDE, np.uintp(i * PITCH)
+        for k in range(np.uintp(start), np.uintp(end)):
             row[k] = 0.0
-        add_rows(row, inverse, v[i], i + 1, rank, start)
+        low = i + 1
+        for block in range(start, rank, STRIDE):
+            high = min(block + STRIDE, rank)
+            add_rows(row, inverse, v[i * PITCH :], low, high, block, end)
+            low = high
         row[i] = -1.0
-        factor = -1.0 / v[i, i]
+        factor = -1.0 / v[i * PITCH + i]
+        for k in range(np.uintp(start), np.uintp(end)):
+            inverse[at + k] = row[k] * factor
         for k in range(np.uintp(i), np.uintp(rank)):
-            row[k] *= factor
-            total += row[k] * row[k]
+            total += inverse[at + k] * inverse[at + k]
     return total
 
 
 @kernel
-def count_above(v, columns, threshold, column, row, lengths, inverse):
-    """The number of singular values of v above the threshold, or UNDECIDED; v is lost.
+def count_above(v, m, n, threshold, column, row, lengths, inverse):
+    """The number of singular values of v [m, n] above the threshold, or UNDECIDED; v is lost.
 
-    v: [m, n], zero from `columns` on, n a multiple of STRIDE. Scratch: column [m]; row, lengths [n]; inverse [n, n],
-    zero below its diagonal blocks of STRIDE. All float64.
+    v: flat, zero from column n to the next multiple of STRIDE. Scratch: column [m]; row, lengths [PITCH]; inverse
+    [PITCH * PITCH], as `inverse_norm` wants it. All float64.
     """
-    m = v.shape[0]
-    whole = measure(v, 0, lengths)
-    slack = SLACK * m * columns * np.sqrt(whole)
+    end = -(-n // STRIDE) * STRIDE
+    whole = measure(v, 0, m, end, lengths)
+    slack = SLACK * m * n * np.sqrt(whole)
     rank = 0
-    for k in range(min(m, columns)):
-        p = longest(lengths, k, columns)
+    for k in range(min(m, n)):
+        p = longest(lengths, k, n)
         if lengths[p] <= DRIFT * whole:
-            if np.sqrt(measure(v, k, lengths)) + slack < threshold:
+            if np.sqrt(measure(v, k, m, end, lengths)) + slack < threshold:
                 break
-            p = longest(lengths, k, columns)
+            p = longest(lengths, k, n)
             if lengths[p] <= slack * slack:
                 return UNDECIDED
         if p != k:
             lengths[p] = lengths[k]
             for j in range(m):
-                v[j, k], v[j, p] = v[j, p], v[j, k]
-        reflect(v, k, column, row)
+                v[j * PITCH + k], v[j * PITCH + p] = v[j * PITCH + p], v[j * PITCH + k]
+        reflect(v, k, m, end, column, row)
         rank += 1
-        for i in range(np.uintp(rank), np.uintp(v.shape[1])):
-            lengths[i] -= v[k, i] * v[k, i]
-    worst = 2.0 * (threshold + slack)
-    if inverse_norm(v, rank, inverse) * worst * worst < 1.0:
+        at = np.uintp(k * PITCH)
+        for i in range(np.uintp(rank), np.uintp(end)):
+            lengths[i] -= v[at + i] * v[at + i]
+    worst = 4.0 * (threshold + slack) ** 2
+    if inverse_bound(v, rank, end, row) * worst < 1.0 or inverse_norm(v, rank, end, inverse, row) * worst < 1.0:
         return rank
     return UNDECIDED
 
 
 @kernel
 def count_maps(low, high, counts, threshold, found):
-    """`found[b, c]` = `count_above` of `counts[b, :, :, c]`; LANES channels of one image make one unit of the work."""
+    """`found[b, c]` = `count_above` of `counts[b, :, :, c]`; LANES channels of one image make one unit of the work.
+
+    counts: [B, H, W, C], W at most PITCH.
+    """
     _, H, W, C = counts.shape
     blocks = -(-C // LANES)
-    wide = -(-W // STRIDE) * STRIDE
-    maps = np.empty((LANES, H, wide))
-    column, row, lengths, inverse = np.empty(H), np.empty(wide), np.empty(wide), np.zeros((wide, wide))
+    maps = np.empty((LANES, H * PITCH))
+    column, row, lengths, inverse = np.empty(H), np.empty(PITCH), np.empty(PITCH), np.zeros(PITCH * PITCH)
     for unit in range(low, high):
         b, first = unit // blocks, unit % blocks * LANES
         lanes = min(LANES, C - first)
@@ -161,6 +205,6 @@ def count_maps(low, high, counts, threshold, found):
         for y in range(H):
             for x in range(W):
                 for c in range(lanes):
-                    maps[c, y, x] = counts[b, y, x, first + c]
+                    maps[c, y * PITCH + x] = counts[b, y, x, first + c]
         for c in range(lanes):
-            found[b, first + c] = count_above(maps[c], W, threshold, column, row, lengths, inverse)
+            found[b, first + c] = count_above(maps[c], H, W, threshold, column, row, lengths, inverse)

@@ -61,20 +61,24 @@ def rank(matrix: np.ndarray) -> int:
     return found
 
 
-def sum_of_rows(into: np.ndarray, v: np.ndarray, factors: np.ndarray, low: int, high: int, start: int) -> np.ndarray:
-    """`into[i] + sum over j in low..high-1 of factors[j] * v[j, i]`, for i from `start` on."""
+def sum_of_rows(
+    into: np.ndarray, v: np.ndarray, factors: np.ndarray, low: int, high: int, start: int, end: int
+) -> np.ndarray:
+    """`into[i] + sum over j in low..high-1 of factors[j] * v[j, i]`, for i in start..end-1."""
     into = into.copy()
-    for i in range(start, v.shape[1]):
+    for i in range(start, end):
         for j in range(low, high):
             into[i] += factors[j] * v[j, i]
     return into
 
 
-def less_row(v: np.ndarray, factors: np.ndarray, row: np.ndarray, low: int, start: int) -> np.ndarray:
-    """`v[j, i] - factors[j] * row[i]`, for j from `low` and i from `start` on."""
+def less_row(
+    v: np.ndarray, factors: np.ndarray, row: np.ndarray, low: int, high: int, start: int, end: int
+) -> np.ndarray:
+    """`v[j, i] - factors[j] * row[i]`, for j in low..high-1 and i in start..end-1."""
     v = v.copy()
-    for j in range(low, v.shape[0]):
-        for i in range(start, v.shape[1]):
+    for j in range(low, high):
+        for i in range(start, end):
             v[j, i] -= factors[j] * row[i]
     return v
 
@@ -84,9 +88,9 @@ def first_largest(values: np.ndarray, low: int, high: int) -> int:
     return max(range(low, high), key=lambda i: (values[i], -i))
 
 
-def squares(v: np.ndarray, low: int) -> tuple[list[float], float]:
-    """The squared length of each column, rows from `low` on; the sum of those of the columns from `low` on."""
-    lengths = [math.fsum(v[j, i] ** 2 for j in range(low, v.shape[0])) for i in range(v.shape[1])]
+def squares(v: np.ndarray, low: int, high: int, end: int) -> tuple[list[float], float]:
+    """The squared length of each column, rows low..high-1; the sum of those of the columns low..end-1."""
+    lengths = [math.fsum(v[j, i] ** 2 for j in range(low, high)) for i in range(end)]
     return lengths, math.fsum(lengths[low:])
 
 
@@ -102,6 +106,13 @@ def reflected(v: np.ndarray, k: int) -> np.ndarray:
         for j in range(m):
             result[j, i] -= 2 * w[j] * share / length
     return result
+
+
+def inverse_bound(v: np.ndarray, rank: int) -> float:
+    """rank times the square of the largest column sum of the inverse of M, the sizes on the diagonal less all other."""
+    M = np.array([[abs(v[i, j]) if i == j else -abs(v[i, j]) for j in range(rank)] for i in range(rank)])
+    inverse = np.linalg.inv(np.triu(M))
+    return rank * max(math.fsum(column) for column in inverse.T) ** 2
 
 
 def inverse_norm(v: np.ndarray, rank: int) -> float:

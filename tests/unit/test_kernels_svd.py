@@ -13,18 +13,17 @@ from qpsnn_core.kernels import svd
 EPSILON = 4e-6
 
 
-def padded(matrix):
-    """The matrix as the kernels want it: float64, zero columns up to a multiple of STRIDE."""
-    n = matrix.shape[1]
-    wide = -(-n // svd.STRIDE) * svd.STRIDE
-    return np.pad(matrix.astype(float), ((0, 0), (0, wide - n)))
+def flat(matrix):
+    """The matrix as the kernels want it: float64, rows of PITCH; and as much of it in two dimensions."""
+    whole = np.zeros((len(matrix), svd.PITCH))
+    whole[:, : matrix.shape[1]] = matrix
+    return whole.ravel(), whole
 
 
 def above(matrix, threshold):
-    v = padded(matrix)
-    m, wide = v.shape
-    scratch = np.full(m, np.nan), np.full(wide, np.nan), np.full(wide, np.nan), np.zeros((wide, wide))
-    return svd.count_above(v, matrix.shape[1], threshold, *scratch)
+    m, n = matrix.shape
+    scratch = [np.full(size, np.nan) for size in (m, svd.PITCH, svd.PITCH)]
+    return svd.count_above(flat(matrix)[0], m, n, threshold, *scratch, np.zeros(svd.PITCH**2))
 
 
 def spikes(seed, shape, T=4, rate=0.2):
@@ -41,21 +40,21 @@ def normal(*shape):
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 9), (2, 8), (3, 4), (5, 5)])
-@pytest.mark.parametrize("start", [0, 16])
-def test_add_rows(low, high, start):
-    v, factors, into = normal(9, 32), normal(9), normal(32)
-    want = ref.sum_of_rows(into, v, factors, low, high, start)
-    svd.add_rows(into, v, factors, low, high, start)
+@pytest.mark.parametrize(("start", "end"), [(0, 48), (16, 32)])
+def test_add_rows(low, high, start, end):
+    (v, square), factors, into = flat(normal(9, 48)), normal(9), normal(64)
+    want = ref.sum_of_rows(into, square, factors, low, high, start, end)
+    svd.add_rows(into, v, factors, low, high, start, end)
     np.testing.assert_allclose(into, want, rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("low", [0, 4, 9])
-@pytest.mark.parametrize("start", [0, 16])
-def test_subtract_row(low, start):
-    v, factors, row = normal(9, 32), normal(9), normal(32)
-    want = ref.less_row(v, factors, row, low, start)
-    svd.subtract_row(v, factors, row, low, start)
-    np.testing.assert_array_equal(v, want)
+@pytest.mark.parametrize(("low", "high"), [(0, 9), (2, 8), (3, 4), (5, 5)])
+@pytest.mark.parametrize(("start", "end"), [(0, 48), (16, 32)])
+def test_subtract_row(low, high, start, end):
+    (v, square), factors, row = flat(normal(9, 48)), normal(9), normal(64)
+    want = ref.less_row(square, factors, row, low, high, start, end)
+    svd.subtract_row(v, factors, row, low, high, start, end)
+    np.testing.assert_array_equal(v.reshape(want.shape), want)
 
 
 @pytest.mark.parametrize("values", [[0.0], [1.0, 2.0, 2.0, 1.0], [3.0, 1.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0]])
@@ -67,30 +66,34 @@ def test_longest(values):
 
 @pytest.mark.parametrize("low", [0, 3, 8])
 def test_measure(low):
-    v, lengths = normal(9, 32), np.full(32, np.nan)
-    want, total = ref.squares(v, low)
-    assert svd.measure(v, low, lengths) == pytest.approx(total, rel=1e-13)
-    np.testing.assert_allclose(lengths, want, rtol=1e-13)
+    (v, square), lengths = flat(normal(10, 48)), np.full(64, np.nan)
+    want, total = ref.squares(square, low, 9, 32)
+    assert svd.measure(v, low, 9, 32, lengths) == pytest.approx(total, rel=1e-13)
+    np.testing.assert_allclose(lengths[:32], want, rtol=1e-13)
 
 
 @pytest.mark.parametrize("k", [0, 5, 8, 19])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_reflect(k, sign):
-    v = normal(21, 32)
-    v[:, :k] = 0
-    v[k, k] = sign * abs(v[k, k])
-    want = ref.reflected(v, k)
-    svd.reflect(v, k, np.full(21, np.nan), np.full(32, np.nan))
-    np.testing.assert_allclose(v[:, k + 1 :], want[:, k + 1 :], rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(v[k, k], want[k, k], rtol=1e-12)
+    matrix = normal(21, 32)
+    matrix[:, :k] = 0
+    matrix[k, k] = sign * abs(matrix[k, k])
+    v, square = flat(matrix)
+    want = ref.reflected(square, k)
+    svd.reflect(v, k, 21, 32, np.full(21, np.nan), np.full(64, np.nan))
+    got = v.reshape(want.shape)
+    np.testing.assert_allclose(got[:, k + 1 :], want[:, k + 1 :], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(got[k, k], want[k, k], rtol=1e-12)
 
 
 @pytest.mark.parametrize("rank", [1, 7, 16, 17, 30])
-def test_inverse_norm(rank):
-    v, inverse = normal(33, 48) + 4 * np.eye(33, 48), np.zeros((48, 48))
+def test_inverse_norm_and_its_bound(rank):
+    (v, square), inverse, row = flat(normal(33, 48) + 6 * np.eye(33, 48)), np.zeros(64 * 64), np.full(64, np.nan)
     for r in (rank, 30, rank):
-        found = svd.inverse_norm(v, r, inverse)
-        assert found == pytest.approx(ref.inverse_norm(v, r), rel=1e-11)
+        found, bound = svd.inverse_norm(v, r, 48, inverse, row), svd.inverse_bound(v, r, 48, row)
+        assert found == pytest.approx(ref.inverse_norm(square, r), rel=1e-11)
+        assert bound == pytest.approx(ref.inverse_bound(square, r), rel=1e-11)
+        assert found <= bound * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (3, 5), (8, 8), (9, 4), (17, 16), (20, 33)])
@@ -101,7 +104,9 @@ def test_count_above_is_proved_and_right(shape, rate):
         assert above(matrix, EPSILON) == ref.above(matrix, EPSILON) == ref.rank(matrix)
 
 
-@pytest.mark.parametrize(("m", "n", "r"), [(4, 4, 1), (8, 8, 3), (16, 16, 15), (12, 20, 7), (24, 18, 9), (32, 32, 31)])
+@pytest.mark.parametrize(
+    ("m", "n", "r"), [(4, 4, 1), (8, 8, 3), (16, 16, 15), (12, 20, 7), (24, 18, 9), (32, 32, 31), (6, 64, 5)]
+)
 def test_count_above_of_a_low_rank(m, n, r):
     for seed in range(3):
         matrix = of_rank(seed, m, n, r)

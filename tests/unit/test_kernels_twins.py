@@ -44,6 +44,7 @@ TWINS = {
     "svd.longest": "svd.first_largest",
     "svd.measure": "svd.squares",
     "svd.reflect": "svd.reflected",
+    "svd.inverse_bound": "svd.inverse_bound",
     "svd.inverse_norm": "svd.inverse_norm",
     "svd.count_above": "svd.above",
     "svd.count_maps": "svd.above_maps",

@@ -68,6 +68,21 @@ def test_significant_counts_above_epsilon_of_the_average(epsilon):
     np.testing.assert_allclose(significant(spikes.sum(0), 4, epsilon).mean(0), ref.svs(spikes, epsilon), rtol=1e-12)
 
 
+def test_maps_wider_than_the_kernel_takes():
+    spikes = random_spikes(6, H=5, W=70, B=2, C=9)
+    np.testing.assert_allclose(significant(spikes.sum(0), 4).mean(0), ref.svs(spikes, 1e-6), rtol=1e-12)
+
+
+def test_lapack_decides_what_the_kernel_cannot():
+    """Singular values 3, 2 and 1, and a threshold at one of them: on which side, LAPACK says, as ever."""
+    maps = np.zeros((2, 3, 3, 9), np.int64)
+    maps[1, :, :, 4] = np.diag([3, 1, 2])
+    for epsilon in (0.0, 1.0, 1.5, 2.0, 3.0):
+        want = (np.linalg.svd(maps[1, :, :, 4].astype(float), compute_uv=False) > epsilon).sum()
+        assert significant(maps, 1, epsilon)[1, 4] == want
+        assert significant(maps, 1, epsilon).sum() == want
+
+
 def test_significant_by_hand():
     maps = np.zeros((1, 4, 4, 5), np.int64)
     maps[0, 2, 1, 1] = 1
