@@ -7,6 +7,7 @@ from .jpeg_h5 import load_jpeg_h5
 from .mnist import load_mnist, read_idx
 from .registry import NAMES, load_data
 from .schema import Dataset, Split, to_uint8
+from .threads import prefetch
 from .transforms import Augment, cutout, random_crop, random_flip
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "load_digits",
     "load_jpeg_h5",
     "load_mnist",
+    "prefetch",
     "random_crop",
     "random_flip",
     "read_idx",

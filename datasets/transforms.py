@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
 from qpsnn_core.errors import ConfigError, expected
 
@@ -39,7 +38,8 @@ def random_flip(images: Images, rng: np.random.Generator) -> Images:
     """Mirror left and right, each sample with probability one half. Raises DataError (images)."""
     flipped = rng.random(len(check_images(images))) < 0.5
     out = images.copy()
-    out[flipped] = images[flipped][..., ::-1, :]
+    pixels = out.view(f"V{images.shape[-1]}")  # [..., W, 1]: a whole pixel is moved at once
+    pixels[flipped] = pixels[flipped][..., ::-1, :]
     return out
 
 
@@ -53,9 +53,10 @@ def cutout(images: Images, size: int, rng: np.random.Generator) -> Images:
     batch, _, height, width, _ = frames.shape
     top = rng.integers(0, height, size=batch) - size // 2
     left = rng.integers(0, width, size=batch) - size // 2
-    rows, columns = _within(top, size, height), _within(left, size, width)
-    hole = rows[:, np.newaxis, :, np.newaxis, np.newaxis] & columns[:, np.newaxis, np.newaxis, :, np.newaxis]
-    return np.where(hole, np.uint8(0), frames).reshape(images.shape)
+    out = frames.copy()
+    for image, y, x in zip(out, top.tolist(), left.tolist(), strict=True):
+        image[:, max(y, 0) : max(y + size, 0), max(x, 0) : max(x + size, 0)] = 0
+    return out.reshape(images.shape)
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,3 @@ def _frames(images: Images) -> Images:
     """`[B, H, W, C]` seen as `[B, 1, H, W, C]`; five dimensions stay."""
     images = check_images(images)
     return images if images.ndim == 5 else images[:, np.newaxis]
-
-
-def _within(start: NDArray[np.int64], size: int, length: int) -> NDArray[np.bool_]:
-    """`[B, length]`: which positions lie in `start <= position < start + size`."""
-    at = np.arange(length)
-    return (start[:, np.newaxis] <= at) & (at < start[:, np.newaxis] + size)

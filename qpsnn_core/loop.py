@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from qpsnn_core.model import Model
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.optimizer import Optimizer, State, clip_gradients
 from qpsnn_core.schedule import Schedule
-from qpsnn_datasets import Augment, Dataset, batches
+from qpsnn_datasets import Augment, Dataset, batches, prefetch
 
 
 class Plan(NamedTuple):
@@ -54,19 +55,21 @@ def run(plan: Plan, now: Now) -> Iterator[Now]:
         epoch, start = now.position.epochs, now.position.batches
         order = {"seed": config.seed, "epoch": epoch, "start": start}
         began = perf_counter()
-        for images, labels in batches(plan.data, config.batch, augment=plan.augment, drop_last=True, **order):
-            try:
-                now, loss = _step(plan, now, images, labels)
-            except NumericsError as error:
-                raise NumericsError(f"epoch {epoch + 1}, batch {now.position.batches + 1}: {error}") from error
-            position = replace(now.position, seconds=now.position.seconds + perf_counter() - began)
-            now = now._replace(position=position)
-            yield now
-            if plan.progress:
-                share = position.correct / position.samples
-                told = (plan.stage, epoch + 1, config.epochs, position.batches, plan.batches)
-                plan.progress(Progress(*told, loss, share))
-            began = perf_counter()
+        source = batches(plan.data, config.batch, augment=plan.augment, drop_last=True, **order)
+        with closing(prefetch(source)) as made:
+            for images, labels in made:
+                try:
+                    now, loss = _step(plan, now, images, labels)
+                except NumericsError as error:
+                    raise NumericsError(f"epoch {epoch + 1}, batch {now.position.batches + 1}: {error}") from error
+                position = replace(now.position, seconds=now.position.seconds + perf_counter() - began)
+                now = now._replace(position=position)
+                yield now
+                if plan.progress:
+                    share = position.correct / position.samples
+                    told = (plan.stage, epoch + 1, config.epochs, position.batches, plan.batches)
+                    plan.progress(Progress(*told, loss, share))
+                began = perf_counter()
         now = _epoch_done(plan, now)
         yield now
 

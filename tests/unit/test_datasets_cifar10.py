@@ -204,6 +204,48 @@ def test_jpeg_files_that_are_damaged_or_of_another_kind_or_size_are_named(tmp_pa
             load_data("cifar10", path)
 
 
+def noise(seed, mode="RGB", size=(32, 32), **options):
+    image = pytest.importorskip("PIL.Image", reason="the [data] extra is not installed (Pillow)")
+    channels = {"RGB": 3, "L": 1, "CMYK": 4}[mode]
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], channels)).astype(np.uint8)
+    file = io.BytesIO()
+    image.fromarray(pixels.squeeze(), mode).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("first", range(6))
+@pytest.mark.filterwarnings("ignore:.*mode.*:DeprecationWarning")
+def test_files_of_all_kinds_are_decoded_as_pillow_decodes_them(tmp_path, first):
+    image = pytest.importorskip("PIL.Image", reason="the [data] extra is not installed (Pillow)")
+    files = [
+        noise(0),
+        noise(1, quality=30),
+        noise(2, progressive=True),
+        noise(3, subsampling=0, optimize=True),
+        noise(4, "L"),
+        noise(5, "CMYK"),
+    ]
+    files = [*files[first:], *files[:first], *(noise(k) for k in range(6, 10))]
+    train, _ = load_jpeg_h5(write_h5(tmp_path / "x.h5", train_files=files), "x")
+    for comp, file in zip(train.images, files, strict=True):
+        np.testing.assert_array_equal(comp, np.asarray(image.open(io.BytesIO(file)).convert("RGB")))
+
+
+def test_a_file_cut_short_anywhere_is_named_as_pillow_names_it(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="the [data] extra is not installed (Pillow)")
+    whole = noise(1)
+    for length in [*range(1, len(whole), 61), len(whole) - 3, len(whole) - 2, len(whole) - 1]:
+        cut = whole[:length]
+        path = write_h5(tmp_path / "x.h5", train_files=[noise(0), cut, *[noise(2)] * 8])
+        try:
+            want = np.asarray(image.open(io.BytesIO(cut), formats=["JPEG"]).convert("RGB"))
+        except (OSError, SyntaxError, ValueError):
+            with pytest.raises(FormatError, match=r"train/jpeg\[1\]: expected a whole JPEG"):
+                load_jpeg_h5(path, "x")
+        else:
+            np.testing.assert_array_equal(load_jpeg_h5(path, "x").train.images[1], want)
+
+
 def test_a_file_that_is_not_hdf5_or_is_cut_short_is_refused(tmp_path):
     path = write_h5(tmp_path / "x.h5")
     for content in (b"", b"something else", path.read_bytes()[:3000]):

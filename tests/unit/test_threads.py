@@ -1,0 +1,217 @@
+"""Items made ahead and parts done side by side: the same results, bounded, and no thread that stays."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+import numpy as np
+import pytest
+import small
+
+from qpsnn_core.config import TrainConfig
+from qpsnn_core.errors import ConfigError, NumericsError
+from qpsnn_core.training import train
+from qpsnn_datasets import Augment, batches, prefetch
+from qpsnn_datasets.threads import in_parts, processors
+
+
+def ours():
+    return [thread for thread in threading.enumerate() if thread.name in ("qpsnn-prefetch", "qpsnn-part")]
+
+
+@pytest.fixture(autouse=True)
+def no_thread_stays():
+    yield
+    gc.collect()
+    assert ours() == []
+
+
+def counted(limit, made):
+    for k in range(limit):
+        made.append(k)
+        yield k
+
+
+def settled(made):
+    """How many items there are once no more are coming."""
+    before = -1
+    while before != len(made):
+        before = len(made)
+        time.sleep(0.05)
+    return before
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 7])
+def test_the_same_items_in_order(ahead):
+    assert list(prefetch(iter(range(50)), ahead)) == list(range(50))
+    assert list(prefetch(iter(()), ahead)) == []
+
+
+def test_the_same_batches_bit_for_bit():
+    data = small.dataset(40)
+    options = {"seed": 5, "epoch": 2, "augment": Augment(2, True, 3), "start": 1}
+    for (ref, labels), (comp, names) in zip(
+        batches(data, 6, **options), prefetch(batches(data, 6, **options)), strict=True
+    ):
+        np.testing.assert_array_equal(comp, ref)
+        np.testing.assert_array_equal(names, labels)
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_no_more_than_so_many_wait(ahead):
+    made = []
+    items = prefetch(counted(100, made), ahead)
+    assert made == []
+    for k in range(5):
+        assert next(items) == k
+        assert settled(made) == k + ahead
+    items.close()
+    assert len(made) == 4 + ahead
+
+
+def test_items_are_made_by_another_thread():
+    names = list(prefetch(threading.current_thread().name for _ in range(3)))
+    assert names == ["qpsnn-prefetch"] * 3
+
+
+def failing():
+    yield 1
+    raise ZeroDivisionError("here it was")
+
+
+def test_an_error_comes_in_its_turn_with_the_place_that_raised_it():
+    items = prefetch(failing())
+    assert next(items) == 1
+    with pytest.raises(ZeroDivisionError, match="here it was") as caught:
+        next(items)
+    assert "failing" in {frame.name for frame in traceback.extract_tb(caught.value.__traceback__)}
+    assert next(items, "over") == "over"
+
+
+@pytest.mark.parametrize("taken", [0, 1, 4])
+@pytest.mark.parametrize("how", ["close", "forget"])
+def test_stopping_early_ends_the_thread(taken, how):
+    items = prefetch(counted(1000, made := []))
+    for _ in range(taken):
+        next(items)
+    assert len(ours()) == (taken > 0)
+    if how == "close":
+        items.close()
+    else:
+        del items
+        gc.collect()
+    assert ours() == []
+    assert len(made) < 10
+
+
+@pytest.mark.parametrize("ahead", [0, -1, 1.5, True])
+def test_ahead_is_checked_at_the_call(ahead):
+    with pytest.raises(ConfigError, match="ahead"):
+        prefetch(iter(()), ahead)
+
+
+def interrupt_soon():
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+
+def test_ctrl_c_while_waiting_for_an_item():
+    def slow():
+        yield 0
+        time.sleep(0.6)
+        yield 1
+
+    items = prefetch(slow())
+    next(items)
+    interrupt_soon()
+    with pytest.raises(KeyboardInterrupt):
+        next(items)
+
+
+def test_a_run_that_is_stopped_or_fails_leaves_no_thread():
+    def stop(progress):
+        assert len(ours()) == 1
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(small.network(), small.dataset(40), TrainConfig(epochs=2, batch=8), progress=stop)
+    assert ours() == []
+    with pytest.raises(NumericsError, match="epoch 1, batch"):
+        train(small.network(), small.dataset(40), TrainConfig(epochs=2, batch=8, lr=1e38))
+    assert ours() == []
+
+
+@pytest.mark.parametrize("end", ["", "raise ValueError", "import os; os.kill(os.getpid(), 2)", "del items"])
+def test_a_process_ends_with_items_still_waiting(end):
+    code = "from qpsnn_datasets import prefetch; import itertools\nitems = prefetch(itertools.count()); next(items)\n"
+    done = subprocess.run([sys.executable, "-c", code + end], capture_output=True, timeout=60, check=False)
+    assert (done.returncode == 0) == (end in ("", "del items"))
+
+
+@pytest.fixture(params=["1", "2", "5"])
+def threads(request, monkeypatch):
+    monkeypatch.setenv("QPSNN_THREADS", request.param)
+    return int(request.param)
+
+
+@pytest.mark.parametrize(("total", "size"), [(0, 3), (1, 3), (9, 3), (10, 3), (100, 7)])
+def test_parts_cover_the_whole_once(threads, total, size):
+    seen = np.zeros(total, int)
+
+    def work(low, high):
+        assert 0 < high - low <= size
+        seen[low:high] += 1
+
+    in_parts(work, total, size)
+    assert (seen == 1).all()
+
+
+def test_the_first_part_that_fails_is_told(threads):
+    def work(low, high):
+        time.sleep(0.001 * (20 - low))
+        if low >= 4:
+            raise ValueError(f"part {low}")
+
+    for _ in range(5):
+        with pytest.raises(ValueError, match="part 4"):
+            in_parts(work, 20, 2)
+
+
+def test_parts_behind_a_failure_are_not_begun(threads):
+    begun = []
+
+    def work(low, high):
+        begun.append(low)
+        if low == 3:
+            raise ValueError
+        time.sleep(0.001)
+
+    with pytest.raises(ValueError):  # noqa: PT011 - any
+        in_parts(work, 10000, 1)
+    assert len(begun) < 100
+
+
+def test_ctrl_c_in_the_middle_of_parts(threads):
+    begun = []
+
+    def work(low, high):
+        begun.append(low)
+        time.sleep(0.02)
+
+    interrupt_soon()
+    with pytest.raises(KeyboardInterrupt):
+        in_parts(work, 10000, 1)
+    assert len(begun) < 1000
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
+def test_a_wrong_number_of_threads(monkeypatch, value):
+    monkeypatch.setenv("QPSNN_THREADS", value)
+    with pytest.raises(ConfigError, match="QPSNN_THREADS"):
+        processors()
