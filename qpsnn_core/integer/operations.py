@@ -24,7 +24,8 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 from qpsnn_core.kernels.conv import conv_forward
-from qpsnn_core.kernels.integer import add_scaled, int_lif
+from qpsnn_core.kernels.integer import add_scaled, around, current, int_lif
+from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.parallel import chunks, each
 from qpsnn_core.kernels.pool import max_forward, sum_forward
 
@@ -77,9 +78,9 @@ def conv(node: IntConv, call: Call, counts: Array) -> Current:
     height, width, channels = call.gives.shape
     flat = codes.reshape(-1, channels)
     if value.peak <= EVENT_PEAK:
-        acc = np.empty((len(images) * height * width, channels), np.int16 if call.gives.sums < 2**15 else np.int32)
-        sizes = (*value.shape, node.kernel, node.stride, node.padding)
-        each(conv_forward, chunks(len(images)), images.reshape(len(images), -1), value.peak, flat, acc, *sizes)
+        acc = np.empty(len(images) * height * width * channels, np.int16 if call.gives.sums < 2**15 else np.int32)
+        sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
+        each(conv_forward, chunks(len(images)), images.reshape(-1), value.peak, *pack(flat), acc, *sizes)
     else:
         acc = np.empty((len(images) * height * width, channels), np.int32)
         real = flat.astype(exact_float(call.gives.sums))
@@ -110,23 +111,24 @@ def shortcut(node: IntShortcut, call: Call, counts: Array) -> Current:
 
 def lif(node: IntLIF, call: Call, *currents: Current) -> Fired:
     """One pass over memory for all time steps."""
-    current = currents[0] if len(currents) == 1 else _added(call, currents)
-    batch, channels = current.acc.shape[1], current.gain.shape[0]
+    if len(currents) > 2:
+        currents = (currents[0], _added(call, currents[1:]))
+    batch, channels = currents[0].acc.shape[1], currents[0].gain.shape[0]
     positions = batch * call.gives.shape[0] * call.gives.shape[1]
     spikes = np.empty((call.steps * positions, channels), np.uint8)
     membranes = np.empty((call.steps * positions if call.keep else 0, channels), np.int32)
+    driving = [current(_rows(acc), gain, positions if len(acc) > 1 else 0) for acc, gain in currents]
     each(
         int_lif,
         chunks(positions, POSITIONS),
-        _rows(current.acc),
-        current.gain,
-        call.arrays["bias"],
-        call.arrays["threshold"],
+        driving[0],
+        driving[1] if len(driving) > 1 else None,
+        around(call.arrays["bias"]),
+        around(call.arrays["threshold"]),
         spikes,
         membranes,
         call.steps,
         positions,
-        positions if len(current.acc) > 1 else 0,
         node.multiplier,
         node.shift,
     )
@@ -136,7 +138,7 @@ def lif(node: IntLIF, call: Call, *currents: Current) -> Fired:
 
 def _added(call: Call, currents: tuple[Current, ...]) -> Current:
     """Several currents as one with gain 1, int32."""
-    steps = max(len(current.acc) for current in currents)
+    steps = max(len(one.acc) for one in currents)
     shape = (steps, *currents[0].acc.shape[1:])
     total = np.zeros(shape, np.int32)
     positions = int(np.prod(shape[1:4]))

@@ -1,13 +1,21 @@
 """The integer LIF neuron over time, and the sum of its currents, in exact int32.
 
-Flat arrays `[T*N, C]`, N positions (batch, y, x). An accumulator may have one step for all (`step = 0`).
+Arrays `[T*N, C]`, N positions (batch, y, x), walked 16 neurons at a time, each through all time steps. A `current` may
+have one step for all (`step = 0`, else N).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from qpsnn_core.kernels.lif import after, around
 from qpsnn_core.kernels.parallel import kernel
+from qpsnn_core.kernels.vector import at_least, fill16, halve, load16, put, select, take16, to
+
+
+def current(acc, gain, step):
+    """A current as the kernel below takes it: everything flat, the gain `around`, step in numbers."""
+    return acc.reshape(-1), around(gain), step * len(gain)
 
 
 @kernel
@@ -21,42 +29,41 @@ def add_scaled(low, high, total, acc, gain, steps, positions, step):
 
 
 @kernel
-def halve(potential, shift):
-    """`U = U >> shift`, arithmetic."""
-    for c in range(potential.shape[0]):
-        potential[c] = potential[c] >> shift
+def scaled(current, t, i, phase, count):
+    """`gain*acc` at step t of neurons i..i+15, whose channels begin at `phase`."""
+    acc, gain, step = current
+    return load16(gain, phase) * to(take16(acc, t * step + i, count), gain)
 
 
 @kernel
-def scale_down(potential, multiplier, shift):
-    """`U = (U * multiplier) >> shift`, the product in 64 bits."""
-    for c in range(potential.shape[0]):
-        potential[c] = np.int32((np.int64(potential[c]) * multiplier) >> shift)
+def int_lif(
+    low, high, first, second, bias, threshold, spikes, membranes, steps, positions, multiplier, shift
+):
+    """`U~ = leak(U) + bias + gain*acc; S = U~ >= threshold; U = 0 if S else U~`, positions low..high-1.
 
-
-@kernel
-def fire(potential, acc, gain, bias, threshold, spikes):
-    """`U~ = U + bias + gain*acc; S = U~ >= threshold; U = 0 if S else U~`."""
-    zero = np.int32(0)
-    for c in range(potential.shape[0]):
-        v = np.int32(potential[c] + np.int32(bias[c] + np.int32(gain[c] * np.int32(acc[c]))))
-        fired = v >= threshold[c]
-        spikes[c] = fired
-        potential[c] = zero if fired else v
-
-
-@kernel
-def int_lif(low, high, acc, gain, bias, threshold, spikes, membranes, steps, positions, step, multiplier, shift):
-    """Spikes uint8 `[T*N, C]` and membranes after reset int32 (or 0 rows: not kept) of positions low..high-1."""
+    first, second: currents (the second may be None). bias, threshold: int32, `around`. spikes: uint8 `[T*N, C]`;
+    membranes after reset: int32 `[T*N, C]`, or 0 rows: not kept.
+    """
+    channels = spikes.shape[1]
     keep = membranes.shape[0] > 0
-    u = np.empty(gain.shape[0], np.int32)
-    for n in range(low, high):
-        u[:] = 0
+    out, kept = spikes.reshape(-1), membranes.reshape(-1)
+    wide = np.zeros(0, np.int64)
+    zero = fill16(0, bias)
+    phase = 0
+    for i in range(low * channels, high * channels, 16):
+        count = high * channels - i
+        u = zero
         for t in range(steps):
+            x = load16(bias, phase) + scaled(first, t, i, phase, count)
+            if second is not None:
+                x = x + scaled(second, t, i, phase, count)
             if multiplier == 1:
-                halve(u, shift)
+                u = halve(u, shift) + x
             else:
-                scale_down(u, multiplier, shift)
-            fire(u, acc[t * step + n], gain, bias, threshold, spikes[t * positions + n])
+                u = to(halve(to(u, wide) * fill16(multiplier, wide), shift), bias) + x
+            fired = at_least(u, load16(threshold, phase))
+            u = select(fired, zero, u)
+            put(out, t * positions * channels + i, to(fired, out), count)
             if keep:
-                membranes[t * positions + n] = u
+                put(kept, t * positions * channels + i, u, count)
+        phase = after(phase, channels)

@@ -1,6 +1,8 @@
 """The LIF neuron (Eqs. 1 to 3) over time, and its backward pass (Eq. 14) with the membrane recomputed.
 
-Flat arrays `[T*N, C]`, N positions (batch, y, x). The accumulator may have one step for all (`step = 0`).
+Arrays `[T*N, C]`, N positions (batch, y, x), walked 16 neurons at a time, each through all time steps, so that membranes
+stay in registers. A `current` may have one step for all (`step = 0`, else N). A neuron sums one or two of them (`second`
+may be None).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import math
 import numpy as np
 
 from qpsnn_core.kernels.parallel import kernel
+from qpsnn_core.kernels.vector import at_least, exponential, fill16, load16, negative, put, select, store, take16, to
 
 TRIANGLE, SIGMOID, ARCTAN, RECTANGULAR = range(4)
 
@@ -24,101 +27,150 @@ def add_current(low, high, total, acc, scale, shift, steps, positions, step):
                 o[c] += scale[c] * np.float32(a[c]) + shift[c]
 
 
-@kernel
-def integrate(potential, acc, scale, shift, beta):
-    """Eq. 1: `potential = beta*potential + (scale*acc + shift)`."""
-    for c in range(potential.shape[0]):
-        potential[c] = beta * potential[c] + (scale[c] * np.float32(acc[c]) + shift[c])
+def around(values):
+    """The channels' values, and the first ones again, so that 16 can be read from any channel on."""
+    return np.concatenate((values,) * (2 + 15 // len(values)))[: len(values) + 16]
+
+
+def current(acc, scale, shift, step):
+    """A current as the kernels below take it: everything flat, scale and shift `around`, step in numbers."""
+    return acc.reshape(-1), around(scale), around(shift), step * len(scale)
 
 
 @kernel
-def lif_forward(low, high, acc, scale, shift, spikes, steps, positions, step, beta, threshold):
+def after(phase, channels):
+    """The channel 16 neurons on."""
+    phase += 16
+    while phase >= channels:
+        phase -= channels
+    return phase
+
+
+@kernel
+def currents_at(first, second, t, i, phase, count):
+    """X at step t of neurons i..i+15, whose channels begin at `phase`: `scale*acc + shift`, one or two added."""
+    acc, scale, shift, step = first
+    x = load16(scale, phase) * to(take16(acc, t * step + i, count), scale) + load16(shift, phase)
+    if second is not None:
+        acc2, scale2, shift2, step2 = second
+        x = x + (load16(scale2, phase) * to(take16(acc2, t * step2 + i, count), scale2) + load16(shift2, phase))
+    return x
+
+
+@kernel
+def lif_forward(low, high, first, second, spikes, steps, positions, beta, threshold):
     """Spikes uint8 `[T*N, C]` of positions low..high-1; the membrane starts at 0 and resets to 0."""
-    zero = np.float32(0)
-    u = np.empty(scale.shape[0], np.float32)
-    for n in range(low, high):
-        u[:] = 0
+    channels = spikes.shape[1]
+    out = spikes.reshape(-1)
+    leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
+    phase = 0
+    for i in range(low * channels, high * channels, 16):
+        count = high * channels - i
+        u = zero
         for t in range(steps):
-            integrate(u, acc[t * step + n], scale, shift, beta)
-            s = spikes[t * positions + n]
-            for c in range(u.shape[0]):
-                fired = u[c] >= threshold
-                s[c] = fired
-                u[c] = zero if fired else u[c]
+            u = leak * u + currents_at(first, second, t, i, phase, count)
+            fired = at_least(u, limit)
+            put(out, t * positions * channels + i, to(fired, out), count)
+            u = select(fired, zero, u)
+        phase = after(phase, channels)
 
 
 @kernel
-def lif_potentials(low, high, acc, scale, shift, potentials, steps, positions, step, beta, threshold):
+def lif_potentials(low, high, first, second, potentials, steps, positions, beta, threshold):
     """The membrane before reset, float32 `[T*N, C]`: what SCA scores and what the tests look at."""
-    zero = np.float32(0)
-    u = np.empty(scale.shape[0], np.float32)
-    for n in range(low, high):
-        u[:] = 0
+    channels = potentials.shape[1]
+    out = potentials.reshape(-1)
+    leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
+    phase = 0
+    for i in range(low * channels, high * channels, 16):
+        count = high * channels - i
+        u = zero
         for t in range(steps):
-            integrate(u, acc[t * step + n], scale, shift, beta)
-            v = potentials[t * positions + n]
-            for c in range(u.shape[0]):
-                v[c] = u[c]
-                u[c] = zero if u[c] >= threshold else u[c]
+            u = leak * u + currents_at(first, second, t, i, phase, count)
+            put(out, t * positions * channels + i, u, count)
+            u = select(at_least(u, limit), zero, u)
+        phase = after(phase, channels)
 
 
 @kernel
-def surrogate(kind, width, distance, slope):
-    """dS/dU~ at `distance = U~ - threshold`: the derivative that stands in for the spike's."""
-    one, zero = np.float32(1), np.float32(0)
-    inverse = one / width
+def surrogate(kind, width, distance, like):
+    """dS/dU~ at 16 values of `distance = U~ - threshold`: the derivative that stands in for the spike's.
+
+    like: a float32 array, whose type the result has.
+    """
+    inverse = np.float32(1) / width
+    zero, one = fill16(0, like), fill16(1, like)
+    size = select(at_least(distance, zero), distance, negative(distance))
     if kind == TRIANGLE:
-        for c in range(distance.shape[0]):
-            h = width - abs(distance[c])
-            slope[c] = inverse * inverse * (h if h > zero else zero)
-    elif kind == SIGMOID:
-        for c in range(distance.shape[0]):
-            s = one / (one + np.float32(math.exp(np.float64(-abs(distance[c]) * inverse))))
-            slope[c] = inverse * s * (one - s)
-    elif kind == ARCTAN:
-        for c in range(distance.shape[0]):
-            z = np.float32(math.pi / 2) * inverse * distance[c]
-            slope[c] = np.float32(0.5) * inverse / (one + z * z)
-    else:
-        for c in range(distance.shape[0]):
-            slope[c] = inverse if abs(distance[c]) < np.float32(0.5) * width else zero
+        h = fill16(width, like) - size
+        return fill16(inverse * inverse, like) * select(at_least(h, zero), h, zero)
+    if kind == SIGMOID:
+        s = one / (one + exponential(negative(size) * fill16(inverse, like)))
+        return fill16(inverse, like) * s * (one - s)
+    if kind == ARCTAN:
+        z = fill16(np.float32(math.pi / 2) * inverse, like) * distance
+        return fill16(np.float32(0.5) * inverse, like) / (one + z * z)
+    return select(at_least(size, fill16(np.float32(0.5) * width, like)), zero, fill16(inverse, like))
 
 
 @kernel
-def step_back(gradient, spike_gradient, potential, slope, threshold, carry, beta, detach):
-    """One step of Eq. 14: `g = gS*h + carry*dU/dU~`, `dU/dU~ = (1 - S) - U~*h` (without the last term, detached)."""
-    one, zero = np.float32(1), np.float32(0)
-    for c in range(gradient.shape[0]):
-        v, h = potential[c], slope[c]
-        keep = zero if v >= threshold else one
-        through = keep if detach else keep - v * h
-        g = spike_gradient[c] * h + carry[c] * through
-        gradient[c] = g
-        carry[c] = beta * g
+def gather_sum(sums, phase, values):
+    """`sums[phase:phase + 16] += values`, in float64."""
+    store(sums, phase, load16(sums, phase) + to(values, sums))
+
+
+@kernel
+def fold(sums, out):
+    """Sums of channels `around` added to those of the channels."""
+    for c in range(len(sums)):
+        out[c % len(out)] += sums[c]
 
 
 @kernel
 def lif_backward(
-    low, high, acc, scale, shift, spike_gradient, gradient, steps, positions, step, beta, threshold, kind, width, detach
+    low, high, first, second, spike_gradient, gradient, moments, steps, positions, beta, threshold, kind, width, detach
 ):
-    """dL/dX float32 `[T*N, C]` from dL/dS, positions low..high-1; membranes are recomputed from `acc`."""
-    channels = scale.shape[0]
-    zero = np.float32(0)
-    potentials = np.empty((steps, channels), np.float32)
-    slope = np.empty(channels, np.float32)
-    u = np.empty(channels, np.float32)
-    for n in range(low, high):
-        u[:] = 0
+    """dL/dX float32 from dL/dS `[T*N, C]`, positions low..high-1, and its sums; membranes are recomputed.
+
+    `g = gS*h + carry*((1 - S) - U~*h)` (without the last term, detached) and `carry = beta*g`, backwards in time.
+    gradient: `[T*N, C]`, or `[N, C]` for the sum over T. moments: float64 `[3, C]`, to which are added the sums over
+    time and positions of g, of g*acc of the first current, and of g*acc of the second.
+    """
+    channels = spike_gradient.shape[1]
+    given, out = spike_gradient.reshape(-1), gradient.reshape(-1)
+    each = len(gradient) == steps * positions
+    before = np.empty(steps * 16, np.float32)
+    sums, products, others = np.zeros((3, channels + 16))
+    leak, limit, zero, kept = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1]), fill16(1, first[1])
+    phase = 0
+    for i in range(low * channels, high * channels, 16):
+        count = high * channels - i
+        u = zero
         for t in range(steps):
-            integrate(u, acc[t * step + n], scale, shift, beta)
-            v = potentials[t]
-            for c in range(channels):
-                v[c] = u[c]
-                u[c] = zero if u[c] >= threshold else u[c]
-        u[:] = 0
+            u = leak * u + currents_at(first, second, t, i, phase, count)
+            store(before, t * 16, u)
+            u = select(at_least(u, limit), zero, u)
+        carry, total, product, other = zero, zero, zero, zero
         for t in range(steps - 1, -1, -1):
-            v, row = potentials[t], t * positions + n
-            for c in range(channels):
-                slope[c] = v[c] - threshold
-            surrogate(kind, width, slope, slope)
-            step_back(gradient[row], spike_gradient[row], v, slope, threshold, u, beta, detach)
+            u = load16(before, t * 16)
+            h = surrogate(kind, width, u - limit, first[1])
+            through = select(at_least(u, limit), zero, kept)
+            if not detach:
+                through = through - u * h
+            g = take16(given, t * positions * channels + i, count) * h + carry * through
+            carry = leak * g
+            total = total + g
+            product = product + g * to(take16(first[0], t * first[3] + i, count), first[1])
+            if second is not None:
+                other = other + g * to(take16(second[0], t * second[3] + i, count), first[1])
+            if each:
+                put(out, t * positions * channels + i, g, count)
+        if not each:
+            put(out, i, total, count)
+        gather_sum(sums, phase, total)
+        gather_sum(products, phase, product)
+        gather_sum(others, phase, other)
+        phase = after(phase, channels)
+    fold(sums, moments[0])
+    fold(products, moments[1])
+    fold(others, moments[2])

@@ -5,11 +5,43 @@ from __future__ import annotations
 import numpy as np
 
 from qpsnn_core.kernels.parallel import kernel
+from qpsnn_core.kernels.vector import fill16, halve, store, take16, to
+
+ROWS = 2**14
+"""Rows whose int16 sums, and whose squares in two halves of 16 bits, stay below 2**31."""
+
+
+@kernel
+def short_moments(low, high, total, sums, squares):
+    """`sums[c] += sum of total[i, c]`, `squares[c] += sum of total[i, c]**2`, rows low..high-1 of int16, sums int64.
+
+    Everything is added in 32 bits, squares in an upper and a lower half of 16 bits, and widened every 2**14 rows.
+    """
+    channels = total.shape[1]
+    flat = total.reshape(-1)
+    narrow = np.zeros((3, 16), np.int32)
+    for c in range(0, channels, 16):
+        count = channels - c
+        for begin in range(low, high, ROWS):
+            first = upper = lower = fill16(0, narrow)
+            for i in range(begin, min(begin + ROWS, high)):
+                value = to(take16(flat, i * channels + c, count), narrow)
+                square = value * value
+                top = halve(square, 16)
+                first = first + value
+                upper = upper + top
+                lower = lower + (square - top * fill16(65536, narrow))
+            store(narrow[0], 0, first)
+            store(narrow[1], 0, upper)
+            store(narrow[2], 0, lower)
+            for k in range(min(16, count)):
+                sums[c + k] += narrow[0, k]
+                squares[c + k] += np.int64(narrow[1, k]) * 65536 + narrow[2, k]
 
 
 @kernel
 def integer_moments(low, high, total, sums, squares):
-    """`sums[c] += sum of total[i, c]`, `squares[c] += sum of total[i, c]**2`, int64, rows low..high-1."""
+    """The same for any integers, in int64."""
     for i in range(low, high):
         row = total[i]
         for c in range(row.shape[0]):

@@ -3,48 +3,65 @@
 from __future__ import annotations
 
 from qpsnn_core.kernels.parallel import kernel
+from qpsnn_core.kernels.vector import at_least, fill16, put, select, take16
 
 
 @kernel
-def best(window, top, left, height, width, size, c):
-    """The place (y, x) of the first largest count of channel c in a window cut at the map's edge."""
-    by, bx, found = -1, -1, -1
-    for y in range(max(top, 0), min(top + size, height)):
-        for x in range(max(left, 0), min(left + size, width)):
-            value = int(window[y, x, c])
-            if value > found:
-                by, bx, found = y, x, value
-    return by, bx
+def window_of(place, size, stride, padding, length):
+    """The pixels low..high-1 of one edge of a window, cut at the map's."""
+    begin = place * stride - padding
+    return max(begin, 0), min(begin + size, length)
+
+
+@kernel
+def largest(flat, first, top, bottom, left, right, width, channels, c):
+    """The largest counts of channels c..c+15 in a window of the map that begins at `first`."""
+    most = fill16(0, flat)
+    for y in range(top, bottom):
+        for x in range(left, right):
+            value = take16(flat, first + (y * width + x) * channels + c, channels - c)
+            most = select(at_least(value, most), value, most)
+    return most
 
 
 @kernel
 def max_forward(low, high, counts, out, size, stride, padding):
     """The largest count of each window, images low..high-1."""
-    height, width = counts.shape[1], counts.shape[2]
+    height, width, channels = counts.shape[1:]
+    flat, flat_out = counts.reshape(-1), out.reshape(-1)
     for m in range(low, high):
         for oy in range(out.shape[1]):
-            top = oy * stride - padding
+            top, bottom = window_of(oy, size, stride, padding, height)
             for ox in range(out.shape[2]):
-                left = ox * stride - padding
-                o = out[m, oy, ox]
-                o[:] = 0
-                for y in range(max(top, 0), min(top + size, height)):
-                    for x in range(max(left, 0), min(left + size, width)):
-                        s = counts[m, y, x]
-                        for c in range(o.shape[0]):
-                            o[c] = max(o[c], s[c])
+                left, right = window_of(ox, size, stride, padding, width)
+                place = ((m * out.shape[1] + oy) * out.shape[2] + ox) * channels
+                for c in range(0, channels, 16):
+                    first = m * height * width * channels
+                    most = largest(flat, first, top, bottom, left, right, width, channels, c)
+                    put(flat_out, place + c, most, channels - c)
 
 
 @kernel
 def max_backward(low, high, counts, gradient, out, size, stride, padding):
     """Each window's gradient goes to its first largest count; out must be zero."""
-    height, width = counts.shape[1], counts.shape[2]
+    height, width, channels = counts.shape[1:]
+    flat, given, flat_out = counts.reshape(-1), gradient.reshape(-1), out.reshape(-1)
     for m in range(low, high):
         for oy in range(gradient.shape[1]):
+            top, bottom = window_of(oy, size, stride, padding, height)
             for ox in range(gradient.shape[2]):
-                for c in range(gradient.shape[3]):
-                    y, x = best(counts[m], oy * stride - padding, ox * stride - padding, height, width, size, c)
-                    out[m, y, x, c] += gradient[m, oy, ox, c]
+                left, right = window_of(ox, size, stride, padding, width)
+                place = ((m * gradient.shape[1] + oy) * gradient.shape[2] + ox) * channels
+                for c in range(0, channels, 16):
+                    first, count = m * height * width * channels, channels - c
+                    most = largest(flat, first, top, bottom, left, right, width, channels, c)
+                    rest, zero = take16(given, place + c, count), fill16(0, given)
+                    for y in range(top, bottom):
+                        for x in range(left, right):
+                            i = first + (y * width + x) * channels + c
+                            hit = at_least(take16(flat, i, count), most)
+                            put(flat_out, i, take16(flat_out, i, count) + select(hit, rest, zero), count)
+                            rest = select(hit, zero, rest)
 
 
 @kernel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,22 @@ class Current(NamedTuple):
     acc: Array
     scale: Floats
     shift: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class CurrentGradient:
+    """dL/dX of a current: `array`, float32, shaped as its acc, and two float64 [C] that batch norm needs of it.
+
+    sums, products: of the gradient, and of the gradient times acc, over all but the channels.
+    """
+
+    array: Floats
+    sums: Array
+    products: Array
+
+    def __add__(self, other: CurrentGradient) -> CurrentGradient:
+        """Of a current that goes to two neurons."""
+        return CurrentGradient(self.array + other.array, self.sums + other.sums, self.products + other.products)
 
 
 class Call(NamedTuple):
@@ -51,7 +68,7 @@ class Output(NamedTuple):
 class Back(NamedTuple):
     """What a layer's backward gives: a gradient for each input (None: not wanted), and for each parameter."""
 
-    inputs: tuple[Floats | None, ...]
+    inputs: tuple[Any, ...]
     params: Named
 
 
@@ -59,7 +76,7 @@ class Layer(NamedTuple):
     """`init(node, inputs, rng) -> (params, state)`; `forward(node, call, *values) -> Output`;
     `backward(node, cache, gradient) -> Back`.
 
-    Gradients are with respect to the stored integers of spikes, and to the real current X.
+    Gradients are with respect to the stored integers of spikes (float32), and to the real current X (CurrentGradient).
     """
 
     init: Callable[..., tuple[Named, Named]]

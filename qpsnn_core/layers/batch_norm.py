@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.errors import NumericsError, Words, expected
-from qpsnn_core.kernels.moments import gradient_moments, integer_moments, real_moments
+from qpsnn_core.kernels.moments import gradient_moments, integer_moments, real_moments, short_moments
 from qpsnn_core.kernels.parallel import chunks, each
-from qpsnn_core.layers.base import Array, Call, Current, Floats, Named, rows
+from qpsnn_core.layers.base import Array, Call, Current, CurrentGradient, Floats, Named, rows
 from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Synapse
 
 LEAST_ROWS = 256
@@ -73,34 +73,46 @@ def forward(acc: Array, step: Floats, call: Call) -> tuple[Current, Affine, Name
     return current, Affine(step, call.params["bn_weight"], mean - bias, deviation, call.train), state
 
 
-def backward(affine: Affine, acc: Array, gradient: Floats, names: Named) -> tuple[Named, Floats, Floats, Floats]:
-    """Parameter gradients, and the three factors of `dL/dy = f0*g + f1*acc + f2` per channel.
+def backward(affine: Affine, gradient: CurrentGradient, count: int, names: Named) -> tuple[Named, Floats]:
+    """Parameter gradients, and the three factors [3, C] of `dL/dy = f0*g + f1*acc + f2` per channel.
 
-    acc, gradient: [T or 1, B, H, W, C]. names: the node's params, to know which it has.
+    count: the accumulators of each channel. names: the node's params, to know which it has.
     """
-    channels = len(affine.step)
-    sums, products = _gradient_moments(rows(gradient), rows(acc))
+    sums, products = gradient.sums, gradient.products
     grads: Named = {}
+    factors = np.zeros((3, len(affine.step)))
     if affine.weight is None:
         if "bias" in names:
             grads["bias"] = sums.astype(np.float32)
-        return grads, np.ones(channels, np.float32), np.zeros(channels, np.float32), np.zeros(channels, np.float32)
+        factors[0] = 1
+        return grads, factors.astype(np.float32)
     step = affine.step.astype(np.float64)
     normed = (step * products - affine.mean * sums) / affine.deviation
     ratio = affine.weight / affine.deviation
     grads["bn_weight"] = normed.astype(np.float32)
     grads["bn_bias"] = sums.astype(np.float32)
-    by_acc = constant = np.zeros(channels)
+    factors[0] = ratio
     if affine.batch:
-        count = acc.size // acc.shape[-1]
         slope = ratio * normed / (count * affine.deviation)
-        by_acc = -slope * step
-        constant = slope * affine.mean - ratio * sums / count
+        factors[1] = -slope * step
+        factors[2] = slope * affine.mean - ratio * sums / count
     if "bias" in names:
-        count = acc.size // acc.shape[-1]
         total = step * 0 if affine.batch else ratio * sums
         grads["bias"] = total.astype(np.float32)
-    return grads, ratio.astype(np.float32), by_acc.astype(np.float32), constant.astype(np.float32)
+    return grads, factors.astype(np.float32)
+
+
+def with_moments(array: Floats, acc: Array) -> CurrentGradient:
+    """dL/dX, and its sums with the accumulators `acc` of the same shape."""
+    gradient, total = rows(array), rows(acc)
+    channels = total.shape[1]
+
+    def part(low: int, high: int) -> tuple[Array, Array]:
+        sums, products = np.zeros(channels), np.zeros(channels)
+        gradient_moments(low, high, gradient, total, sums, products)
+        return sums, products
+
+    return CurrentGradient(array, *_added(each(part, chunks(len(total), LEAST_ROWS))))
 
 
 def _check(call: Call) -> None:
@@ -125,23 +137,13 @@ def _fits(total: Array) -> bool:
 
 def _moments(total: Array) -> tuple[Array, Array]:
     kind, kernel = (np.int64, integer_moments) if _fits(total) else (np.float64, real_moments)
+    kernel = short_moments if total.dtype == np.int16 else kernel
     channels = total.shape[1]
 
     def part(low: int, high: int) -> tuple[Array, Array]:
         sums, squares = np.zeros(channels, kind), np.zeros(channels, kind)
         kernel(low, high, total, sums, squares)
         return sums, squares
-
-    return _added(each(part, chunks(len(total), LEAST_ROWS)))
-
-
-def _gradient_moments(gradient: Floats, total: Array) -> tuple[Array, Array]:
-    channels = total.shape[1]
-
-    def part(low: int, high: int) -> tuple[Array, Array]:
-        sums, products = np.zeros(channels), np.zeros(channels)
-        gradient_moments(low, high, gradient, total, sums, products)
-        return sums, products
 
     return _added(each(part, chunks(len(total), LEAST_ROWS)))
 

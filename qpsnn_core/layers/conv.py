@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.kernels.conv import conv_forward, conv_weight_gradient, spread_gradient
+from qpsnn_core.kernels.conv import conv_forward
+from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.parallel import chunks, each
 from qpsnn_core.layers import batch_norm
-from qpsnn_core.layers.base import Array, Back, Call, Floats, Named, Output, rows
+from qpsnn_core.layers.base import Array, Back, Call, CurrentGradient, Floats, Named, Output, rows
+from qpsnn_core.layers.gradients import input_gradient, weight_sums
 from qpsnn_core.layers.weights import Weights, accumulator, exact_float, weight_gradient, weights
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import Value
@@ -41,42 +43,36 @@ def forward(node: Conv, call: Call, x: Array) -> Output:
     value = call.inputs[0]
     used = weights(call.params["weight"], node.quantizer)
     height, width, channels = node.output(value).shape
-    flat = rows(used.codes)
     if value.kind == "analog":
         dtype = exact_float(used, value.peak)
-        acc = _dense(node, x, flat.astype(dtype), dtype, height * width)
+        acc = _dense(node, x, rows(used.codes).astype(dtype), dtype, height * width)
         acc = np.rint(acc, out=acc).astype(np.int32) if value.peak and used.integer else acc
     else:
-        images = x.reshape(-1, int(np.prod(value.shape)))
-        acc = np.empty((len(images) * height * width, channels), accumulator(used, value.peak))
-        sizes = (*value.shape, node.kernel, node.stride, node.padding)
-        each(conv_forward, chunks(len(images)), images, value.peak, flat, acc, *sizes)
+        count = x.shape[0] * x.shape[1]
+        acc = np.empty(count * height * width * channels, accumulator(used, value.peak))
+        sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
+        each(conv_forward, chunks(count), x.reshape(-1), value.peak, *pack(used.codes), acc, *sizes)
     acc = acc.reshape(*x.shape[:2], height, width, channels)
     step = used.step * np.float32(value.scale)
     current, affine, state = batch_norm.forward(acc, step, call)
     return Output(current, Cache(x, acc, used, affine, call), state)
 
 
-def backward(node: Conv, cache: Cache, gradient: Floats) -> Back:
+def backward(node: Conv, cache: Cache, gradient: CurrentGradient) -> Back:
     """Weights by adding gradient rows under spikes; inputs by a dense product with the flipped kernel."""
     value, call = cache.call.inputs[0], cache.call
-    params, *factors = batch_norm.backward(cache.affine, cache.acc, gradient, call.params)
-    scale = np.float32(value.scale)
+    params, factors = batch_norm.backward(cache.affine, gradient, cache.acc.size // node.channels, call.params)
+    factors *= np.float32(value.scale)
+    found = rows(gradient.array), rows(cache.acc), factors
     if value.kind == "analog":
-        by_gradient, by_acc, constant = factors
-        gy = rows(by_gradient * gradient + by_acc * cache.acc.astype(np.float32) + constant)
-        raw = _dense_weight_gradient(node, cache.x, gy)
-        params["weight"] = weight_gradient(raw * scale, call.params["weight"], cache.weights, node.quantizer)
+        raw = _dense_weight_gradient(node, cache.x, *found)
+    else:
+        raw = weight_sums(node, value, cache.x, *found)
+    params["weight"] = weight_gradient(raw, call.params["weight"], cache.weights, node.quantizer)
+    if value.kind == "analog" or not call.wanted:
         return Back((None,), params)
-    spread = _spread(node, cache, gradient, factors)
-    raw = np.zeros((node.kernel**2 * value.shape[2], node.channels), np.float32)
-    images = cache.x.reshape(-1, int(np.prod(value.shape)))
-    flat = rows(spread)
-    ranges = chunks(value.shape[2], 8, 4)
-    each(conv_weight_gradient, ranges, images, value.peak, flat, raw, *value.shape, node.kernel)
-    params["weight"] = weight_gradient(raw * scale, call.params["weight"], cache.weights, node.quantizer)
-    wanted = _input_gradient(node, cache, spread, scale) if call.wanted else None
-    return Back((wanted,), params)
+    factors *= cache.weights.step
+    return Back((input_gradient(node, value, cache.weights.codes, *found).reshape(cache.x.shape),), params)
 
 
 def windows(images: Array, size: int, stride: int, dtype: Any) -> Array:
@@ -103,40 +99,17 @@ def _dense(node: Conv, x: Array, flat: Array, dtype: Any, area: int) -> Array:
     return out
 
 
-def _dense_weight_gradient(node: Conv, x: Array, gy: Floats) -> Floats:
+def _dense_weight_gradient(node: Conv, x: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:
     images = _padded(node, x)
-    area = len(gy) // len(images)
+    area = len(gradient) // len(images)
 
     def part(low: int, high: int) -> Floats:
         columns = windows(images[low:high], node.kernel, node.stride, np.float32)
-        product: Floats = columns.T @ gy[low * area : high * area]
+        own = slice(low * area, high * area)
+        product: Floats = columns.T @ (factors[0] * gradient[own] + factors[1] * acc[own].astype(np.float32) + factors[2])
         return product
 
     return sum(each(part, _spans(len(images), area)), start=np.zeros((), np.float32))
-
-
-def _spread(node: Conv, cache: Cache, gradient: Floats, factors: list[Floats]) -> Floats:
-    height, width, _ = cache.call.inputs[0].shape
-    count = gradient.shape[0] * gradient.shape[1]
-    edge = node.kernel - 1
-    spread = np.empty((count, height + edge, width + edge, node.channels), np.float32)
-    sizes = (height, width, node.kernel, node.stride, node.padding)
-    each(spread_gradient, chunks(count), rows(gradient), rows(cache.acc), *factors, rows(spread), *sizes)
-    return spread
-
-
-def _input_gradient(node: Conv, cache: Cache, spread: Floats, scale: np.float32) -> Floats:
-    height, width, channels = cache.call.inputs[0].shape
-    effective = cache.weights.effective() * scale
-    flipped = rows(np.ascontiguousarray(effective[::-1, ::-1].transpose(0, 1, 3, 2)))
-    out = np.empty((len(spread) * height * width, channels), np.float32)
-
-    def part(low: int, high: int) -> None:
-        columns = windows(spread[low:high], node.kernel, 1, np.float32)
-        np.dot(columns, flipped, out=out[low * height * width : high * height * width])
-
-    each(part, _spans(len(spread), height * width))
-    return out.reshape(cache.x.shape)
 
 
 def _spans(images: int, area: int) -> list[tuple[int, int]]:

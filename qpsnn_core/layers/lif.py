@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.kernels.lif import add_current, lif_backward, lif_forward, lif_potentials
+from qpsnn_core.kernels.lif import add_current, current, lif_backward, lif_forward, lif_potentials
 from qpsnn_core.kernels.parallel import chunks, each
-from qpsnn_core.layers.base import Array, Back, Call, Current, Floats, Output, nothing, rows
+from qpsnn_core.layers.base import Array, Back, Call, Current, CurrentGradient, Floats, Output, nothing, rows
+from qpsnn_core.layers.batch_norm import with_moments
 from qpsnn_core.network.nodes import LIF, SURROGATES
 
 LEAST = 64
@@ -18,54 +19,82 @@ init = nothing
 
 
 class Cache(NamedTuple):
-    """total: the one current, or the sum of several; lengths: the steps each had, 1 or T."""
+    """currents: as given; driving: one or two of them, as the kernels take them (of more, the rest is one sum)."""
 
-    total: Current
-    lengths: tuple[int, ...]
+    currents: tuple[Current, ...]
+    driving: tuple[Any, Any]
     steps: int
 
 
 def forward(node: LIF, call: Call, *currents: Current) -> Output:
     """Spikes uint8 [T, B, H, W, C]."""
-    total = currents[0] if len(currents) == 1 else _added(currents)
-    spikes = np.empty((call.steps, *total.acc.shape[1:]), np.uint8)
-    each(lif_forward, *_arguments(node, total, spikes))
-    return Output(spikes, Cache(total, tuple(len(current.acc) for current in currents), call.steps), {})
+    spikes = np.empty((call.steps, *currents[0].acc.shape[1:]), np.uint8)
+    cache = Cache(currents, _driving(currents, call.steps), call.steps)
+    _run(lif_forward, node, cache, spikes)
+    return Output(spikes, cache, {})
 
 
 def backward(node: LIF, cache: Cache, gradient: Floats) -> Back:
     """dL/dX for each current; one that is the same at every step gets the sum over T."""
-    out = np.empty((cache.steps, *cache.total.acc.shape[1:]), np.float32)
-    spans, acc, scale, shift, flat, steps, positions, step, beta, threshold = _arguments(node, cache.total, out)
+    once = all(len(current.acc) == 1 for current in cache.currents)
+    out = np.empty((1 if once else cache.steps, *gradient.shape[1:]), np.float32)
+    positions = gradient[0].size // gradient.shape[-1]
+    settings = (np.float32(node.beta), np.float32(node.threshold))
     kind, width = SURROGATES.index(node.surrogate), np.float32(node.width)
-    sizes = (steps, positions, step, beta, threshold, kind, width, node.detach_reset)
-    each(lif_backward, spans, acc, scale, shift, rows(gradient), flat, *sizes)
-    return Back(tuple(out if length == cache.steps else out.sum(0, keepdims=True) for length in cache.lengths), {})
+    arguments = (cache.steps, positions, *settings, kind, width, node.detach_reset)
+    given, flat = rows(gradient), rows(out)
+
+    def part(low: int, high: int) -> Array:
+        moments = np.zeros((3, gradient.shape[-1]))
+        lif_backward(low, high, *cache.driving, given, flat, moments, *arguments)
+        return moments
+
+    moments = sum(each(part, chunks(positions, LEAST)))
+    if len(cache.currents) > 2:
+        return Back(tuple(_of(out, current) for current in cache.currents), {})
+    found = zip(cache.currents, moments[1:], strict=False)
+    return Back(tuple(CurrentGradient(_summed(out, x), moments[0], products) for x, products in found), {})
 
 
 def potentials(node: LIF, cache: Cache) -> Floats:
     """The membrane before reset, U~ [T, B, H, W, C], recomputed."""
-    out = np.empty((cache.steps, *cache.total.acc.shape[1:]), np.float32)
-    each(lif_potentials, *_arguments(node, cache.total, out))
+    out = np.empty((cache.steps, *cache.currents[0].acc.shape[1:]), np.float32)
+    _run(lif_potentials, node, cache, out)
     return out
 
 
-def _arguments(node: LIF, total: Current, out: Array) -> tuple[Any, ...]:
-    flat = rows(total.acc)
-    positions = len(flat) // len(total.acc)
-    step = positions if len(total.acc) == len(out) else 0
-    constants = (np.float32(node.beta), np.float32(node.threshold))
-    spans = chunks(positions, LEAST)
-    return (spans, flat, total.scale, total.shift, rows(out), len(out), positions, step, *constants)
+def _run(kernel: Any, node: LIF, cache: Cache, out: Array) -> None:
+    positions = out[0].size // out.shape[-1]
+    settings = (np.float32(node.beta), np.float32(node.threshold))
+    each(kernel, chunks(positions, LEAST), *cache.driving, rows(out), cache.steps, positions, *settings)
+
+
+def _summed(out: Floats, x: Current) -> Floats:
+    return out if len(out) == len(x.acc) else out.sum(0, keepdims=True)
+
+
+def _of(out: Floats, x: Current) -> CurrentGradient:
+    return with_moments(_summed(out, x), x.acc)
+
+
+def _driving(currents: tuple[Current, ...], steps: int) -> tuple[Any, Any]:
+    """The currents as the kernels take them; all but the first are added up where there are more than two."""
+    if len(currents) > 2:
+        currents = (currents[0], _added(currents[1:]))
+    taken = []
+    for acc, scale, shift in currents:
+        positions = acc[0].size // acc.shape[-1]
+        taken.append(current(rows(acc), scale, shift, positions if len(acc) == steps else 0))
+    return taken[0], taken[1] if len(taken) > 1 else None
 
 
 def _added(currents: tuple[Current, ...]) -> Current:
-    steps = max(len(current.acc) for current in currents)
+    steps = max(len(one.acc) for one in currents)
     acc = np.zeros((steps, *currents[0].acc.shape[1:]), np.float32)
     positions = acc[0].size // acc.shape[-1]
-    for current in currents:
-        step = positions if len(current.acc) == steps else 0
-        flat = (rows(acc), rows(current.acc), current.scale, current.shift)
+    for one in currents:
+        step = positions if len(one.acc) == steps else 0
+        flat = (rows(acc), rows(one.acc), one.scale, one.shift)
         each(add_current, chunks(positions, LEAST), *flat, steps, positions, step)
     channels = acc.shape[-1]
     return Current(acc, np.ones(channels, np.float32), np.zeros(channels, np.float32))

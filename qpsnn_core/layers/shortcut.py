@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from qpsnn_core.layers.base import Array, Back, Call, Current, Floats, Output, nothing
+from qpsnn_core.layers.base import Array, Back, Call, Current, CurrentGradient, Output, nothing
 from qpsnn_core.network.synapses import Shortcut
 
 init = nothing
 
 
 def forward(node: Shortcut, call: Call, x: Array) -> Output:
-    """acc: the mapped counts, int16 (int32 where they could be larger); its scale is the spikes'."""
+    """acc: the mapped counts, in their own type, itself where nothing changes; its scale is the spikes'."""
     value = call.inputs[0]
     chosen, placed = _map(node, value.shape[2])
     seen = x[:, :, :: node.stride, :: node.stride]
-    acc = np.zeros((*seen.shape[:-1], node.channels), np.int16 if (value.peak or 1) < 2**15 else np.int32)
-    acc[..., placed] = seen[..., chosen]
+    if len(chosen) == value.shape[2] == node.channels and (chosen == placed).all():
+        acc = np.ascontiguousarray(seen)
+    else:
+        acc = np.zeros((*seen.shape[:-1], node.channels), x.dtype)
+        acc[..., _slice(placed)] = seen[..., _slice(chosen)]
     scale = np.full(node.channels, value.scale, np.float32)
     return Output(Current(acc, scale, np.zeros(node.channels, np.float32)), (x.shape, value.scale, call.wanted), {})
 
 
-def backward(node: Shortcut, cache: tuple[tuple[int, ...], float, bool], gradient: Floats) -> Back:
+def backward(node: Shortcut, cache: tuple[tuple[int, ...], float, bool], gradient: CurrentGradient) -> Back:
     """The gradient goes back along the map, times the scale of a spike."""
     shape, scale, wanted = cache
     if not wanted:
         return Back((None,), {})
     chosen, placed = _map(node, shape[-1])
+    array = gradient.array if scale == 1 else gradient.array * np.float32(scale)
+    if array.shape == shape and len(chosen) == shape[-1] and (chosen == placed).all():
+        return Back((array,), {})
     out = np.zeros(shape, np.float32)
     seen = out[:, :, :: node.stride, :: node.stride]
-    for place, source in zip(placed, chosen, strict=True):
-        seen[..., source] += gradient[..., place] * np.float32(scale)
+    if len(set(chosen.tolist())) == len(chosen):
+        seen[..., _slice(chosen)] = array[..., _slice(placed)]
+    else:
+        for place, source in zip(placed, chosen, strict=True):
+            seen[..., source] += array[..., place]
     return Back((out,), {})
 
 
 def _map(node: Shortcut, inputs: int) -> tuple[Array, Array]:
+    """The source channels, and the output channels that they go to."""
     mapping = np.array(node.mapping(inputs))
     placed = np.flatnonzero(mapping >= 0)
     return mapping[placed], placed
+
+
+def _slice(indices: Array) -> Any:
+    """Neighbours as a slice, which is copied faster."""
+    if len(indices) and (np.diff(indices) == 1).all():
+        return slice(int(indices[0]), int(indices[-1]) + 1)
+    return indices

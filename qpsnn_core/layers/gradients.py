@@ -1,0 +1,117 @@
+"""The two gradients of an event-driven convolution: of its weights, spike by spike, and of its inputs, through BLAS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qpsnn_core.kernels.events import LANES
+from qpsnn_core.kernels.fold import fold
+from qpsnn_core.kernels.parallel import chunks, each, scratch
+from qpsnn_core.kernels.weight_gradient import count_channels, layout, list_channels, weight_gradient
+from qpsnn_core.kernels.winograd import POINTS, TILE, gradient_tiles, tiles_back, weight_points
+from qpsnn_core.layers.base import Array, Floats
+from qpsnn_core.network.synapses import Conv
+from qpsnn_core.network.values import Value
+
+TILES = 128
+"""Tiles whose products are taken at a time: enough for BLAS, few enough to stay in the cache."""
+
+ROWS = 512
+"""Windows whose products are taken at a time, otherwise."""
+
+
+def weight_sums(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:
+    """`dW[ky, kx, ci] = sum over spikes (y, x, ci) of dL/dacc[(y + p - ky) / s, (x + p - kx) / s]`, `[k*k*C, C_out]`.
+
+    dL/dacc = factors[0]*gradient + factors[1]*acc + factors[2], of which gradient and acc are `[M*Ho*Wo, C_out]`.
+    """
+    images = x.shape[0] * x.shape[1]
+    height, width, channels = value.shape
+    out_height, out_width, outputs = node.output(value).shape
+    sizes = (node.kernel, node.stride, node.padding)
+    before, high, wide, together = layout(height, width, *sizes, out_height, out_width)
+    together = min(together, images)
+    places, bounds = _lists(x, images, value, node.stride, high, wide, together)
+    blocks, groups = -(-outputs // LANES), len(bounds)
+    parts = min(max(1, 4 // blocks), groups)
+    found = np.empty((parts, node.kernel**2 * channels, outputs), np.float32)
+    shape = (out_height, out_width, before, high, wide, together)
+    tasks = [(task, task + 1) for task in range(blocks * parts)]
+    each(weight_gradient, tasks, parts, places, bounds, gradient, acc, factors, found, images, channels, *sizes, shape)
+    return found.sum(0) if parts > 1 else found[0]
+
+
+def _lists(x: Array, images: int, value: Value, stride: int, high: int, wide: int, together: int) -> tuple[Array, Array]:
+    """The places of all spikes, group by group and channel by channel, and where each group's channels begin.
+
+    bounds: int64 [groups, keys + 1].
+    """
+    flat, keys = x.reshape(-1), stride * stride * value.shape[2]
+    groups = -(-images // together)
+    counts = np.zeros((groups * together, keys), np.int64)
+    each(count_channels, chunks(images), flat, *value.shape, stride, counts)
+    ordered = counts.reshape(groups, together, keys).transpose(0, 2, 1).reshape(-1)
+    ends = np.cumsum(ordered)
+    begins = (ends - ordered).reshape(groups, keys, together)
+    bounds = np.concatenate([begins[:, :, 0], ends.reshape(groups, keys, together)[:, -1:, -1]], 1)
+    cursor = np.ascontiguousarray(begins.transpose(0, 2, 1)).reshape(-1, keys)
+    places = np.empty(int(ends[-1]), np.int32)
+    each(list_channels, chunks(images), flat, *value.shape, stride, high, wide, together, cursor, places)
+    return places, bounds
+
+
+def input_gradient(node: Conv, value: Value, codes: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:
+    """`dS[y, x] = sum over taps of codes[ky, kx] dL/dacc[(y + p - ky) / s, (x + p - kx) / s]`, float32 `[M*H*W, C]`.
+
+    dL/dacc as above. By Winograd's algorithm where it pays: 3x3 kernels that keep the size of the image.
+    """
+    height, width, channels = value.shape
+    images = len(gradient) // int(np.prod(node.output(value).shape[:2]))
+    out = np.empty((images * height * width, channels), np.float32)
+    same = (node.kernel, node.stride, node.padding) == (3, 1, 1)
+    product = _by_tiles if same and min(height, width) > 2 else _by_windows
+    product(node, value, codes, images, (gradient, acc, factors), out)
+    return out
+
+
+def _by_tiles(node: Conv, value: Value, codes: Array, images: int, given: tuple[Any, ...], out: Floats) -> None:
+    height, width, channels = value.shape
+    outputs = node.channels
+    points = np.empty((POINTS, outputs, channels), np.float32)
+    flipped = np.ascontiguousarray(codes.reshape(9, channels, outputs).transpose(0, 2, 1)).reshape(-1)
+    each(weight_points, chunks(outputs, 16), flipped, channels, outputs, points.reshape(-1))
+    tiles = -(-height // TILE) * -(-width // TILE)
+    size = max(1, TILES // tiles)
+
+    def part(low: int, high: int) -> None:
+        count = (high - low) * tiles
+        seen = scratch("tiles", POINTS * count * outputs, np.float32)
+        products = scratch("products", POINTS * count * channels, np.float32)
+        gradient_tiles(low, high, *given, height, width, seen)
+        shaped = products.reshape(POINTS, count, channels)
+        np.matmul(seen.reshape(POINTS, count, outputs), points, out=shaped)
+        tiles_back(low, high, products, height, width, out)
+
+    each(part, [(low, min(low + size, images)) for low in range(0, images, size)])
+
+
+def _by_windows(node: Conv, value: Value, codes: Array, images: int, given: tuple[Any, ...], out: Floats) -> None:
+    gradient, acc, factors = given
+    out_height, out_width, outputs = node.output(value).shape
+    area = out_height * out_width
+    taps = node.kernel**2 * value.shape[2]
+    flat = np.ascontiguousarray(codes.reshape(taps, outputs).T, np.float32)
+    sizes = (*value.shape, node.kernel, node.stride, node.padding, out_height, out_width)
+    size = max(1, ROWS // area)
+
+    def part(low: int, high: int) -> None:
+        own = slice(low * area, high * area)
+        back = factors[0] * gradient[own] + factors[1] * acc[own].astype(np.float32) + factors[2]
+        columns = scratch("columns", len(back) * taps, np.float32)
+        np.dot(back, flat, out=columns.reshape(len(back), taps))
+        fold(0, high - low, columns, out[low * area_in : high * area_in].reshape(-1), *sizes)
+
+    area_in = value.shape[0] * value.shape[1]
+    each(part, [(low, min(low + size, images)) for low in range(0, images, size)])
