@@ -1,5 +1,6 @@
 """Labelled images: readers of known sets, seeded batches, random changes."""
 
+from .ahead import prefetch
 from .batches import batch_count, batches, epoch_order
 from .cifar10 import load_cifar10
 from .digits import load_digits
@@ -7,7 +8,6 @@ from .jpeg_h5 import load_jpeg_h5
 from .mnist import load_mnist, read_idx
 from .registry import NAMES, load_data
 from .schema import Dataset, Split, to_uint8
-from .threads import prefetch
 from .transforms import Augment, cutout, random_crop, random_flip
 
 __all__ = [

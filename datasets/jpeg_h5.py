@@ -13,10 +13,6 @@ from numpy.typing import NDArray
 from qpsnn_core.errors import DataError, FileError, FormatError, Words, expected
 
 from .schema import Dataset, Images, Labels, Split, check_labels, limited_indices
-from .threads import in_parts
-
-PART = 256
-"""Images that one thread decodes at a time."""
 
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """JPEG's markers of a frame header (ITU-T T.81, table B.1)."""
@@ -112,18 +108,14 @@ def _decoded(
     first = _decode(pillow, file(chosen[0]), f"{place}/jpeg[{chosen[0]}]")
     head, shape = _head(file(chosen[0])), first.shape
     images = np.empty((len(chosen), *shape), dtype=np.uint8)
-
-    def decode(low: int, high: int) -> None:
-        for row in range(low, high):
-            data, where = file(chosen[row]), f"{place}/jpeg[{chosen[row]}]"
-            pixels = _decode_alike(pillow, data, shape) if data.startswith(head) else None
-            if pixels is None:
-                pixels = _decode(pillow, data, where)
-            if pixels.shape != shape:
-                raise FormatError(expected(where, list(shape), list(pixels.shape)))
-            images[row] = pixels
-
-    in_parts(decode, len(chosen), PART)
+    for row, k in enumerate(chosen):
+        data = file(k)
+        pixels = _decode_alike(pillow, data, shape) if data.startswith(head) else None
+        if pixels is None:
+            pixels = _decode(pillow, data, f"{place}/jpeg[{k}]")
+        if pixels.shape != shape:
+            raise FormatError(expected(f"{place}/jpeg[{k}]", list(shape), list(pixels.shape)))
+        images[row] = pixels
     return Dataset(images, labels[chosen], classes, name)
 
 
@@ -138,7 +130,8 @@ def _decode(pillow: ModuleType, data: bytes, place: str) -> Images:
 def _decode_alike(pillow: ModuleType, data: bytes, shape: tuple[int, ...]) -> Images | None:
     """The pixels of a file that begins as one in colour, of this shape, did; None where Pillow has to look closer.
 
-    Pillow's reading of the header, in Python, takes four times as long as the decoding of a small image.
+    Pillow's reading of the header, in Python, takes four times as long as the decoding of a small image; and as it
+    holds the GIL, decoding in two threads was found to be no faster than in one.
     """
     height, width, _ = shape
     try:

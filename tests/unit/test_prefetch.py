@@ -1,4 +1,4 @@
-"""Items made ahead and parts done side by side: the same results, bounded, and no thread that stays."""
+"""Items made ahead of their use: the same ones, no more than so many, and no thread that stays."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from qpsnn_core.config import TrainConfig
 from qpsnn_core.errors import ConfigError, NumericsError
 from qpsnn_core.training import train
 from qpsnn_datasets import Augment, batches, prefetch
-from qpsnn_datasets.threads import in_parts, processors
 
 
 def ours():
-    return [thread for thread in threading.enumerate() if thread.name in ("qpsnn-prefetch", "qpsnn-part")]
+    return [thread for thread in threading.enumerate() if thread.name == "qpsnn-prefetch"]
 
 
 @pytest.fixture(autouse=True)
@@ -152,66 +151,3 @@ def test_a_process_ends_with_items_still_waiting(end):
     code = "from qpsnn_datasets import prefetch; import itertools\nitems = prefetch(itertools.count()); next(items)\n"
     done = subprocess.run([sys.executable, "-c", code + end], capture_output=True, timeout=60, check=False)
     assert (done.returncode == 0) == (end in ("", "del items"))
-
-
-@pytest.fixture(params=["1", "2", "5"])
-def threads(request, monkeypatch):
-    monkeypatch.setenv("QPSNN_THREADS", request.param)
-    return int(request.param)
-
-
-@pytest.mark.parametrize(("total", "size"), [(0, 3), (1, 3), (9, 3), (10, 3), (100, 7)])
-def test_parts_cover_the_whole_once(threads, total, size):
-    seen = np.zeros(total, int)
-
-    def work(low, high):
-        assert 0 < high - low <= size
-        seen[low:high] += 1
-
-    in_parts(work, total, size)
-    assert (seen == 1).all()
-
-
-def test_the_first_part_that_fails_is_told(threads):
-    def work(low, high):
-        time.sleep(0.001 * (20 - low))
-        if low >= 4:
-            raise ValueError(f"part {low}")
-
-    for _ in range(5):
-        with pytest.raises(ValueError, match="part 4"):
-            in_parts(work, 20, 2)
-
-
-def test_parts_behind_a_failure_are_not_begun(threads):
-    begun = []
-
-    def work(low, high):
-        begun.append(low)
-        if low == 3:
-            raise ValueError
-        time.sleep(0.001)
-
-    with pytest.raises(ValueError):  # noqa: PT011 - any
-        in_parts(work, 10000, 1)
-    assert len(begun) < 100
-
-
-def test_ctrl_c_in_the_middle_of_parts(threads):
-    begun = []
-
-    def work(low, high):
-        begun.append(low)
-        time.sleep(0.02)
-
-    interrupt_soon()
-    with pytest.raises(KeyboardInterrupt):
-        in_parts(work, 10000, 1)
-    assert len(begun) < 1000
-
-
-@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
-def test_a_wrong_number_of_threads(monkeypatch, value):
-    monkeypatch.setenv("QPSNN_THREADS", value)
-    with pytest.raises(ConfigError, match="QPSNN_THREADS"):
-        processors()
