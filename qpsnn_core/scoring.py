@@ -105,7 +105,8 @@ def significant(counts: Array, steps: int, epsilon: float = 1e-6) -> npt.NDArray
     batch, height, width, channels = counts.shape
     threshold = epsilon * steps
     if min(height, width) == 1:
-        return (np.sqrt(np.square(counts, dtype=np.float64).sum((1, 2))) > threshold).astype(np.int64)
+        lengths: Doubles = np.sqrt(np.square(counts, dtype=np.float64).sum((1, 2)))
+        return (lengths > threshold).astype(np.int64)
     counts = np.ascontiguousarray(counts, np.uint8 if counts.dtype == np.uint8 else np.float64)
     found = np.full((batch, channels), svd.UNDECIDED, np.int64)
     if width <= svd.PITCH:
