@@ -4,7 +4,7 @@ PINS := .ci/constraints-3.10.txt
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test core-test lint format pins clean environment
+.PHONY: help demo test core-test bench lint format pins clean environment
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -18,6 +18,10 @@ test: environment ## the whole suite, then the kernels' and the contract tests a
 
 core-test: ## the suite against an installed core without Lava, on the newest Python found
 	.ci/core-test
+
+bench: ## times against PyTorch, SpikingJelly and snnTorch, into README; QUICK=1: one thread, ten minutes, build/bench
+	@benchmarks/environment
+	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick,--publish)
 
 # mypy follows neither setuptools' editable hook nor its renaming of backends/ and datasets/: links bear the names.
 lint: environment ## ruff (format and lint) and mypy; all three run, whatever fails
@@ -38,7 +42,7 @@ pins: ## resolve all versions anew and write them to both pin files
 	.ci/pins
 
 clean: ## remove environments, caches and what the demo wrote
-	rm -rf .venv .venv-core build demo qpsnn.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-core .venv-bench build demo qpsnn.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find qpsnn_core backends datasets tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 environment:

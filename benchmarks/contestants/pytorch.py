@@ -1,0 +1,162 @@
+"""A qpsnn network as a PyTorch module, at PyTorch's best; only its neurons come from the library that competes.
+
+Maps are [T*B, C, H, W] in channels-last memory: the same bytes that the neurons see as [T, B, H, W, C], so nothing is
+copied between convolution, batch norm and neurons. The image's first convolution and batch norm are computed once for
+all steps. For inference weights are quantized once, and batch norm is folded into them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.contestants import MOMENTUM, RATE
+from benchmarks.contestants.layers import Classifier, Convolution, Soma, Subsample, fake_quantized
+from benchmarks.networks import Case
+from qpsnn_core.model import Model
+from qpsnn_core.network.nodes import LIF, AvgPool, MaxPool, Readout
+from qpsnn_core.network.synapses import Conv, Linear, Shortcut
+
+WORKS = ("train", "infer_float")
+FORMS = ("eager", "parts", "compiled")
+"""Plain PyTorch; torch.compile of what stands between convolutions; of the whole network, without a graph break."""
+
+torch._dynamo.config.recompile_limit = 64  # one for each shape; above 8, it would go back to eager without a word
+Hook = Callable[[str, Tensor], Tensor]
+
+
+class Twin(nn.Module):
+    """The network, node by node. neuron: makes of a LIF a module from currents to spikes, both [T, B, H, W, C].
+
+    hook: called with the name and the spikes of each LIF; what it gives is handed on in their place.
+    """
+
+    def __init__(self, model: Model, neuron: Callable[[LIF], nn.Module]) -> None:
+        super().__init__()
+        self.network = model.network
+        self.hook: Hook | None = None
+        self.parts = nn.ModuleDict()
+        for node in model.network.nodes[1:]:
+            self.parts[_key(node.name)] = self._part(model, node, neuron)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [T, B, K] from images [B, C, H, W]."""
+        steps, batch = self.network.steps, len(images)
+        values = {self.network.input.name: images}
+        for node in self.network.nodes[1:]:
+            part = self.parts[_key(node.name)]
+            sources = [values[source] for source in node.sources]
+            if isinstance(node, LIF):
+                spikes = part(steps, batch, *sources)
+                spikes = self.hook(node.name, spikes) if self.hook else spikes
+                values[node.name] = spikes.flatten(0, 1).permute(0, 3, 1, 2)
+            else:
+                values[node.name] = part(*sources)
+        return values[self.network.readout.name].unflatten(0, (steps, batch))
+
+    def rest(self) -> None:
+        """All neurons as before the first step."""
+        for part in self._of(Soma):
+            part.neuron.rest()
+
+    def fold(self) -> None:
+        """Make ready for inference: weights quantized once, batch norm folded."""
+        for part in self._of(Convolution, Classifier, Soma):
+            part.fold()
+
+    def compile_parts(self) -> None:
+        """Compile what stands between the convolutions, for each shape, and the quantization of weights."""
+        quantized = torch.compile(fake_quantized, fullgraph=True, dynamic=True)
+        for part in self._of(Convolution):
+            part.quantized = quantized
+        for part in self._of(Soma):
+            part.compile(fullgraph=True, dynamic=False)
+
+    def named_gradients(self) -> dict[str, Any]:
+        """The gradients of all parameters as qpsnn names and lays them out."""
+        names = {"norm.weight": "bn_weight", "norm.bias": "bn_bias"}
+        found: dict[str, Any] = {}
+        for node in self.network.nodes[1:]:
+            part = self.parts[_key(node.name)]
+            if isinstance(part, Convolution | Classifier):
+                own = part.named_parameters()
+                found[node.name] = {names.get(name, name): _ours(parameter.grad) for name, parameter in own}
+        return found
+
+    def _of(self, *kinds: type) -> list[Any]:
+        return [part for part in self.parts.values() if isinstance(part, kinds)]
+
+    def _part(self, model: Model, node: Any, neuron: Callable[[LIF], nn.Module]) -> nn.Module:
+        own = model.params.get(node.name, {})
+        if isinstance(node, Conv):
+            return Convolution(node, own, model.state[node.name])
+        if isinstance(node, Linear):
+            return Classifier(node, own)
+        if isinstance(node, LIF):
+            return Soma([getattr(self.parts[_key(source)], "norm", None) for source in node.sources], neuron(node))
+        if isinstance(node, MaxPool):
+            return nn.MaxPool2d(node.size, node.step, node.padding)
+        if isinstance(node, AvgPool):
+            return nn.AvgPool2d(node.size)
+        if isinstance(node, Shortcut):
+            return Subsample(node, model.network.inputs_of(node)[0].shape[2])
+        if isinstance(node, Readout):
+            return nn.Identity()
+        raise NotImplementedError(f"{node.name}: the twin has no {type(node).__name__}")
+
+
+def call(neuron: Callable[[LIF], nn.Module], work: str, form: str, case: Case) -> Callable[[], Any]:
+    """The work on a twin of its own; see FORMS."""
+    twin = Twin(case.model, neuron)
+    images, labels = tensors(case)
+    if work == "infer_float":
+        twin.eval()
+        with torch.no_grad():
+            twin.fold()
+    forward = torch.compile(twin, fullgraph=True, dynamic=False) if form == "compiled" else twin
+    if form == "parts":
+        twin.compile_parts()
+    if work == "infer_float":
+
+        def infer() -> Tensor:
+            with torch.inference_mode():
+                logits = forward(images).mean(0)
+            twin.rest()
+            return logits
+
+        return infer
+    optimizer = torch.optim.SGD(twin.parameters(), lr=RATE, momentum=MOMENTUM, fused=True)
+
+    def train() -> float:
+        optimizer.zero_grad(set_to_none=True)
+        loss = functional.cross_entropy(forward(images).mean(0), labels)
+        loss.backward()
+        optimizer.step()
+        twin.rest()
+        return loss.item()
+
+    return train
+
+
+def forget() -> None:
+    """Drop all compiled code."""
+    torch._dynamo.reset()
+
+
+def tensors(case: Case) -> tuple[Tensor, Tensor]:
+    """Scaled images [B, C, H, W] in channels-last memory, and labels: made before anything is timed."""
+    scaled = torch.from_numpy(case.images).permute(0, 3, 1, 2).float() * case.model.network.input.scale
+    return scaled.contiguous(memory_format=torch.channels_last), torch.from_numpy(case.labels)
+
+
+def _ours(gradient: Tensor) -> Any:
+    axes = (2, 3, 1, 0) if gradient.ndim == 4 else tuple(reversed(range(gradient.ndim)))
+    return gradient.permute(axes).numpy()
+
+
+def _key(name: str) -> str:
+    return name.replace(".", "/")
