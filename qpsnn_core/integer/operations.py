@@ -25,6 +25,7 @@ from qpsnn_core.integer.nodes import (
 )
 from qpsnn_core.kernels.conv import conv_forward
 from qpsnn_core.kernels.integer import add_scaled, around, current, int_lif
+from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.parallel import chunks, each
 from qpsnn_core.kernels.pool import max_forward, sum_forward
@@ -78,11 +79,12 @@ def conv(node: IntConv, call: Call, counts: Array) -> Current:
     height, width, channels = call.gives.shape
     flat = codes.reshape(-1, channels)
     if value.peak <= EVENT_PEAK:
-        acc = np.empty(len(images) * height * width * channels, np.int16 if call.gives.sums < 2**15 else np.int32)
+        kind = np.int16 if call.gives.sums < 2**15 else np.int32
+        acc = empty((len(images) * height * width * channels,), kind)
         sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
         each(conv_forward, chunks(len(images)), images.reshape(-1), value.peak, *pack(flat), acc, *sizes)
     else:
-        acc = np.empty((len(images) * height * width, channels), np.int32)
+        acc = empty((len(images) * height * width, channels), np.int32)
         real = flat.astype(exact_float(call.gives.sums))
         each(_dense_part, _spans(len(images), height * width), _padded(node, images), real, acc, node, height * width)
     return Current(acc.reshape(*counts.shape[:2], *call.gives.shape), call.arrays["gain"])
@@ -115,8 +117,8 @@ def lif(node: IntLIF, call: Call, *currents: Current) -> Fired:
         currents = (currents[0], _added(call, currents[1:]))
     batch, channels = currents[0].acc.shape[1], currents[0].gain.shape[0]
     positions = batch * call.gives.shape[0] * call.gives.shape[1]
-    spikes = np.empty((call.steps * positions, channels), np.uint8)
-    membranes = np.empty((call.steps * positions if call.keep else 0, channels), np.int32)
+    spikes = empty((call.steps * positions, channels), np.uint8)
+    membranes = empty((call.steps * positions if call.keep else 0, channels), np.int32)
     driving = [current(_rows(acc), gain, positions if len(acc) > 1 else 0) for acc, gain in currents]
     each(
         int_lif,
@@ -190,7 +192,7 @@ def _rows(array: Array) -> Array:
 
 def _pooling(call: Call, counts: Array) -> tuple[Array, Array]:
     images = np.ascontiguousarray(counts).reshape(-1, *call.reads[0].shape)
-    return images, np.empty((len(images), *call.gives.shape), count_type(call.gives.peak))
+    return images, empty((len(images), *call.gives.shape), count_type(call.gives.peak))
 
 
 def _padded(node: IntConv, images: Array) -> Array:

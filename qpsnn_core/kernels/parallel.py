@@ -10,12 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from threading import Thread, local
+from threading import Thread
 from typing import Any
 
 import numba
-import numpy as np
-import numpy.typing as npt
 import threadpoolctl
 
 CHUNKS = 16
@@ -117,24 +115,6 @@ def each(work: Callable[..., Any], ranges: list[tuple[int, int]], *arguments: An
         if error is not None:
             raise error
     return results
-
-
-_own = local()
-
-
-def scratch(name: str, size: int, dtype: Any) -> npt.NDArray[Any]:
-    """This thread's own room of that name for `size` numbers, as it was left; kept, for fresh memory costs page faults.
-
-    It begins on a cache line.
-    """
-    wanted = size * np.dtype(dtype).itemsize
-    room = getattr(_own, name, None)
-    if room is None or len(room) < wanted:
-        room = np.empty(wanted + 64, np.uint8)
-        room = room[-room.ctypes.data % 64 :]
-        setattr(_own, name, room)
-    found: npt.NDArray[Any] = room[:wanted].view(dtype)
-    return found
 
 
 def single_blas() -> Any:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.kernels.conv import conv_forward
+from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.parallel import chunks, each
 from qpsnn_core.layers import batch_norm
@@ -49,9 +50,9 @@ def forward(node: Conv, call: Call, x: Array) -> Output:
         acc = np.rint(acc, out=acc).astype(np.int32) if value.peak and used.integer else acc
     else:
         count = x.shape[0] * x.shape[1]
-        acc = np.empty(count * height * width * channels, accumulator(used, value.peak))
+        acc = empty((count * height * width * channels,), accumulator(used, value.peak))
         sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
-        each(conv_forward, chunks(count), x.reshape(-1), value.peak, *pack(used.codes), acc, *sizes)
+        each(conv_forward, chunks(count), rows(x).reshape(-1), value.peak, *pack(used.codes), acc, *sizes)
     acc = acc.reshape(*x.shape[:2], height, width, channels)
     step = used.step * np.float32(value.scale)
     current, affine, state = batch_norm.forward(acc, step, call)
@@ -89,7 +90,7 @@ def _padded(node: Conv, x: Array) -> Array:
 
 def _dense(node: Conv, x: Array, flat: Array, dtype: Any, area: int) -> Array:
     images = _padded(node, x)
-    out = np.empty((len(images) * area, flat.shape[1]), dtype)
+    out = empty((len(images) * area, flat.shape[1]), dtype)
 
     def part(low: int, high: int) -> None:
         columns = windows(images[low:high], node.kernel, node.stride, dtype)

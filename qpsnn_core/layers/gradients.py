@@ -8,10 +8,11 @@ import numpy as np
 
 from qpsnn_core.kernels.events import LANES
 from qpsnn_core.kernels.fold import fold
-from qpsnn_core.kernels.parallel import chunks, each, scratch
+from qpsnn_core.kernels.memory import empty, scratch
+from qpsnn_core.kernels.parallel import chunks, each
 from qpsnn_core.kernels.weight_gradient import count_channels, layout, list_channels, weight_gradient
 from qpsnn_core.kernels.winograd import POINTS, TILE, gradient_tiles, tiles_back, weight_points
-from qpsnn_core.layers.base import Array, Floats
+from qpsnn_core.layers.base import Array, Floats, rows
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import Value
 
@@ -36,7 +37,7 @@ def weight_sums(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array
     places, bounds = _lists(x, images, value, node.stride, high, wide, together)
     blocks, groups = -(-outputs // LANES), len(bounds)
     parts = min(max(1, 4 // blocks), groups)
-    found = np.empty((parts, node.kernel**2 * channels, outputs), np.float32)
+    found = empty((parts, node.kernel**2 * channels, outputs), np.float32)
     shape = (out_height, out_width, before, high, wide, together)
     tasks = [(task, task + 1) for task in range(blocks * parts)]
     each(weight_gradient, tasks, parts, places, bounds, gradient, acc, factors, found, images, channels, *sizes, shape)
@@ -48,7 +49,7 @@ def _lists(x: Array, images: int, value: Value, stride: int, high: int, wide: in
 
     bounds: int64 [groups, keys + 1].
     """
-    flat, keys = x.reshape(-1), stride * stride * value.shape[2]
+    flat, keys = rows(x).reshape(-1), stride * stride * value.shape[2]
     groups = -(-images // together)
     counts = np.zeros((groups * together, keys), np.int64)
     each(count_channels, chunks(images), flat, *value.shape, stride, counts)
@@ -57,7 +58,7 @@ def _lists(x: Array, images: int, value: Value, stride: int, high: int, wide: in
     begins = (ends - ordered).reshape(groups, keys, together)
     bounds = np.concatenate([begins[:, :, 0], ends.reshape(groups, keys, together)[:, -1:, -1]], 1)
     cursor = np.ascontiguousarray(begins.transpose(0, 2, 1)).reshape(-1, keys)
-    places = np.empty(int(ends[-1]), np.int32)
+    places = empty((int(ends[-1]),), np.int32)
     each(list_channels, chunks(images), flat, *value.shape, stride, high, wide, together, cursor, places)
     return places, bounds
 
@@ -69,7 +70,7 @@ def input_gradient(node: Conv, value: Value, codes: Array, gradient: Floats, acc
     """
     height, width, channels = value.shape
     images = len(gradient) // int(np.prod(node.output(value).shape[:2]))
-    out = np.empty((images * height * width, channels), np.float32)
+    out = empty((images * height * width, channels), np.float32)
     same = (node.kernel, node.stride, node.padding) == (3, 1, 1)
     product = _by_tiles if same and min(height, width) > 2 else _by_windows
     product(node, value, codes, images, (gradient, acc, factors), out)
@@ -79,7 +80,7 @@ def input_gradient(node: Conv, value: Value, codes: Array, gradient: Floats, acc
 def _by_tiles(node: Conv, value: Value, codes: Array, images: int, given: tuple[Any, ...], out: Floats) -> None:
     height, width, channels = value.shape
     outputs = node.channels
-    points = np.empty((POINTS, outputs, channels), np.float32)
+    points = empty((POINTS, outputs, channels), np.float32)
     flipped = np.ascontiguousarray(codes.reshape(9, channels, outputs).transpose(0, 2, 1)).reshape(-1)
     each(weight_points, chunks(outputs, 16), flipped, channels, outputs, points.reshape(-1))
     tiles = -(-height // TILE) * -(-width // TILE)

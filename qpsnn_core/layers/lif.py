@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.kernels.lif import add_current, current, lif_backward, lif_forward, lif_potentials
+from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.parallel import chunks, each
 from qpsnn_core.layers.base import Array, Back, Call, Current, CurrentGradient, Floats, Output, nothing, rows
 from qpsnn_core.layers.batch_norm import with_moments
@@ -28,7 +29,7 @@ class Cache(NamedTuple):
 
 def forward(node: LIF, call: Call, *currents: Current) -> Output:
     """Spikes uint8 [T, B, H, W, C]."""
-    spikes = np.empty((call.steps, *currents[0].acc.shape[1:]), np.uint8)
+    spikes = empty((call.steps, *currents[0].acc.shape[1:]), np.uint8)
     cache = Cache(currents, _driving(currents, call.steps), call.steps)
     _run(lif_forward, node, cache, spikes)
     return Output(spikes, cache, {})
@@ -37,7 +38,7 @@ def forward(node: LIF, call: Call, *currents: Current) -> Output:
 def backward(node: LIF, cache: Cache, gradient: Floats) -> Back:
     """dL/dX for each current; one that is the same at every step gets the sum over T."""
     once = all(len(current.acc) == 1 for current in cache.currents)
-    out = np.empty((1 if once else cache.steps, *gradient.shape[1:]), np.float32)
+    out = empty((1 if once else cache.steps, *gradient.shape[1:]), np.float32)
     positions = gradient[0].size // gradient.shape[-1]
     settings = (np.float32(node.beta), np.float32(node.threshold))
     kind, width = SURROGATES.index(node.surrogate), np.float32(node.width)
@@ -58,7 +59,7 @@ def backward(node: LIF, cache: Cache, gradient: Floats) -> Back:
 
 def potentials(node: LIF, cache: Cache) -> Floats:
     """The membrane before reset, U~ [T, B, H, W, C], recomputed."""
-    out = np.empty((cache.steps, *cache.currents[0].acc.shape[1:]), np.float32)
+    out = empty((cache.steps, *cache.currents[0].acc.shape[1:]), np.float32)
     _run(lif_potentials, node, cache, out)
     return out
 

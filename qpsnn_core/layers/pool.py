@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.parallel import chunks, each
 from qpsnn_core.kernels.pool import max_backward, max_forward, sum_backward, sum_forward
 from qpsnn_core.layers.base import Array, Back, Call, Floats, Output, nothing
@@ -30,7 +31,8 @@ def max_pool_back(node: MaxPool, x: Array | None, gradient: Floats) -> Back:
     """Each window's gradient goes to its first largest count, as in PyTorch."""
     if x is None:
         return Back((None,), {})
-    out = np.zeros(x.shape, np.float32)
+    out = empty(x.shape, np.float32)
+    out[...] = 0
     images = _images(x)
     each(max_backward, chunks(len(images)), images, _images(gradient), _images(out), node.size, node.step, node.padding)
     return Back((out,), {})
@@ -47,7 +49,8 @@ def avg_pool_back(node: AvgPool, shape: tuple[int, ...] | None, gradient: Floats
     """Every pixel of a window gets its gradient."""
     if shape is None:
         return Back((None,), {})
-    out = np.zeros(shape, np.float32)
+    out = empty(shape, np.float32)
+    out[...] = 0
     images = _images(gradient)
     each(sum_backward, chunks(len(images)), images, _images(out), node.size)
     return Back((out,), {})
@@ -55,7 +58,7 @@ def avg_pool_back(node: AvgPool, shape: tuple[int, ...] | None, gradient: Floats
 
 def _empty(node: MaxPool | AvgPool, call: Call, x: Array) -> Array:
     value = node.output(call.inputs[0])
-    return np.empty((*x.shape[:2], *value.shape), count_type(value.peak))
+    return empty((*x.shape[:2], *value.shape), count_type(value.peak))
 
 
 def _images(x: Array) -> Array:
