@@ -140,8 +140,14 @@ def lif_backward(
     given, out = spike_gradient.reshape(-1), gradient.reshape(-1)
     each = len(gradient) == steps * positions
     before = np.empty(steps * 16, np.float32)
-    sums, products, others = np.zeros((3, channels + 16))
-    leak, limit, zero, kept = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1]), fill16(1, first[1])
+    added = np.zeros((3, channels + 16))
+    sums, products, others = added[0], added[1], added[2]
+    leak, limit, zero, kept = (
+        fill16(beta, first[1]),
+        fill16(threshold, first[1]),
+        fill16(0, first[1]),
+        fill16(1, first[1]),
+    )
     phase = 0
     for i in range(low * channels, high * channels, 16):
         count = high * channels - i

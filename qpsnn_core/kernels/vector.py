@@ -18,6 +18,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.datamodel import models, register_default
+from numba.core.errors import TypingError
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic
@@ -174,7 +175,18 @@ def _shift(context: Any, builder: Any, sig: Any, values: Any) -> Any:
 
 
 def _of(count: int) -> Callable[..., Vector]:
-    return lambda array, *_: Vector(array.dtype, count)
+    def read(array: Any, *_: Any) -> Vector:
+        if array.layout != "C":
+            raise TypingError(f"expected numbers side by side, got {array}")
+        return Vector(array.dtype, count)
+
+    return read
+
+
+def _written(array: Any, index: Any, vector: Any, *_: Any) -> Any:
+    if array.layout != "C" or array.dtype != vector.scalar:
+        raise TypingError(f"expected an array of {vector.scalar} side by side, got {array}")
+    return types.none
 
 
 def _like(count: int) -> Callable[..., Vector]:
@@ -193,7 +205,7 @@ def load64(array, index):
     return array[index : index + 64].copy()
 
 
-@instruction(lambda array, index, vector: types.none, _store)
+@instruction(_written, _store)
 def store(array, index, vector):
     """Write a vector to a flat array of its type, from `index` on."""
     array[index : index + len(vector)] = vector
@@ -215,7 +227,7 @@ def take64(array, index, count):
     return part
 
 
-@instruction(lambda array, index, vector, count: types.none, _put)
+@instruction(_written, _put)
 def put(array, index, vector, count):
     """Write a vector, or its first `count` numbers if that is less."""
     count = min(count, len(vector))
@@ -264,7 +276,9 @@ def nonzero(vector):
     return sum(1 << int(i) for i in np.flatnonzero(vector))
 
 
-@instruction(lambda bits: types.int64, lambda c, builder, s, values: builder.cttz(values[0], ir.Constant(ir.IntType(1), 1)))
+@instruction(
+    lambda bits: types.int64, lambda c, builder, s, values: builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+)
 def lowest(bits):
     """The place of the lowest bit of an integer other than 0."""
     return (bits & -bits).bit_length() - 1

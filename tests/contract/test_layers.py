@@ -11,7 +11,8 @@ import pytest
 
 from qpsnn_core.kernels import parallel
 from qpsnn_core.layers import LAYERS
-from qpsnn_core.layers.base import Call, Current
+from qpsnn_core.layers.base import Call, Current, CurrentGradient
+from qpsnn_core.layers.batch_norm import with_moments
 from qpsnn_core.layers.pool import count_type
 from qpsnn_core.network import (
     LIF,
@@ -37,6 +38,8 @@ MANY = Value("spikes", (5, 4, 3), 300)
 HUGE = Value("spikes", (5, 4, 3), 40000)
 MAP = Value("current", (5, 4, 3))
 ROW = Value("current", (1, 1, 6))
+WIDE = Value("spikes", (3, 5, 17), 1)
+WIDE_MAP = Value("current", (2, 3, 17))
 
 
 class Case(NamedTuple):
@@ -51,13 +54,16 @@ CASES = [
     Case(Conv("n", "a", 1, 5, 2, 3, Quantizer(8), bias=True), (SPIKES,)),
     Case(Conv("n", "a", 9, 1, 1, 0, Quantizer(2), bias=True, batch_norm=False), (COUNTS,)),
     *(Case(Conv("n", "a", 4, 2, 1, 1, None), (value,)) for value in (PIXELS, REAL, SPIKES, COUNTS)),
+    Case(Conv("n", "a", 70), (WIDE,)),
+    Case(Conv("n", "a", 65, 3, 2, 1, None), (WIDE,)),
     *(Case(Linear("n", "a", 6), (value,)) for value in (PIXELS, REAL, SPIKES, COUNTS, MANY)),
     Case(Linear("n", "a", 1, Quantizer(8), bias=False), (SPIKES,)),
     Case(Linear("n", "a", 6, None, batch_norm=True), (SPIKES,)),
     Case(Shortcut("n", "a", 5, 2), (SPIKES,)),
     Case(Shortcut("n", "a", 4, 1, (2, -1, 0, 2)), (COUNTS,)),
-    Case(Shortcut("n", "a", 3), (HUGE,)),
+    *(Case(Shortcut("n", "a", 3), (value,)) for value in (SPIKES, HUGE)),
     Case(LIF("n", ("a",)), (MAP,)),
+    Case(LIF("n", ("a", "b"), 1.1, 0.9, "arctan", 0.8), (WIDE_MAP, WIDE_MAP)),
     Case(LIF("n", ("a", "b", "c"), 0.7, 0.9, "sigmoid", 1.5, True), (MAP, MAP, MAP)),
     *(Case(MaxPool("n", "a", 2), (value,)) for value in (SPIKES, MANY)),
     Case(MaxPool("n", "a", 3, 1, 2), (COUNTS,)),
@@ -112,12 +118,17 @@ class Run:
         gradient = np.random.default_rng(3).normal(0, 1, shape).astype(np.float32)
         return gradient.reshape(length, batch, -1) if isinstance(self.case.node, Readout) else gradient
 
-    def backward(self, cache, gradient=None):
-        return self.layer.backward(self.case.node, cache, self.gradient() if gradient is None else gradient)
+    def backward(self, output, gradient=None):
+        gradient = self.gradient() if gradient is None else gradient
+        if isinstance(output.value, Current):
+            gradient = with_moments(gradient, output.value.acc)
+        return self.layer.backward(self.case.node, output.cache, gradient)
 
 
 def arrays(value):
-    """The arrays of a value."""
+    """The arrays of a value or of a gradient."""
+    if isinstance(value, CurrentGradient):
+        return value.array, value.sums, value.products
     return tuple(value) if isinstance(value, Current) else (value,)
 
 
@@ -130,9 +141,17 @@ def real(value):
 def everything(run):
     """Every array that forward and backward give."""
     output = run.forward()
-    back = run.backward(output.cache)
+    back = run.backward(output)
     found = [*arrays(output.value), *output.state.values(), *back.params.values()]
-    return [*found, *(gradient for gradient in back.inputs if gradient is not None)]
+    return [*found, *(array for gradient in back.inputs if gradient is not None for array in arrays(gradient))]
+
+
+ACCUMULATORS = {
+    Conv: (np.int16, np.int32, np.float32),
+    Linear: (np.int32, np.float32),
+    Shortcut: (np.uint8, np.uint16, np.uint32),
+}
+"""What a current may be summed in; a shortcut's counts stay as they are."""
 
 
 @pytest.fixture(params=CASES, ids=label)
@@ -147,7 +166,7 @@ def test_the_output_is_what_the_node_promises(case):
         assert (value.shape, value.dtype) == ((STEPS, 4, run.output.shape[2]), np.float32)
     elif run.output.kind == "current":
         assert value.acc.shape == (STEPS, 4, *run.output.shape)
-        assert value.acc.dtype in (np.int16, np.int32, np.float32)
+        assert value.acc.dtype in ACCUMULATORS[type(case.node)]
         for part in (value.scale, value.shift):
             assert (part.shape, part.dtype) == (run.output.shape[2:], np.float32)
     else:
@@ -175,7 +194,7 @@ def test_counts_at_their_peak_fit_their_type(case):
 
 def test_gradients_have_the_shapes_of_what_they_are_gradients_of(case):
     run = Run(case)
-    back = run.backward(run.forward().cache)
+    back = run.backward(run.forward())
     assert {name: (g.shape, g.dtype) for name, g in back.params.items()} == {
         name: (array.shape, np.float32) for name, array in run.params.items()
     }
@@ -183,8 +202,25 @@ def test_gradients_have_the_shapes_of_what_they_are_gradients_of(case):
     for gradient, value, drawn in zip(back.inputs, case.inputs, run.values, strict=True):
         if value.kind == "analog":
             assert gradient is None
-        else:
-            assert (gradient.shape, gradient.dtype) == (arrays(drawn)[0].shape, np.float32)
+            continue
+        array, *moments = arrays(gradient)
+        assert (array.shape, array.dtype) == (arrays(drawn)[0].shape, np.float32)
+        assert len(moments) == (2 if value.kind == "current" else 0)
+        for moment in moments:
+            assert (moment.shape, moment.dtype) == (array.shape[-1:], np.float64)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.inputs[0].kind == "current"], ids=label)
+def test_the_gradient_of_a_current_brings_its_own_sums(case):
+    """A neuron's products and sums over its steps are float32, the rest float64: (T + 1) roundings of each term."""
+    run = Run(case)
+    for gradient, drawn in zip(run.backward(run.forward()).inputs, run.values, strict=True):
+        flat = gradient.array.reshape(-1, drawn.acc.shape[-1]).astype(np.float64)
+        terms = flat * drawn.acc.reshape(flat.shape)
+        for comp, ref in ((gradient.sums, flat), (gradient.products, terms)):
+            bound = (STEPS + 1) * 2.0**-24 * np.abs(ref).sum(0)
+            np.testing.assert_array_less(np.abs(comp - ref.sum(0)), bound + 1e-300)
+            assert (bound < np.abs(ref).sum(0) / 1e6).all()
 
 
 def test_statistics_keep_their_names_and_shapes(case):
@@ -197,7 +233,7 @@ def test_statistics_keep_their_names_and_shapes(case):
 
 def test_an_unwanted_gradient_changes_no_other(case):
     wanted, unwanted = Run(case), Run(case, wanted=False)
-    one, other = (run.backward(run.forward().cache) for run in (wanted, unwanted))
+    one, other = (run.backward(run.forward()) for run in (wanted, unwanted))
     for name, gradient in one.params.items():
         np.testing.assert_array_equal(gradient, other.params[name])
 
@@ -224,30 +260,39 @@ def test_one_step_for_all_is_the_same_step_again_and_again(case, train, static):
     gradient = short.gradient()
     given = len(arrays(one.value)[0])
     summed = gradient.sum(0, keepdims=True) if given == 1 else gradient
-    back, repeated = short.backward(one.cache, summed), long.backward(many.cache, gradient)
+    back, repeated = short.backward(one, summed), long.backward(many, gradient)
     for name, array in back.params.items():
         np.testing.assert_allclose(array, repeated.params[name], rtol=1e-4, atol=1e-4 * np.abs(array).max() + 1e-6)
     for array, other, value in zip(back.inputs, repeated.inputs, short.values, strict=True):
         if array is not None:
+            (one, *moments), (other, *repeated_moments) = arrays(array), arrays(other)
             total = other.sum(0, keepdims=True) if len(arrays(value)[0]) == 1 else other
-            np.testing.assert_allclose(array, total, rtol=1e-4, atol=1e-4 * np.abs(total).max() + 1e-6)
+            np.testing.assert_allclose(one, total, rtol=1e-4, atol=1e-4 * np.abs(total).max() + 1e-6)
+            for moment, expected in zip(moments, repeated_moments, strict=True):
+                np.testing.assert_allclose(moment, expected, rtol=0, atol=1e-6 * np.abs(other).sum() * largest(value))
+
+
+def largest(current):
+    """The largest accumulator, at least 1."""
+    return max(1, np.abs(current.acc.astype(np.float64)).max())
 
 
 def test_images_do_not_touch_each_other_in_evaluation(case):
     """Sums of real numbers through BLAS may be taken in another order when there are fewer: 1e-5."""
     together = Run(case, train=False)
     value = real(together.forward().value)
-    back = together.backward(together.forward().cache)
+    back = together.backward(together.forward())
     for image in range(4):
         alone = Run(case, train=False)
         one = slice(image, image + 1)
         alone.values = [v._replace(acc=v.acc[:, one]) if isinstance(v, Current) else v[:, one] for v in together.values]
         output = alone.forward()
         np.testing.assert_allclose(real(output.value), value[:, one], rtol=1e-5, atol=1e-5)
-        gradients = alone.backward(output.cache, together.gradient()[:, one]).inputs
+        gradients = alone.backward(output, together.gradient()[:, one]).inputs
         for gradient, expected in zip(gradients, back.inputs, strict=True):
             if gradient is not None:
-                np.testing.assert_allclose(gradient, expected[:, one], rtol=1e-4, atol=1e-5)
+                whole = arrays(expected)[0][:, one]
+                np.testing.assert_allclose(arrays(gradient)[0], whole, rtol=1e-4, atol=1e-5)
 
 
 def test_nothing_that_is_handed_in_is_changed(case):
@@ -256,7 +301,7 @@ def test_nothing_that_is_handed_in_is_changed(case):
     given = [run.values, run.params, run.state, gradient, output.value]
     before = deepcopy(given)
     run.forward()
-    run.backward(output.cache, gradient)
+    run.backward(output, gradient)
     np.testing.assert_equal(given, before)
 
 

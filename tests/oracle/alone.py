@@ -8,6 +8,7 @@ import numpy as np
 
 from qpsnn_core.layers import LAYERS
 from qpsnn_core.layers.base import Call
+from qpsnn_core.layers.batch_norm import with_moments
 from qpsnn_core.network import Conv, Linear, Value
 
 LIMIT = 5e-4
@@ -50,7 +51,8 @@ class Layer:
         return float(((scale.astype(float) * acc + shift) * self.weights).sum())
 
     def back(self):
-        return LAYERS[type(self.node)].backward(self.node, self.output().cache, self.weights)
+        output = self.output()
+        return LAYERS[type(self.node)].backward(self.node, output.cache, with_moments(self.weights, output.value.acc))
 
 
 def differences(node, value, train=True):
@@ -81,5 +83,6 @@ def counting(node, *values):
         real = got.scale.astype(float) * got.acc + got.shift if hasattr(got, "acc") else got.astype(float)
         return float((real * weights).sum())
 
-    cache = LAYERS[type(node)].forward(node, call, *xs).cache
-    return loss, xs, LAYERS[type(node)].backward(node, cache, weights).inputs
+    output = LAYERS[type(node)].forward(node, call, *xs)
+    gradient = with_moments(weights, output.value.acc) if hasattr(output.value, "acc") else weights
+    return loss, xs, LAYERS[type(node)].backward(node, output.cache, gradient).inputs

@@ -68,5 +68,5 @@ def test_the_readout_by_differences():
         (gradient,) = layer.backward(node, layer.forward(node, call, current).cache, weights).inputs
         for place in np.ndindex(current.acc.shape):
             current.acc[place] = 1
-            assert (layer.forward(node, call, current).value * weights).sum() == gradient[place]
+            assert (layer.forward(node, call, current).value * weights).sum() == gradient.array[place]
             current.acc[place] = 0
