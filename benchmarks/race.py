@@ -16,34 +16,36 @@ GROUPS = {"train": ("train",), "inference": ("infer_integer", "infer_float")}
 
 TRIAL = Effort(0.5, 2, 5)
 Told = Callable[[str], None]
+Forms = dict[str, tuple[str, ...]]
 
 
-def best_forms(
-    case: Case, work: str, names: tuple[str, ...], forms: dict[str, tuple[str, ...]], tell: Told
-) -> list[Run]:
+def best_forms(case: Case, work: str, names: tuple[str, ...], forms: Forms, tell: Told) -> list[Run]:
     """Each contestant's run in its fastest form, by a few repeats of each."""
     chosen = []
     for name in names:
-        found: list[tuple[float, Run]] = []
-        for form in forms.get(name, ("",)):
-            for run in contestants.runs(name, work, case, (form,)):
-                (times,) = measure.alternate(
-                    {0: run.call}, TRIAL if len(forms.get(name, "")) > 1 else Effort(0, 1, 1)
-                ).values()
-                found.append((min(times), run))
-        if len(found) > 1:
-            tell(f"  {name}, {work}: " + ", ".join(f"{run.form} {time * 1e3:.1f} ms" for time, run in found))
-        chosen += [min(found, key=lambda one: one[0])[1]] if found else []
+        tried = [run for form in forms.get(name, ("",)) for run in contestants.runs(name, work, case, (form,))]
+        if len(tried) > 1:
+            times = {run: min(measure.alternate({run: run.call}, TRIAL)[run]) for run in tried}
+            tell(f"  {name}, {work}: " + ", ".join(f"{run.form} {time * 1e3:.1f} ms" for run, time in times.items()))
+            tried = [min(times, key=times.__getitem__)]
+        chosen += tried
     return chosen
 
 
 def race(case: Case, runs: list[Run], threads: int, effort: Effort) -> list[dict[str, Any]]:
-    """A record of each run: minimum and median, and for ours the ratio to the fastest peer's."""
-    contestants.set_threads(threads, peers=any(run.contestant != OURS for run in runs))
-    times = measure.alternate({(run.contestant, run.work): run.call for run in runs}, effort)
+    """A record of each run: minimum and median; of ours also the ratio to the fastest peer's.
+
+    On more than one thread our own run on one takes part as well, and its minimum is our record's `one_thread_s`.
+    """
+    peers = any(run.contestant != OURS for run in runs)
+    contestants.set_threads(threads, peers)
+    calls: dict[Any, Callable[[], Any]] = {run: run.call for run in runs}
+    if threads > 1:
+        calls |= {(run, 1): _alone(run.call, threads) for run in runs if run.contestant == OURS}
+    times = measure.alternate(calls, effort)
     records = []
     for run in runs:
-        own = sorted(times[run.contestant, run.work])
+        own = sorted(times[run])
         record = {
             "network": case.name,
             "T": case.steps,
@@ -57,8 +59,21 @@ def race(case: Case, runs: list[Run], threads: int, effort: Effort) -> list[dict
             "batch": len(case.images),
             "rate": case.rate,
         }
-        rivals = [(min(t), t) for (name, work), t in times.items() if name != OURS and work == RIVAL[run.work]]
+        rivals = [times[one] for one in runs if one.contestant != OURS and one.work == RIVAL[run.work]]
         if run.contestant == OURS and rivals:
-            record["ratio"] = measure.ratio(min(rivals)[1], times[run.contestant, run.work])._asdict()
+            record["ratio"] = measure.ratio(min(rivals, key=min), times[run])._asdict()
+        if (run, 1) in times:
+            record["one_thread_s"] = min(times[run, 1])
         records.append(record)
     return records
+
+
+def _alone(call: Callable[[], Any], threads: int) -> Callable[[], Any]:
+    def on_one_thread() -> None:
+        contestants.set_threads(1, peers=False)
+        try:
+            call()
+        finally:
+            contestants.set_threads(threads, peers=False)
+
+    return on_one_thread

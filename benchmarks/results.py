@@ -43,13 +43,10 @@ def ratios(records: list[Record], work: str, threads: int = 1) -> dict[tuple[str
     return found
 
 
-def scaling(records: list[Record], contestant: str = OURS) -> dict[tuple[str, int], float]:
-    """By (network, T): training on one thread against two."""
-    one, two = (
-        {(r["network"], r["T"]): r["min_s"] for r in _chosen(records, "train", threads, (contestant,))}
-        for threads in (1, 2)
-    )
-    return {place: one[place] / two[place] for place in one if place in two}
+def scaling(records: list[Record]) -> dict[tuple[str, int], float]:
+    """By (network, T): our training on one thread, in turns with that on two, against two."""
+    own = _chosen(records, "train", 2, (OURS,))
+    return {(one["network"], one["T"]): one["one_thread_s"] / one["min_s"] for one in own}
 
 
 def memory_ratios(memory: list[Record]) -> dict[tuple[str, int], float]:

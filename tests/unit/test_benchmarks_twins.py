@@ -1,0 +1,64 @@
+"""The peers' networks against ours, where PyTorch is installed: in the environment of `make bench`."""
+
+from __future__ import annotations
+
+import pytest
+
+from benched import TINY, tiny
+from benchmarks import contestants
+
+pytest.importorskip("torch", reason="PyTorch is not installed: only make bench installs it")
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("peer", contestants.PEERS)
+def test_peers_agree_on_tiny_networks(peer, name, steps):
+    pytest.importorskip(peer, reason="only make bench installs the peers")
+    from benchmarks import agreement
+
+    measured = agreement.check(peer, tiny(name, steps))
+    assert measured.spikes == 0
+    assert measured.gradients < 1e-4
+    assert measured.free < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("detached", "weight gradient differs"),
+        ("threshold", "lif1: .* of the spikes differ"),
+        ("classifier", "logits differ"),
+    ],
+)
+def test_a_disagreement_is_found_and_names_its_layer(monkeypatch, change, message):
+    pytest.importorskip("spikingjelly", reason="only make bench installs the peers")
+    from benchmarks import agreement
+    from benchmarks.contestants import spikingjelly
+
+    case = tiny("vgg", 4)
+
+    class Faulty(spikingjelly.Neuron):
+        def __init__(self, node):
+            super().__init__(node)
+            self.lif.detach_reset = change == "detached"
+            self.lif.v_threshold *= 1.1 if change == "threshold" else 1
+
+    def unequal(contestant):
+        return Faulty
+
+    monkeypatch.setattr(agreement, "neuron", unequal)
+    if change == "classifier":
+        fresh = agreement.Twin
+        monkeypatch.setattr(agreement, "Twin", lambda *given: _scaled(fresh(*given)))
+    with pytest.raises(agreement.Disagreement, match=message) as caught:
+        agreement.check("spikingjelly", case)
+    assert "spikingjelly, vgg, T=4, training" in str(caught.value)
+
+
+def _scaled(twin):
+    import torch
+
+    with torch.no_grad():
+        twin.parts["linear"].weight.mul_(1.01)
+    return twin
