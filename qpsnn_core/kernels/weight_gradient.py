@@ -1,102 +1,171 @@
 """The weight gradient of an event-driven convolution: under every spike, add the rows of the gradient that it touched.
 
-The spikes are listed channel after channel, so that a weight's sum stays in registers while its spikes pass; the
-gradients of a few images, 64 output channels at a time, are laid out with a border of zeros so that no window is cut.
+A neuron that spikes at several of up to four steps needs one row, not several: rows are the sums of a pixel's gradients
+over every set of steps. Spikes are listed channel after channel, so that a weight's sum stays in registers while its
+spikes pass. The work goes unit by unit, a unit being a few rows of an image (at those steps) whose sums fit the cache.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from qpsnn_core.kernels.events import LANES
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import first, load64, lowest, nonzero, put, store, take16, take64, to, without_lowest
+from qpsnn_core.kernels.vector import first, load16, load64, lowest, nonzero, store, take16, take64, to, without_lowest
 
-CACHED = 2**16
-"""Gradients (float32) that stay in the second-level cache."""
+CACHED = 2**17
+"""Sums (float32) that stay in the second-level cache."""
 
-
-def border(size, stride, padding):
-    """`(before, after)`: rows of zeros around the gradient; (y + padding - ky) // stride goes that far over its edges."""
-    return max(0, (size - 1 - padding) // stride), max(0, (stride - 1 + padding) // stride)
+SPAN = 4
+"""Steps whose sums are taken together."""
 
 
-def layout(height, width, size, stride, padding, out_height, out_width):
-    """`(before, padded_height, padded_width, images)`: how gradients are laid out, and how many images at a time."""
-    before, after = border(size, stride, padding)
-    high = before + max(out_height, (height - 1) // stride + 1 + after)
+class Layout(NamedTuple):
+    """How the gradients of a unit are laid out: `tall` x `wide` pixels, each with a row for every set of steps.
+
+    A unit is `(group of span steps, image, band)`; `together` units share a table. before: the zeros on the left (and
+    above the image); band: rows of spikes (in strides) of a unit; bands: of an image.
+    """
+
+    steps: int
+    batch: int
+    span: int
+    out_height: int
+    out_width: int
+    before: int
+    band: int
+    bands: int
+    tall: int
+    wide: int
+    together: int
+
+    @property
+    def units(self) -> int:
+        """All units of a batch."""
+        return -(-self.steps // self.span) * self.batch * self.bands
+
+
+def layout(steps, batch, height, width, size, stride, padding, out_height, out_width, peak):
+    """The Layout for spikes `[steps, batch, height, width]`; counts beyond 1 are taken step by step."""
+    span = -(-steps // -(-steps // SPAN)) if peak == 1 else 1
+    before, after = max(0, (size - 1 - padding) // stride), max(0, (stride - 1 + padding) // stride)
+    rows = (height - 1) // stride + 1
     wide = before + max(out_width, (width - 1) // stride + 1 + after)
-    return before, high, wide, max(1, CACHED // (high * wide * LANES))
+    line = wide * (2**span - 1) * LANES
+    band = min(rows, max(1, CACHED // line - before - after))
+    band = -(-rows // -(-rows // band))
+    bands, tall = -(-rows // band), before + band + after
+    together = max(1, CACHED // (line * tall)) if bands == 1 else 1
+    units = -(-steps // span) * batch
+    return Layout(
+        steps, batch, span, out_height, out_width, before, band, bands, tall, wide, min(together, units)
+    )
 
 
 @kernel
-def count_channels(low, high, spikes, height, width, channels, stride, counts):
-    """`counts[m, key]` = the spikes of image m, key = (y % stride * stride + x % stride) * C + c; images low..high-1."""
-    for m in range(low, high):
-        own = counts[m]
-        own[:] = 0
-        for y in range(height):
+def unit_of(unit, shape):
+    """`(first step, steps, image, first row, place)` of a unit; place: of its first pixel in its table."""
+    steps, batch, span, _, _, _, band, bands, tall, wide, together = shape
+    image = unit // bands
+    begin = image // batch * span
+    place = unit % together * tall * wide * (2**span - 1) * LANES
+    return begin, min(span, steps - begin), image % batch, unit % bands * band, place
+
+
+@kernel
+def count_channels(low, high, spikes, height, width, channels, stride, shape, counts):
+    """`counts[unit, key]` = what `list_channels` will list; key = (y % stride * stride + x % stride) * C + c."""
+    area = height * width * channels
+    for unit in range(low, high):
+        begin, steps, image, row, _ = unit_of(unit, shape)
+        for y in range(row * stride, min((row + shape[6]) * stride, height)):
             for x in range(width):
-                pixel = (m * height * width + y * width + x) * channels
                 key = (y % stride * stride + x % stride) * channels
-                for begin in range(0, channels, LANES):
-                    base = pixel + begin
-                    bits = first(nonzero(take64(spikes, base, len(spikes) - base)), channels - begin)
+                for left in range(0, channels, LANES):
+                    base = (begin * shape[1] + image) * area + (y * width + x) * channels + left
+                    bits = first(nonzero(take64(spikes, base, len(spikes) - base)), channels - left)
+                    for t in range(1, steps):
+                        at = base + t * shape[1] * area
+                        bits |= first(nonzero(take64(spikes, at, len(spikes) - at)), channels - left)
                     while bits != 0:
                         c = lowest(bits)
-                        own[key + begin + c] += spikes[base + c]
+                        counts[unit, key + left + c] += spikes[base + c] if steps == 1 else 1
                         bits = without_lowest(bits)
 
 
 @kernel
-def list_channels(low, high, spikes, height, width, channels, stride, padded_height, padded_width, together, ends, places):
-    """Write the places of the spikes of images low..high-1, those of `key` from `ends[m, key]` on, which moves on.
+def list_channels(low, high, spikes, height, width, channels, stride, shape, ends, places):
+    """List the spikes of units low..high-1, those of `key` from `ends[unit, key]` on, which moves on.
 
-    A place is LANES times the row of its pixel (y // stride, x // stride) in the layout of its group of `together`
-    images; a count of k is listed k times.
+    What is listed is the place in the table: of the pixel (y // stride, x // stride), and of the set of steps at which
+    it spikes; at a single step, a count of k is listed k times.
     """
-    for m in range(low, high):
-        own = ends[m]
-        top = m % together * padded_height
-        for y in range(height):
+    area, sets = height * width * channels, 2 ** shape[2] - 1
+    for unit in range(low, high):
+        begin, steps, image, row, place = unit_of(unit, shape)
+        for y in range(row * stride, min((row + shape[6]) * stride, height)):
             for x in range(width):
-                pixel = (m * height * width + y * width + x) * channels
+                pixel = place + ((y // stride - row) * shape[9] + x // stride) * sets * LANES
                 key = (y % stride * stride + x % stride) * channels
-                place = ((top + y // stride) * padded_width + x // stride) * LANES
-                for begin in range(0, channels, LANES):
-                    base = pixel + begin
-                    bits = first(nonzero(take64(spikes, base, len(spikes) - base)), channels - begin)
+                for left in range(0, channels, LANES):
+                    base = (begin * shape[1] + image) * area + (y * width + x) * channels + left
+                    bits = first(nonzero(take64(spikes, base, len(spikes) - base)), channels - left)
+                    for t in range(1, steps):
+                        at = base + t * shape[1] * area
+                        bits |= first(nonzero(take64(spikes, at, len(spikes) - at)), channels - left)
                     while bits != 0:
                         c = lowest(bits)
-                        end = own[key + begin + c]
-                        for _ in range(spikes[base + c]):
-                            places[end] = place
+                        bits = without_lowest(bits)
+                        end = ends[unit, key + left + c]
+                        if steps == 1:
+                            for _ in range(spikes[base + c]):
+                                places[end] = pixel
+                                end += 1
+                        else:
+                            found = -1
+                            for t in range(steps):
+                                found += np.int64(spikes[base + t * shape[1] * area + c]) << t
+                            places[end] = pixel + found * LANES
                             end += 1
-                        own[key + begin + c] = end
-                        bits = without_lowest(bits)
+                        ends[unit, key + left + c] = end
 
 
 @kernel
-def lay_out(gradient, total, factors, begin, end, out_height, out_width, column, before, high, wide, table):
-    """Batch norm's backward, `f0*g + f1*acc + f2` per channel, of 64 channels of images begin..end-1, in the layout.
+def lay_out(gradient, total, factors, unit, column, shape, table):
+    """For 64 channels of a unit, batch norm's backward, `f0*g + f1*acc + f2`, summed over every set of its steps.
 
-    gradient, total: `[M*Ho*Wo, C_out]`; factors: `[3, C_out]`. The border, and lanes beyond C_out, stay as they are.
+    gradient, total: `[T*B*Ho*Wo, C_out]`; factors: `[3, C_out]`. The border on the left and right, and lanes beyond
+    C_out, are not written.
     """
-    outputs = gradient.shape[1]
+    _, batch, span, out_height, out_width, before, _, _, tall, wide, _ = shape
+    begin, steps, image, row, place = unit_of(unit, shape)
+    outputs, sets = gradient.shape[1], 2**span - 1
     flat, acc = gradient.reshape(-1), total.reshape(-1)
-    for c in range(column, min(column + LANES, outputs), 16):
-        count = outputs - c
-        by_gradient, by_total = take16(factors[0], c, count), take16(factors[1], c, count)
-        constant = take16(factors[2], c, count)
-        for m in range(begin, end):
-            for y in range(out_height):
-                source = (m * out_height + y) * out_width * outputs + c
-                target = (((m - begin) * high + before + y) * wide + before) * LANES + c - column
-                for _ in range(out_width):
+    for r in range(tall):
+        y = row - before + r
+        target = place + (r * wide + before) * sets * LANES
+        if not 0 <= y < out_height:
+            table[target : target + out_width * sets * LANES] = 0
+            continue
+        for c in range(0, min(LANES, outputs), 16):
+            count = min(LANES, outputs) - c
+            by_gradient, by_total = take16(factors[0], column + c, count), take16(factors[1], column + c, count)
+            constant = take16(factors[2], column + c, count)
+            for x in range(out_width):
+                at = target + x * sets * LANES + c
+                for t in range(steps):
+                    source = (((begin + t) * batch + image) * out_height + y) * out_width + x
+                    source = source * outputs + column + c
                     value = by_gradient * take16(flat, source, count) + by_total * to(take16(acc, source, count), table)
-                    put(table, target, value + constant, min(16, count))
-                    source += outputs
-                    target += LANES
+                    store(table, at + ((1 << t) - 1) * LANES, value + constant)
+                for steps_set in range(3, 1 << steps):
+                    rest = steps_set & (steps_set - 1)
+                    if rest:
+                        one = steps_set ^ rest
+                        value = load16(table, at + (rest - 1) * LANES) + load16(table, at + (one - 1) * LANES)
+                        store(table, at + (steps_set - 1) * LANES, value)
 
 
 @kernel
@@ -124,29 +193,28 @@ def add_places(table, shift, places, begin, end, total, at):
 
 @kernel
 def weight_gradient(
-    low, high, parts, places, bounds, gradient, total, factors, out, images, channels, size, stride, padding, shape
+    low, high, parts, places, bounds, gradient, total, factors, out, units, channels, size, stride, padding, shape
 ):
     """`out[part, (ky*k + kx)*C + ci] = sum over spikes (y, x, ci) of G[(y + p - ky) / s, (x + p - kx) / s]`, float32.
 
-    Tasks low..high-1: task = (64 output channels) * parts + (a part of the groups of images). places: as
-    `list_channels` wrote them; bounds[group, key], bounds[group, key + 1]: where a key's begin and end. shape:
-    `(Ho, Wo, before, padded_height, padded_width, together)`.
+    Tasks low..high-1: task = (64 output channels) * parts + (a part of the tables). places: as `list_channels` wrote
+    them; bounds[table, key], bounds[table, key + 1]: where a key's begin and end.
     """
-    out_height, out_width, before, high_rows, wide, together = shape
-    outputs, groups = gradient.shape[1], bounds.shape[0]
+    _, _, span, _, _, before, _, _, tall, wide, together = shape
+    outputs, tables, sets = gradient.shape[1], bounds.shape[0], 2**span - 1
     for task in range(low, high):
         part, column = task % parts, max(0, min(task // parts * LANES, outputs - LANES))
-        table = zeros_on_line(together * high_rows * wide * LANES)
+        table = zeros_on_line(together * tall * wide * sets * LANES)
         sums = zeros_on_line(size * size * channels * LANES)
-        for group in range(part * groups // parts, (part + 1) * groups // parts):
-            begin, end = group * together, min((group + 1) * together, images)
-            lay_out(gradient, total, factors, begin, end, out_height, out_width, column, before, high_rows, wide, table)
+        for group in range(part * tables // parts, (part + 1) * tables // parts):
+            for unit in range(group * together, min((group + 1) * together, units)):
+                lay_out(gradient, total, factors, unit, column, shape, table)
             for ky in range(size):
                 top = (ky - padding) % stride
                 down = (top + padding - ky) // stride + before
                 for kx in range(size):
                     side = (kx - padding) % stride
-                    shift = (down * wide + (side + padding - kx) // stride + before) * LANES
+                    shift = (down * wide + (side + padding - kx) // stride + before) * sets * LANES
                     key = (top * stride + side) * channels
                     row = (ky * size + kx) * channels
                     for c in range(channels):

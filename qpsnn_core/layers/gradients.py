@@ -10,7 +10,7 @@ from qpsnn_core.kernels.events import LANES
 from qpsnn_core.kernels.fold import fold
 from qpsnn_core.kernels.memory import empty, scratch
 from qpsnn_core.kernels.parallel import chunks, each
-from qpsnn_core.kernels.weight_gradient import count_channels, layout, list_channels, weight_gradient
+from qpsnn_core.kernels.weight_gradient import Layout, count_channels, layout, list_channels, weight_gradient
 from qpsnn_core.kernels.winograd import POINTS, TILE, gradient_tiles, tiles_back, weight_points
 from qpsnn_core.layers.base import Array, Floats, rows
 from qpsnn_core.network.synapses import Conv
@@ -28,38 +28,36 @@ def weight_sums(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array
 
     dL/dacc = factors[0]*gradient + factors[1]*acc + factors[2], of which gradient and acc are `[M*Ho*Wo, C_out]`.
     """
-    images = x.shape[0] * x.shape[1]
     height, width, channels = value.shape
     out_height, out_width, outputs = node.output(value).shape
     sizes = (node.kernel, node.stride, node.padding)
-    before, high, wide, together = layout(height, width, *sizes, out_height, out_width)
-    together = min(together, images)
-    places, bounds = _lists(x, images, value, node.stride, high, wide, together)
-    blocks, groups = -(-outputs // LANES), len(bounds)
-    parts = min(max(1, 4 // blocks), groups)
+    shape = layout(*x.shape[:2], height, width, *sizes, out_height, out_width, value.peak)
+    places, bounds = _lists(x.reshape(-1), value, node.stride, shape)
+    blocks = -(-outputs // LANES)
+    parts = min(max(1, 4 // blocks), len(bounds))
     found = empty((parts, node.kernel**2 * channels, outputs), np.float32)
-    shape = (out_height, out_width, before, high, wide, together)
     tasks = [(task, task + 1) for task in range(blocks * parts)]
-    each(weight_gradient, tasks, parts, places, bounds, gradient, acc, factors, found, images, channels, *sizes, shape)
+    given = (gradient, acc, factors)
+    each(weight_gradient, tasks, parts, places, bounds, *given, found, shape.units, channels, *sizes, tuple(shape))
     return found.sum(0) if parts > 1 else found[0]
 
 
-def _lists(x: Array, images: int, value: Value, stride: int, high: int, wide: int, together: int) -> tuple[Array, Array]:
-    """The places of all spikes, group by group and channel by channel, and where each group's channels begin.
+def _lists(flat: Array, value: Value, stride: int, shape: Layout) -> tuple[Array, Array]:
+    """The places of all spikes, table by table and channel by channel, and where each table's channels begin.
 
-    bounds: int64 [groups, keys + 1].
+    bounds: int64 [tables, keys + 1].
     """
-    flat, keys = rows(x).reshape(-1), stride * stride * value.shape[2]
-    groups = -(-images // together)
-    counts = np.zeros((groups * together, keys), np.int64)
-    each(count_channels, chunks(images), flat, *value.shape, stride, counts)
-    ordered = counts.reshape(groups, together, keys).transpose(0, 2, 1).reshape(-1)
+    keys, tables = stride * stride * value.shape[2], -(-shape.units // shape.together)
+    spans = chunks(shape.units)
+    counts = np.zeros((tables * shape.together, keys), np.int64)
+    each(count_channels, spans, flat, *value.shape, stride, tuple(shape), counts)
+    ordered = counts.reshape(tables, shape.together, keys).transpose(0, 2, 1).reshape(-1)
     ends = np.cumsum(ordered)
-    begins = (ends - ordered).reshape(groups, keys, together)
-    bounds = np.concatenate([begins[:, :, 0], ends.reshape(groups, keys, together)[:, -1:, -1]], 1)
+    begins = (ends - ordered).reshape(tables, keys, shape.together)
+    bounds = np.concatenate([begins[:, :, 0], ends.reshape(tables, keys, shape.together)[:, -1:, -1]], 1)
     cursor = np.ascontiguousarray(begins.transpose(0, 2, 1)).reshape(-1, keys)
     places = empty((int(ends[-1]),), np.int32)
-    each(list_channels, chunks(images), flat, *value.shape, stride, high, wide, together, cursor, places)
+    each(list_channels, spans, flat, *value.shape, stride, tuple(shape), cursor, places)
     return places, bounds
 
 
