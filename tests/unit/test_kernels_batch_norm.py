@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from naive import batch_norm as naive
+from naive.moments import of_products
 from qpsnn_core.layers import batch_norm
 from qpsnn_core.layers.base import Call
 
@@ -38,6 +39,12 @@ class Case:
     def y(self):
         flat = self.acc.reshape(-1, self.acc.shape[-1]).astype(np.float64)
         return flat * self.step.astype(np.float64) + self.wide("bias")
+
+    def backward(self, affine):
+        gradient = batch_norm.with_moments(self.gradient, self.acc)
+        grads, factors = batch_norm.backward(affine, gradient, self.acc[..., 0].size, self.params)
+        assert (factors.shape, factors.dtype) == ((3, self.acc.shape[-1]), F)
+        return grads, factors
 
     def statistics(self):
         if self.call.train:
@@ -83,14 +90,36 @@ def test_forward(case):
         assert state is case.state
 
 
+def test_a_gradient_brings_its_sums(case):
+    """Each sum within n roundings of float64, n its terms; scattered in memory, the same bits."""
+    found = batch_norm.with_moments(case.gradient, case.acc)
+    np.testing.assert_array_equal(found.array, case.gradient)
+    flat, acc = (array.reshape(-1, array.shape[-1]) for array in (case.gradient, case.acc))
+    for comp, ref, terms in zip(
+        (found.sums, found.products), of_products(flat, acc), (flat, flat * acc.astype(float)), strict=True
+    ):
+        np.testing.assert_array_less(np.abs(comp - ref), len(flat) * 2.0**-53 * np.abs(terms).sum(0) + 1e-300)
+    turned = batch_norm.with_moments(*(np.asfortranarray(array) for array in (case.gradient, case.acc)))
+    np.testing.assert_array_equal((turned.sums, turned.products), (found.sums, found.products))
+
+
+def test_a_current_that_goes_to_two_neurons_has_the_sum_of_their_gradients():
+    case, other = Case(np.int16), Case(np.int16, seed=1)
+    one, two = (batch_norm.with_moments(part.gradient, case.acc) for part in (case, other))
+    both = batch_norm.with_moments(case.gradient + other.gradient, case.acc)
+    np.testing.assert_array_equal((one + two).array, both.array)
+    np.testing.assert_allclose((one + two).sums, both.sums, rtol=0, atol=1e-5)
+    np.testing.assert_allclose((one + two).products, both.products, rtol=0, atol=1e-3)
+
+
 def test_backward(case):
     """The three factors are rounded to float32: 2**-22 of the largest of the three terms."""
     y, (mean, variance) = case.y(), case.statistics()
     gradient = case.gradient.reshape(y.shape).astype(np.float64)
     ref = naive.backward(y, case.wide("bn_weight", 1), gradient, mean, variance, case.call.train)
     _, affine, _ = batch_norm.forward(case.acc, case.step, case.call)
-    grads, *factors = batch_norm.backward(affine, case.acc, case.gradient, case.params)
-    by_gradient, by_acc, constant = (factor.astype(np.float64) for factor in factors)
+    grads, factors = case.backward(affine)
+    by_gradient, by_acc, constant = factors.astype(np.float64)
     acc = case.acc.reshape(y.shape).astype(np.float64)
     comp = by_gradient * gradient + by_acc * acc + constant
     largest = np.abs(by_gradient * gradient).max() + np.abs(by_acc * acc).max() + np.abs(constant).max()
@@ -108,9 +137,8 @@ def test_a_node_without_batch_norm_multiplies_and_adds(bias):
     current, affine, state = batch_norm.forward(case.acc, case.step, case.call)
     np.testing.assert_array_equal(current.scale, case.step)
     np.testing.assert_array_equal(current.shift, case.wide("bias"))
-    grads, *factors = batch_norm.backward(affine, case.acc, case.gradient, case.params)
-    for factor, value in zip(factors, (1, 0, 0), strict=True):
-        np.testing.assert_array_equal(factor, np.full(4, value, F))
+    grads, factors = case.backward(affine)
+    np.testing.assert_array_equal(factors, np.repeat(np.array([[1], [0], [0]], F), 4, 1))
     assert set(grads) == set(case.params)
     if bias:
         np.testing.assert_allclose(grads["bias"], case.gradient.reshape(-1, 4).sum(0, np.float64), rtol=1e-6)
