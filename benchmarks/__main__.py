@@ -2,7 +2,7 @@
 
 python -m benchmarks                                        everything, into build/bench/
 python -m benchmarks --networks vgg_small --steps 4 --works train --threads 1 --seconds 5
-python -m benchmarks --quick                                one thread, in under ten minutes
+python -m benchmarks --quick                                one thread, T = 4, in under ten minutes
 python -m benchmarks --publish                              everything, into benchmarks/ and README
 """
 
@@ -33,7 +33,15 @@ FORMS = {
 }
 """Those that have a chance. Compiled as a whole, training was slower than in parts, and takes minutes to compile."""
 
-QUICK = {"threads": (1,), "parts": ("train", "inference"), "seconds": 3.0, "repeats": 15, "train_seconds": 20.0}
+QUICK = {
+    "steps": (4,),
+    "threads": (1,),
+    "parts": ("train", "inference"),
+    "seconds": 3.0,
+    "repeats": 15,
+    "train_seconds": 15.0,
+}
+"""T = 4 alone, since PyTorch compiles for every T anew: that is most of the ten minutes."""
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
@@ -52,7 +60,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     add("--train-seconds", type=float, default=120.0, help="of training for each network; kept for later runs")
     add("--data", type=Path, default=ROOT.parent / "shared" / "data" / "cifar10_jpeg.h5", help="CIFAR-10")
     add("--out", type=Path, default=BUILD / "results.json")
-    add("--quick", action="store_true", help="one thread, training and inference only, few repeats")
+    add("--quick", action="store_true", help="T = 4, one thread, training and inference, few repeats")
     add("--publish", action="store_true", help="write benchmarks/results.json and .png, and README")
     found = parser.parse_args(given)
     if found.quick:
@@ -117,10 +125,12 @@ class Bench:
         self.tell(f"{case.name}, T={case.steps}: firing {case.rate:.1%} ({rates})")
         contestants.set_threads(1, self.peers)
         for name in self.asked.contestants:
-            if name in PEERS:
-                from benchmarks import agreement
+            for form in forms(self.asked, "train").get(name, ()):
+                if form in ("eager", "parts"):
+                    from benchmarks import agreement
 
-                self.found["agreement"].append({**place, "contestant": name, **agreement.check(name, case)._asdict()})
+                    found = agreement.check(name, case, form)._asdict()
+                    self.found["agreement"].append({**place, "contestant": name, "form": form, **found})
         self.advance(f"{case.name}, T={case.steps}: checked")
         for part in [part for part in race.GROUPS if part in self.asked.parts]:
             self.times(case, part)
@@ -132,9 +142,9 @@ class Bench:
         """Training, or inference, on each number of threads."""
         effort = Effort(self.asked.seconds, 2 if self.asked.quick else 3, self.asked.repeats)
         contestants.set_threads(1, self.peers)
-        chosen = []
+        chosen: race.Entries = {}
         for work in race.GROUPS[part]:
-            chosen += race.best_forms(case, work, self.asked.contestants, forms(self.asked, work), self.tell)
+            chosen |= race.best_forms(case, work, self.asked.contestants, forms(self.asked, work), self.tell)
         for threads in self.asked.threads:
             self.advance(f"{case.name}, T={case.steps}: {part}, {threads} thread{'s' * (threads > 1)}", 0)
             records = race.race(case, chosen, threads, effort)

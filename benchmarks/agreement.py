@@ -45,10 +45,15 @@ class Agreement(NamedTuple):
     free: float
 
 
-def check(contestant: str, case: Case) -> Agreement:
-    """Compare spikes, logits and weight gradients. Disagreement names contestant, network and layer."""
+def check(contestant: str, case: Case, form: str = "eager") -> Agreement:
+    """Compare spikes, logits and weight gradients. Disagreement names contestant, network and layer.
+
+    form: "eager" or "parts". Compiled as a whole, a network leaves no place to hand on spikes.
+    """
     images, labels = tensors(case)
     twin = Twin(case.model, neuron(contestant))
+    if form == "parts":
+        twin.compile_parts()
     ours = qp.forward(case.model, case.images, train=True, keep=True)
     _, slope = LOSSES["mean"](ours.logits, case.labels)
     gradients = qp.backward(case.model, ours, slope)
@@ -65,6 +70,8 @@ def check(contestant: str, case: Case) -> Agreement:
                 raise Disagreement(f"{place}: {name}: weight gradient differs by {error:.1e}, over {most:.0e}")
         norm, largest = max(norm, errors[0]), max(largest, errors[1])
     resting = Twin(case.model, neuron(contestant)).eval()
+    if form == "parts":
+        resting.compile_parts()
     place = place.replace("training", "inference")
     with torch.no_grad():
         resting.fold()

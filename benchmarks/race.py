@@ -17,22 +17,24 @@ GROUPS = {"train": ("train",), "inference": ("infer_integer", "infer_float")}
 TRIAL = Effort(0.5, 2, 5)
 Told = Callable[[str], None]
 Forms = dict[str, tuple[str, ...]]
+Entries = dict[Run, dict[str, float]]
+"""Who takes part, and the seconds that each form took when it was tried."""
 
 
-def best_forms(case: Case, work: str, names: tuple[str, ...], forms: Forms, tell: Told) -> list[Run]:
+def best_forms(case: Case, work: str, names: tuple[str, ...], forms: Forms, tell: Told) -> Entries:
     """Each contestant's run in its fastest form, by a few repeats of each."""
-    chosen = []
+    chosen = {}
     for name in names:
         tried = [run for form in forms.get(name, ("",)) for run in contestants.runs(name, work, case, (form,))]
-        if len(tried) > 1:
-            times = {run: min(measure.alternate({run: run.call}, TRIAL)[run]) for run in tried}
+        times = {run: min(measure.alternate({run: run.call}, TRIAL)[run]) for run in tried if len(tried) > 1}
+        if times:
             tell(f"  {name}, {work}: " + ", ".join(f"{run.form} {time * 1e3:.1f} ms" for run, time in times.items()))
             tried = [min(times, key=times.__getitem__)]
-        chosen += tried
+        chosen |= {run: {one.form: time for one, time in times.items()} for run in tried}
     return chosen
 
 
-def race(case: Case, runs: list[Run], threads: int, effort: Effort) -> list[dict[str, Any]]:
+def race(case: Case, runs: Entries, threads: int, effort: Effort) -> list[dict[str, Any]]:
     """A record of each run: minimum and median; of ours also the ratio to the fastest peer's.
 
     On more than one thread our own run on one takes part as well, and its minimum is our record's `one_thread_s`.
@@ -44,7 +46,7 @@ def race(case: Case, runs: list[Run], threads: int, effort: Effort) -> list[dict
         calls |= {(run, 1): _alone(run.call, threads) for run in runs if run.contestant == OURS}
     times = measure.alternate(calls, effort)
     records = []
-    for run in runs:
+    for run, tried in runs.items():
         own = sorted(times[run])
         record = {
             "network": case.name,
@@ -56,6 +58,7 @@ def race(case: Case, runs: list[Run], threads: int, effort: Effort) -> list[dict
             "median_s": own[len(own) // 2],
             "repeats": len(own),
             "form": run.form,
+            "tried_s": tried,
             "batch": len(case.images),
             "rate": case.rate,
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from benched import TINY, tiny
@@ -18,6 +20,20 @@ def test_peers_agree_on_tiny_networks(peer, name, steps):
     from benchmarks import agreement
 
     measured = agreement.check(peer, tiny(name, steps))
+    assert measured.spikes == 0
+    assert measured.gradients < 1e-4
+    assert measured.free < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("peer", contestants.PEERS)
+def test_peers_agree_compiled_in_parts(peer):
+    pytest.importorskip(peer, reason="only make bench installs the peers")
+    if not any(map(shutil.which, ("g++", "clang++", "c++"))):
+        pytest.skip("torch.compile needs a C++ compiler")
+    from benchmarks import agreement
+
+    measured = agreement.check(peer, tiny("vgg", 2), "parts")
     assert measured.spikes == 0
     assert measured.gradients < 1e-4
     assert measured.free < 1e-5
