@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 
@@ -21,6 +22,38 @@ def test_integers_are_summed_exactly(shape, dtype, largest):
         moments.integer_moments(low, high, total, sums, squares)
     ref = naive.of_integers(total)
     assert ([int(value) for value in sums], [int(value) for value in squares]) == ref
+
+
+def short_moments(total, spans):
+    sums, squares = np.zeros(total.shape[1], np.int64), np.zeros(total.shape[1], np.int64)
+    for low, high in spans:
+        moments.short_moments(low, high, total, sums, squares)
+    return [int(value) for value in sums], [int(value) for value in squares]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 15, 16, 17, 31, 33, 64, 100])
+def test_short_integers_are_summed_exactly_on_16_lanes(channels):
+    total = np.random.default_rng(channels).integers(-(2**15), 2**15, (9, channels)).astype(np.int16)
+    total[3], total[5] = -(2**15), 2**15 - 1
+    assert short_moments(total, [(0, 1), (1, 9)]) == naive.of_integers(total)
+    assert short_moments(total, [(2, 7)]) == naive.of_integers(total[2:7])
+
+
+@pytest.mark.parametrize("value", [-(2**15), 2**15 - 1, -1, 255, 256, -257])
+@pytest.mark.parametrize("rows", [moments.ROWS - 1, moments.ROWS, moments.ROWS + 1, 2 * moments.ROWS + 3])
+def test_short_integers_never_wrap_however_many(value, rows):
+    """-32768 squared is 2**30, and its upper half 2**14: 2**14 rows of either stay below 2**31, 2**17 would not."""
+    rows = rows % moments.ROWS + 2 if numba.config.DISABLE_JIT else rows
+    total = np.full((rows, 2), value, np.int16)
+    assert short_moments(total, [(0, rows)]) == ([rows * value] * 2, [rows * value**2] * 2)
+
+
+def test_every_square_of_a_short_integer():
+    """All 65536 of them, 16 to a row: the two halves of a square put together again are the square."""
+    total = np.arange(-(2**15), 2**15).astype(np.int16).reshape(-1, 16)
+    total = total[:: 2**6] if numba.config.DISABLE_JIT else total
+    wide = total.astype(object)
+    assert short_moments(total, [(0, len(total))]) == (wide.sum(0).tolist(), (wide * wide).sum(0).tolist())
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -33,27 +33,48 @@ def geometry(request):
     return request.param
 
 
-@pytest.mark.parametrize(("peak", "dtype"), [(1, np.uint8), (3, np.uint8), (255, np.uint8), (1000, np.uint16)])
+CHANNELS = [1, 3, 15, 16, 17, 31, 33, 64, 100]
+"""Walked 16 at a time. Images are run last to first, so that one that wrote past its end would spoil the next."""
+
+
+@pytest.mark.parametrize(
+    ("peak", "dtype"), [(1, np.uint8), (3, np.uint8), (255, np.uint8), (60000, np.uint16), (2**32 - 1, np.uint32)]
+)
 def test_largest(geometry, peak, dtype):
+    compare_largest(geometry, 2, peak, dtype)
+
+
+@pytest.mark.parametrize("channels", CHANNELS)
+@pytest.mark.parametrize("kind", [GEOMETRIES[2], GEOMETRIES[4], GEOMETRIES[5]], ids=["side by side", "step 2", "over"])
+def test_largest_of_any_number_of_channels(kind, channels):
+    compare_largest(kind, channels, 200, np.uint8)
+    compare_largest_back(kind, channels, 2)
+
+
+def compare_largest(geometry, channels, peak, dtype):
     size, kernel, stride, padding = geometry
-    counts = draw(size, 2, peak, dtype)
+    counts = draw(size, channels, peak, dtype)
     ref = naive.largest(counts, kernel, stride, padding)
     comp = np.full_like(ref, 77)
-    for low, high in ((0, 1), (1, 3)):
+    for low, high in ((1, 3), (0, 1)):
         pool.max_forward(low, high, counts, comp, kernel, stride, padding)
     np.testing.assert_array_equal(comp, ref)
 
 
 @pytest.mark.parametrize("peak", [1, 3])
 def test_largest_back(geometry, peak):
+    compare_largest_back(geometry, 2, peak)
+
+
+def compare_largest_back(geometry, channels, peak):
     """Whole numbers as gradients: their sums are exact in any order."""
     size, kernel, stride, padding = geometry
-    counts = draw(size, 2, peak, np.uint8)
+    counts = draw(size, channels, peak, np.uint8)
     shape = naive.out_shape(counts.shape, kernel, stride, padding)
     gradient = np.random.default_rng(1).integers(-9, 10, shape).astype(np.float32)
     ref = naive.largest_back(counts, gradient, kernel, stride, padding)
     comp = np.zeros(counts.shape, np.float32)
-    for low, high in ((0, 2), (2, 3)):
+    for low, high in ((2, 3), (0, 2)):
         pool.max_backward(low, high, counts, gradient, comp, kernel, stride, padding)
     np.testing.assert_array_equal(comp, ref)
     assert comp.sum() == gradient.sum()
@@ -61,10 +82,29 @@ def test_largest_back(geometry, peak):
 
 def test_a_tie_goes_to_the_first():
     counts = np.array([[0, 2, 2], [2, 2, 0], [0, 0, 0]], np.uint8).reshape(1, 3, 3, 1)
-    assert tuple(pool.best(counts[0], 0, 0, 3, 3, 3, 0)) == (0, 1)
-    assert tuple(pool.best(counts[0], 1, 0, 3, 3, 2, 0)) == (1, 0)
-    assert tuple(pool.best(counts[0], 2, 1, 3, 3, 2, 0)) == (2, 1)
-    assert tuple(pool.best(counts[0], -1, -1, 3, 3, 2, 0)) == (0, 0)
+    assert hit(counts, 3, 1, 0) == {(0, 0): (0, 1)}
+    assert hit(counts, 2, 1, 0) == {(0, 0): (0, 1), (0, 1): (0, 1), (1, 0): (1, 0), (1, 1): (1, 1)}
+    assert hit(counts, 2, 2, 1)[0, 0] == (0, 0)
+    assert hit(counts * 0, 2, 1, 1)[3, 3] == (2, 2)
+
+
+def hit(counts, size, stride, padding):
+    """{window: the pixel that its gradient goes to}, one window at a time."""
+    found = {}
+    _, height, width, _ = naive.out_shape(counts.shape, size, stride, padding)
+    for place in np.ndindex(height, width):
+        gradient, back = np.zeros((1, height, width, 1), np.float32), np.zeros(counts.shape, np.float32)
+        gradient[0][place] = 1
+        pool.max_backward(0, 1, counts, gradient, back, size, stride, padding)
+        ((_, row, column, _),) = np.argwhere(back)
+        found[place] = (int(row), int(column))
+    return found
+
+
+def test_a_gradient_that_is_not_a_number_stays_in_its_window():
+    counts, back = np.zeros((1, 2, 4, 1), np.uint8), np.zeros((1, 2, 4, 1), np.float32)
+    pool.max_backward(0, 1, counts, np.array([np.nan, np.inf], np.float32).reshape(1, 1, 2, 1), back, 2, 2, 0)
+    np.testing.assert_array_equal(back[0, ..., 0], [[np.nan, 0, np.inf, 0], [0, 0, 0, 0]])
 
 
 @pytest.mark.parametrize(("size", "kernel"), [((1, 1), 1), ((4, 6), 2), ((5, 7), 2), ((3, 3), 3), ((7, 4), 3)])
