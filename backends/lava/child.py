@@ -27,6 +27,7 @@ from lava.magma.core.run_configs import Loihi1SimCfg
 from lava.proc.conv.process import Conv
 from lava.proc.dense.process import Dense
 
+from qpsnn_backends.lava.channels import use_direct_channels
 from qpsnn_backends.lava.processes.flow import Passage, PassageModel, Readout, ReadoutModel, Source, SourceModel
 from qpsnn_backends.lava.processes.guard import tell_failure
 from qpsnn_backends.lava.processes.neuron import IntLIF, IntLIFModel
@@ -115,6 +116,8 @@ def raise_descriptors() -> None:
 def run() -> None:
     """Read the job, build it, run it to its last step."""
     raise_descriptors()
+    if sys.platform == "linux":  # where the value of a semaphore can be asked for
+        use_direct_channels()
     tempfile.tempdir = "."  # what multiprocessing leaves goes with the job's folder; and a socket's path must be short
     wiring = wiring_from_json(Path("wiring.json").read_text(encoding="utf-8"))
     with np.load("arrays.npz", allow_pickle=False) as arrays:

@@ -20,8 +20,8 @@ from qpsnn_core.integer.nodes import IntConv
 DISTRIBUTION = "lava-nc"
 EXTRA = "pip install 'qpsnn[lava]' on Python 3.10"
 
-THREADS = 7
-"""Of each Lava process, itself included; measured on lava-nc 0.10.0, as the next two."""
+THREADS = 2 if sys.platform == "linux" else 7
+"""Of each Lava process, itself included, with our channels or Lava's; measured on lava-nc 0.10.0, as the next two."""
 
 OWN_THREADS = 20
 """Of the child, its runtime service and the two keepers of shared memory."""

@@ -146,7 +146,7 @@ def installed(monkeypatch):
     ("name", "value", "message"),
     [
         ("descriptors_limit", lambda: 80, r"open files \(5 Lava processes\): expected at most 80, got 90"),
-        ("pids_limit", lambda: 50, r"threads and processes .*: expected at most 50, got 55"),
+        ("pids_limit", lambda: 9, rf"threads and processes .*: expected at most 9, got {5 * limits.THREADS + 20}"),
         (
             "shutil",
             SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=9)),

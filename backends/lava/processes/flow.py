@@ -129,13 +129,13 @@ class ReadoutModel(GuardedModel):
             self.file.write(self.y.tobytes())
 
 
-def pooled(counts: npt.NDArray[np.int32], pool: Pool) -> npt.NDArray[np.int32]:
-    """The largest count or the sum of each window. counts, and the result: (W, H, C)."""
+def pooled(counts: npt.NDArray[Any], pool: Pool) -> npt.NDArray[Any]:
+    """The largest count (of the same type) or the sum (int32) of each window. counts, and the result: (W, H, C)."""
     edge = pool.padding
     padded = np.pad(counts, ((edge, edge), (edge, edge), (0, 0))) if edge else counts
     width, height = ((size - pool.size) // pool.stride + 1 for size in padded.shape[:2])
     combine = np.maximum if pool.largest else np.add
-    result = np.zeros((width, height, counts.shape[2]), np.int32)
+    result = np.zeros((width, height, counts.shape[2]), counts.dtype if pool.largest else np.int32)
     for x in range(pool.size):
         for y in range(pool.size):
             taps = padded[x : x + width * pool.stride : pool.stride, y : y + height * pool.stride : pool.stride]

@@ -44,13 +44,16 @@ class IntLIF(AbstractProcess):
 @requires(CPU)
 @tag("fixed_pt")
 class IntLIFModel(GuardedModel):
-    """The neuron's arithmetic, in 64 bits inside, all of one layer at once."""
+    """The neuron's arithmetic, all of one layer at once: in int32, which the network's check shows to hold every sum.
+
+    Only the product of another leak than a shift needs 64 bits.
+    """
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    u: Array = LavaPyType(np.ndarray, np.int64)
-    threshold: Array = LavaPyType(np.ndarray, np.int64)
-    bias: Array = LavaPyType(np.ndarray, np.int64)
+    u: Array = LavaPyType(np.ndarray, np.int32)
+    threshold: Array = LavaPyType(np.ndarray, np.int32)
+    bias: Array = LavaPyType(np.ndarray, np.int32)
     multiplier: Array = LavaPyType(np.ndarray, np.int64)
     shift: Array = LavaPyType(np.ndarray, np.int64)
 
@@ -71,14 +74,16 @@ class IntLIFModel(GuardedModel):
             return
         if step % self.wiring.steps == 0:
             self.u[:] = 0
-        self.u *= self.multiplier
-        self.u >>= self.shift
+        multiplier, shift = self.multiplier.item(), self.shift.item()
+        if multiplier == 1:
+            self.u >>= shift
+        else:
+            self.u[:] = (self.u.astype(np.int64) * multiplier) >> shift
         self.u += self.bias
         self.u += current
         spikes = self.u >= self.threshold
-        self.u[spikes] = 0
-        counts = spikes.astype(np.int32)
-        self.s_out.send(pooled(counts, self.part.pool) if self.part.pool else counts)
+        np.copyto(self.u, 0, where=spikes)
+        self.s_out.send(pooled(spikes, self.part.pool) if self.part.pool else spikes)
         append(self.spike_file, spikes)
         append(self.membrane_file, self.u, np.int32)
 
