@@ -89,7 +89,7 @@ class Bench:
         self.bar = progress.add_task("benchmark", total=self._total())
         self.began, self.stolen = time.time(), results.stolen()
         self.found: dict[str, Any] = {
-            "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
+            "command": results.command(sys.argv[1:]),
             "machine": results.machine(),
             "networks": [],
             "agreement": [],

@@ -89,6 +89,13 @@ def machine() -> dict[str, Any]:
     }
 
 
+def command(given: list[str]) -> str:
+    """The command line; of files of this machine only their names, since results are published."""
+    return " ".join(
+        ["python -m benchmarks", *(Path(word).name if Path(word).is_absolute() else word for word in given)]
+    )
+
+
 def save(results: dict[str, Any], path: Path) -> None:
     """Write results.json, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

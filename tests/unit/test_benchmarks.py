@@ -257,5 +257,10 @@ def test_make_knows_the_command():
     assert {"torch==2.13.0", "spikingjelly==2.0.0", "snntorch==1.0.0"} <= set(pins)
 
 
+def test_the_command_is_said_without_the_machines_folders(tmp_path):
+    given = ["--quick", "--steps", "2,4", "--data", str(tmp_path / "some.h5")]
+    assert results.command(given) == "python -m benchmarks --quick --steps 2,4 --data some.h5"
+
+
 def test_results_are_json():
     assert json.loads(json.dumps(found())) == found()
