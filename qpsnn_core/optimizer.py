@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.kernels.memory import empty
+from qpsnn_core.kernels.update import sgd_step
 from qpsnn_core.model import Arrays
 from qpsnn_core.network.values import check_choice
 
@@ -56,11 +58,13 @@ def sgd(
     def apply(
         p: Floats, g: Floats, slots: tuple[Floats, ...], lr: float, decay: float, _: int
     ) -> tuple[Floats, tuple[Floats, ...]]:
-        g = g + decay * p if decay else g
         if not slots:
-            return p - lr * g, ()
-        v = momentum * slots[0] + g
-        return p - lr * (g + momentum * v if nesterov else v), (v,)
+            return p - lr * (g + decay * p if decay else g), ()
+        new, speed = empty(p.shape, np.float32), empty(p.shape, np.float32)
+        given = (np.ascontiguousarray(array).reshape(-1) for array in (p, g, slots[0]))
+        factors = (np.float32(factor) for factor in (lr, momentum, decay))
+        sgd_step(*given, *factors, nesterov, new.reshape(-1), speed.reshape(-1))
+        return new, (speed,)
 
     return _optimizer("sgd", Rule(("momentum",) if momentum else (), apply), weight_decay, decays)
 

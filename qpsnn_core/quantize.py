@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import NumericsError, Words, expected
+from qpsnn_core.kernels.lif import around
+from qpsnn_core.kernels.memory import empty
+from qpsnn_core.kernels.quantize import encode, pass_within, sum_of_sizes
 from qpsnn_core.network.synapses import Quantizer
 
 Floats = npt.NDArray[np.float32]
@@ -17,11 +20,13 @@ class Codes(NamedTuple):
     """`W_hat = step * codes`, with `step = gamma / s` for each output channel (the last axis).
 
     codes: odd integers in [-s, s], int8 (int16 at 8 bits), the shape of the weight. step, gamma: float32 [C_out].
+    bound: the largest sum of |codes| of a channel.
     """
 
     codes: npt.NDArray[Any]
     step: Floats
     gamma: Floats
+    bound: int
 
 
 def gamma(weight: Floats, quantizer: Quantizer) -> Floats:
@@ -29,20 +34,33 @@ def gamma(weight: Floats, quantizer: Quantizer) -> Floats:
 
     weight: [..., C_out]. Raises NumericsError on NaN or infinity.
     """
-    if not np.isfinite(weight).all():
-        raise NumericsError(expected("weight", "finite numbers", Words("NaN or infinity")))
     outputs = weight.shape[-1]
-    if quantizer.gamma == "one":
-        return np.ones(outputs, np.float32)
-    rows = weight.reshape(-1, outputs) if quantizer.granularity == "channel" else weight.reshape(-1, 1)
-    if quantizer.gamma == "mean":
-        value = np.abs(rows).mean(0, dtype=np.float64)
-    elif quantizer.gamma == "max":
-        value = np.abs(rows).max(0)
+    if quantizer.gamma == "mean" and quantizer.granularity == "channel":
+        sums = np.zeros(outputs)
+        sum_of_sizes(_flat(weight), sums)
+        _finite(sums)
+        value = sums / (weight.size // outputs)
     else:
-        value = np.abs(np.quantile(rows, (1 - quantizer.percentile, quantizer.percentile), axis=0)).max(0)
+        _finite(weight)
+        rows = weight.reshape(-1, outputs) if quantizer.granularity == "channel" else weight.reshape(-1, 1)
+        value = _other_gamma(rows, quantizer)
     value = value.astype(np.float32)
     return np.broadcast_to(np.where(value > 0, value, np.float32(1)), (outputs,)).copy()
+
+
+def _other_gamma(rows: Floats, quantizer: Quantizer) -> npt.NDArray[Any]:
+    """Of each column of `rows`."""
+    if quantizer.gamma == "one":
+        return np.ones(rows.shape[1])
+    if quantizer.gamma == "mean":
+        mean: npt.NDArray[Any] = np.abs(rows).mean(0, dtype=np.float64)
+        return mean
+    if quantizer.gamma == "max":
+        largest: npt.NDArray[Any] = np.abs(rows).max(0)
+        return largest
+    edges = np.quantile(rows, (1 - quantizer.percentile, quantizer.percentile), axis=0)
+    found: npt.NDArray[Any] = np.abs(edges).max(0)
+    return found
 
 
 def quantize(weight: Floats, quantizer: Quantizer) -> Codes:
@@ -52,10 +70,10 @@ def quantize(weight: Floats, quantizer: Quantizer) -> Codes:
     """
     scale = gamma(weight, quantizer)
     levels = quantizer.levels
-    clamped = np.clip(weight / scale, np.float32(-1), np.float32(1))
-    integer = np.rint((clamped + np.float32(1)) * np.float32(levels / 2))
-    codes = (2 * integer - levels).astype(np.int8 if levels <= 127 else np.int16)
-    return Codes(codes, scale / np.float32(levels), scale)
+    codes = np.empty(weight.shape, np.int8 if levels <= 127 else np.int16)
+    sums = np.zeros(weight.shape[-1], np.int64)
+    encode(_flat(weight), around(scale), levels, codes.reshape(-1), sums)
+    return Codes(codes, scale / np.float32(levels), scale, int(sums.max(initial=0)))
 
 
 def dequantize(codes: Codes) -> Floats:
@@ -69,7 +87,9 @@ def straight_through(gradient: Floats, weight: Floats, scale: Floats, quantizer:
     "clip": where `|W/gamma| <= 1`, else 0 (the paper, App. D). "pass": everywhere, times 1/gamma (its public code).
     """
     if quantizer.ste == "clip":
-        return gradient * (np.abs(weight) <= scale)
+        passed = empty(weight.shape, np.float32)
+        pass_within(_flat(gradient), _flat(weight), around(scale), passed.reshape(-1))
+        return passed
     return gradient / scale
 
 
@@ -81,3 +101,12 @@ def integers(codes: npt.NDArray[Any], quantizer: Quantizer) -> npt.NDArray[np.in
 def utilization(weight: Floats, quantizer: Quantizer) -> float:
     """Eq. 8: the share of the 2**b integers that the layer's weights take."""
     return len(np.unique(quantize(weight, quantizer).codes)) / (quantizer.levels + 1)
+
+
+def _flat(array: Floats) -> Floats:
+    return np.ascontiguousarray(array, np.float32).reshape(-1)
+
+
+def _finite(values: npt.NDArray[Any]) -> None:
+    if not np.isfinite(values).all():
+        raise NumericsError(expected("weight", "finite numbers", Words("NaN or infinity")))

@@ -48,7 +48,7 @@ def affine(model: Model, node: Conv | Linear | Shortcut) -> Affine:
         reach = Interval(zeros.astype(np.int64), np.where(mapped >= 0, peak, 0))
         return Affine(None, zeros + value.scale, zeros, reach, zeros > 0, False)
     weight = _array(model.params, node.name, "weight", node.weight_shape(value))
-    codes, step, _ = quantize(weight.astype(np.float32), node.quantizer or REAL_WEIGHTS)
+    codes, step, *_ = quantize(weight.astype(np.float32), node.quantizer or REAL_WEIGHTS)
     reach = accumulator(codes, peak)
     largest = reach.high - reach.low
     if largest.max() > INT32_MAX:

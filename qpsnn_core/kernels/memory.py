@@ -50,14 +50,14 @@ def release() -> None:
                 del _kept[place]
 
 
-def scratch(name: str, size: int, dtype: Any) -> Array:
-    """This thread's own room of that name for `size` numbers, with whatever was left in it."""
-    wanted = size * np.dtype(dtype).itemsize
+def scratch(name: str, shape: tuple[int, ...], dtype: Any) -> Array:
+    """This thread's own array of that name, of a shape that changes little, with whatever was left in it."""
+    wanted = prod(shape) * np.dtype(dtype).itemsize
     room = getattr(_own, name, None)
     if room is None or len(room) < wanted + LINE:
         room = np.empty(wanted + LINE, np.uint8)
         setattr(_own, name, room)
-    found: Array = _aligned(room, wanted).view(dtype)
+    found: Array = _aligned(room, wanted).view(dtype).reshape(shape)
     return found
 
 

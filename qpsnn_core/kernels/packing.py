@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.kernels.events import LANES
+from qpsnn_core.kernels.parallel import kernel
 
 Array = npt.NDArray[Any]
 
@@ -26,18 +27,17 @@ def pack(weights: Array) -> Packed:
 
     Codes of b <= 5 bits become bytes: odd integers -s..s are 2*W_int - s (Eq. 4), so that 8 rows of W_int fit in 255.
     """
-    flat = weights.reshape(-1, weights.shape[-1])
+    flat = np.ascontiguousarray(weights).reshape(-1, weights.shape[-1])
     if flat.dtype.kind == "f":
         return Packed(_blocks(flat, np.dtype(np.float32)), 1, 0, 2**20)
     offset = int(flat.min(initial=0))
-    above = flat.astype(np.int64) - offset
-    gain = 2 if not (above & 1).any() else 1
-    above //= gain
-    largest = max(1, int(above.max(initial=0)))
+    odd = (flat ^ flat.dtype.type(offset)) & 1
+    gain = 1 if odd.any() else 2
+    largest = max(1, (int(flat.max(initial=0)) - offset) // gain)
     for kind in (np.uint8, np.uint16, np.int32):
         often = int(np.iinfo(kind).max) // (8 * largest)
         if often:
-            return Packed(_blocks(above, np.dtype(kind)), gain, offset, often)
+            return Packed(_blocks(flat, np.dtype(kind), offset, gain - 1), gain, offset, often)
     raise OverflowError(f"weights: expected a range below 2**28, got {largest}")
 
 
@@ -49,13 +49,25 @@ def aligned(size: int, dtype: Any) -> Array:
     return room[begin : begin + size * dtype.itemsize].view(dtype)
 
 
-def _blocks(flat: Array, dtype: Any) -> Array:
+@kernel
+def fill_block(flat, outputs, column, lanes, offset, shift, block):
+    """`block[row, lane] = (flat[row, column + lane] - offset) >> shift`; lanes beyond are 0."""
+    for row in range(len(block) // LANES):
+        for lane in range(lanes):
+            block[row * LANES + lane] = (flat[row * outputs + column + lane] - offset) >> shift
+        for lane in range(lanes, LANES):
+            block[row * LANES + lane] = 0
+
+
+def _blocks(flat: Array, dtype: Any, offset: int = 0, shift: int = 0) -> Array:
     rows, outputs = flat.shape
-    count = -(-outputs // LANES)
-    blocks = aligned(count * rows * LANES, dtype).reshape(count, rows, LANES)
+    count, lanes = -(-outputs // LANES), min(LANES, outputs)
+    blocks = aligned(count * rows * LANES, dtype).reshape(count, -1)
     for block in range(count):
-        begin = max(0, min(block * LANES, outputs - LANES))
-        part = flat[:, begin : begin + LANES]
-        blocks[block, :, : part.shape[1]] = part
-        blocks[block, :, part.shape[1] :] = 0
+        column = max(0, min(block * LANES, outputs - LANES))
+        if dtype.kind == "f":
+            shaped = blocks[block].reshape(rows, LANES)
+            shaped[:, :lanes], shaped[:, lanes:] = flat[:, column : column + lanes], 0
+        else:
+            fill_block(flat.reshape(-1), outputs, column, lanes, offset, shift, blocks[block])
     return blocks.reshape(-1)

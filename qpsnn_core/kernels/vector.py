@@ -133,8 +133,10 @@ def _convert(context: Any, builder: Any, sig: Any, values: Any) -> Any:
 def _converted(builder: Any, value: Any, old: Any, new: Any, llvm: Any) -> Any:
     if old == new:
         return value
-    if isinstance(old, types.Float):
+    if isinstance(old, types.Float) and isinstance(new, types.Float):
         return builder.fpext(value, llvm) if new == types.float64 else builder.fptrunc(value, llvm)
+    if isinstance(old, types.Float):
+        return builder.fptosi(value, llvm) if new.signed else builder.fptoui(value, llvm)
     signed = getattr(old, "signed", False)
     if isinstance(new, types.Float):
         return builder.sitofp(value, llvm) if signed else builder.uitofp(value, llvm)
@@ -321,6 +323,19 @@ def _exponential(context: Any, builder: Any, sig: Any, values: Any) -> Any:
 def exponential(vector):
     """e**x of float32 numbers, one by one in float64."""
     return np.exp(vector.astype(np.float64)).astype(np.float32)
+
+
+def _nearest(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    vector = sig.return_type
+    name = f"llvm.rint.v{vector.count}f{vector.scalar.bitwidth}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector.llvm, [vector.llvm]), name)
+    return builder.call(function, values)
+
+
+@instruction(lambda vector: vector, _nearest)
+def nearest(vector):
+    """Real numbers rounded to the nearest integers, halves to even ones."""
+    return np.rint(vector)
 
 
 @instruction(lambda vector: vector, lambda c, builder, s, values: builder.fneg(values[0]))

@@ -3,7 +3,8 @@
 `dS[y, x] = sum W[ky, kx] dX[y + 1 - ky, x + 1 - kx]` is a correlation of dX, with a border of one zero, with the flipped
 weights. Of each tile of 6x6 gradients and each 3x3 kernel a transform is taken, `B'dB` and `GgG'`; their products, summed
 over the output channels by BLAS, are transformed back, `A'mA`, to 4x4 input gradients (Lavin and Gray 2016,
-arXiv:1509.09308, section 4.3). Transforms hold `[36, tiles or C_out, C]`.
+arXiv:1509.09308, section 4.3). Transforms hold `[36, tiles or C_out, C]`, a little apart: matrices that begin a power of
+two after one another would push each other out of the cache.
 """
 
 from __future__ import annotations
@@ -45,15 +46,14 @@ def back_line(a, b, c, d, e, f, like):
 
 
 @kernel
-def gradient_tiles(low, high, gradient, total, factors, height, width, out):
-    """Of each tile of images low..high-1, `B'dB` of `d = f0*g + f1*acc + f2` (batch norm's backward), flat [36, tiles, C].
+def gradient_tiles(low, high, gradient, total, factors, height, width, apart, out):
+    """Of each tile of images low..high-1, `B'dB` of `d = f0*g + f1*acc + f2` (batch norm's backward), `[36, tiles, C]`.
 
-    gradient, total: `[M*H*W, C]`; factors: float32 `[3, C]`. Tiles are counted from image `low`.
+    gradient, total: `[M*H*W, C]`; factors: float32 `[3, C]`. Tiles are counted from image `low`; out is flat, each of
+    the 36 matrices begins `apart` numbers after the one before.
     """
     channels = gradient.shape[1]
     flat, acc = gradient.reshape(-1), total.reshape(-1)
-    down, across = (height + 3) // TILE, (width + 3) // TILE
-    apart = (high - low) * down * across * channels
     part = np.empty(POINTS * 16, np.float32)
     zero = fill16(0, part)
     for c in range(0, channels, 16):
@@ -99,16 +99,16 @@ def gradient_tiles(low, high, gradient, total, factors, height, width, out):
 
 
 @kernel
-def weight_points(low, high, weights, inputs, outputs, out):
-    """`GgG'` of the flipped kernels g of output channels low..high-1, flat `[36, C_out, C_in]` from `[9, C_out, C_in]`."""
+def weight_points(low, high, weights, inputs, outputs, apart, out):
+    """`GgG'` of the flipped kernels g of output channels low..high-1, `[36, C_out, C_in]` from flat `[9, C_out, C_in]`."""
     part = np.empty(18 * 16, np.float32)
-    apart = inputs * outputs
+    size = inputs * outputs
     for row in range(low * inputs, high * inputs, 16):
         count = high * inputs - row
         for j in range(3):
-            a = to(take16(weights, (8 - j) * apart + row, count), part)
-            b = to(take16(weights, (5 - j) * apart + row, count), part)
-            c = to(take16(weights, (2 - j) * apart + row, count), part)
+            a = to(take16(weights, (8 - j) * size + row, count), part)
+            b = to(take16(weights, (5 - j) * size + row, count), part)
+            c = to(take16(weights, (2 - j) * size + row, count), part)
             a, b, c, d, e, f = weight_line(a, b, c, part)
             store(part, j * 16, a)
             store(part, (3 + j) * 16, b)
@@ -129,12 +129,10 @@ def weight_points(low, high, weights, inputs, outputs, out):
 
 
 @kernel
-def tiles_back(low, high, points, height, width, out):
-    """`A'mA` of the products, flat [36, tiles, C], as the input gradients of images low..high-1, `[M*H*W, C]`."""
+def tiles_back(low, high, points, apart, height, width, out):
+    """`A'mA` of the products, [36, tiles, C], as the input gradients of images low..high-1, `[M*H*W, C]`."""
     channels = out.shape[1]
     flat = out.reshape(-1)
-    down, across = (height + 3) // TILE, (width + 3) // TILE
-    apart = (high - low) * down * across * channels
     part = np.empty(24 * 16, np.float32)
     for c in range(0, channels, 16):
         count = channels - c

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,9 @@ from qpsnn_core.network.values import Value
 TILES = 128
 """Tiles whose products are taken at a time: enough for BLAS, few enough to stay in the cache."""
 
+SMALL = 2**13
+"""Weights of one tap that are worth transposing."""
+
 ROWS = 512
 """Windows whose products are taken at a time, otherwise."""
 
@@ -32,7 +37,7 @@ def weight_sums(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array
     out_height, out_width, outputs = node.output(value).shape
     sizes = (node.kernel, node.stride, node.padding)
     shape = layout(*x.shape[:2], height, width, *sizes, out_height, out_width, value.peak)
-    places, bounds = _lists(x.reshape(-1), value, node.stride, shape)
+    places, bounds = _lists(rows(x).reshape(-1), value, node.stride, shape)
     blocks = -(-outputs // LANES)
     parts = min(max(1, 4 // blocks), len(bounds))
     found = empty((parts, node.kernel**2 * channels, outputs), np.float32)
@@ -78,22 +83,37 @@ def input_gradient(node: Conv, value: Value, codes: Array, gradient: Floats, acc
 def _by_tiles(node: Conv, value: Value, codes: Array, images: int, given: tuple[Any, ...], out: Floats) -> None:
     height, width, channels = value.shape
     outputs = node.channels
-    points = empty((POINTS, outputs, channels), np.float32)
-    flipped = np.ascontiguousarray(codes.reshape(9, channels, outputs).transpose(0, 2, 1)).reshape(-1)
-    each(weight_points, chunks(outputs, 16), flipped, channels, outputs, points.reshape(-1))
+    points = _points(codes.reshape(9, channels, outputs))
     tiles = -(-height // TILE) * -(-width // TILE)
     size = max(1, TILES // tiles)
 
     def part(low: int, high: int) -> None:
         count = (high - low) * tiles
-        seen = scratch("tiles", POINTS * count * outputs, np.float32)
-        products = scratch("products", POINTS * count * channels, np.float32)
-        gradient_tiles(low, high, *given, height, width, seen)
-        shaped = products.reshape(POINTS, count, channels)
-        np.matmul(seen.reshape(POINTS, count, outputs), points, out=shaped)
-        tiles_back(low, high, products, height, width, out)
+        seen, flat, apart = _matrices(partial(scratch, "tiles"), count, outputs)
+        gradient_tiles(low, high, *given, height, width, apart, flat)
+        products, flat, apart = _matrices(partial(scratch, "products"), count, channels)
+        np.matmul(seen, points, out=products)
+        tiles_back(low, high, flat, apart, height, width, out)
 
     each(part, [(low, min(low + size, images)) for low in range(0, images, size)])
+
+
+def _points(codes: Array) -> Array:
+    """The transformed weights, `[36, C_out, C_in]`; large ones as a transposed view, which BLAS takes as fast."""
+    small = codes.shape[1] * codes.shape[2] <= SMALL
+    taken = np.ascontiguousarray(codes.transpose(0, 2, 1)) if small else codes
+    _, rows, columns = taken.shape
+    points, flat, apart = _matrices(empty, rows, columns)
+    each(weight_points, chunks(rows, 16), taken.reshape(-1), columns, rows, apart, flat)
+    return points if small else points.transpose(0, 2, 1)
+
+
+def _matrices(room: Callable[..., Array], rows: int, columns: int) -> tuple[Array, Array, int]:
+    """36 matrices a line apart: as `[36, rows, columns]`, flat, and how many numbers lie between their beginnings."""
+    apart = rows * columns + 16
+    flat = room((POINTS * apart,), np.float32)
+    shaped = np.ndarray((POINTS, rows, columns), np.float32, flat, strides=(apart * 4, columns * 4, 4))
+    return shaped, flat, apart
 
 
 def _by_windows(node: Conv, value: Value, codes: Array, images: int, given: tuple[Any, ...], out: Floats) -> None:
@@ -108,7 +128,7 @@ def _by_windows(node: Conv, value: Value, codes: Array, images: int, given: tupl
     def part(low: int, high: int) -> None:
         own = slice(low * area, high * area)
         back = factors[0] * gradient[own] + factors[1] * acc[own].astype(np.float32) + factors[2]
-        columns = scratch("columns", len(back) * taps, np.float32)
+        columns = scratch("columns", (len(back) * taps,), np.float32)
         np.dot(back, flat, out=columns.reshape(len(back), taps))
         fold(0, high - low, columns, out[low * area_in : high * area_in].reshape(-1), *sizes)
 

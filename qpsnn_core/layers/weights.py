@@ -37,9 +37,7 @@ def weights(weight: Floats, quantizer: Quantizer | None) -> Weights:
             raise NumericsError(expected("weight", "finite numbers", Words("NaN or infinity")))
         ones = np.ones(weight.shape[-1], np.float32)
         return Weights(weight, ones, ones, 0)
-    codes, step, gamma = quantize(weight, quantizer)
-    sums = np.abs(codes.astype(np.int32)).reshape(-1, codes.shape[-1]).sum(0)
-    return Weights(codes, step, gamma, int(sums.max()))
+    return Weights(*quantize(weight, quantizer))
 
 
 def accumulator(used: Weights, peak: int | None) -> Any:
