@@ -61,44 +61,50 @@ def input_gradient(weight, gradient, shape, stride, padding):
     return total
 
 
-def spread(gradient, acc, by_gradient, by_acc, constant, shape, kernel, stride, padding):
-    """`by_gradient*g + by_acc*acc + constant` at (y*stride + kernel-1-padding, x*stride + ...), else 0; float64."""
-    images, height, width = shape
-    corner = kernel - 1 - padding
-    total = np.zeros((images, height + kernel - 1, width + kernel - 1, gradient.shape[3]))
-    for m, y, x, o in np.ndindex(gradient.shape):
-        value = by_gradient[o].item() * gradient[m, y, x, o].item() + by_acc[o].item() * acc[m, y, x, o].item()
-        total[m, y * stride + corner, x * stride + corner, o] = value + constant[o].item()
-    return total
-
-
-def active(image, padding):
-    """`(positions, starts)` of one image [H, W, C]: its spikes row by row, and where each padded pixel's begin."""
-    height, width, channels = image.shape
+def pixels(image):
+    """`(positions, starts)` of one image [H, W, C]: 64 times each channel that spikes, a count of k k times."""
     positions, starts = [], []
-    for y in range(-padding, height + padding):
-        for x in range(width + 2 * padding):
-            starts.append(len(positions))
-            if 0 <= y < height and 0 <= x - padding < width:
-                for c in range(channels):
-                    positions += [x * channels + c] * image[y, x - padding, c].item()
+    for y, x in np.ndindex(image.shape[:2]):
+        starts.append(len(positions))
+        for c in range(image.shape[2]):
+            positions += [c * 64] * image[y, x, c].item()
     return positions, [*starts, len(positions)]
 
 
-def by_channel(images, low, high, kernel):
-    """For each channel from low to high-1, the rows of the padded gradients at which its spikes' windows begin."""
-    count, height, width, _ = images.shape
-    padded_height, padded_width = height + kernel - 1, width + kernel - 1
-    return [
-        [
-            (m * padded_height + y) * padded_width + x
-            for m in range(count)
-            for y in range(height)
-            for x in range(width)
-            for _ in range(images[m, y, x, c].item())
-        ]
-        for c in range(low, high)
-    ]
+def columns(image, top, kernel, padding):
+    """`(listed, ends)`: column after column of the padded image, the spikes of rows top..top+kernel-1 of one image.
+
+    Each as 64 times its weight row, (ky*kernel + x)*C + c, in a window that begins at x = 0.
+    """
+    height, width, channels = image.shape
+    listed, ends = [], []
+    for x in range(width + 2 * padding):
+        ends.append(len(listed))
+        for ky in range(kernel):
+            for c in range(channels):
+                if 0 <= top + ky < height and 0 <= x - padding < width:
+                    listed += [((ky * kernel + x) * channels + c) * 64] * image[top + ky, x - padding, c].item()
+    return listed, [*ends, len(listed)]
+
+
+def packed(weight):
+    """Blocks [block, row, 64] of Python numbers: block k has the channels from min(64*k, C_out - 64) on, then zeros."""
+    rows, outputs = weight.shape
+    blocks = []
+    for block in range(-(-outputs // 64)):
+        begin = max(0, min(64 * block, outputs - 64))
+        lanes = range(begin, begin + 64)
+        blocks.append([[weight[row, o].item() if o < outputs else 0 for o in lanes] for row in range(rows)])
+    return blocks
+
+
+def fold(products, shape, stride, padding):
+    """`out[m, y*stride + ky - padding, x*stride + kx - padding, i] += products[m, y, x, ky, kx, i]`, float64."""
+    out = np.zeros(shape)
+    for m, y, x, ky, kx, row, column in taps(shape[:3], products.shape[3], stride, padding):
+        for i in range(shape[3]):
+            out[m, row, column, i] += products[m, y, x, ky, kx, i].item()
+    return out
 
 
 def sum_of_rows(table, rows):

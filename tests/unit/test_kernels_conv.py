@@ -1,59 +1,20 @@
-"""The convolution kernels against loops: bit for bit on integers, within the rounding of float32 on real numbers."""
+"""The convolution kernel against loops: bit for bit on integers, within the rounding of float32 on real numbers.
+
+Images are run last to first where they are several chunks, so that one that wrote past its end would spoil the next.
+"""
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 
 from naive import conv as naive
 from qpsnn_core.kernels import conv
+from qpsnn_core.kernels.packing import pack
+from qpsnn_core.kernels.vector import store
 
 EPS = 2.0**-24  # half a unit in the last place: the error of one float32 operation
-
-
-class Case:
-    """A convolution of M images, drawn at random from a seed; `peak` is the largest count."""
-
-    def __init__(self, size, inputs, outputs, kernel, stride=1, padding=0, peak=1, dtype=np.int8, images=2):
-        rng = np.random.default_rng([size[0], size[1], inputs, outputs, kernel, stride, padding, peak])
-        self.size, self.kernel, self.stride, self.padding, self.peak = size, kernel, stride, padding, peak
-        self.spikes = rng.integers(0, peak + 1, (images, *size, inputs)) * (rng.random((images, *size, inputs)) < 0.4)
-        self.spikes = self.spikes.astype(np.uint8)
-        shape = (kernel, kernel, inputs, outputs)
-        if np.dtype(dtype).kind == "i":
-            self.weight = rng.integers(-127, 128, shape).astype(dtype)
-        else:
-            self.weight = rng.normal(0, 1, shape).astype(dtype)
-        height, width = (naive.out_size(edge, kernel, stride, padding) for edge in size)
-        self.gradient = rng.normal(0, 1, (images, height, width, outputs)).astype(np.float32)
-        self.acc = rng.integers(-99, 100, self.gradient.shape).astype(np.int16)
-
-    def __repr__(self):
-        return f"{self.size}x{self.spikes.shape[3]}-{self.weight.shape[3]},k{self.kernel}s{self.stride}p{self.padding}"
-
-    @property
-    def sizes(self):
-        return (*self.spikes.shape[1:], self.kernel, self.stride, self.padding)
-
-    def images(self):
-        return self.spikes.reshape(len(self.spikes), -1)
-
-    def forward(self, dtype, low=0, high=None, fill=0):
-        total = np.full((self.gradient[..., 0].size, self.weight.shape[3]), fill, dtype)
-        flat = self.weight.reshape(-1, self.weight.shape[3])
-        end = len(self.spikes) if high is None else high
-        conv.conv_forward(low, end, self.images(), self.peak, flat, total, *self.sizes)
-        return total.reshape(self.gradient.shape)
-
-    def spread(self, factors, low=0, high=None, fill=np.nan):
-        edge = self.kernel - 1
-        shape = (len(self.spikes), self.size[0] + edge, self.size[1] + edge, self.weight.shape[3])
-        out = np.full((int(np.prod(shape[:3])), shape[3]), fill, np.float32)
-        flat = (self.gradient.reshape(-1, shape[3]), self.acc.reshape(-1, shape[3]))
-        end = len(self.spikes) if high is None else high
-        conv.spread_gradient(low, end, *flat, *factors, out, *self.size, self.kernel, self.stride, self.padding)
-        return out.reshape(shape)
-
 
 GEOMETRIES = [
     ((1, 1), 1, 1, 1, 1, 0),
@@ -76,8 +37,57 @@ GEOMETRIES = [
     ((6, 5), 2, 5, 5, 2, 2),
     ((3, 3), 1, 1, 5, 1, 4),
     ((3, 2), 9, 3, 3, 1, 1),
+    ((2, 3), 65, 2, 3, 1, 1),
 ]
-KINDS = [(np.int8, np.int16), (np.int8, np.int32), (np.int16, np.int32), (np.float32, np.float32)]
+OUTPUTS = [1, 3, 15, 63, 64, 65, 100, 128, 130]
+CODES = {bits: np.arange(1 - 2**bits, 2**bits, 2) for bits in range(1, 9)}
+"""The codes of each width: the odd integers from -s to s, s = 2**bits - 1."""
+
+
+def weights(kind, shape, rng):
+    """Codes of so many bits, any int8 or int16, or real numbers; with the largest and the smallest."""
+    if kind == "float":
+        return rng.normal(0, 1, shape).astype(np.float32)
+    limits = {"int8": np.arange(-128, 128), "int16": np.arange(-(2**15), 2**15)}
+    values = limits[kind] if kind in limits else CODES[kind]
+    drawn = rng.choice(values, shape)
+    drawn.flat[0], drawn.flat[-1] = values[0], values[-1]
+    return drawn.astype(np.int8 if np.abs(values).max() <= 128 else np.int16)
+
+
+class Case:
+    """A convolution of M images, drawn at random from a seed; `peak` is the largest count."""
+
+    def __init__(self, size, inputs, outputs, kernel, stride=1, padding=0, *, peak=1, kind="int8", images=2):
+        rng = np.random.default_rng([*size, inputs, outputs, kernel, stride, padding, peak])
+        self.kernel, self.stride, self.padding, self.peak = kernel, stride, padding, peak
+        spikes = rng.integers(0, peak + 1, (images, *size, inputs)) * (rng.random((images, *size, inputs)) < 0.4)
+        self.spikes = spikes.astype(np.uint8 if peak < 2**8 else np.uint16 if peak < 2**16 else np.uint32)
+        self.weight = weights(kind, (kernel, kernel, inputs, outputs), rng)
+        self.shape = (images, *(naive.out_size(edge, kernel, stride, padding) for edge in size), outputs)
+
+    def ref(self):
+        return naive.forward(self.spikes, self.weight, self.stride, self.padding)
+
+    def forward(self, dtype, spans=None, *, fill=77, peak=None):
+        total = np.full(int(np.prod(self.shape)), fill, dtype)
+        sizes = (self.shape[3], *self.spikes.shape[1:], self.kernel, self.stride, self.padding)
+        packed = pack(self.weight)
+        for low, high in spans or ((1, len(self.spikes)), (0, 1)):
+            conv.conv_forward(low, high, self.spikes.reshape(-1), peak or self.peak, *packed, total, *sizes)
+        return total.reshape(self.shape)
+
+    def compare(self, **options):
+        """The narrowest type that holds the sums gives the twin's; so does the next."""
+        ref = self.ref()
+        if self.weight.dtype == np.float32:
+            terms = naive.forward(self.spikes, np.abs(self.weight), self.stride, self.padding)
+            bound = EPS * terms * self.spikes[0].size * self.peak + 1e-30
+            np.testing.assert_array_less(np.abs(self.forward(np.float32, **options) - ref), bound)
+            return
+        for dtype in (np.int16, np.int32):
+            if np.abs(ref).max() <= np.iinfo(dtype).max:
+                np.testing.assert_array_equal(self.forward(dtype, **options), ref)
 
 
 @pytest.fixture(params=GEOMETRIES, ids=lambda g: f"{g[0][0]}x{g[0][1]}x{g[1]}-{g[2]},k{g[3]}s{g[4]}p{g[5]}")
@@ -85,28 +95,62 @@ def geometry(request):
     return request.param
 
 
-@pytest.mark.parametrize(("dtype", "total"), KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [4, 8, "int8", "int16", "float"], ids=str)
 @pytest.mark.parametrize("peak", [1, 3])
-def test_forward_equals_the_loops(geometry, dtype, total, peak):
-    case = Case(*geometry, peak=peak, dtype=dtype)
-    ref = naive.forward(case.spikes, case.weight, case.stride, case.padding)
-    comp = case.forward(total, fill=77)
-    assert comp.dtype == total
-    if total == np.float32:
-        terms = naive.forward(case.spikes, np.abs(case.weight), case.stride, case.padding)
-        np.testing.assert_array_less(
-            np.abs(comp - ref), EPS * terms * case.kernel**2 * case.spikes.shape[3] * peak + 1e-30
-        )
-    else:
-        np.testing.assert_array_equal(comp, ref)
+def test_forward_equals_the_loops(geometry, kind, peak):
+    Case(*geometry, peak=peak, kind=kind).compare()
 
 
-@pytest.mark.parametrize("peak", [2, 16])
-def test_counts_are_listed_as_often_as_they_count(peak):
-    case = Case((5, 4), 3, 4, 3, 1, 1, peak=peak)
-    case.spikes[0, 2, 2, 1] = peak
-    ref = naive.forward(case.spikes, case.weight, 1, 1)
-    np.testing.assert_array_equal(case.forward(np.int32), ref)
+@pytest.mark.parametrize("kind", [1, 2, 3, 4, 5, 6, 7, 8, "int8", "int16", "float"], ids=str)
+@pytest.mark.parametrize("outputs", OUTPUTS)
+def test_any_number_of_output_channels(outputs, kind):
+    """64 at a time; the last block overlaps the one before, or is stored over the start of the next row."""
+    Case((3, 3), 2, outputs, 2, 1, 1, kind=kind, images=3).compare()
+
+
+@pytest.mark.parametrize("outputs", OUTPUTS)
+@pytest.mark.parametrize("span", [(0, 1), (1, 3), (3, 4)], ids=str)
+def test_forward_writes_its_own_images_only(outputs, span):
+    case = Case((2, 3), 2, outputs, 3, 1, 1, images=4, kind=4)
+    low, high = span
+    part = case.forward(np.int16, [span], fill=-999)
+    np.testing.assert_array_equal(part[low:high], case.forward(np.int16)[low:high])
+    assert (part[:low] == -999).all()
+    assert (part[high:] == -999).all()
+
+
+@pytest.mark.parametrize("peak", [2, 16, 300, 2**16])
+def test_counts_are_added_as_often_as_they_count(peak):
+    """At the peak in one place, in every type of counts."""
+    case = Case((4, 3), 2, 3, 3, 1, 1, peak=peak, kind=3)
+    case.spikes[:] = 0
+    case.spikes[0, 2, 2, 1], case.spikes[1, 0, 0, 0] = peak, peak - 1
+    np.testing.assert_array_equal(case.forward(np.int32), case.ref())
+
+
+@pytest.mark.parametrize("together", [1, 2, 3, 5])
+def test_images_that_are_listed_together(together):
+    """A peak that nothing reaches makes room for fewer images: groups of 1, 2, 3 or 5 of seven."""
+    case = Case((3, 4), 3, 5, 3, 1, 1, images=7, kind=4)
+    room = conv.SPIKES // (3 * 4 * 3 * together)
+    assert conv.SPIKES // (3 * 4 * 3 * room) == together
+    case.compare(peak=room, spans=[(1, 7), (0, 1)])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("kind", [1, 2, 3, 4, 5, 6, 7, 8, "int8", "int16"], ids=str)
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 64, 500])
+def test_narrow_sums_never_overflow(count, kind, sign):
+    """All rows at the maximum: as many as `often` says are added in the weights' own type, and a few beyond."""
+    codes = weights(kind, (count + 2, 3), np.random.default_rng(0))
+    codes[:-1] = codes.max() if sign > 0 else codes.min()
+    codes[-1] = codes.min() if codes[0, 0] > 0 else 127
+    case = Case((1, 1), count + 2, 3, 1)
+    case.weight = codes.reshape(1, 1, count + 2, 3)
+    case.spikes[:] = 1
+    case.spikes[..., -1] = 0
+    np.testing.assert_array_equal(case.forward(np.int32), case.ref())
+    assert case.ref()[0, 0, 0, 0] == (count + 1) * int(codes[0, 0])
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -115,146 +159,42 @@ def test_counts_are_listed_as_often_as_they_count(peak):
     [
         (np.int8, [127] * 258 + [1], np.int16),
         (np.int16, [255] * 128 + [127], np.int16),
+        (np.int16, [255, -255] * 600 + [255] * 128 + [127], np.int16),
+        (np.int16, [32767] * 1100 + [-32767] * 1100 + [32767], np.int16),
         (np.int16, [32767] * 65538, np.int32),
     ],
-    ids=["int8 to 32767", "int16 to 32767", "int16 to 2**31-2"],
+    ids=["int8 to 32767", "int16 to 32767", "8 bits that cancel", "int16 that cancel", "int16 to 2**31-2"],
 )
 def test_a_sum_may_reach_the_bound_of_its_type(dtype, codes, total, sign):
-    """`weights.accumulator` takes int16 up to 32767 itself."""
-    weight = sign * np.array(codes, dtype)[:, None]
-    spikes = np.ones((1, len(codes)), np.uint8)
-    comp = np.zeros((1, 1), total)
-    conv.conv_forward(0, 1, spikes, 1, weight, comp, 1, 1, len(codes), 1, 1, 0)
+    """`weights.accumulator` takes int16 up to 32767 itself; what is added on the way may wrap, and comes back."""
+    packed = pack(sign * np.array(codes, dtype)[:, None])
+    spikes, comp = np.ones(len(codes), np.uint8), np.zeros(1, total)
+    conv.conv_forward(0, 1, spikes, 1, *packed, comp, 1, 1, 1, len(codes), 1, 1, 0)
     assert comp.item() == sign * sum(codes)
     assert abs(comp.item()) >= np.iinfo(total).max - 1
 
 
-def test_no_partial_sum_wraps_where_large_codes_cancel():
-    """Groups of four +-127 pass through sums that int8 cannot hold; of +-32767, sums that int16 cannot."""
-    for dtype, large, total in ((np.int8, 127, np.int16), (np.int16, 32767, np.int32)):
-        codes = np.array([large, large, large, large, -large, -large, -large, 1], dtype)
-        comp = np.zeros((1, 1), total)
-        conv.conv_forward(0, 1, np.ones((1, 8), np.uint8), 1, codes[:, None], comp, 1, 1, 8, 1, 1, 0)
-        assert comp.item() == large + 1
-
-
-def test_forward_writes_its_own_images_only():
-    case = Case((4, 5), 2, 3, 3, 1, 1, images=4)
-    whole = case.forward(np.int16)
-    part = case.forward(np.int16, 1, 3, fill=-9)
-    np.testing.assert_array_equal(part[1:3], whole[1:3])
-    assert (part[[0, 3]] == -9).all()
-
-
-@pytest.mark.parametrize("peak", [1, 3])
-def test_gradients_equal_the_loops(geometry, peak):
-    """The weight gradient reads what `spread_gradient` laid out, as the layer does."""
-    case = Case(*geometry, peak=peak)
-    outputs = case.weight.shape[3]
-    rng = np.random.default_rng(0)
-    factors = [rng.normal(0, 1, outputs).astype(np.float32) for _ in range(3)]
-    geometry_of = (case.spikes.shape[:3], case.kernel, case.stride, case.padding)
-    ref = naive.spread(case.gradient, case.acc, *factors, *geometry_of)
-    comp = case.spread(factors)
-    np.testing.assert_allclose(comp, ref, rtol=0, atol=4 * EPS * 400)
-
-    corner = case.kernel - 1 - case.padding
-    height, width = case.gradient.shape[1:3]
-    rows, columns = (slice(corner, corner + n * case.stride, case.stride) for n in (height, width))
-    ref = naive.weight_gradient(case.spikes, comp[:, rows, columns], case.kernel, case.stride, case.padding)
-    total = np.zeros((case.kernel**2 * case.spikes.shape[3], outputs), np.float32)
-    flat = comp.reshape(-1, outputs)
-    sizes = (*case.spikes.shape[1:], case.kernel)
-    for low, high in ((0, 1), (1, case.spikes.shape[3])):
-        conv.conv_weight_gradient(low, high, case.images(), peak, flat, total, *sizes)
-    terms = naive.weight_gradient(case.spikes, np.abs(comp[:, rows, columns]), case.kernel, case.stride, case.padding)
-    count = case.spikes.size * peak
-    np.testing.assert_array_less(np.abs(total.reshape(ref.shape) - ref), EPS * count * terms + 1e-30)
-
-
-def test_spread_writes_its_own_images_only():
-    case = Case((4, 5), 2, 3, 3, 2, 1, images=4)
-    factors = [np.ones(3, np.float32)] * 3
-    part, whole = case.spread(factors, 1, 3), case.spread(factors)
-    np.testing.assert_array_equal(part[1:3], whole[1:3])
-    assert np.isnan(part[[0, 3]]).all()
-
-
-def test_weight_gradient_adds_to_its_own_channels_only():
-    case = Case((4, 4), 5, 2, 3, 1, 1)
-    spread = np.ones((2 * 6 * 6, 2), np.float32)
-    total = np.full((9 * 5, 2), 7, np.float32)
-    conv.conv_weight_gradient(1, 3, case.images(), 1, spread, total, 4, 4, 5, 3)
-    added = total.reshape(9, 5, 2) - 7
-    np.testing.assert_array_equal(added[:, 1:3], np.broadcast_to(case.spikes.sum((0, 1, 2))[1:3, None], (9, 2, 2)))
-    assert (added[:, [0, 3, 4]] == 0).all()
-
-
-@pytest.mark.parametrize("peak", [1, 3, 16])
-@pytest.mark.parametrize("padding", [0, 1, 2])
-def test_spikes_are_listed_row_by_row(peak, padding):
-    rng = np.random.default_rng(peak)
-    image = (rng.integers(0, peak + 1, (3, 4, 2)) * (rng.random((3, 4, 2)) < 0.6)).astype(np.uint8)
-    positions = np.full(image.size * peak + 1, -1, np.int32)
-    starts = np.full((3 + 2 * padding) * (4 + 2 * padding) + 1, -1, np.int32)
-    conv.list_active(image.reshape(-1), peak == 1, 3, 4, 2, padding, positions, starts)
-    ref_positions, ref_starts = naive.active(image, padding)
-    np.testing.assert_array_equal(starts, ref_starts)
-    np.testing.assert_array_equal(positions[: starts[-1]], ref_positions)
-
-
 def test_more_than_255_spikes_are_counted():
     """Where a counter took the spikes' type, uint8, it would wrap."""
-    image = np.ones(300, np.uint8)
-    positions, starts = np.zeros(301, np.int32), np.zeros(301, np.int32)
-    conv.list_active(image, True, 1, 300, 1, 0, positions, starts)
-    np.testing.assert_array_equal(starts, np.arange(301))
-    np.testing.assert_array_equal(positions[:300], np.arange(300))
+    case = Case((1, 3), 300, 2, 3, 1, 1, kind=2)
+    case.spikes[:] = 1
+    np.testing.assert_array_equal(case.forward(np.int32), case.ref())
 
 
-@pytest.mark.parametrize("peak", [1, 3])
-def test_spikes_are_listed_by_channel(peak):
-    rng = np.random.default_rng(peak)
-    images = rng.integers(0, peak + 1, (4, 3, 4, 5)).astype(np.uint8)
-    rows, ends = np.full(images.size * peak + 1, -1, np.int32), np.zeros(4, np.int64)
-    conv.list_by_channel(images.reshape(4, -1), 1, 3, 1, 4, 3, 4, 5, 3, ends, rows)
-    ref = naive.by_channel(images[1:3], 1, 4, 3)
-    np.testing.assert_array_equal(ends[:3], np.cumsum([len(places) for places in ref]))
-    np.testing.assert_array_equal(rows[: ends[2]], np.concatenate(ref))
+@numba.njit(error_model="numpy")
+def sum_rows(table, base, rows, begin, end, often, total):
+    store(total, 0, conv.add_rows(table, base, rows, begin, end, often, total))
 
 
-def test_weight_gradient_of_several_groups_of_images():
-    """Images are taken in groups that fit a cache: here five of three, and one of one. Whole numbers, so exact sums."""
-    rng = np.random.default_rng(0)
-    images, outputs = 16, 500
-    spikes = rng.integers(0, 2, (images, 4, 4, 2)).astype(np.uint8)
-    gradient = rng.integers(-9, 10, (images, 6, 6, outputs)).astype(np.float32)
-    assert conv.CACHED // gradient[0].size == 3
-    comp, ref = (np.zeros((9 * 2, outputs), np.float32) for _ in range(2))
-    conv.conv_weight_gradient(0, 2, spikes.reshape(images, -1), 1, gradient.reshape(-1, outputs), comp, 4, 4, 2, 3)
-    for m, y, x, c, ky, kx in np.ndindex(images, 4, 4, 2, 3, 3):
-        ref[(ky * 3 + kx) * 2 + c] += spikes[m, y, x, c] * gradient[m, y + 2 - ky, x + 2 - kx]
-    np.testing.assert_array_equal(comp, ref)
-
-
-def test_weight_gradient_has_room_for_counts_at_their_peak():
-    """One image at a time, all of it at its peak: interpreted, a list that is too short raises IndexError."""
-    outputs = conv.CACHED // 4 + 1
-    gradient = np.ones((4, outputs), np.float32)
-    total = np.zeros((2, outputs), np.float32)
-    conv.conv_weight_gradient(0, 2, np.full((1, 8), 3, np.uint8), 3, gradient, total, 2, 2, 2, 1)
-    np.testing.assert_array_equal(total, np.full((2, outputs), 4 * 3))
-
-
-@pytest.mark.parametrize("count", range(10))
-def test_rows_are_added_four_at_a_time(count):
+@pytest.mark.parametrize("often", [1, 2, 3])
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40])
+def test_rows_are_added_eight_at_a_time(count, often):
+    """Numbers that just fit `often` times eight in a byte: the largest, 31 // often, may come each time."""
     rng = np.random.default_rng(count)
-    table = rng.integers(-127, 128, (8, 3)).astype(np.int8)
-    rows = rng.integers(0, 8, 12).astype(np.int32)
-    total = np.full(3, 99, np.int16)
-    conv.add_rows(total, table, rows, count)
-    np.testing.assert_array_equal(total, naive.sum_of_rows(table, rows[:count]))
-    gradients = rng.integers(-9, 10, (12, 3)).astype(np.float32)
-    summed = np.ones(3, np.float32)
-    conv.add_gradients(summed, gradients, rows, 2, 2 + count, 4)
-    np.testing.assert_array_equal(summed - 1, naive.sum_of_rows(gradients, rows[2 : 2 + count] + 4))
+    largest = 255 // (8 * often)
+    table = rng.integers(0, largest + 1, (8, 64)).astype(np.uint8)
+    table[3] = largest
+    rows = rng.choice([3, 3, 3, *range(8)], count + 2).astype(np.int32)
+    total = np.full(64, 99, np.int16)
+    sum_rows(np.concatenate((np.full(64, 200, np.uint8), table.reshape(-1))), 64, rows * 64, 2, 2 + count, often, total)
+    np.testing.assert_array_equal(total, naive.sum_of_rows(table, rows[2:]))
