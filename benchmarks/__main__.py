@@ -109,9 +109,8 @@ class Bench:
             self.advance(f"{name} is trained: {kept.note['updates']} updates on {kept.note['data']}")
             for steps in self.asked.steps:
                 size = slice(0, self.asked.batch)
-                self.case(
-                    networks.measured(networks.case(name, kept.model, steps, kept.images[size], kept.labels[size]))
-                )
+                case = networks.case(name, kept.model, steps, kept.images[size], kept.labels[size])
+                self.case(networks.measured(networks.calibrated(case, kept.images)))
         if "startup" in self.asked.parts:
             self.startup()
         self.save()
@@ -122,7 +121,7 @@ class Bench:
         place = {"network": case.name, "T": case.steps}
         self.found["networks"][-1][f"rates_T{case.steps}"] = case.rates
         rates = ", ".join(f"{rate:.1%}" for rate in case.rates.values())
-        self.tell(f"{case.name}, T={case.steps}: firing {case.rate:.1%} ({rates})")
+        self.tell(f"{case.name}, T={case.steps}: firing {case.rate:.1%} ({rates}), in inference {case.resting:.1%}")
         contestants.set_threads(1, self.peers)
         for name in self.asked.contestants:
             for form in forms(self.asked, "train").get(name, ()):

@@ -20,7 +20,7 @@ BATCH = 16
 class Case(NamedTuple):
     """One network at one T, and a batch: images uint8 [B, H, W, C], labels int64 [B].
 
-    rate: spikes per neuron and step in a training pass; rates: by LIF.
+    rate: spikes per neuron and step in a training pass, and rates: by LIF; resting: the rate in inference.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Case(NamedTuple):
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
     rate: float = 0.0
+    resting: float = 0.0
     rates: dict[str, float] = {}  # noqa: RUF012 - a NamedTuple's default, never changed
 
     @property
@@ -42,10 +43,20 @@ def case(name: str, model: Model, steps: int, images: npt.NDArray[np.uint8], lab
     return Case(name, Model(network, model.params, model.state), images, labels.astype(np.int64))
 
 
+def calibrated(case: Case, images: npt.NDArray[np.uint8]) -> Case:
+    """The case with running statistics of its T: those of a short training would leave inference nearly silent."""
+    return case._replace(model=qp.recalibrate(case.model, images, batches=2, batch=len(case.images)))
+
+
 def measured(case: Case) -> Case:
     """The case with its firing rates."""
-    done = qp.forward(case.model, case.images, train=True, keep=True)
+    rate, rates = _rates(case, train=True)
+    return case._replace(rate=rate, rates=rates, resting=_rates(case, train=False)[0])
+
+
+def _rates(case: Case, train: bool) -> tuple[float, dict[str, float]]:
+    done = qp.forward(case.model, case.images, train=train, keep=True)
     spikes = {node.name: done.values[node.name] for node in case.model.network.of(LIF)}
     counts = {name: (int(np.count_nonzero(values)), values.size) for name, values in spikes.items()}
     total = sum(count for count, _ in counts.values()) / sum(size for _, size in counts.values())
-    return case._replace(rate=total, rates={name: count / size for name, (count, size) in counts.items()})
+    return total, {name: count / size for name, (count, size) in counts.items()}

@@ -60,7 +60,7 @@ def race(case: Case, runs: Entries, threads: int, effort: Effort) -> list[dict[s
             "form": run.form,
             "tried_s": tried,
             "batch": len(case.images),
-            "rate": case.rate,
+            "rate": case.rate if run.work == "train" else case.resting,
         }
         rivals = [times[one] for one in runs if one.contestant != OURS and one.work == RIVAL[run.work]]
         if run.contestant == OURS and rivals:

@@ -46,16 +46,27 @@ def details(results: dict[str, Any], threads: int = 1) -> str:
     ours = {work: ratios(records, work, threads) for work in RIVAL}
     held = {(m["network"], m["T"], m["contestant"]): m["step_bytes"] / MEBI for m in results["memory"]}
     spared = memory_ratios(results["memory"])
-    head = ["network", "T", "firing", "training step, ms", "ratio", "inference, ms", "ratio", "memory, MiB", "ratio"]
+    head = [
+        "network",
+        "T",
+        "firing: training / inference",
+        "training step, ms",
+        "ratio",
+        "inference, ms",
+        "ratio",
+        "memory, MiB",
+        "ratio",
+    ]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for place in dict.fromkeys((record["network"], record["T"]) for record in records):
         times = {(r["work"], r["contestant"]): r["min_s"] * 1e3 for r in records if (r["network"], r["T"]) == place}
-        rate = next(r["rate"] for r in records if (r["network"], r["T"]) == place)
+        rate = {r["work"]: r["rate"] for r in records if (r["network"], r["T"]) == place}
+        firing = " / ".join(f"{rate[work]:.0%}" for work in ("train", "infer_float") if work in rate)
         train = _listed(times.get(("train", who)) for who in (OURS, *PEERS))
         inner = [times.get(("infer_integer", OURS)), *(times.get(("infer_float", who)) for who in (OURS, *PEERS))]
         bytes_ = _listed(held.get((*place, who)) for who in (OURS, *PEERS))
         ratio = [_times(ours[work].get(place)) for work in ("train", "infer_integer")]
-        cells = [place[0], place[1], f"{rate:.0%}", train, ratio[0], _listed(inner), ratio[1], bytes_]
+        cells = [place[0], place[1], firing, train, ratio[0], _listed(inner), ratio[1], bytes_]
         lines.append("| " + " | ".join(map(str, [*cells, _times(spared.get(place))])) + " |")
     return "\n".join(lines)
 
