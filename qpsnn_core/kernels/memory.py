@@ -18,36 +18,31 @@ LINE = 64
 LEAST = 2**18
 """Bytes from which on memory is kept; less comes from the heap, which keeps it itself."""
 
-LARGEST = 4
-"""A kept block serves what takes at least one part in so many of it."""
-
-_kept: list[Array] = [np.empty(0, np.uint8)]
+_kept: dict[int, list[Array]] = {}
 _lock = Lock()
 _own = local()
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> Array:
-    """As `numpy.empty`, in a block that nobody refers to any more where there is one of about that size."""
+    """As `numpy.empty`, in a block of about that size that nobody refers to any more, where there is one."""
     size = prod(shape) * np.dtype(dtype).itemsize
     if size < LEAST:
         return np.empty(shape, dtype)
+    room = _rounded(size) + LINE
     with _lock:
-        fitting = [i for i, block in enumerate(_kept) if size + LINE <= len(block) <= LARGEST * size and _unused(i)]
-        if fitting:
-            place = min(fitting, key=lambda i: len(_kept[i]))
-        else:
+        blocks = _kept.setdefault(room, [])
+        place = next((i for i in range(len(blocks)) if _references(blocks, i) == NONE), None)
+        if place is None:
             _tidy()
-            place = len(_kept)
-            _kept.append(np.empty(_rounded(size) + LINE, np.uint8))
-        return _aligned(_kept[place], size).view(dtype).reshape(shape)
+            blocks.append(np.empty(room, np.uint8))
+            place = -1
+        return _aligned(blocks[place], size).view(dtype).reshape(shape)
 
 
 def release() -> None:
     """Give the blocks that nobody refers to back to the system."""
     with _lock:
-        for place in range(len(_kept) - 1, 0, -1):
-            if _unused(place):
-                del _kept[place]
+        _forget()
 
 
 def scratch(name: str, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -72,22 +67,24 @@ def _aligned(room: Array, size: int) -> Array:
     return room[begin : begin + size]
 
 
-def _references(place: int) -> int:
-    return sys.getrefcount(_kept[place])
+def _references(blocks: list[Array], place: int) -> int:
+    return sys.getrefcount(blocks[place])
 
 
-NONE = _references(0)
+NONE = _references([np.empty(0, np.uint8)], 0)
 """The references to a block of which no array is a part (each array is based on the block itself)."""
-
-
-def _unused(place: int) -> bool:
-    return _references(place) == NONE
 
 
 def _tidy() -> None:
     """Forget unused blocks once they take twice as much as those in use: the work has changed its sizes."""
-    unused = [i for i in range(1, len(_kept)) if _unused(i)]
-    idle = sum(len(_kept[i]) for i in unused)
-    if idle > 2 * (sum(len(block) for block in _kept) - idle):
-        for place in reversed(unused):
-            del _kept[place]
+    idle = busy = 0
+    for room, blocks in _kept.items():
+        unused = sum(_references(blocks, i) == NONE for i in range(len(blocks)))
+        idle, busy = idle + unused * room, busy + (len(blocks) - unused) * room
+    if idle > 2 * busy:
+        _forget()
+
+
+def _forget() -> None:
+    for blocks in _kept.values():
+        blocks[:] = [blocks[i] for i in range(len(blocks)) if _references(blocks, i) > NONE]
