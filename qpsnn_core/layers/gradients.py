@@ -101,7 +101,7 @@ def _by_tiles(node: Conv, value: Value, codes: Array, images: int, given: tuple[
 def _points(codes: Array) -> Array:
     """The transformed weights, `[36, C_out, C_in]`; large ones as a transposed view, which BLAS takes as fast."""
     small = codes.shape[1] * codes.shape[2] <= SMALL
-    taken = np.ascontiguousarray(codes.transpose(0, 2, 1)) if small else codes
+    taken = np.ascontiguousarray(codes.transpose(0, 2, 1) if small else codes)
     _, rows, columns = taken.shape
     points, flat, apart = _matrices(empty, rows, columns)
     each(weight_points, chunks(rows, 16), taken.reshape(-1), columns, rows, apart, flat)
