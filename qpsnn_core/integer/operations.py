@@ -77,15 +77,15 @@ def conv(node: IntConv, call: Call, counts: Array) -> Current:
     value, codes = call.reads[0], call.arrays["codes"]
     images = np.ascontiguousarray(counts).reshape(-1, *value.shape)
     height, width, channels = call.gives.shape
-    flat = codes.reshape(-1, channels)
     if value.peak <= EVENT_PEAK:
         kind = np.int16 if call.gives.sums < 2**15 else np.int32
         acc = empty((len(images) * height * width * channels,), kind)
         sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
-        each(conv_forward, chunks(len(images)), images.reshape(-1), value.peak, *pack(flat), acc, *sizes)
+        packed = pack(codes, node.stride, width)
+        each(conv_forward, chunks(len(images)), images.reshape(-1), value.peak, *packed, acc, *sizes)
     else:
         acc = empty((len(images) * height * width, channels), np.int32)
-        real = flat.astype(exact_float(call.gives.sums))
+        real = codes.reshape(-1, channels).astype(exact_float(call.gives.sums))
         each(_dense_part, _spans(len(images), height * width), _padded(node, images), real, acc, node, height * width)
     return Current(acc.reshape(*counts.shape[:2], *call.gives.shape), call.arrays["gain"])
 

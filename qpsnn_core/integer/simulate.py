@@ -13,7 +13,8 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.integer.operations import OPERATIONS, Call, Fired
 from qpsnn_core.integer.run import Record, Run
-from qpsnn_core.kernels.parallel import single_blas
+from qpsnn_core.kernels.integer import add_counts
+from qpsnn_core.kernels.parallel import chunks, each, single_blas
 from qpsnn_core.network.ordered import sources_of
 from qpsnn_core.structure import nearest
 
@@ -114,14 +115,22 @@ def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice) -> None
         if isinstance(value, Fired):
             value = _write(run, node.name, part, value)
         if node.name in run.counts:
-            times = network.steps // len(value)
-            run.counts[node.name][...] += times * value.sum((0, 1), dtype=np.int64)
+            _count(value, network.steps // len(value), run.counts[node.name])
         values[node.name] = value
         for source in sources:
             readers[source] -= 1
             if not readers[source]:
                 del values[source]
     run.readout[part] = values[network.readout.name]
+
+
+def _count(value: Array, times: int, sums: Array) -> None:
+    """Add what each neuron counts over all steps and images to `sums`, int64 [H, W, C]."""
+    if value.dtype != np.uint8 and value.max(initial=0) >= 2**15:
+        sums += times * value.sum((0, 1), dtype=np.int64)
+        return
+    flat = np.ascontiguousarray(value).reshape(len(value) * value.shape[1], -1)
+    each(add_counts, chunks(flat.shape[1], 256), flat, times, sums.reshape(-1))
 
 
 def _write(run: Run, name: str, part: slice, fired: Fired) -> Array:

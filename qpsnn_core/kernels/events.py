@@ -33,12 +33,12 @@ def list_pixels(counts, begin, peak, pixels, channels, positions, starts):
 
 
 @kernel
-def list_columns(positions, starts, top, height, width, channels, size, padding, listed, ends):
+def list_columns(positions, starts, top, height, width, channels, size, across, padding, listed, ends):
     """The spikes under one row of windows, column after column: column x in `listed[ends[x]:ends[x + 1]]`.
 
-    The windows' upper edge is `top`; x counts from the padded left edge. A spike of (top + ky, x, c) is listed as
-    LANES times the number of its weight row, (ky*size + x)*C + c, in the window that begins at x = 0. listed: 16
-    numbers more than there can be spikes.
+    The windows, `size` high and `across` wide, have their upper edge at `top`; x counts from the padded left edge. A
+    spike of (top + ky, x, c) is listed as LANES times the number of its weight row, (ky*across + x)*C + c, in the window
+    that begins at x = 0. listed: 16 numbers more than there can be spikes.
     """
     n = 0
     for x in range(width + 2 * padding):
@@ -47,7 +47,7 @@ def list_columns(positions, starts, top, height, width, channels, size, padding,
             for ky in range(max(0, -top), min(size, height - top)):
                 pixel = (top + ky) * width + x - padding
                 begin, end = starts[pixel], starts[pixel + 1]
-                shift = fill16((ky * size + x) * channels * LANES, listed)
+                shift = fill16((ky * across + x) * channels * LANES, listed)
                 for i in range(begin, end, 16):
                     store(listed, n + i - begin, load16(positions, i) + shift)
                 n += end - begin

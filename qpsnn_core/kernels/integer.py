@@ -67,3 +67,20 @@ def int_lif(
             if keep:
                 put(kept, t * positions * channels + i, u, count)
         phase = after(phase, channels)
+
+
+@kernel
+def add_counts(low, high, counts, times, sums):
+    """`sums[i] += times * (the sum of counts[:, i])`, i from low to high-1; counts: `[frames, size]`, below 2**15."""
+    frames, size = counts.shape
+    flat = counts.reshape(-1)
+    part = np.zeros(16, np.int32)
+    for i in range(low, high, 16):
+        count = high - i
+        for begin in range(0, frames, 2**15):
+            total = fill16(0, part)
+            for frame in range(begin, min(begin + 2**15, frames)):
+                total = total + to(take16(flat, frame * size + i, count), part)
+            put(part, 0, total, 16)
+            for k in range(min(16, count)):
+                sums[i + k] += times * part[k]

@@ -14,22 +14,29 @@ Array = npt.NDArray[Any]
 
 
 class Packed(NamedTuple):
-    """`weight = gain*row + offset`; rows: flat blocks of [taps*C_in, 64]; 8*often rows add up in their own type."""
+    """`weight = gain*row + offset`; rows: flat blocks of [taps*C_in, 64]; 8*often rows add up in their own type.
+
+    together: windows side by side that a row serves.
+    """
 
     rows: Array
     gain: int
     offset: int
     often: int
+    together: int
 
 
-def pack(weights: Array) -> Packed:
-    """Weights [..., C_out], integers or float32, as rows for `conv_forward`.
+def pack(weights: Array, stride: int = 1, width: int = 1) -> Packed:
+    """Weights [k, k, C_in, C_out], integers or float32, as rows for `conv_forward`; width: of its output.
 
     Codes of b <= 5 bits become bytes: odd integers -s..s are 2*W_int - s (Eq. 4), so that 8 rows of W_int fit in 255.
     """
+    together = _together(weights.shape[-1], width)
+    if together > 1:
+        weights = _side_by_side(weights, stride, together)
     flat = np.ascontiguousarray(weights).reshape(-1, weights.shape[-1])
     if flat.dtype.kind == "f":
-        return Packed(_blocks(flat, np.dtype(np.float32)), 1, 0, 2**20)
+        return Packed(_blocks(flat, np.dtype(np.float32)), 1, 0, 2**20, together)
     offset = int(flat.min(initial=0))
     odd = (flat ^ flat.dtype.type(offset)) & 1
     gain = 1 if odd.any() else 2
@@ -37,7 +44,7 @@ def pack(weights: Array) -> Packed:
     for kind in (np.uint8, np.uint16, np.int32):
         often = int(np.iinfo(kind).max) // (8 * largest)
         if often:
-            return Packed(_blocks(flat, np.dtype(kind), offset, gain - 1), gain, offset, often)
+            return Packed(_blocks(flat, np.dtype(kind), offset, gain - 1), gain, offset, often, together)
     raise OverflowError(f"weights: expected a range below 2**28, got {largest}")
 
 
@@ -49,12 +56,26 @@ def aligned(size: int, dtype: Any) -> Array:
     return room[begin : begin + size * dtype.itemsize].view(dtype)
 
 
+def _together(outputs: int, width: int) -> int:
+    """As many windows as fit in LANES channels and divide the width of the output."""
+    return max(n for n in range(1, max(1, LANES // outputs) + 1) if width % n == 0)
+
+
+def _side_by_side(weights: Array, stride: int, together: int) -> Array:
+    """The weights of `together` windows as those of one: `[k, k + (n-1)*s, C_in, n*C_out]`, with zeros between."""
+    size, _, inputs, outputs = weights.shape
+    wide = np.zeros((size, size + (together - 1) * stride, inputs, together, outputs), weights.dtype)
+    for n in range(together):
+        wide[:, n * stride : n * stride + size, :, n] = weights
+    return wide.reshape(*wide.shape[:3], -1)
+
+
 @kernel
 def fill_block(flat, outputs, column, lanes, offset, shift, block):
     """`block[row, lane] = (flat[row, column + lane] - offset) >> shift`; lanes beyond are 0."""
     for row in range(len(block) // LANES):
         for lane in range(lanes):
-            block[row * LANES + lane] = (flat[row * outputs + column + lane] - offset) >> shift
+            block[row * LANES + lane] = (np.int64(flat[row * outputs + column + lane]) - offset) >> shift
         for lane in range(lanes, LANES):
             block[row * LANES + lane] = 0
 
