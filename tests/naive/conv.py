@@ -107,6 +107,40 @@ def fold(products, shape, stride, padding):
     return out
 
 
+def places(spikes, stride, shape):
+    """{(unit, key): places} of spikes [T, B, H, W, C]: unit by unit of a Layout, key = (y%s*s + x%s)*C + c.
+
+    The place of a pixel in its table, times the sets of steps, plus the set at which it spikes; times 64.
+    """
+    steps, batch, height, width, channels = spikes.shape
+    sets, found = 2**shape.span - 1, {}
+    for step, image, band in np.ndindex(-(-steps // shape.span), batch, shape.bands):
+        unit = (step * batch + image) * shape.bands + band
+        own = spikes[step * shape.span : (step + 1) * shape.span, image]
+        for y, x, c in np.ndindex(height, width, channels):
+            if y // stride // shape.band == band and own[:, y, x, c].any():
+                key = (y % stride * stride + x % stride) * channels + c
+                row = unit % shape.together * shape.tall + y // stride % shape.band
+                index = sum(2**t for t in range(len(own)) if own[t, y, x, c]) - 1
+                place = ((row * shape.wide + x // stride) * sets + index) * 64
+                found.setdefault((unit, key), []).extend([place] * (own[0, y, x, c].item() if len(own) == 1 else 1))
+    return found
+
+
+def laid_out(gradient, unit, shape):
+    """{(row, column, set): sums} of a unit's table, of gradients [T, B, H, W, C]: over the steps of each set."""
+    step, image, band = unit // shape.bands // shape.batch, unit // shape.bands % shape.batch, unit % shape.bands
+    own = gradient[step * shape.span : (step + 1) * shape.span, image]
+    found = {}
+    for row, x in np.ndindex(shape.tall, shape.out_width):
+        y = band * shape.band - shape.before + row
+        for index in range(2 ** len(own) - 1):
+            chosen = [t for t in range(len(own)) if (index + 1) >> t & 1]
+            inside = 0 <= y < shape.out_height
+            found[row, x + shape.before, index] = sum(own[t, y, x] for t in chosen) if inside else 0 * own[0, 0, x]
+    return found
+
+
 def sum_of_rows(table, rows):
     """`sum_i table[rows[i]]`, per column, in Python numbers."""
     return [sum(table[row, column].item() for row in rows) for column in range(table.shape[1])]

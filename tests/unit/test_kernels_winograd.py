@@ -1,0 +1,191 @@
+"""Input gradients: Winograd's transforms against their matrices, `fold` against loops, both against the definition."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from generators.convolutions import GEOMETRIES, weights
+
+from naive import conv as naive
+from naive import winograd as by_matrices
+from qpsnn_core.kernels import winograd
+from qpsnn_core.kernels.fold import fold
+from qpsnn_core.kernels.vector import load16, store
+from qpsnn_core.layers import gradients
+from qpsnn_core.network import Conv, Value
+
+F = np.float32
+LIMIT = 2e-5
+"""Of Winograd's sums, as a part of the largest: its transforms grow numbers a hundredfold and cancel them again."""
+
+
+@numba.njit(error_model="numpy")
+def lines(taken, gradients, weights, back):
+    """Each line transform of 16 lines of numbers, `[6, 16]`."""
+    a, b, c = load16(taken, 0), load16(taken, 16), load16(taken, 32)
+    d, e, f = load16(taken, 48), load16(taken, 64), load16(taken, 80)
+    g, h, i, j, k, m = winograd.gradient_line(a, b, c, d, e, f, taken)
+    store(gradients, 0, g)
+    store(gradients, 16, h)
+    store(gradients, 32, i)
+    store(gradients, 48, j)
+    store(gradients, 64, k)
+    store(gradients, 80, m)
+    g, h, i, j, k, m = winograd.weight_line(a, b, c, taken)
+    store(weights, 0, g)
+    store(weights, 16, h)
+    store(weights, 32, i)
+    store(weights, 48, j)
+    store(weights, 64, k)
+    store(weights, 80, m)
+    g, h, i, j = winograd.back_line(a, b, c, d, e, f, taken)
+    store(back, 0, g)
+    store(back, 16, h)
+    store(back, 32, i)
+    store(back, 48, j)
+
+
+def test_each_line_is_its_matrix():
+    """Whole numbers are exact; thirds are not: a few roundings of the largest term."""
+    taken = np.random.default_rng(0).integers(-99, 100, (6, 16)).astype(F)
+    taken[:, :6] = np.eye(6)
+    found = [np.full((rows, 16), np.nan, F) for rows in (6, 6, 4)]
+    lines(taken.reshape(-1), *(array.reshape(-1) for array in found))
+    for lane in range(16):
+        own = taken[:, lane].tolist()
+        np.testing.assert_array_equal(found[0][:, lane], by_matrices.line(by_matrices.B, own))
+        np.testing.assert_array_equal(found[2][:, lane], by_matrices.line(by_matrices.A, own))
+        ref = by_matrices.line(by_matrices.G, own[:3])
+        np.testing.assert_allclose(found[1][:, lane], ref, rtol=0, atol=2.0**-22 * np.abs(own).max())
+
+
+def test_the_matrices_make_a_convolution():
+    """`A'[(GgG') * (B'dB)]A`: the twin itself, on one tile."""
+    rng = np.random.default_rng(0)
+    tile, kernel = rng.normal(0, 1, (6, 6)), rng.normal(0, 1, (3, 3))
+    product = by_matrices.both(by_matrices.B, tile) * by_matrices.both(by_matrices.G, kernel)
+    ref = [[(tile[y : y + 3, x : x + 3] * kernel).sum() for x in range(4)] for y in range(4)]
+    np.testing.assert_allclose(by_matrices.both(by_matrices.A, product), ref, rtol=0, atol=1e-12)
+
+
+SIZES = [(1, 1), (3, 3), (4, 4), (4, 5), (5, 7), (8, 9)]
+CHANNELS = [1, 3, 16, 17, 33]
+
+
+@pytest.mark.parametrize("channels", CHANNELS)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_tiles_of_gradients(size, channels):
+    """Whole numbers, exact; what lies between the matrices is left alone."""
+    rng = np.random.default_rng([*size, channels])
+    shape = (3, *size, channels)
+    gradient, acc = rng.integers(-9, 10, shape).astype(F), rng.integers(-9, 10, shape).astype(np.int16)
+    factors = rng.integers(-3, 4, (3, channels)).astype(F)
+    ref = by_matrices.tiles((factors[0] * gradient + factors[1] * acc + factors[2])[1:])
+    apart = ref[0].size + 16
+    out = np.full(36 * apart, 77, F)
+    flat = (gradient.reshape(-1, channels), acc.reshape(-1, channels), factors)
+    winograd.gradient_tiles(1, 3, *flat, *size, apart, out)
+    out = out.reshape(36, apart)
+    np.testing.assert_array_equal(out[:, :-16].reshape(ref.shape), ref)
+    assert (out[:, -16:] == 77).all()
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 5), (16, 2), (17, 3), (5, 33)])
+@pytest.mark.parametrize("kind", [4, 8, "float"], ids=str)
+def test_points_of_weights(kind, inputs, outputs):
+    """Two roundings per line and of the constants: 2**-20 of the largest weight; chunks, the last one first."""
+    weight = weights(kind, (3, 3, inputs, outputs), np.random.default_rng(inputs))
+    apart = inputs * outputs + 16
+    out = np.full(36 * apart, 77, F)
+    flat = np.ascontiguousarray(weight.reshape(9, inputs, outputs).transpose(0, 2, 1)).reshape(-1)
+    for low, high in ((1, outputs), (0, 1)):
+        winograd.weight_points(low, high, flat, inputs, outputs, apart, out)
+    out = out.reshape(36, apart)
+    ref = by_matrices.points(weight.astype(float))
+    np.testing.assert_allclose(out[:, :-16].reshape(ref.shape), ref, rtol=0, atol=2.0**-20 * np.abs(weight).max())
+    assert (out[:, -16:] == 77).all()
+
+
+@pytest.mark.parametrize("channels", CHANNELS)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_tiles_back(size, channels):
+    """Whole numbers, exact; the images before and after are left alone."""
+    tiles = 2 * -(-size[0] // 4) * -(-size[1] // 4)
+    apart = tiles * channels + 16
+    products = np.random.default_rng(channels).integers(-99, 100, (36, apart)).astype(F)
+    out = np.full((4, *size, channels), 77, F)
+    winograd.tiles_back(1, 3, products.reshape(-1), apart, *size, out.reshape(-1, channels))
+    ref = by_matrices.back(products[:, :-16].reshape(36, tiles, channels), (2, *size, channels))
+    np.testing.assert_array_equal(out[1:3], ref)
+    assert (out[[0, 3]] == 77).all()
+
+
+@pytest.fixture(params=GEOMETRIES, ids=lambda g: f"{g[0][0]}x{g[0][1]}x{g[1]}-{g[2]},k{g[3]}s{g[4]}p{g[5]}")
+def geometry(request):
+    return request.param
+
+
+@pytest.mark.parametrize("channels", [1, 15, 16, 17, 33])
+def test_fold(geometry, channels):
+    size, _, _, kernel, stride, padding = geometry
+    out = [naive.out_size(edge, kernel, stride, padding) for edge in size]
+    shape = (2, *out, kernel, kernel, channels)
+    products = np.random.default_rng(channels).integers(-9, 10, shape).astype(F)
+    ref = naive.fold(products, (2, *size, channels), stride, padding)
+    comp = np.full((4, *size, channels), 77, F)
+    fold(1, 3, products.reshape(-1), comp.reshape(-1), *size, channels, kernel, stride, padding, *out)
+    np.testing.assert_array_equal(comp[1:3], ref)
+    assert (comp[[0, 3]] == 77).all()
+
+
+def compare(size, inputs, outputs, kernel, stride, padding, *, images=2, kind=4):
+    """(input gradient, its twin) of real gradients, and the largest number in the sums of the twin."""
+    rng = np.random.default_rng([*size, inputs, outputs, kernel])
+    node, value = Conv("n", "x", outputs, kernel, stride, padding), Value("spikes", (*size, inputs), 1)
+    codes = weights(kind, (kernel, kernel, inputs, outputs), rng)
+    shape = (images, *node.output(value).shape)
+    gradient, acc = rng.normal(0, 1, shape).astype(F), rng.integers(-9, 10, shape).astype(np.int16)
+    factors = rng.normal(0, [[1], [0.1], [0.1]], (3, outputs)).astype(F)
+    given = (gradient.reshape(-1, outputs), acc.reshape(-1, outputs), factors)
+    comp = gradients.input_gradient(node, value, codes, *given)
+    wide = factors.astype(float)
+    back = wide[0] * gradient + wide[1] * acc + wide[2]
+    ref = naive.input_gradient(codes, back, (images, *size, inputs), stride, padding)
+    largest = np.abs(ref).max()
+    return np.abs(comp.reshape(ref.shape) - ref).max() / largest if largest else np.abs(comp).max()
+
+
+@pytest.mark.parametrize("kind", [2, 4, 8, "float"], ids=str)
+def test_input_gradients_of_every_geometry(geometry, kind):
+    assert compare(*geometry, kind=kind) < LIMIT
+
+
+@pytest.mark.parametrize("kind", [4, 8, "float"], ids=str)
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 64), (64, 3), (17, 33), (91, 91)])
+@pytest.mark.parametrize("size", [(3, 3), (4, 5)], ids=str)
+def test_input_gradients_by_tiles(size, inputs, outputs, kind):
+    """91*91 weights of a tap are not transposed, fewer are."""
+    assert 91 * 91 > gradients.SMALL > 64 * 33
+    assert compare(size, inputs, outputs, 3, 1, 1, images=1, kind=kind) < LIMIT
+
+
+def test_several_groups_of_images(monkeypatch):
+    """As many as make up so many tiles or windows; the last group is smaller."""
+    monkeypatch.setattr(gradients, "TILES", 6)
+    monkeypatch.setattr(gradients, "ROWS", 30)
+    assert compare((5, 4), 3, 5, 3, 1, 1, images=7) < LIMIT
+    assert compare((5, 4), 3, 5, 2, 2, 1, images=7) < LIMIT
+
+
+def test_the_limit_is_of_rounding_and_not_of_a_fault(monkeypatch):
+    """A negative control: a weight's point that is off by a ten-thousandth is over the limit."""
+    right = gradients._points
+
+    def wrong(codes):
+        points = right(codes)
+        points[7] *= 1 + 1e-3
+        return points
+
+    monkeypatch.setattr(gradients, "_points", wrong)
+    assert compare((5, 7), 3, 5, 3, 1, 1) > LIMIT
