@@ -1,0 +1,280 @@
+"""Every instruction on vectors, compiled, against the Python that says what it means.
+
+Interpreted, an instruction is its meaning: then only the tests that name their numbers say anything.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from numba.core.errors import TypingError
+
+from qpsnn_core.kernels import vector as v
+
+INTEGERS = [np.uint8, np.uint16, np.uint32, np.int8, np.int16, np.int32, np.int64]
+REALS = [np.float32, np.float64]
+TYPES = [*INTEGERS, *REALS]
+compiled = pytest.mark.skipif(
+    bool(numba.config.DISABLE_JIT), reason="compares compiled instructions with their meaning"
+)
+
+
+def jit(function):
+    return numba.njit(error_model="numpy")(function)
+
+
+def meaning(instruction):
+    return getattr(instruction, "meaning", instruction)
+
+
+def draw(dtype, count=200, seed=0):
+    """Numbers of a type: its ends, 0, 1 and -1, and what lies between; among real ones infinities and no-numbers."""
+    rng = np.random.default_rng(seed)
+    if np.dtype(dtype).kind == "f":
+        numbers = rng.normal(0, 100, count).astype(dtype)
+        numbers[:8] = [0, -0.0, 0.5, -1.5, 2.5, np.inf, -np.inf, np.nan]
+        return rng.permutation(numbers)
+    ends = np.iinfo(dtype)
+    numbers = rng.integers(ends.min, ends.max, count, dtype, endpoint=True)
+    numbers[:5] = [ends.min, ends.max, 0, 1, ends.max // 2 + 1]
+    return rng.permutation(numbers)
+
+
+LOADS = {16: jit(lambda array, index, out: v.store(out, 3, v.load16(array, index)))}
+LOADS[64] = jit(lambda array, index, out: v.store(out, 3, v.load64(array, index)))
+TAKES = {16: jit(lambda array, index, count, out: v.store(out, 0, v.take16(array, index, count)))}
+TAKES[64] = jit(lambda array, index, count, out: v.store(out, 0, v.take64(array, index, count)))
+PUTS = {16: jit(lambda array, out, index, count: v.put(out, index, v.load16(array, 0), count))}
+PUTS[64] = jit(lambda array, out, index, count: v.put(out, index, v.load64(array, 0), count))
+
+
+@pytest.mark.parametrize("width", [16, 64])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_loads_and_stores_wherever_they_begin(dtype, width):
+    array = draw(dtype)
+    for index in (0, 1, 7, 200 - width):
+        out = np.full(width + 6, 9, dtype)
+        LOADS[width](array, index, out)
+        np.testing.assert_array_equal(out[3 : 3 + width], array[index : index + width])
+        assert (np.delete(out, range(3, 3 + width)) == 9).all()
+
+
+@pytest.mark.parametrize("width", [16, 64])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_takes_and_puts_of_any_count(dtype, width):
+    """As many as there are, zeros for the rest; what lies behind is neither read nor written."""
+    whole = draw(dtype)
+    for count in [*range(18), 63, 64, 65, 100]:
+        array, taken = whole[: min(5 + count, 200)], np.full(width, 9, dtype)
+        TAKES[width](array, 5, count, taken)
+        part = array[5 : 5 + min(count, width)]
+        np.testing.assert_array_equal(taken, np.concatenate((part, np.zeros(width - len(part), dtype))))
+        out = np.full(width + 8, 9, dtype)
+        PUTS[width](whole, out, 5, count)
+        np.testing.assert_array_equal(out[5 : 5 + len(part)], whole[: len(part)])
+        assert (np.delete(out, range(5, 5 + len(part))) == 9).all()
+
+
+FILLS = {16: jit(lambda value, like, out: v.store(out, 0, v.fill16(value, like)))}
+FILLS[64] = jit(lambda value, like, out: v.store(out, 0, v.fill64(value, like)))
+
+
+@compiled
+@pytest.mark.parametrize("width", [16, 64])
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize(
+    "value", [0, 1, -1, 127, 200, 255, 300, -300, 2**15, -(2**15) - 1, 2**16 + 3, 2**31, 2**40 + 5]
+)
+def test_a_filled_vector_is_cut_to_its_bits(value, dtype, width):
+    out = np.empty(width, dtype)
+    FILLS[width](value, out, out)
+    np.testing.assert_array_equal(out, meaning({16: v.fill16, 64: v.fill64}[width])(value, out))
+
+
+def test_a_filled_vector_in_numbers():
+    found = []
+    for value, dtype in ((300, np.uint8), (-1, np.uint16), (2**15, np.int16), (2**32 + 7, np.int32), (-3, np.int64)):
+        out = np.empty(16, dtype)
+        FILLS[16](value, out, out)
+        assert len(set(out.tolist())) == 1
+        found.append(out[0].item())
+    assert found == [44, 65535, -(2**15), 7, -3]
+
+
+@compiled
+@pytest.mark.parametrize("dtype", REALS)
+@pytest.mark.parametrize("value", [0, 3, -7, 2**24 + 1, 0.1, np.float32(0.1), np.uint8(200), np.int16(-5), True])
+def test_a_vector_filled_with_a_real_number(value, dtype):
+    out = np.empty(16, dtype)
+    FILLS[16](value, out, out)
+    np.testing.assert_array_equal(out, v.fill16.meaning(value, out))
+
+
+CONVERT = jit(lambda array, like, out: v.store(out, 0, v.to(v.load64(array, 0), like)))
+MASKED = jit(lambda a, b, out: v.store(out, 0, v.to(v.at_least(v.load64(a, 0), v.load64(b, 0)), out)))
+
+
+@compiled
+@pytest.mark.parametrize("new", TYPES)
+@pytest.mark.parametrize("old", TYPES)
+def test_conversions(old, new):
+    """Real numbers become integers where they fit them, cut towards zero; narrower integers are cut to their bits."""
+    array, out = draw(old, 64), np.empty(64, new)
+    if np.dtype(old).kind == "f" and np.dtype(new).kind != "f":
+        array = np.random.default_rng(0).uniform(np.dtype(new).kind == "i" and -100, 100, 64).astype(old)
+    CONVERT(array, out, out)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(out, v.to.meaning(array, out))
+
+
+def test_conversions_in_numbers():
+    out = np.empty(64, np.int8)
+    CONVERT(np.resize(np.array([-129, 255, 256, 32767], np.int16), 64), out, out)
+    assert out[:4].tolist() == [127, -1, 0, -1]
+    out = np.empty(64, np.float32)
+    CONVERT(np.resize(np.array([2**32 - 1, 2**24 + 1, 200], np.uint32), 64), out, out)
+    assert out[:3].tolist() == [2.0**32, 2.0**24, 200]
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_comparisons_and_what_is_made_of_them(dtype):
+    """Unsigned numbers beyond the signed ones' end are larger, not negative; nothing is as large as no number."""
+    a, b = draw(dtype, 64, 1), draw(dtype, 64, 2)
+    b[::3] = a[::3]
+    for like in (np.uint8, np.int32, np.float32):
+        out = np.full(64, 9, like)
+        MASKED(a, b, out)
+        np.testing.assert_array_equal(out, [int(x >= y) for x, y in zip(a.tolist(), b.tolist(), strict=True)])
+        assert 0 < out.sum() < 64
+
+
+@jit
+def larger(a, b, out):
+    first, second = v.load64(a, 0), v.load64(b, 0)
+    v.store(out, 0, v.select(v.at_least(first, second), first, second))
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_the_larger_is_selected(dtype):
+    a, b, out = draw(dtype, 64, 1), draw(dtype, 64, 2), np.empty(64, dtype)
+    larger(a, b, out)
+    np.testing.assert_array_equal(out, [max(x, y) for x, y in zip(a.tolist(), b.tolist(), strict=True)])
+
+
+HALVE = jit(lambda array, bits, out: v.store(out, 0, v.halve(v.load16(array, 0), bits)))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.int64])
+def test_halves_are_rounded_down(dtype):
+    array = draw(dtype, 16)
+    array[:4] = [-1, -7, np.iinfo(dtype).min, np.iinfo(dtype).max]
+    for bits in range(np.iinfo(dtype).bits):
+        out = np.empty(16, dtype)
+        HALVE(array, bits, out)
+        assert out.tolist() == [number // 2**bits for number in array.tolist()]
+
+
+@jit
+def sums(a, b, out):
+    first, second = v.load16(a, 0), v.load16(b, 0)
+    v.store(out, 0, first + second)
+    v.store(out, 16, first - second)
+    v.store(out, 32, first * second)
+
+
+@jit
+def quotients(a, b, out):
+    v.store(out, 0, v.load16(a, 0) / v.load16(b, 0))
+    v.store(out, 16, v.negative(v.load16(a, 0)))
+    v.store(out, 32, v.nearest(v.load16(a, 0)))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_sums_and_products(dtype):
+    """Integers wrap around as NumPy's do, real numbers are rounded once each."""
+    for seed in range(4):
+        a, b, out = draw(dtype, 16, seed), draw(dtype, 16, seed + 4), np.empty(48, dtype)
+        sums(a, b, out)
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(out, np.concatenate((a + b, a - b, a * b)))
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_quotients_and_roundings(dtype):
+    """Halves go to even ones; zeros keep their signs."""
+    for seed in range(4):
+        a, b, out = draw(dtype, 16, seed), draw(dtype, 16, seed + 4), np.empty(48, dtype)
+        quotients(a, b, out)
+        with np.errstate(all="ignore"):
+            ref = np.concatenate((a / b, -a, np.rint(a)))
+        np.testing.assert_array_equal(out, ref)
+        np.testing.assert_array_equal(np.signbit(out[16:]), np.signbit(ref[16:]))
+
+
+EXPONENTIAL = jit(lambda array, out: v.store(out, 0, v.exponential(v.load16(array, 0))))
+
+
+def test_exponentials_are_rounded_once():
+    for seed in range(20):
+        array, out = np.random.default_rng(seed).normal(0, 20, 16).astype(np.float32), np.empty(16, np.float32)
+        array[:4] = [0, -200, 88.7, 100]
+        EXPONENTIAL(array, out)
+        with np.errstate(over="ignore"):
+            np.testing.assert_array_equal(out, np.exp(array.astype(np.float64)).astype(np.float32))
+
+
+BITS = jit(lambda array, count: v.first(v.nonzero(v.take64(array, 0, len(array))), count))
+LOWEST = jit(lambda bits: v.lowest(bits))
+REST = jit(lambda bits: v.without_lowest(bits))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
+@pytest.mark.parametrize("length", [1, 5, 63, 64, 80])
+def test_numbers_other_than_zero_are_found_as_bits(length, dtype):
+    array = draw(dtype, length + 20)[:length] * (np.random.default_rng(length).random(length) < 0.5).astype(dtype)
+    array[0] = 1
+    for count in (1, 2, 31, 32, 33, 63, 64, 65, 200):
+        bits = int(BITS(array, count))
+        ref = [i for i in np.flatnonzero(array).tolist() if i < min(count, 64)]
+        assert bits == sum(1 << i for i in ref)
+        found = []
+        while bits:
+            found.append(int(LOWEST(np.uint64(bits) if not numba.config.DISABLE_JIT else bits)))
+            bits = int(REST(np.uint64(bits) if not numba.config.DISABLE_JIT else bits))
+        assert found == ref
+
+
+@compiled
+@pytest.mark.parametrize("place", range(64))
+def test_the_lowest_of_all_64_bits(place):
+    bits = (0xA5A5A5A5A5A5A5A5 << place | 1 << place) & (2**64 - 1)
+    assert LOWEST(np.uint64(bits)) == place == v.lowest.meaning(bits)
+    assert REST(np.uint64(bits)) == bits & (bits - 1) == v.without_lowest.meaning(bits)
+
+
+@compiled
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: PUTS[16](np.zeros(16, np.int16), np.zeros(16, np.int32), 0, 16),
+        lambda: LOADS[16](np.zeros(16, np.uint8), 0, np.zeros(32, np.int8)),
+        lambda: LOADS[16](np.zeros(64, np.uint8)[::2], 0, np.zeros(32, np.uint8)),
+        lambda: LOADS[64](np.zeros(64, np.uint8), 0, np.zeros(256, np.uint8)[::2]),
+        lambda: TAKES[16](np.zeros((4, 16), np.uint8)[:, 0], 0, 4, np.zeros(16, np.uint8)),
+        lambda: sums(np.zeros(16, np.int16), np.zeros(16, np.int32), np.zeros(48, np.int32)),
+    ],
+    ids=["put wider", "store signed", "load with gaps", "store with gaps", "a column", "a sum of two types"],
+)
+def test_arrays_with_gaps_or_of_another_type_are_refused(made):
+    with pytest.raises(TypingError):
+        made()
+
+
+def test_every_instruction_is_tested():
+    """By name, in this file; an instruction is what has a meaning."""
+    names = [name for name, value in vars(v).items() if hasattr(value, "meaning")]
+    with open(__file__, encoding="utf-8") as file:
+        text = file.read()
+    assert [name for name in names if f"v.{name}(" not in text and f"v.{name}." not in text] == []
+    assert numba.config.DISABLE_JIT or len(names) > 15
