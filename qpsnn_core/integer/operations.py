@@ -24,6 +24,7 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 from qpsnn_core.kernels.conv import conv_forward
+from qpsnn_core.kernels.image import image_forward
 from qpsnn_core.kernels.integer import add_scaled, around, current, int_lif
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.packing import pack
@@ -77,15 +78,19 @@ def conv(node: IntConv, call: Call, counts: Array) -> Current:
     value, codes = call.reads[0], call.arrays["codes"]
     images = np.ascontiguousarray(counts).reshape(-1, *value.shape)
     height, width, channels = call.gives.shape
+    sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
     if value.peak <= EVENT_PEAK:
         kind = np.int16 if call.gives.sums < 2**15 else np.int32
         acc = empty((len(images) * height * width * channels,), kind)
-        sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
         packed = pack(codes, node.stride, width)
         each(conv_forward, chunks(len(images)), images.reshape(-1), value.peak, *packed, acc, *sizes)
+    elif exact_float(call.gives.sums) == np.float32:
+        acc = empty((len(images) * height * width * channels,), np.int32)
+        packed = pack(codes.astype(np.float32), node.stride, width)
+        each(image_forward, chunks(len(images)), images.reshape(-1), packed.rows, packed.together, acc, *sizes)
     else:
         acc = empty((len(images) * height * width, channels), np.int32)
-        real = codes.reshape(-1, channels).astype(exact_float(call.gives.sums))
+        real = codes.reshape(-1, channels).astype(np.float64)
         each(_dense_part, _spans(len(images), height * width), _padded(node, images), real, acc, node, height * width)
     return Current(acc.reshape(*counts.shape[:2], *call.gives.shape), call.arrays["gain"])
 

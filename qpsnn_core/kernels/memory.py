@@ -18,6 +18,9 @@ LINE = 64
 LEAST = 2**18
 """Bytes from which on memory is kept; less comes from the heap, which keeps it itself."""
 
+IDLE = 2**27
+"""Bytes of unused blocks that are not worth giving back."""
+
 _kept: dict[int, list[Array]] = {}
 _lock = Lock()
 _own = local()
@@ -76,12 +79,12 @@ NONE = _references([np.empty(0, np.uint8)], 0)
 
 
 def _tidy() -> None:
-    """Forget unused blocks once they take twice as much as those in use: the work has changed its sizes."""
+    """Forget unused blocks once they take twice as much as those in use, and much: the work has changed its sizes."""
     idle = busy = 0
     for room, blocks in _kept.items():
         unused = sum(_references(blocks, i) == NONE for i in range(len(blocks)))
         idle, busy = idle + unused * room, busy + (len(blocks) - unused) * room
-    if idle > 2 * busy:
+    if idle > max(2 * busy, IDLE):
         _forget()
 
 

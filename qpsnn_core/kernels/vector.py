@@ -325,14 +325,23 @@ def exponential(vector):
     return np.exp(vector.astype(np.float64)).astype(np.float32)
 
 
-def _nearest(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    vector = sig.return_type
-    name = f"llvm.rint.v{vector.count}f{vector.scalar.bitwidth}"
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector.llvm, [vector.llvm]), name)
-    return builder.call(function, values)
+def _intrinsic(name: str) -> Callable[..., Any]:
+    def emit(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+        vector = sig.return_type
+        kind = ir.FunctionType(vector.llvm, [vector.llvm] * len(values))
+        whole = f"llvm.{name}.v{vector.count}f{vector.scalar.bitwidth}"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, whole), values)
+
+    return emit
 
 
-@instruction(lambda vector: vector, _nearest)
+@instruction(lambda a, b, c: a, _intrinsic("fma"))
+def multiply_add(a, b, c):
+    """`a*b + c` of real numbers, which the processor rounds once (and NumPy twice)."""
+    return a * b + c
+
+
+@instruction(lambda vector: vector, _intrinsic("rint"))
 def nearest(vector):
     """Real numbers rounded to the nearest integers, halves to even ones."""
     return np.rint(vector)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.kernels.conv import conv_forward
+from qpsnn_core.kernels.image import image_forward
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.parallel import chunks, each
@@ -45,9 +46,7 @@ def forward(node: Conv, call: Call, x: Array) -> Output:
     used = weights(call.params["weight"], node.quantizer)
     height, width, channels = node.output(value).shape
     if value.kind == "analog":
-        dtype = exact_float(used, value.peak)
-        acc = _dense(node, x, rows(used.codes).astype(dtype), dtype, height * width)
-        acc = np.rint(acc, out=acc).astype(np.int32) if value.peak and used.integer else acc
+        acc = _of_images(node, call, used, x, (height, width, channels))
     else:
         count = x.shape[0] * x.shape[1]
         acc = empty((count * height * width * channels,), accumulator(used, value.peak))
@@ -88,12 +87,27 @@ def _padded(node: Conv, x: Array) -> Array:
     return np.pad(x.reshape(-1, *x.shape[2:]), ((0, 0), edge, edge, (0, 0)))
 
 
-def _dense(node: Conv, x: Array, flat: Array, dtype: Any, area: int) -> Array:
+def _of_images(node: Conv, call: Call, used: Weights, x: Array, shape: tuple[int, int, int]) -> Array:
+    """int32 of integer images and codes, else float32; through BLAS in float64 where float32 is not exact."""
+    value = call.inputs[0]
+    height, width, channels = shape
+    whole = bool(value.peak) and used.integer
+    count = x.shape[0] * x.shape[1]
+    if exact_float(used, value.peak) == np.float64:
+        return np.rint(_dense(node, x, rows(used.codes).astype(np.float64), height * width)).astype(np.int32)
+    acc = empty((count * height * width * channels,), np.int32 if whole else np.float32)
+    packed = pack(used.codes.astype(np.float32), node.stride, width)
+    sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
+    each(image_forward, chunks(count), x.reshape(-1), packed.rows, packed.together, acc, *sizes)
+    return acc
+
+
+def _dense(node: Conv, x: Array, flat: Array, area: int) -> Array:
     images = _padded(node, x)
-    out = empty((len(images) * area, flat.shape[1]), dtype)
+    out = np.empty((len(images) * area, flat.shape[1]), flat.dtype)
 
     def part(low: int, high: int) -> None:
-        columns = windows(images[low:high], node.kernel, node.stride, dtype)
+        columns = windows(images[low:high], node.kernel, node.stride, flat.dtype)
         np.dot(columns, flat, out=out[low * area : high * area])
 
     each(part, _spans(len(images), area))
