@@ -25,7 +25,8 @@ from qpsnn_core.integer.nodes import (
 )
 from qpsnn_core.kernels.conv import conv_forward
 from qpsnn_core.kernels.image import image_forward
-from qpsnn_core.kernels.integer import add_scaled, around, current, int_lif
+from qpsnn_core.kernels.integer import add_scaled, current, int_lif
+from qpsnn_core.kernels.lif import around
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.parallel import chunks, each

@@ -44,7 +44,22 @@ def add_rows(weights, base, rows, begin, end, often, total):
 
 @kernel
 def conv_forward(
-    low, high, spikes, peak, weights, gain, offset, often, together, total, outputs, height, width, channels, size, stride,
+    low,
+    high,
+    spikes,
+    peak,
+    weights,
+    gain,
+    offset,
+    often,
+    together,
+    total,
+    outputs,
+    height,
+    width,
+    channels,
+    size,
+    stride,
     padding,
 ):
     """`total[(m*Ho*Wo + y*Wo + x)*C_out + co] = gain * (sum of weight rows) + offset * (spikes in the window)`.

@@ -37,8 +37,8 @@ def list_columns(positions, starts, top, height, width, channels, size, across, 
     """The spikes under one row of windows, column after column: column x in `listed[ends[x]:ends[x + 1]]`.
 
     The windows, `size` high and `across` wide, have their upper edge at `top`; x counts from the padded left edge. A
-    spike of (top + ky, x, c) is listed as LANES times the number of its weight row, (ky*across + x)*C + c, in the window
-    that begins at x = 0. listed: 16 numbers more than there can be spikes.
+    spike of (top + ky, x, c) is listed as LANES times the number of its weight row, (ky*across + x)*C + c, in the
+    window that begins at x = 0. listed: 16 numbers more than there can be spikes.
     """
     n = 0
     for x in range(width + 2 * padding):

@@ -10,9 +10,7 @@ from qpsnn_core.kernels.vector import fill64, load64, multiply_add, store, to
 
 
 @kernel
-def image_forward(
-    low, high, images, weights, together, total, outputs, height, width, channels, size, stride, padding
-):
+def image_forward(low, high, images, weights, together, total, outputs, height, width, channels, size, stride, padding):
     """`total[(m*Ho*Wo + y*Wo + x)*C_out + co] = sum of W[ky, kx, ci] * image[y*s + ky - p, x*s + kx - p, ci]`.
 
     Images low..high-1, flat, any numbers; weights: float32, packed by `packing.pack`, as is `together`. total: flat, of

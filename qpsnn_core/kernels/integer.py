@@ -6,6 +6,8 @@ have one step for all (`step = 0`, else N).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from qpsnn_core.kernels.lif import after, around
@@ -13,7 +15,7 @@ from qpsnn_core.kernels.parallel import kernel
 from qpsnn_core.kernels.vector import at_least, fill16, halve, load16, put, select, take16, to
 
 
-def current(acc, gain, step):
+def current(acc: Any, gain: Any, step: int) -> tuple[Any, Any, int]:
     """A current as the kernel below takes it: everything flat, the gain `around`, step in numbers."""
     return acc.reshape(-1), around(gain), step * len(gain)
 
@@ -36,9 +38,7 @@ def scaled(current, t, i, phase, count):
 
 
 @kernel
-def int_lif(
-    low, high, first, second, bias, threshold, spikes, membranes, steps, positions, multiplier, shift
-):
+def int_lif(low, high, first, second, bias, threshold, spikes, membranes, steps, positions, multiplier, shift):
     """`U~ = leak(U) + bias + gain*acc; S = U~ >= threshold; U = 0 if S else U~`, positions low..high-1.
 
     first, second: currents (the second may be None). bias, threshold: int32, `around`. spikes: uint8 `[T*N, C]`;

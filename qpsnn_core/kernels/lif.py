@@ -1,13 +1,14 @@
 """The LIF neuron (Eqs. 1 to 3) over time, and its backward pass (Eq. 14) with the membrane recomputed.
 
-Arrays `[T*N, C]`, N positions (batch, y, x), walked 16 neurons at a time, each through all time steps, so that membranes
-stay in registers. A `current` may have one step for all (`step = 0`, else N). A neuron sums one or two of them (`second`
-may be None).
+Arrays `[T*N, C]`, N positions (batch, y, x), walked 16 neurons at a time, each through all time steps, so that
+membranes stay in registers. A `current` may have one step for all (`step = 0`, else N). A neuron sums one or two of
+them (`second` may be None).
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -27,12 +28,12 @@ def add_current(low, high, total, acc, scale, shift, steps, positions, step):
                 o[c] += scale[c] * np.float32(a[c]) + shift[c]
 
 
-def around(values):
+def around(values: Any) -> Any:
     """The channels' values, and the first ones again, so that 16 can be read from any channel on."""
     return np.concatenate((values,) * (2 + 15 // len(values)))[: len(values) + 16]
 
 
-def current(acc, scale, shift, step):
+def current(acc: Any, scale: Any, shift: Any, step: int) -> tuple[Any, Any, Any, int]:
     """A current as the kernels below take it: everything flat, scale and shift `around`, step in numbers."""
     return acc.reshape(-1), around(scale), around(shift), step * len(scale)
 

@@ -18,7 +18,7 @@ import threadpoolctl
 
 CHUNKS = 16
 
-kernel = numba.njit(nogil=True, cache=True, error_model="numpy")
+kernel: Callable[..., Any] = numba.njit(nogil=True, cache=True, error_model="numpy")
 """The one way in which kernels are compiled: cached on disk, no GIL, no fast-math (it would hide NaN)."""
 
 _inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()

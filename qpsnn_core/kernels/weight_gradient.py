@@ -47,7 +47,18 @@ class Layout(NamedTuple):
         return -(-self.steps // self.span) * self.batch * self.bands
 
 
-def layout(steps, batch, height, width, size, stride, padding, out_height, out_width, peak):
+def layout(
+    steps: int,
+    batch: int,
+    height: int,
+    width: int,
+    size: int,
+    stride: int,
+    padding: int,
+    out_height: int,
+    out_width: int,
+    peak: int | None,
+) -> Layout:
     """The Layout for spikes `[steps, batch, height, width]`; counts beyond 1 are taken step by step."""
     span = -(-steps // -(-steps // SPAN)) if peak == 1 else 1
     before, after = max(0, (size - 1 - padding) // stride), max(0, (stride - 1 + padding) // stride)
@@ -59,9 +70,7 @@ def layout(steps, batch, height, width, size, stride, padding, out_height, out_w
     bands, tall = -(-rows // band), before + band + after
     together = max(1, CACHED // (line * tall)) if bands == 1 else 1
     units = -(-steps // span) * batch
-    return Layout(
-        steps, batch, span, out_height, out_width, before, band, bands, tall, wide, min(together, units)
-    )
+    return Layout(steps, batch, span, out_height, out_width, before, band, bands, tall, wide, min(together, units))
 
 
 @kernel

@@ -1,10 +1,10 @@
 """The input gradient of a 3x3 convolution by Winograd's F(4x4, 3x3): 36 products for 16 pixels in place of 144.
 
-`dS[y, x] = sum W[ky, kx] dX[y + 1 - ky, x + 1 - kx]` is a correlation of dX, with a border of one zero, with the flipped
-weights. Of each tile of 6x6 gradients and each 3x3 kernel a transform is taken, `B'dB` and `GgG'`; their products, summed
-over the output channels by BLAS, are transformed back, `A'mA`, to 4x4 input gradients (Lavin and Gray 2016,
-arXiv:1509.09308, section 4.3). Transforms hold `[36, tiles or C_out, C]`, a little apart: matrices that begin a power of
-two after one another would push each other out of the cache.
+`dS[y, x] = sum W[ky, kx] dX[y + 1 - ky, x + 1 - kx]` is a correlation of dX, with a border of one zero, with the
+flipped weights. Of each tile of 6x6 gradients and each 3x3 kernel a transform is taken, `B'dB` and `GgG'`; their
+products, summed over the output channels by BLAS, are transformed back, `A'mA`, to 4x4 input gradients (Lavin and Gray
+2016, arXiv:1509.09308, section 4.3). Transforms hold `[36, tiles or C_out, C]`, a little apart: matrices that begin a
+power of two after one another would push each other out of the cache.
 """
 
 from __future__ import annotations
@@ -100,7 +100,10 @@ def gradient_tiles(low, high, gradient, total, factors, height, width, apart, ou
 
 @kernel
 def weight_points(low, high, weights, inputs, outputs, apart, out):
-    """`GgG'` of the flipped kernels g of output channels low..high-1, `[36, C_out, C_in]` from flat `[9, C_out, C_in]`."""
+    """`GgG'` of the flipped kernels g of output channels low..high-1, `[36, C_out, C_in]`.
+
+    weights: flat `[9, C_out, C_in]`; each of the 36 matrices begins `apart` numbers after the one before.
+    """
     part = np.empty(18 * 16, np.float32)
     size = inputs * outputs
     for row in range(low * inputs, high * inputs, 16):

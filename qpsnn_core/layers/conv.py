@@ -121,7 +121,8 @@ def _dense_weight_gradient(node: Conv, x: Array, gradient: Floats, acc: Array, f
     def part(low: int, high: int) -> Floats:
         columns = windows(images[low:high], node.kernel, node.stride, np.float32)
         own = slice(low * area, high * area)
-        product: Floats = columns.T @ (factors[0] * gradient[own] + factors[1] * acc[own].astype(np.float32) + factors[2])
+        back = factors[0] * gradient[own] + factors[1] * acc[own].astype(np.float32) + factors[2]
+        product: Floats = columns.T @ back
         return product
 
     return sum(each(part, _spans(len(images), area)), start=np.zeros((), np.float32))

@@ -36,7 +36,8 @@ def weight_sums(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array
     height, width, channels = value.shape
     out_height, out_width, outputs = node.output(value).shape
     sizes = (node.kernel, node.stride, node.padding)
-    shape = layout(*x.shape[:2], height, width, *sizes, out_height, out_width, value.peak)
+    steps, batch = x.shape[:2]
+    shape = layout(steps, batch, height, width, *sizes, out_height, out_width, value.peak)
     places, bounds = _lists(rows(x).reshape(-1), value, node.stride, shape)
     blocks = -(-outputs // LANES)
     parts = min(max(1, 4 // blocks), len(bounds))
@@ -44,7 +45,8 @@ def weight_sums(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array
     tasks = [(task, task + 1) for task in range(blocks * parts)]
     given = (gradient, acc, factors)
     each(weight_gradient, tasks, parts, places, bounds, *given, found, shape.units, channels, *sizes, tuple(shape))
-    return found.sum(0) if parts > 1 else found[0]
+    total: Floats = found.sum(0) if parts > 1 else found[0]
+    return total
 
 
 def _lists(flat: Array, value: Value, stride: int, shape: Layout) -> tuple[Array, Array]:
@@ -112,7 +114,7 @@ def _matrices(room: Callable[..., Array], rows: int, columns: int) -> tuple[Arra
     """36 matrices a line apart: as `[36, rows, columns]`, flat, and how many numbers lie between their beginnings."""
     apart = rows * columns + 16
     flat = room((POINTS * apart,), np.float32)
-    shaped = np.ndarray((POINTS, rows, columns), np.float32, flat, strides=(apart * 4, columns * 4, 4))
+    shaped: Array = np.ndarray((POINTS, rows, columns), np.float32, flat, strides=(apart * 4, columns * 4, 4))
     return shaped, flat, apart
 
 

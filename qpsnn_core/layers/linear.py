@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.layers import batch_norm
-from qpsnn_core.layers.base import Array, Back, Call, CurrentGradient, Floats, Named, Output, rows
+from qpsnn_core.layers.base import Array, Back, Call, CurrentGradient, Named, Output, rows
 from qpsnn_core.layers.weights import Weights, exact_float, weight_gradient, weights
 from qpsnn_core.network.synapses import Linear
 from qpsnn_core.network.values import Value
@@ -47,7 +47,9 @@ def backward(node: Linear, cache: Cache, gradient: CurrentGradient) -> Back:
     call, value = cache.call, cache.call.inputs[0]
     count = cache.acc.size // node.features
     params, factors = batch_norm.backward(cache.affine, gradient, count, call.params)
-    gy = rows(factors[0] * gradient.array + factors[1] * cache.acc.astype(np.float32) + factors[2]) * np.float32(value.scale)
+    gy = rows(factors[0] * gradient.array + factors[1] * cache.acc.astype(np.float32) + factors[2]) * np.float32(
+        value.scale
+    )
     raw = _flat(cache.x).astype(np.float32).T @ gy
     params["weight"] = weight_gradient(raw, call.params["weight"], cache.weights, node.quantizer)
     if not call.wanted or value.kind == "analog":

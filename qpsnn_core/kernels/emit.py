@@ -1,0 +1,257 @@
+"""What the instructions of vector.py become: the Vector type as Numba sees it, and the LLVM code of each."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils, config
+from numba.core.datamodel import models
+from numba.core.datamodel.registry import register_default
+from numba.core.errors import TypingError
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic
+from numba.np import arrayobj
+
+INT32, INT64 = ir.IntType(32), ir.IntType(64)
+
+
+class Vector(types.Type):
+    """`count` numbers of one Numba type; booleans are what comparisons give."""
+
+    def __init__(self, scalar: Any, count: int) -> None:
+        self.scalar, self.count = scalar, count
+        super().__init__(f"Vector({scalar}, {count})")
+
+    @property
+    def key(self) -> tuple[Any, int]:
+        """What makes two of these types the same."""
+        return self.scalar, self.count
+
+    @property
+    def llvm(self) -> ir.VectorType:
+        """The LLVM type."""
+        if self.scalar in (types.float32, types.float64):
+            return ir.VectorType(ir.FloatType() if self.scalar == types.float32 else ir.DoubleType(), self.count)
+        return ir.VectorType(ir.IntType(1 if self.scalar == types.boolean else self.scalar.bitwidth), self.count)
+
+
+@register_default(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, vector: Vector) -> None:
+        super().__init__(manager, vector, vector.llvm)
+
+
+def instruction(kind: Callable[..., Any], emit: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Make of a Python function the instruction `emit`, whose result for arguments of given types has type `kind`."""
+
+    def made(meaning: Callable[..., Any]) -> Any:
+        if getattr(config, "DISABLE_JIT"):  # noqa: B009 - numba fills its config at run time
+            return meaning
+
+        def typed(*arguments: Any) -> Any:
+            return signature(kind(*arguments), *arguments), emit
+
+        names = ", ".join(meaning.__code__.co_varnames[: meaning.__code__.co_argcount])
+        scope: dict[str, Any] = {"typed": typed}
+        exec(f"def {meaning.__name__}(context, {names}): return typed({names})", scope)  # intrinsic wants these names
+        emitted: Any = intrinsic(scope[meaning.__name__])
+        emitted.meaning = meaning
+        return emitted
+
+    return made
+
+
+def _place(context: Any, builder: Any, sig: Any, values: Any, vector: Vector) -> tuple[Any, int]:
+    data = arrayobj.make_array(sig.args[0])(context, builder, values[0]).data
+    return builder.bitcast(builder.gep(data, [values[1]]), vector.llvm.as_pointer()), sig.args[0].dtype.bitwidth // 8
+
+
+def load(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """Numbers side by side, as a vector."""
+    pointer, align = _place(context, builder, sig, values, sig.return_type)
+    return builder.load(pointer, align=align)
+
+
+def store(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """A vector, to numbers side by side."""
+    pointer, align = _place(context, builder, sig, values, sig.args[2])
+    builder.store(values[2], pointer, align=align)
+    return context.get_dummy_value()
+
+
+def _some(context: Any, builder: Any, sig: Any, values: Any, vector: Vector, count: Any) -> tuple[Any, Any, Any]:
+    """The array's place, a vector of zeros on the stack, and the bytes of `count` numbers."""
+    pointer, align = _place(context, builder, sig, values, vector)
+    room = cgutils.alloca_once(builder, vector.llvm)
+    return pointer, room, builder.mul(count, ir.Constant(INT64, align))
+
+
+def take(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """As load, of `count` numbers where that is less than the vector's, and zeros."""
+    vector = sig.return_type
+    pointer, room, size = _some(context, builder, sig, values, vector, values[2])
+    whole = builder.icmp_signed(">=", values[2], ir.Constant(INT64, vector.count))
+    with builder.if_else(whole) as (then, otherwise):
+        with then:
+            quick, from_quick = builder.load(pointer, align=sig.args[0].dtype.bitwidth // 8), builder.block
+        with otherwise:
+            builder.store(ir.Constant(vector.llvm, None), room)
+            cgutils.raw_memcpy(builder, room, pointer, size, 1)
+            slow, from_slow = builder.load(room), builder.block
+    either = builder.phi(vector.llvm)
+    either.add_incoming(quick, from_quick)
+    either.add_incoming(slow, from_slow)
+    return either
+
+
+def put(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """As store, of `count` numbers where that is less than the vector's."""
+    vector = sig.args[2]
+    pointer, room, size = _some(context, builder, sig, values, vector, values[3])
+    whole = builder.icmp_signed(">=", values[3], ir.Constant(INT64, vector.count))
+    with builder.if_else(whole) as (then, otherwise):
+        with then:
+            builder.store(values[2], pointer, align=sig.args[0].dtype.bitwidth // 8)
+        with otherwise:
+            builder.store(values[2], room)
+            cgutils.raw_memcpy(builder, pointer, room, size, 1)
+    return context.get_dummy_value()
+
+
+def convert(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """Each number to another type."""
+    return _converted(builder, values[0], sig.args[0].scalar, sig.return_type.scalar, sig.return_type.llvm)
+
+
+def _converted(builder: Any, value: Any, old: Any, new: Any, llvm: Any) -> Any:
+    if old == new:
+        return value
+    if isinstance(old, types.Float) and isinstance(new, types.Float):
+        return builder.fpext(value, llvm) if new == types.float64 else builder.fptrunc(value, llvm)
+    if isinstance(old, types.Float):
+        return builder.fptosi(value, llvm) if new.signed else builder.fptoui(value, llvm)
+    signed = getattr(old, "signed", False)
+    if isinstance(new, types.Float):
+        return builder.sitofp(value, llvm) if signed else builder.uitofp(value, llvm)
+    if old != types.boolean and new.bitwidth <= old.bitwidth:
+        return value if new.bitwidth == old.bitwidth else builder.trunc(value, llvm)
+    return builder.sext(value, llvm) if signed else builder.zext(value, llvm)
+
+
+def fill(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """One number everywhere."""
+    vector = sig.return_type
+    one = _converted(builder, values[0], sig.args[0], vector.scalar, vector.llvm.element)
+    first = builder.insert_element(ir.Constant(vector.llvm, ir.Undefined), one, ir.Constant(INT32, 0))
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(INT32, vector.count), None))
+
+
+def nonzero(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """One bit for each number."""
+    there = builder.icmp_unsigned("!=", values[0], ir.Constant(values[0].type, None))
+    return builder.bitcast(there, INT64)
+
+
+def at_least(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """One truth for each pair of numbers."""
+    scalar = sig.args[0].scalar
+    if isinstance(scalar, types.Float):
+        return builder.fcmp_ordered(">=", *values)
+    return (builder.icmp_signed if scalar.signed else builder.icmp_unsigned)(">=", *values)
+
+
+def select(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """One of two numbers, by a truth."""
+    return builder.select(*values)
+
+
+def shift(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """An arithmetic shift of each number."""
+    count = ir.Constant(sig.args[0].llvm, ir.Undefined)
+    by = _converted(builder, values[1], sig.args[1], sig.args[0].scalar, sig.args[0].llvm.element)
+    count = builder.insert_element(count, by, ir.Constant(INT32, 0))
+    zeros = ir.Constant(ir.VectorType(INT32, sig.args[0].count), None)
+    return builder.ashr(values[0], builder.shuffle_vector(count, count, zeros))
+
+
+def of(count: int) -> Callable[..., Vector]:
+    """The kind of what reads `count` numbers of an array."""
+
+    def read(array: Any, *_: Any) -> Vector:
+        if array.layout != "C":
+            raise TypingError(f"expected numbers side by side, got {array}")
+        return Vector(array.dtype, count)
+
+    return read
+
+
+def written(array: Any, index: Any, vector: Any, *_: Any) -> Any:
+    """The kind of what writes a vector to an array: nothing. TypingError unless the types fit."""
+    if array.layout != "C" or array.dtype != vector.scalar:
+        raise TypingError(f"expected an array of {vector.scalar} side by side, got {array}")
+    return types.none
+
+
+def like(count: int) -> Callable[..., Vector]:
+    """The kind of a vector of `count` numbers of an array's type."""
+    return lambda _, array: Vector(array.dtype, count)
+
+
+def first(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """The lowest bits."""
+    bits, count = values
+    ones = builder.sub(builder.shl(ir.Constant(INT64, 1), count), ir.Constant(INT64, 1))
+    return builder.select(builder.icmp_signed("<", count, ir.Constant(INT64, 64)), builder.and_(bits, ones), bits)
+
+
+def by_name(name: str) -> Callable[..., Any]:
+    """LLVM's own function of that name."""
+
+    def emit(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+        vector = sig.return_type
+        kind = ir.FunctionType(vector.llvm, [vector.llvm] * len(values))
+        whole = f"llvm.{name}.v{vector.count}f{vector.scalar.bitwidth}"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, whole), values)
+
+    return emit
+
+
+def exponential(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """The exponential of each number, in float64, one after another."""
+    vector, double = sig.return_type, signature(types.float64, types.float64)
+    exponential = context.get_function(math.exp, double)
+    result = ir.Constant(vector.llvm, ir.Undefined)
+    for lane in range(vector.count):
+        place = ir.Constant(INT32, lane)
+        wide = builder.fpext(builder.extract_element(values[0], place), ir.DoubleType())
+        narrow = builder.fptrunc(exponential(builder, [wide]), ir.FloatType())
+        result = builder.insert_element(result, narrow, place)
+    return result
+
+
+_OPERATORS = {operator.add: "add", operator.sub: "sub", operator.mul: "mul", operator.truediv: "div"}
+
+
+def _register(function: Any, name: str) -> None:
+    @infer_global(function)
+    class Both(AbstractTemplate):  # Numba's way to type an operator of two vectors of one type
+        def generic(self, arguments: Any, keywords: Any) -> Any:
+            if len(arguments) == 2 and isinstance(arguments[0], Vector) and arguments[0] == arguments[1]:
+                return signature(arguments[0], *arguments)
+            return None
+
+    def emit(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+        real = isinstance(sig.return_type.scalar, types.Float)
+        return getattr(builder, f"f{name}" if real else name)(*values)
+
+    lower_builtin(function, Vector, Vector)(emit)
+
+
+for _function, _name in _OPERATORS.items():
+    _register(_function, _name)
