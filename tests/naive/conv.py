@@ -71,10 +71,10 @@ def pixels(image):
     return positions, [*starts, len(positions)]
 
 
-def columns(image, top, kernel, padding):
+def columns(image, top, kernel, across, padding):
     """`(listed, ends)`: column after column of the padded image, the spikes of rows top..top+kernel-1 of one image.
 
-    Each as 64 times its weight row, (ky*kernel + x)*C + c, in a window that begins at x = 0.
+    Each as 64 times its weight row, (ky*across + x)*C + c, in a window `across` wide that begins at x = 0.
     """
     height, width, channels = image.shape
     listed, ends = [], []
@@ -83,7 +83,7 @@ def columns(image, top, kernel, padding):
         for ky in range(kernel):
             for c in range(channels):
                 if 0 <= top + ky < height and 0 <= x - padding < width:
-                    listed += [((ky * kernel + x) * channels + c) * 64] * image[top + ky, x - padding, c].item()
+                    listed += [((ky * across + x) * channels + c) * 64] * image[top + ky, x - padding, c].item()
     return listed, [*ends, len(listed)]
 
 

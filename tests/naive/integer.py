@@ -81,6 +81,11 @@ def add_current(total, acc, gain):
     return out
 
 
+def sums_of_counts(counts):
+    """The sum of each column of [frames, size]."""
+    return [sum(int(count) for count in column) for column in counts.T]
+
+
 def max_pool(node, arrays, counts, _):
     height, width, channels = counts.shape
     out_height = (height + 2 * node.padding - node.size) // node.stride + 1

@@ -34,25 +34,28 @@ class Case:
     def ref(self):
         return naive.forward(self.spikes, self.weight, self.stride, self.padding)
 
-    def forward(self, dtype, spans=None, *, fill=77, peak=None):
+    def forward(self, dtype, spans=None, *, fill=77, peak=None, alone=False):
         total = np.full(int(np.prod(self.shape)), fill, dtype)
         sizes = (self.shape[3], *self.spikes.shape[1:], self.kernel, self.stride, self.padding)
-        packed = pack(self.weight)
+        packed = pack(self.weight) if alone else pack(self.weight, self.stride, self.shape[2])
         for low, high in spans or ((1, len(self.spikes)), (0, 1)):
             conv.conv_forward(low, high, self.spikes.reshape(-1), peak or self.peak, *packed, total, *sizes)
         return total.reshape(self.shape)
 
     def compare(self, **options):
-        """The narrowest type that holds the sums gives the twin's; so does the next."""
+        """The narrowest type that holds the sums gives the twin's; so does the next, and so does a window alone."""
         ref = self.ref()
         if self.weight.dtype == np.float32:
             terms = naive.forward(self.spikes, np.abs(self.weight), self.stride, self.padding)
             bound = EPS * terms * self.spikes[0].size * self.peak + 1e-30
-            np.testing.assert_array_less(np.abs(self.forward(np.float32, **options) - ref), bound)
+            for alone in (False, True):
+                comp = self.forward(np.float32, alone=alone, **options)
+                np.testing.assert_array_less(np.abs(comp - ref), bound)
             return
         for dtype in (np.int16, np.int32):
             if np.abs(ref).max() <= np.iinfo(dtype).max:
                 np.testing.assert_array_equal(self.forward(dtype, **options), ref)
+                np.testing.assert_array_equal(self.forward(dtype, alone=True, **options), ref)
 
 
 @pytest.fixture(params=GEOMETRIES, ids=lambda g: f"{g[0][0]}x{g[0][1]}x{g[1]}-{g[2]},k{g[3]}s{g[4]}p{g[5]}")
@@ -71,6 +74,7 @@ def test_forward_equals_the_loops(geometry, kind, peak):
 def test_any_number_of_output_channels(outputs, kind):
     """64 at a time; the last block overlaps the one before, or is stored over the start of the next row."""
     Case((3, 3), 2, outputs, 2, 1, 1, kind=kind, images=3).compare()
+    Case((2, 5), 1, outputs, 3, 2, 2, kind=kind, images=3).compare()
 
 
 @pytest.mark.parametrize("outputs", OUTPUTS)

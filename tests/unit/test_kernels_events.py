@@ -56,7 +56,8 @@ def test_an_image_that_is_full_or_empty():
     ("size", "kernel", "padding"), [((3, 4), 3, 1), ((4, 3), 2, 0), ((2, 5), 5, 4), ((3, 1), 1, 0)]
 )
 @pytest.mark.parametrize("channels", [1, 5, 20, 65])
-def test_spikes_are_listed_column_by_column(channels, size, kernel, padding, peak):
+@pytest.mark.parametrize("more", [0, 3])
+def test_spikes_are_listed_column_by_column(more, channels, size, kernel, padding, peak):
     """Rows above and below the image hold nothing; 16 numbers are copied at a time, but never more than 16 too many."""
     height, width = size
     images = draw(height, width, channels, peak)
@@ -65,9 +66,9 @@ def test_spikes_are_listed_column_by_column(channels, size, kernel, padding, pea
     room = kernel * width * channels * peak + 16
     for top in range(-padding, height + 2 * padding - kernel + 1):
         listed, ends = np.full(room + 1, -1, np.int32), np.full(width + 2 * padding + 2, -1, np.int32)
-        sizes = (top, height, width, channels, kernel, padding)
+        sizes = (top, height, width, channels, kernel, kernel + more, padding)
         events.list_columns(positions, starts, *sizes, listed, ends)
-        ref_listed, ref_ends = naive.columns(images[1], top, kernel, padding)
+        ref_listed, ref_ends = naive.columns(images[1], top, kernel, kernel + more, padding)
         np.testing.assert_array_equal(ends[:-1], ref_ends)
         np.testing.assert_array_equal(listed[: len(ref_listed)], ref_listed)
         assert (ends[-1], listed[-1]) == (-1, -1)
@@ -128,6 +129,33 @@ def test_codes_of_every_width_take_as_few_bytes_as_they_can():
 def test_weights_that_no_type_could_add_are_refused():
     with pytest.raises(OverflowError, match=r"below 2\*\*28"):
         packing.pack(np.array([[2**30], [-(2**30)]], np.int32))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "stride", "width", "together"),
+    [
+        (3, 1, 8, 8),
+        (3, 2, 7, 7),
+        (3, 1, 43, 1),
+        (3, 1, 42, 21),
+        (16, 1, 8, 4),
+        (32, 3, 6, 2),
+        (33, 1, 8, 1),
+        (64, 1, 4, 1),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.int8, np.float32])
+def test_weights_of_windows_side_by_side(dtype, outputs, stride, width, together):
+    """As many windows as fit in 64 channels and divide the width; each sees its own pixels, zeros elsewhere."""
+    weights = np.random.default_rng(0).integers(-7, 8, (2, 2, 3, outputs)).astype(dtype)
+    packed = packing.pack(weights, stride, width)
+    assert packed.together == together
+    across = 2 + (together - 1) * stride
+    rows = packed.rows.reshape(2, across, 3, events.LANES)[..., : together * outputs].astype(np.int64)
+    found = (rows * packed.gain + packed.offset).reshape(2, across, 3, together, outputs)
+    for n in range(together):
+        np.testing.assert_array_equal(found[:, n * stride : n * stride + 2, :, n], weights)
+        assert not np.delete(found[:, :, :, n], range(n * stride, n * stride + 2), 1).any()
 
 
 def test_weights_in_any_order_of_memory():

@@ -6,6 +6,7 @@ last to first, so that one that wrote past its end would spoil the next.
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 
@@ -149,3 +150,24 @@ def test_add_scaled(steps):
     for low, high in ((3, 7), (0, 3)):
         integer.add_scaled(low, high, total, acc.reshape(-1, 3), gain, STEPS, 7, 7 if steps > 1 else 0)
     np.testing.assert_array_equal(total, ref.reshape(-1, 3))
+
+
+@pytest.mark.parametrize("size", [1, 3, 15, 16, 17, 31, 33, 64, 100])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_add_counts(size, dtype):
+    """Chunks run last to first, times a number that needs 64 bits."""
+    counts = np.random.default_rng(size).integers(0, 2**8 if dtype == np.uint8 else 2**15, (5, size)).astype(dtype)
+    sums = np.full(size + 1, 7, np.int64)
+    for low, high in ((1, size), (0, 1)):
+        integer.add_counts(low, high, counts, 2**33, sums)
+    assert [(total - 7) // 2**33 for total in sums.tolist()] == [*naive.sums_of_counts(counts), 0]
+    assert ((sums - 7) % 2**33 == 0).all()
+
+
+@pytest.mark.parametrize("frames", [2**15 - 1, 2**15, 2**15 + 1, 2**16 + 3])
+def test_counts_of_many_frames_never_wrap(frames):
+    """The largest counts, 2**15 - 1: 2**15 of them stay below 2**31."""
+    frames = frames % 2**15 + 2 if numba.config.DISABLE_JIT else frames
+    counts, sums = np.full((frames, 2), 2**15 - 1, np.uint16), np.zeros(2, np.int64)
+    integer.add_counts(0, 2, counts, 1, sums)
+    assert sums.tolist() == [frames * (2**15 - 1)] * 2

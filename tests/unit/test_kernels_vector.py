@@ -212,6 +212,30 @@ def test_quotients_and_roundings(dtype):
         np.testing.assert_array_equal(np.signbit(out[16:]), np.signbit(ref[16:]))
 
 
+FUSED = jit(lambda a, b, c, out: v.store(out, 0, v.multiply_add(v.load16(a, 0), v.load16(b, 0), v.load16(c, 0))))
+
+
+@pytest.mark.parametrize(("dtype", "wider"), [(np.float32, np.float64), (np.float64, np.longdouble)])
+def test_products_that_are_added_at_once(dtype, wider):
+    """Rounded once: products of two float32 are exact in float64, and the sum of two is rounded nearly once there."""
+    rng, eps = np.random.default_rng(0), float(np.finfo(dtype).eps)
+    for _ in range(20):
+        a, b, c = (rng.normal(0, 10, 16).astype(dtype) for _ in range(3))
+        out = np.empty(16, dtype)
+        FUSED(a, b, c, out)
+        ref = a.astype(wider) * b + c
+        bound = np.abs(ref) * eps if not numba.config.DISABLE_JIT else (np.abs(ref) + np.abs(a * b)) * eps
+        np.testing.assert_array_less(np.abs(out - ref), bound + 1e-300)
+
+
+@compiled
+def test_a_product_is_not_rounded_before_it_is_added():
+    """(1 + 2**-12)**2 - 1 - 2**-11 is 2**-24, which the product's own rounding would lose."""
+    a, c, out = np.full(16, 1 + 2.0**-12, np.float32), np.full(16, -1 - 2.0**-11, np.float32), np.empty(16, np.float32)
+    FUSED(a, a, c, out)
+    assert set(out.tolist()) == {2.0**-24}
+
+
 EXPONENTIAL = jit(lambda array, out: v.store(out, 0, v.exponential(v.load16(array, 0))))
 
 

@@ -1,0 +1,82 @@
+"""The first convolution against loops: exact for whole numbers, within the rounding of float32 for real ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from generators.convolutions import GEOMETRIES, weights
+
+from naive import conv as naive
+from qpsnn_core.kernels.image import image_forward
+from qpsnn_core.kernels.packing import pack
+
+OUTPUTS = [1, 3, 15, 16, 32, 33, 63, 64, 65, 100, 130]
+
+
+def run(images, weight, stride, padding, dtype, *, alone=False, spans=None, fill=77):
+    """The kernel's sums, [M, H', W', C_out]; chunks run last to first."""
+    kernel, _, _, outputs = weight.shape
+    count, height, width = (len(images), *(naive.out_size(edge, kernel, stride, padding) for edge in images.shape[1:3]))
+    packed = pack(weight.astype(np.float32), *(() if alone else (stride, width)))
+    total = np.full(count * height * width * outputs, fill, dtype)
+    sizes = (outputs, *images.shape[1:], kernel, stride, padding)
+    for low, high in spans or ((1, count), (0, 1)):
+        image_forward(low, high, images.reshape(-1), packed.rows, packed.together, total, *sizes)
+    return total.reshape(count, height, width, outputs)
+
+
+def draw(size, channels, dtype=np.uint8, images=3):
+    rng = np.random.default_rng([*size, channels])
+    if np.dtype(dtype).kind == "f":
+        return rng.normal(0, 1, (images, *size, channels)).astype(dtype)
+    return rng.integers(0, min(np.iinfo(dtype).max, 4000) + 1, (images, *size, channels)).astype(dtype)
+
+
+@pytest.fixture(params=GEOMETRIES, ids=lambda g: f"{g[0][0]}x{g[0][1]}x{g[1]}-{g[2]},k{g[3]}s{g[4]}p{g[5]}")
+def geometry(request):
+    return request.param
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["side by side", "alone"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_whole_numbers_are_exact(geometry, dtype, alone):
+    size, inputs, outputs, kernel, stride, padding = geometry
+    images = draw(size, inputs, dtype)
+    weight = weights(8 if dtype == np.uint8 else 4, (kernel, kernel, inputs, outputs), np.random.default_rng(0))
+    ref = naive.forward(images, weight, stride, padding)
+    assert np.abs(naive.forward(images, np.abs(weight), stride, padding)).max() < 2**24
+    for total in (np.int32, np.float32):
+        np.testing.assert_array_equal(run(images, weight, stride, padding, total, alone=alone), ref)
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["side by side", "alone"])
+def test_real_numbers_are_rounded_once_a_term(geometry, alone):
+    size, inputs, outputs, kernel, stride, padding = geometry
+    images = draw(size, inputs, np.float32)
+    weight = weights("float", (kernel, kernel, inputs, outputs), np.random.default_rng(0))
+    comp = run(images, weight, stride, padding, np.float32, alone=alone)
+    terms = naive.forward(np.abs(images), np.abs(weight), stride, padding)
+    bound = 2.0**-23 * terms * (kernel**2 * inputs + 1) + 1e-30
+    np.testing.assert_array_less(np.abs(comp - naive.forward(images, weight, stride, padding)), bound)
+
+
+@pytest.mark.parametrize("outputs", OUTPUTS)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_any_number_of_output_channels(outputs, stride):
+    images = draw((3, 4), 2)
+    weight = weights(8, (3, 3, 2, outputs), np.random.default_rng(0))
+    ref = naive.forward(images, weight, stride, 1)
+    np.testing.assert_array_equal(run(images, weight, stride, 1, np.int32), ref)
+    for span in ((0, 1), (1, 2), (2, 3)):
+        part = run(images, weight, stride, 1, np.int32, spans=[span], fill=-999)
+        np.testing.assert_array_equal(part[slice(*span)], ref[slice(*span)])
+        assert (np.delete(part, span[0], 0) == -999).all()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sum_may_reach_the_last_exact_integer(sign):
+    """65793 ones times 255 are 2**24 - 1."""
+    rows = pack(np.full((1, 1, 65793, 1), sign, np.float32)).rows
+    comp = np.zeros(1, np.int32)
+    image_forward(0, 1, np.full(65793, 255, np.uint8), rows, 1, comp, 1, 1, 1, 65793, 1, 1, 0)
+    assert comp.item() == sign * (2**24 - 1)
