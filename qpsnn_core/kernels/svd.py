@@ -12,6 +12,7 @@ Inner loops run along rows, over columns that do not depend on one another: they
 from __future__ import annotations
 
 import numpy as np
+from numba.core import config
 
 from qpsnn_core.kernels.parallel import kernel
 
@@ -26,23 +27,28 @@ PITCH = 64
 STRIDE = 16
 """Inner loops begin and end at a multiple of so many columns: what they do too much costs less than odd lengths."""
 
-# Indices are unsigned in inner loops: a signed one may count from the end, and LLVM then does not vectorise.
-ONE, TWO, THREE = np.uintp(1), np.uintp(2), np.uintp(3)
-NEXT, SECOND, THIRD = np.uintp(PITCH), np.uintp(2 * PITCH), np.uintp(3 * PITCH)
+place = int if getattr(config, "DISABLE_JIT") else np.uintp  # noqa: B009 - numba fills its config at run time
+"""An index of inner loops, unsigned: a signed one may count from the end, and LLVM then does not vectorise.
+
+Interpreted, a Python integer: NumPy 1 adds an unsigned one to it in float64.
+"""
+
+ONE, TWO, THREE = place(1), place(2), place(3)
+NEXT, SECOND, THIRD = place(PITCH), place(2 * PITCH), place(3 * PITCH)
 
 
 @kernel
 def add_rows(into, v, factors, low, high, start, end):
     """`into[i] += sum over rows j of factors[j] * v[j, i]`, rows low..high-1, columns start..end-1."""
-    start, end = np.uintp(start), np.uintp(end)
+    start, end = place(start), place(end)
     whole = low + (high - low) // 4 * 4
     for first in range(low, whole, 4):
-        j, at = np.uintp(first), np.uintp(first * PITCH)
+        j, at = place(first), place(first * PITCH)
         a, b, c, d = factors[j], factors[j + ONE], factors[j + TWO], factors[j + THREE]
         for i in range(start, end):
             into[i] += (a * v[at + i] + b * v[at + NEXT + i]) + (c * v[at + SECOND + i] + d * v[at + THIRD + i])
     for last in range(whole, high):
-        at, a = np.uintp(last * PITCH), factors[last]
+        at, a = place(last * PITCH), factors[last]
         for i in range(start, end):
             into[i] += a * v[at + i]
 
@@ -50,10 +56,10 @@ def add_rows(into, v, factors, low, high, start, end):
 @kernel
 def subtract_row(v, factors, row, low, high, start, end):
     """`v[j, i] -= factors[j] * row[i]`, rows low..high-1, columns start..end-1."""
-    start, end = np.uintp(start), np.uintp(end)
+    start, end = place(start), place(end)
     whole = low + (high - low) // 4 * 4
     for first in range(low, whole, 4):
-        j, at = np.uintp(first), np.uintp(first * PITCH)
+        j, at = place(first), place(first * PITCH)
         a, b, c, d = factors[j], factors[j + ONE], factors[j + TWO], factors[j + THREE]
         for i in range(start, end):
             value = row[i]
@@ -62,7 +68,7 @@ def subtract_row(v, factors, row, low, high, start, end):
             v[at + SECOND + i] -= c * value
             v[at + THIRD + i] -= d * value
     for last in range(whole, high):
-        at, a = np.uintp(last * PITCH), factors[last]
+        at, a = place(last * PITCH), factors[last]
         for i in range(start, end):
             v[at + i] -= a * row[i]
 
@@ -71,7 +77,7 @@ def subtract_row(v, factors, row, low, high, start, end):
 def longest(lengths, low, high):
     """The index of the largest, the first of equals."""
     best = low
-    for i in range(np.uintp(low), np.uintp(high)):
+    for i in range(place(low), place(high)):
         if lengths[i] > lengths[best]:
             best = np.int64(i)
     return best
@@ -80,15 +86,15 @@ def longest(lengths, low, high):
 @kernel
 def measure(v, low, high, end, lengths):
     """`lengths[i]` = the squared length of column i, rows low..high-1; returns the sum over columns low..end-1."""
-    end = np.uintp(end)
+    end = place(end)
     for i in range(end):
         lengths[i] = 0.0
     for j in range(low, high):
-        at = np.uintp(j * PITCH)
+        at = place(j * PITCH)
         for i in range(end):
             lengths[i] += v[at + i] * v[at + i]
     total = 0.0
-    for i in range(np.uintp(low), end):
+    for i in range(place(low), end):
         total += lengths[i]
     return total
 
@@ -97,17 +103,17 @@ def measure(v, low, high, end, lengths):
 def reflect(v, k, high, end, column, row):
     """Reflect rows k..high-1 so that column k becomes its length, in row k, and zeros (not written, nor ever read)."""
     start, at = k // STRIDE * STRIDE, k * PITCH
-    for j in range(np.uintp(k), np.uintp(high)):
-        column[j] = v[j * NEXT + np.uintp(k)]
-    for i in range(np.uintp(start), np.uintp(end)):
+    for j in range(place(k), place(high)):
+        column[j] = v[j * NEXT + place(k)]
+    for i in range(place(start), place(end)):
         row[i] = 0.0
     add_rows(row, v, column, k, high, start, end)
     norm, first = np.sqrt(row[k]), v[at + k]
     signed = norm if first >= 0 else -norm
     column[k] = first + signed
     factor = 1.0 / (norm * (norm + abs(first)))
-    for i in range(np.uintp(start), np.uintp(end)):
-        row[i] = (row[i] + signed * v[np.uintp(at) + i]) * factor
+    for i in range(place(start), place(end)):
+        row[i] = (row[i] + signed * v[place(at) + i]) * factor
     subtract_row(v, column, row, k, high, start, end)
 
 
@@ -119,12 +125,12 @@ def inverse_bound(v, rank, end, row):
     inverse is below that of the triangle's own, in absolute value, and none is negative (Higham 2002, section 8.3).
     """
     most = 0.0
-    for i in range(np.uintp(end)):
+    for i in range(place(end)):
         row[i] = 1.0
     for k in range(rank):
-        at, value = np.uintp(k * PITCH), row[k] / abs(v[k * PITCH + k])
+        at, value = place(k * PITCH), row[k] / abs(v[k * PITCH + k])
         most = max(most, value)
-        for i in range(np.uintp(k // STRIDE * STRIDE), np.uintp(end)):
+        for i in range(place(k // STRIDE * STRIDE), place(end)):
             row[i] += abs(v[at + i]) * value
     return rank * most * most
 
@@ -137,8 +143,8 @@ def inverse_norm(v, rank, end, inverse, row):
     """
     total = 0.0
     for i in range(rank - 1, -1, -1):
-        start, at = i // STRIDE * STRIDE, np.uintp(i * PITCH)
-        for k in range(np.uintp(start), np.uintp(end)):
+        start, at = i // STRIDE * STRIDE, place(i * PITCH)
+        for k in range(place(start), place(end)):
             row[k] = 0.0
         low = i + 1
         for block in range(start, rank, STRIDE):
@@ -147,9 +153,9 @@ def inverse_norm(v, rank, end, inverse, row):
             low = high
         row[i] = -1.0
         factor = -1.0 / v[i * PITCH + i]
-        for k in range(np.uintp(start), np.uintp(end)):
+        for k in range(place(start), place(end)):
             inverse[at + k] = row[k] * factor
-        for k in range(np.uintp(i), np.uintp(rank)):
+        for k in range(place(i), place(rank)):
             total += inverse[at + k] * inverse[at + k]
     return total
 
@@ -179,8 +185,8 @@ def count_above(v, m, n, threshold, column, row, lengths, inverse):
                 v[j * PITCH + k], v[j * PITCH + p] = v[j * PITCH + p], v[j * PITCH + k]
         reflect(v, k, m, end, column, row)
         rank += 1
-        at = np.uintp(k * PITCH)
-        for i in range(np.uintp(rank), np.uintp(end)):
+        at = place(k * PITCH)
+        for i in range(place(rank), place(end)):
             lengths[i] -= v[at + i] * v[at + i]
     worst = 4.0 * (threshold + slack) ** 2
     if inverse_bound(v, rank, end, row) * worst < 1.0 or inverse_norm(v, rank, end, inverse, row) * worst < 1.0:
