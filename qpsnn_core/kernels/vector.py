@@ -130,8 +130,18 @@ def exponential(vector):
 
 @instruction(lambda a, b, c: a, emit.by_name("fma"))
 def multiply_add(a, b, c):
-    """`a*b + c` of real numbers, which the processor rounds once (and NumPy twice)."""
-    return a * b + c
+    """`a*b + c` of float32 numbers, rounded once.
+
+    The product is exact in float64. Of a sum that is not, the last bit is made odd, so that float32 does not take it
+    for a half: it is then rounded as the exact sum is.
+    """
+    product = a.astype(np.float64) * b
+    total = product + c
+    added = total - product
+    lost = (product - (total - added)) + (c - added)
+    bits = total.view(np.int64)
+    bits += np.where((lost != 0) & np.isfinite(lost) & (bits & 1 == 0), np.where((lost > 0) == (total > 0), 1, -1), 0)
+    return total.astype(np.float32)
 
 
 @instruction(lambda vector: vector, emit.by_name("rint"))
