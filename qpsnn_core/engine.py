@@ -75,9 +75,10 @@ def forward(model: Model, images: Images, *, train: bool = False, keep: bool = F
     return Pass(values[network.readout.name], state, values if keep else {}, caches)
 
 
-def backward(model: Model, done: Pass, gradient: Floats) -> Arrays:
+def backward(model: Model, done: Pass, gradient: Floats, *, discard: bool = False) -> Arrays:
     """Gradients of the parameters, by node and name, from dL/dlogits [T, B, K]; `done` must have been kept.
 
+    discard: take values and caches out of `done` as they are used up, so that what they hold can be used again.
     Raises ConfigError (not kept) and ShapeError (a gradient that is not that of the logits).
     """
     network = model.network
@@ -89,9 +90,14 @@ def backward(model: Model, done: Pass, gradient: Floats) -> Arrays:
     params: Arrays = {}
     with single_blas():
         for node in reversed(network.nodes[1:]):
+            cache = done.caches[node.name]
+            if discard:
+                del done.caches[node.name]
+                done.values.pop(node.name, None)
             if node.name not in gradients:
                 continue
-            back = LAYERS[type(node)].backward(node, done.caches[node.name], gradients.pop(node.name))
+            back = LAYERS[type(node)].backward(node, cache, gradients.pop(node.name))
+            del cache
             if back.params:
                 params[node.name] = back.params
             for source, share in zip(node.sources, back.inputs, strict=True):

@@ -82,7 +82,8 @@ def _step(plan: Plan, now: Now, images: Images, labels: Labels) -> tuple[Now, fl
         if not np.isfinite(done.logits).all():
             raise NumericsError(expected(f"{network.readout.name}: logits", "finite numbers", Words("NaN or infinity")))
         loss, gradient = LOSSES[plan.config.loss](done.logits, labels)
-        gradients = backward(now.model, done, gradient)
+        spikes = sum(int(np.count_nonzero(done.values[n.name])) for n in network.of(LIF))
+        gradients = backward(now.model, done, gradient, discard=True)
         check_finite("gradients", gradients)
         if plan.config.clip_norm:
             gradients, _ = clip_gradients(gradients, plan.config.clip_norm)
@@ -96,7 +97,7 @@ def _step(plan: Plan, now: Now, images: Images, labels: Labels) -> tuple[Now, fl
         samples=now.position.samples + len(labels),
         loss=now.position.loss + loss * len(labels),
         correct=now.position.correct + int((answers(done.logits) == labels).sum()),
-        spikes=now.position.spikes + sum(int(np.count_nonzero(done.values[n.name])) for n in network.of(LIF)),
+        spikes=now.position.spikes + spikes,
     )
     return Now(Model(network, params, done.state), optimizer, position, now.history), loss
 

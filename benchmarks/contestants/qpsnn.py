@@ -29,7 +29,7 @@ def _train(case: Case) -> Callable[[], float]:
         model, state = now
         done = qp.forward(model, case.images, train=True, keep=True)
         loss, gradient = LOSSES["mean"](done.logits, case.labels)
-        gradients = qp.backward(model, done, gradient)
+        gradients = qp.backward(model, done, gradient, discard=True)
         params, now[1] = optimizer.update(gradients, state, model.params, contestants.RATE)
         now[0] = Model(model.network, params, done.state)
         return loss

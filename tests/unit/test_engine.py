@@ -54,6 +54,16 @@ class TestEveryNetwork:
             for key, value in own.items():
                 np.testing.assert_array_equal(value, not_kept.state[node][key])
 
+    def test_discarding_on_the_way_back_changes_nothing(self, name):
+        model = networks.model(networks.network(name))
+        images = networks.images(model.network)
+        kept, used = (engine.forward(model, images, train=True, keep=True) for _ in range(2))
+        expected = engine.backward(model, kept, np.ones_like(kept.logits))
+        np.testing.assert_equal(engine.backward(model, used, np.ones_like(used.logits), discard=True), expected)
+        assert used.caches == {}
+        assert set(used.values) == {model.network.input.name}
+        assert set(kept.values) == {node.name for node in model.network}
+
     def test_statistics_move_in_training_only(self, name):
         model = networks.model(networks.network(name))
         images = networks.images(model.network)

@@ -125,16 +125,19 @@ def test_release_gives_back_what_nobody_sees():
     assert kept() == 0
 
 
-def test_unused_blocks_of_sizes_that_are_gone_are_forgotten(monkeypatch):
-    """Once they take more than IDLE and twice as much as is in use."""
-    monkeypatch.setattr(memory, "IDLE", 20 * memory.LEAST)
-    largest = 0
-    for size in range(1, 60):
-        array = memory.empty((size * memory.LEAST // 2 + memory.LEAST,), np.uint8)
-        largest = max(largest, len(array))
-        assert kept() <= 5 * largest + 20 * memory.LEAST
-        del array
-    assert kept() < 60 * 30 * memory.LEAST / 4
+def test_no_more_is_kept_than_little_more_than_was_ever_in_use(monkeypatch):
+    """Sizes come and go, up and down; two arrays are in use at a time."""
+    monkeypatch.setattr(memory, "_most", 0)
+    most, slack = 0, 2 * 2 * memory.PAGE  # blocks in use begin on a large page
+    for size in [*range(1, 60), *range(60, 1, -7)]:
+        one = memory.empty((size * memory.LEAST // 2 + memory.LEAST,), np.uint8)
+        two = memory.empty((size * memory.LEAST // 3 + memory.LEAST,), np.uint8)
+        most = max(most, 2 * (len(one) + len(two)))  # a block may be twice as large as what it serves
+        idle = sum(
+            memory._references(blocks, i) == memory.NONE for blocks in memory._kept.values() for i in range(len(blocks))
+        )
+        assert kept() <= memory.SPARE * most + slack + idle * memory.PAGE
+        del one, two
 
 
 def test_a_threads_room_is_its_own_and_stays():
