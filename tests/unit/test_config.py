@@ -99,7 +99,7 @@ MISTAKES = [
     ({"trian": {}}, "unknown key 'trian' (did you mean 'train'?); valid keys: network, data, train"),
     ({"train": 3}, "train: expected a table of keys, got 3"),
     ([], "expected a table of keys, got []"),
-    ({"network": {"name": "vgg-small"}}, "network.name: expected one of vgg16, resnet20, vggsnn, vgg_small, got"),
+    ({"network": {"name": "vgg-small"}}, "network.name: expected one of vgg16, resnet20, vggsnn"),
     ({"network": {"bits": 0}}, "network.bits: expected an integer from 2 to 8, or 32, got 0"),
     ({"network": {"bits": 9}}, "network.bits: expected an integer from 2 to 8, or 32, got 9"),
     ({"network": {"beta": 1.1}}, "network.beta: expected a number from 0 to 1, got 1.1"),
