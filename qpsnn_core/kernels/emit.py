@@ -10,6 +10,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, config
+from numba.core.codegen import get_host_cpu_features
 from numba.core.datamodel import models
 from numba.core.datamodel.registry import register_default
 from numba.core.errors import TypingError
@@ -78,6 +79,20 @@ def load(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     return builder.load(pointer, align=align)
 
 
+def item(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """One number."""
+    data = arrayobj.make_array(sig.args[0])(context, builder, values[0]).data
+    return builder.load(builder.gep(data, [values[1]]))
+
+
+def set_item(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """One number, in the array's type."""
+    array = sig.args[0]
+    data = arrayobj.make_array(array)(context, builder, values[0]).data
+    builder.store(context.cast(builder, values[2], sig.args[2], array.dtype), builder.gep(data, [values[1]]))
+    return context.get_dummy_value()
+
+
 def store(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """A vector, to numbers side by side."""
     pointer, align = _place(context, builder, sig, values, sig.args[2])
@@ -92,9 +107,34 @@ def _some(context: Any, builder: Any, sig: Any, values: Any, vector: Vector, cou
     return pointer, room, builder.mul(count, ir.Constant(INT64, align))
 
 
+AVX512, MASKS = (f"+avx512{part}" in get_host_cpu_features() for part in ("f", "bw"))
+"""Whether the processor has 32 registers of 64 bytes, and whether it reads and writes some of a vector's numbers."""
+
+
+def _masked(builder: Any, vector: Vector, count: Any) -> tuple[Any, str]:
+    """Which of the numbers are among the first `count`, and LLVM's name of the vector."""
+    kind, size = ir.VectorType(ir.IntType(8), vector.count), ir.Constant(INT64, vector.count)
+    some = builder.select(builder.icmp_signed("<", count, size), count, size)
+    wide = builder.insert_element(
+        ir.Constant(kind, ir.Undefined), builder.trunc(some, kind.element), ir.Constant(INT32, 0)
+    )
+    wide = builder.shuffle_vector(wide, wide, ir.Constant(ir.VectorType(INT32, vector.count), None))
+    there = builder.icmp_signed("<", ir.Constant(kind, list(range(vector.count))), wide)
+    return there, f"v{vector.count}{'f' if isinstance(vector.scalar, types.Float) else 'i'}{vector.scalar.bitwidth}.p0"
+
+
 def take(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    """As load, of `count` numbers where that is less than the vector's, and zeros."""
+    """As load, of `count` numbers where that is less than the vector's, and zeros.
+
+    No branch and no call where masks do it: no vector stays in its register across a call.
+    """
     vector = sig.return_type
+    if MASKS:
+        pointer, align = _place(context, builder, sig, values, vector)
+        there, name = _masked(builder, vector, values[2])
+        kind = ir.FunctionType(vector.llvm, [pointer.type, INT32, there.type, vector.llvm])
+        masked = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.{name}")
+        return builder.call(masked, [pointer, ir.Constant(INT32, align), there, ir.Constant(vector.llvm, None)])
     pointer, room, size = _some(context, builder, sig, values, vector, values[2])
     whole = builder.icmp_signed(">=", values[2], ir.Constant(INT64, vector.count))
     with builder.if_else(whole) as (then, otherwise):
@@ -113,6 +153,13 @@ def take(context: Any, builder: Any, sig: Any, values: Any) -> Any:
 def put(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """As store, of `count` numbers where that is less than the vector's."""
     vector = sig.args[2]
+    if MASKS:
+        pointer, align = _place(context, builder, sig, values, vector)
+        there, name = _masked(builder, vector, values[3])
+        kind = ir.FunctionType(ir.VoidType(), [vector.llvm, pointer.type, INT32, there.type])
+        masked = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.{name}")
+        builder.call(masked, [values[2], pointer, ir.Constant(INT32, align), there])
+        return context.get_dummy_value()
     pointer, room, size = _some(context, builder, sig, values, vector, values[3])
     whole = builder.icmp_signed(">=", values[3], ir.Constant(INT64, vector.count))
     with builder.if_else(whole) as (then, otherwise):
