@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -18,8 +19,21 @@ import threadpoolctl
 
 CHUNKS = 16
 
-kernel: Callable[..., Any] = numba.njit(nogil=True, cache=True, error_model="numpy")
-"""The one way in which kernels are compiled: cached on disk, no GIL, no fast-math (it would hide NaN)."""
+_SOURCES = sorted((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in Path(__file__).parent.glob("*.py"))
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """The one way in which kernels are compiled: cached on disk, no GIL, no fast-math (it would hide NaN).
+
+    Numba keeps what is cached as long as the function's own file is as it was; here, as long as every kernel's is, for
+    what a kernel calls is inlined.
+    """
+    made = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    index = getattr(getattr(made, "_cache", None), "_cache_file", None)
+    if index is not None:
+        index._source_stamp = _SOURCES
+    return made
+
 
 _inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
 _helpers = 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+from qpsnn_core.kernels import parallel
 from qpsnn_core.kernels.parallel import chunks, each, set_threads, threads
 
 
@@ -89,3 +92,39 @@ def test_an_interrupt_at_any_moment_leaves_nothing_locked():
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "300"
+
+
+HELPER = """
+from qpsnn_core.kernels.parallel import kernel
+@kernel
+def helper(x):
+    return x + {}
+"""
+USER = """
+from qpsnn_core.kernels.helper import helper
+from qpsnn_core.kernels.parallel import kernel
+@kernel
+def user(x):
+    return helper(x)
+"""
+
+
+def test_a_kernel_is_compiled_anew_where_another_that_it_calls_has_changed(tmp_path):
+    """Numba's cache on disk looks at a kernel's own file only, and would keep what was inlined from another."""
+    kernels = tmp_path / "qpsnn_core" / "kernels"
+    kernels.mkdir(parents=True)
+    (tmp_path / "qpsnn_core" / "__init__.py").write_text("")
+    (kernels / "__init__.py").write_text("")
+    (kernels / "parallel.py").write_text(Path(parallel.__file__).read_text(encoding="utf-8"))
+    (kernels / "user.py").write_text(USER)
+    code = "from qpsnn_core.kernels.user import user; print(user(1), sum(user.stats.cache_hits.values()))"
+    found = []
+    for added in (10, 10, 2000):
+        if not found or added != 10:
+            (kernels / "helper.py").write_text(HELPER.format(added))
+        environment = {**os.environ, "NUMBA_DISABLE_JIT": "0"}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found.append(done.stdout.split())
+    assert found == [["11", "0"], ["11", "1"], ["2001", "0"]]
