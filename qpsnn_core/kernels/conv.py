@@ -11,7 +11,7 @@ import numpy as np
 
 from qpsnn_core.kernels.events import LANES, list_columns, list_pixels
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import fill64, load64, store, to
+from qpsnn_core.kernels.vector import fill64, item, load64, store, to
 
 SPIKES = 2**16
 """Images are listed together while they cannot hold more spikes than this."""
@@ -29,15 +29,15 @@ def add_rows(weights, base, rows, begin, end, often, total):
         stop = min(i + 8 * often, end - 7)
         part = fill64(0, weights)
         while i < stop:
-            part = part + load64(weights, base + rows[i]) + load64(weights, base + rows[i + 1])
-            part = part + load64(weights, base + rows[i + 2]) + load64(weights, base + rows[i + 3])
-            part = part + load64(weights, base + rows[i + 4]) + load64(weights, base + rows[i + 5])
-            part = part + load64(weights, base + rows[i + 6]) + load64(weights, base + rows[i + 7])
+            part = part + load64(weights, base + item(rows, i)) + load64(weights, base + item(rows, i + 1))
+            part = part + load64(weights, base + item(rows, i + 2)) + load64(weights, base + item(rows, i + 3))
+            part = part + load64(weights, base + item(rows, i + 4)) + load64(weights, base + item(rows, i + 5))
+            part = part + load64(weights, base + item(rows, i + 6)) + load64(weights, base + item(rows, i + 7))
             i += 8
         sums = sums + to(part, total)
     part = fill64(0, weights)
     while i < end:
-        part = part + load64(weights, base + rows[i])
+        part = part + load64(weights, base + item(rows, i))
         i += 1
     return sums + to(part, total)
 
@@ -97,7 +97,7 @@ def conv_forward(
                     list_columns(here, place, top, height, width, channels, size, across, padding, listed, ends)
                     for left in range(0, out_width * stride, step):
                         base = begins - left * channels * LANES
-                        i, j = ends[left], ends[left + across]
+                        i, j = item(ends, left), item(ends, left + across)
                         sums = add_rows(weights, base, listed, i, j, often, total) * times
                         sums = sums + fill64(offset * (j - i), total)
                         if out + LANES <= high * area:

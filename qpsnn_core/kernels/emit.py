@@ -172,7 +172,7 @@ def put(context: Any, builder: Any, sig: Any, values: Any) -> Any:
 
 
 def convert(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    """Each number to another type."""
+    """Each to another type."""
     return _converted(builder, values[0], sig.args[0].scalar, sig.return_type.scalar, sig.return_type.llvm)
 
 

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import fill16, first, load16, lowest, nonzero, store, take64, without_lowest
+from qpsnn_core.kernels.vector import (
+    fill16,
+    first,
+    item,
+    load16,
+    lowest,
+    nonzero,
+    set_item,
+    store,
+    take64,
+    without_lowest,
+)
 
 LANES = 64
 """Spikes are looked for 64 at a time, and weight rows added 64 channels at a time."""
@@ -17,13 +28,13 @@ def list_pixels(counts, begin, peak, pixels, channels, positions, starts):
     """
     n = 0
     for pixel in range(pixels):
-        starts[pixel] = n
+        set_item(starts, pixel, n)
         for low in range(0, channels, LANES):
             base = begin + pixel * channels + low
             bits = first(nonzero(take64(counts, base, len(counts) - base)), channels - low)
             while bits != 0:
                 c = lowest(bits)
-                positions[n] = (low + c) * LANES
+                set_item(positions, n, (low + c) * LANES)
                 n += 1
                 for _ in range(1, counts[base + c] if peak > 1 else 1):
                     positions[n] = (low + c) * LANES
@@ -42,11 +53,11 @@ def list_columns(positions, starts, top, height, width, channels, size, across, 
     """
     n = 0
     for x in range(width + 2 * padding):
-        ends[x] = n
+        set_item(ends, x, n)
         if padding <= x < width + padding:
             for ky in range(max(0, -top), min(size, height - top)):
                 pixel = (top + ky) * width + x - padding
-                begin, end = starts[pixel], starts[pixel + 1]
+                begin, end = item(starts, pixel), item(starts, pixel + 1)
                 shift = fill16((ky * across + x) * channels * LANES, listed)
                 for i in range(begin, end, 16):
                     store(listed, n + i - begin, load16(positions, i) + shift)

@@ -6,7 +6,7 @@ import numpy as np
 
 from qpsnn_core.kernels.events import LANES
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import fill64, load64, multiply_add, store, to
+from qpsnn_core.kernels.vector import fill64, item, load64, multiply_add, store, to
 
 
 @kernel
@@ -34,7 +34,7 @@ def image_forward(low, high, images, weights, together, total, outputs, height, 
                         first, last = max(0, -left), min(across, width - left)
                         at = begins + (ky * across + first) * channels * LANES
                         for i in range((row + left + first) * channels, (row + left + last) * channels):
-                            sums = multiply_add(fill64(images[i], weights), load64(weights, at), sums)
+                            sums = multiply_add(fill64(item(images, i), weights), load64(weights, at), sums)
                             at += LANES
                     if out + LANES <= high * area:
                         store(total, out, to(sums, total))

@@ -16,10 +16,28 @@ from qpsnn_core.kernels import emit
 from qpsnn_core.kernels.emit import INT64, Vector, instruction
 
 
+@instruction(lambda array, index: array.dtype, emit.item)
+def item(array, index):
+    """`array[index]` of a flat array, where the index is known not to be negative: Numba would look each time."""
+    return array[index]
+
+
+@instruction(lambda array, index, value: types.none, emit.set_item)
+def set_item(array, index, value):
+    """`array[index] = value`, likewise."""
+    array[index] = value
+
+
 @instruction(emit.of(16), emit.load)
 def load16(array, index):
     """The 16 numbers of a flat array from `index` on; nobody checks that they are there."""
     return array[index : index + 16].copy()
+
+
+@instruction(emit.of(32), emit.load)
+def load32(array, index):
+    """The 32 numbers from `index` on."""
+    return array[index : index + 32].copy()
 
 
 @instruction(emit.of(64), emit.load)
@@ -61,6 +79,12 @@ def put(array, index, vector, count):
 def fill16(value, like):
     """16 times a value, in the type of the array `like`, cut to its bits."""
     return np.full(16, value).astype(like.dtype)
+
+
+@instruction(emit.like(32), emit.fill)
+def fill32(value, like):
+    """32 times a value."""
+    return np.full(32, value).astype(like.dtype)
 
 
 @instruction(emit.like(64), emit.fill)

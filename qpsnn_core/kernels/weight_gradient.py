@@ -13,7 +13,20 @@ import numpy as np
 
 from qpsnn_core.kernels.events import LANES
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import first, load16, load64, lowest, nonzero, store, take16, take64, to, without_lowest
+from qpsnn_core.kernels.vector import (
+    first,
+    item,
+    load16,
+    load64,
+    lowest,
+    nonzero,
+    set_item,
+    store,
+    take16,
+    take64,
+    to,
+    without_lowest,
+)
 
 CACHED = 2**17
 """Sums (float32) that stay in the second-level cache."""
@@ -135,8 +148,8 @@ def list_channels(low, high, spikes, height, width, channels, stride, shape, end
                         else:
                             found = -1
                             for t in range(steps):
-                                found += np.int64(spikes[base + t * shape[1] * area + c]) << t
-                            places[end] = pixel + found * LANES
+                                found += np.int64(item(spikes, base + t * shape[1] * area + c)) << t
+                            set_item(places, end, pixel + found * LANES)
                             end += 1
                         ends[unit, key + left + c] = end
 
@@ -191,11 +204,11 @@ def add_places(table, shift, places, begin, end, total, at):
     sums = load64(total, at)
     i = begin
     while i + 4 <= end:
-        two = load64(table, places[i] + shift) + load64(table, places[i + 1] + shift)
-        sums = sums + (two + (load64(table, places[i + 2] + shift) + load64(table, places[i + 3] + shift)))
+        two = load64(table, item(places, i) + shift) + load64(table, item(places, i + 1) + shift)
+        sums = sums + (two + (load64(table, item(places, i + 2) + shift) + load64(table, item(places, i + 3) + shift)))
         i += 4
     while i < end:
-        sums = sums + load64(table, places[i] + shift)
+        sums = sums + load64(table, item(places, i) + shift)
         i += 1
     store(total, at, sums)
 

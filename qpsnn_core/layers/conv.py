@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.kernels.conv import conv_forward
+from qpsnn_core.kernels.events import LANES
 from qpsnn_core.kernels.image import image_forward
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.packing import pack
@@ -17,6 +18,9 @@ from qpsnn_core.layers.gradients import input_gradient, weight_sums
 from qpsnn_core.layers.weights import Weights, accumulator, exact_float, weight_gradient, weights
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import Value
+
+CACHE = 800_000
+"""Bytes of weights that stay in the second-level cache."""
 
 ROWS = 1024
 """Rows of a product with BLAS: enough to be fast, few enough to stay in the cache."""
@@ -47,6 +51,8 @@ def forward(node: Conv, call: Call, x: Array) -> Output:
     height, width, channels = node.output(value).shape
     if value.kind == "analog":
         acc = _of_images(node, call, used, x, (height, width, channels))
+    elif _dense_wins(node, used, x):
+        acc = _dense(node, x, rows(used.codes), height * width)
     else:
         count = x.shape[0] * x.shape[1]
         acc = empty((count * height * width * channels,), accumulator(used, value.peak))
@@ -85,6 +91,22 @@ def windows(images: Array, size: int, stride: int, dtype: Any) -> Array:
 def _padded(node: Conv, x: Array) -> Array:
     edge = (node.padding, node.padding)
     return np.pad(x.reshape(-1, *x.shape[2:]), ((0, 0), edge, edge, (0, 0)))
+
+
+def _dense_wins(node: Conv, used: Weights, x: Array) -> bool:
+    """Whether a product of all of `x` is faster than one of its spikes: for real weights, above a rate of spikes.
+
+    The rates were measured (docs/performance.md): events lose where few channels share the cost of listing them, and
+    where a block of weight rows no longer fits the second-level cache. Codes of at most 5 bits never lose below 60%.
+    """
+    if used.integer:
+        return False
+    block = node.kernel**2 * x.shape[-1] * LANES * 4
+    if node.channels <= LANES // 2:
+        crossing = 0.3 if node.channels <= LANES // 4 else 0.4
+    else:
+        crossing = 0.55 if block <= CACHE else 0.25
+    return bool(np.count_nonzero(x) > crossing * x.size)
 
 
 def _of_images(node: Conv, call: Call, used: Weights, x: Array, shape: tuple[int, int, int]) -> Array:

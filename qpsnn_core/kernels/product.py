@@ -1,0 +1,54 @@
+"""Products of many small matrices, six rows by as many columns as registers hold at a time, summed in those registers.
+
+The right matrices lie in panels of WIDTH columns, row after row, so that a product reads them as they lie. BLAS would
+lay them out anew for every product, and takes as long again for the small ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qpsnn_core.kernels.emit import AVX512
+from qpsnn_core.kernels.parallel import kernel
+from qpsnn_core.kernels.vector import fill16, fill32, load16, load32, multiply_add, store
+
+ROWS = 6
+
+WIDTH = 32 if AVX512 else 16
+"""Columns of a panel: 6 rows of them fill 12 registers, of the 32 (64 bytes each) or 16 (32 bytes) that there are."""
+
+load, fill = (load32, fill32) if AVX512 else (load16, fill16)
+
+
+@kernel
+def products(count, left, left_apart, left_pitch, right, right_apart, out, out_apart, out_pitch, rows, inner, column):
+    """`out[p, :, column:column + WIDTH] = left[p] @ right[p]` for p < count; float32, flat.
+
+    left: `[count, rows, inner]`, right: one panel each, `[count, inner, WIDTH]`, out: `[count, rows, columns]`; one
+    matrix begins `apart` numbers after the one before, a row `pitch` numbers. Sums run in the order of `inner`, with
+    one rounding each. There are at least ROWS rows of memory; the last ROWS are computed twice where they must be.
+    """
+    for p in range(count):
+        for i in range(0, rows, ROWS):
+            row = max(0, min(i, rows - ROWS))
+            s0 = s1 = s2 = s3 = s4 = s5 = fill(0, out)
+            at0 = p * left_apart + row * left_pitch
+            at1, at2, at3 = at0 + left_pitch, at0 + 2 * left_pitch, at0 + 3 * left_pitch
+            at4, at5 = at0 + 4 * left_pitch, at0 + 5 * left_pitch
+            at = p * right_apart
+            for k in range(inner):
+                line = load(right, at)
+                s0 = multiply_add(fill(left[np.uint64(at0 + k)], out), line, s0)
+                s1 = multiply_add(fill(left[np.uint64(at1 + k)], out), line, s1)
+                s2 = multiply_add(fill(left[np.uint64(at2 + k)], out), line, s2)
+                s3 = multiply_add(fill(left[np.uint64(at3 + k)], out), line, s3)
+                s4 = multiply_add(fill(left[np.uint64(at4 + k)], out), line, s4)
+                s5 = multiply_add(fill(left[np.uint64(at5 + k)], out), line, s5)
+                at += WIDTH
+            place = p * out_apart + row * out_pitch + column
+            store(out, place, s0)
+            store(out, place + out_pitch, s1)
+            store(out, place + 2 * out_pitch, s2)
+            store(out, place + 3 * out_pitch, s3)
+            store(out, place + 4 * out_pitch, s4)
+            store(out, place + 5 * out_pitch, s5)
