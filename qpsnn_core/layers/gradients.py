@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,19 +11,23 @@ from qpsnn_core.kernels.events import LANES
 from qpsnn_core.kernels.fold import fold
 from qpsnn_core.kernels.memory import empty, scratch
 from qpsnn_core.kernels.parallel import chunks, each
+from qpsnn_core.kernels.product import ROWS, WIDTH, products
 from qpsnn_core.kernels.weight_gradient import Layout, count_channels, layout, list_channels, weight_gradient
 from qpsnn_core.kernels.winograd import POINTS, TILE, gradient_tiles, tiles_back, weight_points
 from qpsnn_core.layers.base import Array, Floats, rows
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import Value
 
-TILES = 128
-"""Tiles whose products are taken at a time: enough for BLAS, few enough to stay in the cache."""
+TILES = 48
+"""Tiles whose products are taken at a time by one thread, where weights are few: both stay in its cache."""
 
-SMALL = 2**13
-"""Weights of one tap that are worth transposing."""
+FEW = 2**14
+"""Weights of one tap that are transformed once, and for each group of tiles otherwise."""
 
-ROWS = 512
+MANY = 128
+"""Tiles whose products are taken at a time by all threads, where weights are many."""
+
+WINDOWS = 512
 """Windows whose products are taken at a time, otherwise."""
 
 
@@ -83,39 +86,65 @@ def input_gradient(node: Conv, value: Value, codes: Array, gradient: Floats, acc
 
 
 def _by_tiles(node: Conv, value: Value, codes: Array, images: int, given: tuple[Any, ...], out: Floats) -> None:
+    """Few weights are transformed once and stay in the cache, for small groups of tiles; many, for each large group."""
     height, width, channels = value.shape
     outputs = node.channels
-    points = _points(codes.reshape(9, channels, outputs))
     tiles = -(-height // TILE) * -(-width // TILE)
-    size = max(1, TILES // tiles)
+    panels = -(-channels // WIDTH)
+    pitch, wide, tall = -(-outputs // 16) * 16, panels * WIDTH, outputs * WIDTH + 16
+    few = channels * outputs <= FEW
+    weights = np.ascontiguousarray(codes.reshape(9, channels, outputs).transpose(0, 2, 1)).reshape(-1)
+    points = _points(weights, channels, outputs, tall) if few else None
 
-    def part(low: int, high: int) -> None:
-        count = (high - low) * tiles
-        seen, flat, apart = _matrices(partial(scratch, "tiles"), count, outputs)
-        gradient_tiles(low, high, *given, height, width, apart, flat)
-        products, flat, apart = _matrices(partial(scratch, "products"), count, channels)
-        np.matmul(seen, points, out=products)
-        tiles_back(low, high, flat, apart, height, width, out)
+    def group(low: int, high: int) -> None:
+        rows = (high - low) * tiles
+        apart, further = max(rows, ROWS) * pitch + 16, max(rows, ROWS) * wide + 16
+        room = scratch if few else _shared
+        seen, found = room("tiles", (POINTS * apart,), np.float32), room("products", (POINTS * further,), np.float32)
+        run = _alone if few else each
 
-    each(part, [(low, min(low + size, images)) for low in range(0, images, size)])
+        def before(first: int, last: int) -> None:
+            gradient_tiles(first, last, *given, height, width, pitch, apart, seen[(first - low) * tiles * pitch :])
+
+        def by_panel(first: int, last: int) -> None:
+            right = scratch("points", (POINTS * tall,), np.float32) if points is None else points[first]
+            if points is None:
+                weight_points(first, last, weights, channels, outputs, tall, right)
+            products(POINTS, seen, apart, pitch, right, tall, found, further, wide, rows, outputs, first * WIDTH)
+
+        def after(first: int, last: int) -> None:
+            tiles_back(first, last, found[(first - low) * tiles * wide :], wide, further, height, width, out)
+
+        spans = [(low, high)] if few else [(low + i, low + j) for i, j in chunks(high - low)]
+        run(before, spans)
+        run(by_panel, [(panel, panel + 1) for panel in range(panels)])
+        run(after, spans)
+
+    size = max(1, (TILES if few else MANY) // tiles)
+    (each if few else _alone)(group, [(low, min(low + size, images)) for low in range(0, images, size)])
 
 
-def _points(codes: Array) -> Array:
-    """The transformed weights, `[36, C_out, C_in]`; large ones as a transposed view, which BLAS takes as fast."""
-    small = codes.shape[1] * codes.shape[2] <= SMALL
-    taken = np.ascontiguousarray(codes.transpose(0, 2, 1) if small else codes)
-    _, rows, columns = taken.shape
-    points, flat, apart = _matrices(empty, rows, columns)
-    each(weight_points, chunks(rows, 16), taken.reshape(-1), columns, rows, apart, flat)
-    return points if small else points.transpose(0, 2, 1)
+def _alone(work: Callable[[int, int], None], ranges: list[tuple[int, int]]) -> None:
+    """As `each`, on this thread."""
+    for low, high in ranges:
+        work(low, high)
 
 
-def _matrices(room: Callable[..., Array], rows: int, columns: int) -> tuple[Array, Array, int]:
-    """36 matrices a line apart: as `[36, rows, columns]`, flat, and how many numbers lie between their beginnings."""
-    apart = rows * columns + 16
-    flat = room((POINTS * apart,), np.float32)
-    shaped: Array = np.ndarray((POINTS, rows, columns), np.float32, flat, strides=(apart * 4, columns * 4, 4))
-    return shaped, flat, apart
+def _shared(_: str, shape: tuple[int, ...], dtype: Any) -> Array:
+    """As `scratch`, for all threads."""
+    return empty(shape, dtype)
+
+
+def _points(weights: Array, channels: int, outputs: int, apart: int) -> Array:
+    """The transformed weights, all panels of them: `[panels, 36 * apart]`."""
+    panels = -(-channels // WIDTH)
+    points = empty((panels, POINTS * apart), np.float32)
+
+    def panel(low: int, high: int) -> None:
+        weight_points(low, high, weights, channels, outputs, apart, points[low:high].reshape(-1))
+
+    each(panel, [(low, low + 1) for low in range(panels)])
+    return points
 
 
 def _by_windows(node: Conv, value: Value, codes: Array, images: int, given: tuple[Any, ...], out: Floats) -> None:
@@ -125,7 +154,7 @@ def _by_windows(node: Conv, value: Value, codes: Array, images: int, given: tupl
     taps = node.kernel**2 * value.shape[2]
     flat = np.ascontiguousarray(codes.reshape(taps, outputs).T, np.float32)
     sizes = (*value.shape, node.kernel, node.stride, node.padding, out_height, out_width)
-    size = max(1, ROWS // area)
+    size = max(1, WINDOWS // area)
 
     def part(low: int, high: int) -> None:
         own = slice(low * area, high * area)

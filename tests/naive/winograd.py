@@ -35,6 +35,16 @@ def both(matrix, square):
     return np.array([line(matrix, row) for row in columns.tolist()])
 
 
+def backward(gradient, total, factors):
+    """Batch norm's backward of numbers [places, C], factors being [3, C]."""
+    rows = zip(gradient.tolist(), total.tolist(), strict=True)
+    return np.array([[f * g + t * a + c for f, g, t, a, c in _together(*row, *factors.tolist())] for row in rows])
+
+
+def _together(gradient, total, of_gradient, of_total, constant):
+    return zip(of_gradient, gradient, of_total, total, constant, strict=True)
+
+
 def tiles(images):
     """[36, tiles, C] of images [M, H, W, C]: `B'dB` of each 6x6 tile of the images with a border of zeros, 4 apart."""
     _, height, width, channels = images.shape

@@ -40,6 +40,7 @@ TWINS = {
     "pool.sum_forward": "pool.total",
     "pool.sum_backward": "pool.total_back",
     "pool.window_of": "pool.window",
+    "product.products": "product.products",
     "quantize.absolute": "quantize.codes",
     "quantize.encode": "quantize.codes",
     "quantize.pass_within": "quantize.straight_through",
@@ -61,6 +62,7 @@ TWINS = {
     "winograd.gradient_line": "winograd.line",
     "winograd.weight_line": "winograd.line",
     "winograd.back_line": "winograd.line",
+    "winograd.back_at": "winograd.backward",
     "winograd.gradient_tiles": "winograd.tiles",
     "winograd.weight_points": "winograd.points",
     "winograd.tiles_back": "winograd.back",
@@ -77,6 +79,7 @@ WITHOUT = {
     "weight_gradient.layout": "the test states what any layout must cover",
     "weight_gradient.unit_of": "the test states what the units must cover",
     "weight_gradient.zeros_on_line": "zeros",
+    "winograd.six_apart": "six stores",
 }
 PLAIN = {"packing.pack", "packing.aligned"}
 """Python around kernels, with tests of its own."""

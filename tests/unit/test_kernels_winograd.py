@@ -11,6 +11,7 @@ from naive import conv as naive
 from naive import winograd as by_matrices
 from qpsnn_core.kernels import winograd
 from qpsnn_core.kernels.fold import fold
+from qpsnn_core.kernels.product import WIDTH
 from qpsnn_core.kernels.vector import load16, store
 from qpsnn_core.layers import gradients
 from qpsnn_core.network import Conv, Value
@@ -76,35 +77,40 @@ CHANNELS = [1, 3, 16, 17, 33]
 @pytest.mark.parametrize("channels", CHANNELS)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_tiles_of_gradients(size, channels):
-    """Whole numbers, exact; what lies between the matrices is left alone."""
+    """Whole numbers, exact; rows end in zeros, and what lies between the matrices is left alone."""
     rng = np.random.default_rng([*size, channels])
     shape = (3, *size, channels)
     gradient, acc = rng.integers(-9, 10, shape).astype(F), rng.integers(-9, 10, shape).astype(np.int16)
     factors = rng.integers(-3, 4, (3, channels)).astype(F)
-    ref = by_matrices.tiles((factors[0] * gradient + factors[1] * acc + factors[2])[1:])
-    apart = ref[0].size + 16
-    out = np.full(36 * apart, 77, F)
     flat = (gradient.reshape(-1, channels), acc.reshape(-1, channels), factors)
-    winograd.gradient_tiles(1, 3, *flat, *size, apart, out)
+    ref = by_matrices.tiles(by_matrices.backward(*flat).reshape(shape)[1:])
+    pitch = -(-channels // 16) * 16
+    apart = ref.shape[1] * pitch + 16
+    out = np.full(36 * apart, 77, F)
+    winograd.gradient_tiles(1, 3, *flat, *size, pitch, apart, out)
     out = out.reshape(36, apart)
-    np.testing.assert_array_equal(out[:, :-16].reshape(ref.shape), ref)
+    found = out[:, :-16].reshape(36, -1, pitch)
+    np.testing.assert_array_equal(found[:, :, :channels], ref)
+    assert not found[:, :, channels:].any()
     assert (out[:, -16:] == 77).all()
 
 
-@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 5), (16, 2), (17, 3), (5, 33)])
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 5), (16, 2), (17, 3), (5, 33), (33, 2), (70, 3)])
 @pytest.mark.parametrize("kind", [4, 8, "float"], ids=str)
 def test_points_of_weights(kind, inputs, outputs):
-    """Two roundings per line and of the constants: 2**-20 of the largest weight; chunks, the last one first."""
+    """Two roundings per line and of the constants: 2**-20 of the largest weight; panels, the last ones first."""
     weight = weights(kind, (3, 3, inputs, outputs), np.random.default_rng(inputs))
-    apart = inputs * outputs + 16
-    out = np.full(36 * apart, 77, F)
+    apart, panels = outputs * WIDTH + 16, -(-inputs // WIDTH)
+    out = np.full((panels, 36 * apart), 77, F)
     flat = np.ascontiguousarray(weight.reshape(9, inputs, outputs).transpose(0, 2, 1)).reshape(-1)
-    for low, high in ((1, outputs), (0, 1)):
-        winograd.weight_points(low, high, flat, inputs, outputs, apart, out)
-    out = out.reshape(36, apart)
+    for low, high in ((1, panels), (0, 1)):
+        winograd.weight_points(low, high, flat, inputs, outputs, apart, out[low:high].reshape(-1))
+    out = out.reshape(panels, 36, apart)
+    found = out[:, :, :-16].reshape(panels, 36, outputs, WIDTH).transpose(1, 2, 0, 3).reshape(36, outputs, -1)
     ref = by_matrices.points(weight.astype(float))
-    np.testing.assert_allclose(out[:, :-16].reshape(ref.shape), ref, rtol=0, atol=2.0**-20 * np.abs(weight).max())
-    assert (out[:, -16:] == 77).all()
+    np.testing.assert_allclose(found[:, :, :inputs], ref, rtol=0, atol=2.0**-20 * np.abs(weight).max())
+    assert not found[:, :, inputs:].any()
+    assert (out[:, :, -16:] == 77).all()
 
 
 @pytest.mark.parametrize("channels", CHANNELS)
@@ -112,11 +118,12 @@ def test_points_of_weights(kind, inputs, outputs):
 def test_tiles_back(size, channels):
     """Whole numbers, exact; the images before and after are left alone."""
     tiles = 2 * -(-size[0] // 4) * -(-size[1] // 4)
-    apart = tiles * channels + 16
+    pitch = -(-channels // 16) * 16 + 16
+    apart = tiles * pitch + 16
     products = np.random.default_rng(channels).integers(-99, 100, (36, apart)).astype(F)
     out = np.full((4, *size, channels), 77, F)
-    winograd.tiles_back(1, 3, products.reshape(-1), apart, *size, out.reshape(-1, channels))
-    ref = by_matrices.back(products[:, :-16].reshape(36, tiles, channels), (2, *size, channels))
+    winograd.tiles_back(1, 3, products.reshape(-1), pitch, apart, *size, out.reshape(-1, channels))
+    ref = by_matrices.back(products[:, :-16].reshape(36, tiles, pitch)[:, :, :channels], (2, *size, channels))
     np.testing.assert_array_equal(out[1:3], ref)
     assert (out[[0, 3]] == 77).all()
 
@@ -162,18 +169,21 @@ def test_input_gradients_of_every_geometry(geometry, kind):
 
 
 @pytest.mark.parametrize("kind", [4, 8, "float"], ids=str)
-@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 64), (64, 3), (17, 33), (91, 91)])
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 64), (64, 3), (17, 33), (91, 181)])
 @pytest.mark.parametrize("size", [(3, 3), (4, 5)], ids=str)
 def test_input_gradients_by_tiles(size, inputs, outputs, kind):
-    """91*91 weights of a tap are not transposed, fewer are."""
-    assert 91 * 91 > gradients.SMALL > 64 * 33
+    """91*181 weights of a tap are transformed for each group, fewer only once."""
+    assert 91 * 181 > gradients.FEW > 64 * 33
     assert compare(size, inputs, outputs, 3, 1, 1, images=1, kind=kind) < LIMIT
 
 
 def test_several_groups_of_images(monkeypatch):
     """As many as make up so many tiles or windows; the last group is smaller."""
     monkeypatch.setattr(gradients, "TILES", 6)
-    monkeypatch.setattr(gradients, "ROWS", 30)
+    monkeypatch.setattr(gradients, "MANY", 6)
+    monkeypatch.setattr(gradients, "WINDOWS", 30)
+    assert compare((5, 4), 3, 5, 3, 1, 1, images=7) < LIMIT
+    monkeypatch.setattr(gradients, "FEW", 14)
     assert compare((5, 4), 3, 5, 3, 1, 1, images=7) < LIMIT
     assert compare((5, 4), 3, 5, 2, 2, 1, images=7) < LIMIT
 
@@ -182,9 +192,9 @@ def test_the_limit_is_of_rounding_and_not_of_a_fault(monkeypatch):
     """A negative control: a weight's point that is off by a ten-thousandth is over the limit."""
     right = gradients._points
 
-    def wrong(codes):
-        points = right(codes)
-        points[7] *= 1 + 1e-3
+    def wrong(weights, channels, outputs, apart):
+        points = right(weights, channels, outputs, apart)
+        points.reshape(-1, 36, apart)[:, 7] *= 1 + 1e-3
         return points
 
     monkeypatch.setattr(gradients, "_points", wrong)
