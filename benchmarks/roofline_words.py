@@ -1,0 +1,62 @@
+"""What is said of each kernel on the page: its bytes, its operations, and what limits it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Words(NamedTuple):
+    """Formulas of the bytes and operations, and a sentence."""
+
+    moved: str
+    done: str
+    limit: str
+
+
+KERNELS = {
+    "list_pixels": Words(
+        "N + 4rN", "N compared", "one loop turn per spike, with a branch that is guessed wrong once per 64 channels"
+    ),
+    "list_columns": Words(
+        "24rN, from and to L1", "3rN", "copies of a dozen numbers at a time, whose loop is as long as the copy"
+    ),
+    "conv_forward, bytes": Words(
+        "N + 2N', 9rNK x 64 of rows", "9rNK x 64", "instructions per row (index, address, addition), not its 64 bytes"
+    ),
+    "conv_forward, floats": Words(
+        "N + 4N', 9rNK x 256 of rows", "9rNK x 64", "loads of weight rows out of L2: four lines per spike and window"
+    ),
+    "image_forward": Words(
+        "3M + 4N'/T, 27MK x 256 of rows", "2 x 27MK x 64", "loads of weight rows out of L1: one per multiply-add"
+    ),
+    "short_moments": Words("2N'", "7N'", "one row after another of 16 channels: short rows and latencies"),
+    "lif_forward": Words("2N' + N'", "6N'", "memory, as accumulators come from beyond L2; some latency over T"),
+    "lif_backward": Words(
+        "6N' + 4N'", "27N'", "memory, and twenty-seven operations per neuron and step that hide little of it"
+    ),
+    "int_lif": Words("2N' + N'", "6N'", "memory, as `lif_forward`"),
+    "max_forward": Words("N + N/4", "2N", "16 bytes at a time where the processor could take 64"),
+    "max_backward": Words("2N + 8N", "4N", "memory: gradients are four times as large as spikes, read and written"),
+    "count_channels": Words("N", "N compared", "one loop turn per spike, and a counter in memory for each"),
+    "list_channels": Words(
+        "N + 4L",
+        "N compared",
+        "one loop turn per listed spike: its steps gathered, its channel's end fetched and moved",
+    ),
+    "weight_gradient": Words(
+        "6N', 9LK x 256 of rows", "9LK x 64 + (4 + (2^T - 1 - T)/T)N'", "loads of gradient rows out of a table in L2"
+    ),
+    "encode": Words("5w", "14w", "the division by gamma, and a sum per channel kept in memory"),
+    "pack": Words("2w", "2w", "passes of NumPy that look for the range and the parity of the codes"),
+    "sgd_step": Words("20w", "6w", "memory"),
+    "through_tiles": Words(
+        "6N' + 4N, 36N of matrices in L2", "4.5NC", "its products; the transforms before and after them take the rest"
+    ),
+    "gradient_tiles": Words(
+        "6N', 9N' to the 36 matrices", "23N'", "stores to 36 matrices at once, and tests of the border at every pixel"
+    ),
+    "products": Words(
+        "18N of matrices", "4.5NC", "a load and a broadcast for every multiply-add or two; small matrices leave rests"
+    ),
+    "tiles_back": Words("4N, 9N from the 36 matrices", "8N", "loads from 36 matrices at once"),
+}
