@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.product import WIDTH
+from qpsnn_core.kernels.product import ROWS, WIDTH, products
 from qpsnn_core.kernels.vector import fill16, load16, multiply_add, put, store, take16, to
 from qpsnn_core.kernels.weight_gradient import zeros_on_line
 
@@ -172,3 +172,23 @@ def tiles_back(low, high, points, pitch, apart, height, width, out):
                         if left + 3 < width:
                             put(flat, at + 3 * channels, d, count)
                 source += pitch
+
+
+@kernel
+def through_tiles(low, high, size, gradient, total, factors, height, width, points, seen, found, out):
+    """The input gradients of images low..high-1, `[M*H*W, C]`, `size` images at a time; the rest as of gradient_tiles.
+
+    points: weight_points of all panels, `[panels, 36 * apart]`; seen, found: room for the transforms of `size` images.
+    """
+    outputs, panels = gradient.shape[1], len(points)
+    tiles, pitch, wide = -(-height // TILE) * -(-width // TILE), -(-outputs // 16) * 16, panels * WIDTH
+    for first in range(low, high, size):
+        last = min(first + size, high)
+        rows = (last - first) * tiles
+        apart, further = max(rows, ROWS) * pitch + 16, max(rows, ROWS) * wide + 16
+        gradient_tiles(first, last, gradient, total, factors, height, width, pitch, apart, seen)
+        for panel in range(panels):
+            right, column = points[panel], panel * WIDTH
+            given = right, len(right) // POINTS, found, further, wide, rows, outputs, column
+            products(POINTS, seen, apart, pitch, *given)
+        tiles_back(first, last, found, wide, further, height, width, out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,15 +9,15 @@ import numpy as np
 from qpsnn_core.kernels.events import LANES
 from qpsnn_core.kernels.fold import fold
 from qpsnn_core.kernels.memory import empty, scratch
-from qpsnn_core.kernels.parallel import chunks, each
+from qpsnn_core.kernels.parallel import CHUNKS, chunks, each
 from qpsnn_core.kernels.product import ROWS, WIDTH, products
 from qpsnn_core.kernels.weight_gradient import Layout, count_channels, layout, list_channels, weight_gradient
-from qpsnn_core.kernels.winograd import POINTS, TILE, gradient_tiles, tiles_back, weight_points
+from qpsnn_core.kernels.winograd import POINTS, TILE, gradient_tiles, through_tiles, tiles_back, weight_points
 from qpsnn_core.layers.base import Array, Floats, rows
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import Value
 
-TILES = 48
+TILES = 32
 """Tiles whose products are taken at a time by one thread, where weights are few: both stay in its cache."""
 
 FEW = 2**14
@@ -40,9 +39,10 @@ def weight_sums(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array
     out_height, out_width, outputs = node.output(value).shape
     sizes = (node.kernel, node.stride, node.padding)
     steps, batch = x.shape[:2]
-    shape = layout(steps, batch, height, width, *sizes, out_height, out_width, value.peak)
+    lanes = LANES if outputs > LANES // 2 else LANES // 2
+    shape = layout(steps, batch, height, width, *sizes, out_height, out_width, value.peak, lanes)
     places, bounds = _lists(rows(x).reshape(-1), value, node.stride, shape)
-    blocks = -(-outputs // LANES)
+    blocks = -(-outputs // lanes)
     parts = min(max(1, 4 // blocks), len(bounds))
     found = empty((parts, node.kernel**2 * channels, outputs), np.float32)
     tasks = [(task, task + 1) for task in range(blocks * parts)]
@@ -93,46 +93,39 @@ def _by_tiles(node: Conv, value: Value, codes: Array, images: int, given: tuple[
     panels = -(-channels // WIDTH)
     pitch, wide, tall = -(-outputs // 16) * 16, panels * WIDTH, outputs * WIDTH + 16
     few = channels * outputs <= FEW
+    size = min(max(1, (TILES if few else MANY) // tiles), images)
+    sizes = [POINTS * (max(size * tiles, ROWS) * columns + 16) for columns in (pitch, wide)]
     weights = np.ascontiguousarray(codes.reshape(9, channels, outputs).transpose(0, 2, 1)).reshape(-1)
-    points = _points(weights, channels, outputs, tall) if few else None
+    if few:
+        points = _points(weights, channels, outputs, tall)
 
-    def group(low: int, high: int) -> None:
-        rows = (high - low) * tiles
-        apart, further = max(rows, ROWS) * pitch + 16, max(rows, ROWS) * wide + 16
-        room = scratch if few else _shared
-        seen, found = room("tiles", (POINTS * apart,), np.float32), room("products", (POINTS * further,), np.float32)
-        run = _alone if few else each
+        def part(low: int, high: int) -> None:
+            rooms = scratch("tiles", (sizes[0],), np.float32), scratch("products", (sizes[1],), np.float32)
+            through_tiles(low, high, size, *given, height, width, points, *rooms, out)
 
-        def before(first: int, last: int) -> None:
+        several = size * -(-images // (size * CHUNKS))
+        each(part, chunks(images, several))
+        return
+    seen, found = empty((sizes[0],), np.float32), empty((sizes[1],), np.float32)
+    apart, further = sizes[0] // POINTS, sizes[1] // POINTS
+    for low in range(0, images, size):
+        high = min(low + size, images)
+        spans = [(low + first, low + last) for first, last in chunks(high - low)]
+
+        def before(first: int, last: int, low: int = low) -> None:
             gradient_tiles(first, last, *given, height, width, pitch, apart, seen[(first - low) * tiles * pitch :])
 
-        def by_panel(first: int, last: int) -> None:
-            right = scratch("points", (POINTS * tall,), np.float32) if points is None else points[first]
-            if points is None:
-                weight_points(first, last, weights, channels, outputs, tall, right)
+        def panel(first: int, last: int, rows: int = (high - low) * tiles) -> None:
+            right = scratch("points", (POINTS * tall,), np.float32)
+            weight_points(first, last, weights, channels, outputs, tall, right)
             products(POINTS, seen, apart, pitch, right, tall, found, further, wide, rows, outputs, first * WIDTH)
 
-        def after(first: int, last: int) -> None:
+        def after(first: int, last: int, low: int = low) -> None:
             tiles_back(first, last, found[(first - low) * tiles * wide :], wide, further, height, width, out)
 
-        spans = [(low, high)] if few else [(low + i, low + j) for i, j in chunks(high - low)]
-        run(before, spans)
-        run(by_panel, [(panel, panel + 1) for panel in range(panels)])
-        run(after, spans)
-
-    size = max(1, (TILES if few else MANY) // tiles)
-    (each if few else _alone)(group, [(low, min(low + size, images)) for low in range(0, images, size)])
-
-
-def _alone(work: Callable[[int, int], None], ranges: list[tuple[int, int]]) -> None:
-    """As `each`, on this thread."""
-    for low, high in ranges:
-        work(low, high)
-
-
-def _shared(_: str, shape: tuple[int, ...], dtype: Any) -> Array:
-    """As `scratch`, for all threads."""
-    return empty(shape, dtype)
+        each(before, spans)
+        each(panel, [(first, first + 1) for first in range(panels)])
+        each(after, spans)
 
 
 def _points(weights: Array, channels: int, outputs: int, apart: int) -> Array:

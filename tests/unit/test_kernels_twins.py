@@ -66,6 +66,7 @@ TWINS = {
     "winograd.gradient_tiles": "winograd.tiles",
     "winograd.weight_points": "winograd.points",
     "winograd.tiles_back": "winograd.back",
+    "winograd.through_tiles": "conv.input_gradient",
 }
 WITHOUT = {
     "integer.current": "only puts arrays together",
