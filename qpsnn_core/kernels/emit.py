@@ -87,10 +87,10 @@ def item(context: Any, builder: Any, sig: Any, values: Any) -> Any:
 
 def set_item(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """One number, in the array's type."""
-    array = sig.args[0]
-    data = arrayobj.make_array(array)(context, builder, values[0]).data
-    builder.store(context.cast(builder, values[2], sig.args[2], array.dtype), builder.gep(data, [values[1]]))
-    return context.get_dummy_value()
+    data = arrayobj.make_array(sig.args[0])(context, builder, values[0]).data
+    value = context.cast(builder, values[2], sig.args[2], sig.return_type)
+    builder.store(value, builder.gep(data, [values[1]]))
+    return value
 
 
 def store(context: Any, builder: Any, sig: Any, values: Any) -> Any:
@@ -111,14 +111,16 @@ AVX512, MASKS = (f"+avx512{part}" in get_host_cpu_features() for part in ("f", "
 """Whether the processor has 32 registers of 64 bytes, and whether it reads and writes some of a vector's numbers."""
 
 
+def _everywhere(builder: Any, one: Any, kind: Any) -> Any:
+    first = builder.insert_element(ir.Constant(kind, ir.Undefined), one, ir.Constant(INT32, 0))
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(INT32, kind.count), None))
+
+
 def _masked(builder: Any, vector: Vector, count: Any) -> tuple[Any, str]:
     """Which of the numbers are among the first `count`, and LLVM's name of the vector."""
     kind, size = ir.VectorType(ir.IntType(8), vector.count), ir.Constant(INT64, vector.count)
     some = builder.select(builder.icmp_signed("<", count, size), count, size)
-    wide = builder.insert_element(
-        ir.Constant(kind, ir.Undefined), builder.trunc(some, kind.element), ir.Constant(INT32, 0)
-    )
-    wide = builder.shuffle_vector(wide, wide, ir.Constant(ir.VectorType(INT32, vector.count), None))
+    wide = _everywhere(builder, builder.trunc(some, kind.element), kind)
     there = builder.icmp_signed("<", ir.Constant(kind, list(range(vector.count))), wide)
     return there, f"v{vector.count}{'f' if isinstance(vector.scalar, types.Float) else 'i'}{vector.scalar.bitwidth}.p0"
 
@@ -195,8 +197,7 @@ def fill(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """One number everywhere."""
     vector = sig.return_type
     one = _converted(builder, values[0], sig.args[0], vector.scalar, vector.llvm.element)
-    first = builder.insert_element(ir.Constant(vector.llvm, ir.Undefined), one, ir.Constant(INT32, 0))
-    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(INT32, vector.count), None))
+    return _everywhere(builder, one, vector.llvm)
 
 
 def nonzero(context: Any, builder: Any, sig: Any, values: Any) -> Any:
@@ -219,29 +220,28 @@ def select(context: Any, builder: Any, sig: Any, values: Any) -> Any:
 
 
 def shift(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    """An arithmetic shift of each number."""
-    count = ir.Constant(sig.args[0].llvm, ir.Undefined)
+    """Bits moved down, signs kept."""
     by = _converted(builder, values[1], sig.args[1], sig.args[0].scalar, sig.args[0].llvm.element)
-    count = builder.insert_element(count, by, ir.Constant(INT32, 0))
-    zeros = ir.Constant(ir.VectorType(INT32, sig.args[0].count), None)
-    return builder.ashr(values[0], builder.shuffle_vector(count, count, zeros))
+    return builder.ashr(values[0], _everywhere(builder, by, sig.args[0].llvm))
 
 
 def of(count: int) -> Callable[..., Vector]:
     """The kind of what reads `count` numbers of an array."""
 
-    def read(array: Any, *_: Any) -> Vector:
-        if array.layout != "C":
-            raise TypingError(f"expected numbers side by side, got {array}")
-        return Vector(array.dtype, count)
+    return lambda array, *_: Vector(one(array), count)
 
-    return read
+
+def one(array: Any, *_: Any) -> Any:
+    """The kind of one number of an array. TypingError unless its numbers lie side by side."""
+    if array.layout != "C":
+        raise TypingError(f"expected numbers side by side, got {array}")
+    return array.dtype
 
 
 def written(array: Any, index: Any, vector: Any, *_: Any) -> Any:
     """The kind of what writes a vector to an array: nothing. TypingError unless the types fit."""
-    if array.layout != "C" or array.dtype != vector.scalar:
-        raise TypingError(f"expected an array of {vector.scalar} side by side, got {array}")
+    if one(array) != vector.scalar:
+        raise TypingError(f"expected an array of {vector.scalar}, got {array}")
     return types.none
 
 

@@ -16,16 +16,17 @@ from qpsnn_core.kernels import emit
 from qpsnn_core.kernels.emit import INT64, Vector, instruction
 
 
-@instruction(lambda array, index: array.dtype, emit.item)
+@instruction(emit.one, emit.item)
 def item(array, index):
     """`array[index]` of a flat array, where the index is known not to be negative: Numba would look each time."""
     return array[index]
 
 
-@instruction(lambda array, index, value: types.none, emit.set_item)
+@instruction(emit.one, emit.set_item)
 def set_item(array, index, value):
-    """`array[index] = value`, likewise."""
+    """`array[index] = value`, likewise; gives what is there then."""
     array[index] = value
+    return array[index]
 
 
 @instruction(emit.of(16), emit.load)

@@ -17,6 +17,7 @@ from qpsnn_core.kernels.vector import (
     first,
     item,
     load16,
+    load32,
     load64,
     lowest,
     nonzero,
@@ -39,7 +40,7 @@ class Layout(NamedTuple):
     """How the gradients of a unit are laid out: `tall` x `wide` pixels, each with a row for every set of steps.
 
     A unit is `(group of span steps, image, band)`; `together` units share a table. before: the zeros on the left (and
-    above the image); band: rows of spikes (in strides) of a unit; bands: of an image.
+    above the image); band: rows of spikes (in strides) of a unit; bands: of an image; lanes: channels of a row.
     """
 
     steps: int
@@ -53,6 +54,7 @@ class Layout(NamedTuple):
     tall: int
     wide: int
     together: int
+    lanes: int
 
     @property
     def units(self) -> int:
@@ -71,28 +73,31 @@ def layout(
     out_height: int,
     out_width: int,
     peak: int | None,
+    lanes: int = LANES,
 ) -> Layout:
     """The Layout for spikes `[steps, batch, height, width]`; counts beyond 1 are taken step by step."""
     span = -(-steps // -(-steps // SPAN)) if peak == 1 else 1
     before, after = max(0, (size - 1 - padding) // stride), max(0, (stride - 1 + padding) // stride)
     rows = (height - 1) // stride + 1
     wide = before + max(out_width, (width - 1) // stride + 1 + after)
-    line = wide * (2**span - 1) * LANES
+    line = wide * (2**span - 1) * lanes
     band = min(rows, max(1, CACHED // line - before - after))
     band = -(-rows // -(-rows // band))
     bands, tall = -(-rows // band), before + band + after
     together = max(1, CACHED // (line * tall)) if bands == 1 else 1
     units = -(-steps // span) * batch
-    return Layout(steps, batch, span, out_height, out_width, before, band, bands, tall, wide, min(together, units))
+    return Layout(
+        steps, batch, span, out_height, out_width, before, band, bands, tall, wide, min(together, units), lanes
+    )
 
 
 @kernel
 def unit_of(unit, shape):
     """`(first step, steps, image, first row, place)` of a unit; place: of its first pixel in its table."""
-    steps, batch, span, _, _, _, band, bands, tall, wide, together = shape
+    steps, batch, span, _, _, _, band, bands, tall, wide, together, lanes = shape
     image = unit // bands
     begin = image // batch * span
-    place = unit % together * tall * wide * (2**span - 1) * LANES
+    place = unit % together * tall * wide * (2**span - 1) * lanes
     return begin, min(span, steps - begin), image % batch, unit % bands * band, place
 
 
@@ -124,12 +129,12 @@ def list_channels(low, high, spikes, height, width, channels, stride, shape, end
     What is listed is the place in the table: of the pixel (y // stride, x // stride), and of the set of steps at which
     it spikes; at a single step, a count of k is listed k times.
     """
-    area, sets = height * width * channels, 2 ** shape[2] - 1
+    area, sets, lanes = height * width * channels, 2 ** shape[2] - 1, shape[11]
     for unit in range(low, high):
         begin, steps, image, row, place = unit_of(unit, shape)
         for y in range(row * stride, min((row + shape[6]) * stride, height)):
             for x in range(width):
-                pixel = place + ((y // stride - row) * shape[9] + x // stride) * sets * LANES
+                pixel = place + ((y // stride - row) * shape[9] + x // stride) * sets * lanes
                 key = (y % stride * stride + x % stride) * channels
                 for left in range(0, channels, LANES):
                     base = (begin * shape[1] + image) * area + (y * width + x) * channels + left
@@ -149,45 +154,45 @@ def list_channels(low, high, spikes, height, width, channels, stride, shape, end
                             found = -1
                             for t in range(steps):
                                 found += np.int64(item(spikes, base + t * shape[1] * area + c)) << t
-                            set_item(places, end, pixel + found * LANES)
+                            set_item(places, end, pixel + found * lanes)
                             end += 1
                         ends[unit, key + left + c] = end
 
 
 @kernel
 def lay_out(gradient, total, factors, unit, column, shape, table):
-    """For 64 channels of a unit, batch norm's backward, `f0*g + f1*acc + f2`, summed over every set of its steps.
+    """For some channels of a unit, batch norm's backward, `f0*g + f1*acc + f2`, summed over every set of its steps.
 
     gradient, total: `[T*B*Ho*Wo, C_out]`; factors: `[3, C_out]`. The border on the left and right, and lanes beyond
     C_out, are not written.
     """
-    _, batch, span, out_height, out_width, before, _, _, tall, wide, _ = shape
+    _, batch, span, out_height, out_width, before, _, _, tall, wide, _, lanes = shape
     begin, steps, image, row, place = unit_of(unit, shape)
     outputs, sets = gradient.shape[1], 2**span - 1
     flat, acc = gradient.reshape(-1), total.reshape(-1)
     for r in range(tall):
         y = row - before + r
-        target = place + (r * wide + before) * sets * LANES
+        target = place + (r * wide + before) * sets * lanes
         if not 0 <= y < out_height:
-            table[target : target + out_width * sets * LANES] = 0
+            table[target : target + out_width * sets * lanes] = 0
             continue
-        for c in range(0, min(LANES, outputs), 16):
-            count = min(LANES, outputs) - c
+        for c in range(0, min(lanes, outputs), 16):
+            count = min(lanes, outputs) - c
             by_gradient, by_total = take16(factors[0], column + c, count), take16(factors[1], column + c, count)
             constant = take16(factors[2], column + c, count)
             for x in range(out_width):
-                at = target + x * sets * LANES + c
+                at = target + x * sets * lanes + c
                 for t in range(steps):
                     source = (((begin + t) * batch + image) * out_height + y) * out_width + x
                     source = source * outputs + column + c
                     value = by_gradient * take16(flat, source, count) + by_total * to(take16(acc, source, count), table)
-                    store(table, at + ((1 << t) - 1) * LANES, value + constant)
+                    store(table, at + ((1 << t) - 1) * lanes, value + constant)
                 for steps_set in range(3, 1 << steps):
                     rest = steps_set & (steps_set - 1)
                     if rest:
                         one = steps_set ^ rest
-                        value = load16(table, at + (rest - 1) * LANES) + load16(table, at + (one - 1) * LANES)
-                        store(table, at + (steps_set - 1) * LANES, value)
+                        value = load16(table, at + (rest - 1) * lanes) + load16(table, at + (one - 1) * lanes)
+                        store(table, at + (steps_set - 1) * lanes, value)
 
 
 @kernel
@@ -214,20 +219,35 @@ def add_places(table, shift, places, begin, end, total, at):
 
 
 @kernel
+def add_half_places(table, shift, places, begin, end, total, at):
+    """As `add_places`, of 32 numbers, for a convolution that has no more channels."""
+    sums = load32(total, at)
+    i = begin
+    while i + 4 <= end:
+        two = load32(table, item(places, i) + shift) + load32(table, item(places, i + 1) + shift)
+        sums = sums + (two + (load32(table, item(places, i + 2) + shift) + load32(table, item(places, i + 3) + shift)))
+        i += 4
+    while i < end:
+        sums = sums + load32(table, item(places, i) + shift)
+        i += 1
+    store(total, at, sums)
+
+
+@kernel
 def weight_gradient(
     low, high, parts, places, bounds, gradient, total, factors, out, units, channels, size, stride, padding, shape
 ):
     """`out[part, (ky*k + kx)*C + ci] = sum over spikes (y, x, ci) of G[(y + p - ky) / s, (x + p - kx) / s]`, float32.
 
-    Tasks low..high-1: task = (64 output channels) * parts + (a part of the tables). places: as `list_channels` wrote
+    Tasks low..high-1: task = (lanes output channels) * parts + (a part of the tables). places: as `list_channels` wrote
     them; bounds[table, key], bounds[table, key + 1]: where a key's begin and end.
     """
-    _, _, span, _, _, before, _, _, tall, wide, together = shape
+    _, _, span, _, _, before, _, _, tall, wide, together, lanes = shape
     outputs, tables, sets = gradient.shape[1], bounds.shape[0], 2**span - 1
     for task in range(low, high):
-        part, column = task % parts, max(0, min(task // parts * LANES, outputs - LANES))
-        table = zeros_on_line(together * tall * wide * sets * LANES)
-        sums = zeros_on_line(size * size * channels * LANES)
+        part, column = task % parts, max(0, min(task // parts * lanes, outputs - lanes))
+        table = zeros_on_line(together * tall * wide * sets * lanes)
+        sums = zeros_on_line(size * size * channels * lanes)
         for group in range(part * tables // parts, (part + 1) * tables // parts):
             for unit in range(group * together, min((group + 1) * together, units)):
                 lay_out(gradient, total, factors, unit, column, shape, table)
@@ -236,12 +256,15 @@ def weight_gradient(
                 down = (top + padding - ky) // stride + before
                 for kx in range(size):
                     side = (kx - padding) % stride
-                    shift = (down * wide + (side + padding - kx) // stride + before) * sets * LANES
+                    shift = (down * wide + (side + padding - kx) // stride + before) * sets * lanes
                     key = (top * stride + side) * channels
                     row = (ky * size + kx) * channels
                     for c in range(channels):
                         i, j = bounds[group, key + c], bounds[group, key + c + 1]
-                        add_places(table, shift, places, i, j, sums, (row + c) * LANES)
-        lanes = min(LANES, outputs)
+                        if lanes == LANES:
+                            add_places(table, shift, places, i, j, sums, (row + c) * lanes)
+                        else:
+                            add_half_places(table, shift, places, i, j, sums, (row + c) * lanes)
+        count = min(lanes, outputs)
         for row in range(size * size * channels):
-            out[part, row, column : column + lanes] = sums[row * LANES : row * LANES + lanes]
+            out[part, row, column : column + count] = sums[row * lanes : row * lanes + count]

@@ -120,7 +120,7 @@ def _of_images(node: Conv, call: Call, used: Weights, x: Array, shape: tuple[int
     acc = empty((count * height * width * channels,), np.int32 if whole else np.float32)
     packed = pack(used.codes.astype(np.float32), node.stride, width)
     sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
-    each(image_forward, chunks(count), x.reshape(-1), packed.rows, packed.together, acc, *sizes)
+    each(image_forward, chunks(count), np.ascontiguousarray(x).reshape(-1), packed.rows, packed.together, acc, *sizes)
     return acc
 
 
