@@ -57,7 +57,8 @@ def forward(node: Conv, call: Call, x: Array) -> Output:
         count = x.shape[0] * x.shape[1]
         acc = empty((count * height * width * channels,), accumulator(used, value.peak))
         sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
-        each(conv_forward, chunks(count), rows(x).reshape(-1), value.peak, *pack(used.codes), acc, *sizes)
+        packed = pack(used.codes, node.stride, width)
+        each(conv_forward, chunks(count), rows(x).reshape(-1), value.peak, *packed, acc, *sizes)
     acc = acc.reshape(*x.shape[:2], height, width, channels)
     step = used.step * np.float32(value.scale)
     current, affine, state = batch_norm.forward(acc, step, call)
