@@ -227,7 +227,6 @@ def shift(context: Any, builder: Any, sig: Any, values: Any) -> Any:
 
 def of(count: int) -> Callable[..., Vector]:
     """The kind of what reads `count` numbers of an array."""
-
     return lambda array, *_: Vector(one(array), count)
 
 
@@ -282,16 +281,12 @@ def exponential(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     return result
 
 
-_OPERATORS = {operator.add: "add", operator.sub: "sub", operator.mul: "mul", operator.truediv: "div"}
-
-
-def _register(function: Any, name: str) -> None:
+def _register(name: str, function: Any) -> None:
     @infer_global(function)
     class Both(AbstractTemplate):  # Numba's way to type an operator of two vectors of one type
         def generic(self, arguments: Any, keywords: Any) -> Any:
-            if len(arguments) == 2 and isinstance(arguments[0], Vector) and arguments[0] == arguments[1]:
-                return signature(arguments[0], *arguments)
-            return None
+            both = len(arguments) == 2 and isinstance(arguments[0], Vector) and arguments[0] == arguments[1]
+            return signature(arguments[0], *arguments) if both else None
 
     def emit(context: Any, builder: Any, sig: Any, values: Any) -> Any:
         real = isinstance(sig.return_type.scalar, types.Float)
@@ -300,5 +295,5 @@ def _register(function: Any, name: str) -> None:
     lower_builtin(function, Vector, Vector)(emit)
 
 
-for _function, _name in _OPERATORS.items():
-    _register(_function, _name)
+for _function in (operator.add, operator.sub, operator.mul, operator.truediv):
+    _register(_function.__name__.removeprefix("true"), _function)

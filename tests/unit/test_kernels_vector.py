@@ -5,12 +5,13 @@ Interpreted, an instruction is its meaning: then only the tests that name their 
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import numba
 import numpy as np
 import pytest
-from numba.core.errors import TypingError
 
 from qpsnn_core.kernels import vector as v
 
@@ -41,41 +42,6 @@ def draw(dtype, count=200, seed=0):
     numbers = rng.integers(ends.min, ends.max, count, dtype, endpoint=True)
     numbers[:5] = [ends.min, ends.max, 0, 1, ends.max // 2 + 1]
     return rng.permutation(numbers)
-
-
-LOADS = {16: jit(lambda array, index, out: v.store(out, 3, v.load16(array, index)))}
-LOADS[64] = jit(lambda array, index, out: v.store(out, 3, v.load64(array, index)))
-TAKES = {16: jit(lambda array, index, count, out: v.store(out, 0, v.take16(array, index, count)))}
-TAKES[64] = jit(lambda array, index, count, out: v.store(out, 0, v.take64(array, index, count)))
-PUTS = {16: jit(lambda array, out, index, count: v.put(out, index, v.load16(array, 0), count))}
-PUTS[64] = jit(lambda array, out, index, count: v.put(out, index, v.load64(array, 0), count))
-
-
-@pytest.mark.parametrize("width", [16, 64])
-@pytest.mark.parametrize("dtype", TYPES)
-def test_loads_and_stores_wherever_they_begin(dtype, width):
-    array = draw(dtype)
-    for index in (0, 1, 7, 200 - width):
-        out = np.full(width + 6, 9, dtype)
-        LOADS[width](array, index, out)
-        np.testing.assert_array_equal(out[3 : 3 + width], array[index : index + width])
-        assert (np.delete(out, range(3, 3 + width)) == 9).all()
-
-
-@pytest.mark.parametrize("width", [16, 64])
-@pytest.mark.parametrize("dtype", TYPES)
-def test_takes_and_puts_of_any_count(dtype, width):
-    """As many as there are, zeros for the rest; what lies behind is neither read nor written."""
-    whole = draw(dtype)
-    for count in [*range(18), 63, 64, 65, 100]:
-        array, taken = whole[: min(5 + count, 200)], np.full(width, 9, dtype)
-        TAKES[width](array, 5, count, taken)
-        part = array[5 : 5 + min(count, width)]
-        np.testing.assert_array_equal(taken, np.concatenate((part, np.zeros(width - len(part), dtype))))
-        out = np.full(width + 8, 9, dtype)
-        PUTS[width](whole, out, 5, count)
-        np.testing.assert_array_equal(out[5 : 5 + len(part)], whole[: len(part)])
-        assert (np.delete(out, range(5, 5 + len(part))) == 9).all()
 
 
 FILLS = {16: jit(lambda value, like, out: v.store(out, 0, v.fill16(value, like)))}
@@ -306,28 +272,9 @@ def test_the_lowest_of_all_64_bits(place):
     assert REST(np.uint64(bits)) == bits & (bits - 1) == v.without_lowest.meaning(bits)
 
 
-@compiled
-@pytest.mark.parametrize(
-    "made",
-    [
-        lambda: PUTS[16](np.zeros(16, np.int16), np.zeros(16, np.int32), 0, 16),
-        lambda: LOADS[16](np.zeros(16, np.uint8), 0, np.zeros(32, np.int8)),
-        lambda: LOADS[16](np.zeros(64, np.uint8)[::2], 0, np.zeros(32, np.uint8)),
-        lambda: LOADS[64](np.zeros(64, np.uint8), 0, np.zeros(256, np.uint8)[::2]),
-        lambda: TAKES[16](np.zeros((4, 16), np.uint8)[:, 0], 0, 4, np.zeros(16, np.uint8)),
-        lambda: sums(np.zeros(16, np.int16), np.zeros(16, np.int32), np.zeros(48, np.int32)),
-    ],
-    ids=["put wider", "store signed", "load with gaps", "store with gaps", "a column", "a sum of two types"],
-)
-def test_arrays_with_gaps_or_of_another_type_are_refused(made):
-    with pytest.raises(TypingError):
-        made()
-
-
 def test_every_instruction_is_tested():
-    """By name, in this file; an instruction is what has a meaning."""
+    """By name, in one of the files of kernels' tests; an instruction is what has a meaning."""
     names = [name for name, value in vars(v).items() if hasattr(value, "meaning")]
-    with open(__file__, encoding="utf-8") as file:
-        text = file.read()
-    assert [name for name in names if f"v.{name}(" not in text and f"v.{name}." not in text] == []
+    text = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_kernels_*.py"))
+    assert [name for name in names if not re.search(rf"\b(v|vector)\.{name}\b", text)] == []
     assert numba.config.DISABLE_JIT or len(names) > 15

@@ -168,28 +168,29 @@ def test_input_gradients_of_every_geometry(geometry, kind):
     assert compare(*geometry, kind=kind) < LIMIT
 
 
+@pytest.mark.parametrize("few", [0, gradients.FEW], ids=["many", "few"])
 @pytest.mark.parametrize("kind", [4, 8, "float"], ids=str)
-@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 64), (64, 3), (17, 33), (91, 181)])
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 64), (64, 3), (17, 33), (33, 17)])
 @pytest.mark.parametrize("size", [(3, 3), (4, 5)], ids=str)
-def test_input_gradients_by_tiles(size, inputs, outputs, kind):
-    """91*181 weights of a tap are transformed for each group, fewer only once."""
-    assert 91 * 181 > gradients.FEW > 64 * 33
+def test_input_gradients_by_tiles(monkeypatch, size, inputs, outputs, kind, few):
+    """Few weights are transformed once, many for each group of images."""
+    monkeypatch.setattr(gradients, "FEW", few)
     assert compare(size, inputs, outputs, 3, 1, 1, images=1, kind=kind) < LIMIT
 
 
-def test_several_groups_of_images(monkeypatch):
+@pytest.mark.parametrize("few", [0, gradients.FEW], ids=["many", "few"])
+@pytest.mark.parametrize("group", [1, 6, 1000])
+def test_several_groups_of_images(monkeypatch, group, few):
     """As many as make up so many tiles or windows; the last group is smaller."""
-    monkeypatch.setattr(gradients, "TILES", 6)
-    monkeypatch.setattr(gradients, "MANY", 6)
-    monkeypatch.setattr(gradients, "WINDOWS", 30)
-    assert compare((5, 4), 3, 5, 3, 1, 1, images=7) < LIMIT
-    monkeypatch.setattr(gradients, "FEW", 14)
-    assert compare((5, 4), 3, 5, 3, 1, 1, images=7) < LIMIT
+    for name, value in (("FEW", few), ("TILES", group), ("MANY", group), ("WINDOWS", 5 * group)):
+        monkeypatch.setattr(gradients, name, value)
+    assert compare((5, 4), 3, 35, 3, 1, 1, images=7) < LIMIT
+    assert compare((5, 4), 35, 5, 3, 1, 1, images=7) < LIMIT
     assert compare((5, 4), 3, 5, 2, 2, 1, images=7) < LIMIT
 
 
 def test_the_limit_is_of_rounding_and_not_of_a_fault(monkeypatch):
-    """A negative control: a weight's point that is off by a ten-thousandth is over the limit."""
+    """A negative control: a weight's point that is off by a thousandth is over the limit."""
     right = gradients._points
 
     def wrong(weights, channels, outputs, apart):
