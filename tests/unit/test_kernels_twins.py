@@ -54,6 +54,7 @@ TWINS = {
     "svd.count_above": "svd.above",
     "svd.count_maps": "svd.above_maps",
     "update.sgd_step": "optimizer.sgd",
+    "weight_gradient.add_half_places": "conv.sum_of_rows",
     "weight_gradient.add_places": "conv.sum_of_rows",
     "weight_gradient.count_channels": "conv.places",
     "weight_gradient.list_channels": "conv.places",

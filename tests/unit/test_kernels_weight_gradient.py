@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from unittest import mock
 
-import numba
 import numpy as np
 import pytest
 from generators.convolutions import GEOMETRIES
@@ -174,20 +173,16 @@ def test_units_cover_all_steps_images_and_rows(geometry, steps, cached):
     assert shape.together * table <= cached or (shape.together == 1 and (shape.bands == 1 or shape.band == 1))
 
 
-@numba.njit(error_model="numpy")
-def add(table, shift, places, begin, end, total, at):
-    kernels.add_places(table, shift, places, begin, end, total, at)
-
-
 @pytest.mark.parametrize("count", range(10))
-def test_places_are_added_four_at_a_time(count):
+@pytest.mark.parametrize(("add", "lanes"), [(kernels.add_places, 64), (kernels.add_half_places, 32)])
+def test_places_are_added_four_at_a_time(add, lanes, count):
     rng = np.random.default_rng(count)
-    table = rng.integers(-9, 10, (8, 64)).astype(F)
+    table = rng.integers(-9, 10, (8, lanes)).astype(F)
     rows = rng.integers(0, 6, count + 2).astype(np.int32)
-    total = np.full(3 * 64, 5, F)
-    add(table.reshape(-1), 2 * 64, rows * 64, 1, 1 + count, total, 64)
-    np.testing.assert_array_equal(total[64:128] - 5, naive.sum_of_rows(table, rows[1 : 1 + count] + 2))
-    assert (np.delete(total.reshape(3, 64), 1, 0) == 5).all()
+    total = np.full(3 * lanes, 5, F)
+    add(table.reshape(-1), 2 * lanes, rows * lanes, 1, 1 + count, total, lanes)
+    np.testing.assert_array_equal(total[lanes : 2 * lanes] - 5, naive.sum_of_rows(table, rows[1 : 1 + count] + 2))
+    assert (np.delete(total.reshape(3, lanes), 1, 0) == 5).all()
 
 
 @pytest.mark.parametrize("size", [1, 64, 1000])
