@@ -16,14 +16,15 @@ from typing import Any
 
 from benchmarks import roofline_curves, roofline_kernels, roofline_page, roofline_peaks, roofline_plot
 from benchmarks.results import load, machine, save
+from benchmarks.roofline_layer import Layer
 from qpsnn_core.kernels import parallel
 
-LAYERS = (roofline_kernels.Layer(), roofline_kernels.Layer(channels=256, side=8, batch=16))
+LAYERS = (Layer(), Layer(channels=256, side=8, batch=16))
 
 
 def measure(
     seconds: float,
-    layers: tuple[roofline_kernels.Layer, ...] = LAYERS,
+    layers: tuple[Layer, ...] = LAYERS,
     widths: tuple[tuple[int, int, int], ...] = roofline_curves.WIDTHS,
     points: dict[str, dict[Any, roofline_curves.Point]] | None = None,
     sizes: tuple[int, ...] = roofline_peaks.SIZES,

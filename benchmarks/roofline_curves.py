@@ -168,13 +168,16 @@ def crossing(seconds: float, widths: Sequence[tuple[int, int, int]] = WIDTHS, st
             calls["bytes", rate] = _gathered(spikes, codes, short, images, side)
             calls["floats", rate] = _gathered(spikes, real, wide, images, side)
         shaped = spikes.reshape(images, side, side, channels)
+        calls["pack", "bytes"], calls["pack", "floats"] = partial(pack, codes, 1, side), partial(pack, real, 1, side)
         calls["dense"] = partial(dense, shaped, real.reshape(-1, channels), product)
         best = fastest(calls, seconds)
         calls["floats", RATES[-1]]()
         if not np.allclose(product, wide.reshape(product.shape), atol=1e-3):
             raise ArithmeticError(f"{channels} channels: the two products differ")
         times = {kind: [best[kind, rate] for rate in RATES] for kind in ("bytes", "floats")}
-        records.append({"channels": channels, "side": side, "images": images, **times, "dense": best["dense"]})
+        packing = {kind: best["pack", kind] for kind in ("bytes", "floats")}
+        sizes = {"channels": channels, "side": side, "images": images}
+        records.append({**sizes, **times, "pack": packing, "dense": best["dense"]})
     return records
 
 

@@ -5,13 +5,12 @@ The layer: 3x3, stride 1, C channels to C, on spikes `[T, B, H, W, C]` at one fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from time import perf_counter, thread_time
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from benchmarks.roofline_gradients import input_works, inside, weight_works
+from benchmarks.roofline_layer import Layer, Work, codes_of, counts, spikes_of
 from benchmarks.roofline_peaks import fastest
 from qpsnn_core.kernels.conv import SPIKES, conv_forward
 from qpsnn_core.kernels.events import LANES, list_columns, list_pixels
@@ -23,43 +22,6 @@ from qpsnn_core.kernels.moments import short_moments
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.parallel import chunks, each, kernel
 from qpsnn_core.kernels.pool import max_backward, max_forward
-from qpsnn_core.kernels.quantize import encode
-from qpsnn_core.kernels.update import sgd_step
-from qpsnn_core.kernels.weight_gradient import CACHED, SPAN
-from qpsnn_core.kernels.winograd import POINTS, TILE
-from qpsnn_core.layers import gradients
-from qpsnn_core.layers.gradients import TILES, input_gradient, weight_sums
-from qpsnn_core.network.synapses import Conv
-from qpsnn_core.network.values import Value
-
-Array = npt.NDArray[Any]
-
-
-class Layer(NamedTuple):
-    """T, B, H = W, C and the firing rate."""
-
-    steps: int = 4
-    batch: int = 8
-    side: int = 32
-    channels: int = 64
-    rate: float = 0.15
-
-
-class Work(NamedTuple):
-    """What a kernel must do, and the call that does it.
-
-    reads, writes: bytes of arrays, each once. near: bytes loaded again and again from tables of `table` bytes.
-    kind: of the operations, a name of the peaks. inner: the call is of a whole gradient, of which it is a part.
-    """
-
-    reads: float
-    writes: float
-    near: float
-    table: float
-    operations: float
-    kind: str
-    call: Callable[[], Any]
-    inner: bool = False
 
 
 @kernel
@@ -80,30 +42,13 @@ def list_all_columns(images, positions, starts, side, channels, listed, ends):
 def works(layer: Layer) -> dict[str, Work]:
     """Every kernel on that layer."""
     rng = np.random.default_rng(0)
-    return {**_forward(layer, rng), **_neurons(layer, rng), **_weights(layer, rng), **_inputs(layer, rng)}
-
-
-def _counts(layer: Layer) -> tuple[int, int, int, int, float]:
-    """Images, pixels of one, neurons of all, blocks of 64 outputs, and weight rows that all windows add in a block."""
-    images, pixels = layer.steps * layer.batch, layer.side**2
-    neurons = images * pixels * layer.channels
-    inside = (3 * layer.side - 2) ** 2 / layer.side**2
-    return images, pixels, neurons, -(-layer.channels // LANES), neurons * layer.rate * inside
-
-
-def _spikes(layer: Layer, rng: np.random.Generator) -> Array:
-    return (rng.random(_counts(layer)[2]) < layer.rate).astype(np.uint8)
-
-
-def _codes(layer: Layer, rng: np.random.Generator) -> Array:
-    codes: Array = (2 * rng.integers(0, 16, (3, 3, layer.channels, layer.channels)) - 15).astype(np.int8)
-    return codes
+    return {**_forward(layer, rng), **_neurons(layer, rng), **weight_works(layer, rng), **input_works(layer, rng)}
 
 
 def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
-    images, pixels, neurons, blocks, rows = _counts(layer)
+    images, pixels, neurons, blocks, rows = counts(layer)
     channels, side = layer.channels, layer.side
-    spikes, codes = _spikes(layer, rng), _codes(layer, rng)
+    spikes, codes = spikes_of(layer, rng), codes_of(layer, rng)
     sizes = (channels, side, side, channels, 3, 1, 1)
     narrow, real = pack(codes), pack(codes.astype(np.float32))
     short, wide = np.empty(neurons, np.int16), np.empty(neurons, np.float32)
@@ -121,30 +66,55 @@ def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     length = 9 * channels * LANES
     return {
         "list_pixels": Work(
-            neurons, 4 * total, 0, 0, neurons, "uint8",
+            neurons,
+            4 * total,
+            0,
+            0,
+            neurons,
+            "uint8",
             lambda: list_all_pixels(images, spikes, pixels, channels, positions, starts),
         ),
         "list_columns": Work(
-            0, 0, 12 * total * 2, 4 * few * layer.rate, 3 * total, "int32",
+            0,
+            0,
+            12 * total * 2,
+            4 * few * layer.rate,
+            3 * total,
+            "int32",
             lambda: list_all_columns(images, *here, side, channels, listed, ends),
         ),
         "conv_forward, bytes": Work(
-            neurons, 2 * neurons, rows * blocks * LANES, length, rows * blocks * LANES, "uint8",
+            neurons,
+            2 * neurons,
+            rows * blocks * LANES,
+            length,
+            rows * blocks * LANES,
+            "uint8",
             lambda: each(conv_forward, chunks(images), spikes, 1, *narrow, short, *sizes),
         ),
         "conv_forward, floats": Work(
-            neurons, 4 * neurons, rows * blocks * LANES * 4, length * 4, rows * blocks * LANES, "float32",
+            neurons,
+            4 * neurons,
+            rows * blocks * LANES * 4,
+            length * 4,
+            rows * blocks * LANES,
+            "float32",
             lambda: each(conv_forward, chunks(images), spikes, 1, *real, wide, *sizes),
         ),
         "image_forward": Work(
-            len(pictures), 4 * len(shown), taps * LANES * 4, 27 * LANES * 4, taps * LANES * 2, "multiply_add",
+            len(pictures),
+            4 * len(shown),
+            taps * LANES * 4,
+            27 * LANES * 4,
+            taps * LANES * 2,
+            "multiply_add",
             lambda: each(image_forward, chunks(layer.batch), *of_images),
         ),
-    }  # fmt: skip
+    }
 
 
 def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
-    images, pixels, neurons, _, _ = _counts(layer)
+    images, pixels, neurons, _, _ = counts(layer)
     channels, positions = layer.channels, layer.batch * pixels
     acc = rng.normal(0, 60, (images * pixels, channels)).astype(np.int16)
     ones = np.ones(channels, np.float32)
@@ -166,122 +136,51 @@ def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
             2 * neurons, 0, 0, 0, 7 * neurons, "int32", lambda: each(short_moments, parts, acc, sums, squares)
         ),
         "lif_forward": Work(
-            2 * neurons, neurons, 0, 0, 6 * neurons, "float32",
+            2 * neurons,
+            neurons,
+            0,
+            0,
+            6 * neurons,
+            "float32",
             lambda: each(lif_forward, spans, driving, None, spikes, *settings),
         ),
         "lif_backward": Work(
-            6 * neurons, 4 * neurons, 0, 0, 27 * neurons, "float32",
-            lambda: each(
-                lif_backward, spans, driving, None, gradient, back, moments, *settings, TRIANGLE, one, False
-            ),
+            6 * neurons,
+            4 * neurons,
+            0,
+            0,
+            27 * neurons,
+            "float32",
+            lambda: each(lif_backward, spans, driving, None, gradient, back, moments, *settings, TRIANGLE, one, False),
         ),
         "int_lif": Work(
-            2 * neurons, neurons, 0, 0, 6 * neurons, "int32",
+            2 * neurons,
+            neurons,
+            0,
+            0,
+            6 * neurons,
+            "int32",
             lambda: each(int_lif, spans, whole, None, bias, limit, spikes, none, layer.steps, positions, 1, 1),
         ),
         "max_forward": Work(
-            neurons, neurons / 4, 0, 0, 2 * neurons, "uint8",
+            neurons,
+            neurons / 4,
+            0,
+            0,
+            2 * neurons,
+            "uint8",
             lambda: each(max_forward, chunks(images), maps, half, 2, 2, 0),
         ),
         "max_backward": Work(
-            6 * neurons, 4 * neurons, 0, 0, 4 * neurons, "float32",
+            6 * neurons,
+            4 * neurons,
+            0,
+            0,
+            4 * neurons,
+            "float32",
             lambda: each(max_backward, chunks(images), maps, given, under, 2, 2, 0),
         ),
-    }  # fmt: skip
-
-
-def _weights(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
-    _, _, neurons, blocks, _ = _counts(layer)
-    node, value, spikes, gradient, acc, factors, _ = _backward(layer, rng)
-    span = min(layer.steps, SPAN)
-    listed = neurons / span * (1 - (1 - layer.rate) ** span)
-    adds = 9 * listed * blocks * LANES
-    laid = 4 * neurons + (2**span - 1 - span) / span * neurons
-    size = 9 * 256 * 256
-    weight, codes = rng.normal(0, 1, size).astype(np.float32), np.empty(size, np.int8)
-    scale, sums = around(np.ones(256, np.float32)), np.zeros(256, np.int64)
-    encode(weight, scale, 15, codes, sums)
-    shaped = codes.reshape(3, 3, 256, 256)
-    speed, new, newer = (np.zeros(size, np.float32) for _ in range(3))
-    slow, tenth = np.float32(0.9), np.float32(0.1)
-
-    def whole() -> Any:
-        return weight_sums(node, value, spikes, gradient, acc, factors)
-
-    return {
-        "count_channels": Work(neurons, 0, 0, 0, neurons, "uint8", whole, inner=True),
-        "list_channels": Work(neurons, 4 * listed, 0, 0, neurons, "uint8", whole, inner=True),
-        "weight_gradient": Work(6 * neurons, 0, adds * 4, CACHED * 4, adds + laid, "float32", whole, inner=True),
-        "encode": Work(
-            4 * size, size, 0, 0, 14 * size, "float32", lambda: encode(weight, scale, 15, codes, sums)
-        ),
-        "pack": Work(size, size, 0, 0, 2 * size, "uint8", lambda: pack(shaped)),
-        "sgd_step": Work(
-            12 * size, 8 * size, 0, 0, 6 * size, "float32",
-            lambda: sgd_step(weight, weight, speed, tenth, slow, tenth, False, new, newer),
-        ),
-    }  # fmt: skip
-
-
-def _inputs(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
-    _, _, neurons, _, _ = _counts(layer)
-    node, value, _, gradient, acc, factors, codes = _backward(layer, rng)
-    matrices = POINTS / TILE**2 * 4 * neurons
-    room = POINTS * TILES * layer.channels * 4
-
-    def whole() -> Any:
-        return input_gradient(node, value, codes, gradient, acc, factors)
-
-    done = matrices / 2 * layer.channels
-    return {
-        "through_tiles": Work(
-            6 * neurons, 4 * neurons, 4 * matrices, 2 * room, done, "multiply_add", whole, inner=True
-        ),
-        "gradient_tiles": Work(6 * neurons, 0, matrices, room, 23 * neurons, "float32", whole, inner=True),
-        "products": Work(0, 0, 2 * matrices, 2 * room, done, "multiply_add", whole, inner=True),
-        "tiles_back": Work(0, 4 * neurons, matrices, room, 8 * neurons, "float32", whole, inner=True),
     }
-
-
-def _backward(layer: Layer, rng: np.random.Generator) -> tuple[Any, ...]:
-    """A Conv with its input's value, spikes, dL/dX, accumulators, factors and codes."""
-    images, pixels, _, _, _ = _counts(layer)
-    node = Conv("conv", "in", layer.channels)
-    value = Value("spikes", (layer.side, layer.side, layer.channels), 1)
-    spikes = _spikes(layer, rng).reshape(layer.steps, layer.batch, *value.shape)
-    gradient = rng.normal(0, 1, (images * pixels, layer.channels)).astype(np.float32)
-    acc, factors = np.ones(gradient.shape, np.int16), np.ones((3, layer.channels), np.float32)
-    return node, value, spikes, gradient, acc, factors, _codes(layer, rng)
-
-
-def inside(call: Callable[[], Any], names: tuple[str, ...], seconds: float, least: int = 3) -> dict[str, float]:
-    """The least seconds that the kernels of these names take in one call of a gradient, where it calls them at all."""
-    kept = {name: getattr(gradients, name) for name in names if hasattr(gradients, name)}
-    spent, best = dict.fromkeys(kept, 0.0), dict.fromkeys(kept, float("inf"))
-
-    def clocked(name: str) -> Callable[..., Any]:
-        def run(*arguments: Any) -> Any:
-            start = thread_time()
-            result = kept[name](*arguments)
-            spent[name] += thread_time() - start
-            return result
-
-        return run
-
-    call()
-    began, turns = perf_counter(), 0
-    try:
-        for name in kept:
-            setattr(gradients, name, clocked(name))
-        while turns < least or perf_counter() - began < seconds * len(names):
-            spent.update(dict.fromkeys(kept, 0.0))
-            call()
-            best = {name: min(best[name], spent[name]) for name in kept}
-            turns += 1
-    finally:
-        for name, function in kept.items():
-            setattr(gradients, name, function)
-    return {name: taken for name, taken in best.items() if taken > 0}
 
 
 def measure(layer: Layer, seconds: float) -> dict[str, Any]:

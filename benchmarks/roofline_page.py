@@ -143,19 +143,23 @@ def _crossed(times: list[float], dense: float) -> str:
 
 
 def halving(results: Results) -> str:
-    """By width: how many times less a convolution takes when the rate halves, and what a pass costs without spikes."""
+    """By width: how many times less a convolution takes when the rate halves, with and without packing its weights.
+
+    And the share of its time at 10% that a straight line gives to no spikes at all.
+    """
     rows = []
     for one in results["crossing"]:
-        cells = [str(one["channels"])]
-        for kind in ("bytes", "floats"):
-            at = dict(zip(RATES, one[kind], strict=True))
-            ratios = [at[0.4] / at[0.2], at[0.2] / at[0.1], at[0.1] / at[0.05]]
-            cells += [*(f"{ratio:.2f}" for ratio in ratios), f"{fixed(one[kind]) / at[0.1]:.0%}"]
-        rows.append(cells)
-    head = ["channels"]
-    for kind in ("bytes", "floats"):
-        head += [f"{kind}: 40 to 20%", "20 to 10%", "10 to 5%", "fixed, of the time at 10%"]
-    return table(head, rows)
+        for kind, words in (("bytes", "4-bit"), ("floats", "float32")):
+            cells = [one["channels"], words]
+            for less in (0.0, one["pack"][kind]):
+                at = {rate: time - less for rate, time in zip(RATES, one[kind], strict=True)}
+                cells += [f"{at[2 * rate] / at[rate]:.2f}" for rate in (0.2, 0.1, 0.05)]
+            whole = one[kind][RATES.index(0.1)]
+            cells += [f"{one['pack'][kind] / whole:.0%}", f"{max(fixed(one[kind]) - one['pack'][kind], 0) / whole:.0%}"]
+            rows.append(cells)
+    steps = ["40 to 20%", "20 to 10%", "10 to 5%"]
+    head = ["channels", "weights", *steps, *(f"{step}, without packing" for step in steps)]
+    return table([*head, "packing, of the time at 10%", "other fixed cost"], rows)
 
 
 def fixed(times: list[float]) -> float:

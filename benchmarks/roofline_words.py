@@ -21,20 +21,26 @@ KERNELS = {
         "24rN, from and to L1", "3rN", "copies of a dozen numbers at a time, whose loop is as long as the copy"
     ),
     "conv_forward, bytes": Words(
-        "N + 2N', 9rNK x 64 of rows", "9rNK x 64", "instructions per row (index, address, addition), not its 64 bytes"
+        "N + 2N', 9rNK x 64 of rows",
+        "9rNK x 64",
+        "instructions: lists (two fifths of it here, a fifth at 256 channels), then index, address and sum of each row",
     ),
     "conv_forward, floats": Words(
         "N + 4N', 9rNK x 256 of rows", "9rNK x 64", "loads of weight rows out of L2: four lines per spike and window"
     ),
     "image_forward": Words(
-        "3M + 4N'/T, 27MK x 256 of rows", "2 x 27MK x 64", "loads of weight rows out of L1: one per multiply-add"
+        "3M + 4N'/T, 27MK x 256 of rows",
+        "2 x 27MK x 64",
+        "sums of 27 products are short: each window begins and ends one, and broadcasts every pixel",
     ),
     "short_moments": Words("2N'", "7N'", "one row after another of 16 channels: short rows and latencies"),
-    "lif_forward": Words("2N' + N'", "6N'", "memory, as accumulators come from beyond L2; some latency over T"),
-    "lif_backward": Words(
-        "6N' + 4N'", "27N'", "memory, and twenty-seven operations per neuron and step that hide little of it"
+    "lif_forward": Words(
+        "2N' + N'", "6N'", "loads, stores and operations take nearly as long each, and hardly overlap"
     ),
-    "int_lif": Words("2N' + N'", "6N'", "memory, as `lif_forward`"),
+    "lif_backward": Words(
+        "6N' + 4N'", "27N'", "the same: its loads, stores and operations, added up, are the time that it takes"
+    ),
+    "int_lif": Words("2N' + N'", "6N'", "as `lif_forward`"),
     "max_forward": Words("N + N/4", "2N", "16 bytes at a time where the processor could take 64"),
     "max_backward": Words("2N + 8N", "4N", "memory: gradients are four times as large as spikes, read and written"),
     "count_channels": Words("N", "N compared", "one loop turn per spike, and a counter in memory for each"),
@@ -47,16 +53,18 @@ KERNELS = {
         "6N', 9LK x 256 of rows", "9LK x 64 + (4 + (2^T - 1 - T)/T)N'", "loads of gradient rows out of a table in L2"
     ),
     "encode": Words("5w", "14w", "the division by gamma, and a sum per channel kept in memory"),
-    "pack": Words("2w", "2w", "passes of NumPy that look for the range and the parity of the codes"),
+    "pack": Words(
+        "2w", "2w", "a loop in 64-bit integers that is not vectorised, and NumPy's passes for range and parity"
+    ),
     "sgd_step": Words("20w", "6w", "memory"),
     "through_tiles": Words(
-        "6N' + 4N, 36N of matrices in L2", "4.5NC", "its products; the transforms before and after them take the rest"
+        "6N' + 4N, 36N of matrices in L2",
+        "4.5NC",
+        "its products reach half of the peak; the transforms before and after them take the rest",
     ),
-    "gradient_tiles": Words(
-        "6N', 9N' to the 36 matrices", "23N'", "stores to 36 matrices at once, and tests of the border at every pixel"
-    ),
+    "gradient_tiles": Words("6N', 9N' to the 36 matrices", "23N'", "stores to 36 matrices at once, far apart"),
     "products": Words(
         "18N of matrices", "4.5NC", "a load and a broadcast for every multiply-add or two; small matrices leave rests"
     ),
-    "tiles_back": Words("4N, 9N from the 36 matrices", "8N", "loads from 36 matrices at once"),
+    "tiles_back": Words("4N, 9N from the 36 matrices", "8N", "loads from 36 matrices at once, far apart"),
 }
