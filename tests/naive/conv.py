@@ -110,7 +110,7 @@ def fold(products, shape, stride, padding):
 def places(spikes, stride, shape):
     """{(unit, key): places} of spikes [T, B, H, W, C]: unit by unit of a Layout, key = (y%s*s + x%s)*C + c.
 
-    The place of a pixel in its table, times the sets of steps, plus the set at which it spikes; times 64.
+    The place of a pixel in its table, times the sets of steps, plus the set at which it spikes; times the lanes.
     """
     steps, batch, height, width, channels = spikes.shape
     sets, found = 2**shape.span - 1, {}
@@ -122,7 +122,7 @@ def places(spikes, stride, shape):
                 key = (y % stride * stride + x % stride) * channels + c
                 row = unit % shape.together * shape.tall + y // stride % shape.band
                 index = sum(2**t for t in range(len(own)) if own[t, y, x, c]) - 1
-                place = ((row * shape.wide + x // stride) * sets + index) * 64
+                place = ((row * shape.wide + x // stride) * sets + index) * shape.lanes
                 found.setdefault((unit, key), []).extend([place] * (own[0, y, x, c].item() if len(own) == 1 else 1))
     return found
 

@@ -41,7 +41,7 @@ class Case:
     def layout(self):
         out_height, out_width, _ = self.node.output(self.value).shape
         sizes = (*self.spikes.shape[:4], *self.geometry, out_height, out_width)
-        return kernels.layout(*sizes, self.value.peak)
+        return kernels.layout(*sizes, self.value.peak, 32 if self.outputs <= 32 else 64)
 
     def given(self):
         return self.gradient.reshape(-1, self.outputs), self.acc.reshape(-1, self.outputs), self.factors
@@ -84,7 +84,7 @@ def test_any_number_of_steps(steps, batch, peak):
         Case((5, 4), 2, 3, 3, 2, 1, peak=peak, steps=steps, batch=batch).compare()
 
 
-@pytest.mark.parametrize("outputs", [1, 15, 16, 17, 63, 64, 65, 100, 128, 130, 320])
+@pytest.mark.parametrize("outputs", [1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 128, 130, 320])
 @pytest.mark.parametrize("batch", [1, 7])
 def test_any_number_of_output_channels(outputs, batch):
     with mock.patch.object(kernels, "CACHED", 2**12):
@@ -107,10 +107,11 @@ def test_no_spikes_and_all_of_them(rate, peak):
 @pytest.mark.parametrize("cached", [1, 2**12, 2**14, kernels.CACHED])
 @pytest.mark.parametrize("steps", [1, 3, 5])
 @pytest.mark.parametrize("peak", [1, 3])
-def test_spikes_are_listed_by_channel(peak, steps, cached):
+@pytest.mark.parametrize("outputs", [5, 70])
+def test_spikes_are_listed_by_channel(outputs, peak, steps, cached):
     """Those of each unit and key together, where `ends` says, and no place else; chunks do not meet."""
     with mock.patch.object(kernels, "CACHED", cached):
-        case = Case((5, 4), 3, 70, 3, 2, 1, peak=peak, steps=steps, batch=3)
+        case = Case((5, 4), 3, outputs, 3, 2, 1, peak=peak, steps=steps, batch=3)
         shape = case.layout()
     keys = 4 * 3
     ref = naive.places(case.spikes, 2, shape)
@@ -127,7 +128,7 @@ def test_spikes_are_listed_by_channel(peak, steps, cached):
     assert places[-1] == -1
 
 
-@pytest.mark.parametrize("outputs", [1, 16, 17, 64, 65, 130])
+@pytest.mark.parametrize("outputs", [1, 16, 17, 32, 33, 64, 65, 130])
 @pytest.mark.parametrize("cached", [1, kernels.CACHED])
 @pytest.mark.parametrize("steps", [1, 3, 5])
 def test_gradients_are_laid_out_with_their_sums(steps, cached, outputs):
@@ -138,7 +139,7 @@ def test_gradients_are_laid_out_with_their_sums(steps, cached, outputs):
     sets, column, lanes = 2**shape.span - 1, max(0, min(64, outputs - 64)), min(64, outputs)
     back = case.back()[..., column : column + lanes]
     for unit in range(shape.units):
-        table = np.full((shape.together, shape.tall, shape.wide, sets, 64), 77, F)
+        table = np.full((shape.together, shape.tall, shape.wide, sets, shape.lanes), 77, F)
         kernels.lay_out(*case.given(), unit, column, tuple(shape), table.reshape(-1))
         own = table[unit % shape.together]
         ref = naive.laid_out(back, unit, shape)
