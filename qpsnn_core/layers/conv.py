@@ -97,16 +97,12 @@ def _padded(node: Conv, x: Array) -> Array:
 def _dense_wins(node: Conv, used: Weights, x: Array) -> bool:
     """Whether a product of all of `x` is faster than one of its spikes: for real weights, above a rate of spikes.
 
-    The rates were measured (docs/performance.md): events lose where few channels share the cost of listing them, and
-    where a block of weight rows no longer fits the second-level cache. Codes of at most 5 bits never lose below 60%.
+    The rates were measured (docs/performance.md); they are lower where a block of weight rows no longer fits the
+    second-level cache. Codes of at most 5 bits never lose below 60%.
     """
     if used.integer:
         return False
-    block = node.kernel**2 * x.shape[-1] * LANES * 4
-    if node.channels <= LANES // 2:
-        crossing = 0.3 if node.channels <= LANES // 4 else 0.4
-    else:
-        crossing = 0.55 if block <= CACHE else 0.25
+    crossing = 0.5 if node.kernel**2 * x.shape[-1] * LANES * 4 <= CACHE else 0.2
     return bool(np.count_nonzero(x) > crossing * x.size)
 
 

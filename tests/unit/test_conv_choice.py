@@ -42,13 +42,12 @@ def test_both_give_the_same_sums(monkeypatch, channels, stride):
     np.testing.assert_array_equal(dense.scale, events.scale)
 
 
-def test_rates_at_which_it_changes():
-    """Fewer channels share the cost of listing spikes, more than the cache holds cost as much as the product."""
-    spikes = np.ones((1, 1, 4, 4, 8), np.uint8)
-    spikes.reshape(-1)[:64] = 0
-    codes = np.zeros((3, 3, 8, 1), np.float32)
-    for channels, wins in ((8, True), (32, True), (64, False)):
-        used = conv.weights(np.repeat(codes, channels, axis=-1), None)
-        assert conv._dense_wins(Conv("conv", "x", channels), used, spikes) == wins
-    wide = np.tile(spikes, (1, 1, 1, 1, 64))
-    assert conv._dense_wins(Conv("conv", "x", 64), conv.weights(np.ones((3, 3, 512, 64), np.float32), None), wide)
+@pytest.mark.parametrize(
+    ("inputs", "rate", "wins"), [(8, 0.4, False), (8, 0.6, True), (512, 0.1, False), (512, 0.3, True)]
+)
+def test_rates_at_which_it_changes(inputs, rate, wins):
+    """What the cache does not hold costs as much as the product sooner."""
+    spikes = np.zeros((1, 1, 10, 10, inputs), np.uint8)
+    spikes.reshape(-1)[: int(rate * spikes.size)] = 1
+    used = conv.weights(np.ones((3, 3, inputs, 64), np.float32), None)
+    assert conv._dense_wins(Conv("conv", "x", 64), used, spikes) == wins
