@@ -31,6 +31,7 @@ from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.parallel import chunks, each
 from qpsnn_core.kernels.pool import max_forward, sum_forward
+from qpsnn_core.network.synapses import neighbours
 
 EVENT_PEAK = 16
 """Counts up to this are listed as events; larger ones (images) go through BLAS."""
@@ -110,10 +111,14 @@ def exact_float(largest: int) -> Any:
 
 
 def shortcut(node: IntShortcut, call: Call, counts: Array) -> Current:
-    """Every `stride`-th pixel of the mapped channels."""
+    """Every `stride`-th pixel of the mapped channels, in the counts' own type; themselves where nothing changes."""
     chosen = np.array(node.channel_map)
-    acc = counts[:, :, :: node.stride, :: node.stride, np.maximum(chosen, 0)].astype(np.int32)
-    acc[..., chosen < 0] = 0
+    acc = np.ascontiguousarray(counts[:, :, :: node.stride, :: node.stride])
+    if not np.array_equal(chosen, np.arange(counts.shape[-1])):
+        placed = np.flatnonzero(chosen >= 0)
+        mapped = np.zeros((*acc.shape[:-1], len(chosen)), counts.dtype)
+        mapped[..., neighbours(placed)] = acc[..., neighbours(chosen[placed])]
+        acc = mapped
     return Current(acc, call.arrays["gain"])
 
 

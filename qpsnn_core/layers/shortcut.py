@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from qpsnn_core.layers.base import Array, Back, Call, Current, CurrentGradient, Output, nothing
-from qpsnn_core.network.synapses import Shortcut
+from qpsnn_core.network.synapses import Shortcut, neighbours
 
 init = nothing
 
@@ -21,7 +19,7 @@ def forward(node: Shortcut, call: Call, x: Array) -> Output:
         acc = np.ascontiguousarray(seen)
     else:
         acc = np.zeros((*seen.shape[:-1], node.channels), x.dtype)
-        acc[..., _slice(placed)] = seen[..., _slice(chosen)]
+        acc[..., neighbours(placed)] = seen[..., neighbours(chosen)]
     scale = np.full(node.channels, value.scale, np.float32)
     return Output(Current(acc, scale, np.zeros(node.channels, np.float32)), (x.shape, value.scale, call.wanted), {})
 
@@ -38,7 +36,7 @@ def backward(node: Shortcut, cache: tuple[tuple[int, ...], float, bool], gradien
     out = np.zeros(shape, np.float32)
     seen = out[:, :, :: node.stride, :: node.stride]
     if len(set(chosen.tolist())) == len(chosen):
-        seen[..., _slice(chosen)] = array[..., _slice(placed)]
+        seen[..., neighbours(chosen)] = array[..., neighbours(placed)]
     else:
         for place, source in zip(placed, chosen, strict=True):
             seen[..., source] += array[..., place]
@@ -50,10 +48,3 @@ def _map(node: Shortcut, inputs: int) -> tuple[Array, Array]:
     mapping = np.array(node.mapping(inputs))
     placed = np.flatnonzero(mapping >= 0)
     return mapping[placed], placed
-
-
-def _slice(indices: Array) -> Any:
-    """Neighbours as a slice, which is copied faster."""
-    if len(indices) and (np.diff(indices) == 1).all():
-        return slice(int(indices[0]), int(indices[-1]) + 1)
-    return indices
