@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from qpsnn_core.kernels.events import LANES
 from qpsnn_core.kernels.parallel import kernel
+from qpsnn_core.kernels.vector import fill64, halve, load64, store, to
 
 Array = npt.NDArray[Any]
 
@@ -73,7 +74,13 @@ def _side_by_side(weights: Array, stride: int, together: int) -> Array:
 @kernel
 def fill_block(flat, outputs, column, lanes, offset, shift, block):
     """`block[row, lane] = (flat[row, column + lane] - offset) >> shift`; lanes beyond are 0."""
+    wide = np.empty(0, np.int32)
+    lowest = fill64(offset, wide)
     for row in range(len(block) // LANES):
+        if lanes == LANES:
+            numbers = to(load64(flat, row * outputs + column), wide) - lowest
+            store(block, row * LANES, to(halve(numbers, shift), block))
+            continue
         for lane in range(lanes):
             block[row * LANES + lane] = (np.int64(flat[row * outputs + column + lane]) - offset) >> shift
         for lane in range(lanes, LANES):
