@@ -1,4 +1,4 @@
-"""What the instructions of vector.py become: the Vector type as Numba sees it, and the LLVM code of each."""
+"""What the instructions of vector.py become: the Vector type as Numba sees it, and the LLVM code of arithmetic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from numba.core.errors import TypingError
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic
-from numba.np import arrayobj
 
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 
@@ -68,109 +67,14 @@ def instruction(kind: Callable[..., Any], emit: Callable[..., Any]) -> Callable[
     return made
 
 
-def _place(context: Any, builder: Any, sig: Any, values: Any, vector: Vector) -> tuple[Any, int]:
-    data = arrayobj.make_array(sig.args[0])(context, builder, values[0]).data
-    return builder.bitcast(builder.gep(data, [values[1]]), vector.llvm.as_pointer()), sig.args[0].dtype.bitwidth // 8
-
-
-def load(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    """Numbers side by side, as a vector."""
-    pointer, align = _place(context, builder, sig, values, sig.return_type)
-    return builder.load(pointer, align=align)
-
-
-def item(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    """One number."""
-    data = arrayobj.make_array(sig.args[0])(context, builder, values[0]).data
-    return builder.load(builder.gep(data, [values[1]]))
-
-
-def set_item(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    """One number, in the array's type."""
-    data = arrayobj.make_array(sig.args[0])(context, builder, values[0]).data
-    value = context.cast(builder, values[2], sig.args[2], sig.return_type)
-    builder.store(value, builder.gep(data, [values[1]]))
-    return value
-
-
-def store(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    """A vector, to numbers side by side."""
-    pointer, align = _place(context, builder, sig, values, sig.args[2])
-    builder.store(values[2], pointer, align=align)
-    return context.get_dummy_value()
-
-
-def _some(context: Any, builder: Any, sig: Any, values: Any, vector: Vector, count: Any) -> tuple[Any, Any, Any]:
-    """The array's place, a vector of zeros on the stack, and the bytes of `count` numbers."""
-    pointer, align = _place(context, builder, sig, values, vector)
-    room = cgutils.alloca_once(builder, vector.llvm)
-    return pointer, room, builder.mul(count, ir.Constant(INT64, align))
-
-
 AVX512, MASKS = (f"+avx512{part}" in get_host_cpu_features() for part in ("f", "bw"))
 """Whether the processor has 32 registers of 64 bytes, and whether it reads and writes some of a vector's numbers."""
 
 
-def _everywhere(builder: Any, one: Any, kind: Any) -> Any:
+def everywhere(builder: Any, one: Any, kind: Any) -> Any:
+    """One number in all places of a vector."""
     first = builder.insert_element(ir.Constant(kind, ir.Undefined), one, ir.Constant(INT32, 0))
     return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(INT32, kind.count), None))
-
-
-def _masked(builder: Any, vector: Vector, count: Any) -> tuple[Any, str]:
-    """Which of the numbers are among the first `count`, and LLVM's name of the vector."""
-    kind, size = ir.VectorType(ir.IntType(8), vector.count), ir.Constant(INT64, vector.count)
-    some = builder.select(builder.icmp_signed("<", count, size), count, size)
-    wide = _everywhere(builder, builder.trunc(some, kind.element), kind)
-    there = builder.icmp_signed("<", ir.Constant(kind, list(range(vector.count))), wide)
-    return there, f"v{vector.count}{'f' if isinstance(vector.scalar, types.Float) else 'i'}{vector.scalar.bitwidth}.p0"
-
-
-def take(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    """As load, of `count` numbers where that is less than the vector's, and zeros.
-
-    No branch and no call where masks do it: no vector stays in its register across a call.
-    """
-    vector = sig.return_type
-    if MASKS:
-        pointer, align = _place(context, builder, sig, values, vector)
-        there, name = _masked(builder, vector, values[2])
-        kind = ir.FunctionType(vector.llvm, [pointer.type, INT32, there.type, vector.llvm])
-        masked = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.{name}")
-        return builder.call(masked, [pointer, ir.Constant(INT32, align), there, ir.Constant(vector.llvm, None)])
-    pointer, room, size = _some(context, builder, sig, values, vector, values[2])
-    whole = builder.icmp_signed(">=", values[2], ir.Constant(INT64, vector.count))
-    with builder.if_else(whole) as (then, otherwise):
-        with then:
-            quick, from_quick = builder.load(pointer, align=sig.args[0].dtype.bitwidth // 8), builder.block
-        with otherwise:
-            builder.store(ir.Constant(vector.llvm, None), room)
-            cgutils.raw_memcpy(builder, room, pointer, size, 1)
-            slow, from_slow = builder.load(room), builder.block
-    either = builder.phi(vector.llvm)
-    either.add_incoming(quick, from_quick)
-    either.add_incoming(slow, from_slow)
-    return either
-
-
-def put(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    """As store, of `count` numbers where that is less than the vector's."""
-    vector = sig.args[2]
-    if MASKS:
-        pointer, align = _place(context, builder, sig, values, vector)
-        there, name = _masked(builder, vector, values[3])
-        kind = ir.FunctionType(ir.VoidType(), [vector.llvm, pointer.type, INT32, there.type])
-        masked = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.{name}")
-        builder.call(masked, [values[2], pointer, ir.Constant(INT32, align), there])
-        return context.get_dummy_value()
-    pointer, room, size = _some(context, builder, sig, values, vector, values[3])
-    whole = builder.icmp_signed(">=", values[3], ir.Constant(INT64, vector.count))
-    with builder.if_else(whole) as (then, otherwise):
-        with then:
-            builder.store(values[2], pointer, align=sig.args[0].dtype.bitwidth // 8)
-        with otherwise:
-            builder.store(values[2], room)
-            cgutils.raw_memcpy(builder, pointer, room, size, 1)
-    return context.get_dummy_value()
 
 
 def convert(context: Any, builder: Any, sig: Any, values: Any) -> Any:
@@ -197,7 +101,7 @@ def fill(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """One number everywhere."""
     vector = sig.return_type
     one = _converted(builder, values[0], sig.args[0], vector.scalar, vector.llvm.element)
-    return _everywhere(builder, one, vector.llvm)
+    return everywhere(builder, one, vector.llvm)
 
 
 def nonzero(context: Any, builder: Any, sig: Any, values: Any) -> Any:
@@ -222,7 +126,7 @@ def select(context: Any, builder: Any, sig: Any, values: Any) -> Any:
 def shift(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """Bits moved down, signs kept."""
     by = _converted(builder, values[1], sig.args[1], sig.args[0].scalar, sig.args[0].llvm.element)
-    return builder.ashr(values[0], _everywhere(builder, by, sig.args[0].llvm))
+    return builder.ashr(values[0], everywhere(builder, by, sig.args[0].llvm))
 
 
 def of(count: int) -> Callable[..., Vector]:

@@ -2,8 +2,8 @@
 
 LLVM turns a Vector into whatever registers the processor has, so that sums stay in registers where a loop over array
 slices would go through memory and check for overlaps. Each instruction below is written twice: as the Python that says
-what it does (and runs when the compiler is off, on small NumPy arrays), and as the LLVM code that it becomes (emit.py).
-`+ - * /` of two vectors of a type are what they are of NumPy arrays.
+what it does (and runs when the compiler is off, on small NumPy arrays), and as the LLVM code that it becomes (emit.py,
+emit_memory.py). `+ - * /` of two vectors of a type are what they are of NumPy arrays.
 """
 
 from __future__ import annotations
@@ -12,48 +12,48 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from qpsnn_core.kernels import emit
+from qpsnn_core.kernels import emit, emit_memory
 from qpsnn_core.kernels.emit import INT64, Vector, instruction
 
 
-@instruction(emit.one, emit.item)
+@instruction(emit.one, emit_memory.item)
 def item(array, index):
     """`array[index]` of a flat array, where the index is known not to be negative: Numba would look each time."""
     return array[index]
 
 
-@instruction(emit.one, emit.set_item)
+@instruction(emit.one, emit_memory.set_item)
 def set_item(array, index, value):
     """`array[index] = value`, likewise; gives what is there then."""
     array[index] = value
     return array[index]
 
 
-@instruction(emit.of(16), emit.load)
+@instruction(emit.of(16), emit_memory.load)
 def load16(array, index):
     """The 16 numbers of a flat array from `index` on; nobody checks that they are there."""
     return array[index : index + 16].copy()
 
 
-@instruction(emit.of(32), emit.load)
+@instruction(emit.of(32), emit_memory.load)
 def load32(array, index):
     """The 32 numbers from `index` on."""
     return array[index : index + 32].copy()
 
 
-@instruction(emit.of(64), emit.load)
+@instruction(emit.of(64), emit_memory.load)
 def load64(array, index):
     """The 64 numbers from `index` on."""
     return array[index : index + 64].copy()
 
 
-@instruction(emit.written, emit.store)
+@instruction(emit.written, emit_memory.store)
 def store(array, index, vector):
     """Write a vector to a flat array of its type, from `index` on."""
     array[index : index + len(vector)] = vector
 
 
-@instruction(emit.of(16), emit.take)
+@instruction(emit.of(16), emit_memory.take)
 def take16(array, index, count):
     """The next 16 numbers, or the next `count` if that is less, and zeros."""
     part = np.zeros(16, array.dtype)
@@ -61,7 +61,7 @@ def take16(array, index, count):
     return part
 
 
-@instruction(emit.of(64), emit.take)
+@instruction(emit.of(64), emit_memory.take)
 def take64(array, index, count):
     """The next 64 numbers, or the next `count` if that is less, and zeros."""
     part = np.zeros(64, array.dtype)
@@ -69,7 +69,7 @@ def take64(array, index, count):
     return part
 
 
-@instruction(emit.written, emit.put)
+@instruction(emit.written, emit_memory.put)
 def put(array, index, vector, count):
     """Write a vector, or its first `count` numbers if that is less."""
     count = min(count, len(vector))
@@ -110,6 +110,20 @@ def at_least(a, b):
 def select(where, a, b):
     """`a` where it holds, `b` elsewhere."""
     return np.where(where, a, b)
+
+
+@instruction(lambda where, vector: vector, emit_memory.front)
+def front(where, vector):
+    """The numbers where it holds, moved to the front in their order; behind them zeros."""
+    moved = np.zeros_like(vector)
+    moved[: np.count_nonzero(where)] = vector[where]
+    return moved
+
+
+@instruction(lambda where: types.int64, emit_memory.truths)
+def truths(where):
+    """At how many places it holds."""
+    return np.count_nonzero(where)
 
 
 @instruction(lambda a, bits: a, emit.shift)

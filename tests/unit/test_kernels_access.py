@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numba.core.errors import TypingError
 
-from qpsnn_core.kernels import emit
+from qpsnn_core.kernels import emit_memory
 from qpsnn_core.kernels import vector as v
 
 TYPES = [np.uint8, np.uint16, np.uint32, np.int8, np.int16, np.int32, np.int64, np.float32, np.float64]
@@ -66,7 +66,7 @@ def test_loads_and_stores_wherever_they_begin(dtype, width):
 @pytest.mark.parametrize("dtype", TYPES)
 def test_takes_and_puts_of_any_count(monkeypatch, dtype, width, masks):
     """As many as there are, zeros for the rest; what lies behind is neither read nor written."""
-    monkeypatch.setattr(emit, "MASKS", masks)
+    monkeypatch.setattr(emit_memory, "MASKS", masks)
     take, put = takes(width), puts(width)
     whole = draw(dtype)
     for count in [*range(18), 63, 64, 65, 100, 130]:
@@ -83,7 +83,7 @@ def test_takes_and_puts_of_any_count(monkeypatch, dtype, width, masks):
 @pytest.mark.parametrize("masks", [False, True], ids=["by memcpy", "by masks"])
 def test_a_count_of_many_thousands_is_many(monkeypatch, masks):
     """Whatever its last byte, or its last four."""
-    monkeypatch.setattr(emit, "MASKS", masks)
+    monkeypatch.setattr(emit_memory, "MASKS", masks)
     take, array, out = takes(16), draw(np.int16), np.empty(16, np.int16)
     for count in (127, 128, 200) if numba.config.DISABLE_JIT else (127, 128, 255, 256, 65536, 2**31, 2**32, 2**40 + 3):
         take(array, 0, count, out)

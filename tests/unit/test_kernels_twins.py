@@ -88,6 +88,7 @@ PLAIN = {"packing.pack", "packing.aligned"}
 
 NO_KERNELS = {
     "emit": "the code of the instructions",
+    "emit_memory": "likewise",
     "memory": "no arithmetic: test_memory.py",
     "parallel": "no arithmetic: below, and test_parallel.py",
     "vector": "an instruction's twin is its own meaning: test_kernels_vector.py",

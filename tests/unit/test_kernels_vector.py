@@ -13,6 +13,7 @@ import numba
 import numpy as np
 import pytest
 
+from qpsnn_core.kernels import emit_memory
 from qpsnn_core.kernels import vector as v
 
 INTEGERS = [np.uint8, np.uint16, np.uint32, np.int8, np.int16, np.int32, np.int64]
@@ -262,6 +263,31 @@ def test_numbers_other_than_zero_are_found_as_bits(length, dtype):
             found.append(int(LOWEST(np.uint64(bits) if not numba.config.DISABLE_JIT else bits)))
             bits = int(REST(np.uint64(bits) if not numba.config.DISABLE_JIT else bits))
         assert found == ref
+
+
+def fronts():
+    """front and truths, compiled anew: as the processor's features are said to be at the first call."""
+
+    def move(array, least, out):
+        vector = v.load16(array, 0)
+        where = v.at_least(vector, v.fill16(least, array))
+        v.store(out, 0, v.front(where, vector))
+        return v.truths(where)
+
+    return jit(move)
+
+
+@pytest.mark.parametrize("avx512", [emit_memory.AVX512, False])
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32])
+def test_numbers_are_moved_to_the_front_in_their_order(dtype, avx512, monkeypatch):
+    monkeypatch.setattr(emit_memory, "AVX512", avx512)
+    move = fronts()
+    for seed in range(20):
+        array, out = np.random.default_rng(seed).integers(-9, 9, 16).astype(dtype), np.full(16, 77, dtype)
+        for least in (-9, -3, 0, 5, 8, 10):
+            ref = [x for x in array.tolist() if x >= least]
+            assert move(array, least, out) == len(ref)
+            assert out.tolist() == ref + [0] * (16 - len(ref))
 
 
 @compiled
