@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks.roofline_gradients import input_works, inside, weight_works
 from benchmarks.roofline_layer import Layer, Work, codes_of, counts, spikes_of
 from benchmarks.roofline_peaks import fastest
-from qpsnn_core.kernels.conv import SPIKES, conv_forward
-from qpsnn_core.kernels.events import LANES, list_columns, list_pixels
+from qpsnn_core.kernels.conv import conv_forward
+from qpsnn_core.kernels.events import GROUP, LANES, list_columns
 from qpsnn_core.kernels.image import image_forward
 from qpsnn_core.kernels.integer import current as integer_current
 from qpsnn_core.kernels.integer import int_lif
@@ -25,18 +25,12 @@ from qpsnn_core.kernels.pool import max_backward, max_forward
 
 
 @kernel
-def list_all_pixels(images, counts, pixels, channels, positions, starts):
-    """`list_pixels` of image after image, to the same place."""
+def list_all_columns(images, counts, side, channels, ladder, listed, ends, counted):
+    """`list_columns` of every row of windows, to the same place."""
     for m in range(images):
-        list_pixels(counts, m * pixels * channels, 1, pixels, channels, positions, starts)
-
-
-@kernel
-def list_all_columns(images, positions, starts, side, channels, listed, ends):
-    """`list_columns` of every row of windows, of the same image `images` times over."""
-    for _ in range(images):
+        first = m * side * side * channels
         for y in range(side):
-            list_columns(positions, starts, y - 1, side, side, channels, 3, 3, 1, listed, ends)
+            list_columns(counts, first, 1, y - 1, side, side, channels, 3, 3, 1, ladder, listed, 0, ends, counted)
 
 
 def works(layer: Layer) -> dict[str, Work]:
@@ -52,12 +46,10 @@ def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     sizes = (channels, side, side, channels, 3, 1, 1)
     narrow, real = pack(codes), pack(codes.astype(np.float32))
     short, wide = np.empty(neurons, np.int16), np.empty(neurons, np.float32)
-    few, listed = neurons // images, np.empty(3 * side * channels + 16, np.int32)
-    positions, starts = np.empty(max(few, SPIKES) + 16, np.int32), np.empty(pixels + 1, np.int32)
-    ends = np.empty(side + 3, np.int32)
-    total = neurons * layer.rate
-    list_pixels(spikes, 0, 1, pixels, channels, positions, starts)
-    here = (positions.copy(), starts.copy())
+    listed, ladder = np.empty((3 * channels + GROUP) * side + 16, np.int32), np.arange(16, dtype=np.int32) * LANES
+    ends, counted = np.empty(side + 3, np.int32), np.empty(side + 3, np.int32)
+    listing = (images, spikes, side, channels, ladder, listed, ends, counted)
+    width = LANES * (2 if narrow.halves else 1)
     pictures = rng.integers(0, 256, layer.batch * pixels * 3).astype(np.uint8)
     kernels = rng.normal(0, 1, (3, 3, 3, channels)).astype(np.float32)
     packed, shown = pack(kernels), np.empty(layer.batch * pixels * channels, np.float32)
@@ -65,30 +57,21 @@ def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     of_images = (pictures, packed.rows, packed.together, shown, channels, side, side, 3, 3, 1, 1)
     length = 9 * channels * LANES
     return {
-        "list_pixels": Work(
-            neurons,
-            4 * total,
-            0,
-            0,
-            neurons,
-            "uint8",
-            lambda: list_all_pixels(images, spikes, pixels, channels, positions, starts),
-        ),
         "list_columns": Work(
+            neurons,
             0,
-            0,
-            12 * total * 2,
-            4 * few * layer.rate,
-            3 * total,
-            "int32",
-            lambda: list_all_columns(images, *here, side, channels, listed, ends),
+            12 * neurons * layer.rate,
+            4 * 3 * side * channels * layer.rate,
+            3 * neurons,
+            "uint8",
+            lambda: list_all_columns(*listing),
         ),
         "conv_forward, bytes": Work(
             neurons,
             2 * neurons,
-            rows * blocks * LANES,
+            rows * -(-channels // width) * LANES,
             length,
-            rows * blocks * LANES,
+            rows * blocks * LANES * (5 / 2 if narrow.halves else 1),
             "uint8",
             lambda: each(conv_forward, chunks(images), spikes, 1, *narrow, short, *sizes),
         ),

@@ -14,16 +14,15 @@ class Words(NamedTuple):
 
 
 KERNELS = {
-    "list_pixels": Words(
-        "N + 4rN", "N compared", "one loop turn per spike, with a branch that is guessed wrong once per 64 channels"
-    ),
     "list_columns": Words(
-        "24rN, from and to L1", "3rN", "copies of a dozen numbers at a time, whose loop is as long as the copy"
+        "N + 12rN, to L1",
+        "3N compared",
+        "stores of 64 bytes, most of them across two lines, and a dozen instructions for 16 channels, spikes or none",
     ),
     "conv_forward, bytes": Words(
-        "N + 2N', 9rNK x 64 of rows",
-        "9rNK x 64",
-        "instructions: lists (two fifths of it here, a fifth at 256 channels), then index, address and sum of each row",
+        "N + 2N', 9rNK x 64 of rows (half of them for 4 bits and 128 channels)",
+        "9rNK x 64 (x 5/2 in halves)",
+        "with 64 channels lists (a third of it) and what each window begins and ends; with more, loads of rows out of L2",
     ),
     "conv_forward, floats": Words(
         "N + 4N', 9rNK x 256 of rows", "9rNK x 64", "loads of weight rows out of L2: four lines per spike and window"

@@ -9,37 +9,51 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.kernels.events import LANES, list_columns, list_pixels
+from qpsnn_core.kernels.events import GROUP, LANES, list_columns
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import fill64, item, load64, store, to
+from qpsnn_core.kernels.vector import fill64, item, load64, lower, store, to, upper
 
-SPIKES = 2**16
-"""Images are listed together while they cannot hold more spikes than this."""
+LISTED = 2**17
+"""Rows of windows are listed together, for one block of weights after another, while they cannot have more spikes."""
 
 
 @kernel
 def add_rows(weights, base, rows, begin, end, often, total):
     """The sum of the 64 numbers at `weights[base + row]` for `rows[begin:end]`, in the type of `total`.
 
-    Eight rows are added in the weights' own narrow type, `often` times over, before the sum is widened.
+    There are whole GROUPs of rows, which are added in the weights' own narrow type, `often` times over, before the sum
+    is widened.
     """
     sums = fill64(0, total)
     i = begin
-    while i + 8 <= end:
-        stop = min(i + 8 * often, end - 7)
+    while i < end:
+        stop = min(i + GROUP * often, end)
         part = fill64(0, weights)
         while i < stop:
             part = part + load64(weights, base + item(rows, i)) + load64(weights, base + item(rows, i + 1))
             part = part + load64(weights, base + item(rows, i + 2)) + load64(weights, base + item(rows, i + 3))
-            part = part + load64(weights, base + item(rows, i + 4)) + load64(weights, base + item(rows, i + 5))
-            part = part + load64(weights, base + item(rows, i + 6)) + load64(weights, base + item(rows, i + 7))
-            i += 8
+            i += GROUP
         sums = sums + to(part, total)
-    part = fill64(0, weights)
+    return sums
+
+
+@kernel
+def add_halves(weights, base, rows, begin, end, often, total):
+    """As `add_rows`, of 128 numbers of four bits, the second 64 in the upper halves of the bytes: two sums of 64."""
+    sums = others = fill64(0, total)
+    i = begin
     while i < end:
-        part = part + load64(weights, base + item(rows, i))
-        i += 1
-    return sums + to(part, total)
+        stop = min(i + GROUP * often, end)
+        low = high = fill64(0, weights)
+        while i < stop:
+            a, b = load64(weights, base + item(rows, i)), load64(weights, base + item(rows, i + 1))
+            c, d = load64(weights, base + item(rows, i + 2)), load64(weights, base + item(rows, i + 3))
+            low = low + lower(a) + lower(b) + lower(c) + lower(d)
+            high = high + upper(a) + upper(b) + upper(c) + upper(d)
+            i += GROUP
+        sums = sums + to(low, total)
+        others = others + to(high, total)
+    return sums, others
 
 
 @kernel
@@ -53,6 +67,7 @@ def conv_forward(
     offset,
     often,
     together,
+    halves,
     total,
     outputs,
     height,
@@ -65,44 +80,46 @@ def conv_forward(
     """`total[(m*Ho*Wo + y*Wo + x)*C_out + co] = gain * (sum of weight rows) + offset * (spikes in the window)`.
 
     Images low..high-1. total: int16, int32 or float32 (the caller has shown that the sums fit), flat. together: windows
-    side by side that one row of the packed weights serves.
+    side by side that one row of the packed weights serves; halves: None where a byte does not hold two of them.
     """
     out_height = (height + 2 * padding - size) // stride + 1
     out_width = (width + 2 * padding - size) // stride + 1
     across, step, lanes = size + (together - 1) * stride, stride * together, outputs * together
-    area = out_height * out_width * outputs
-    pixels = height * width
-    most = pixels * channels * peak
-    batch = max(1, min(high - low, SPIKES // most))
-    positions = np.empty(batch * most + 16, np.int32)
-    starts = np.empty(batch * (pixels + 1), np.int32)
-    listed = np.empty(size * width * channels * peak + 16, np.int32)
-    ends = np.empty(width + 2 * padding + 1, np.int32)
-    spare = np.empty(LANES, total.dtype)
+    wide, area = LANES if halves is None else 2 * LANES, height * width * channels
+    blocks, edge = (lanes + wide - 1) // wide, width + 2 * padding + 1
+    most = (size * channels * peak + GROUP) * width
+    band = 1 if blocks == 1 else min((high - low) * out_height, max(1, LISTED // most))
+    listed = np.empty(band * most + 16, np.int32)
+    ends, counted = np.empty((band, edge), np.int32), np.empty((band, edge), np.int32)
+    ladder = (np.arange(16) * LANES).astype(np.int32)
+    last, spare = high * out_height * out_width * outputs, np.empty(LANES, total.dtype)
     times = fill64(gain, total)
-    for begin in range(low, high, batch):
-        end = min(high, begin + batch)
-        for m in range(begin, end):
-            k, first = m - begin, m * pixels * channels
-            list_pixels(spikes, first, peak, pixels, channels, positions[k * most :], starts[k * (pixels + 1) :])
-        for block in range(0, lanes, LANES):
-            begins = block // LANES * size * across * channels * LANES
-            column = max(0, min(block, lanes - LANES))
-            for m in range(begin, end):
-                k = m - begin
-                here, place = positions[k * most :], starts[k * (pixels + 1) :]
-                out = m * area + column
-                for y in range(out_height):
-                    top = y * stride - padding
-                    list_columns(here, place, top, height, width, channels, size, across, padding, listed, ends)
-                    for left in range(0, out_width * stride, step):
-                        base = begins - left * channels * LANES
-                        i, j = item(ends, left), item(ends, left + across)
-                        sums = add_rows(weights, base, listed, i, j, often, total) * times
-                        sums = sums + fill64(offset * (j - i), total)
-                        if out + LANES <= high * area:
+    for begin in range(low * out_height, high * out_height, band):
+        end, n = min(high * out_height, begin + band), 0
+        for line in range(begin, end):
+            image, top = line // out_height * area, line % out_height * stride - padding
+            sizes = (top, height, width, channels, size, across, padding)
+            k = line - begin
+            n = list_columns(spikes, image, peak, *sizes, ladder, listed, n, ends[k], counted[k])
+        for block in range(blocks):
+            begins = block * (len(weights) // blocks)
+            column = max(0, min(block * wide, lanes - wide))
+            for line in range(begin, end):
+                place, before = ends[line - begin], counted[line - begin]
+                out = line * out_width * outputs + column
+                for left in range(0, out_width * stride, step):
+                    base = begins - left * channels * LANES
+                    i, j = item(place, left), item(place, left + across)
+                    seen = fill64(offset * (item(before, left + across) - item(before, left)), total)
+                    if halves is not None:
+                        sums, others = add_halves(weights, base, listed, i, j, often, total)
+                        store(total, out, sums * times + seen)
+                        store(total, out + LANES, others * times + seen)
+                    else:
+                        sums = add_rows(weights, base, listed, i, j, often, total) * times + seen
+                        if out + LANES <= last:
                             store(total, out, sums)
                         else:
                             store(spare, 0, sums)
                             total[out : out + lanes] = spare[:lanes]
-                        out += lanes
+                    out += lanes

@@ -1,65 +1,60 @@
-"""Lists of spikes: pixel after pixel for the forward pass, channel after channel for the weight gradient."""
+"""Lists of spikes for the forward pass: column after column under each row of windows."""
 
 from __future__ import annotations
 
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import (
-    fill16,
-    first,
-    item,
-    load16,
-    lowest,
-    nonzero,
-    set_item,
-    store,
-    take64,
-    without_lowest,
-)
+from qpsnn_core.kernels.vector import at_least, fill16, front, load16, set_item, store, take16, truths
 
 LANES = 64
-"""Spikes are looked for 64 at a time, and weight rows added 64 channels at a time."""
+"""Weight rows are added 64 channels at a time."""
+
+GROUP = 4
+"""Columns are listed in whole groups of so many rows, of which the last may be of zeros."""
 
 
 @kernel
-def list_pixels(counts, begin, peak, pixels, channels, positions, starts):
-    """`positions[starts[p]:starts[p + 1]]` = LANES times the channels that spike in pixel p, a count of k k times.
+def list_columns(
+    counts, begin, peak, top, height, width, channels, size, across, padding, ladder, listed, n, ends, counted
+):
+    """The spikes under one row of windows, column after column: column x in `listed[ends[x]:ends[x + 1]]`; the end.
 
-    counts: flat; the image begins at `begin`.
+    counts: flat; the image begins at `begin`. The windows, `size` high and `across` wide, have their upper edge at
+    `top`; x counts from the padded left edge; the list begins at `n`. A spike of (top + ky, x, c) is listed as LANES
+    times the number of its weight row, (ky*across + x)*C + c, in the window that begins at x = 0; a count of k (not
+    above `peak`) k times. Each column is filled up to whole GROUPs with the row of zeros, that of ky = size and c = 0.
+    `counted[x]` spikes stand before column x. ladder: 0, LANES, ... 15*LANES. Up to 16 numbers more are written.
     """
-    n = 0
-    for pixel in range(pixels):
-        set_item(starts, pixel, n)
-        for low in range(0, channels, LANES):
-            base = begin + pixel * channels + low
-            bits = first(nonzero(take64(counts, base, len(counts) - base)), channels - low)
-            while bits != 0:
-                c = lowest(bits)
-                set_item(positions, n, (low + c) * LANES)
-                n += 1
-                for _ in range(1, counts[base + c] if peak > 1 else 1):
-                    positions[n] = (low + c) * LANES
-                    n += 1
-                bits = without_lowest(bits)
-    starts[pixels] = n
-
-
-@kernel
-def list_columns(positions, starts, top, height, width, channels, size, across, padding, listed, ends):
-    """The spikes under one row of windows, column after column: column x in `listed[ends[x]:ends[x + 1]]`.
-
-    The windows, `size` high and `across` wide, have their upper edge at `top`; x counts from the padded left edge. A
-    spike of (top + ky, x, c) is listed as LANES times the number of its weight row, (ky*across + x)*C + c, in the
-    window that begins at x = 0. listed: 16 numbers more than there can be spikes.
-    """
-    n = 0
+    one, further = fill16(1, counts), fill16(16 * LANES, ladder)
+    whole = channels - channels % 16
+    seen = 0
     for x in range(width + 2 * padding):
         set_item(ends, x, n)
-        if padding <= x < width + padding:
-            for ky in range(max(0, -top), min(size, height - top)):
-                pixel = (top + ky) * width + x - padding
-                begin, end = item(starts, pixel), item(starts, pixel + 1)
-                shift = fill16((ky * across + x) * channels * LANES, listed)
-                for i in range(begin, end, 16):
-                    store(listed, n + i - begin, load16(positions, i) + shift)
-                n += end - begin
-    ends[width + 2 * padding] = n
+        set_item(counted, x, seen)
+        if not padding <= x < width + padding:
+            continue
+        before = n
+        for ky in range(max(0, -top), min(size, height - top)):
+            at = begin + ((top + ky) * width + x - padding) * channels
+            row = (ky * across + x) * channels * LANES
+            if peak > 1:
+                for c in range(channels):
+                    for _ in range(counts[at + c]):
+                        set_item(listed, n, row + c * LANES)
+                        n += 1
+                continue
+            rows = load16(ladder, 0) + fill16(row, ladder)
+            for c in range(0, whole, 16):
+                there = at_least(load16(counts, at + c), one)
+                store(listed, n, front(there, rows))
+                n += truths(there)
+                rows = rows + further
+            if whole < channels:
+                there = at_least(take16(counts, at + whole, channels - whole), one)
+                store(listed, n, front(there, rows))
+                n += truths(there)
+        seen += n - before
+        store(listed, n, fill16((size * across + x) * channels * LANES, listed))
+        n = before + (n - before + GROUP - 1) // GROUP * GROUP
+    set_item(ends, width + 2 * padding, n)
+    set_item(counted, width + 2 * padding, seen)
+    return n

@@ -21,9 +21,10 @@ def image_forward(low, high, images, weights, together, total, outputs, height, 
     across, lanes = size + (together - 1) * stride, outputs * together
     area = out_height * out_width * outputs
     spare = np.empty(LANES, total.dtype)
-    for block in range(0, lanes, LANES):
-        begins = block // LANES * size * across * channels * LANES
-        column = max(0, min(block, lanes - LANES))
+    blocks = (lanes + LANES - 1) // LANES
+    for block in range(blocks):
+        begins = block * (len(weights) // blocks)
+        column = max(0, min(block * LANES, lanes - LANES))
         for m in range(low, high):
             out = m * area + column
             for y in range(out_height):

@@ -132,6 +132,18 @@ def halve(a, bits):
     return a >> a.dtype.type(bits)
 
 
+@instruction(lambda vector: vector, emit.lower)
+def lower(vector):
+    """The lower four bits of bytes."""
+    return vector & 15
+
+
+@instruction(lambda vector: vector, emit.upper)
+def upper(vector):
+    """The upper four bits of bytes, moved down."""
+    return vector >> 4
+
+
 @instruction(lambda vector: types.uint64, emit.nonzero)
 def nonzero(vector):
     """Which of 64 numbers are not 0, as the bits of an integer, the first lowest."""

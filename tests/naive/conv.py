@@ -61,40 +61,36 @@ def input_gradient(weight, gradient, shape, stride, padding):
     return total
 
 
-def pixels(image):
-    """`(positions, starts)` of one image [H, W, C]: 64 times each channel that spikes, a count of k k times."""
-    positions, starts = [], []
-    for y, x in np.ndindex(image.shape[:2]):
-        starts.append(len(positions))
-        for c in range(image.shape[2]):
-            positions += [c * 64] * image[y, x, c].item()
-    return positions, [*starts, len(positions)]
-
-
 def columns(image, top, kernel, across, padding):
-    """`(listed, ends)`: column after column of the padded image, the spikes of rows top..top+kernel-1 of one image.
+    """`(listed, ends, counted)`: column after column of the padded image, the spikes of rows top..top+kernel-1.
 
-    Each as 64 times its weight row, (ky*across + x)*C + c, in a window `across` wide that begins at x = 0.
+    Each as 64 times its weight row, (ky*across + x)*C + c, in a window `across` wide that begins at x = 0; a column's
+    list is filled up to a multiple of four with the row for ky = kernel and c = 0. counted: spikes before each column.
     """
     height, width, channels = image.shape
-    listed, ends = [], []
+    listed, ends, counted = [], [], [0]
     for x in range(width + 2 * padding):
         ends.append(len(listed))
+        column = []
         for ky in range(kernel):
             for c in range(channels):
                 if 0 <= top + ky < height and 0 <= x - padding < width:
-                    listed += [((ky * across + x) * channels + c) * 64] * image[top + ky, x - padding, c].item()
-    return listed, [*ends, len(listed)]
+                    column += [((ky * across + x) * channels + c) * 64] * image[top + ky, x - padding, c].item()
+        counted.append(counted[-1] + len(column))
+        while len(column) % 4:
+            column.append((kernel * across + x) * channels * 64)
+        listed += column
+    return listed, [*ends, len(listed)], counted
 
 
-def packed(weight):
-    """Blocks [block, row, 64] of Python numbers: block k has the channels from min(64*k, C_out - 64) on, then zeros."""
+def packed(weight, lanes):
+    """Blocks [block, row, lanes] of Python numbers: block k has the channels from min(lanes*k, C_out - lanes) on."""
     rows, outputs = weight.shape
     blocks = []
-    for block in range(-(-outputs // 64)):
-        begin = max(0, min(64 * block, outputs - 64))
-        lanes = range(begin, begin + 64)
-        blocks.append([[weight[row, o].item() if o < outputs else 0 for o in lanes] for row in range(rows)])
+    for block in range(-(-outputs // lanes)):
+        begin = max(0, min(lanes * block, outputs - lanes))
+        chosen = range(begin, begin + lanes)
+        blocks.append([[weight[row, o].item() if o < outputs else 0 for o in chosen] for row in range(rows)])
     return blocks
 
 

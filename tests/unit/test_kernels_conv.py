@@ -97,12 +97,12 @@ def test_counts_are_added_as_often_as_they_count(peak):
     np.testing.assert_array_equal(case.forward(np.int32), case.ref())
 
 
-@pytest.mark.parametrize("together", [1, 2, 3, 5])
-def test_images_that_are_listed_together(together):
-    """A peak that nothing reaches makes room for fewer images: groups of 1, 2, 3 or 5 of seven."""
-    case = Case((3, 4), 3, 5, 3, 1, 1, images=7, kind=4)
-    room = conv.SPIKES // (3 * 4 * 3 * together)
-    assert conv.SPIKES // (3 * 4 * 3 * room) == together
+@pytest.mark.parametrize("lines", [1, 2, 5, 21])
+def test_rows_of_windows_that_are_listed_together(lines):
+    """A peak that nothing reaches makes room for fewer of them: groups of 1, 2, 5 or all of those of seven images."""
+    case = Case((3, 4), 3, 130, 3, 1, 1, images=7, kind=8)
+    room = conv.LISTED // (3 * 4 * 3 * lines)
+    assert conv.LISTED // ((3 * 3 * room + 4) * 4) in (lines, lines - 1)
     case.compare(peak=room, spans=[(1, 7), (0, 1)])
 
 
@@ -136,7 +136,7 @@ def test_narrow_sums_never_overflow(count, kind, sign):
 )
 def test_a_sum_may_reach_the_bound_of_its_type(dtype, codes, total, sign):
     """`weights.accumulator` takes int16 up to 32767 itself; what is added on the way may wrap, and comes back."""
-    packed = pack(sign * np.array(codes, dtype)[:, None])
+    packed = pack(sign * np.array(codes, dtype).reshape(1, 1, -1, 1))
     spikes, comp = np.ones(len(codes), np.uint8), np.zeros(1, total)
     conv.conv_forward(0, 1, spikes, 1, *packed, comp, 1, 1, 1, len(codes), 1, 1, 0)
     assert comp.item() == sign * sum(codes)
@@ -155,15 +155,38 @@ def sum_rows(table, base, rows, begin, end, often, total):
     store(total, 0, conv.add_rows(table, base, rows, begin, end, often, total))
 
 
-@pytest.mark.parametrize("often", [1, 2, 3])
-@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40])
-def test_rows_are_added_eight_at_a_time(count, often):
-    """Numbers that just fit `often` times eight in a byte: the largest, 31 // often, may come each time."""
+@numba.njit(error_model="numpy")
+def sum_halves(table, base, rows, begin, end, often, total):
+    low, high = conv.add_halves(table, base, rows, begin, end, often, total)
+    store(total, 0, low)
+    store(total, 64, high)
+
+
+COUNTS = [0, 4, 8, 12, 16, 20, 36, 40, 80]
+
+
+@pytest.mark.parametrize("often", [1, 2, 3, 5])
+@pytest.mark.parametrize("count", COUNTS)
+def test_rows_are_added_in_groups(count, often):
+    """Numbers that just fit `often` groups in a byte: the largest may come each time."""
     rng = np.random.default_rng(count)
-    largest = 255 // (8 * often)
+    largest = 255 // (conv.GROUP * often)
     table = rng.integers(0, largest + 1, (8, 64)).astype(np.uint8)
     table[3] = largest
     rows = rng.choice([3, 3, 3, *range(8)], count + 2).astype(np.int32)
     total = np.full(64, 99, np.int16)
     sum_rows(np.concatenate((np.full(64, 200, np.uint8), table.reshape(-1))), 64, rows * 64, 2, 2 + count, often, total)
+    np.testing.assert_array_equal(total, naive.sum_of_rows(table, rows[2:]))
+
+
+@pytest.mark.parametrize("largest", [1, 3, 7, 15])
+@pytest.mark.parametrize("count", COUNTS)
+def test_halves_of_bytes_are_added_apart(count, largest):
+    rng = np.random.default_rng(count)
+    table = rng.integers(0, largest + 1, (8, 128)).astype(np.uint8)
+    table[3] = largest
+    rows = rng.choice([3, 3, 3, *range(8)], count + 2).astype(np.int32)
+    total = np.full(128, 99, np.int16)
+    halves = np.concatenate((np.full(64, 200, np.uint8), (table[:, :64] + 16 * table[:, 64:]).reshape(-1)))
+    sum_halves(halves, 64, rows * 64, 2, 2 + count, 255 // (conv.GROUP * largest), total)
     np.testing.assert_array_equal(total, naive.sum_of_rows(table, rows[2:]))

@@ -15,9 +15,9 @@ from qpsnn_core.kernels import parallel
 # written down without them, too.
 TWINS = {
     "conv.add_rows": "conv.sum_of_rows",
+    "conv.add_halves": "conv.sum_of_rows",
     "conv.conv_forward": "conv.forward",
     "events.list_columns": "conv.columns",
-    "events.list_pixels": "conv.pixels",
     "fold.fold": "conv.fold",
     "image.image_forward": "conv.forward",
     "integer.add_counts": "integer.sums_of_counts",
@@ -34,6 +34,7 @@ TWINS = {
     "moments.real_moments": "moments.of_reals",
     "moments.gradient_moments": "moments.of_products",
     "packing.fill_block": "conv.packed",
+    "packing.fill_halves": "conv.packed",
     "pool.largest": "pool.largest",
     "pool.max_forward": "pool.largest",
     "pool.max_backward": "pool.largest_back",

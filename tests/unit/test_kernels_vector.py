@@ -290,6 +290,21 @@ def test_numbers_are_moved_to_the_front_in_their_order(dtype, avx512, monkeypatc
             assert out.tolist() == ref + [0] * (16 - len(ref))
 
 
+HALVES = jit(
+    lambda array, low, high: (
+        v.store(low, 0, v.lower(v.load64(array, 0))),
+        v.store(high, 0, v.upper(v.load64(array, 0))),
+    )
+)
+
+
+def test_the_two_halves_of_bytes():
+    for begin in range(0, 256, 64):
+        array, low, high = np.arange(begin, begin + 64, dtype=np.uint8), np.empty(64, np.uint8), np.empty(64, np.uint8)
+        HALVES(array, low, high)
+        assert [(int(a), int(b)) for a, b in zip(high, low, strict=True)] == [divmod(int(n), 16) for n in array]
+
+
 @compiled
 @pytest.mark.parametrize("place", range(64))
 def test_the_lowest_of_all_64_bits(place):
