@@ -22,7 +22,7 @@ KERNELS = {
     "conv_forward, bytes": Words(
         "N + 2N', 9rNK x 64 of rows (half of them for 4 bits and 128 channels)",
         "9rNK x 64 (x 5/2 in halves)",
-        "with 64 channels lists (a third of it) and what each window begins and ends; with more, loads of rows out of L2",
+        "with 64 channels lists (a third of it) and what a window begins and ends; with more, loads of rows out of L2",
     ),
     "conv_forward, floats": Words(
         "N + 4N', 9rNK x 256 of rows", "9rNK x 64", "loads of weight rows out of L2: four lines per spike and window"
