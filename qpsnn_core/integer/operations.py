@@ -29,7 +29,7 @@ from qpsnn_core.kernels.integer import add_scaled, current, int_lif
 from qpsnn_core.kernels.lif import around
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.packing import pack
-from qpsnn_core.kernels.parallel import chunks, each
+from qpsnn_core.kernels.parallel import each, spread
 from qpsnn_core.kernels.pool import max_forward, sum_forward
 from qpsnn_core.network.synapses import neighbours
 
@@ -53,7 +53,7 @@ class Current(NamedTuple):
 class Call(NamedTuple):
     """What an operation is handed besides its inputs: the node's arrays, and the values it reads and gives.
 
-    keep: whether a LIF's membranes are wanted.
+    keep: whether a LIF's membranes are wanted. ready: what was made of the node's arrays at an earlier run.
     """
 
     arrays: Named
@@ -61,6 +61,7 @@ class Call(NamedTuple):
     gives: IntValue
     steps: int
     keep: bool
+    ready: dict[str, Any]
 
 
 class Fired(NamedTuple):
@@ -84,15 +85,15 @@ def conv(node: IntConv, call: Call, counts: Array) -> Current:
     if value.peak <= EVENT_PEAK:
         kind = np.int16 if call.gives.sums < 2**15 else np.int32
         acc = empty((len(images) * height * width * channels,), kind)
-        packed = pack(codes, node.stride, width)
-        each(conv_forward, chunks(len(images)), images.reshape(-1), value.peak, *packed, acc, *sizes)
+        packed = _once(call, "rows", lambda: pack(codes, node.stride, width))
+        spread(conv_forward, len(images), images.reshape(-1), value.peak, *packed, acc, *sizes)
     elif exact_float(call.gives.sums) == np.float32:
         acc = empty((len(images) * height * width * channels,), np.int32)
-        packed = pack(codes.astype(np.float32), node.stride, width)
-        each(image_forward, chunks(len(images)), images.reshape(-1), packed.rows, packed.together, acc, *sizes)
+        packed = _once(call, "rows", lambda: pack(codes.astype(np.float32), node.stride, width))
+        spread(image_forward, len(images), images.reshape(-1), packed.rows, packed.together, acc, *sizes)
     else:
         acc = empty((len(images) * height * width, channels), np.int32)
-        real = codes.reshape(-1, channels).astype(np.float64)
+        real = _once(call, "real", lambda: codes.reshape(-1, channels).astype(np.float64))
         each(_dense_part, _spans(len(images), height * width), _padded(node, images), real, acc, node, height * width)
     return Current(acc.reshape(*counts.shape[:2], *call.gives.shape), call.arrays["gain"])
 
@@ -101,7 +102,8 @@ def linear(node: IntLinear, call: Call, counts: Array) -> Current:
     """One product through BLAS, in a float that holds every sum exactly."""
     codes = call.arrays["codes"]
     dtype = exact_float(call.gives.sums)
-    product = counts.reshape(-1, len(codes)).astype(dtype) @ codes.astype(dtype)
+    real = _once(call, "real", lambda: codes.astype(dtype))
+    product = counts.reshape(-1, len(codes)).astype(dtype) @ real
     return Current(product.astype(np.int32).reshape(*counts.shape[:2], *call.gives.shape), call.arrays["gain"])
 
 
@@ -131,9 +133,9 @@ def lif(node: IntLIF, call: Call, *currents: Current) -> Fired:
     spikes = empty((call.steps * positions, channels), np.uint8)
     membranes = empty((call.steps * positions if call.keep else 0, channels), np.int32)
     driving = [current(_rows(acc), gain, positions if len(acc) > 1 else 0) for acc, gain in currents]
-    each(
+    spread(
         int_lif,
-        chunks(positions, POSITIONS),
+        positions,
         driving[0],
         driving[1] if len(driving) > 1 else None,
         around(call.arrays["bias"]),
@@ -144,6 +146,7 @@ def lif(node: IntLIF, call: Call, *currents: Current) -> Fired:
         positions,
         node.multiplier,
         node.shift,
+        least=POSITIONS,
     )
     shape = (call.steps, batch, *call.gives.shape)
     return Fired(spikes.reshape(shape), membranes.reshape(shape) if call.keep else None)
@@ -157,21 +160,21 @@ def _added(call: Call, currents: tuple[Current, ...]) -> Current:
     positions = int(np.prod(shape[1:4]))
     for acc, gain in currents:
         step = positions if len(acc) > 1 else 0
-        each(add_scaled, chunks(positions, POSITIONS), _rows(total), _rows(acc), gain, steps, positions, step)
+        spread(add_scaled, positions, _rows(total), _rows(acc), gain, steps, positions, step, least=POSITIONS)
     return Current(total, np.ones(shape[4], np.int32))
 
 
 def max_pool(node: IntMaxPool, call: Call, counts: Array) -> Array:
     """The largest count of each window."""
     images, out = _pooling(call, counts)
-    each(max_forward, chunks(len(images)), images, out, node.size, node.stride, node.padding)
+    spread(max_forward, len(images), images, out, node.size, node.stride, node.padding)
     return out.reshape(*counts.shape[:2], *call.gives.shape)
 
 
 def sum_pool(node: IntSumPool, call: Call, counts: Array) -> Array:
     """The sum of each window."""
     images, out = _pooling(call, counts)
-    each(sum_forward, chunks(len(images)), images, out, node.size)
+    spread(sum_forward, len(images), images, out, node.size)
     return out.reshape(*counts.shape[:2], *call.gives.shape)
 
 
@@ -195,6 +198,13 @@ def readout(node: IntReadout, call: Call, current: Current) -> Array:
 def given(node: IntInput, call: Call, images: Array) -> Array:
     """The images, in the type of their counts."""
     return np.ascontiguousarray(images, count_type(node.peak))
+
+
+def _once(call: Call, name: str, make: Callable[[], Any]) -> Any:
+    """What `make` gives, or gave at an earlier run."""
+    if name not in call.ready:
+        call.ready[name] = make()
+    return call.ready[name]
 
 
 def _rows(array: Array) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from typing import Any, get_args
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.integer.operations import OPERATIONS, Call, Fired
 from qpsnn_core.integer.run import Record, Run
 from qpsnn_core.kernels.integer import add_counts
-from qpsnn_core.kernels.parallel import chunks, each, single_blas
+from qpsnn_core.kernels.parallel import single_blas, spread
 from qpsnn_core.network.ordered import sources_of
 from qpsnn_core.structure import nearest
 
@@ -24,16 +25,21 @@ MEMORY = 2**27
 """Bytes that one batch of images may take on its way through the network, records aside."""
 
 
+_ready: WeakKeyDictionary[IntegerNetwork, dict[str, dict[str, Any]]] = WeakKeyDictionary()
+
+
 def simulate(
     network: IntegerNetwork,
     images: Array,
     *,
     record: Record | Collection[str] = "none",
+    count: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Run:
     """Run images, integers 0..peak: [B, H, W, C], or frames [T, B, H, W, C].
 
     record: "none", "spikes" of all LIF, "all" their spikes and membranes, or the names of the LIF to record (both).
+    count: whether to count what fires, for SOPs. What is made of the weights is kept for the network's next run.
     progress: called with (images done, images). Results depend neither on threads nor on batches.
     Raises ShapeError, DataError (dtype, range, no images), NumericsError (NaN, infinity), ConfigError (record).
     """
@@ -41,7 +47,7 @@ def simulate(
     spiking, moving = _recorded(network, record)
     total = images.shape[-4]
     size = max(1, min(total, MEMORY // _bytes(network)))
-    run = _empty(network, total, spiking, moving)
+    run = _empty(network, total, spiking, moving, count)
     with single_blas():
         for low in range(0, total, size):
             part = slice(low, min(low + size, total))
@@ -53,7 +59,7 @@ def simulate(
 
 def predict(network: IntegerNetwork, images: Array) -> npt.NDArray[np.int64]:
     """The class of each image, int64 [B]: the largest readout, the first of equal ones. Raises as `simulate`."""
-    best: npt.NDArray[np.int64] = simulate(network, images).readout.argmax(1)
+    best: npt.NDArray[np.int64] = simulate(network, images, count=False).readout.argmax(1)
     return best
 
 
@@ -92,25 +98,27 @@ def _recorded(network: IntegerNetwork, record: Record | Collection[str]) -> tupl
     return set(record), set(record)
 
 
-def _empty(network: IntegerNetwork, total: int, spiking: set[str], moving: set[str]) -> Run:
+def _empty(network: IntegerNetwork, total: int, spiking: set[str], moving: set[str], count: bool) -> Run:
     def room(names: set[str], dtype: Any) -> dict[str, Array]:
         ordered = [node.name for node in network if node.name in names]
         return {name: np.empty((network.steps, total, *network.shape(name)), dtype) for name in ordered}
 
-    counts = {name: np.zeros(value.shape, np.int64) for name, value in network.values.items() if value.kind == "counts"}
+    counted = {name: value.shape for name, value in network.values.items() if count and value.kind == "counts"}
+    counts = {name: np.zeros(shape, np.int64) for name, shape in counted.items()}
     return Run(np.empty((total, network.classes), np.int64), room(spiking, np.uint8), room(moving, np.int32), counts)
 
 
 def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice) -> None:
     """Run one batch through all nodes and write what is recorded; a value is dropped after its last reader."""
     readers = {node.name: len(network.consumers(node.name)) for node in network}
+    ready = _ready.setdefault(network, {node.name: {} for node in network})
     values: dict[str, Any] = {}
     for node in network:
         sources = sources_of(node)
         inputs = [values[source] for source in sources] or [images if images.ndim == 5 else images[None]]
         reads = tuple(network.values[source] for source in sources)
         keep = node.name in run.membranes
-        call = Call(network.arrays[node.name], reads, network.values[node.name], network.steps, keep)
+        call = Call(network.arrays[node.name], reads, network.values[node.name], network.steps, keep, ready[node.name])
         value = OPERATIONS[type(node)](node, call, *inputs)
         if isinstance(value, Fired):
             value = _write(run, node.name, part, value)
@@ -130,7 +138,7 @@ def _count(value: Array, times: int, sums: Array) -> None:
         sums += times * value.sum((0, 1), dtype=np.int64)
         return
     flat = np.ascontiguousarray(value).reshape(len(value) * value.shape[1], -1)
-    each(add_counts, chunks(flat.shape[1], 256), flat, times, sums.reshape(-1))
+    spread(add_counts, flat.shape[1], flat, times, sums.reshape(-1), least=256)
 
 
 def _write(run: Run, name: str, part: slice, fired: Fired) -> Array:

@@ -131,6 +131,11 @@ def each(work: Callable[..., Any], ranges: list[tuple[int, int]], *arguments: An
     return results
 
 
+def spread(work: Callable[..., Any], total: int, *arguments: Any, least: int = 1) -> None:
+    """`work` over 0..total-1, where nothing depends on how it is divided: not at all for one thread."""
+    each(work, chunks(total, least, CHUNKS if threads() > 1 else 1), *arguments)
+
+
 def single_blas() -> Any:
     """A context in which BLAS keeps to one thread: ours are outside it, and its sums then have one order."""
     return _controller.limit(limits=1, user_api="blas")

@@ -11,7 +11,7 @@ from qpsnn_core.kernels.events import LANES
 from qpsnn_core.kernels.image import image_forward
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.packing import pack
-from qpsnn_core.kernels.parallel import chunks, each
+from qpsnn_core.kernels.parallel import each, spread
 from qpsnn_core.layers import batch_norm
 from qpsnn_core.layers.base import Array, Back, Call, CurrentGradient, Floats, Named, Output, rows
 from qpsnn_core.layers.gradients import input_gradient, weight_sums
@@ -58,7 +58,7 @@ def forward(node: Conv, call: Call, x: Array) -> Output:
         acc = empty((count * height * width * channels,), accumulator(used, value.peak))
         sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
         packed = pack(used.codes, node.stride, width)
-        each(conv_forward, chunks(count), rows(x).reshape(-1), value.peak, *packed, acc, *sizes)
+        spread(conv_forward, count, rows(x).reshape(-1), value.peak, *packed, acc, *sizes)
     acc = acc.reshape(*x.shape[:2], height, width, channels)
     step = used.step * np.float32(value.scale)
     current, affine, state = batch_norm.forward(acc, step, call)
@@ -117,7 +117,7 @@ def _of_images(node: Conv, call: Call, used: Weights, x: Array, shape: tuple[int
     acc = empty((count * height * width * channels,), np.int32 if whole else np.float32)
     packed = pack(used.codes.astype(np.float32), node.stride, width)
     sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
-    each(image_forward, chunks(count), np.ascontiguousarray(x).reshape(-1), packed.rows, packed.together, acc, *sizes)
+    spread(image_forward, count, np.ascontiguousarray(x).reshape(-1), packed.rows, packed.together, acc, *sizes)
     return acc
 
 
