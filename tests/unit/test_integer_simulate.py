@@ -5,6 +5,7 @@ That it computes what the twin computes is tests/contract/test_backends.py's to 
 
 from __future__ import annotations
 
+import gc
 import numpy as np
 import pytest
 from generators import random_integer_network
@@ -237,3 +238,29 @@ def test_backends_by_name():
         qpsnn_backends.get("exact", timeout=3)
     with pytest.raises(ConfigError, match=r"backend.lava: expected .*, got 'timeot' .did you mean 'timeout'"):
         qpsnn_backends.get("lava", timeot=3)
+
+
+def test_counting_may_be_left_out():
+    net, images = network()
+    x = images(5)
+    run = simulate(net, x, count=False)
+    assert run.counts == {}
+    np.testing.assert_array_equal(run.readout, simulate(net, x).readout)
+
+
+def test_what_is_made_of_the_weights_is_kept_as_long_as_the_network():
+    """Packed once, and forgotten with the network; another network's weights are its own."""
+    net, images = network(channels=16)
+    other, _ = network(channels=16, seed=1)
+    x = images(3)
+    first = simulate(net, x).readout
+    ready = module._ready[net]
+    kept = {name: dict(own) for name, own in ready.items() if own}
+    assert kept
+    np.testing.assert_array_equal(simulate(net, x).readout, first)
+    assert all(ready[name][key] is value for name, own in kept.items() for key, value in own.items())
+    assert not np.array_equal(simulate(other, x).readout, first)
+    before = len(module._ready)
+    del net, other
+    gc.collect()
+    assert len(module._ready) <= before - 2

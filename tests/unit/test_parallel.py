@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from qpsnn_core.kernels import parallel
-from qpsnn_core.kernels.parallel import chunks, each, set_threads, threads
+from qpsnn_core.kernels.parallel import chunks, each, set_threads, spread, threads
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +45,16 @@ def test_several_threads_take_part():
     set_threads(3)
     together = threading.Barrier(3)
     each(lambda low, high: together.wait(timeout=30), chunks(3))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("total", [1, 5, 100])
+def test_independent_work_is_all_done_once_and_not_divided_on_one_thread(total, count):
+    set_threads(count)
+    done = []
+    spread(lambda low, high, k: done.append((low, high, k)), total, "k", least=7)
+    assert sorted(i for low, high, _ in done for i in range(low, high)) == list(range(total))
+    assert len(done) == (1 if count == 1 else len(chunks(total, 7)))
 
 
 def test_a_chunk_may_itself_have_chunks():
