@@ -14,7 +14,7 @@ from benchmarks.roofline_layer import Layer, Work, codes_of, counts, spikes_of
 from benchmarks.roofline_peaks import fastest
 from qpsnn_core.kernels.conv import conv_forward
 from qpsnn_core.kernels.events import GROUP, LANES, list_columns
-from qpsnn_core.kernels.image import image_forward
+from qpsnn_core.kernels.image import image_forward, panels
 from qpsnn_core.kernels.integer import current as integer_current
 from qpsnn_core.kernels.integer import int_lif
 from qpsnn_core.kernels.lif import TRIANGLE, around, current, lif_backward, lif_forward
@@ -52,9 +52,9 @@ def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     width = LANES * (2 if narrow.halves else 1)
     pictures = rng.integers(0, 256, layer.batch * pixels * 3).astype(np.uint8)
     kernels = rng.normal(0, 1, (3, 3, 3, channels)).astype(np.float32)
-    packed, shown = pack(kernels), np.empty(layer.batch * pixels * channels, np.float32)
-    taps = layer.batch * (3 * side - 2) ** 2 * 3 * blocks
-    of_images = (pictures, packed.rows, packed.together, shown, channels, side, side, 3, 3, 1, 1)
+    packed, shown = panels(kernels), np.empty(layer.batch * pixels * channels, np.float32)
+    taps = layer.batch * 9 * side**2 * 3 * blocks
+    of_images = (pictures, packed, shown, channels, side, side, 3, 3, 1, 1)
     length = 9 * channels * LANES
     return {
         "list_columns": Work(
@@ -87,7 +87,7 @@ def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
         "image_forward": Work(
             len(pictures),
             4 * len(shown),
-            taps * LANES * 4,
+            taps * LANES * 4 // 6,
             27 * LANES * 4,
             taps * LANES * 2,
             "multiply_add",

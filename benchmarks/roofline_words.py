@@ -28,9 +28,9 @@ KERNELS = {
         "N + 4N', 9rNK x 256 of rows", "9rNK x 64", "loads of weight rows out of L2: four lines per spike and window"
     ),
     "image_forward": Words(
-        "3M + 4N'/T, 27MK x 256 of rows",
+        "3M + 4N'/T, 27MK x 256 of rows, each for six windows",
         "2 x 27MK x 64",
-        "sums of 27 products are short: each window begins and ends one, and broadcasts every pixel",
+        "sums of 27 products are short: six windows begin and end each, and broadcast every pixel",
     ),
     "short_moments": Words("2N'", "7N'", "one row after another of 16 channels: short rows and latencies"),
     "lif_forward": Words(

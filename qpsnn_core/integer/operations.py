@@ -24,7 +24,7 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 from qpsnn_core.kernels.conv import conv_forward
-from qpsnn_core.kernels.image import image_forward
+from qpsnn_core.kernels.image import image_forward, panels
 from qpsnn_core.kernels.integer import add_scaled, current, int_lif
 from qpsnn_core.kernels.lif import around
 from qpsnn_core.kernels.memory import empty
@@ -89,8 +89,8 @@ def conv(node: IntConv, call: Call, counts: Array) -> Current:
         spread(conv_forward, len(images), images.reshape(-1), value.peak, *packed, acc, *sizes)
     elif exact_float(call.gives.sums) == np.float32:
         acc = empty((len(images) * height * width * channels,), np.int32)
-        packed = _once(call, "rows", lambda: pack(codes.astype(np.float32), node.stride, width))
-        spread(image_forward, len(images), images.reshape(-1), packed.rows, packed.together, acc, *sizes)
+        weights = _once(call, "panels", lambda: panels(codes))
+        spread(image_forward, len(images), images.reshape(-1), weights, acc, *sizes)
     else:
         acc = empty((len(images) * height * width, channels), np.int32)
         real = _once(call, "real", lambda: codes.reshape(-1, channels).astype(np.float64))

@@ -1,45 +1,91 @@
-"""The first convolution: of an image, whose every pixel counts, with rows of weights multiplied by it."""
+"""The first convolution: of an image, whose every pixel counts, with weights multiplied by it."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from qpsnn_core.kernels.events import LANES
+from qpsnn_core.kernels.packing import Array, aligned
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import fill64, item, load64, multiply_add, store, to
+from qpsnn_core.kernels.vector import fill32, item, load32, multiply_add, put, store, to
+
+WIDE = 32
+"""Output channels taken at a time, of six windows side by side: twelve registers of AVX-512."""
+
+
+def panels(weights: Array) -> Array:
+    """Real weights [k, k, C_in, C_out] as `image_forward` reads them: flat blocks of [taps*C_in, 32], then zeros."""
+    rows, outputs = weights.size // weights.shape[-1], weights.shape[-1]
+    count = -(-outputs // WIDE)
+    blocks: Any = aligned(count * rows * WIDE, np.float32).reshape(count, rows, WIDE)
+    blocks[...] = 0
+    for block in range(count):
+        part = weights.reshape(rows, outputs)[:, block * WIDE : (block + 1) * WIDE]
+        blocks[block, :, : part.shape[1]] = part
+    flat: Array = blocks.reshape(-1)
+    return flat
 
 
 @kernel
-def image_forward(low, high, images, weights, together, total, outputs, height, width, channels, size, stride, padding):
+def fill_lines(images, first, top, height, line, size, padding, lines):
+    """Rows top..top+size-1 of the image that begins at `first`, as float32 [size, line + 2*padding], zeros outside."""
+    pitch = line + 2 * padding
+    for ky in range(size):
+        if 0 <= top + ky < height:
+            begin = first + (top + ky) * line
+            for i in range(line):
+                lines[ky * pitch + padding + i] = images[begin + i]
+        else:
+            lines[ky * pitch : (ky + 1) * pitch] = 0
+
+
+@kernel
+def write(total, at, sums, count):
+    """The first `count` sums, or all."""
+    if count >= WIDE:
+        store(total, at, to(sums, total))
+    else:
+        put(total, at, to(sums, total), count)
+
+
+@kernel
+def image_forward(low, high, images, weights, total, outputs, height, width, channels, size, stride, padding):
     """`total[(m*Ho*Wo + y*Wo + x)*C_out + co] = sum of W[ky, kx, ci] * image[y*s + ky - p, x*s + kx - p, ci]`.
 
-    Images low..high-1, flat, any numbers; weights: float32, packed by `packing.pack`, as is `together`. total: flat, of
-    any type; integers come out exact where no sum reaches 2**24.
+    Images low..high-1, flat, any numbers; weights: from `panels`. total: flat, of any type; integers come out exact
+    where no sum reaches 2**24.
     """
     out_height = (height + 2 * padding - size) // stride + 1
     out_width = (width + 2 * padding - size) // stride + 1
-    across, lanes = size + (together - 1) * stride, outputs * together
-    area = out_height * out_width * outputs
-    spare = np.empty(LANES, total.dtype)
-    blocks = (lanes + LANES - 1) // LANES
-    for block in range(blocks):
-        begins = block * (len(weights) // blocks)
-        column = max(0, min(block * LANES, lanes - LANES))
-        for m in range(low, high):
-            out = m * area + column
-            for y in range(out_height):
-                for left in range(-padding, out_width * stride - padding, stride * together):
-                    sums = fill64(0, weights)
-                    for ky in range(max(0, padding - y * stride), min(size, height + padding - y * stride)):
-                        row = (m * height + y * stride + ky - padding) * width
-                        first, last = max(0, -left), min(across, width - left)
-                        at = begins + (ky * across + first) * channels * LANES
-                        for i in range((row + left + first) * channels, (row + left + last) * channels):
-                            sums = multiply_add(fill64(item(images, i), weights), load64(weights, at), sums)
-                            at += LANES
-                    if out + LANES <= high * area:
-                        store(total, out, to(sums, total))
-                    else:
-                        store(spare, 0, to(sums, total))
-                        total[out : out + lanes] = spare[:lanes]
-                    out += lanes
+    line, edge, taps = width * channels, padding * channels, size * channels
+    pitch, step, last = line + 2 * edge, stride * channels, (out_width - 1) * stride * channels
+    lines = np.zeros(size * pitch, np.float32)
+    for m in range(low, high):
+        for y in range(out_height):
+            fill_lines(images, m * height * line, y * stride - padding, height, line, size, edge, lines)
+            for column in range(0, outputs, WIDE):
+                begins = column * size * taps
+                out, count = (m * out_height + y) * out_width * outputs + column, outputs - column
+                for x in range(0, out_width, 6):
+                    s0 = s1 = s2 = s3 = s4 = s5 = fill32(0, weights)
+                    p0 = x * step
+                    p1, p2, p3 = min(p0 + step, last), min(p0 + 2 * step, last), min(p0 + 3 * step, last)
+                    p4, p5 = min(p0 + 4 * step, last), min(p0 + 5 * step, last)
+                    at = begins
+                    for ky in range(size):
+                        for i in range(ky * pitch, ky * pitch + taps):
+                            row = load32(weights, at)
+                            s0 = multiply_add(fill32(item(lines, p0 + i), weights), row, s0)
+                            s1 = multiply_add(fill32(item(lines, p1 + i), weights), row, s1)
+                            s2 = multiply_add(fill32(item(lines, p2 + i), weights), row, s2)
+                            s3 = multiply_add(fill32(item(lines, p3 + i), weights), row, s3)
+                            s4 = multiply_add(fill32(item(lines, p4 + i), weights), row, s4)
+                            s5 = multiply_add(fill32(item(lines, p5 + i), weights), row, s5)
+                            at += WIDE
+                    write(total, out + x * outputs, s0, count)
+                    write(total, out + min(x + 1, out_width - 1) * outputs, s1, count)
+                    write(total, out + min(x + 2, out_width - 1) * outputs, s2, count)
+                    write(total, out + min(x + 3, out_width - 1) * outputs, s3, count)
+                    write(total, out + min(x + 4, out_width - 1) * outputs, s4, count)
+                    write(total, out + min(x + 5, out_width - 1) * outputs, s5, count)

@@ -8,7 +8,7 @@ import numpy as np
 
 from qpsnn_core.kernels.conv import conv_forward
 from qpsnn_core.kernels.events import LANES
-from qpsnn_core.kernels.image import image_forward
+from qpsnn_core.kernels.image import image_forward, panels
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.parallel import each, spread
@@ -115,9 +115,8 @@ def _of_images(node: Conv, call: Call, used: Weights, x: Array, shape: tuple[int
     if exact_float(used, value.peak) == np.float64:
         return np.rint(_dense(node, x, rows(used.codes).astype(np.float64), height * width)).astype(np.int32)
     acc = empty((count * height * width * channels,), np.int32 if whole else np.float32)
-    packed = pack(used.codes.astype(np.float32), node.stride, width)
     sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
-    spread(image_forward, count, np.ascontiguousarray(x).reshape(-1), packed.rows, packed.together, acc, *sizes)
+    spread(image_forward, count, np.ascontiguousarray(x).reshape(-1), panels(used.codes), acc, *sizes)
     return acc
 
 

@@ -6,6 +6,7 @@ That it computes what the twin computes is tests/contract/test_backends.py's to 
 from __future__ import annotations
 
 import gc
+
 import numpy as np
 import pytest
 from generators import random_integer_network

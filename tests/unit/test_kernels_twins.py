@@ -71,6 +71,8 @@ TWINS = {
     "winograd.through_tiles": "conv.input_gradient",
 }
 WITHOUT = {
+    "image.fill_lines": "the test pads the image",
+    "image.write": "a store or a put",
     "integer.current": "only puts arrays together",
     "lif.after": "the test walks around the channels itself",
     "lif.around": "the test walks around the channels itself",
@@ -84,7 +86,7 @@ WITHOUT = {
     "weight_gradient.zeros_on_line": "zeros",
     "winograd.six_apart": "six stores",
 }
-PLAIN = {"packing.pack", "packing.aligned"}
+PLAIN = {"image.panels", "packing.pack", "packing.aligned"}
 """Python around kernels, with tests of its own."""
 
 NO_KERNELS = {
