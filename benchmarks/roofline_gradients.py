@@ -33,7 +33,8 @@ def weight_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     size = 9 * 256 * 256
     weight, codes = rng.normal(0, 1, size).astype(np.float32), np.empty(size, np.int8)
     scale, sums = around(np.ones(256, np.float32)), np.zeros(256, np.int64)
-    encode(weight, scale, 15, codes, sums)
+    rows = size // len(sums)
+    encode(0, rows, weight, scale, 15, codes, sums)
     shaped = codes.reshape(3, 3, 256, 256)
     speed, new, newer = (np.zeros(size, np.float32) for _ in range(3))
     slow, tenth = np.float32(0.9), np.float32(0.1)
@@ -45,7 +46,9 @@ def weight_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
         "count_channels": Work(neurons, 0, 0, 0, neurons, "uint8", whole, inner=True),
         "list_channels": Work(neurons, 4 * listed, 0, 0, neurons, "uint8", whole, inner=True),
         "weight_gradient": Work(6 * neurons, 0, adds * 4, CACHED * 4, adds + laid, "float32", whole, inner=True),
-        "encode": Work(4 * size, size, 0, 0, 14 * size, "float32", lambda: encode(weight, scale, 15, codes, sums)),
+        "encode": Work(
+            4 * size, size, 0, 0, 14 * size, "float32", lambda: encode(0, rows, weight, scale, 15, codes, sums)
+        ),
         "pack": Work(size, size, 0, 0, 2 * size, "uint8", lambda: pack(shaped)),
         "sgd_step": Work(
             12 * size,
@@ -54,7 +57,7 @@ def weight_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
             0,
             6 * size,
             "float32",
-            lambda: sgd_step(weight, weight, speed, tenth, slow, tenth, False, new, newer),
+            lambda: sgd_step(0, len(weight), weight, weight, speed, tenth, slow, tenth, False, new, newer),
         ),
     }
 

@@ -11,12 +11,16 @@ import numpy.typing as npt
 
 from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.kernels.memory import empty
+from qpsnn_core.kernels.parallel import spread
 from qpsnn_core.kernels.update import sgd_step
 from qpsnn_core.model import Arrays
 from qpsnn_core.network.values import check_choice
 
 Floats = npt.NDArray[np.float32]
 DECAYS = ("weight", "all")
+
+LEAST = 2**14
+"""Numbers of a chunk."""
 
 
 class State(NamedTuple):
@@ -63,7 +67,7 @@ def sgd(
         new, speed = empty(p.shape, np.float32), empty(p.shape, np.float32)
         given = (np.ascontiguousarray(array).reshape(-1) for array in (p, g, slots[0]))
         factors = (np.float32(factor) for factor in (lr, momentum, decay))
-        sgd_step(*given, *factors, nesterov, new.reshape(-1), speed.reshape(-1))
+        spread(sgd_step, p.size, LEAST, *given, *factors, nesterov, new.reshape(-1), speed.reshape(-1))
         return new, (speed,)
 
     return _optimizer("sgd", Rule(("momentum",) if momentum else (), apply), weight_decay, decays)

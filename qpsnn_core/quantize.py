@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,10 +11,14 @@ import numpy.typing as npt
 from qpsnn_core.errors import NumericsError, Words, expected
 from qpsnn_core.kernels.lif import around
 from qpsnn_core.kernels.memory import empty
+from qpsnn_core.kernels.parallel import chunks, each, spread
 from qpsnn_core.kernels.quantize import encode, pass_within, sum_of_sizes
 from qpsnn_core.network.synapses import Quantizer
 
 Floats = npt.NDArray[np.float32]
+
+LEAST = 2**15
+"""Weights of a part."""
 
 
 class Codes(NamedTuple):
@@ -36,8 +41,7 @@ def gamma(weight: Floats, quantizer: Quantizer) -> Floats:
     """
     outputs = weight.shape[-1]
     if quantizer.gamma == "mean" and quantizer.granularity == "channel":
-        sums = np.zeros(outputs)
-        sum_of_sizes(_flat(weight), sums)
+        sums = _summed(sum_of_sizes, weight, np.float64)
         _finite(sums)
         value = sums / (weight.size // outputs)
     else:
@@ -70,9 +74,8 @@ def quantize(weight: Floats, quantizer: Quantizer) -> Codes:
     """
     scale = gamma(weight, quantizer)
     levels = quantizer.levels
-    codes = np.empty(weight.shape, np.int8 if levels <= 127 else np.int16)
-    sums = np.zeros(weight.shape[-1], np.int64)
-    encode(_flat(weight), around(scale), levels, codes.reshape(-1), sums)
+    codes = empty(weight.shape, np.int8 if levels <= 127 else np.int16)
+    sums = _summed(encode, weight, np.int64, around(scale), levels, codes.reshape(-1))
     return Codes(codes, scale / np.float32(levels), scale, int(sums.max(initial=0)))
 
 
@@ -88,7 +91,8 @@ def straight_through(gradient: Floats, weight: Floats, scale: Floats, quantizer:
     """
     if quantizer.ste == "clip":
         passed = empty(weight.shape, np.float32)
-        pass_within(_flat(gradient), _flat(weight), around(scale), passed.reshape(-1))
+        flat = (_flat(gradient), _flat(weight), around(scale), passed.reshape(-1))
+        spread(pass_within, *_rows(weight), *flat)
         return passed
     return gradient / scale
 
@@ -101,6 +105,24 @@ def integers(codes: npt.NDArray[Any], quantizer: Quantizer) -> npt.NDArray[np.in
 def utilization(weight: Floats, quantizer: Quantizer) -> float:
     """Eq. 8: the share of the 2**b integers that the layer's weights take."""
     return len(np.unique(quantize(weight, quantizer).codes)) / (quantizer.levels + 1)
+
+
+def _summed(work: Callable[..., None], weight: Floats, kind: Any, *arguments: Any) -> npt.NDArray[Any]:
+    """What `work` adds up for each output channel, part by part."""
+
+    def part(low: int, high: int) -> npt.NDArray[Any]:
+        sums = np.zeros(weight.shape[-1], kind)
+        work(low, high, flat, *arguments, sums)
+        return sums
+
+    flat, (rows, least) = _flat(weight), _rows(weight)
+    total: npt.NDArray[Any] = sum(each(part, chunks(rows, least)), start=np.zeros(weight.shape[-1], kind))
+    return total
+
+
+def _rows(weight: Floats) -> tuple[int, int]:
+    """The rows of all output channels, and how many a part has at least."""
+    return weight.size // weight.shape[-1], -(-LEAST // weight.shape[-1])
 
 
 def _flat(array: Floats) -> Floats:

@@ -86,11 +86,11 @@ def conv(node: IntConv, call: Call, counts: Array) -> Current:
         kind = np.int16 if call.gives.sums < 2**15 else np.int32
         acc = empty((len(images) * height * width * channels,), kind)
         packed = _once(call, "rows", lambda: pack(codes, node.stride, width))
-        spread(conv_forward, len(images), images.reshape(-1), value.peak, *packed, acc, *sizes)
+        spread(conv_forward, len(images), 1, images.reshape(-1), value.peak, *packed, acc, *sizes)
     elif exact_float(call.gives.sums) == np.float32:
         acc = empty((len(images) * height * width * channels,), np.int32)
         weights = _once(call, "panels", lambda: panels(codes))
-        spread(image_forward, len(images), images.reshape(-1), weights, acc, *sizes)
+        spread(image_forward, len(images), 1, images.reshape(-1), weights, acc, *sizes)
     else:
         acc = empty((len(images) * height * width, channels), np.int32)
         real = _once(call, "real", lambda: codes.reshape(-1, channels).astype(np.float64))
@@ -136,6 +136,7 @@ def lif(node: IntLIF, call: Call, *currents: Current) -> Fired:
     spread(
         int_lif,
         positions,
+        POSITIONS,
         driving[0],
         driving[1] if len(driving) > 1 else None,
         around(call.arrays["bias"]),
@@ -146,7 +147,6 @@ def lif(node: IntLIF, call: Call, *currents: Current) -> Fired:
         positions,
         node.multiplier,
         node.shift,
-        least=POSITIONS,
     )
     shape = (call.steps, batch, *call.gives.shape)
     return Fired(spikes.reshape(shape), membranes.reshape(shape) if call.keep else None)
@@ -160,21 +160,21 @@ def _added(call: Call, currents: tuple[Current, ...]) -> Current:
     positions = int(np.prod(shape[1:4]))
     for acc, gain in currents:
         step = positions if len(acc) > 1 else 0
-        spread(add_scaled, positions, _rows(total), _rows(acc), gain, steps, positions, step, least=POSITIONS)
+        spread(add_scaled, positions, POSITIONS, _rows(total), _rows(acc), gain, steps, positions, step)
     return Current(total, np.ones(shape[4], np.int32))
 
 
 def max_pool(node: IntMaxPool, call: Call, counts: Array) -> Array:
     """The largest count of each window."""
     images, out = _pooling(call, counts)
-    spread(max_forward, len(images), images, out, node.size, node.stride, node.padding)
+    spread(max_forward, len(images), 1, images, out, node.size, node.stride, node.padding)
     return out.reshape(*counts.shape[:2], *call.gives.shape)
 
 
 def sum_pool(node: IntSumPool, call: Call, counts: Array) -> Array:
     """The sum of each window."""
     images, out = _pooling(call, counts)
-    spread(sum_forward, len(images), images, out, node.size)
+    spread(sum_forward, len(images), 1, images, out, node.size)
     return out.reshape(*counts.shape[:2], *call.gives.shape)
 
 

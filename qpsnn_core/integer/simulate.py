@@ -138,7 +138,7 @@ def _count(value: Array, times: int, sums: Array) -> None:
         sums += times * value.sum((0, 1), dtype=np.int64)
         return
     flat = np.ascontiguousarray(value).reshape(len(value) * value.shape[1], -1)
-    spread(add_counts, flat.shape[1], flat, times, sums.reshape(-1), least=256)
+    spread(add_counts, flat.shape[1], 256, flat, times, sums.reshape(-1))
 
 
 def _write(run: Run, name: str, part: slice, fired: Fired) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.kernels.events import GROUP, LANES
+from qpsnn_core.kernels.memory import LEAST, empty
 from qpsnn_core.kernels.parallel import kernel
 from qpsnn_core.kernels.vector import fill64, halve, load64, store, to
 
@@ -58,6 +59,8 @@ def pack(weights: Array, stride: int = 1, width: int = 1) -> Packed:
 def aligned(size: int, dtype: Any) -> Array:
     """A flat array that begins on a cache line: a row of 64 bytes that straddles two costs twice."""
     dtype = np.dtype(dtype)
+    if size * dtype.itemsize >= LEAST:
+        return empty((size,), dtype)
     room = np.empty(size * dtype.itemsize + LANES, np.uint8)
     begin = -room.ctypes.data % LANES
     return room[begin : begin + size * dtype.itemsize].view(dtype)

@@ -131,7 +131,7 @@ def each(work: Callable[..., Any], ranges: list[tuple[int, int]], *arguments: An
     return results
 
 
-def spread(work: Callable[..., Any], total: int, *arguments: Any, least: int = 1) -> None:
+def spread(work: Callable[..., Any], total: int, least: int, *arguments: Any) -> None:
     """`work` over 0..total-1, where nothing depends on how it is divided: not at all for one thread."""
     each(work, chunks(total, least, CHUNKS if threads() > 1 else 1), *arguments)
 

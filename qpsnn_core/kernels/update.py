@@ -6,9 +6,9 @@ from qpsnn_core.kernels.parallel import kernel
 
 
 @kernel
-def sgd_step(param, gradient, speed, rate, momentum, decay, nesterov, out, new_speed):
-    """`g += decay*p; v = momentum*v + g; p -= rate*v` (Nesterov: `p -= rate*(g + momentum*v)`); flat float32."""
-    for i in range(len(param)):
+def sgd_step(low, high, param, gradient, speed, rate, momentum, decay, nesterov, out, new_speed):
+    """`g += decay*p; v = momentum*v + g; p -= rate*v` (Nesterov: `p -= rate*(g + momentum*v)`); numbers low..high-1, flat float32."""
+    for i in range(low, high):
         g = gradient[i] + decay * param[i]
         v = momentum * speed[i] + g
         new_speed[i] = v

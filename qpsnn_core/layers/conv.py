@@ -58,7 +58,7 @@ def forward(node: Conv, call: Call, x: Array) -> Output:
         acc = empty((count * height * width * channels,), accumulator(used, value.peak))
         sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
         packed = pack(used.codes, node.stride, width)
-        spread(conv_forward, count, rows(x).reshape(-1), value.peak, *packed, acc, *sizes)
+        spread(conv_forward, count, 1, rows(x).reshape(-1), value.peak, *packed, acc, *sizes)
     acc = acc.reshape(*x.shape[:2], height, width, channels)
     step = used.step * np.float32(value.scale)
     current, affine, state = batch_norm.forward(acc, step, call)
@@ -116,7 +116,7 @@ def _of_images(node: Conv, call: Call, used: Weights, x: Array, shape: tuple[int
         return np.rint(_dense(node, x, rows(used.codes).astype(np.float64), height * width)).astype(np.int32)
     acc = empty((count * height * width * channels,), np.int32 if whole else np.float32)
     sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
-    spread(image_forward, count, np.ascontiguousarray(x).reshape(-1), panels(used.codes), acc, *sizes)
+    spread(image_forward, count, 1, np.ascontiguousarray(x).reshape(-1), panels(used.codes), acc, *sizes)
     return acc
 
 

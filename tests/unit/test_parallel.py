@@ -52,7 +52,7 @@ def test_several_threads_take_part():
 def test_independent_work_is_all_done_once_and_not_divided_on_one_thread(total, count):
     set_threads(count)
     done = []
-    spread(lambda low, high, k: done.append((low, high, k)), total, "k", least=7)
+    spread(lambda low, high, k: done.append((low, high, k)), total, 7, "k")
     assert sorted(i for low, high, _ in done for i in range(low, high)) == list(range(total))
     assert len(done) == (1 if count == 1 else len(chunks(total, 7)))
 
