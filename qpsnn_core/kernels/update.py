@@ -7,7 +7,10 @@ from qpsnn_core.kernels.parallel import kernel
 
 @kernel
 def sgd_step(low, high, param, gradient, speed, rate, momentum, decay, nesterov, out, new_speed):
-    """`g += decay*p; v = momentum*v + g; p -= rate*v` (Nesterov: `p -= rate*(g + momentum*v)`); numbers low..high-1, flat float32."""
+    """`g += decay*p; v = momentum*v + g; p -= rate*v` (Nesterov: `p -= rate*(g + momentum*v)`) of low..high-1.
+
+    All flat float32.
+    """
     for i in range(low, high):
         g = gradient[i] + decay * param[i]
         v = momentum * speed[i] + g
