@@ -67,8 +67,11 @@ def instruction(kind: Callable[..., Any], emit: Callable[..., Any]) -> Callable[
     return made
 
 
-AVX512, MASKS = (f"+avx512{part}" in get_host_cpu_features() for part in ("f", "bw"))
-"""Whether the processor has 32 registers of 64 bytes, and whether it reads and writes some of a vector's numbers."""
+_features = getattr(config, "CPU_FEATURES") or get_host_cpu_features()  # noqa: B009 - numba fills its config at run time
+
+AVX512, MASKS = (f"+avx512{part}" in _features for part in ("f", "bw"))
+"""Whether there are 32 registers of 64 bytes, and instructions that read and write some of a vector's numbers: of this
+processor, or of that which NUMBA_CPU_FEATURES says."""
 
 
 def everywhere(builder: Any, one: Any, kind: Any) -> Any:
