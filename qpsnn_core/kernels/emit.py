@@ -69,9 +69,9 @@ def instruction(kind: Callable[..., Any], emit: Callable[..., Any]) -> Callable[
 
 _features = getattr(config, "CPU_FEATURES") or get_host_cpu_features()  # noqa: B009 - numba fills its config at run time
 
-AVX512, MASKS = (f"+avx512{part}" in _features for part in ("f", "bw"))
-"""Whether there are 32 registers of 64 bytes, and instructions that read and write some of a vector's numbers: of this
-processor, or of that which NUMBA_CPU_FEATURES says."""
+AVX2, AVX512, MASKS = (f"+avx{part}" in _features for part in ("2", "512f", "512bw"))
+"""Whether there are registers of 32 bytes, 32 of 64 bytes, and instructions that read and write some of a vector's
+numbers: of this processor, or of that which NUMBA_CPU_FEATURES says."""
 
 
 def everywhere(builder: Any, one: Any, kind: Any) -> Any:
@@ -159,6 +159,12 @@ def written(array: Any, index: Any, vector: Any, *_: Any) -> Any:
     if one(array) != vector.scalar:
         raise TypingError(f"expected an array of {vector.scalar}, got {array}")
     return types.none
+
+
+def appended(array: Any, index: Any, where: Any, vector: Any) -> Any:
+    """The kind of what writes some of a vector's numbers to an array: the next index. TypingError likewise."""
+    written(array, index, vector)
+    return types.int64
 
 
 def like(count: int) -> Callable[..., Vector]:

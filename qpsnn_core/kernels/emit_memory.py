@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.np import arrayobj
 
-from qpsnn_core.kernels.emit import AVX512, INT32, INT64, MASKS, Vector, everywhere
+from qpsnn_core.kernels.emit import AVX2, AVX512, INT32, INT64, MASKS, Vector, everywhere
 
 
 def _place(context: Any, builder: Any, sig: Any, values: Any, vector: Vector) -> tuple[Any, int]:
@@ -108,32 +108,47 @@ def put(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     return context.get_dummy_value()
 
 
-def front(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    """One instruction of AVX-512; elsewhere each number is written where the next one goes."""
-    vector = sig.return_type
-    kind, where, numbers = vector.llvm, *values
-    zeros = ir.Constant(kind, None)
-    if AVX512 and vector.scalar.bitwidth == 32 and vector.count == 16:
-        wanted = ir.FunctionType(kind, [kind, kind, where.type])
-        name = f"llvm.x86.avx512.mask.compress.v16{'f' if isinstance(vector.scalar, types.Float) else 'i'}32"
-        return builder.call(cgutils.get_or_insert_function(builder.module, wanted, name), [numbers, zeros, where])
-    room = cgutils.alloca_once(builder, ir.ArrayType(kind.element, vector.count + 1))
-    at = ir.Constant(INT32, 0)
+def append(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """16 numbers of 32 bits by one instruction of AVX-512, or 8 by a table of orders with AVX2; else one by one."""
+    vector, where, numbers = sig.args[3], values[2], values[3]
+    data = arrayobj.make_array(sig.args[0])(context, builder, values[0]).data
+    bits = builder.zext(builder.bitcast(where, ir.IntType(vector.count)), INT64)
+    usual = vector.llvm == ir.VectorType(INT32, 16)
+    if usual and AVX512:
+        whole = _called(builder, "llvm.x86.avx512.mask.compress.v16i32", numbers, ir.Constant(vector.llvm, None), where)
+        _placed(builder, whole, data, values[1])
+        return builder.add(values[1], builder.ctpop(bits))
+    at = values[1]
+    if usual and AVX2:
+        for half in range(2):
+            chosen = builder.and_(builder.lshr(bits, ir.Constant(INT64, 8 * half)), ir.Constant(INT64, 255))
+            order = builder.zext(builder.load(_orders(builder, chosen), align=8), ir.VectorType(INT32, 8))
+            lanes = ir.Constant(ir.VectorType(INT32, 8), list(range(8 * half, 8 * half + 8)))
+            part = builder.shuffle_vector(numbers, numbers, lanes)
+            _placed(builder, _called(builder, "llvm.x86.avx2.permd", part, order), data, at)
+            at = builder.add(at, builder.ctpop(chosen))
+        return at
     for lane in range(vector.count):
-        place = ir.Constant(INT32, lane)
-        builder.store(builder.extract_element(numbers, place), builder.gep(room, [ir.Constant(INT32, 0), at]))
-        at = builder.add(at, builder.zext(builder.extract_element(where, place), INT32))
-    whole = builder.load(builder.bitcast(room, kind.as_pointer()), align=vector.scalar.bitwidth // 8)
-    kept = builder.icmp_signed(
-        "<",
-        ir.Constant(ir.VectorType(INT32, vector.count), list(range(vector.count))),
-        everywhere(builder, at, ir.VectorType(INT32, vector.count)),
-    )
-    return builder.select(kept, whole, zeros)
+        builder.store(builder.extract_element(numbers, ir.Constant(INT32, lane)), builder.gep(data, [at]))
+        bit = builder.and_(builder.lshr(bits, ir.Constant(INT64, lane)), ir.Constant(INT64, 1))
+        at = builder.add(at, bit)
+    return at
 
 
-def truths(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    """The bits of the comparison, counted."""
-    bits = builder.bitcast(values[0], ir.IntType(sig.args[0].count))
-    wide = bits if bits.type == INT64 else builder.zext(bits, INT64)
-    return builder.ctpop(wide)
+def _called(builder: Any, name: str, *values: Any) -> Any:
+    """What LLVM's function of that name gives, of the type of the first value."""
+    kind = ir.FunctionType(values[0].type, [value.type for value in values])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
+
+
+def _placed(builder: Any, numbers: Any, data: Any, index: Any) -> None:
+    builder.store(numbers, builder.bitcast(builder.gep(data, [index]), numbers.type.as_pointer()), align=4)
+
+
+def _orders(builder: Any, chosen: Any) -> Any:
+    """Where 8 bits, as a number, say in which order 8 numbers go: those whose bit is set first."""
+    orders = [sorted(range(8), key=lambda lane: not bits >> lane & 1) for bits in range(256)]
+    kind = ir.VectorType(ir.IntType(8), 8)
+    table = ir.Constant(ir.ArrayType(kind, 256), [ir.Constant(kind, order) for order in orders])
+    found = cgutils.global_constant(builder.module, "orders", table)
+    return builder.gep(found, [ir.Constant(INT64, 0), chosen])

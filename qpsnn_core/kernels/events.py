@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import at_least, fill16, front, load16, set_item, store, take16, truths
+from qpsnn_core.kernels.vector import append, at_least, fill16, load16, set_item, store, take16
 
 LANES = 64
 """Weight rows are added 64 channels at a time."""
@@ -45,13 +45,11 @@ def list_columns(
             rows = load16(ladder, 0) + fill16(row, ladder)
             for c in range(0, whole, 16):
                 there = at_least(load16(counts, at + c), one)
-                store(listed, n, front(there, rows))
-                n += truths(there)
+                n = append(listed, n, there, rows)
                 rows = rows + further
             if whole < channels:
                 there = at_least(take16(counts, at + whole, channels - whole), one)
-                store(listed, n, front(there, rows))
-                n += truths(there)
+                n = append(listed, n, there, rows)
         seen += n - before
         store(listed, n, fill16((size * across + x) * channels * LANES, listed))
         n = before + (n - before + GROUP - 1) // GROUP * GROUP

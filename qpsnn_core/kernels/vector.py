@@ -112,18 +112,15 @@ def select(where, a, b):
     return np.where(where, a, b)
 
 
-@instruction(lambda where, vector: vector, emit_memory.front)
-def front(where, vector):
-    """The numbers where it holds, moved to the front in their order; behind them zeros."""
-    moved = np.zeros_like(vector)
-    moved[: np.count_nonzero(where)] = vector[where]
-    return moved
+@instruction(emit.appended, emit_memory.append)
+def append(array, index, where, vector):
+    """Write the numbers where it holds side by side from `index` on; the next index.
 
-
-@instruction(lambda where: types.int64, emit_memory.truths)
-def truths(where):
-    """At how many places it holds."""
-    return np.count_nonzero(where)
+    As many numbers as the vector has may be written, of which those behind the next index say nothing.
+    """
+    chosen = vector[where]
+    array[index : index + len(chosen)] = chosen
+    return index + len(chosen)
 
 
 @instruction(lambda a, bits: a, emit.shift)

@@ -265,29 +265,41 @@ def test_numbers_other_than_zero_are_found_as_bits(length, dtype):
         assert found == ref
 
 
-def fronts():
-    """front and truths, compiled anew: as the processor's features are said to be at the first call."""
+def appending():
+    """append, compiled anew: as the processor's features are said to be at the first call."""
 
-    def move(array, least, out):
+    def move(array, least, out, index):
         vector = v.load16(array, 0)
-        where = v.at_least(vector, v.fill16(least, array))
-        v.store(out, 0, v.front(where, vector))
-        return v.truths(where)
+        return v.append(out, index, v.at_least(vector, v.fill16(least, array)), vector)
 
     return jit(move)
 
 
-@pytest.mark.parametrize("avx512", [emit_memory.AVX512, False])
+@pytest.mark.parametrize("features", [(True, True), (False, True), (False, False)], ids=["AVX-512", "AVX2", "none"])
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32])
-def test_numbers_are_moved_to_the_front_in_their_order(dtype, avx512, monkeypatch):
-    monkeypatch.setattr(emit_memory, "AVX512", avx512)
-    move = fronts()
+def test_some_numbers_are_appended_in_their_order(dtype, features, monkeypatch):
+    for name, there in zip(("AVX512", "AVX2"), features, strict=True):
+        monkeypatch.setattr(emit_memory, name, there and getattr(emit_memory, name))
+    move = appending()
     for seed in range(20):
-        array, out = np.random.default_rng(seed).integers(-9, 9, 16).astype(dtype), np.full(16, 77, dtype)
+        array = np.random.default_rng(seed).integers(-9, 9, 16).astype(dtype)
         for least in (-9, -3, 0, 5, 8, 10):
+            out = np.full(40, 77, dtype)
             ref = [x for x in array.tolist() if x >= least]
-            assert move(array, least, out) == len(ref)
-            assert out.tolist() == ref + [0] * (16 - len(ref))
+            assert move(array, least, out, 3) == 3 + len(ref)
+            assert out[: 3 + len(ref)].tolist() == [77] * 3 + ref
+            assert (out[3 + 16 :] == 77).all()
+
+
+@compiled
+def test_numbers_are_appended_by_every_order_of_eight():
+    """All 256 of the table, in each half."""
+    move = appending()
+    for bits in range(256):
+        flags = np.array([bits >> i & 1 for i in range(8)] + [bits >> (7 - i) & 1 for i in range(8)])
+        array, out = np.where(flags, np.arange(1, 17), -np.arange(1, 17)).astype(np.int32), np.zeros(32, np.int32)
+        count = move(array, 0, out, 0)
+        assert out[:count].tolist() == [x for x in array.tolist() if x >= 0]
 
 
 HALVES = jit(
