@@ -8,20 +8,18 @@ import numpy as np
 
 from qpsnn_core.kernels.packing import Array, aligned
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import fill32, item, load32, multiply_add, put, store, to
-
-WIDE = 32
-"""Output channels taken at a time, of six windows side by side: twelve registers of AVX-512."""
+from qpsnn_core.kernels.product import WIDTH, fill, load
+from qpsnn_core.kernels.vector import item, multiply_add, put, store, to
 
 
 def panels(weights: Array) -> Array:
-    """Real weights [k, k, C_in, C_out] as `image_forward` reads them: flat blocks of [taps*C_in, 32], then zeros."""
+    """Real weights [k, k, C_in, C_out] as `image_forward` reads them: panels of [taps*C_in, WIDTH]."""
     rows, outputs = weights.size // weights.shape[-1], weights.shape[-1]
-    count = -(-outputs // WIDE)
-    blocks: Any = aligned(count * rows * WIDE, np.float32).reshape(count, rows, WIDE)
+    count = -(-outputs // WIDTH)
+    blocks: Any = aligned(count * rows * WIDTH, np.float32).reshape(count, rows, WIDTH)
     blocks[...] = 0
     for block in range(count):
-        part = weights.reshape(rows, outputs)[:, block * WIDE : (block + 1) * WIDE]
+        part = weights.reshape(rows, outputs)[:, block * WIDTH : (block + 1) * WIDTH]
         blocks[block, :, : part.shape[1]] = part
     flat: Array = blocks.reshape(-1)
     return flat
@@ -43,7 +41,7 @@ def fill_lines(images, first, top, height, line, size, padding, lines):
 @kernel
 def write(total, at, sums, count):
     """The first `count` sums, or all."""
-    if count >= WIDE:
+    if count >= WIDTH:
         store(total, at, to(sums, total))
     else:
         put(total, at, to(sums, total), count)
@@ -64,25 +62,25 @@ def image_forward(low, high, images, weights, total, outputs, height, width, cha
     for m in range(low, high):
         for y in range(out_height):
             fill_lines(images, m * height * line, y * stride - padding, height, line, size, edge, lines)
-            for column in range(0, outputs, WIDE):
+            for column in range(0, outputs, WIDTH):
                 begins = column * size * taps
                 out, count = (m * out_height + y) * out_width * outputs + column, outputs - column
                 for x in range(0, out_width, 6):
-                    s0 = s1 = s2 = s3 = s4 = s5 = fill32(0, weights)
+                    s0 = s1 = s2 = s3 = s4 = s5 = fill(0, weights)
                     p0 = x * step
                     p1, p2, p3 = min(p0 + step, last), min(p0 + 2 * step, last), min(p0 + 3 * step, last)
                     p4, p5 = min(p0 + 4 * step, last), min(p0 + 5 * step, last)
                     at = begins
                     for ky in range(size):
                         for i in range(ky * pitch, ky * pitch + taps):
-                            row = load32(weights, at)
-                            s0 = multiply_add(fill32(item(lines, p0 + i), weights), row, s0)
-                            s1 = multiply_add(fill32(item(lines, p1 + i), weights), row, s1)
-                            s2 = multiply_add(fill32(item(lines, p2 + i), weights), row, s2)
-                            s3 = multiply_add(fill32(item(lines, p3 + i), weights), row, s3)
-                            s4 = multiply_add(fill32(item(lines, p4 + i), weights), row, s4)
-                            s5 = multiply_add(fill32(item(lines, p5 + i), weights), row, s5)
-                            at += WIDE
+                            row = load(weights, at)
+                            s0 = multiply_add(fill(item(lines, p0 + i), weights), row, s0)
+                            s1 = multiply_add(fill(item(lines, p1 + i), weights), row, s1)
+                            s2 = multiply_add(fill(item(lines, p2 + i), weights), row, s2)
+                            s3 = multiply_add(fill(item(lines, p3 + i), weights), row, s3)
+                            s4 = multiply_add(fill(item(lines, p4 + i), weights), row, s4)
+                            s5 = multiply_add(fill(item(lines, p5 + i), weights), row, s5)
+                            at += WIDTH
                     write(total, out + x * outputs, s0, count)
                     write(total, out + min(x + 1, out_width - 1) * outputs, s1, count)
                     write(total, out + min(x + 2, out_width - 1) * outputs, s2, count)
