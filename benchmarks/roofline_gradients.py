@@ -42,8 +42,7 @@ def weight_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
         return weight_sums(node, value, spikes, gradient, acc, factors)
 
     return {
-        "count_channels": Work(neurons, 0, 0, 0, neurons, "uint8", whole, inner=True),
-        "list_channels": Work(neurons, 4 * listed, 0, 0, neurons, "uint8", whole, inner=True),
+        "list_channels": Work(neurons, 2 * listed, 0, 0, neurons, "uint8", whole, inner=True),
         "weight_gradient": Work(6 * neurons, 0, adds * 4, CACHED * 4, adds + laid, "float32", whole, inner=True),
         "encode": Work(4 * size, size, 0, 0, 14 * size, "float32", lambda: encode(weight, scale, 15, codes, sums)),
         "pack": Work(size, size, 0, 0, 2 * size, "uint8", lambda: pack(shaped)),

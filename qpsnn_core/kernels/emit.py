@@ -129,6 +129,13 @@ def shift(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     return builder.ashr(values[0], everywhere(builder, by, sig.args[0].llvm))
 
 
+def weave(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """Numbers of both in turn."""
+    count = sig.args[0].count
+    order = [place + both for place in range(count) for both in (0, count)]
+    return builder.shuffle_vector(*values, ir.Constant(ir.VectorType(INT32, 2 * count), order))
+
+
 def of(count: int) -> Callable[..., Vector]:
     """The kind of what reads `count` numbers of an array."""
     return lambda array, *_: Vector(one(array), count)

@@ -120,6 +120,12 @@ def front(where, vector):
     return moved
 
 
+@instruction(lambda a, b: Vector(a.scalar, 2 * a.count), emit.weave)
+def weave(a, b):
+    """Twice as many numbers: one of `a`, one of `b`, and so on."""
+    return np.stack((a, b), 1).reshape(-1)
+
+
 @instruction(lambda where: types.int64, emit_memory.truths)
 def truths(where):
     """At how many places it holds."""

@@ -290,6 +290,21 @@ def test_numbers_are_moved_to_the_front_in_their_order(dtype, avx512, monkeypatc
             assert out.tolist() == ref + [0] * (16 - len(ref))
 
 
+WEAVE = {
+    16: jit(lambda array, out: v.store(out, 0, v.weave(v.load16(array, 0), v.load16(array, 16)))),
+    64: jit(lambda array, out: v.store(out, 0, v.weave(v.load64(array, 0), v.load64(array, 64)))),
+}
+
+
+@pytest.mark.parametrize("width", WEAVE)
+@pytest.mark.parametrize("dtype", TYPES)
+def test_two_vectors_are_woven(dtype, width):
+    array, out = draw(dtype), np.empty(2 * width, dtype)
+    WEAVE[width](array, out)
+    np.testing.assert_array_equal(out[::2], array[:width])
+    np.testing.assert_array_equal(out[1::2], array[width : 2 * width])
+
+
 @compiled
 @pytest.mark.parametrize("place", range(64))
 def test_the_lowest_of_all_64_bits(place):
