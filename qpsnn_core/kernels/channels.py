@@ -83,21 +83,23 @@ def gather(spikes, pixel, at, channels, steps, further, rows):
 
 
 @kernel
-def list_channels(low, high, spikes, pixels, spots, line, area, channels, units, shape, counts, places):
+def list_channels(low, high, base, source, channels, units, shape, counts, places):
     """List the spikes of tables low..high-1: of key = class*C + c, the first `counts[table, key]` of its places.
 
     What is listed is a place in the table: of the pixel, and of the set of steps at which it spikes. At a single step
-    a number of spikes is listed by its binary digits, each with a place of its own. pixels, spots: as `pixels_of` says;
-    line, area: pixels of a row (of strides) and of an image; places: `[table, key, room]`.
+    a number of spikes is listed by its binary digits, each with a place of its own. source: the spikes, pixels and
+    spots as `pixels_of` says, and how many pixels a row (of strides) and an image have. counts, places:
+    `[table, key]` and `[table, key, room]` from the table `base` on.
     """
-    batch, (classes, padded) = shape[1], pixels.shape
+    spikes, pixels, spots, line, area = source
+    batch, together, (classes, padded) = shape[1], shape[12], pixels.shape
     digits, keys = (shape[3] if shape[2] == 1 else 1), classes * channels
     room, further = len(places) // len(counts), batch * area * channels
     rows, turned = np.empty(16 * TOGETHER, spikes.dtype), np.empty(16 * TOGETHER, spikes.dtype)
     one = fill16(1, spots)
-    for unit in range(low * shape[12], min(high * shape[12], units)):
+    for unit in range(low * together, min(high * together, units)):
         begin, steps, image, row, place = unit_of(unit, shape)
-        base = (begin * batch + image) * area
+        first = (begin * batch + image) * area * channels
         for k in range(classes):
             for i in range(0, padded, 16):
                 pixel = pixels[k, i : i + 16].copy()
@@ -106,9 +108,9 @@ def list_channels(low, high, spikes, pixels, spots, line, area, channels, units,
                         pixel[j] = pixel[j] + row * line if pixel[j] + row * line < area else -1
                 spot = load16(spots, k * padded + i) + fill16(place - 1, spots)
                 for left in range(0, channels, TOGETHER):
-                    gather(spikes, pixel, base * channels + left, channels, steps, further, rows)
+                    gather(spikes, pixel, first + left, channels, steps, further, rows)
                     turn_round(rows, turned)
-                    key = unit // shape[12] * keys + k * channels + left
+                    key = (unit // together - base) * keys + k * channels + left
                     for c in range(key, key + min(TOGETHER, channels - left)):
                         found, end = to(load16(rows, (c - key) * 16), spots), item(counts, c)
                         if digits == 1:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qpsnn_core.kernels.channels import unit_of
+from qpsnn_core.kernels.channels import list_channels, unit_of
 from qpsnn_core.kernels.emit import AVX512
 from qpsnn_core.kernels.parallel import kernel
 from qpsnn_core.kernels.vector import item, load16, load32, put, store, take16, to
@@ -194,31 +194,18 @@ def add_squares(table, shift, across, down, places, begin, end, total, at):
 
 @kernel
 def weight_gradient(
-    low,
-    high,
-    parts,
-    several,
-    places,
-    counts,
-    gradient,
-    total,
-    factors,
-    out,
-    units,
-    channels,
-    size,
-    stride,
-    padding,
-    shape,
+    low, high, parts, several, listed, source, places, counts, given, out, units, channels, size, stride, padding, shape
 ):
     """`out[part, (ky*k + kx)*C + ci] = sum over spikes (y, x, ci) of G[(y + p - ky) / s, (x + p - kx) / s]`, float32.
 
     Tasks low..high-1: task = (`several` times lanes output channels) * parts + (a part of the tables). places, counts:
-    as `list_channels` wrote them; out is flat.
+    as `list_channels` wrote them, if they are listed; else room for one table of each part, which is listed here from
+    the source, so that lists stay in the cache. given: gradient, total and factors of `lay_out`; out is flat.
     """
     _, _, _, sets, _, _, before, _, _, tall, wide, apart, together, lanes = shape
+    gradient, total, factors = given
     outputs, keys, room, taps = gradient.shape[1], stride * stride * channels, len(places) // len(counts), size * size
-    tables, across, down = len(counts) // keys, sets * lanes, wide * sets * lanes
+    tables, across, down = -(-units // together), sets * lanes, wide * sets * lanes
     squares = size == 3 and stride == 1
     table = zeros_on_line((together - 1) * apart * down + tall * down + before * across)
     for task in range(low, high):
@@ -226,6 +213,9 @@ def weight_gradient(
         blocks = min(several, -(-outputs // lanes) - first)
         sums = zeros_on_line(blocks * channels * taps * lanes)
         for group in range(part * tables // parts, (part + 1) * tables // parts):
+            if not listed:
+                counts[part * keys : (part + 1) * keys] = 0
+                list_channels(group, group + 1, group - part, source, channels, units, shape, counts, places)
             for block in range(blocks):
                 column, row = max(0, min((first + block) * lanes, outputs - lanes)), block * channels * taps
                 for unit in range(group * together, min((group + 1) * together, units)):
@@ -235,7 +225,7 @@ def weight_gradient(
                     top, side = (ky - padding) % stride, (kx - padding) % stride
                     shift = ((top + padding - ky) // stride + before) * down
                     shift += ((side + padding - kx) // stride + before) * across
-                    key = group * keys + (top * stride + side) * channels
+                    key = (group if listed else part) * keys + (top * stride + side) * channels
                     if squares:
                         for c in range(channels):
                             i, j = (key + c) * room, (key + c) * room + counts[key + c]

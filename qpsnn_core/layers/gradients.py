@@ -40,27 +40,21 @@ def weight_sums(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array
     sizes = (node.kernel, node.stride, node.padding)
     steps, batch = x.shape[:2]
     shape = layout(steps, batch, height, width, *sizes, out_height, out_width, value.peak)
-    places, counts = _lists(rows(x).reshape(-1), value, node.stride, shape)
     several = max(1, SUMS // (node.kernel**2 * channels * shape.lanes))
     blocks = -(-outputs // (shape.lanes * several))
     parts = min(max(1, 4 // blocks), shape.tables)
     found = empty((parts, node.kernel**2 * channels, outputs), np.float32)
+    pixels, spots, room = room_of(value, node.stride, shape)
+    source, listed = (rows(x).reshape(-1), pixels, spots, node.stride * width, height * width), blocks > 1
+    counts = np.zeros((shape.tables if listed else parts) * node.stride**2 * channels, np.int32)
+    places = empty((len(counts) * room,), np.uint16 if shape.rows <= 2**16 else np.int32)
+    if listed:
+        each(list_channels, chunks(shape.tables), 0, source, channels, shape.units, tuple(shape), counts, places)
     tasks = [(task, task + 1) for task in range(blocks * parts)]
-    given = (gradient, acc, factors, found.reshape(-1))
-    each(weight_gradient, tasks, parts, several, places, counts, *given, shape.units, channels, *sizes, tuple(shape))
+    given = (source, places, counts, (gradient, acc, factors), found.reshape(-1))
+    each(weight_gradient, tasks, parts, several, listed, *given, shape.units, channels, *sizes, tuple(shape))
     total: Floats = found.sum(0) if parts > 1 else found[0]
     return total
-
-
-def _lists(flat: Array, value: Value, stride: int, shape: Layout) -> tuple[Array, Array]:
-    """The places of all spikes, table by table and channel by channel, and how many each channel has of its room."""
-    height, width, channels = value.shape
-    pixels, spots, room = room_of(value, stride, shape)
-    counts = np.zeros(shape.tables * stride * stride * channels, np.int32)
-    places = empty((len(counts) * room,), np.uint16 if shape.rows <= 2**16 else np.int32)
-    sizes = (stride * width, height * width, channels, shape.units, tuple(shape))
-    each(list_channels, chunks(shape.tables), flat, pixels, spots, *sizes, counts, places)
-    return places, counts
 
 
 def room_of(value: Value, stride: int, shape: Layout) -> tuple[Array, Array, int]:

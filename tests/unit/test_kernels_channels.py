@@ -28,9 +28,10 @@ def test_spikes_are_listed_by_channel(channels, stride, peak, steps, cached):
     pixels, spots, room = room_of(case.value, stride, shape)
     counts = np.zeros(shape.tables * keys, np.int32)
     places = np.full(shape.tables * keys * room + 3, 7777, np.uint16)
-    sizes = (stride * 4, 20, channels, shape.units, tuple(shape), counts, places[:-3])
+    source = (case.spikes.reshape(-1), pixels, spots, stride * 4, 20)
     for low, high in reversed(chunks(shape.tables, 1, 3)):
-        kernels.list_channels(low, high, case.spikes.reshape(-1), pixels, spots, *sizes)
+        own = (counts[low * keys : high * keys], places[low * keys * room : high * keys * room])
+        kernels.list_channels(low, high, low, source, channels, shape.units, tuple(shape), *own)
     ref = naive.places(case.spikes, stride, shape)
     listed = places[:-3].reshape(shape.tables, keys, room)
     for table, key in np.ndindex(shape.tables, keys):
