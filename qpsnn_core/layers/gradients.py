@@ -40,8 +40,9 @@ def weight_sums(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array
     sizes = (node.kernel, node.stride, node.padding)
     steps, batch = x.shape[:2]
     shape = layout(steps, batch, height, width, *sizes, out_height, out_width, value.peak)
-    several = max(1, SUMS // (node.kernel**2 * channels * shape.lanes))
-    blocks = -(-outputs // (shape.lanes * several))
+    groups, fit = -(-outputs // shape.lanes), max(1, SUMS // (node.kernel**2 * channels * shape.lanes))
+    several = -(-groups // -(-groups // fit))
+    blocks = -(-groups // several)
     parts = min(max(1, 4 // blocks), shape.tables)
     found = empty((parts, node.kernel**2 * channels, outputs), np.float32)
     pixels, spots, room = room_of(value, node.stride, shape)
