@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.roofline_layer import Layer, Work, codes_of, counts, spikes_of
+from qpsnn_core.kernels.channels import list_channels
 from qpsnn_core.kernels.events import LANES
 from qpsnn_core.kernels.lif import around
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.quantize import encode
 from qpsnn_core.kernels.update import sgd_step
-from qpsnn_core.kernels.weight_gradient import CACHED, SPAN
+from qpsnn_core.kernels.weight_gradient import CACHED, SPAN, layout
 from qpsnn_core.kernels.winograd import POINTS, TILE
 from qpsnn_core.layers import gradients
-from qpsnn_core.layers.gradients import TILES, input_gradient, weight_sums
+from qpsnn_core.layers.gradients import TILES, input_gradient, room_of, weight_sums
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import Value
 
@@ -44,8 +45,7 @@ def weight_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
         return weight_sums(node, value, spikes, gradient, acc, factors)
 
     return {
-        "count_channels": Work(neurons, 0, 0, 0, neurons, "uint8", whole, inner=True),
-        "list_channels": Work(neurons, 4 * listed, 0, 0, neurons, "uint8", whole, inner=True),
+        "list_channels": Work(neurons, 2 * listed, 0, 0, neurons, "uint8", _lists(node, value, spikes)),
         "weight_gradient": Work(6 * neurons, 0, adds * 4, CACHED * 4, adds + laid, "float32", whole, inner=True),
         "encode": Work(
             4 * size, size, 0, 0, 14 * size, "float32", lambda: encode(0, rows, weight, scale, 15, codes, sums)
@@ -61,6 +61,23 @@ def weight_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
             lambda: sgd_step(0, len(weight), weight, weight, speed, tenth, slow, tenth, False, new, newer),
         ),
     }
+
+
+def _lists(node: Conv, value: Value, spikes: Any) -> Callable[[], Any]:
+    """A call that lists all spikes."""
+    height, width, channels = value.shape
+    sizes = (node.kernel, node.stride, node.padding)
+    shape = layout(*spikes.shape[:4], *sizes, height, width, value.peak)
+    pixels, spots, room = room_of(value, node.stride, shape)
+    counts = np.zeros(shape.tables * channels, np.int32)
+    places = np.empty(len(counts) * room, np.uint16)
+    source = (spikes.reshape(-1), pixels, spots, width, height * width)
+
+    def call() -> None:
+        counts[:] = 0
+        list_channels(0, shape.tables, 0, source, channels, shape.units, tuple(shape), counts, places)
+
+    return call
 
 
 def input_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:

@@ -42,14 +42,15 @@ KERNELS = {
     "int_lif": Words("2N' + N'", "6N'", "as `lif_forward`"),
     "max_forward": Words("N + N/4", "2N", "16 bytes at a time where the processor could take 64"),
     "max_backward": Words("2N + 8N", "4N", "memory: gradients are four times as large as spikes, read and written"),
-    "count_channels": Words("N", "N compared", "one loop turn per spike, and a counter in memory for each"),
     "list_channels": Words(
-        "N + 4L",
+        "N + 2L",
         "N compared",
-        "one loop turn per listed spike: its steps gathered, its channel's end fetched and moved",
+        "memory, where lists outgrow the cache; else shuffles, and a counter per channel and 16 pixels",
     ),
     "weight_gradient": Words(
-        "6N', 9LK x 256 of rows", "9LK x 64 + (4 + (2^T - 1 - T)/T)N'", "loads of gradient rows out of a table in L2"
+        "6N', 9LK x 256 of rows",
+        "9LK x 64 + 4.5N'",
+        "loads of gradient rows: two a cycle where they lie in L1, one where in L2",
     ),
     "encode": Words("5w", "14w", "the division by gamma, and a sum per channel kept in memory"),
     "pack": Words(

@@ -82,10 +82,11 @@ def everywhere(builder: Any, one: Any, kind: Any) -> Any:
 
 def convert(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """Each to another type."""
-    return _converted(builder, values[0], sig.args[0].scalar, sig.return_type.scalar, sig.return_type.llvm)
+    return converted(builder, values[0], sig.args[0].scalar, sig.return_type.scalar, sig.return_type.llvm)
 
 
-def _converted(builder: Any, value: Any, old: Any, new: Any, llvm: Any) -> Any:
+def converted(builder: Any, value: Any, old: Any, new: Any, llvm: Any) -> Any:
+    """A number or a vector of type `old` as one of type `new`, whose LLVM type is `llvm`."""
     if old == new:
         return value
     if isinstance(old, types.Float) and isinstance(new, types.Float):
@@ -103,7 +104,7 @@ def _converted(builder: Any, value: Any, old: Any, new: Any, llvm: Any) -> Any:
 def fill(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """One number everywhere."""
     vector = sig.return_type
-    one = _converted(builder, values[0], sig.args[0], vector.scalar, vector.llvm.element)
+    one = converted(builder, values[0], sig.args[0], vector.scalar, vector.llvm.element)
     return everywhere(builder, one, vector.llvm)
 
 
@@ -128,7 +129,7 @@ def select(context: Any, builder: Any, sig: Any, values: Any) -> Any:
 
 def shift(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """Bits moved down, signs kept."""
-    by = _converted(builder, values[1], sig.args[1], sig.args[0].scalar, sig.args[0].llvm.element)
+    by = converted(builder, values[1], sig.args[1], sig.args[0].scalar, sig.args[0].llvm.element)
     return builder.ashr(values[0], everywhere(builder, by, sig.args[0].llvm))
 
 
@@ -140,6 +141,13 @@ def lower(context: Any, builder: Any, sig: Any, values: Any) -> Any:
 def upper(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """The other four."""
     return builder.lshr(values[0], ir.Constant(values[0].type, [4] * sig.return_type.count))
+
+
+def weave(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """Numbers of both in turn."""
+    count = sig.args[0].count
+    order = [place + both for place in range(count) for both in (0, count)]
+    return builder.shuffle_vector(*values, ir.Constant(ir.VectorType(INT32, 2 * count), order))
 
 
 def of(count: int) -> Callable[..., Vector]:
@@ -162,8 +170,9 @@ def written(array: Any, index: Any, vector: Any, *_: Any) -> Any:
 
 
 def appended(array: Any, index: Any, where: Any, vector: Any) -> Any:
-    """The kind of what writes some of a vector's numbers to an array: the next index. TypingError likewise."""
-    written(array, index, vector)
+    """The kind of what writes some of a vector's numbers to an array: the next index. TypingError unless integers."""
+    if not isinstance(one(array), types.Integer) or not isinstance(vector.scalar, types.Integer):
+        raise TypingError(f"expected integers, got {array} and {vector}")
     return types.int64
 
 

@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.np import arrayobj
 
-from qpsnn_core.kernels.emit import AVX2, AVX512, INT32, INT64, MASKS, Vector, everywhere
+from qpsnn_core.kernels.emit import AVX2, AVX512, INT32, INT64, MASKS, Vector, converted, everywhere
 
 
 def _place(context: Any, builder: Any, sig: Any, values: Any, vector: Vector) -> tuple[Any, int]:
@@ -110,26 +110,30 @@ def put(context: Any, builder: Any, sig: Any, values: Any) -> Any:
 
 def append(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """16 numbers of 32 bits by one instruction of AVX-512, or 8 by a table of orders with AVX2; else one by one."""
-    vector, where, numbers = sig.args[3], values[2], values[3]
+    vector, where, numbers, at = sig.args[3], values[2], values[3], values[1]
     data = arrayobj.make_array(sig.args[0])(context, builder, values[0]).data
+
+    def write(some: Any) -> None:
+        kind = Vector(sig.args[0].dtype, some.type.count)
+        cut = converted(builder, some, vector.scalar, kind.scalar, kind.llvm)
+        place = builder.bitcast(builder.gep(data, [at]), kind.llvm.as_pointer())
+        builder.store(cut, place, align=kind.scalar.bitwidth // 8)
+
     bits = builder.zext(builder.bitcast(where, ir.IntType(vector.count)), INT64)
     usual = vector.llvm == ir.VectorType(INT32, 16)
     if usual and AVX512:
-        whole = _called(builder, "llvm.x86.avx512.mask.compress.v16i32", numbers, ir.Constant(vector.llvm, None), where)
-        _placed(builder, whole, data, values[1])
-        return builder.add(values[1], builder.ctpop(bits))
-    at = values[1]
+        write(_called(builder, "llvm.x86.avx512.mask.compress.v16i32", numbers, ir.Constant(vector.llvm, None), where))
+        return builder.add(at, builder.ctpop(bits))
     if usual and AVX2:
         for half in range(2):
             chosen = builder.and_(builder.lshr(bits, ir.Constant(INT64, 8 * half)), ir.Constant(INT64, 255))
             order = builder.zext(builder.load(_orders(builder, chosen), align=8), ir.VectorType(INT32, 8))
             lanes = ir.Constant(ir.VectorType(INT32, 8), list(range(8 * half, 8 * half + 8)))
-            part = builder.shuffle_vector(numbers, numbers, lanes)
-            _placed(builder, _called(builder, "llvm.x86.avx2.permd", part, order), data, at)
+            write(_called(builder, "llvm.x86.avx2.permd", builder.shuffle_vector(numbers, numbers, lanes), order))
             at = builder.add(at, builder.ctpop(chosen))
         return at
     for lane in range(vector.count):
-        builder.store(builder.extract_element(numbers, ir.Constant(INT32, lane)), builder.gep(data, [at]))
+        write(builder.shuffle_vector(numbers, numbers, ir.Constant(ir.VectorType(INT32, 1), [lane])))
         bit = builder.and_(builder.lshr(bits, ir.Constant(INT64, lane)), ir.Constant(INT64, 1))
         at = builder.add(at, bit)
     return at
@@ -139,10 +143,6 @@ def _called(builder: Any, name: str, *values: Any) -> Any:
     """What LLVM's function of that name gives, of the type of the first value."""
     kind = ir.FunctionType(values[0].type, [value.type for value in values])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
-
-
-def _placed(builder: Any, numbers: Any, data: Any, index: Any) -> None:
-    builder.store(numbers, builder.bitcast(builder.gep(data, [index]), numbers.type.as_pointer()), align=4)
 
 
 def _orders(builder: Any, chosen: Any) -> Any:

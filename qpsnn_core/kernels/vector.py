@@ -114,13 +114,19 @@ def select(where, a, b):
 
 @instruction(emit.appended, emit_memory.append)
 def append(array, index, where, vector):
-    """Write the numbers where it holds side by side from `index` on; the next index.
+    """Write the integers where it holds side by side from `index` on, cut to the array's type; the next index.
 
     As many numbers as the vector has may be written, of which those behind the next index say nothing.
     """
-    chosen = vector[where]
+    chosen = vector[where].astype(array.dtype)
     array[index : index + len(chosen)] = chosen
     return index + len(chosen)
+
+
+@instruction(lambda a, b: Vector(a.scalar, 2 * a.count), emit.weave)
+def weave(a, b):
+    """Twice as many numbers: one of `a`, one of `b`, and so on."""
+    return np.stack((a, b), 1).reshape(-1)
 
 
 @instruction(lambda a, bits: a, emit.shift)

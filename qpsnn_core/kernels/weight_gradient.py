@@ -1,8 +1,9 @@
 """The weight gradient of an event-driven convolution: under every spike, add the rows of the gradient that it touched.
 
-A neuron that spikes at several of up to four steps needs one row, not several: rows are the sums of a pixel's gradients
-over every set of steps. Spikes are listed channel after channel, so that a weight's sum stays in registers while its
-spikes pass. The work goes unit by unit, a unit being a few rows of an image (at those steps) whose sums fit the cache.
+A neuron that spikes at both of two steps needs one row, not two: rows are the sums of a pixel's gradients over every
+set of steps. Spikes are listed channel after channel, so that the sums of a channel's weights stay in registers
+while its spikes pass. The work goes unit by unit, a unit being a few rows of an image (at those steps) whose sums fit
+the cache.
 """
 
 from __future__ import annotations
@@ -11,41 +12,37 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qpsnn_core.kernels.events import LANES
+from qpsnn_core.kernels.channels import list_channels, unit_of
+from qpsnn_core.kernels.emit import AVX512
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import (
-    first,
-    item,
-    load16,
-    load32,
-    load64,
-    lowest,
-    nonzero,
-    set_item,
-    store,
-    take16,
-    take64,
-    to,
-    without_lowest,
-)
+from qpsnn_core.kernels.vector import item, load16, load32, put, store, take16, to
 
-CACHED = 2**17
-"""Sums (float32) that stay in the second-level cache."""
+LANES, load = (32, load32) if AVX512 else (16, load16)
+"""Output channels taken at a time: nine sums of so many stay in registers."""
 
-SPAN = 4
+CACHED = 2**14
+"""Sums (float32) of a table: somewhat more than the first-level cache, for a walk leaves its first rows behind."""
+
+SUMS = 2**16
+"""Sums (float32) of weights that stay in the second-level cache."""
+
+SPAN = 2
 """Steps whose sums are taken together."""
 
 
 class Layout(NamedTuple):
-    """How the gradients of a unit are laid out: `tall` x `wide` pixels, each with a row for every set of steps.
+    """How the gradients of a unit are laid out: `tall` x `wide` pixels, each with `sets` rows of `lanes` channels.
 
-    A unit is `(group of span steps, image, band)`; `together` units share a table. before: the zeros on the left (and
-    above the image); band: rows of spikes (in strides) of a unit; bands: of an image; lanes: channels of a row.
+    A unit is `(group of span steps, image, band)`; `together` units share a table, in which each begins `apart` rows of
+    pixels after the last: zeros between rows and between images serve both. sets: a row for every set of steps, or, of
+    a single step at which a neuron may spike several times, for every binary digit of that number. before: the zeros on
+    the left (and above the image); band: rows of spikes (in strides) of a unit; bands: of an image.
     """
 
     steps: int
     batch: int
     span: int
+    sets: int
     out_height: int
     out_width: int
     before: int
@@ -53,6 +50,7 @@ class Layout(NamedTuple):
     bands: int
     tall: int
     wide: int
+    apart: int
     together: int
     lanes: int
 
@@ -60,6 +58,16 @@ class Layout(NamedTuple):
     def units(self) -> int:
         """All units of a batch."""
         return -(-self.steps // self.span) * self.batch * self.bands
+
+    @property
+    def tables(self) -> int:
+        """All tables."""
+        return -(-self.units // self.together)
+
+    @property
+    def rows(self) -> int:
+        """The rows of a table: places, or what they are shifted by, lie below."""
+        return ((self.together - 1) * self.apart + self.tall) * self.wide * self.sets
 
 
 def layout(
@@ -73,90 +81,22 @@ def layout(
     out_height: int,
     out_width: int,
     peak: int | None,
-    lanes: int = LANES,
 ) -> Layout:
     """The Layout for spikes `[steps, batch, height, width]`; counts beyond 1 are taken step by step."""
     span = -(-steps // -(-steps // SPAN)) if peak == 1 else 1
+    sets = 2**span - 1 if span > 1 else (peak or 255).bit_length()
     before, after = max(0, (size - 1 - padding) // stride), max(0, (stride - 1 + padding) // stride)
-    rows = (height - 1) // stride + 1
-    wide = before + max(out_width, (width - 1) // stride + 1 + after)
-    line = wide * (2**span - 1) * lanes
+    rows, columns = (height - 1) // stride + 1, (width - 1) // stride + 1
+    wide = out_width + max(before, columns + after - out_width)
+    line = wide * sets * LANES
     band = min(rows, max(1, CACHED // line - before - after))
     band = -(-rows // -(-rows // band))
     bands, tall = -(-rows // band), before + band + after
-    together = max(1, CACHED // (line * tall)) if bands == 1 else 1
-    units = -(-steps // span) * batch
-    return Layout(
-        steps, batch, span, out_height, out_width, before, band, bands, tall, wide, min(together, units), lanes
-    )
-
-
-@kernel
-def unit_of(unit, shape):
-    """`(first step, steps, image, first row, place)` of a unit; place: of its first pixel in its table."""
-    steps, batch, span, _, _, _, band, bands, tall, wide, together, lanes = shape
-    image = unit // bands
-    begin = image // batch * span
-    place = unit % together * tall * wide * (2**span - 1) * lanes
-    return begin, min(span, steps - begin), image % batch, unit % bands * band, place
-
-
-@kernel
-def count_channels(low, high, spikes, height, width, channels, stride, shape, counts):
-    """`counts[unit, key]` = what `list_channels` will list; key = (y % stride * stride + x % stride) * C + c."""
-    area = height * width * channels
-    for unit in range(low, high):
-        begin, steps, image, row, _ = unit_of(unit, shape)
-        for y in range(row * stride, min((row + shape[6]) * stride, height)):
-            for x in range(width):
-                key = (y % stride * stride + x % stride) * channels
-                for left in range(0, channels, LANES):
-                    base = (begin * shape[1] + image) * area + (y * width + x) * channels + left
-                    bits = first(nonzero(take64(spikes, base, len(spikes) - base)), channels - left)
-                    for t in range(1, steps):
-                        at = base + t * shape[1] * area
-                        bits |= first(nonzero(take64(spikes, at, len(spikes) - at)), channels - left)
-                    while bits != 0:
-                        c = lowest(bits)
-                        counts[unit, key + left + c] += spikes[base + c] if steps == 1 else 1
-                        bits = without_lowest(bits)
-
-
-@kernel
-def list_channels(low, high, spikes, height, width, channels, stride, shape, ends, places):
-    """List the spikes of units low..high-1, those of `key` from `ends[unit, key]` on, which moves on.
-
-    What is listed is the place in the table: of the pixel (y // stride, x // stride), and of the set of steps at which
-    it spikes; at a single step, a count of k is listed k times.
-    """
-    area, sets, lanes = height * width * channels, 2 ** shape[2] - 1, shape[11]
-    for unit in range(low, high):
-        begin, steps, image, row, place = unit_of(unit, shape)
-        for y in range(row * stride, min((row + shape[6]) * stride, height)):
-            for x in range(width):
-                pixel = place + ((y // stride - row) * shape[9] + x // stride) * sets * lanes
-                key = (y % stride * stride + x % stride) * channels
-                for left in range(0, channels, LANES):
-                    base = (begin * shape[1] + image) * area + (y * width + x) * channels + left
-                    bits = first(nonzero(take64(spikes, base, len(spikes) - base)), channels - left)
-                    for t in range(1, steps):
-                        at = base + t * shape[1] * area
-                        bits |= first(nonzero(take64(spikes, at, len(spikes) - at)), channels - left)
-                    while bits != 0:
-                        c = lowest(bits)
-                        bits = without_lowest(bits)
-                        end = ends[unit, key + left + c]
-                        if steps == 1:
-                            for _ in range(spikes[base + c]):
-                                places[end] = pixel
-                                end += 1
-                        else:
-                            found = -1
-                            for t in range(steps):
-                                found += np.int64(item(spikes, base + t * shape[1] * area + c)) << t
-                            set_item(places, end, pixel + found * lanes)
-                            end += 1
-                        ends[unit, key + left + c] = end
+    apart = out_height + max(before, rows + after - out_height) if bands == 1 else tall
+    units = -(-steps // span) * batch * bands
+    together = min(units, max(1, (CACHED // line - tall) // apart + 1)) if bands == 1 else 1
+    outputs = (out_height, out_width)
+    return Layout(steps, batch, span, sets, *outputs, before, band, bands, tall, wide, apart, together, LANES)
 
 
 @kernel
@@ -166,33 +106,39 @@ def lay_out(gradient, total, factors, unit, column, shape, table):
     gradient, total: `[T*B*Ho*Wo, C_out]`; factors: `[3, C_out]`. The border on the left and right, and lanes beyond
     C_out, are not written.
     """
-    _, batch, span, out_height, out_width, before, _, _, tall, wide, _, lanes = shape
+    _, batch, span, sets, out_height, out_width, before, _, bands, tall, wide, _, _, lanes = shape
     begin, steps, image, row, place = unit_of(unit, shape)
-    outputs, sets = gradient.shape[1], 2**span - 1
-    flat, acc = gradient.reshape(-1), total.reshape(-1)
-    for r in range(tall):
-        y = row - before + r
-        target = place + (r * wide + before) * sets * lanes
-        if not 0 <= y < out_height:
-            table[target : target + out_width * sets * lanes] = 0
-            continue
+    outputs, across, digits = gradient.shape[1], sets * lanes, sets if span == 1 else 1
+    flat, acc, further = gradient.reshape(-1), total.reshape(-1), batch * out_height * out_width * gradient.shape[1]
+    top, bottom = max(0, row - before), min(out_height, row - before + tall)
+    if bands > 1:
+        for r in range(tall):
+            if not top <= row - before + r < bottom:
+                target = (place + (r * wide + before) * sets) * lanes
+                table[target : target + out_width * across] = 0
+    for y in range(top, bottom):
         for c in range(0, min(lanes, outputs), 16):
             count = min(lanes, outputs) - c
             by_gradient, by_total = take16(factors[0], column + c, count), take16(factors[1], column + c, count)
             constant = take16(factors[2], column + c, count)
-            for x in range(out_width):
-                at = target + x * sets * lanes + c
-                for t in range(steps):
-                    source = (((begin + t) * batch + image) * out_height + y) * out_width + x
-                    source = source * outputs + column + c
-                    value = by_gradient * take16(flat, source, count) + by_total * to(take16(acc, source, count), table)
-                    store(table, at + ((1 << t) - 1) * lanes, value + constant)
-                for steps_set in range(3, 1 << steps):
-                    rest = steps_set & (steps_set - 1)
-                    if rest:
-                        one = steps_set ^ rest
-                        value = load16(table, at + (rest - 1) * lanes) + load16(table, at + (one - 1) * lanes)
-                        store(table, at + (steps_set - 1) * lanes, value)
+            source = ((begin * batch + image) * out_height + y) * out_width * outputs + column + c
+            at = (place + ((y - row + before) * wide + before) * sets) * lanes + c
+            for _ in range(out_width):
+                value = by_gradient * take16(flat, source, count) + by_total * to(take16(acc, source, count), table)
+                value = value + constant
+                store(table, at, value)
+                if steps == 2:
+                    i = source + further
+                    other = by_gradient * take16(flat, i, count) + by_total * to(take16(acc, i, count), table)
+                    other = other + constant
+                    store(table, at + lanes, other)
+                    store(table, at + 2 * lanes, value + other)
+                elif digits > 1:
+                    for digit in range(1, digits):
+                        value = value + value
+                        store(table, at + digit * lanes, value)
+                source += outputs
+                at += across
 
 
 @kernel
@@ -205,66 +151,93 @@ def zeros_on_line(size):
 
 @kernel
 def add_places(table, shift, places, begin, end, total, at):
-    """`total[at:at + 64] += sum of the 64 numbers at table[place + shift]`, four rows at a time."""
-    sums = load64(total, at)
-    i = begin
-    while i + 4 <= end:
-        two = load64(table, item(places, i) + shift) + load64(table, item(places, i + 1) + shift)
-        sums = sums + (two + (load64(table, item(places, i + 2) + shift) + load64(table, item(places, i + 3) + shift)))
-        i += 4
-    while i < end:
-        sums = sums + load64(table, item(places, i) + shift)
-        i += 1
+    """`total[at:at + LANES] += sum of the LANES numbers at table[place * LANES + shift]`."""
+    sums = load(total, at)
+    for i in range(begin, end):
+        sums = sums + load(table, item(places, i) * LANES + shift)
     store(total, at, sums)
 
 
 @kernel
-def add_half_places(table, shift, places, begin, end, total, at):
-    """As `add_places`, of 32 numbers, for a convolution that has no more channels."""
-    sums = load32(total, at)
-    i = begin
-    while i + 4 <= end:
-        two = load32(table, item(places, i) + shift) + load32(table, item(places, i + 1) + shift)
-        sums = sums + (two + (load32(table, item(places, i + 2) + shift) + load32(table, item(places, i + 3) + shift)))
-        i += 4
-    while i < end:
-        sums = sums + load32(table, item(places, i) + shift)
-        i += 1
-    store(total, at, sums)
+def add_squares(table, shift, across, down, places, begin, end, total, at):
+    """As `add_places`, for the nine taps of a 3x3 kernel: the last is added at `shift`, the others from there on.
+
+    The tap before reads `across` numbers further on, the row before it `down`. All nine sums stay in registers.
+    """
+    left, middle, right = shift, shift + across, shift + 2 * across
+    a0, a1, a2 = load(total, at), load(total, at + LANES), load(total, at + 2 * LANES)
+    b0, b1, b2 = load(total, at + 3 * LANES), load(total, at + 4 * LANES), load(total, at + 5 * LANES)
+    c0, c1, c2 = load(total, at + 6 * LANES), load(total, at + 7 * LANES), load(total, at + 8 * LANES)
+    for i in range(begin, end):
+        place = item(places, i) * LANES
+        c2 = c2 + load(table, place + left)
+        c1 = c1 + load(table, place + middle)
+        c0 = c0 + load(table, place + right)
+        place += down
+        b2 = b2 + load(table, place + left)
+        b1 = b1 + load(table, place + middle)
+        b0 = b0 + load(table, place + right)
+        place += down
+        a2 = a2 + load(table, place + left)
+        a1 = a1 + load(table, place + middle)
+        a0 = a0 + load(table, place + right)
+    store(total, at, a0)
+    store(total, at + LANES, a1)
+    store(total, at + 2 * LANES, a2)
+    store(total, at + 3 * LANES, b0)
+    store(total, at + 4 * LANES, b1)
+    store(total, at + 5 * LANES, b2)
+    store(total, at + 6 * LANES, c0)
+    store(total, at + 7 * LANES, c1)
+    store(total, at + 8 * LANES, c2)
 
 
 @kernel
 def weight_gradient(
-    low, high, parts, places, bounds, gradient, total, factors, out, units, channels, size, stride, padding, shape
+    low, high, parts, several, listed, source, places, counts, given, out, units, channels, size, stride, padding, shape
 ):
     """`out[part, (ky*k + kx)*C + ci] = sum over spikes (y, x, ci) of G[(y + p - ky) / s, (x + p - kx) / s]`, float32.
 
-    Tasks low..high-1: task = (lanes output channels) * parts + (a part of the tables). places: as `list_channels` wrote
-    them; bounds[table, key], bounds[table, key + 1]: where a key's begin and end.
+    Tasks low..high-1: task = (`several` times lanes output channels) * parts + (a part of the tables). places, counts:
+    as `list_channels` wrote them, if they are listed; else room for one table of each part, which is listed here from
+    the source, so that lists stay in the cache. given: gradient, total and factors of `lay_out`; out is flat.
     """
-    _, _, span, _, _, before, _, _, tall, wide, together, lanes = shape
-    outputs, tables, sets = gradient.shape[1], bounds.shape[0], 2**span - 1
+    _, _, _, sets, _, _, before, _, _, tall, wide, apart, together, lanes = shape
+    gradient, total, factors = given
+    outputs, keys, room, taps = gradient.shape[1], stride * stride * channels, len(places) // len(counts), size * size
+    tables, across, down = -(-units // together), sets * lanes, wide * sets * lanes
+    squares = size == 3 and stride == 1
+    table = zeros_on_line((together - 1) * apart * down + tall * down + before * across)
     for task in range(low, high):
-        part, column = task % parts, max(0, min(task // parts * lanes, outputs - lanes))
-        table = zeros_on_line(together * tall * wide * sets * lanes)
-        sums = zeros_on_line(size * size * channels * lanes)
+        part, first = task % parts, task // parts * several
+        blocks = min(several, -(-outputs // lanes) - first)
+        sums = zeros_on_line(blocks * channels * taps * lanes)
         for group in range(part * tables // parts, (part + 1) * tables // parts):
-            for unit in range(group * together, min((group + 1) * together, units)):
-                lay_out(gradient, total, factors, unit, column, shape, table)
-            for ky in range(size):
-                top = (ky - padding) % stride
-                down = (top + padding - ky) // stride + before
-                for kx in range(size):
-                    side = (kx - padding) % stride
-                    shift = (down * wide + (side + padding - kx) // stride + before) * sets * lanes
-                    key = (top * stride + side) * channels
-                    row = (ky * size + kx) * channels
+            if not listed:
+                counts[part * keys : (part + 1) * keys] = 0
+                list_channels(group, group + 1, group - part, source, channels, units, shape, counts, places)
+            for block in range(blocks):
+                column, row = max(0, min((first + block) * lanes, outputs - lanes)), block * channels * taps
+                for unit in range(group * together, min((group + 1) * together, units)):
+                    lay_out(gradient, total, factors, unit, column, shape, table)
+                for tap in range(taps - 1 if squares else 0, taps):
+                    ky, kx = tap // size, tap % size
+                    top, side = (ky - padding) % stride, (kx - padding) % stride
+                    shift = ((top + padding - ky) // stride + before) * down
+                    shift += ((side + padding - kx) // stride + before) * across
+                    key = (group if listed else part) * keys + (top * stride + side) * channels
+                    if squares:
+                        for c in range(channels):
+                            i, j = (key + c) * room, (key + c) * room + counts[key + c]
+                            add_squares(table, shift, across, down, places, i, j, sums, (row + c * taps) * lanes)
+                        continue
                     for c in range(channels):
-                        i, j = bounds[group, key + c], bounds[group, key + c + 1]
-                        if lanes == LANES:
-                            add_places(table, shift, places, i, j, sums, (row + c) * lanes)
-                        else:
-                            add_half_places(table, shift, places, i, j, sums, (row + c) * lanes)
+                        i, j = (key + c) * room, (key + c) * room + counts[key + c]
+                        add_places(table, shift, places, i, j, sums, (row + c * taps + tap) * lanes)
         count = min(lanes, outputs)
-        for row in range(size * size * channels):
-            out[part, row, column : column + count] = sums[row * lanes : row * lanes + count]
+        for block in range(blocks):
+            column = max(0, min((first + block) * lanes, outputs - lanes))
+            for c in range(channels):
+                for tap in range(taps):
+                    at = ((part * taps + tap) * channels + c) * outputs + column
+                    put(out, at, load(sums, ((block * channels + c) * taps + tap) * lanes), count)

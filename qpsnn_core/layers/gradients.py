@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.kernels.events import LANES
+from qpsnn_core.kernels.channels import list_channels, pixels_of
 from qpsnn_core.kernels.fold import fold
 from qpsnn_core.kernels.memory import empty, scratch
 from qpsnn_core.kernels.parallel import CHUNKS, chunks, each
 from qpsnn_core.kernels.product import ROWS, WIDTH, products
-from qpsnn_core.kernels.weight_gradient import Layout, count_channels, layout, list_channels, weight_gradient
+from qpsnn_core.kernels.weight_gradient import SUMS, Layout, layout, weight_gradient
 from qpsnn_core.kernels.winograd import POINTS, TILE, gradient_tiles, through_tiles, tiles_back, weight_points
 from qpsnn_core.layers.base import Array, Floats, rows
 from qpsnn_core.network.synapses import Conv
@@ -39,36 +39,32 @@ def weight_sums(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array
     out_height, out_width, outputs = node.output(value).shape
     sizes = (node.kernel, node.stride, node.padding)
     steps, batch = x.shape[:2]
-    lanes = LANES if outputs > LANES // 2 else LANES // 2
-    shape = layout(steps, batch, height, width, *sizes, out_height, out_width, value.peak, lanes)
-    places, bounds = _lists(rows(x).reshape(-1), value, node.stride, shape)
-    blocks = -(-outputs // lanes)
-    parts = min(max(1, 4 // blocks), len(bounds))
+    shape = layout(steps, batch, height, width, *sizes, out_height, out_width, value.peak)
+    groups, fit = -(-outputs // shape.lanes), max(1, SUMS // (node.kernel**2 * channels * shape.lanes))
+    several = -(-groups // -(-groups // fit))
+    blocks = -(-groups // several)
+    parts = min(max(1, 4 // blocks), shape.tables)
     found = empty((parts, node.kernel**2 * channels, outputs), np.float32)
+    pixels, spots, room = room_of(value, node.stride, shape)
+    source, listed = (rows(x).reshape(-1), pixels, spots, node.stride * width, height * width), blocks > 1
+    counts = np.zeros((shape.tables if listed else parts) * node.stride**2 * channels, np.int32)
+    places = empty((len(counts) * room,), np.uint16 if shape.rows <= 2**16 else np.int32)
+    if listed:
+        each(list_channels, chunks(shape.tables), 0, source, channels, shape.units, tuple(shape), counts, places)
     tasks = [(task, task + 1) for task in range(blocks * parts)]
-    given = (gradient, acc, factors)
-    each(weight_gradient, tasks, parts, places, bounds, *given, found, shape.units, channels, *sizes, tuple(shape))
+    given = (source, places, counts, (gradient, acc, factors), found.reshape(-1))
+    each(weight_gradient, tasks, parts, several, listed, *given, shape.units, channels, *sizes, tuple(shape))
     total: Floats = found.sum(0) if parts > 1 else found[0]
     return total
 
 
-def _lists(flat: Array, value: Value, stride: int, shape: Layout) -> tuple[Array, Array]:
-    """The places of all spikes, table by table and channel by channel, and where each table's channels begin.
-
-    bounds: int64 [tables, keys + 1].
-    """
-    keys, tables = stride * stride * value.shape[2], -(-shape.units // shape.together)
-    spans = chunks(shape.units)
-    counts = np.zeros((tables * shape.together, keys), np.int64)
-    each(count_channels, spans, flat, *value.shape, stride, tuple(shape), counts)
-    ordered = counts.reshape(tables, shape.together, keys).transpose(0, 2, 1).reshape(-1)
-    ends = np.cumsum(ordered)
-    begins = (ends - ordered).reshape(tables, keys, shape.together)
-    bounds = np.concatenate([begins[:, :, 0], ends.reshape(tables, keys, shape.together)[:, -1:, -1]], 1)
-    cursor = np.ascontiguousarray(begins.transpose(0, 2, 1)).reshape(-1, keys)
-    places = empty((int(ends[-1]),), np.int32)
-    each(list_channels, spans, flat, *value.shape, stride, tuple(shape), cursor, places)
-    return places, bounds
+def room_of(value: Value, stride: int, shape: Layout) -> tuple[Array, Array, int]:
+    """`pixels_of` a unit, and how many places one channel may have in a table."""
+    columns = -(-value.shape[1] // stride)
+    pixels = np.empty((stride * stride, -(-shape.band * columns // 16) * 16), np.int64)
+    spots = np.empty(pixels.size, np.int32)
+    pixels_of(value.shape[1], stride, tuple(shape), pixels, spots)
+    return pixels, spots, pixels.shape[1] * shape.together * (shape.sets if shape.span == 1 else 1)
 
 
 def input_gradient(node: Conv, value: Value, codes: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:

@@ -104,36 +104,70 @@ def fold(products, shape, stride, padding):
 
 
 def places(spikes, stride, shape):
-    """{(unit, key): places} of spikes [T, B, H, W, C]: unit by unit of a Layout, key = (y%s*s + x%s)*C + c.
+    """{(table, key): places} of spikes [T, B, H, W, C]: unit by unit of a Layout, key = (y%s*s + x%s)*C + c.
 
-    The place of a pixel in its table, times the sets of steps, plus the set at which it spikes; times the lanes.
+    The place of a pixel in its table, times the sets of steps, plus the set at which it spikes, or, of a single step,
+    plus each binary digit of the number of its spikes.
     """
     steps, batch, height, width, channels = spikes.shape
-    sets, found = 2**shape.span - 1, {}
+    found = {}
     for step, image, band in np.ndindex(-(-steps // shape.span), batch, shape.bands):
         unit = (step * batch + image) * shape.bands + band
         own = spikes[step * shape.span : (step + 1) * shape.span, image]
         for y, x, c in np.ndindex(height, width, channels):
             if y // stride // shape.band == band and own[:, y, x, c].any():
                 key = (y % stride * stride + x % stride) * channels + c
-                row = unit % shape.together * shape.tall + y // stride % shape.band
-                index = sum(2**t for t in range(len(own)) if own[t, y, x, c]) - 1
-                place = ((row * shape.wide + x // stride) * sets + index) * shape.lanes
-                found.setdefault((unit, key), []).extend([place] * (own[0, y, x, c].item() if len(own) == 1 else 1))
+                row = unit % shape.together * shape.apart + y // stride % shape.band
+                index = sum(own[t, y, x, c].item() * 2**t for t in range(len(own)))
+                sets = [index - 1] if shape.span > 1 else [b for b in range(shape.sets) if index >> b & 1]
+                place = (row * shape.wide + x // stride) * shape.sets
+                found.setdefault((unit // shape.together, key), []).extend(place + one for one in sets)
+    return found
+
+
+def gathered(spikes, pixels):
+    """`rows[i][c] = sum_t 2**t * spikes[t, pixels[i], c]` of spikes [T, pixels, C]; zeros for a pixel of -1."""
+    steps, _, channels = spikes.shape
+    return [
+        [sum(2**t * spikes[t, pixel, c].item() for t in range(steps)) if pixel >= 0 else 0 for c in range(channels)]
+        for pixel in pixels
+    ]
+
+
+def turned(rows):
+    """Columns as rows."""
+    return [[rows[i][c] for i in range(len(rows))] for c in range(len(rows[0]))]
+
+
+def by_class(height, width, stride, shape):
+    """Of every class (y%s, x%s): [(y*width + x, place in the table)] of the pixels of a band."""
+    found = [[] for _ in range(stride * stride)]
+    for y, x in np.ndindex(height, width):
+        if y // stride < shape.band:
+            place = (y // stride * shape.wide + x // stride) * shape.sets
+            found[y % stride * stride + x % stride].append((y * width + x, place))
     return found
 
 
 def laid_out(gradient, unit, shape):
-    """{(row, column, set): sums} of a unit's table, of gradients [T, B, H, W, C]: over the steps of each set."""
+    """{(row, column, set): sums} of a unit's table, of gradients [T, B, H, W, C]: over the steps of each set.
+
+    Of a single step, its binary digits: 1, 2, 4... times the gradient.
+    """
     step, image, band = unit // shape.bands // shape.batch, unit // shape.bands % shape.batch, unit % shape.bands
     own = gradient[step * shape.span : (step + 1) * shape.span, image]
     found = {}
     for row, x in np.ndindex(shape.tall, shape.out_width):
         y = band * shape.band - shape.before + row
-        for index in range(2 ** len(own) - 1):
-            chosen = [t for t in range(len(own)) if (index + 1) >> t & 1]
-            inside = 0 <= y < shape.out_height
-            found[row, x + shape.before, index] = sum(own[t, y, x] for t in chosen) if inside else 0 * own[0, 0, x]
+        inside = 0 <= y < shape.out_height
+        for index in range(shape.sets if shape.span == 1 else 2 ** len(own) - 1):
+            if shape.span == 1:
+                total = 2**index * own[0, y, x] if inside else 0 * own[0, 0, 0]
+            else:
+                total = sum(
+                    own[t, y, x] if inside else 0 * own[t, 0, 0] for t in range(len(own)) if (index + 1) >> t & 1
+                )
+            found[row, x + shape.before, index] = total
     return found
 
 

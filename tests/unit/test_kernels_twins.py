@@ -14,6 +14,10 @@ from qpsnn_core.kernels import parallel
 # Kernel: its twin in tests/naive. A kernel that is only a step of others is compared by itself where its result can be
 # written down without them, too.
 TWINS = {
+    "channels.gather": "conv.gathered",
+    "channels.list_channels": "conv.places",
+    "channels.pixels_of": "conv.by_class",
+    "channels.turn_round": "conv.turned",
     "conv.add_rows": "conv.sum_of_rows",
     "conv.add_halves": "conv.sum_of_rows",
     "conv.conv_forward": "conv.forward",
@@ -55,10 +59,8 @@ TWINS = {
     "svd.count_above": "svd.above",
     "svd.count_maps": "svd.above_maps",
     "update.sgd_step": "optimizer.sgd",
-    "weight_gradient.add_half_places": "conv.sum_of_rows",
     "weight_gradient.add_places": "conv.sum_of_rows",
-    "weight_gradient.count_channels": "conv.places",
-    "weight_gradient.list_channels": "conv.places",
+    "weight_gradient.add_squares": "conv.sum_of_rows",
     "weight_gradient.lay_out": "conv.laid_out",
     "weight_gradient.weight_gradient": "conv.weight_gradient",
     "winograd.gradient_line": "winograd.line",
@@ -73,6 +75,7 @@ TWINS = {
 WITHOUT = {
     "image.fill_lines": "the test pads the image",
     "image.write": "a store or a put",
+    "channels.unit_of": "the test states what the units must cover",
     "integer.current": "only puts arrays together",
     "lif.after": "the test walks around the channels itself",
     "lif.around": "the test walks around the channels itself",
@@ -82,7 +85,6 @@ WITHOUT = {
     "lif.surrogate": "its twin is qpsnn_core.surrogates, itself compared with the derivative of a primitive",
     "quantize.sum_of_sizes": "the test has the exact sum from math.fsum",
     "weight_gradient.layout": "the test states what any layout must cover",
-    "weight_gradient.unit_of": "the test states what the units must cover",
     "weight_gradient.zeros_on_line": "zeros",
     "winograd.six_apart": "six stores",
 }

@@ -276,16 +276,17 @@ def appending():
 
 
 @pytest.mark.parametrize("features", [(True, True), (False, True), (False, False)], ids=["AVX-512", "AVX2", "none"])
-@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32])
-def test_some_numbers_are_appended_in_their_order(dtype, features, monkeypatch):
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.int64])
+@pytest.mark.parametrize("dtype", [np.int16, np.int32])
+def test_some_numbers_are_appended_in_their_order(dtype, kind, features, monkeypatch):
     for name, there in zip(("AVX512", "AVX2"), features, strict=True):
         monkeypatch.setattr(emit_memory, name, there and getattr(emit_memory, name))
     move = appending()
     for seed in range(20):
         array = np.random.default_rng(seed).integers(-9, 9, 16).astype(dtype)
         for least in (-9, -3, 0, 5, 8, 10):
-            out = np.full(40, 77, dtype)
-            ref = [x for x in array.tolist() if x >= least]
+            out = np.full(40, 77, kind)
+            ref = array[array >= least].astype(kind).tolist()
             assert move(array, least, out, 3) == 3 + len(ref)
             assert out[: 3 + len(ref)].tolist() == [77] * 3 + ref
             assert (out[3 + 16 :] == 77).all()
@@ -315,6 +316,21 @@ def test_the_two_halves_of_bytes():
         array, low, high = np.arange(begin, begin + 64, dtype=np.uint8), np.empty(64, np.uint8), np.empty(64, np.uint8)
         HALVES(array, low, high)
         assert [(int(a), int(b)) for a, b in zip(high, low, strict=True)] == [divmod(int(n), 16) for n in array]
+
+
+WEAVE = {
+    16: jit(lambda array, out: v.store(out, 0, v.weave(v.load16(array, 0), v.load16(array, 16)))),
+    64: jit(lambda array, out: v.store(out, 0, v.weave(v.load64(array, 0), v.load64(array, 64)))),
+}
+
+
+@pytest.mark.parametrize("width", WEAVE)
+@pytest.mark.parametrize("dtype", TYPES)
+def test_two_vectors_are_woven(dtype, width):
+    array, out = draw(dtype), np.empty(2 * width, dtype)
+    WEAVE[width](array, out)
+    np.testing.assert_array_equal(out[::2], array[:width])
+    np.testing.assert_array_equal(out[1::2], array[width : 2 * width])
 
 
 @compiled
