@@ -1,4 +1,4 @@
-"""The first convolution: of an image, whose every pixel counts, with weights multiplied by it."""
+"""The first convolution: of an image, whose every pixel counts, with weights multiplied by it; and their gradient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 from qpsnn_core.kernels.packing import Array, aligned
 from qpsnn_core.kernels.parallel import kernel
 from qpsnn_core.kernels.product import WIDTH, fill, load
-from qpsnn_core.kernels.vector import item, multiply_add, put, store, to
+from qpsnn_core.kernels.vector import item, multiply_add, put, store, take16, to
+from qpsnn_core.kernels.winograd import back_at, six_apart
 
 
 def panels(weights: Array) -> Array:
@@ -87,3 +88,50 @@ def image_forward(low, high, images, weights, total, outputs, height, width, cha
                     write(total, out + min(x + 3, out_width - 1) * outputs, s3, count)
                     write(total, out + min(x + 4, out_width - 1) * outputs, s4, count)
                     write(total, out + min(x + 5, out_width - 1) * outputs, s5, count)
+
+
+@kernel
+def image_gradient(
+    low, high, images, gradient, total, factors, height, width, channels, size, stride, padding, wide, out
+):
+    """`out[(ky*k + kx)*C_in + ci, co] += sum of dL/dacc[y, x, co] * image[y*s + ky - p, x*s + kx - p, ci]`.
+
+    Images low..high-1. dL/dacc is batch norm's backward, `f0*g + f1*acc + f2`; gradient, total: `[M*Ho*Wo, C_out]`;
+    factors: float32 `[3, C_out]`. out: float32, flat, rows of `wide` numbers (a multiple of WIDTH, not below C_out),
+    and a multiple of six rows.
+    """
+    outputs = gradient.shape[1]
+    flat, acc = gradient.reshape(-1), total.reshape(-1)
+    out_height = (height + 2 * padding - size) // stride + 1
+    out_width = (width + 2 * padding - size) // stride + 1
+    line, edge, across = width * channels, padding * channels, size * channels
+    pitch, step, last = line + 2 * edge, stride * channels, size * across - 1
+    lines, back = np.zeros(size * pitch, np.float32), np.zeros(out_width * wide, np.float32)
+    for m in range(low, high):
+        for y in range(out_height):
+            fill_lines(images, m * height * line, y * stride - padding, height, line, size, edge, lines)
+            at = (m * out_height + y) * out_width * outputs
+            for c in range(0, outputs, 16):
+                count = outputs - c
+                factor = take16(factors[0], c, count), take16(factors[1], c, count), take16(factors[2], c, count)
+                for x in range(out_width):
+                    store(back, x * wide + c, back_at(True, flat, acc, at + x * outputs + c, count, *factor))
+            for column in range(0, wide, WIDTH):
+                for tap in range(0, last + 1, 6):
+                    a, b, c = tap, min(tap + 1, last), min(tap + 2, last)
+                    d, e, f = min(tap + 3, last), min(tap + 4, last), min(tap + 5, last)
+                    p0, p1 = a // across * pitch + a % across, b // across * pitch + b % across
+                    p2, p3 = c // across * pitch + c % across, d // across * pitch + d % across
+                    p4, p5 = e // across * pitch + e % across, f // across * pitch + f % across
+                    place = tap * wide + column
+                    s0, s1, s2 = load(out, place), load(out, place + wide), load(out, place + 2 * wide)
+                    s3, s4, s5 = load(out, place + 3 * wide), load(out, place + 4 * wide), load(out, place + 5 * wide)
+                    for x in range(out_width):
+                        row, i = load(back, x * wide + column), x * step
+                        s0 = multiply_add(fill(item(lines, p0 + i), out), row, s0)
+                        s1 = multiply_add(fill(item(lines, p1 + i), out), row, s1)
+                        s2 = multiply_add(fill(item(lines, p2 + i), out), row, s2)
+                        s3 = multiply_add(fill(item(lines, p3 + i), out), row, s3)
+                        s4 = multiply_add(fill(item(lines, p4 + i), out), row, s4)
+                        s5 = multiply_add(fill(item(lines, p5 + i), out), row, s5)
+                    six_apart(out, place, wide, s0, s1, s2, s3, s4, s5)

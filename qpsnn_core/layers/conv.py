@@ -8,10 +8,11 @@ import numpy as np
 
 from qpsnn_core.kernels.conv import conv_forward
 from qpsnn_core.kernels.events import LANES
-from qpsnn_core.kernels.image import image_forward, panels
+from qpsnn_core.kernels.image import image_forward, image_gradient, panels
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.packing import pack
-from qpsnn_core.kernels.parallel import each, spread
+from qpsnn_core.kernels.parallel import chunks, each, spread
+from qpsnn_core.kernels.product import WIDTH
 from qpsnn_core.layers import batch_norm
 from qpsnn_core.layers.base import Array, Back, Call, CurrentGradient, Floats, Named, Output, rows
 from qpsnn_core.layers.gradients import input_gradient, weight_sums
@@ -72,7 +73,7 @@ def backward(node: Conv, cache: Cache, gradient: CurrentGradient) -> Back:
     factors *= np.float32(value.scale)
     found = rows(gradient.array), rows(cache.acc), factors
     if value.kind == "analog":
-        raw = _dense_weight_gradient(node, cache.x, *found)
+        raw = _image_weight_gradient(node, value, cache.x, *found)
     else:
         raw = weight_sums(node, value, cache.x, *found)
     params["weight"] = weight_gradient(raw, call.params["weight"], cache.weights, node.quantizer)
@@ -132,18 +133,19 @@ def _dense(node: Conv, x: Array, flat: Array, area: int) -> Array:
     return out
 
 
-def _dense_weight_gradient(node: Conv, x: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:
-    images = _padded(node, x)
-    area = len(gradient) // len(images)
+def _image_weight_gradient(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:
+    """`[k*k*C_in, C_out]`, in a fixed number of parts."""
+    taps, wide = node.kernel**2 * value.shape[2], -(-node.channels // WIDTH) * WIDTH
+    images = np.ascontiguousarray(x).reshape(-1)
+    sizes = (*value.shape, node.kernel, node.stride, node.padding)
 
     def part(low: int, high: int) -> Floats:
-        columns = windows(images[low:high], node.kernel, node.stride, np.float32)
-        own = slice(low * area, high * area)
-        back = factors[0] * gradient[own] + factors[1] * acc[own].astype(np.float32) + factors[2]
-        product: Floats = columns.T @ back
-        return product
+        sums = np.zeros((-(-taps // 6) * 6, wide), np.float32)
+        image_gradient(low, high, images, gradient, acc, factors, *sizes, wide, sums.reshape(-1))
+        return sums
 
-    return sum(each(part, _spans(len(images), area)), start=np.zeros((), np.float32))
+    total: Floats = sum(each(part, chunks(x.shape[0] * x.shape[1])), start=np.zeros((), np.float32))
+    return np.ascontiguousarray(total[:taps, : node.channels])
 
 
 def _spans(images: int, area: int) -> list[tuple[int, int]]:

@@ -7,7 +7,8 @@ import pytest
 from generators.convolutions import GEOMETRIES, weights
 
 from naive import conv as naive
-from qpsnn_core.kernels.image import fill_lines, image_forward, panels
+from qpsnn_core.kernels.image import fill_lines, image_forward, image_gradient, panels
+from qpsnn_core.kernels.product import WIDTH
 
 OUTPUTS = [1, 3, 15, 16, 32, 33, 63, 64, 65, 100, 130]
 
@@ -95,3 +96,28 @@ def test_a_sum_may_reach_the_last_exact_integer(sign):
     comp = np.zeros(1, np.int32)
     image_forward(0, 1, np.full(65793, 255, np.uint8), rows, comp, 1, 1, 1, 65793, 1, 1, 0)
     assert comp.item() == sign * (2**24 - 1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_the_gradient_of_its_weights(geometry, dtype):
+    """Added to what is there, six taps at a time; batch norm's backward is taken on the way."""
+    size, inputs, outputs, kernel, stride, padding = geometry
+    rng = np.random.default_rng(0)
+    images = draw(size, inputs, dtype)
+    count, height, width = (len(images), *(naive.out_size(edge, kernel, stride, padding) for edge in size))
+    gradient = rng.normal(0, 1, (count * height * width, outputs)).astype(np.float32)
+    total = rng.integers(-999, 1000, gradient.shape).astype(np.int32)
+    factors = rng.normal(0, 1, (3, outputs)).astype(np.float32)
+    factors[1] /= 100
+    taps, wide = kernel * kernel * inputs, -(-outputs // WIDTH) * WIDTH
+    out = np.ones((-(-taps // 6) * 6, wide), np.float32)
+    sizes = (*size, inputs, kernel, stride, padding, wide)
+    for low, high in ((1, count), (0, 1)):
+        image_gradient(low, high, images.reshape(-1), gradient, total, factors, *sizes, out.reshape(-1))
+    back = factors[0].astype(float) * gradient + factors[1].astype(float) * total + factors[2]
+    back = back.reshape(count, height, width, outputs)
+    ref = naive.weight_gradient(images, back, kernel, stride, padding).reshape(taps, outputs)
+    terms = naive.weight_gradient(np.abs(images), np.abs(back) + 30, kernel, stride, padding).reshape(taps, outputs)
+    bound = 2.0**-24 * (terms + 1) * (count * height * width + 8)
+    np.testing.assert_array_less(np.abs(out[:taps, :outputs] - 1 - ref), bound)
+    assert (out[:, outputs:] == 1).all()

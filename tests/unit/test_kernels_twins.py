@@ -24,6 +24,7 @@ TWINS = {
     "events.list_columns": "conv.columns",
     "fold.fold": "conv.fold",
     "image.image_forward": "conv.forward",
+    "image.image_gradient": "conv.weight_gradient",
     "integer.add_counts": "integer.sums_of_counts",
     "integer.add_scaled": "integer.add_current",
     "integer.int_lif": "integer.lif",
