@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.kernels.channels import list_channels, pixels_of
-from qpsnn_core.kernels.fold import fold
+from qpsnn_core.kernels.fold import SMALL, through_windows
 from qpsnn_core.kernels.memory import empty, scratch
 from qpsnn_core.kernels.parallel import CHUNKS, chunks, each
 from qpsnn_core.kernels.product import ROWS, WIDTH, products
@@ -26,8 +26,8 @@ FEW = 2**14
 MANY = 128
 """Tiles whose products are taken at a time by all threads, where weights are many."""
 
-WINDOWS = 512
-"""Windows whose products are taken at a time, otherwise."""
+WINDOWS = 2**17
+"""Products with windows (float32) that stay in the second-level cache."""
 
 
 def weight_sums(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:
@@ -137,20 +137,22 @@ def _points(weights: Array, channels: int, outputs: int, apart: int) -> Array:
 
 
 def _by_windows(node: Conv, value: Value, codes: Array, images: int, given: tuple[Any, ...], out: Floats) -> None:
-    gradient, acc, factors = given
+    """As many images at a time as fit the cache; where only some taps lie inside, more, for each panel of weights."""
     out_height, out_width, outputs = node.output(value).shape
-    area = out_height * out_width
-    taps = node.kernel**2 * value.shape[2]
-    flat = np.ascontiguousarray(codes.reshape(taps, outputs).T, np.float32)
+    area, taps = out_height * out_width, node.kernel**2 * value.shape[2]
+    count = -(-taps // WIDTH)
+    wide, pitch = count * WIDTH, -(-outputs // 16) * 16
+    flat = np.zeros((wide, outputs), np.float32)
+    flat[:taps] = codes.reshape(taps, outputs)
+    panels = np.ascontiguousarray(flat.reshape(count, WIDTH, outputs).transpose(0, 2, 1)).reshape(count, -1)
+    most = max(1, (WINDOWS if area > SMALL else 8 * WINDOWS) // (area * wide))
     sizes = (*value.shape, node.kernel, node.stride, node.padding, out_height, out_width)
-    size = max(1, WINDOWS // area)
+    room = max(most, ROWS) * area
 
     def part(low: int, high: int) -> None:
-        own = slice(low * area, high * area)
-        back = factors[0] * gradient[own] + factors[1] * acc[own].astype(np.float32) + factors[2]
-        columns = scratch("columns", (len(back) * taps,), np.float32)
-        np.dot(back, flat, out=columns.reshape(len(back), taps))
-        fold(0, high - low, columns, out[low * area_in : high * area_in].reshape(-1), *sizes)
+        back = scratch("back", (room * pitch,), np.float32)
+        columns = scratch("columns", (room * wide,), np.float32)
+        through_windows(low, high, most, *given, panels, back, columns, out.reshape(-1), sizes)
 
-    area_in = value.shape[0] * value.shape[1]
-    each(part, [(low, min(low + size, images)) for low in range(0, images, size)])
+    several = most * -(-images // (most * CHUNKS))
+    each(part, chunks(images, several))

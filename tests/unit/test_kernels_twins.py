@@ -23,6 +23,8 @@ TWINS = {
     "conv.conv_forward": "conv.forward",
     "events.list_columns": "conv.columns",
     "fold.fold": "conv.fold",
+    "fold.tap_inside": "conv.taps",
+    "fold.through_windows": "conv.input_gradient",
     "image.image_forward": "conv.forward",
     "image.image_gradient": "conv.weight_gradient",
     "integer.add_counts": "integer.sums_of_counts",

@@ -10,7 +10,7 @@ from generators.convolutions import GEOMETRIES, weights
 from naive import conv as naive
 from naive import winograd as by_matrices
 from qpsnn_core.kernels import winograd
-from qpsnn_core.kernels.fold import fold
+from qpsnn_core.kernels.fold import fold, tap_inside
 from qpsnn_core.kernels.product import WIDTH
 from qpsnn_core.kernels.vector import load16, store
 from qpsnn_core.layers import gradients
@@ -137,11 +137,13 @@ def geometry(request):
 def test_fold(geometry, channels):
     size, _, _, kernel, stride, padding = geometry
     out = [naive.out_size(edge, kernel, stride, padding) for edge in size]
-    shape = (2, *out, kernel, kernel, channels)
-    products = np.random.default_rng(channels).integers(-9, 10, shape).astype(F)
-    ref = naive.fold(products, (2, *size, channels), stride, padding)
+    taps = kernel * kernel * channels
+    products = np.random.default_rng(channels).integers(-9, 10, (2, *out, taps + 5)).astype(F)
+    ref = naive.fold(
+        products[..., :taps].reshape(2, *out, kernel, kernel, channels), (2, *size, channels), stride, padding
+    )
     comp = np.full((4, *size, channels), 77, F)
-    fold(1, 3, products.reshape(-1), comp.reshape(-1), *size, channels, kernel, stride, padding, *out)
+    fold(1, 3, products.reshape(-1), taps + 5, comp.reshape(-1), *size, channels, kernel, stride, padding, *out)
     np.testing.assert_array_equal(comp[1:3], ref)
     assert (comp[[0, 3]] == 77).all()
 
@@ -182,11 +184,34 @@ def test_input_gradients_by_tiles(monkeypatch, size, inputs, outputs, kind, few)
 @pytest.mark.parametrize("group", [1, 6, 1000])
 def test_several_groups_of_images(monkeypatch, group, few):
     """As many as make up so many tiles or windows; the last group is smaller."""
-    for name, value in (("FEW", few), ("TILES", group), ("MANY", group), ("WINDOWS", 5 * group)):
+    for name, value in (("FEW", few), ("TILES", group), ("MANY", group), ("WINDOWS", 2000 * group)):
         monkeypatch.setattr(gradients, name, value)
     assert compare((5, 4), 3, 35, 3, 1, 1, images=7) < LIMIT
     assert compare((5, 4), 35, 5, 3, 1, 1, images=7) < LIMIT
     assert compare((5, 4), 3, 5, 2, 2, 1, images=7) < LIMIT
+
+
+@pytest.mark.parametrize("inputs", [WIDTH, 2 * WIDTH, WIDTH + 1])
+@pytest.mark.parametrize("images", [1, 7])
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding"),
+    [((2, 2), 3, 1, 1), ((2, 1), 3, 1, 1), ((4, 3), 3, 2, 1), ((2, 2), 5, 1, 2)],
+)
+def test_maps_of_a_few_pixels(size, kernel, stride, padding, images, inputs):
+    """Taps outside of the map are not multiplied where panels are whole taps."""
+    assert compare(size, inputs, 17, kernel, stride, padding, images=images) < LIMIT
+
+
+@pytest.mark.parametrize(("size", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (5, 1, 2), (2, 2, 0)])
+def test_which_taps_lie_inside(size, stride, padding):
+    height, width, across = 4, 3, naive.out_size(3, size, stride, padding)
+    found = {
+        (q // across, q % across, tap // size, tap % size)
+        for q in range(naive.out_size(4, size, stride, padding) * across)
+        for tap in range(size * size)
+        if tap_inside(q, tap, height, width, size, stride, padding, across)
+    }
+    assert found == {place[1:5] for place in naive.taps((1, height, width), size, stride, padding)}
 
 
 def test_the_limit_is_of_rounding_and_not_of_a_fault(monkeypatch):
