@@ -8,12 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError, Words, expected
-from qpsnn_core.kernels.parallel import single_blas
+from qpsnn_core.kernels.memory import empty
+from qpsnn_core.kernels.parallel import single_blas, spread
 from qpsnn_core.layers import LAYERS
 from qpsnn_core.layers.base import Call
 from qpsnn_core.model import Arrays, Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import Input
+
+LEAST = 2**16
+"""Numbers of a part, of two gradients that are added."""
 
 Images = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -102,7 +106,7 @@ def backward(model: Model, done: Pass, gradient: Floats, *, discard: bool = Fals
                 params[node.name] = back.params
             for source, share in zip(node.sources, back.inputs, strict=True):
                 if share is not None:
-                    gradients[source] = gradients[source] + share if source in gradients else share
+                    gradients[source] = _met(gradients[source], share) if source in gradients else share
     return params
 
 
@@ -133,6 +137,16 @@ def check_images(node: Input, images: Images, steps: int) -> Images:
         if low < 0 or high > node.peak:
             raise DataError(expected(f"{node.name}: images", f"integers 0..{node.peak}", Words(f"{low}..{high}")))
     return np.ascontiguousarray(x, np.uint8 if node.peak < 256 else np.uint16 if node.peak < 65536 else np.uint32)
+
+
+def _met(first: Any, second: Any) -> Any:
+    """The sum of two gradients of one value; of arrays in memory that is used again."""
+    if not isinstance(first, np.ndarray) or not isinstance(second, np.ndarray):
+        return first + second
+    total = empty(first.shape, np.float32)
+    flat = first.reshape(-1), second.reshape(-1), total.reshape(-1)
+    spread(lambda low, high: np.add(flat[0][low:high], flat[1][low:high], flat[2][low:high]), total.size, LEAST)
+    return total
 
 
 def _wanted(network: Network) -> dict[str, bool]:

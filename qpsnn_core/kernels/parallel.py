@@ -131,9 +131,14 @@ def each(work: Callable[..., Any], ranges: list[tuple[int, int]], *arguments: An
     return results
 
 
+def shares(total: int, least: int) -> list[tuple[int, int]]:
+    """As `chunks`, for work of which nothing depends on how it is divided: not at all for one thread."""
+    return chunks(total, least, CHUNKS if threads() > 1 else 1)
+
+
 def spread(work: Callable[..., Any], total: int, least: int, *arguments: Any) -> None:
-    """`work` over 0..total-1, where nothing depends on how it is divided: not at all for one thread."""
-    each(work, chunks(total, least, CHUNKS if threads() > 1 else 1), *arguments)
+    """`work` over 0..total-1, whose parts are independent of each other."""
+    each(work, shares(total, least), *arguments)
 
 
 def single_blas() -> Any:

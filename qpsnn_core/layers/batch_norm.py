@@ -8,7 +8,7 @@ import numpy as np
 
 from qpsnn_core.errors import NumericsError, Words, expected
 from qpsnn_core.kernels.moments import gradient_moments, integer_moments, real_moments, short_moments
-from qpsnn_core.kernels.parallel import chunks, each
+from qpsnn_core.kernels.parallel import chunks, each, shares
 from qpsnn_core.layers.base import Array, Call, Current, CurrentGradient, Floats, Named, rows
 from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Synapse
 
@@ -145,7 +145,8 @@ def _moments(total: Array) -> tuple[Array, Array]:
         kernel(low, high, total, sums, squares)
         return sums, squares
 
-    return _added(each(part, chunks(len(total), LEAST_ROWS)))
+    divided = shares if kind is np.int64 else chunks
+    return _added(each(part, divided(len(total), LEAST_ROWS)))
 
 
 def _added(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
