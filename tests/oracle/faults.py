@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 import numpy as np
 
 from naive import lif as naive_lif
@@ -26,12 +24,7 @@ def one_gradient_off(monkeypatch, fraction=1e-2):
 
 def fan_out_overwritten(monkeypatch):
     """A node that several others read keeps the gradient of one only."""
-    source = inspect.getsource(engine.backward)
-    right, wrong = "gradients[source] + share if source in gradients else share", "share"
-    assert right in source
-    space = dict(vars(engine))
-    exec(source.replace(right, wrong), space)
-    monkeypatch.setattr(engine, "backward", space["backward"])
+    monkeypatch.setattr(engine, "_met", lambda first, second: second)
 
 
 def reset_gradient_missing(monkeypatch):
