@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qpsnn_core.kernels.parallel import kernel
+from qpsnn_core.kernels.vector import fill16, put, take16
 
 
 @kernel
@@ -11,8 +12,12 @@ def sgd_step(low, high, param, gradient, speed, rate, momentum, decay, nesterov,
 
     All flat float32.
     """
-    for i in range(low, high):
-        g = gradient[i] + decay * param[i]
-        v = momentum * speed[i] + g
-        new_speed[i] = v
-        out[i] = param[i] - rate * (g + momentum * v if nesterov else v)
+    fast, slow, kept = fill16(rate, param), fill16(momentum, param), fill16(decay, param)
+    for i in range(low, high, 16):
+        count = high - i
+        p = take16(param, i, count)
+        g = take16(gradient, i, count) + kept * p
+        v = slow * take16(speed, i, count) + g
+        put(new_speed, i, v, count)
+        step = g + slow * v if nesterov else v
+        put(out, i, p - fast * step, count)
