@@ -42,12 +42,20 @@ def short_moments(low, high, total, sums, squares):
 @kernel
 def integer_moments(low, high, total, sums, squares):
     """The same for any integers, in int64."""
-    for i in range(low, high):
-        row = total[i]
-        for c in range(row.shape[0]):
-            value = np.int64(row[c])
-            sums[c] += value
-            squares[c] += value * value
+    channels = total.shape[1]
+    flat = total.reshape(-1)
+    part = np.zeros((2, 16), np.int64)
+    for c in range(0, channels, 16):
+        count = channels - c
+        first = second = fill16(0, part)
+        for i in range(low, high):
+            value = to(take16(flat, i * channels + c, count), part)
+            first, second = first + value, second + value * value
+        store(part[0], 0, first)
+        store(part[1], 0, second)
+        for k in range(min(16, count)):
+            sums[c + k] += part[0, k]
+            squares[c + k] += part[1, k]
 
 
 @kernel
