@@ -21,7 +21,7 @@ from qpsnn_core.kernels.lif import TRIANGLE, around, current, lif_backward, lif_
 from qpsnn_core.kernels.moments import short_moments
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.parallel import chunks, each, kernel
-from qpsnn_core.kernels.pool import max_backward, max_forward
+from qpsnn_core.kernels.pool import apart_backward, max_forward
 
 
 @kernel
@@ -154,14 +154,14 @@ def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
             "uint8",
             lambda: each(max_forward, chunks(images), maps, half, 2, 2, 0),
         ),
-        "max_backward": Work(
+        "apart_backward": Work(
             6 * neurons,
             4 * neurons,
             0,
             0,
             4 * neurons,
             "float32",
-            lambda: each(max_backward, chunks(images), maps, given, under, 2, 2, 0),
+            lambda: each(apart_backward, chunks(images), maps, given, under, 2),
         ),
     }
 

@@ -41,7 +41,7 @@ KERNELS = {
     ),
     "int_lif": Words("2N' + N'", "6N'", "as `lif_forward`"),
     "max_forward": Words("N + N/4", "2N", "16 bytes at a time where the processor could take 64"),
-    "max_backward": Words("2N + 8N", "4N", "memory: gradients are four times as large as spikes, read and written"),
+    "apart_backward": Words("2N + 5N", "4N", "memory: gradients are four times as large as spikes"),
     "list_channels": Words(
         "N + 2L",
         "N compared",

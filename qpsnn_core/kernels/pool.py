@@ -65,6 +65,39 @@ def max_backward(low, high, counts, gradient, out, size, stride, padding):
 
 
 @kernel
+def apart_backward(low, high, counts, gradient, out, size):
+    """As `max_backward`, of windows side by side: each pixel is written once, 0 where no window covers it."""
+    height, width, channels = counts.shape[1:]
+    flat, given, flat_out = counts.reshape(-1), gradient.reshape(-1), out.reshape(-1)
+    down, across, line = gradient.shape[1], gradient.shape[2], width * channels
+    zero, none = fill16(0, given), fill16(0, flat)
+    for m in range(low, high):
+        for y in range(0, height, size):
+            first = (m * height + y) * line
+            covered = across * size * channels if y // size < down else 0
+            for row in range(min(size, height - y)):
+                flat_out[first + row * line + covered : first + (row + 1) * line] = 0
+            for ox in range(across if covered else 0):
+                place = ((m * down + y // size) * across + ox) * channels
+                for c in range(0, channels, 16):
+                    count, corner = channels - c, first + ox * size * channels + c
+                    most, rest = none, take16(given, place + c, count)
+                    for row in range(size):
+                        i = corner + row * line
+                        for _ in range(size):
+                            value = take16(flat, i, count)
+                            most = select(at_least(value, most), value, most)
+                            i += channels
+                    for row in range(size):
+                        i = corner + row * line
+                        for _ in range(size):
+                            hit = at_least(take16(flat, i, count), most)
+                            put(flat_out, i, select(hit, rest, zero), count)
+                            rest = select(hit, zero, rest)
+                            i += channels
+
+
+@kernel
 def sum_forward(low, high, counts, out, size):
     """The sum of each size x size window, images low..high-1."""
     for m in range(low, high):
@@ -81,10 +114,18 @@ def sum_forward(low, high, counts, out, size):
 
 @kernel
 def sum_backward(low, high, gradient, out, size):
-    """Every pixel of a window gets the window's gradient; out must be zero."""
+    """Every pixel of a window gets the window's gradient, the others 0."""
+    height, width, channels = out.shape[1:]
+    given, flat = gradient.reshape(-1), out.reshape(-1)
+    down, across = gradient.shape[1], gradient.shape[2]
     for m in range(low, high):
-        for oy in range(gradient.shape[1]):
-            for ox in range(gradient.shape[2]):
-                for y in range(oy * size, (oy + 1) * size):
-                    for x in range(ox * size, (ox + 1) * size):
-                        out[m, y, x, :] = gradient[m, oy, ox, :]
+        for y in range(height):
+            at = (m * height + y) * width * channels
+            covered = across * size * channels if y // size < down else 0
+            flat[at + covered : at + width * channels] = 0
+            for ox in range(across if covered else 0):
+                place = ((m * down + y // size) * across + ox) * channels
+                for _ in range(size):
+                    for c in range(0, channels, 16):
+                        put(flat, at + c, take16(given, place + c, channels - c), channels - c)
+                    at += channels

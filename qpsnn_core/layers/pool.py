@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.kernels.memory import empty
-from qpsnn_core.kernels.parallel import chunks, each
-from qpsnn_core.kernels.pool import max_backward, max_forward, sum_backward, sum_forward
+from qpsnn_core.kernels.parallel import spread
+from qpsnn_core.kernels.pool import apart_backward, max_backward, max_forward, sum_backward, sum_forward
 from qpsnn_core.layers.base import Array, Back, Call, Floats, Output, nothing
 from qpsnn_core.network.nodes import AvgPool, MaxPool
 
@@ -23,7 +23,7 @@ def count_type(peak: int | None) -> Any:
 def max_pool(node: MaxPool, call: Call, x: Array) -> Output:
     """The largest count of each window."""
     images, out = _images(x), _empty(node, call, x)
-    each(max_forward, chunks(len(images)), images, _images(out), node.size, node.step, node.padding)
+    spread(max_forward, len(images), 1, images, _images(out), node.size, node.step, node.padding)
     return Output(out, x if call.wanted else None, {})
 
 
@@ -31,17 +31,20 @@ def max_pool_back(node: MaxPool, x: Array | None, gradient: Floats) -> Back:
     """Each window's gradient goes to its first largest count, as in PyTorch."""
     if x is None:
         return Back((None,), {})
-    out = empty(x.shape, np.float32)
-    out[...] = 0
-    images = _images(x)
-    each(max_backward, chunks(len(images)), images, _images(gradient), _images(out), node.size, node.step, node.padding)
+    out, images = empty(x.shape, np.float32), _images(x)
+    given = (images, _images(gradient), _images(out), node.size)
+    if node.step == node.size and not node.padding:
+        spread(apart_backward, len(images), 1, *given)
+    else:
+        out[...] = 0
+        spread(max_backward, len(images), 1, *given, node.step, node.padding)
     return Back((out,), {})
 
 
 def avg_pool(node: AvgPool, call: Call, x: Array) -> Output:
     """The sum of each window; 1/size**2 is in the value's scale."""
     images, out = _images(x), _empty(node, call, x)
-    each(sum_forward, chunks(len(images)), images, _images(out), node.size)
+    spread(sum_forward, len(images), 1, images, _images(out), node.size)
     return Output(out, x.shape if call.wanted else None, {})
 
 
@@ -49,10 +52,8 @@ def avg_pool_back(node: AvgPool, shape: tuple[int, ...] | None, gradient: Floats
     """Every pixel of a window gets its gradient."""
     if shape is None:
         return Back((None,), {})
-    out = empty(shape, np.float32)
-    out[...] = 0
-    images = _images(gradient)
-    each(sum_backward, chunks(len(images)), images, _images(out), node.size)
+    out, images = empty(shape, np.float32), _images(gradient)
+    spread(sum_backward, len(images), 1, images, _images(out), node.size)
     return Back((out,), {})
 
 

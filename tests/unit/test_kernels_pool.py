@@ -78,6 +78,11 @@ def compare_largest_back(geometry, channels, peak):
         pool.max_backward(low, high, counts, gradient, comp, kernel, stride, padding)
     np.testing.assert_array_equal(comp, ref)
     assert comp.sum() == gradient.sum()
+    if stride == kernel and not padding:
+        comp[:] = 77
+        for low, high in ((2, 3), (0, 2)):
+            pool.apart_backward(low, high, counts, gradient, comp, kernel)
+        np.testing.assert_array_equal(comp, ref)
 
 
 def test_a_tie_goes_to_the_first():
@@ -103,7 +108,10 @@ def hit(counts, size, stride, padding):
 
 def test_a_gradient_that_is_not_a_number_stays_in_its_window():
     counts, back = np.zeros((1, 2, 4, 1), np.uint8), np.zeros((1, 2, 4, 1), np.float32)
-    pool.max_backward(0, 1, counts, np.array([np.nan, np.inf], np.float32).reshape(1, 1, 2, 1), back, 2, 2, 0)
+    given = np.array([np.nan, np.inf], np.float32).reshape(1, 1, 2, 1)
+    pool.max_backward(0, 1, counts, given, back, 2, 2, 0)
+    np.testing.assert_array_equal(back[0, ..., 0], [[np.nan, 0, np.inf, 0], [0, 0, 0, 0]])
+    pool.apart_backward(0, 1, counts, given, back, 2)
     np.testing.assert_array_equal(back[0, ..., 0], [[np.nan, 0, np.inf, 0], [0, 0, 0, 0]])
 
 
@@ -114,7 +122,7 @@ def test_total_and_back(size, kernel, peak, dtype):
     ref = naive.total(counts, kernel)
     comp = np.full(ref.shape, 77, dtype)
     gradient = np.random.default_rng(1).normal(0, 1, ref.shape).astype(np.float32)
-    back = np.zeros(counts.shape, np.float32)
+    back = np.full(counts.shape, 77, np.float32)
     for low, high in ((0, 1), (1, 3)):
         pool.sum_forward(low, high, counts, comp, kernel)
         pool.sum_backward(low, high, gradient, back, kernel)

@@ -43,6 +43,7 @@ TWINS = {
     "packing.fill_block": "conv.packed",
     "packing.fill_halves": "conv.packed",
     "pool.largest": "pool.largest",
+    "pool.apart_backward": "pool.largest_back",
     "pool.max_forward": "pool.largest",
     "pool.max_backward": "pool.largest_back",
     "pool.sum_forward": "pool.total",
