@@ -176,8 +176,21 @@ def lif_backward(
             put(out, i, total, count)
         gather_sum(sums, phase, total)
         gather_sum(products, phase, product)
-        gather_sum(others, phase, other)
+        if second is not None:
+            gather_sum(others, phase, other)
         phase = after(phase, channels)
     fold(sums, moments[0])
     fold(products, moments[1])
     fold(others, moments[2])
+
+
+@kernel
+def lif_backward_parts(low, high, size, first, second, spike_gradient, gradient, moments, settings):
+    """`lif_backward` of parts low..high-1, of `size` positions, each with sums of its own: moments, `[parts, 3, C]`.
+
+    settings: of lif_backward from `steps` on. Parts are what float sums are divided into, whatever the threads.
+    """
+    positions = settings[1]
+    for part in range(low, high):
+        begin, end = part * size, min((part + 1) * size, positions)
+        lif_backward(begin, end, first, second, spike_gradient, gradient, moments[part], *settings)

@@ -9,7 +9,7 @@ import numpy as np
 from qpsnn_core.kernels.channels import list_channels, pixels_of
 from qpsnn_core.kernels.fold import SMALL, through_windows
 from qpsnn_core.kernels.memory import empty, scratch
-from qpsnn_core.kernels.parallel import CHUNKS, chunks, each
+from qpsnn_core.kernels.parallel import CHUNKS, chunks, each, shares
 from qpsnn_core.kernels.product import ROWS, WIDTH, products
 from qpsnn_core.kernels.weight_gradient import SUMS, Layout, layout, weight_gradient
 from qpsnn_core.kernels.winograd import POINTS, TILE, gradient_tiles, through_tiles, tiles_back, weight_points
@@ -100,13 +100,13 @@ def _by_tiles(node: Conv, value: Value, codes: Array, images: int, given: tuple[
             through_tiles(low, high, size, *given, height, width, points, *rooms, out)
 
         several = size * -(-images // (size * CHUNKS))
-        each(part, chunks(images, several))
+        each(part, shares(images, several))
         return
     seen, found = empty((sizes[0],), np.float32), empty((sizes[1],), np.float32)
     apart, further = sizes[0] // POINTS, sizes[1] // POINTS
     for low in range(0, images, size):
         high = min(low + size, images)
-        spans = [(low + first, low + last) for first, last in chunks(high - low)]
+        spans = [(low + first, low + last) for first, last in shares(high - low, 1)]
 
         def before(first: int, last: int, low: int = low) -> None:
             gradient_tiles(first, last, *given, height, width, pitch, apart, seen[(first - low) * tiles * pitch :])
@@ -155,4 +155,4 @@ def _by_windows(node: Conv, value: Value, codes: Array, images: int, given: tupl
         through_windows(low, high, most, *given, panels, back, columns, out.reshape(-1), sizes)
 
     several = most * -(-images // (most * CHUNKS))
-    each(part, chunks(images, several))
+    each(part, shares(images, several))

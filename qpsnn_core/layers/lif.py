@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.kernels.lif import add_current, current, lif_backward, lif_forward, lif_potentials
+from qpsnn_core.kernels.lif import add_current, current, lif_backward_parts, lif_forward, lif_potentials
 from qpsnn_core.kernels.memory import empty
-from qpsnn_core.kernels.parallel import chunks, each
+from qpsnn_core.kernels.parallel import chunks, spread
 from qpsnn_core.layers.base import Array, Back, Call, Current, CurrentGradient, Floats, Output, nothing, rows
 from qpsnn_core.layers.batch_norm import with_moments
 from qpsnn_core.network.nodes import LIF, SURROGATES
@@ -45,12 +45,10 @@ def backward(node: LIF, cache: Cache, gradient: Floats) -> Back:
     arguments = (cache.steps, positions, *settings, kind, width, node.detach_reset)
     given, flat = rows(gradient), rows(out)
 
-    def part(low: int, high: int) -> Array:
-        moments = np.zeros((3, gradient.shape[-1]))
-        lif_backward(low, high, *cache.driving, given, flat, moments, *arguments)
-        return moments
-
-    moments = sum(each(part, chunks(positions, LEAST)))
+    parts = chunks(positions, LEAST)
+    sums = np.zeros((len(parts), 3, gradient.shape[-1]))
+    spread(lif_backward_parts, len(parts), 1, parts[0][1], *cache.driving, given, flat, sums, arguments)
+    moments = sums.sum(0)
     if len(cache.currents) > 2:
         return Back(tuple(_of(out, current) for current in cache.currents), {})
     found = zip(cache.currents, moments[1:], strict=False)
@@ -67,7 +65,7 @@ def potentials(node: LIF, cache: Cache) -> Floats:
 def _run(kernel: Any, node: LIF, cache: Cache, out: Array) -> None:
     positions = out[0].size // out.shape[-1]
     settings = (np.float32(node.beta), np.float32(node.threshold))
-    each(kernel, chunks(positions, LEAST), *cache.driving, rows(out), cache.steps, positions, *settings)
+    spread(kernel, positions, LEAST, *cache.driving, rows(out), cache.steps, positions, *settings)
 
 
 def _summed(out: Floats, x: Current) -> Floats:
@@ -96,6 +94,6 @@ def _added(currents: tuple[Current, ...]) -> Current:
     for one in currents:
         step = positions if len(one.acc) == steps else 0
         flat = (rows(acc), rows(one.acc), one.scale, one.shift)
-        each(add_current, chunks(positions, LEAST), *flat, steps, positions, step)
+        spread(add_current, positions, LEAST, *flat, steps, positions, step)
     channels = acc.shape[-1]
     return Current(acc, np.ones(channels, np.float32), np.zeros(channels, np.float32))

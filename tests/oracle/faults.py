@@ -29,8 +29,8 @@ def fan_out_overwritten(monkeypatch):
 
 def reset_gradient_missing(monkeypatch):
     """The engine detaches the reset, asked or not."""
-    right = lif.lif_backward
-    monkeypatch.setattr(lif, "lif_backward", lambda *arguments: right(*arguments[:-1], True))
+    right = lif.lif_backward_parts
+    monkeypatch.setattr(lif, "lif_backward_parts", lambda *given: right(*given[:-1], (*given[-1][:-1], True)))
 
 
 def statistics_held_constant(monkeypatch):
@@ -52,13 +52,13 @@ def wrong_slope_everywhere(monkeypatch):
     def wrong(kind, width, distance):
         return width * right(kind, width, distance)
 
-    def backward(
-        low, high, first, second, given, gradient, moments, steps, positions, beta, threshold, kind, width, detach
-    ):
+    def backward(low, high, size, first, second, given, gradient, moments, settings):
+        _, positions, beta, threshold, _, width, detach = settings
+        low, high, moments = low * size, min(high * size, positions), moments[low]
         shape = (-1, positions, given.shape[1])
         currents = [one for one in (first, second) if one is not None]
         accs = [acc.reshape(shape)[:, low:high] for acc, *_ in currents]
-        x = sum(naive_lif.current(acc, one[1], one[2], steps) for acc, one in zip(accs, currents, strict=True))
+        x = sum(naive_lif.current(acc, one[1], one[2], settings[0]) for acc, one in zip(accs, currents, strict=True))
         _, before = naive_lif.forward(x, beta, threshold)
         share = given.reshape(shape)[:, low:high]
         back = naive_lif.backward(before, share, beta, threshold, lambda d: wrong("triangle", width, d).item(), detach)
@@ -67,4 +67,4 @@ def wrong_slope_everywhere(monkeypatch):
             moment += (back * acc).sum((0, 1))
 
     monkeypatch.setattr(surrogates, "slope", wrong)
-    monkeypatch.setattr(lif, "lif_backward", backward)
+    monkeypatch.setattr(lif, "lif_backward_parts", backward)

@@ -74,6 +74,25 @@ def run_back(currents, gradient, once, constants, spans=None, fill=np.nan):
     return out.reshape(-1, positions, channels), moments
 
 
+@pytest.mark.parametrize("size", [1, 3, 7, 20])
+def test_parts_have_sums_of_their_own(size):
+    """Each as lif_backward has them; later parts first."""
+    acc, scale, shift = draw(0, 3, 7, 5, np.int16)
+    currents, constants = ((acc, scale, shift),), (F(0.5), F(1), lif.TRIANGLE, F(1), False)
+    gradient = np.random.default_rng(1).normal(0, 1, (3, 7, 5)).astype(F)
+    count = -(-7 // size)
+    out, moments = np.full((21, 5), 77, F), np.zeros((count, 3, 5))
+    for low, high in ((count // 2, count), (0, count // 2)):
+        given = (*driving(currents, 3), flat(gradient), out, moments, (3, 7, *constants))
+        lif.lif_backward_parts(low, high, size, *given)
+    spans = [(low, min(low + size, 7)) for low in range(0, 7, size)]
+    ref, total = run_back(currents, gradient, False, constants, spans)
+    np.testing.assert_array_equal(out.reshape(3, 7, 5), ref)
+    np.testing.assert_allclose(moments.sum(0), total, rtol=1e-12)
+    for span, own in zip(spans, moments, strict=True):
+        np.testing.assert_array_equal(own, run_back(currents, gradient, False, constants, [span])[1])
+
+
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.uint8, np.uint16, np.uint32])
 @pytest.mark.parametrize(("steps", "length"), [(1, 1), (2, 2), (5, 5), (5, 1)])

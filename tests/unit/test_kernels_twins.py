@@ -36,6 +36,7 @@ TWINS = {
     "lif.lif_forward": "lif.forward",
     "lif.lif_potentials": "lif.forward",
     "lif.lif_backward": "lif.backward",
+    "lif.lif_backward_parts": "lif.backward",
     "moments.short_moments": "moments.of_integers",
     "moments.integer_moments": "moments.of_integers",
     "moments.real_moments": "moments.of_reals",
