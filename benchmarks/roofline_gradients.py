@@ -15,7 +15,7 @@ from qpsnn_core.kernels.lif import around
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.quantize import encode
 from qpsnn_core.kernels.update import sgd_step
-from qpsnn_core.kernels.weight_gradient import CACHED, SPAN, layout
+from qpsnn_core.kernels.weight_gradient import SPAN, layout
 from qpsnn_core.kernels.winograd import POINTS, TILE
 from qpsnn_core.layers import gradients
 from qpsnn_core.layers.gradients import TILES, input_gradient, room_of, weight_sums
@@ -31,7 +31,8 @@ def weight_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     listed = neurons / span * (1 - (1 - layer.rate) ** span)
     adds = 9 * listed * blocks * LANES
     laid = 4 * neurons + (2**span - 1 - span) / span * neurons
-    size = 9 * 256 * 256
+    shape = layout(*spikes.shape[:4], node.kernel, node.stride, node.padding, *spikes.shape[2:4], value.peak)
+    table, size = 4 * shape.rows * shape.lanes, 9 * 256 * 256
     weight, codes = rng.normal(0, 1, size).astype(np.float32), np.empty(size, np.int8)
     scale, sums = around(np.ones(256, np.float32)), np.zeros(256, np.int64)
     rows = size // len(sums)
@@ -46,11 +47,11 @@ def weight_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
 
     return {
         "list_channels": Work(neurons, 2 * listed, 0, 0, neurons, "uint8", _lists(node, value, spikes)),
-        "weight_gradient": Work(6 * neurons, 0, adds * 4, CACHED * 4, adds + laid, "float32", whole, inner=True),
+        "weight_gradient": Work(6 * neurons, 0, adds * 4, table, adds + laid, "float32", whole, inner=True),
         "encode": Work(
             4 * size, size, 0, 0, 14 * size, "float32", lambda: encode(0, rows, weight, scale, 15, codes, sums)
         ),
-        "pack": Work(size, size, 0, 0, 2 * size, "uint8", lambda: pack(shaped)),
+        "pack": Work(size, size, 0, 0, 2 * size, "uint8", lambda: pack(shaped, levels=15)),
         "sgd_step": Work(
             12 * size,
             8 * size,

@@ -44,7 +44,7 @@ def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     channels, side = layer.channels, layer.side
     spikes, codes = spikes_of(layer, rng), codes_of(layer, rng)
     sizes = (channels, side, side, channels, 3, 1, 1)
-    narrow, real = pack(codes), pack(codes.astype(np.float32))
+    narrow, real = pack(codes, levels=15), pack(codes.astype(np.float32))
     short, wide = np.empty(neurons, np.int16), np.empty(neurons, np.float32)
     listed, ladder = np.empty((3 * channels + GROUP) * side + 16, np.int32), np.arange(16, dtype=np.int32) * LANES
     ends, counted = np.empty(side + 3, np.int32), np.empty(side + 3, np.int32)
@@ -71,7 +71,7 @@ def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
             2 * neurons,
             rows * -(-channels // width) * LANES,
             length,
-            rows * blocks * LANES * (5 / 2 if narrow.halves else 1),
+            rows * blocks * LANES,
             "uint8",
             lambda: each(conv_forward, chunks(images), spikes, 1, *narrow, short, *sizes),
         ),

@@ -21,7 +21,7 @@ KERNELS = {
     ),
     "conv_forward, bytes": Words(
         "N + 2N', 9rNK x 64 of rows (half of them for 4 bits and 128 channels)",
-        "9rNK x 64 (x 5/2 in halves)",
+        "9rNK x 64",
         "with 64 channels lists (a third of it) and what a window begins and ends; with more, loads of rows out of L2",
     ),
     "conv_forward, floats": Words(
@@ -53,18 +53,14 @@ KERNELS = {
         "loads of gradient rows: two a cycle where they lie in L1, one where in L2",
     ),
     "encode": Words("5w", "14w", "the division by gamma, and a sum per channel kept in memory"),
-    "pack": Words(
-        "2w", "2w", "a loop in 64-bit integers that is not vectorised, and NumPy's passes for range and parity"
-    ),
+    "pack": Words("2w", "2w", "memory: rows of 64 or 128 codes, taken out of rows of all channels"),
     "sgd_step": Words("20w", "6w", "memory"),
     "through_tiles": Words(
         "6N' + 4N, 36N of matrices in L2",
         "4.5NC",
-        "its products reach half of the peak; the transforms before and after them take the rest",
+        "its products; the transforms before and after them take the rest",
     ),
     "gradient_tiles": Words("6N', 9N' to the 36 matrices", "23N'", "stores to 36 matrices at once, far apart"),
-    "products": Words(
-        "18N of matrices", "4.5NC", "a load and a broadcast for every multiply-add or two; small matrices leave rests"
-    ),
+    "products": Words("18N of matrices", "4.5NC", "multiply-adds: two a cycle"),
     "tiles_back": Words("4N, 9N from the 36 matrices", "8N", "loads from 36 matrices at once, far apart"),
 }

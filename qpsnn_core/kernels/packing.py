@@ -30,8 +30,10 @@ class Packed(NamedTuple):
     halves: bool | None = None
 
 
-def pack(weights: Array, stride: int = 1, width: int = 1) -> Packed:
+def pack(weights: Array, stride: int = 1, width: int = 1, levels: int | None = None) -> Packed:
     """Weights [k, k, C_in, C_out], integers or float32, as rows for `conv_forward`; width: of its output.
+
+    levels: where it is known that they are odd integers -levels..levels, which else is looked for.
 
     Codes of b <= 5 bits become bytes: odd integers -s..s are 2*W_int - s (Eq. 4), so that GROUP rows of W_int fit in
     255; those of b <= 4 bits halves of bytes, where there are 128 channels.
@@ -43,10 +45,12 @@ def pack(weights: Array, stride: int = 1, width: int = 1) -> Packed:
     zeros = (weights.shape[1] - 1) * weights.shape[2] + 1
     if flat.dtype.kind == "f":
         return Packed(_blocks(flat, zeros, np.dtype(np.float32)), 1, 0, 2**20, together)
-    offset = int(flat.min(initial=0))
-    odd = (flat ^ flat.dtype.type(offset)) & 1
-    gain = 1 if odd.any() else 2
-    largest = max(1, (int(flat.max(initial=0)) - offset) // gain)
+    if levels and together == 1:
+        offset, gain, largest = -levels, 2, levels
+    else:
+        offset = int(flat.min(initial=0))
+        gain = 1 if ((flat ^ flat.dtype.type(offset)) & 1).any() else 2
+        largest = max(1, (int(flat.max(initial=0)) - offset) // gain)
     if largest < 16 and flat.shape[1] >= 2 * LANES:
         return Packed(_halves(flat, zeros, offset, gain - 1), gain, offset, 255 // (GROUP * largest), together, True)
     for kind in (np.uint8, np.uint16, np.int32):

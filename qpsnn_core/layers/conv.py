@@ -58,7 +58,7 @@ def forward(node: Conv, call: Call, x: Array) -> Output:
         count = x.shape[0] * x.shape[1]
         acc = empty((count * height * width * channels,), accumulator(used, value.peak))
         sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
-        packed = pack(used.codes, node.stride, width)
+        packed = pack(used.codes, node.stride, width, node.quantizer.levels if node.quantizer else None)
         spread(conv_forward, count, 1, rows(x).reshape(-1), value.peak, *packed, acc, *sizes)
     acc = acc.reshape(*x.shape[:2], height, width, channels)
     step = used.step * np.float32(value.scale)

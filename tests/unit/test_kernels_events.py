@@ -132,6 +132,22 @@ def test_codes_of_every_width_take_as_few_bytes_as_they_can(outputs):
     assert found == ref | {b: (2, 2, 1 - 2**b, 65535 // (4 * (2**b - 1)), None) for b in range(7, 9)}
 
 
+@pytest.mark.parametrize("outputs", [3, 70, 130])
+def test_what_is_known_of_codes_need_not_be_looked_for(outputs):
+    """The same rows; and of codes that do not reach their ends, the same weights."""
+    rng = np.random.default_rng(0)
+    for bits, limit in ((4, 15), (4, 7), (8, 255)):
+        codes = (2 * rng.integers(0, limit + 1, (3, 3, 2, outputs)) - limit).astype(np.int16)
+        codes[0, 0, :, 0] = -limit, limit
+        for width in (1, 8):
+            known, found = packing.pack(codes, 1, width, 2**bits - 1), packing.pack(codes, 1, width)
+            if limit == 2**bits - 1:
+                np.testing.assert_array_equal(known.rows, found.rows)
+                assert known[1:] == found[1:]
+            if known.together == 1:
+                np.testing.assert_array_equal(unpacked(codes, known), unpacked(codes, found))
+
+
 def test_weights_that_no_type_could_add_are_refused():
     with pytest.raises(OverflowError, match=r"below 2\*\*28"):
         packing.pack(np.array([2**30, -(2**30)], np.int32).reshape(1, 1, 2, 1))
