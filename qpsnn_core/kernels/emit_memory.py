@@ -29,6 +29,15 @@ def item(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     return builder.load(builder.gep(data, [values[1]]))
 
 
+def fresh(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """One number, read from memory each time, and a breath before it: on x86, so that another thread gets on."""
+    if "x86" in builder.module.triple:
+        pause = ir.FunctionType(ir.VoidType(), [])
+        builder.call(cgutils.get_or_insert_function(builder.module, pause, "llvm.x86.sse2.pause"), [])
+    data = arrayobj.make_array(sig.args[0])(context, builder, values[0]).data
+    return builder.load_atomic(builder.gep(data, [values[1]]), "acquire", sig.args[0].dtype.bitwidth // 8)
+
+
 def set_item(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """One number, in the array's type."""
     data = arrayobj.make_array(sig.args[0])(context, builder, values[0]).data

@@ -15,7 +15,10 @@ from threading import Thread
 from typing import Any
 
 import numba
+import numpy as np
 import threadpoolctl
+
+from qpsnn_core.kernels.vector import fresh
 
 CHUNKS = 16
 
@@ -35,7 +38,11 @@ def kernel(function: Callable[..., Any]) -> Any:
     return made
 
 
+TURNS = 0 if getattr(numba.config, "DISABLE_JIT") else 4096  # noqa: B009 - numba fills its config at run time
+"""For how long a thread looks for work, or for the end of work, before it sleeps: to wake it takes as long."""
+
 _inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
+_calls = np.zeros(1, np.int64)
 _helpers = 0
 _threads = 0
 _controller = threadpoolctl.ThreadpoolController()
@@ -64,9 +71,20 @@ def set_threads(count: int) -> None:
     _threads = count
 
 
+@kernel
+def watch(counter, target, turns):
+    """Wait until `counter[0]` is at least `target`, but for so many turns at most; without the GIL."""
+    for _ in range(turns):
+        if fresh(counter, 0) >= target:
+            break
+
+
 def _help(inbox: SimpleQueue[Callable[[], None]]) -> None:
     while True:
         inbox.get()()
+        calls = _calls[0] + 1
+        if inbox.empty():
+            watch(_calls, calls, TURNS)
 
 
 def _call_for_help(count: int, task: Callable[[], None]) -> None:
@@ -77,6 +95,7 @@ def _call_for_help(count: int, task: Callable[[], None]) -> None:
         Thread(target=_help, args=(_inbox,), name=f"qpsnn-{_helpers}", daemon=True).start()
     for _ in range(count):
         _inbox.put(task)
+    _calls[0] += 1
 
 
 def _forget() -> None:
@@ -102,6 +121,7 @@ def each(work: Callable[..., Any], ranges: list[tuple[int, int]], *arguments: An
     results: list[Any] = [None] * len(ranges)
     waiting: SimpleQueue[int] = SimpleQueue()
     finished: SimpleQueue[BaseException | None] = SimpleQueue()
+    done = np.zeros(1, np.int64)
     for index in range(len(ranges)):
         waiting.put(index)
 
@@ -112,6 +132,7 @@ def each(work: Callable[..., Any], ranges: list[tuple[int, int]], *arguments: An
             return False
         results[index] = work(*ranges[index], *arguments)
         finished.put(None)
+        done[0] += 1
         return True
 
     def help_out() -> None:
@@ -124,6 +145,7 @@ def each(work: Callable[..., Any], ranges: list[tuple[int, int]], *arguments: An
     _call_for_help(others, help_out)
     while one():
         pass
+    watch(done, len(ranges), TURNS)
     for _ in ranges:
         error = finished.get()
         if error is not None:
@@ -132,8 +154,11 @@ def each(work: Callable[..., Any], ranges: list[tuple[int, int]], *arguments: An
 
 
 def shares(total: int, least: int) -> list[tuple[int, int]]:
-    """As `chunks`, for work of which nothing depends on how it is divided: not at all for one thread."""
-    return chunks(total, least, CHUNKS if threads() > 1 else 1)
+    """As `chunks`, for work of which nothing depends on how it is divided: two for each thread, one for a single one.
+
+    Every chunk costs some microseconds, and hands the interpreter from thread to thread.
+    """
+    return chunks(total, least, 2 * threads() if threads() > 1 else 1)
 
 
 def spread(work: Callable[..., Any], total: int, least: int, *arguments: Any) -> None:

@@ -22,6 +22,12 @@ def item(array, index):
     return array[index]
 
 
+@instruction(emit.one, emit_memory.fresh)
+def fresh(array, index):
+    """`array[index]`, which another thread may just have changed."""
+    return array[index]
+
+
 @instruction(emit.one, emit_memory.set_item)
 def set_item(array, index, value):
     """`array[index] = value`, likewise; gives what is there then."""

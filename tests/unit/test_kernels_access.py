@@ -134,3 +134,13 @@ def test_arrays_with_gaps_or_of_another_type_are_refused(made):
 
 
 ADD = jit(lambda a, b, out: v.store(out, 0, v.load16(a, 0) + v.load16(b, 0)))
+
+
+FRESH = jit(lambda array, index: v.fresh(array, index))
+
+
+def test_a_number_that_is_read_anew():
+    array = np.arange(5, dtype=np.int64)
+    assert FRESH(array, 3) == 3
+    array[3] = 9
+    assert FRESH(array, 3) == 9

@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from qpsnn_core.kernels import parallel
@@ -54,7 +55,20 @@ def test_independent_work_is_all_done_once_and_not_divided_on_one_thread(total, 
     done = []
     spread(lambda low, high, k: done.append((low, high, k)), total, 7, "k")
     assert sorted(i for low, high, _ in done for i in range(low, high)) == list(range(total))
-    assert len(done) == (1 if count == 1 else len(chunks(total, 7)))
+    assert len(done) == (1 if count == 1 else len(chunks(total, 7, 4)))
+
+
+def test_watching_ends_when_it_should():
+    """At the number that is waited for, at the last turn, and when another thread gets there."""
+    counter = np.zeros(1, np.int64)
+    parallel.watch(counter, 0, 10**9)
+    parallel.watch(counter, 1, 1000)
+    other = threading.Timer(0.05, lambda: counter.__setitem__(0, 3))
+    other.start()
+    if parallel.TURNS:
+        parallel.watch(counter, 3, 10**9)
+        assert counter[0] == 3
+    other.join()
 
 
 def test_a_chunk_may_itself_have_chunks():
@@ -125,7 +139,9 @@ def test_a_kernel_is_compiled_anew_where_another_that_it_calls_has_changed(tmp_p
     kernels.mkdir(parents=True)
     (tmp_path / "qpsnn_core" / "__init__.py").write_text("")
     (kernels / "__init__.py").write_text("")
-    (kernels / "parallel.py").write_text(Path(parallel.__file__).read_text(encoding="utf-8"))
+    for name in ("parallel", "vector", "emit", "emit_memory"):
+        source = Path(parallel.__file__).with_name(f"{name}.py")
+        (kernels / source.name).write_text(source.read_text(encoding="utf-8"))
     (kernels / "user.py").write_text(USER)
     code = "from qpsnn_core.kernels.user import user; print(user(1), sum(user.stats.cache_hits.values()))"
     found = []
