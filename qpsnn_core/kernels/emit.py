@@ -108,12 +108,6 @@ def fill(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     return everywhere(builder, one, vector.llvm)
 
 
-def nonzero(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    """One bit for each number."""
-    there = builder.icmp_unsigned("!=", values[0], ir.Constant(values[0].type, None))
-    return builder.bitcast(there, INT64)
-
-
 def at_least(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """One truth for each pair of numbers."""
     scalar = sig.args[0].scalar
@@ -181,11 +175,10 @@ def like(count: int) -> Callable[..., Vector]:
     return lambda _, array: Vector(array.dtype, count)
 
 
-def first(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    """The lowest bits."""
-    bits, count = values
-    ones = builder.sub(builder.shl(ir.Constant(INT64, 1), count), ir.Constant(INT64, 1))
-    return builder.select(builder.icmp_signed("<", count, ir.Constant(INT64, 64)), builder.and_(bits, ones), bits)
+def called(builder: Any, name: str, result: Any, *values: Any) -> Any:
+    """What LLVM's function of that name gives, of type `result`."""
+    kind = ir.FunctionType(result, [value.type for value in values])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
 
 
 def by_name(name: str) -> Callable[..., Any]:
@@ -193,9 +186,7 @@ def by_name(name: str) -> Callable[..., Any]:
 
     def emit(context: Any, builder: Any, sig: Any, values: Any) -> Any:
         vector = sig.return_type
-        kind = ir.FunctionType(vector.llvm, [vector.llvm] * len(values))
-        whole = f"llvm.{name}.v{vector.count}f{vector.scalar.bitwidth}"
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, whole), values)
+        return called(builder, f"llvm.{name}.v{vector.count}f{vector.scalar.bitwidth}", vector.llvm, *values)
 
     return emit
 

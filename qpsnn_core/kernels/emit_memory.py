@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.np import arrayobj
 
-from qpsnn_core.kernels.emit import AVX2, AVX512, INT32, INT64, MASKS, Vector, converted, everywhere
+from qpsnn_core.kernels.emit import AVX2, AVX512, INT32, INT64, MASKS, Vector, called, converted, everywhere
 
 
 def _place(context: Any, builder: Any, sig: Any, values: Any, vector: Vector) -> tuple[Any, int]:
@@ -32,8 +32,7 @@ def item(context: Any, builder: Any, sig: Any, values: Any) -> Any:
 def fresh(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """One number, read from memory each time, and a breath before it: on x86, so that another thread gets on."""
     if "x86" in builder.module.triple:
-        pause = ir.FunctionType(ir.VoidType(), [])
-        builder.call(cgutils.get_or_insert_function(builder.module, pause, "llvm.x86.sse2.pause"), [])
+        called(builder, "llvm.x86.sse2.pause", ir.VoidType())
     data = arrayobj.make_array(sig.args[0])(context, builder, values[0]).data
     return builder.load_atomic(builder.gep(data, [values[1]]), "acquire", sig.args[0].dtype.bitwidth // 8)
 
@@ -78,9 +77,8 @@ def take(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     if MASKS:
         pointer, align = _place(context, builder, sig, values, vector)
         there, name = _masked(builder, vector, values[2])
-        kind = ir.FunctionType(vector.llvm, [pointer.type, INT32, there.type, vector.llvm])
-        masked = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.{name}")
-        return builder.call(masked, [pointer, ir.Constant(INT32, align), there, ir.Constant(vector.llvm, None)])
+        given = pointer, ir.Constant(INT32, align), there, ir.Constant(vector.llvm, None)
+        return called(builder, f"llvm.masked.load.{name}", vector.llvm, *given)
     pointer, room, size = _some(context, builder, sig, values, vector, values[2])
     whole = builder.icmp_signed(">=", values[2], ir.Constant(INT64, vector.count))
     with builder.if_else(whole) as (then, otherwise):
@@ -102,9 +100,8 @@ def put(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     if MASKS:
         pointer, align = _place(context, builder, sig, values, vector)
         there, name = _masked(builder, vector, values[3])
-        kind = ir.FunctionType(ir.VoidType(), [vector.llvm, pointer.type, INT32, there.type])
-        masked = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.{name}")
-        builder.call(masked, [values[2], pointer, ir.Constant(INT32, align), there])
+        given = values[2], pointer, ir.Constant(INT32, align), there
+        called(builder, f"llvm.masked.store.{name}", ir.VoidType(), *given)
         return context.get_dummy_value()
     pointer, room, size = _some(context, builder, sig, values, vector, values[3])
     whole = builder.icmp_signed(">=", values[3], ir.Constant(INT64, vector.count))
@@ -131,14 +128,16 @@ def append(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     bits = builder.zext(builder.bitcast(where, ir.IntType(vector.count)), INT64)
     usual = vector.llvm == ir.VectorType(INT32, 16)
     if usual and AVX512:
-        write(_called(builder, "llvm.x86.avx512.mask.compress.v16i32", numbers, ir.Constant(vector.llvm, None), where))
+        given = numbers, ir.Constant(vector.llvm, None), where
+        write(called(builder, "llvm.x86.avx512.mask.compress.v16i32", vector.llvm, *given))
         return builder.add(at, builder.ctpop(bits))
     if usual and AVX2:
         for half in range(2):
             chosen = builder.and_(builder.lshr(bits, ir.Constant(INT64, 8 * half)), ir.Constant(INT64, 255))
             order = builder.zext(builder.load(_orders(builder, chosen), align=8), ir.VectorType(INT32, 8))
             lanes = ir.Constant(ir.VectorType(INT32, 8), list(range(8 * half, 8 * half + 8)))
-            write(_called(builder, "llvm.x86.avx2.permd", builder.shuffle_vector(numbers, numbers, lanes), order))
+            part = builder.shuffle_vector(numbers, numbers, lanes)
+            write(called(builder, "llvm.x86.avx2.permd", part.type, part, order))
             at = builder.add(at, builder.ctpop(chosen))
         return at
     for lane in range(vector.count):
@@ -146,12 +145,6 @@ def append(context: Any, builder: Any, sig: Any, values: Any) -> Any:
         bit = builder.and_(builder.lshr(bits, ir.Constant(INT64, lane)), ir.Constant(INT64, 1))
         at = builder.add(at, bit)
     return at
-
-
-def _called(builder: Any, name: str, *values: Any) -> Any:
-    """What LLVM's function of that name gives, of the type of the first value."""
-    kind = ir.FunctionType(values[0].type, [value.type for value in values])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
 
 
 def _orders(builder: Any, chosen: Any) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from qpsnn_core.kernels.parallel import kernel
 from qpsnn_core.kernels.product import WIDTH, products
-from qpsnn_core.kernels.vector import put, store, take16
-from qpsnn_core.kernels.winograd import back_at
+from qpsnn_core.kernels.vector import put, take16
+from qpsnn_core.kernels.winograd import back_rows
 
 SMALL = 4
 """Pixels of a map up to which only those taps of a window are multiplied that lie inside."""
@@ -56,17 +56,11 @@ def through_windows(low, high, most, gradient, total, factors, panels, back, col
     """
     height, width, channels, size, stride, padding, out_height, out_width = shape
     outputs, area, wide = gradient.shape[1], out_height * out_width, len(panels) * WIDTH
-    flat, acc = gradient.reshape(-1), total.reshape(-1)
     pitch = (outputs + 15) // 16 * 16
     few = area <= SMALL and channels % WIDTH == 0
     for first in range(low, high, most):
         last = min(first + most, high)
-        for c in range(0, outputs, 16):
-            count = outputs - c
-            factor = take16(factors[0], c, count), take16(factors[1], c, count), take16(factors[2], c, count)
-            for row in range((last - first) * area):
-                value = back_at(True, flat, acc, (first * area + row) * outputs + c, count, *factor)
-                store(back, row * pitch + c, value)
+        back_rows(gradient, total, factors, first * area, (last - first) * area, pitch, back)
         for panel in range(len(panels)):
             right, column = panels[panel], panel * WIDTH
             if not few:

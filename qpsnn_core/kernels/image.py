@@ -9,8 +9,8 @@ import numpy as np
 from qpsnn_core.kernels.packing import Array, aligned
 from qpsnn_core.kernels.parallel import kernel
 from qpsnn_core.kernels.product import WIDTH, fill, load
-from qpsnn_core.kernels.vector import item, multiply_add, put, store, take16, to
-from qpsnn_core.kernels.winograd import back_at, six_apart
+from qpsnn_core.kernels.vector import item, multiply_add, put, store, to
+from qpsnn_core.kernels.winograd import back_rows, six_apart
 
 
 def panels(weights: Array) -> Array:
@@ -100,8 +100,6 @@ def image_gradient(
     factors: float32 `[3, C_out]`. out: float32, flat, rows of `wide` numbers (a multiple of WIDTH, not below C_out),
     and a multiple of six rows.
     """
-    outputs = gradient.shape[1]
-    flat, acc = gradient.reshape(-1), total.reshape(-1)
     out_height = (height + 2 * padding - size) // stride + 1
     out_width = (width + 2 * padding - size) // stride + 1
     line, edge, across = width * channels, padding * channels, size * channels
@@ -110,12 +108,7 @@ def image_gradient(
     for m in range(low, high):
         for y in range(out_height):
             fill_lines(images, m * height * line, y * stride - padding, height, line, size, edge, lines)
-            at = (m * out_height + y) * out_width * outputs
-            for c in range(0, outputs, 16):
-                count = outputs - c
-                factor = take16(factors[0], c, count), take16(factors[1], c, count), take16(factors[2], c, count)
-                for x in range(out_width):
-                    store(back, x * wide + c, back_at(True, flat, acc, at + x * outputs + c, count, *factor))
+            back_rows(gradient, total, factors, (m * out_height + y) * out_width, out_width, wide, back)
             for column in range(0, wide, WIDTH):
                 for tap in range(0, last + 1, 6):
                     a, b, c = tap, min(tap + 1, last), min(tap + 2, last)

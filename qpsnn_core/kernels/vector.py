@@ -9,11 +9,10 @@ emit_memory.py). `+ - * /` of two vectors of a type are what they are of NumPy a
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 
 from qpsnn_core.kernels import emit, emit_memory
-from qpsnn_core.kernels.emit import INT64, Vector, instruction
+from qpsnn_core.kernels.emit import Vector, instruction
 
 
 @instruction(emit.one, emit_memory.item)
@@ -151,35 +150,6 @@ def lower(vector):
 def upper(vector):
     """The upper four bits of bytes, moved down."""
     return vector >> 4
-
-
-@instruction(lambda vector: types.uint64, emit.nonzero)
-def nonzero(vector):
-    """Which of 64 numbers are not 0, as the bits of an integer, the first lowest."""
-    return sum(1 << int(i) for i in np.flatnonzero(vector))
-
-
-@instruction(
-    lambda bits: types.int64, lambda c, builder, s, values: builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
-)
-def lowest(bits):
-    """The place of the lowest bit of an integer other than 0."""
-    return (bits & -bits).bit_length() - 1
-
-
-@instruction(lambda bits, count: types.uint64, emit.first)
-def first(bits, count):
-    """The lowest `count` bits."""
-    return bits & ((1 << int(count)) - 1)
-
-
-@instruction(
-    lambda bits: types.uint64,
-    lambda c, builder, s, values: builder.and_(values[0], builder.sub(values[0], ir.Constant(INT64, 1))),
-)
-def without_lowest(bits):
-    """The integer with its lowest bit cleared."""
-    return bits & (bits - 1)
 
 
 @instruction(lambda vector: vector, emit.exponential)

@@ -71,6 +71,22 @@ def back_at(inside, flat, acc, at, count, by_gradient, by_total, constant):
 
 
 @kernel
+def back_rows(gradient, total, factors, first, rows, pitch, out):
+    """`f0*g + f1*acc + f2` of some rows of `[M*H*W, C]`, from `first` on, each `pitch` numbers after the one before.
+
+    out: flat; 16 numbers are written at a time, zeros beyond C.
+    """
+    channels = gradient.shape[1]
+    flat, acc = gradient.reshape(-1), total.reshape(-1)
+    for c in range(0, channels, 16):
+        count = channels - c
+        factor = take16(factors[0], c, count), take16(factors[1], c, count), take16(factors[2], c, count)
+        for row in range(rows):
+            value = back_at(True, flat, acc, (first + row) * channels + c, count, *factor)
+            store(out, row * pitch + c, value)
+
+
+@kernel
 def gradient_tiles(low, high, gradient, total, factors, height, width, pitch, apart, out):
     """Of each tile of images low..high-1, `B'dB` of `d = f0*g + f1*acc + f2` (batch norm's backward), `[36, tiles, C]`.
 

@@ -1,4 +1,4 @@
-"""Conv: integer accumulators from codes and spikes; images go through BLAS, exactly."""
+"""Conv: integer accumulators from codes and spikes; images are multiplied out, exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two gradients of an event-driven convolution: of its weights, spike by spike, and of its inputs, through BLAS."""
+"""The two gradients of an event-driven convolution: of its weights, spike by spike, and of its inputs, dense."""
 
 from __future__ import annotations
 

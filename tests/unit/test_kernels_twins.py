@@ -72,6 +72,7 @@ TWINS = {
     "winograd.weight_line": "winograd.line",
     "winograd.back_line": "winograd.line",
     "winograd.back_at": "winograd.backward",
+    "winograd.back_rows": "winograd.backward",
     "winograd.gradient_tiles": "winograd.tiles",
     "winograd.weight_points": "winograd.points",
     "winograd.tiles_back": "winograd.back",

@@ -244,27 +244,6 @@ def test_exponentials_are_rounded_once():
             np.testing.assert_array_equal(out, np.exp(array.astype(np.float64)).astype(np.float32))
 
 
-BITS = jit(lambda array, count: v.first(v.nonzero(v.take64(array, 0, len(array))), count))
-LOWEST = jit(lambda bits: v.lowest(bits))
-REST = jit(lambda bits: v.without_lowest(bits))
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
-@pytest.mark.parametrize("length", [1, 5, 63, 64, 80])
-def test_numbers_other_than_zero_are_found_as_bits(length, dtype):
-    array = draw(dtype, length + 20)[:length] * (np.random.default_rng(length).random(length) < 0.5).astype(dtype)
-    array[0] = 1
-    for count in (1, 2, 31, 32, 33, 63, 64, 65, 200):
-        bits = int(BITS(array, count))
-        ref = [i for i in np.flatnonzero(array).tolist() if i < min(count, 64)]
-        assert bits == sum(1 << i for i in ref)
-        found = []
-        while bits:
-            found.append(int(LOWEST(np.uint64(bits) if not numba.config.DISABLE_JIT else bits)))
-            bits = int(REST(np.uint64(bits) if not numba.config.DISABLE_JIT else bits))
-        assert found == ref
-
-
 def appending():
     """append, compiled anew: as the processor's features are said to be at the first call."""
 
@@ -331,14 +310,6 @@ def test_two_vectors_are_woven(dtype, width):
     WEAVE[width](array, out)
     np.testing.assert_array_equal(out[::2], array[:width])
     np.testing.assert_array_equal(out[1::2], array[width : 2 * width])
-
-
-@compiled
-@pytest.mark.parametrize("place", range(64))
-def test_the_lowest_of_all_64_bits(place):
-    bits = (0xA5A5A5A5A5A5A5A5 << place | 1 << place) & (2**64 - 1)
-    assert LOWEST(np.uint64(bits)) == place == v.lowest.meaning(bits)
-    assert REST(np.uint64(bits)) == bits & (bits - 1) == v.without_lowest.meaning(bits)
 
 
 def test_every_instruction_is_tested():

@@ -128,6 +128,20 @@ def test_tiles_back(size, channels):
     assert (out[[0, 3]] == 77).all()
 
 
+@pytest.mark.parametrize("channels", [1, 15, 16, 17, 33])
+def test_rows_of_batch_norms_backward(channels):
+    """Of some rows, each made up to 16 numbers by zeros; two roundings a number."""
+    rng = np.random.default_rng(channels)
+    gradient, total = rng.normal(0, 1, (7, channels)).astype(F), rng.integers(-9, 10, (7, channels)).astype(np.int16)
+    factors, wide = rng.normal(0, 1, (3, channels)).astype(F), -(-channels // 16) * 16
+    out = np.full((4, wide + 3), 77, F)
+    winograd.back_rows(gradient, total, factors, 2, 4, wide + 3, out.reshape(-1))
+    ref = by_matrices.backward(gradient[2:6], total[2:6], factors)
+    np.testing.assert_allclose(out[:, :channels], ref, rtol=0, atol=1e-5)
+    assert not out[:, channels:wide].any()
+    assert (out[:, wide:] == 77).all()
+
+
 @pytest.fixture(params=GEOMETRIES, ids=lambda g: f"{g[0][0]}x{g[0][1]}x{g[1]}-{g[2]},k{g[3]}s{g[4]}p{g[5]}")
 def geometry(request):
     return request.param
