@@ -84,17 +84,20 @@ def dequantize(codes: Codes) -> Floats:
     return codes.codes * codes.step
 
 
-def straight_through(gradient: Floats, weight: Floats, scale: Floats, quantizer: Quantizer) -> Floats:
+def straight_through(
+    gradient: Floats, weight: Floats, scale: Floats, quantizer: Quantizer, *, out: Floats | None = None
+) -> Floats:
     """The gradient of W from that of W_hat, both [..., C_out]; gamma counts as a constant.
 
+    out: where to write it, maybe over `gradient`; both then contiguous float32.
     "clip": where `|W/gamma| <= 1`, else 0 (the paper, App. D). "pass": everywhere, times 1/gamma (its public code).
     """
     if quantizer.ste == "clip":
-        passed = empty(weight.shape, np.float32)
+        passed = empty(weight.shape, np.float32) if out is None else out
         flat = (_flat(gradient), _flat(weight), around(scale), passed.reshape(-1))
         spread(pass_within, *_rows(weight), *flat)
         return passed
-    return gradient / scale
+    return np.divide(gradient, scale, out=out)
 
 
 def integers(codes: npt.NDArray[Any], quantizer: Quantizer) -> npt.NDArray[np.int32]:

@@ -38,7 +38,7 @@ def kernel(function: Callable[..., Any]) -> Any:
     return made
 
 
-TURNS = 0 if getattr(numba.config, "DISABLE_JIT") else 4096  # noqa: B009 - numba fills its config at run time
+TURNS = 0 if getattr(numba.config, "DISABLE_JIT") else 16384  # noqa: B009 - numba fills its config at run time
 """For how long a thread looks for work, or for the end of work, before it sleeps: to wake it takes as long."""
 
 _inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()

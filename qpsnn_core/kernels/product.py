@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from qpsnn_core.kernels.channels import turn_round
 from qpsnn_core.kernels.emit import AVX512
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import fill16, fill32, load16, load32, multiply_add, store
+from qpsnn_core.kernels.vector import fill16, fill32, load16, load32, multiply_add, store, take64, to
 
 ROWS = 6
 
@@ -52,3 +53,31 @@ def products(count, left, left_apart, left_pitch, right, right_apart, out, out_a
             store(out, place + 3 * out_pitch, s3)
             store(out, place + 4 * out_pitch, s4)
             store(out, place + 5 * out_pitch, s5)
+
+
+@kernel
+def square_of(matrix, above, rows, columns, row, column, out, room):
+    """16 rows of a flat matrix from `row` on, 64 numbers of each from `column` on, as 64 rows of 16 in `out`.
+
+    above: the rows before the matrix's first. Zeros beyond `rows` and `columns`. out, room: 1024 numbers each, of the
+    matrix's type.
+    """
+    for i in range(16):
+        count = columns - column if row + i < rows else 0
+        store(out, i * 64, take64(matrix, (above + row + i) * columns + column, count))
+    turn_round(out, room)
+
+
+@kernel
+def panels_of(low, high, matrix, rows, columns, out):
+    """Panels low..high-1 of WIDTH rows of a flat matrix, each turned round: `[columns, WIDTH]`, zeros beyond the last.
+
+    out: float32, flat, `[panels, columns, WIDTH]`.
+    """
+    block, room = np.empty(1024, matrix.dtype), np.empty(1024, matrix.dtype)
+    for panel in range(low, high):
+        for part in range(0, WIDTH, 16):
+            for first in range(0, columns, 64):
+                square_of(matrix, 0, rows, columns, panel * WIDTH + part, first, block, room)
+                for i in range(min(64, columns - first)):
+                    store(out, (panel * columns + first + i) * WIDTH + part, to(load16(block, i * 16), out))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.product import ROWS, WIDTH, products
+from qpsnn_core.kernels.product import ROWS, WIDTH, products, square_of
 from qpsnn_core.kernels.vector import fill16, load16, multiply_add, put, store, take16, to
 from qpsnn_core.kernels.weight_gradient import zeros_on_line
 
@@ -127,25 +127,29 @@ def gradient_tiles(low, high, gradient, total, factors, height, width, pitch, ap
 def weight_points(low, high, weights, inputs, outputs, apart, out):
     """`GgG'` of the flipped kernels g, in panels low..high-1 of WIDTH input channels, `[panels, 36, C_out, WIDTH]`.
 
-    weights: flat `[9, C_out, C_in]`, zeros beyond the last; each of the 36 matrices begins `apart` numbers after the
+    weights: flat `[9, C_in, C_out]`, zeros beyond the last; each of the 36 matrices begins `apart` numbers after the
     one before, and panel `low` where `out` does.
     """
     part = zeros_on_line(18 * 16)
-    size, target = inputs * outputs, 0
+    block, room = np.empty((9, 1024), weights.dtype), np.empty(1024, weights.dtype)
+    target = 0
     for panel in range(low, high):
         for column in range(0, WIDTH, 16):
-            count = max(0, inputs - panel * WIDTH - column)
-            for row in range(outputs):
-                at = row * inputs + min(inputs, panel * WIDTH + column)
-                for j in range(3):
-                    a = to(take16(weights, (8 - j) * size + at, count), part)
-                    b = to(take16(weights, (5 - j) * size + at, count), part)
-                    c = to(take16(weights, (2 - j) * size + at, count), part)
-                    six_apart(part, j * 16, 48, *weight_line(a, b, c, part))
-                for i in range(6):
-                    a, b, c = load16(part, i * 48), load16(part, i * 48 + 16), load16(part, i * 48 + 32)
-                    place = target + i * 6 * apart + row * WIDTH + column
-                    six_apart(out, place, apart, *weight_line(a, b, c, part))
+            for first in range(0, outputs, 64):
+                for tap in range(9):
+                    square_of(
+                        weights, tap * inputs, inputs, outputs, panel * WIDTH + column, first, block[8 - tap], room
+                    )
+                for row in range(min(64, outputs - first)):
+                    for j in range(3):
+                        a = to(load16(block[j], row * 16), part)
+                        b = to(load16(block[3 + j], row * 16), part)
+                        c = to(load16(block[6 + j], row * 16), part)
+                        six_apart(part, j * 16, 48, *weight_line(a, b, c, part))
+                    for i in range(6):
+                        a, b, c = load16(part, i * 48), load16(part, i * 48 + 16), load16(part, i * 48 + 32)
+                        place = target + i * 6 * apart + (first + row) * WIDTH + column
+                        six_apart(out, place, apart, *weight_line(a, b, c, part))
         target += 36 * apart
 
 

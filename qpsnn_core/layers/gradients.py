@@ -9,8 +9,8 @@ import numpy as np
 from qpsnn_core.kernels.channels import list_channels, pixels_of
 from qpsnn_core.kernels.fold import SMALL, through_windows
 from qpsnn_core.kernels.memory import empty, scratch
-from qpsnn_core.kernels.parallel import CHUNKS, chunks, each, shares
-from qpsnn_core.kernels.product import ROWS, WIDTH, products
+from qpsnn_core.kernels.parallel import CHUNKS, chunks, each, shares, spread
+from qpsnn_core.kernels.product import ROWS, WIDTH, panels_of, products
 from qpsnn_core.kernels.weight_gradient import SUMS, Layout, layout, weight_gradient
 from qpsnn_core.kernels.winograd import POINTS, TILE, gradient_tiles, through_tiles, tiles_back, weight_points
 from qpsnn_core.layers.base import Array, Floats, rows
@@ -91,7 +91,7 @@ def _by_tiles(node: Conv, value: Value, codes: Array, images: int, given: tuple[
     few = channels * outputs <= FEW
     size = min(max(1, (TILES if few else MANY) // tiles), images)
     sizes = [POINTS * (max(size * tiles, ROWS) * columns + 16) for columns in (pitch, wide)]
-    weights = np.ascontiguousarray(codes.reshape(9, channels, outputs).transpose(0, 2, 1)).reshape(-1)
+    weights = np.ascontiguousarray(codes).reshape(-1)
     if few:
         points = _points(weights, channels, outputs, tall)
 
@@ -142,9 +142,9 @@ def _by_windows(node: Conv, value: Value, codes: Array, images: int, given: tupl
     area, taps = out_height * out_width, node.kernel**2 * value.shape[2]
     count = -(-taps // WIDTH)
     wide, pitch = count * WIDTH, -(-outputs // 16) * 16
-    flat = np.zeros((wide, outputs), np.float32)
-    flat[:taps] = codes.reshape(taps, outputs)
-    panels = np.ascontiguousarray(flat.reshape(count, WIDTH, outputs).transpose(0, 2, 1)).reshape(count, -1)
+    panels = empty((count, outputs * WIDTH), np.float32)
+    matrix = np.ascontiguousarray(codes).reshape(-1)
+    spread(panels_of, count, 1, matrix, taps, outputs, panels.reshape(-1))
     most = max(1, (WINDOWS if area > SMALL else 8 * WINDOWS) // (area * wide))
     sizes = (*value.shape, node.kernel, node.stride, node.padding, out_height, out_width)
     room = max(most, ROWS) * area

@@ -67,6 +67,9 @@ def _largest(used: Weights, peak: int | None) -> int:
 
 
 def weight_gradient(raw: Floats, weight: Floats, used: Weights, quantizer: Quantizer | None) -> Floats:
-    """The gradient of the weight from that of W_hat (any shape of the same size), straight through the quantizer."""
+    """The gradient of the weight from that of W_hat, straight through the quantizer; written over it.
+
+    raw: float32, contiguous, of any shape of the weight's size.
+    """
     shaped = raw.reshape(weight.shape)
-    return shaped if quantizer is None else straight_through(shaped, weight, used.gamma, quantizer)
+    return shaped if quantizer is None else straight_through(shaped, weight, used.gamma, quantizer, out=shaped)

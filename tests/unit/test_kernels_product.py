@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from naive import product as naive
+from naive.conv import turned
 from qpsnn_core.kernels import product, vector
 from qpsnn_core.kernels.product import ROWS, WIDTH
 
@@ -68,3 +69,27 @@ def test_vectors_of_32():
     np.testing.assert_array_equal(out, array[7:39])
     FILL(F(0.1), out)
     np.testing.assert_array_equal(out, np.full(32, 0.1, F))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (16, 64), (17, 3), (33, 65), (2 * WIDTH, 130)])
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, F])
+def test_a_matrix_in_panels_turned_round(rows, columns, dtype):
+    """Panels, the last ones first; zeros beyond the last row."""
+    matrix = np.random.default_rng([rows, columns]).integers(-99, 100, (rows, columns)).astype(dtype)
+    count = -(-rows // WIDTH)
+    out = np.full((count, columns, WIDTH), 77, F)
+    for low, high in ((1, count), (0, 1)):
+        product.panels_of(low, high, matrix.reshape(-1), rows, columns, out.reshape(-1))
+    found = out.transpose(1, 0, 2).reshape(columns, -1)
+    np.testing.assert_array_equal(found[:, :rows], turned(matrix))
+    assert not found[:, rows:].any()
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (3, 5), (16, 64), (18, 70)])
+def test_a_square_of_a_matrix(row, column):
+    """16 rows of 64 numbers as 64 rows of 16, of a matrix below another one."""
+    matrix = np.random.default_rng(row).integers(-99, 100, (2 + 19, 71)).astype(np.int8)
+    out, padded = np.full(1024, 77, np.int8), np.zeros((40, 140), np.int8)
+    padded[:19, :71] = matrix[2:]
+    product.square_of(matrix.reshape(-1), 2, 19, 71, row, column, out, np.empty(1024, np.int8))
+    np.testing.assert_array_equal(out.reshape(64, 16), turned(padded[row : row + 16, column : column + 64]))

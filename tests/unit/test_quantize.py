@@ -67,6 +67,9 @@ def test_straight_through(ste, gamma):
     scale = comp.gamma(weight, quantizer)
     ref = naive.straight_through(gradient, weight, scale, ste)
     result = comp.straight_through(gradient, weight, scale, quantizer)
+    over = gradient.copy()
+    assert comp.straight_through(over, weight, scale, quantizer, out=over) is over
+    np.testing.assert_array_equal(over, result)
     np.testing.assert_allclose(result, ref, rtol=1e-6)
     assert result.dtype == np.float32
 
