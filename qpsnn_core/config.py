@@ -17,12 +17,14 @@ from cattrs.errors import IterableValidationError
 from qpsnn_core.checks import check, choices, least, place, positive, typed
 from qpsnn_core.errors import ConfigError, FileError, expected
 from qpsnn_core.loss import LOSSES
+from qpsnn_core.network.ends import ENDS, Neuron
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import SURROGATES
 from qpsnn_core.network.synapses import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer
 from qpsnn_core.network.values import Shape
-from qpsnn_core.network.zoo import ENDS, ZOO, Neuron, build
+from qpsnn_core.network.zoo import ZOO, build
 from qpsnn_core.optimizer import OPTIMIZERS
+from qpsnn_core.rates import PAPER_SETS, paper_rates
 from qpsnn_core.schedule import SCHEDULES
 from qpsnn_core.structure import at_index, converter, expected_here, structure, to_toml
 
@@ -175,8 +177,9 @@ class PruneConfig:
     """Which channels are removed.
 
     criterion: "svs" (Eqs. 11 to 13) or "sca" (Eq. 7). rates: the share of channels to remove, 0 to below 1: one number
-    for all convolutions, a list with one number for each, or a table by name. batches, batch: how many batches of how
-    many training images the scores are averaged over. epsilon: SVS counts singular values above it. residual: channels
+    for all convolutions, a list with one number for each, a table by name, or the name of a set of the paper's Tables 9
+    to 11 (PAPER_SETS), such as "cifar10-0.51". batches, batch: how many batches of how many training images the scores
+    are averaged over. epsilon: SVS counts singular values above it. residual: channels
     that meet in a sum are mapped to each other ("map") or kept or removed together ("together"). reinit: batch norm
     and linear layer keep what belongs to the kept channels ("carry"), or start anew ("paper"). prune_last: also the
     last layer before the classifier. ties: of equal scores the lower "index" stays, or the larger membrane ("sca").
@@ -284,7 +287,13 @@ def _rates(value: Any, _: Any) -> Rates:
         return _convert.structure(value, tuple[float, ...])
     if type(value) in (int, float):
         return float(value)
-    raise ConfigError(expected_here("a number, a list of numbers, or a table of numbers by name", value))
+    if value in PAPER_SETS:
+        return paper_rates(value)
+    raise ConfigError(
+        expected_here(
+            f"a number, a list of numbers, or a table of numbers by name, or one of {', '.join(PAPER_SETS)}", value
+        )
+    )
 
 
 _convert = converter()

@@ -1,4 +1,4 @@
-"""The command line: `qpsnn demo | train | score | prune | finetune | evaluate | report | lower | simulate`."""
+"""The command line: `qpsnn demo | train | score | prune | finetune | evaluate | report | lower | simulate | table`."""
 
 from __future__ import annotations
 

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 import qpsnn_core as qp
-from qpsnn_core.cli import show
+from qpsnn_core.cli import show, tables
 from qpsnn_core.cli.files import data_of, load_any, load_trained, recipe_of, with_prune
 from qpsnn_core.config import Recipe
+from qpsnn_core.rates import PAPER_SETS
 from qpsnn_core.stages import augmentation, network_for, prune_as, score_as
 
 app = typer.Typer(
@@ -20,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+app.add_typer(tables.app, name="table")
 
 File = Annotated[Path, typer.Argument(help="A checkpoint (or, where it says so, an integer network).")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write the result.")]
@@ -140,7 +143,9 @@ def score(
 def prune(
     checkpoint: File,
     out: Out = Path("pruned.h5"),
-    rates: Annotated[str, typer.Option(help="One number, or name=number,... ; else the recipe's.")] = "",
+    rates: Annotated[
+        str, typer.Option(help="One number, name=number,... or a set such as cifar10-0.51; else the recipe's.")
+    ] = "",
     criterion: Annotated[str, typer.Option(help="svs or sca; else the recipe's.")] = "",
     json: Json = False,
 ) -> None:
@@ -160,12 +165,16 @@ def prune(
 
 
 def _rates(text: str) -> Any:
+    if text in PAPER_SETS:
+        return qp.paper_rates(text)
     try:
         if "=" not in text:
             return float(text)
         return {name.strip(): float(value) for name, value in (part.split("=") for part in text.split(","))}
     except ValueError as error:
-        raise qp.errors.ConfigError(qp.errors.expected("--rates", "a number, or name=number,...", text)) from error
+        raise qp.errors.ConfigError(
+            qp.errors.expected("--rates", "a number, name=number,... or a set of the paper's", text)
+        ) from error
 
 
 @app.command()
@@ -255,3 +264,20 @@ def simulate(
         show.table(f"{network} on {backend}", ("figure", "value"), list(figures.items()))
     if figures["spike_mismatches"] or figures["readout_mismatches"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def ablate(
+    recipe: Annotated[Path, typer.Argument(help="A recipe in TOML; its gamma and criterion are varied.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of results; what it has is not run again.")] = Path(
+        "ablation"
+    ),
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 0, 1, ... of each model.")] = 3,
+    models: Annotated[str, typer.Option("--models", help="Some of A,B,C,D,E,F,PQ,QP; else all.")] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tables 2 and 3: vanilla against ReScaW, SCA against SVS, pruning before or after quantizing, over seeds."""
+    from qpsnn_core.cli.ablate import run
+
+    run(recipe, out, seeds, models, json, quiet)

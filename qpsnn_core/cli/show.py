@@ -39,7 +39,7 @@ def number(value: Any) -> str:
     return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.4g}"
 
 
-def print_json(data: Mapping[str, Any]) -> None:
+def print_json(data: Mapping[str, Any] | Sequence[Any]) -> None:
     """Figures for a program, on standard output."""
     sys.stdout.write(json.dumps(data, indent=2, default=plain) + "\n")
 

@@ -1,48 +1,23 @@
-"""The networks of the paper's Tables 9 to 11, VGG-9, and a small one for demonstrations."""
+"""The networks of the paper (Tables 9 to 11, and SEW-ResNet18), VGG-9, and a small one for demonstrations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.network.ends import PAPER_NEURON, PAPER_QUANTIZER, POOL, Neuron, head, input_of, quantizers, widths_of
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout
-from qpsnn_core.network.synapses import Conv, Linear, Quantizer, Shortcut
-from qpsnn_core.network.values import Shape, check_choice
+from qpsnn_core.network.nodes import MaxPool, Node
+from qpsnn_core.network.residual import resnet20, sew_resnet18
+from qpsnn_core.network.synapses import Conv, Quantizer
+from qpsnn_core.network.values import Shape
 from qpsnn_core.structure import nearest
 
-ENDS = ("integer", "float")
-INTEGER_FIRST = Quantizer(8, gamma="max")
-INTEGER_LAST = Quantizer(8, gamma="max", granularity="layer")
-
-POOL = 0
 VGG16 = (64, 64, POOL, 128, 128, POOL, 256, 256, 256, POOL, 512, 512, 512, POOL, 512, 512, 512)
 VGG9 = (64, 64, POOL, 128, 128, POOL, 256, 256, 256, POOL)
 VGGSNN = (64, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512)
 VGG_SMALL = (32, 32, POOL, 64, 64, POOL, 128, 128)
-RESNET20 = (64, *(width for stage in (128, 256, 512) for width in (stage,) * 6))
-RESNET20_STRIDES = (1, 2, 2)
-
-
-@dataclass(frozen=True)
-class Neuron:
-    """What all neurons of a zoo network share; the meaning and the checks are those of LIF."""
-
-    threshold: float = 1.0
-    beta: float = 0.5
-    surrogate: str = "triangle"
-    width: float = 1.0
-    detach_reset: bool = False
-
-    def lif(self, name: str, *sources: str) -> LIF:
-        """A LIF node of this kind."""
-        return LIF(name, sources, **asdict(self))
-
-
-PAPER_NEURON = Neuron()
-PAPER_QUANTIZER = Quantizer(4)
 
 
 def vgg16(
@@ -65,9 +40,8 @@ def vgg16(
     in floating point. events: the input is counts of events `[T, B, H, W, C]`, not an image.
     Raises ConfigError (a hyper-parameter), ShapeError (an image that is too small).
     """
-    return _vgg(
-        VGG16, 2, shape, classes, steps, _widths("vgg16", VGG16, width, widths), quantizer, ends, neuron, events
-    )
+    chosen = widths_of("vgg16", VGG16, width, widths)
+    return _vgg(VGG16, 2, shape, classes, steps, chosen, quantizer, ends, neuron, events)
 
 
 def vgg9(
@@ -86,7 +60,8 @@ def vgg9(
 
     shape: at least 16 x 16. widths: 7 counts.
     """
-    return _vgg(VGG9, 2, shape, classes, steps, _widths("vgg9", VGG9, width, widths), quantizer, ends, neuron, events)
+    chosen = widths_of("vgg9", VGG9, width, widths)
+    return _vgg(VGG9, 2, shape, classes, steps, chosen, quantizer, ends, neuron, events)
 
 
 def vggsnn(
@@ -106,7 +81,9 @@ def vggsnn(
     shape: at least 16 x 16. widths: 8 counts.
     """
     plan = VGGSNN
-    return _vgg(plan, 2, shape, classes, steps, _widths("vggsnn", plan, width, widths), quantizer, ends, neuron, events)
+    return _vgg(
+        plan, 2, shape, classes, steps, widths_of("vggsnn", plan, width, widths), quantizer, ends, neuron, events
+    )
 
 
 def vgg_small(
@@ -126,39 +103,8 @@ def vgg_small(
     shape: at least 4 x 4. widths: 6 counts.
     """
     plan = VGG_SMALL
-    chosen = _widths("vgg_small", plan, width, widths)
+    chosen = widths_of("vgg_small", plan, width, widths)
     return _vgg(plan, None, shape, classes, steps, chosen, quantizer, ends, neuron, events)
-
-
-def resnet20(
-    shape: Shape = (32, 32, 3),
-    classes: int = 10,
-    *,
-    steps: int = 2,
-    width: float = 1.0,
-    widths: Sequence[int] | None = None,
-    quantizer: Quantizer | None = PAPER_QUANTIZER,
-    ends: str = "integer",
-    neuron: Neuron = PAPER_NEURON,
-    events: bool = False,
-) -> Network:
-    """ResNet20 of Table 10: Conv-BN-LIF, three stages of three blocks, global average-pool, one linear layer.
-
-    A block is conv1-BN-LIF, then one LIF that sums two currents: conv2-BN, and a Shortcut without weights, which
-    subsamples and pads channels with zeros. Arguments as vgg16; widths: 19 counts, in the order of the convolutions
-    (conv0, then conv1 and conv2 of each block; an output may not be narrower than the one before).
-    """
-    first, inner, last = _quantizers(quantizer, ends)
-    channels = iter(_widths("resnet20", RESNET20, width, widths))
-    nodes: list[Node] = [_input(shape, events), Conv("conv0", "input", next(channels), quantizer=first)]
-    nodes.append(neuron.lif("lif0", "conv0"))
-    remaining = min(shape[:2])
-    for stage, first_stride in enumerate(RESNET20_STRIDES, 1):
-        for index in range(3):
-            stride = first_stride if index == 0 else 1
-            nodes += _block(f"layer{stage}.{index}", nodes[-1].name, channels, stride, inner, neuron)
-            remaining = -(-remaining // stride)
-    return Network((*nodes, *_head(nodes[-1].name, remaining, classes, last)), steps)
 
 
 ZOO: Mapping[str, Callable[..., Network]] = {
@@ -167,6 +113,7 @@ ZOO: Mapping[str, Callable[..., Network]] = {
     "vggsnn": vggsnn,
     "vgg9": vgg9,
     "vgg_small": vgg_small,
+    "sew_resnet18": sew_resnet18,
 }
 
 
@@ -175,40 +122,6 @@ def build(name: str, shape: Shape, classes: int, **options: Any) -> Network:
     if name not in ZOO:
         raise ConfigError(expected("network.name", f"one of {', '.join(ZOO)}", name) + nearest(name, ZOO))
     return ZOO[name](shape, classes, **options)
-
-
-def _widths(name: str, plan: Sequence[int], factor: float, widths: Sequence[int] | None) -> tuple[int, ...]:
-    """The channels of each convolution: the plan's times `factor`, or those given."""
-    base = [width for width in plan if width != POOL]
-    if widths is None:
-        if not 0 < factor < float("inf"):
-            raise ConfigError(expected(f"{name}.width", "a positive number", factor))
-        return tuple(max(1, round(width * factor)) for width in base)
-    if factor != 1.0:
-        raise ConfigError(expected(f"{name}.width", "1 where widths are given", factor))
-    if len(widths) != len(base):
-        raise ConfigError(expected(f"{name}.widths", f"{len(base)} channel counts", len(widths)))
-    return tuple(widths)
-
-
-def _quantizers(inner: Quantizer | None, ends: str) -> tuple[Quantizer | None, Quantizer | None, Quantizer | None]:
-    """Of the first convolution, of the layers between, of the linear layer."""
-    check_choice("network.ends", ends, ENDS)
-    if inner is None or ends == "float":
-        return None, inner, None
-    return INTEGER_FIRST, inner, INTEGER_LAST
-
-
-def _input(shape: Shape, events: bool) -> Input:
-    return Input("input", shape, scale=1.0, spikes=True) if events else Input("input", shape)
-
-
-def _head(source: str, pool: int, classes: int, quantizer: Quantizer | None) -> tuple[Node, ...]:
-    return (
-        AvgPool("average", source, pool),
-        Linear("linear", "average", classes, quantizer=quantizer),
-        Readout("readout", "linear"),
-    )
 
 
 def _vgg(
@@ -227,8 +140,8 @@ def _vgg(
 
     average: the size of the average-pool, None for all that is left of the image.
     """
-    first, inner, last = _quantizers(quantizer, ends)
-    nodes: list[Node] = [_input(shape, events)]
+    first, inner, last = quantizers(quantizer, ends)
+    nodes: list[Node] = [input_of(shape, events)]
     convolutions = pools = 0
     for entry in plan:
         source = nodes[-1].name
@@ -243,19 +156,4 @@ def _vgg(
         nodes.append(neuron.lif(f"lif{convolutions}", name))
     if average is None:
         average = max(1, min(shape[:2]) >> pools)
-    return Network((*nodes, *_head(nodes[-1].name, average, classes, last)), steps)
-
-
-def _block(
-    name: str, source: str, channels: Iterator[int], stride: int, quantizer: Quantizer | None, neuron: Neuron
-) -> list[Node]:
-    """A basic block; takes its middle and output widths from `channels`."""
-    middle, output = next(channels), next(channels)
-    conv1, lif1, conv2, shortcut = (f"{name}.{part}" for part in ("conv1", "lif1", "conv2", "shortcut"))
-    return [
-        Conv(conv1, source, middle, stride=stride, quantizer=quantizer),
-        neuron.lif(lif1, conv1),
-        Conv(conv2, lif1, output, quantizer=quantizer),
-        Shortcut(shortcut, source, output, stride),
-        neuron.lif(f"{name}.lif2", conv2, shortcut),
-    ]
+    return Network((*nodes, *head(nodes[-1].name, average, classes, last)), steps)

@@ -179,3 +179,32 @@ def test_an_interrupted_run_resumes_to_the_same_bits(recipe, tmp_path):
     for node, arrays in whole.params.items():
         for name, array in arrays.items():
             assert array.tobytes() == parts.params[node][name].tobytes(), (node, name)
+
+
+def test_the_table_of_sizes(qpsnn):
+    code, out, _ = qpsnn("table", "sizes", "--json")
+    assert code == 0
+    rows = json.loads(out)
+    assert len(rows) == 41
+    assert {"dataset", "network", "rate", "bits", "size_mb", "file_mb"} <= set(rows[0])
+    assert [row["name"] for row in rows if row["difference_mb"]] == ["imagenet-0"]
+    assert all(row["file_mb"] > row["saved_mb"] > 0 for row in rows)
+    code, out, _ = qpsnn("table", "sizes")
+    assert code == 0
+    assert "40 of 41 agree" in out
+
+
+def test_the_table_of_efficiency_of_a_checkpoint(qpsnn, trained):
+    code, out, _ = qpsnn("table", "efficiency", trained, "--limit", 20, "--json")
+    assert code == 0
+    (row,) = json.loads(out)
+    assert row["sops"] == pytest.approx(row["sops_per_step"] * row["steps"])
+    code, out, _ = qpsnn("table", "efficiency", trained, "--limit", 20)
+    assert code == 0
+    assert "0.204" in out
+
+
+def test_rates_by_the_name_of_a_set_must_fit(qpsnn, trained, tmp_path):
+    code, _, err = qpsnn("prune", trained, "--rates", "cifar10-0.51", "--out", tmp_path / "p.h5")
+    assert code == 2
+    assert "lif7" in err

@@ -361,7 +361,7 @@ def test_wrong_channels(small, kept):
 def test_wrong_names(small):
     with pytest.raises(ConfigError, match=r"keep: expected the name of a LIF .did you mean 'lif\d'.*, got 'lif0'"):
         remove_channels(small, {"lif0": [1]})
-    with pytest.raises(ConfigError, match=r"one of vgg16, vggsnn, resnet20, got 'vgg_16' .did you mean 'vgg16'"):
+    with pytest.raises(ConfigError, match=r"one of vgg16, vggsnn, resnet20, .*, got 'vgg_16' .did you mean 'vgg16'"):
         paper_rates("vgg_16", 0.1, 0.2)
     with pytest.raises(ConfigError, match="2 rates for vgg16, got 1"):
         paper_rates("vgg16", 0.1)

@@ -1,0 +1,117 @@
+"""`qpsnn table`: the paper's tables, computed, beside what is printed there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qpsnn_core.cli import show
+from qpsnn_core.cli.files import data_of, load_trained, recipe_of
+from qpsnn_core.config import Recipe
+
+app = typer.Typer(help="The tables of the QP-SNN paper, computed, beside the printed figures.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print a list of records as JSON.")]
+
+
+@app.command()
+def sizes(json: Json = False) -> None:
+    """Table 1's sizes of every QP-SNN network at 8, 4 and 2 bits; and what the saved integer file takes."""
+    from qpsnn_core.paper import sizes
+
+    rows = list(sizes())
+    if json:
+        show.print_json([row._asdict() for row in rows])
+        return
+    heads = ("set", "network", "rate", "bits", "size, MB", "printed", "difference", "integers, MB", "file, MB")
+    cells = [
+        (
+            row.name,
+            row.network,
+            f"{row.rate:g}",
+            row.bits,
+            *(f"{value:.2f}" for value in (row.size_mb, row.printed_mb, row.difference_mb)),
+            *(f"{value:.3f}" for value in (row.saved_mb, row.file_mb)),
+        )
+        for row in rows
+    ]
+    show.table("Table 1: sizes (Eq. 16, 10^6 bytes)", heads, cells)
+    wrong = [f"{row.name} at {row.bits} bits by {row.difference_mb:+.2f}" for row in rows if row.difference_mb]
+    show.out.print(
+        f"{len(rows) - len(wrong)} of {len(rows)} agree to the printed digits; differ: {', '.join(wrong) or 'none'}"
+    )
+
+
+@app.command()
+def efficiency(
+    checkpoints: Annotated[list[Path] | None, typer.Argument(help="Trained checkpoints, a row for each.")] = None,
+    data: Annotated[str, typer.Option("--data", help="As for evaluate; else the checkpoint's own, or noise.")] = "",
+    path: Annotated[str, typer.Option("--path", help="The folder or file that holds the data.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Images that firing is measured on.")] = 16,
+    json: Json = False,
+) -> None:
+    """Tables 6 and 7: synaptic operations and energy from measured firing, of checkpoints or of untrained networks."""
+    from qpsnn_core import efficiency
+
+    if checkpoints:
+        rows = []
+        for file in checkpoints:
+            loaded = load_trained(file)
+            images = data_of(recipe_of(loaded), data, path, limit).test
+            rows.append(efficiency.measured(file.name, loaded.model, images, kind=recipe_of(loaded).network.name))
+    else:
+        given = data_of(Recipe(), data, path, limit).test if data else None
+        rows = list(efficiency.untrained(given, limit))
+    if json:
+        show.print_json([row._asdict() for row in rows])
+        return
+    heads = (
+        "network",
+        "kind",
+        "T",
+        "bits",
+        "connections",
+        "size, MB",
+        "firing",
+        "SOPs/image, M",
+        "SOPs/step, M",
+        "mJ",
+        "accuracy",
+    )
+    shown: list[tuple[Any, ...]] = [
+        (
+            row.name,
+            row.network,
+            row.steps,
+            row.bits or 32,
+            "-" if row.connections is None else f"{row.connections:.2%}",
+            f"{row.size_mb:.2f}",
+            f"{row.firing_rate:.1%}",
+            f"{row.sops / 1e6:.2f}",
+            f"{row.sops_per_step / 1e6:.2f}",
+            f"{row.energy_mj:.3f}",
+            "untrained" if row.accuracy is None else f"{row.accuracy:.2%}",
+        )
+        for row in rows
+    ]
+    show.table(
+        "Tables 6 and 7: measured here (45 nm: 0.9 pJ an addition, 4.6 pJ a multiplication with it)", heads, shown
+    )
+    printed = [
+        (
+            f"{row.name} ({row.bits or 32} bits)",
+            f"{row.connections:.2%}",
+            f"{row.size_mb:.2f}",
+            f"{row.sops:.2f}",
+            f"{row.power_mj:.3f}",
+            f"{efficiency.paper_energy_mj(row):.3f}",
+            f"{row.accuracy:.2f}%",
+        )
+        for row in efficiency.TABLE_6
+    ]
+    heads = ("Table 6", "connections", "size, MB", "SOPs/step, M", "mJ, printed", "mJ, by its convention", "accuracy")
+    show.table("as printed", heads, printed)
+    others = [(f"{method} ({kind})", steps, size, sops) for method, kind, steps, size, sops in efficiency.TABLE_7]
+    show.table("others, as printed", ("Table 7", "T", "size, MB", "SOPs, M"), others)
