@@ -38,7 +38,11 @@ class Variant(NamedTuple):
     requantize: bool = False
 
 
-STARTS = {"vanilla": {"gamma": "one"}, "rescaw": {"gamma": "mean"}, "float": {"bits": FULL_PRECISION}}
+STARTS: Mapping[str, Mapping[str, Any]] = {
+    "vanilla": {"gamma": "one"},
+    "rescaw": {"gamma": "mean"},
+    "float": {"bits": FULL_PRECISION},
+}
 """What each first training changes in the recipe's [network]."""
 
 VARIANTS: Mapping[str, Variant] = {
@@ -142,8 +146,9 @@ def table(results: Sequence[Result]) -> list[Row]:
 
 def with_quantizers(model: Model, like: Network) -> Model:
     """The model with the quantizer that each synapse has in `like`, a network with the same names."""
+    quantizers = {node.name: node.quantizer for node in like.synapses}
     nodes = (
-        replace(node, quantizer=like[node.name].quantizer) if isinstance(node, (Conv, Linear)) else node
+        replace(node, quantizer=quantizers[node.name]) if isinstance(node, (Conv, Linear)) else node
         for node in model.network
     )
     return model._replace(network=Network(tuple(nodes), model.network.steps))

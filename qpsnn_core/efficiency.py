@@ -117,5 +117,5 @@ def weights(network: Network) -> int:
 
 def bits_of(network: Network) -> int | None:
     """The fewest bits of any weight; None in floating point."""
-    found = [node.quantizer.bits for node in network if getattr(node, "quantizer", None)]
+    found = [node.quantizer.bits for node in network.synapses if node.quantizer]
     return min(found, default=None)

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 import qpsnn_core as qp
-from qpsnn_core.cli import show, tables
+from qpsnn_core.cli import show, studies, tables
 from qpsnn_core.cli.files import data_of, load_any, load_trained, recipe_of, with_prune
+from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
 from qpsnn_core.config import Recipe
 from qpsnn_core.rates import PAPER_SETS
 from qpsnn_core.stages import augmentation, network_for, prune_as, score_as
@@ -23,18 +24,6 @@ app = typer.Typer(
 )
 
 app.add_typer(tables.app, name="table")
-
-File = Annotated[Path, typer.Argument(help="A checkpoint (or, where it says so, an integer network).")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write the result.")]
-Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from --out, as if it had never stopped.")]
-Data = Annotated[
-    str, typer.Option("--data", help="digits, mnist, cifar10, or an HDF5 file of JPEGs; else the recipe's.")
-]
-Where = Annotated[str, typer.Option("--path", help="The folder or file that holds the data.")]
-Limit = Annotated[int, typer.Option("--limit", min=0, help="At most so many images, each class in proportion; 0: all.")]
-Threads = Annotated[int, typer.Option("--threads", min=0, help="Threads to use; 0: as many as processors.")]
 
 
 @app.callback()
@@ -266,18 +255,5 @@ def simulate(
         raise typer.Exit(1)
 
 
-@app.command()
-def ablate(
-    recipe: Annotated[Path, typer.Argument(help="A recipe in TOML; its gamma and criterion are varied.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of results; what it has is not run again.")] = Path(
-        "ablation"
-    ),
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 0, 1, ... of each model.")] = 3,
-    models: Annotated[str, typer.Option("--models", help="Some of A,B,C,D,E,F,PQ,QP; else all.")] = "",
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Tables 2 and 3: vanilla against ReScaW, SCA against SVS, pruning before or after quantizing, over seeds."""
-    from qpsnn_core.cli.ablate import run
-
-    run(recipe, out, seeds, models, json, quiet)
+app.command()(studies.ablate)
+app.command()(studies.audit)

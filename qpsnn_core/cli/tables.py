@@ -111,7 +111,7 @@ def efficiency(
         )
         for row in efficiency.TABLE_6
     ]
-    heads = ("Table 6", "connections", "size, MB", "SOPs/step, M", "mJ, printed", "mJ, by its convention", "accuracy")
-    show.table("as printed", heads, printed)
+    columns = ("Table 6", "connections", "size, MB", "SOPs/step, M", "mJ, printed", "mJ, by its convention", "accuracy")
+    show.table("as printed", columns, printed)
     others = [(f"{method} ({kind})", steps, size, sops) for method, kind, steps, size, sops in efficiency.TABLE_7]
     show.table("others, as printed", ("Table 7", "T", "size, MB", "SOPs, M"), others)

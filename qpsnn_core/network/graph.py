@@ -10,6 +10,7 @@ from typing import Any
 from qpsnn_core.errors import ConfigError, FormatError, VersionError, Words, expected
 from qpsnn_core.network.nodes import Input, Node, Readout
 from qpsnn_core.network.ordered import Ordered, check_order, check_read
+from qpsnn_core.network.synapses import Conv, Linear, Synapse
 from qpsnn_core.network.values import Value
 from qpsnn_core.structure import converter, structure, tag_union
 
@@ -43,6 +44,11 @@ class Network(Ordered[Node]):
 
     def __hash__(self) -> int:
         return hash((self.nodes, self.steps))
+
+    @property
+    def synapses(self) -> tuple[Synapse, ...]:
+        """The nodes that have weights, in order."""
+        return tuple(node for node in self.nodes if isinstance(node, (Conv, Linear)))
 
     @property
     def input(self) -> Input:

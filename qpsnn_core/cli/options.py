@@ -1,0 +1,20 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+File = Annotated[Path, typer.Argument(help="A checkpoint (or, where it says so, an integer network).")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write the result.")]
+Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from --out, as if it had never stopped.")]
+Data = Annotated[
+    str, typer.Option("--data", help="digits, mnist, cifar10, or an HDF5 file of JPEGs; else the recipe's.")
+]
+Where = Annotated[str, typer.Option("--path", help="The folder or file that holds the data.")]
+Limit = Annotated[int, typer.Option("--limit", min=0, help="At most so many images, each class in proportion; 0: all.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, help="Threads to use; 0: as many as processors.")]

@@ -1,0 +1,76 @@
+"""What a researcher asks of a recipe or a checkpoint: `qpsnn ablate` and `qpsnn audit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qpsnn_core.cli import show
+from qpsnn_core.cli.files import data_of, load_trained, recipe_of
+from qpsnn_core.cli.options import Data, File, Json, Quiet, Where
+from qpsnn_core.config import load_recipe
+
+
+def ablate(
+    recipe: Annotated[Path, typer.Argument(help="A recipe in TOML; its gamma and criterion are varied.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of results; what it has is not run again.")] = Path(
+        "ablation"
+    ),
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 0, 1, ... of each model.")] = 3,
+    models: Annotated[str, typer.Option("--models", help="Some of A,B,C,D,E,F,PQ,QP; else all.")] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tables 2 and 3: vanilla against ReScaW, SCA against SVS, pruning before or after quantizing, over seeds."""
+    from qpsnn_core import ablation
+
+    chosen = load_recipe(recipe)
+    names = [name.strip() for name in models.split(",")] if models else list(ablation.VARIANTS)
+    say = (lambda text: None) if quiet else show.say
+    with show.bars(quiet) as listen:
+        results = ablation.run(chosen, data_of(chosen), out, seeds=seeds, models=names, progress=listen, say=say)
+    rows = ablation.table(results)
+    if json:
+        show.print_json({"table": [r._asdict() for r in rows], "results": [r._asdict() for r in results]})
+        return
+    heads = ("model", "what", "seeds", "accuracy, %", "spread", "against", "gain, points", "its spread")
+    cells = [
+        (r.model, r.text, r.seeds, f"{r.mean:.2f}", _two(r.spread), r.against or "-", _two(r.gain), _two(r.gain_spread))
+        for r in rows
+    ]
+    show.table(f"Tables 2 and 3: {recipe}", heads, cells)
+
+
+def audit(
+    checkpoint: File,
+    data: Data = "",
+    path: Where = "",
+    images: Annotated[int, typer.Option("--images", min=1, help="Test images that are used.")] = 8,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Weights and inputs of each layer.")] = 5,
+    lava: Annotated[int, typer.Option("--lava-images", min=0, help="Of these, run on Lava; 0: none.")] = 2,
+    json: Json = False,
+) -> None:
+    """Recompute gradients, codes, scores, integers and Lava's spikes from the equations; exit status 1 if one fails."""
+    from qpsnn_core.audit import audit as checks
+
+    loaded = load_trained(checkpoint)
+    test = data_of(recipe_of(loaded), data, path, images).test
+    found = list(checks(loaded.model, test, images=images, samples=samples, lava=lava))
+    failed = any(one.verdict == "FAIL" for one in found)
+    if json:
+        show.print_json({"passed": not failed, "checks": [{**one._asdict(), "verdict": one.verdict} for one in found]})
+    else:
+        heads = ("check", "equation", "figure", "limit", "where", "verdict")
+        rows = [(one.check, one.equation, one.figure, one.limit, one.place or "-", one.verdict) for one in found]
+        show.table(f"audit: {checkpoint}", heads, rows)
+        for one in found:
+            if one.reason:
+                show.out.print(f"skipped: {one.check}: {one.reason}", highlight=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _two(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
