@@ -1,4 +1,4 @@
-"""The command line: `qpsnn demo | train | score | prune | finetune | evaluate | report | lower | simulate | table`."""
+"""The command line: `qpsnn --help` lists its commands."""
 
 from __future__ import annotations
 

@@ -1,0 +1,35 @@
+"""docs/equations.md: every equation of the paper is there, and every link leads to a name that is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "equations.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+LINKS = sorted(set(re.findall(r"\]\(([^)#]+)(?:#(\w+))?\)", TEXT)))
+
+
+def test_every_equation_has_its_line():
+    lines = re.findall(r"^\| ([\d, to]+)(?:,[a-z ]+)? \|", TEXT, re.MULTILINE)
+    assert {int(number) for line in lines for number in re.findall(r"\d+", line)} == set(range(1, 17))
+
+
+def test_there_are_links_of_all_three_kinds():
+    folders = {link.split("/")[1] for link, _ in LINKS}
+    assert folders == {"qpsnn_core", "tests"}
+    assert len(LINKS) > 30
+
+
+@pytest.mark.parametrize(("file", "name"), LINKS, ids=str)
+def test_every_link_leads_somewhere(file, name):
+    path = (PAGE.parent / file).resolve()
+    assert path.is_file()
+    if name:
+        found = {node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if hasattr(node, "name")}
+        assert name in found
+    if "/unit/" in file:
+        assert not name or name.startswith("test_")
