@@ -1,0 +1,120 @@
+"""`qpsnn plot`: the paper's figures of a checkpoint, as PNG and SVG, and the figures behind them as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qpsnn_core import analysis
+from qpsnn_core.cli import show
+from qpsnn_core.cli.files import data_of, load_trained, recipe_of
+from qpsnn_core.cli.options import Data, File, Json, Where
+from qpsnn_core.errors import DataError, FormatError, Words, expected
+from qpsnn_core.paper import TABLE_1
+
+app = typer.Typer(help="The figures of the QP-SNN paper, drawn from a checkpoint.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Option("--out", "-o", help="Folder for the PNG and SVG files.")]
+Bits = Annotated[int, typer.Option("--bits", min=0, max=8, help="Instead of the layers' own; 0: their own.")]
+FIGURES = Path("figures")
+
+
+@app.command()
+def weights(checkpoint: File, out: Folder = FIGURES, bits: Bits = 0, as_json: Json = False) -> None:
+    """Distributions of weights and of integers, vanilla and ReScaW (Figs. 2, 5c, 7 to 12)."""
+    drawing = _drawing()
+    layers = analysis.codes(load_trained(checkpoint).model, bits or None)
+    paths = drawing.save(drawing.weights(layers), out, "weights") + drawing.save(drawing.codes(layers), out, "codes")
+    figures = [{"layer": each.layer, "bits": each.bits, "percentiles": each.edges} for each in layers]
+    _tell(paths, figures, as_json)
+
+
+@app.command()
+def utilization(checkpoint: File, out: Folder = FIGURES, bits: Bits = 0, as_json: Json = False) -> None:
+    """The share of the integers that each layer uses (Eq. 8), vanilla and for each gamma, and Sec. 4.1's formula."""
+    drawing = _drawing()
+    layers = analysis.use_of_bits(load_trained(checkpoint).model, bits or None)
+    paths = drawing.save(drawing.use_of_bits(layers), out, "utilization")
+    if not as_json:
+        heads = ("layer", "bits", "a", "formula", *(analysis.NAMES[kind] for kind in layers[0].measured))
+        rows = [
+            (u.layer, u.bits, u.a, f"{u.expected:.1%}", *(f"{share:.1%}" for share in u.measured.values()))
+            for u in layers
+        ]
+        show.table("Use of the bits (Eq. 8)", heads, rows)
+    _tell(paths, [layer._asdict() for layer in layers], as_json)
+
+
+@app.command()
+def scores(
+    checkpoint: File,
+    data: Data = "",
+    path: Where = "",
+    out: Folder = FIGURES,
+    batches: Annotated[int, typer.Option("--batches", min=2, help="Batches that are compared.")] = 8,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images of a batch.")] = 32,
+    as_json: Json = False,
+) -> None:
+    """Scores of channels over batches, SCA and SVS, and AvgCosS (Eq. 15; Figs. 3, 5b, 13 to 18)."""
+    drawing = _drawing()
+    loaded = load_trained(checkpoint)
+    images = data_of(recipe_of(loaded), data, path, batches * batch).train
+    layers = analysis.stabilities(loaded.model, images, batches=batches, batch=batch)
+    paths = drawing.save(drawing.scores(layers), out, "scores")
+    if not as_json:
+        rows = [(layer.layer, *(f"{layer.average_cosine[kind]:.5f}" for kind in ("sca", "svs"))) for layer in layers]
+        show.table("AvgCosS (Eq. 15)", ("layer", "SCA", "SVS"), rows)
+    _tell(paths, [{"layer": layer.layer, **layer.average_cosine} for layer in layers], as_json)
+
+
+@app.command()
+def front(
+    results: Annotated[list[Path], typer.Argument(help="JSON files: lists of size_mb, accuracy, label, group.")],
+    out: Folder = FIGURES,
+    dataset: Annotated[str, typer.Option("--printed", help="Also the paper's figures, of a dataset (cifar10).")] = "",
+    as_json: Json = False,
+) -> None:
+    """Accuracy against size (Fig. 1), of results in JSON, with the paper's printed figures beside them."""
+    points = [point for file in results for point in _points(file)]
+    printed = [
+        {"size_mb": cell.size_mb, "accuracy": cell.accuracy, "label": f"{row.network} {row.rate:g}, {bits} bits"}
+        for row in TABLE_1.values()
+        for bits, cell in row.printed.items()
+        if row.dataset == dataset
+    ]
+    drawing = _drawing()
+    _tell(drawing.save(drawing.front(points, printed), out, "front"), points, as_json)
+
+
+def _points(file: Path) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return [
+            {
+                key: kind(point[key])
+                for key, kind in (("size_mb", float), ("accuracy", float), ("label", str), ("group", str))
+            }
+            for point in found
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{file}: not a list of size_mb, accuracy, label, group: {error}") from error
+
+
+def _drawing() -> Any:
+    try:
+        from qpsnn_core import plot_analysis
+    except ImportError as error:
+        want = "matplotlib, which draws (pip install 'qpsnn[plot]')"
+        raise DataError(expected("plot", want, Words(f"no such package ({error})"))) from error
+    return plot_analysis
+
+
+def _tell(paths: list[Path], figures: Any, as_json: bool) -> None:
+    if as_json:
+        show.print_json({"files": [str(path) for path in paths], "figures": figures})
+        return
+    for path in paths:
+        show.out.print(str(path), highlight=False, soft_wrap=True)
