@@ -1,8 +1,9 @@
 """Labelled images: readers of known sets, seeded batches, random changes."""
 
 from .ahead import prefetch
+from .autoaugment import autoaugment
 from .batches import batch_count, batches, epoch_order
-from .cifar10 import load_cifar10
+from .cifar import load_cifar10, load_cifar100
 from .digits import load_digits
 from .jpeg_h5 import load_jpeg_h5
 from .mnist import load_mnist, read_idx
@@ -15,11 +16,13 @@ __all__ = [
     "Augment",
     "Dataset",
     "Split",
+    "autoaugment",
     "batch_count",
     "batches",
     "cutout",
     "epoch_order",
     "load_cifar10",
+    "load_cifar100",
     "load_data",
     "load_digits",
     "load_jpeg_h5",

@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from qpsnn_core.errors import ConfigError, expected
 
+from .autoaugment import autoaugment
 from .checks import whole
 from .schema import Images, check_images
 
@@ -61,25 +62,28 @@ def cutout(images: Images, size: int, rng: np.random.Generator) -> Images:
 
 @dataclass(frozen=True)
 class Augment:
-    """Which changes are made, in this order: crop after `crop` pixels of padding, flip, a hole of `cutout` pixels.
+    """Which changes are made, in this order: crop after `crop` pixels of padding, flip, AutoAugment's CIFAR policy, a
+    hole of `cutout` pixels.
 
-    Raises ConfigError for a negative or fractional size, or a flip that is not true or false.
+    Raises ConfigError for a negative or fractional size, or a flip or policy that is not true or false.
     """
 
     crop: int = 0
     flip: bool = False
     cutout: int = 0
+    autoaugment: bool = False
 
     def __post_init__(self) -> None:
         """Check every field."""
         whole("augment.crop", self.crop, 0)
         whole("augment.cutout", self.cutout, 0)
-        if not isinstance(self.flip, bool):
-            raise ConfigError(expected("augment.flip", "true or false", self.flip))
+        for name in ("flip", "autoaugment"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(expected(f"augment.{name}", "true or false", getattr(self, name)))
 
     def __bool__(self) -> bool:
         """Whether anything is changed at all."""
-        return bool(self.crop or self.flip or self.cutout)
+        return bool(self.crop or self.flip or self.cutout or self.autoaugment)
 
     def __call__(self, images: Images, rng: np.random.Generator) -> Images:
         """The changed images, same shape; the same generator state gives the same images."""
@@ -87,6 +91,8 @@ class Augment:
             images = random_crop(images, self.crop, rng)
         if self.flip:
             images = random_flip(images, rng)
+        if self.autoaugment:
+            images = autoaugment(images, rng)
         if self.cutout:
             images = cutout(images, self.cutout, rng)
         return images

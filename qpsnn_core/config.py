@@ -114,6 +114,7 @@ class DataConfig:
     name: "digits", "mnist" or "cifar10". path: of the folder or file that holds the set, "" for digits; a relative one
     starts where the command runs. limit: at most so many images of each part, 0 for all. crop: pixels of zero padding
     before a random crop. flip: mirror half of the images. cutout: side of the erased square in pixels, 0 for none.
+    autoaugment: AutoAugment's CIFAR policy, on colour images.
     """
 
     name: str = "digits"
@@ -122,6 +123,7 @@ class DataConfig:
     crop: int = 0
     flip: bool = False
     cutout: int = 0
+    autoaugment: bool = False
 
     def __post_init__(self) -> None:
         typed(self)

@@ -19,7 +19,7 @@ def network_for(recipe: Recipe, data: Split) -> Network:
 
 def augmentation(data: DataConfig) -> Augment:
     """What the recipe does to training images."""
-    return Augment(crop=data.crop, flip=data.flip, cutout=data.cutout)
+    return Augment(crop=data.crop, flip=data.flip, cutout=data.cutout, autoaugment=data.autoaugment)
 
 
 def score_as(recipe: Recipe, model: Model, data: Dataset) -> Scores:

@@ -170,7 +170,8 @@ def _resumed(plan: Plan, network: Network | Model, past: Checkpoint, place: str)
         raise ConfigError(expected(f"{place}: network", past.model.network.digest()[:12], graph.digest()[:12]))
     old, new = (_flat(settings) for settings in (past.position.settings, plan.settings))
     for name in [*new, *old]:
-        if old.get(name) != new.get(name):
+        later = name not in old and not new[name]  # a setting that came after this run began, and is off
+        if old.get(name) != new.get(name) and not later:
             raise ConfigError(expected(f"{place}: {name}", f"{old.get(name)}, as the run began", new.get(name)))
     return Now(past.model, past.optimizer, past.position, past.history)
 

@@ -278,3 +278,56 @@ def test_the_real_cifar10(shared_data):
     assert train.classes[0] == "airplane"
     assert 0.45 < train.images.mean() / 255 < 0.5
     np.testing.assert_array_equal(load_data("cifar10", shared_data, limit=500).test.images, test.images)
+
+
+def cifar100_folder(folder, python):
+    """Three training and two test samples; coarse labels that would be wrong, fine ones 97, 98, 99, 0, 1."""
+    names = [f"class_{k}" for k in range(100)]
+    if python:
+        (folder / "meta").write_bytes(pickle.dumps({b"fine_label_names": [name.encode() for name in names]}, 2))
+    else:
+        (folder / "fine_label_names.txt").write_text("\n".join(names) + "\n")
+    for part, numbers in (("train", (97, 98, 99)), ("test", (0, 1))):
+        planes = np.stack([cifar_planes(k) for k in numbers])
+        if python:
+            content = pickle.dumps(
+                {b"coarse_labels": [5] * len(numbers), b"fine_labels": [*numbers], b"data": planes}, 2
+            )
+        else:
+            content = b"".join(bytes([5, k]) + row.tobytes() for k, row in zip(numbers, planes, strict=True))
+        (folder / (part + ".bin" * (not python))).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("inside", ["", "cifar-100-{}"])
+@pytest.mark.parametrize("python", [False, True])
+def test_both_original_layouts_of_cifar100(tmp_path, python, inside):
+    folder = tmp_path / inside.format("python" if python else "binary")
+    folder.mkdir(exist_ok=True)
+    cifar100_folder(folder, python)
+    train, test = load_data("cifar100", tmp_path)
+    assert train.labels.tolist() == [97, 98, 99]
+    assert test.labels.tolist() == [0, 1]
+    assert (len(train.classes), train.classes[99], test.name) == (100, "class_99", "cifar100.test")
+    for k, image in zip((97, 98, 99), train.images, strict=True):
+        np.testing.assert_array_equal(image, cifar_planes(k).reshape(3, 32, 32).transpose(1, 2, 0))
+    assert len(load_data("cifar100", tmp_path, limit=1).train) == 1
+
+
+@pytest.mark.parametrize("python", [False, True])
+def test_damaged_cifar100(tmp_path, python):
+    folder = cifar100_folder(tmp_path, python)
+    with pytest.raises(FileError, match=r"train\.bin and test\.bin"):
+        load_data("cifar100", tmp_path.parent)
+    names = folder / ("meta" if python else "fine_label_names.txt")
+    names.write_bytes(pickle.dumps({b"fine_label_names": [b"a"]}, 2) if python else b"a b")
+    with pytest.raises(FormatError, match="names of the fine classes"):
+        load_data("cifar100", tmp_path)
+    cifar100_folder(tmp_path, python)
+    file = folder / ("train" if python else "train.bin")
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(FormatError, match="train"):
+        load_data("cifar100", tmp_path)
+    file.unlink()
+    with pytest.raises(FileError, match="train"):
+        load_data("cifar100", tmp_path)
