@@ -9,6 +9,7 @@ from .jpeg_h5 import load_jpeg_h5
 from .mnist import load_mnist, read_idx
 from .registry import NAMES, load_data
 from .schema import Dataset, Split, to_uint8
+from .tinyimagenet import load_tinyimagenet
 from .transforms import Augment, cutout, random_crop, random_flip
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "load_digits",
     "load_jpeg_h5",
     "load_mnist",
+    "load_tinyimagenet",
     "prefetch",
     "random_crop",
     "random_flip",

@@ -27,7 +27,7 @@ def load_jpeg_h5(path: str | Path, name: str, *, limit: int | None = None) -> Sp
     limit: at most so many images of each part are decoded, each class in its proportion, always the same ones.
     Raises DataError (h5py or Pillow missing), FileError, FormatError (names what is damaged), LabelError.
     """
-    pillow = _pillow()
+    decoder = pillow()
     import h5py
 
     path = Path(path)
@@ -42,11 +42,15 @@ def load_jpeg_h5(path: str | Path, name: str, *, limit: int | None = None) -> Sp
     except (OSError, RuntimeError) as error:
         raise FormatError(expected(str(path), "a whole HDF5 file", Words(str(error)))) from error
     return Split(
-        *(_decoded(pillow, *parts[part], classes, f"{name}.{part}", f"{path}: {part}", limit) for part in Split._fields)
+        *(
+            _decoded(decoder, *parts[part], classes, f"{name}.{part}", f"{path}: {part}", limit)
+            for part in Split._fields
+        )
     )
 
 
-def _pillow() -> ModuleType:
+def pillow() -> ModuleType:
+    """Pillow's Image module; DataError where it is missing."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -90,7 +94,7 @@ def _read_part(file: Any, part: str, path: Path) -> tuple[NDArray[np.uint8], NDA
 
 
 def _decoded(
-    pillow: ModuleType,
+    decoder: ModuleType,
     joined: NDArray[np.uint8],
     offset: NDArray[np.int64],
     label: NDArray[Any],
@@ -105,29 +109,30 @@ def _decoded(
     def file(k: int) -> bytes:
         return joined[offset[k] : offset[k + 1]].tobytes()
 
-    first = _decode(pillow, file(chosen[0]), f"{place}/jpeg[{chosen[0]}]")
+    first = decode_jpeg(decoder, file(chosen[0]), f"{place}/jpeg[{chosen[0]}]")
     head, shape = _head(file(chosen[0])), first.shape
     images = np.empty((len(chosen), *shape), dtype=np.uint8)
     for row, k in enumerate(chosen):
         data = file(k)
-        pixels = _decode_alike(pillow, data, shape) if data.startswith(head) else None
+        pixels = _decode_alike(decoder, data, shape) if data.startswith(head) else None
         if pixels is None:
-            pixels = _decode(pillow, data, f"{place}/jpeg[{k}]")
+            pixels = decode_jpeg(decoder, data, f"{place}/jpeg[{k}]")
         if pixels.shape != shape:
             raise FormatError(expected(f"{place}/jpeg[{k}]", list(shape), list(pixels.shape)))
         images[row] = pixels
     return Dataset(images, labels[chosen], classes, name)
 
 
-def _decode(pillow: ModuleType, data: bytes, place: str) -> Images:
+def decode_jpeg(decoder: ModuleType, data: bytes, place: str) -> Images:
+    """The pixels of a JPEG file as RGB; FormatError names its place."""
     try:
-        with pillow.open(io.BytesIO(data), formats=["JPEG"]) as file:
+        with decoder.open(io.BytesIO(data), formats=["JPEG"]) as file:
             return np.asarray(file.convert("RGB"), dtype=np.uint8)
-    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, decoder.DecompressionBombError) as error:
         raise FormatError(expected(place, "a whole JPEG image", Words(str(error)))) from error
 
 
-def _decode_alike(pillow: ModuleType, data: bytes, shape: tuple[int, ...]) -> Images | None:
+def _decode_alike(decoder: ModuleType, data: bytes, shape: tuple[int, ...]) -> Images | None:
     """The pixels of a file that begins as one in colour, of this shape, did; None where Pillow has to look closer.
 
     Pillow's reading of the header, in Python, takes four times as long as the decoding of a small image; and as it
@@ -135,7 +140,7 @@ def _decode_alike(pillow: ModuleType, data: bytes, shape: tuple[int, ...]) -> Im
     """
     height, width, _ = shape
     try:
-        image = pillow.frombytes("RGB", (width, height), data, "jpeg", "RGB", "")
+        image = decoder.frombytes("RGB", (width, height), data, "jpeg", "RGB", "")
     except (OSError, ValueError):
         return None
     return np.frombuffer(image.tobytes(), np.uint8).reshape(shape)

@@ -111,10 +111,10 @@ class NetworkConfig:
 class DataConfig:
     """Which images, and how those that are trained on are changed.
 
-    name: "digits", "mnist" or "cifar10". path: of the folder or file that holds the set, "" for digits; a relative one
+    name: of a set that `load_data` knows. path: of the folder or file that holds it, "" for digits; a relative one
     starts where the command runs. limit: at most so many images of each part, 0 for all. crop: pixels of zero padding
-    before a random crop. flip: mirror half of the images. cutout: side of the erased square in pixels, 0 for none.
-    autoaugment: AutoAugment's CIFAR policy, on colour images.
+    before a random crop. flip: mirror half of the images. cutout: side of the erased square, 0 for none. autoaugment:
+    AutoAugment's CIFAR policy.
     """
 
     name: str = "digits"
@@ -245,8 +245,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Tables of plain numbers, strings, lists and dicts, as JSON and TOML have them."""
-        data: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        return data
+        return dict(json.loads(json.dumps(dataclasses.asdict(self))))
 
     def to_toml(self) -> str:
         """The text that `load_recipe` reads as this recipe."""
@@ -291,11 +290,8 @@ def _rates(value: Any, _: Any) -> Rates:
         return float(value)
     if value in PAPER_SETS:
         return paper_rates(value)
-    raise ConfigError(
-        expected_here(
-            f"a number, a list of numbers, or a table of numbers by name, or one of {', '.join(PAPER_SETS)}", value
-        )
-    )
+    want = f"a number, a list of numbers, or a table of numbers by name, or one of {', '.join(PAPER_SETS)}"
+    raise ConfigError(expected_here(want, value))
 
 
 _convert = converter()
