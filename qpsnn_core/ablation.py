@@ -41,6 +41,8 @@ class Variant(NamedTuple):
 STARTS: Mapping[str, Mapping[str, Any]] = {
     "vanilla": {"gamma": "one"},
     "rescaw": {"gamma": "mean"},
+    "largest": {"gamma": "max"},
+    "percentile": {"gamma": "percentile"},
     "float": {"bits": FULL_PRECISION},
 }
 """What each first training changes in the recipe's [network]."""
@@ -54,8 +56,13 @@ VARIANTS: Mapping[str, Variant] = {
     "F": Variant("with ReScaW and SVS", "rescaw", "svs", "C"),
     "PQ": Variant("prune in floating point, then quantize", "float", "svs", None, True),
     "QP": Variant("quantize, then prune (F)", "rescaw", "svs", "PQ"),
+    "max": Variant("only ReScaW, gamma the largest size", "largest", None, "B"),
+    "percentile": Variant("only ReScaW, gamma a percentile's", "percentile", None, "B"),
 }
-"""Tables 2 and 3. QP is F, run once."""
+"""Tables 2 and 3, and Fig. 5a's other two gammas. QP is F, run once."""
+
+USUAL = ("A", "B", "C", "D", "E", "F", "PQ", "QP")
+"""Tables 2 and 3."""
 
 
 class Result(NamedTuple):
@@ -94,7 +101,7 @@ def run(
     folder: str | os.PathLike[str],
     *,
     seeds: int = 3,
-    models: Sequence[str] = tuple(VARIANTS),
+    models: Sequence[str] = USUAL,
     progress: Listener | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> list[Result]:

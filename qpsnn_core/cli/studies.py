@@ -19,7 +19,10 @@ def ablate(
         "ablation"
     ),
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 0, 1, ... of each model.")] = 3,
-    models: Annotated[str, typer.Option("--models", help="Some of A,B,C,D,E,F,PQ,QP; else all.")] = "",
+    models: Annotated[
+        str,
+        typer.Option("--models", help="Some of A,B,C,D,E,F,PQ,QP (all of these, if nothing is said), max, percentile."),
+    ] = "",
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -27,7 +30,7 @@ def ablate(
     from qpsnn_core import ablation
 
     chosen = load_recipe(recipe)
-    names = [name.strip() for name in models.split(",")] if models else list(ablation.VARIANTS)
+    names = [name.strip() for name in models.split(",")] if models else list(ablation.USUAL)
     say = (lambda text: None) if quiet else show.say
     with show.bars(quiet) as listen:
         results = ablation.run(chosen, data_of(chosen), out, seeds=seeds, models=names, progress=listen, say=say)

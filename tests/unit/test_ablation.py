@@ -37,7 +37,7 @@ def whole(data, tmp_path_factory):
 
 def test_every_model_and_seed_once(whole):
     _, results = whole
-    assert [(r.model, r.seed) for r in results] == [(m, s) for m in ablation.VARIANTS for s in (0, 1)]
+    assert [(r.model, r.seed) for r in results] == [(m, s) for m in ablation.USUAL for s in (0, 1)]
     by = {(r.model, r.seed): r for r in results}
     for seed in (0, 1):
         assert by["A", seed].start == by["C", seed].start == by["E", seed].start == by["A", seed].accuracy
@@ -86,6 +86,14 @@ def test_pruned_in_floating_point_then_quantized(data):
     found = ablation.with_quantizers(model, like)
     assert [n.quantizer for n in found.network.of(Conv)] == [n.quantizer for n in like.of(Conv)]
     assert found.params is model.params
+
+
+def test_the_other_gammas(data, tmp_path):
+    """Fig. 5a: three options; these two are run when they are asked for."""
+    results = ablation.run(TINY, data, tmp_path, seeds=1, models=("max", "percentile"))
+    assert [result.model for result in results] == ["max", "percentile"]
+    gammas = [qp.load_checkpoint(tmp_path / f"{n}-0.h5").recipe["network"]["gamma"] for n in ("largest", "percentile")]
+    assert gammas == ["max", "percentile"]
 
 
 def test_the_table_pairs_seeds():
