@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -33,6 +34,8 @@ def installed(distribution: str) -> bool:
 
 
 def pytest_configure() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as it is in a shell's background: tests send it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("QPSNN_TEST_INSTALLED") == "1":
         import qpsnn_core
 
