@@ -5,6 +5,7 @@ from .autoaugment import autoaugment
 from .batches import batch_count, batches, epoch_order
 from .cifar import load_cifar10, load_cifar100
 from .digits import load_digits
+from .folders import load_imagenet
 from .jpeg_h5 import load_jpeg_h5
 from .mnist import load_mnist, read_idx
 from .registry import NAMES, load_data
@@ -26,6 +27,7 @@ __all__ = [
     "load_cifar100",
     "load_data",
     "load_digits",
+    "load_imagenet",
     "load_jpeg_h5",
     "load_mnist",
     "load_tinyimagenet",

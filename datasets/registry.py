@@ -12,19 +12,26 @@ from qpsnn_core.errors import ConfigError, expected
 from .checks import whole
 from .cifar import load_cifar10, load_cifar100
 from .digits import load_digits
+from .folders import load_imagenet
 from .mnist import load_mnist
 from .schema import Split
 from .tinyimagenet import load_tinyimagenet
 
 FILE_READERS: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
-    {"mnist": load_mnist, "cifar10": load_cifar10, "cifar100": load_cifar100, "tinyimagenet": load_tinyimagenet}
+    {
+        "mnist": load_mnist,
+        "cifar10": load_cifar10,
+        "cifar100": load_cifar100,
+        "tinyimagenet": load_tinyimagenet,
+        "imagenet": load_imagenet,
+    }
 )
 NAMES = ("digits", *FILE_READERS)
 
 
 def load_data(name: str, path: str | Path | None = None, *, limit: int | None = None) -> Split:
-    """The training and test parts of a set: "digits" (no path), "mnist", "cifar10", "cifar100" or "tinyimagenet"
-    (path of a folder or file).
+    """The training and test parts of a set: "digits" (no path), "mnist", "cifar10", "cifar100", "tinyimagenet" or
+    "imagenet" (path of a folder or file).
 
     limit: at most so many images of each part, each class in its proportion, always the same ones.
     Raises ConfigError (unknown name, path missing or superfluous, limit), and what the reader raises.
