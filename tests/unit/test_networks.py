@@ -1,0 +1,38 @@
+"""The networks in examples/networks: small enough, whole, made by the recipe beside them, as good as their log says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import qpsnn_core as qp
+
+FOLDER = Path(__file__).parents[2] / "examples" / "networks"
+DATA = FOLDER.parents[2] / "shared" / "data" / "cifar10_jpeg.h5"
+MOST = {"cifar10-400k": 400_000, "cifar10-100k": 100_000}
+FILES = sorted(FOLDER.glob("*.h5"))
+
+
+def test_each_has_its_recipe_and_its_log():
+    assert {path.stem for path in FILES} == set(MOST)
+    for path in FILES:
+        log = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        assert log["recipe"] == qp.load_recipe(path.with_suffix(".toml")).to_dict()
+        assert len(log["epochs"]) == log["recipe"]["train"]["epochs"]
+        assert log["minutes"] > 0
+        assert log["bytes"] == path.stat().st_size < MOST[path.stem]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_is_as_good_as_its_log_says(path):
+    """On every eighth part of the test images: within three standard errors."""
+    if not DATA.is_file():
+        pytest.skip(f"no {DATA.name} beside the checkout")
+    pytest.importorskip("PIL")
+    log = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    test = qp.load_data("cifar10", DATA, limit=1000).test
+    found = qp.evaluate(qp.load_integer(path), test)
+    error = (log["accuracy"] * (1 - log["accuracy"]) / len(test)) ** 0.5
+    assert found.accuracy == pytest.approx(log["accuracy"], abs=3 * error)
