@@ -250,6 +250,23 @@ def test_another_run_is_not_resumed(path, change, said):
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("on", [False, True])
+def test_a_setting_that_came_after_the_run_began_must_be_off(path, on):
+    """A run of an older version knew no AutoAugment; it goes on as long as that is not asked for."""
+    same = {"data": small.dataset(40), "config": EPOCHS, "checkpoint": path}
+    with pytest.raises(KeyboardInterrupt):
+        train(small.network(), **same, progress=Stop(1))
+    kept = load_checkpoint(path)
+    settings = {name: value for name, value in kept.position.settings.items() if name != "augment"}
+    settings["augment"] = {k: v for k, v in kept.position.settings["augment"].items() if k != "autoaugment"}
+    save_checkpoint(path, replace(kept, position=replace(kept.position, settings=settings)))
+    if on:
+        with pytest.raises(ConfigError, match=r"augment\.autoaugment: expected None, as the run began, got True"):
+            train(small.network(), **same, augment=Augment(autoaugment=True), resume=True)
+    else:
+        assert len(train(small.network(), **same, resume=True).history) == EPOCHS.epochs
+
+
 def test_what_cannot_be_resumed(path):
     with pytest.raises(FileError, match="no such file"):
         train(small.network(), small.dataset(), EPOCHS, checkpoint=path, resume=True)
