@@ -62,8 +62,8 @@ def _dataset(folder: Path, classes: list[str], name: str, limit: int | None, sid
     for inner in sorted(_folders(folder)):
         if inner.name not in classes:
             raise FormatError(expected(str(inner), "one of the classes of train/", inner.name))
-        images = sorted(file for file in inner.iterdir() if file.suffix.lower() in ENDINGS)
-        files += [(file, classes.index(inner.name)) for file in images]
+        label = classes.index(inner.name)
+        files += [(file, label) for file in sorted(inner.iterdir()) if file.suffix.lower() in ENDINGS]
     if not files:
         raise FileError(expected(str(folder), "JPEG files in its class folders", Words("none")))
     labels: Labels = np.array([label for _, label in files], np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -110,9 +111,7 @@ def paper_energy_mj(row: Printed) -> float:
 
 def weights(network: Network) -> int:
     """All parameters but batch norm's and biases: what "connection" counts."""
-    return sum(
-        array.size for arrays in initialise(network).params.values() for n, array in arrays.items() if n == "weight"
-    )
+    return sum(math.prod(node.weight_shape(network.inputs_of(node)[0])) for node in network.synapses)
 
 
 def bits_of(network: Network) -> int | None:

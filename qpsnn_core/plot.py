@@ -15,6 +15,7 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY = "#2a6f97", "#e07a3f", "#b8c0c8"
 
@@ -41,15 +42,21 @@ def report(
     accuracies(axes[1, 1], stages)
     if title:
         figure.suptitle(title, fontsize=13)
-    target = Path(path)
+    try:
+        write(figure, Path(path), dpi=120)
+    finally:
+        plt.close(figure)
+
+
+def write(figure: Figure, target: Path, *, dpi: int) -> None:
+    """Write a figure whole or not at all, in the format that the file's ending says."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.part")
     try:
-        figure.savefig(beside, format="png", dpi=120)
+        figure.savefig(beside, format=target.suffix[1:], dpi=dpi)
         os.replace(beside, target)
     finally:
         beside.unlink(missing_ok=True)
-        plt.close(figure)
 
 
 def raster(axes: Axes, spikes: Mapping[str, npt.NDArray[Any]]) -> None:

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from qpsnn_core.analysis import NAMES, Codes, Stability, Use
-from qpsnn_core.plot import BLUE, GREY, ORANGE
+from qpsnn_core.plot import BLUE, GREY, ORANGE, write
 
 COLOURS = {"one": GREY, "mean": BLUE, "max": "#7fb069", "percentile": ORANGE}
 MOST = 12
@@ -26,19 +26,13 @@ MOST = 12
 
 def save(figure: Figure, folder: str | os.PathLike[str], name: str) -> list[Path]:
     """Write `name`.png and `name`.svg, each whole or not at all, and close the figure."""
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    written = []
-    for kind in ("png", "svg"):
-        beside = target / f".{name}.{kind}.part"
-        try:
-            figure.savefig(beside, format=kind, dpi=150)
-            os.replace(beside, target / f"{name}.{kind}")
-        finally:
-            beside.unlink(missing_ok=True)
-        written.append(target / f"{name}.{kind}")
-    plt.close(figure)
-    return written
+    targets = [Path(folder) / f"{name}.{kind}" for kind in ("png", "svg")]
+    try:
+        for target in targets:
+            write(figure, target, dpi=150)
+    finally:
+        plt.close(figure)
+    return targets
 
 
 def weights(layers: Sequence[Codes]) -> Figure:

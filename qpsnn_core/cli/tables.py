@@ -9,11 +9,10 @@ import typer
 
 from qpsnn_core.cli import show
 from qpsnn_core.cli.files import data_of, load_trained, recipe_of
+from qpsnn_core.cli.options import Json, Where
 from qpsnn_core.config import Recipe
 
 app = typer.Typer(help="The tables of the QP-SNN paper, computed, beside the printed figures.", no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print a list of records as JSON.")]
 
 
 @app.command()
@@ -48,7 +47,7 @@ def sizes(json: Json = False) -> None:
 def efficiency(
     checkpoints: Annotated[list[Path] | None, typer.Argument(help="Trained checkpoints, a row for each.")] = None,
     data: Annotated[str, typer.Option("--data", help="As for evaluate; else the checkpoint's own, or noise.")] = "",
-    path: Annotated[str, typer.Option("--path", help="The folder or file that holds the data.")] = "",
+    path: Where = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="Images that firing is measured on.")] = 16,
     json: Json = False,
 ) -> None:

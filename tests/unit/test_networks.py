@@ -10,7 +10,6 @@ import pytest
 import qpsnn_core as qp
 
 FOLDER = Path(__file__).parents[2] / "examples" / "networks"
-DATA = FOLDER.parents[2] / "shared" / "data" / "cifar10_jpeg.h5"
 MOST = {"cifar10-400k": 400_000, "cifar10-100k": 100_000}
 FILES = sorted(FOLDER.glob("*.h5"))
 
@@ -26,13 +25,11 @@ def test_each_has_its_recipe_and_its_log():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_each_is_as_good_as_its_log_says(path):
+def test_each_is_as_good_as_its_log_says(path, shared_data):
     """On every eighth part of the test images: within three standard errors."""
-    if not DATA.is_file():
-        pytest.skip(f"no {DATA.name} beside the checkout")
     pytest.importorskip("PIL")
     log = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    test = qp.load_data("cifar10", DATA, limit=1000).test
+    test = qp.load_data("cifar10", shared_data / "cifar10_jpeg.h5", limit=1000).test
     found = qp.evaluate(qp.load_integer(path), test)
     error = (log["accuracy"] * (1 - log["accuracy"]) / len(test)) ** 0.5
     assert found.accuracy == pytest.approx(log["accuracy"], abs=3 * error)
