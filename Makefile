@@ -46,4 +46,4 @@ clean: ## remove environments, caches and what the demo wrote
 	find qpsnn_core backends datasets tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 environment:
-	@.ci/environment .venv $(PINS) 3.10 --editable '.[lava,data,cli,plot,test,dev]'
+	@.ci/environment .venv $(PINS) 3.10 --editable '.[lava,data,cli,plot,events,exchange,test,dev]'

@@ -16,7 +16,7 @@ INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 
 # An extra, and the distribution whose presence says that it is installed. Lava must not be imported to find out: it
 # sets the start method of multiprocessing.
-EXTRAS = {"lava": "lava-nc", "cli": "typer", "plot": "matplotlib"}
+EXTRAS = {"lava": "lava-nc", "cli": "typer", "plot": "matplotlib", "events": "faery", "exchange": "nir"}
 
 # A compiled kernel's first call takes seconds, so no example has a deadline.
 hypothesis.settings.register_profile(

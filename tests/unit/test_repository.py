@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "qpsnn_core.layers": ("layers", "network", "kernels", "quantize", "errors"),
     "qpsnn_core.integer": ("integer", "model", "network", "quantize", "kernels", "structure", "storage", "errors"),
     "qpsnn_backends": ("integer", "errors", "qpsnn_backends"),
-    "qpsnn_datasets": ("structure", "storage", "errors", "qpsnn_datasets"),
+    "qpsnn_datasets": ("structure", "storage", "kernels", "errors", "qpsnn_datasets"),
 }
 
 # The only places that may import these libraries. A trailing * takes in what the name begins.
@@ -44,6 +44,10 @@ ONLY_IN = {
     "rich": ("qpsnn_core.cli*",),
     "sklearn": ("qpsnn_datasets",),
     "PIL": ("qpsnn_datasets",),
+    "pooch": ("qpsnn_datasets",),
+    "faery": ("qpsnn_datasets.events",),
+    "hdf5plugin": ("qpsnn_datasets.events",),
+    "nir": ("qpsnn_core.exchange",),
 }
 
 # Folders of one machine, and words that only an address of a package registry holds.

@@ -1,0 +1,5 @@
+"""Recordings of event cameras."""
+
+from .recording import Recording
+
+__all__ = ["Recording"]
