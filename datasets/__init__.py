@@ -5,6 +5,7 @@ from .autoaugment import autoaugment
 from .batches import batch_count, batches, epoch_order
 from .cifar import load_cifar10, load_cifar100
 from .digits import load_digits
+from .downloads import download
 from .folders import load_imagenet
 from .jpeg_h5 import load_jpeg_h5
 from .mnist import load_mnist, read_idx
@@ -22,6 +23,7 @@ __all__ = [
     "batch_count",
     "batches",
     "cutout",
+    "download",
     "epoch_order",
     "load_cifar10",
     "load_cifar100",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from qpsnn_core.scoring import stability as stability
     from qpsnn_core.training import finetune as finetune
     from qpsnn_core.training import train as train
+    from qpsnn_datasets import download as download
     from qpsnn_datasets import load_data as load_data
 
 _WHERE = {
@@ -54,6 +55,7 @@ _WHERE = {
     "backward": "qpsnn_core.engine",
     "build": "qpsnn_core.network.zoo",
     "cost": "qpsnn_core.network.cost",
+    "download": "qpsnn_datasets",
     "errors": "qpsnn_core.errors",
     "evaluate": "qpsnn_core.evaluation",
     "finetune": "qpsnn_core.training",
