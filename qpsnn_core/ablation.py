@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,15 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.config import FULL_PRECISION, Recipe
-from qpsnn_core.errors import ConfigError, FormatError, Words, expected
+from qpsnn_core.errors import ConfigError, FormatError, expected
 from qpsnn_core.evaluation import evaluate
 from qpsnn_core.history import Listener
 from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.synapses import Conv, Linear
-from qpsnn_core.stages import augmentation, network_for, prune_as, score_as
+from qpsnn_core.stages import network_for, prune_as, score_as
 from qpsnn_core.structure import nearest
-from qpsnn_core.training import Trained, finetune, train
+from qpsnn_core.study import RESULTS, load_results, save_results, trained, tuned
 from qpsnn_datasets import Split
 
 
@@ -125,7 +124,7 @@ def run(
             say(f"{name}, seed {seed}: {VARIANTS[name].text}")
             found = twin[0]._replace(model=name) if twin else _one(recipe, data, target, name, seed, progress)
             results.append(found)
-            _write(target, recipe, results)
+            save_results(target, recipe, [result._asdict() for result in results])
     wanted = [result for result in results if result.model in models and result.seed < seeds]
     return sorted(wanted, key=lambda result: (list(VARIANTS).index(result.model), result.seed))
 
@@ -170,56 +169,25 @@ def _one(recipe: Recipe, data: Split, folder: Path, name: str, seed: int, progre
         train=replace(recipe.train, seed=seed),
         finetune=replace(recipe.finetune, seed=seed),
     )
-    start = _trained(own, data, folder / f"{variant.start}-{seed}.h5", progress)
-    first = evaluate(start.model, data.test).accuracy
+    start = trained(own, data, folder / f"{variant.start}-{seed}.h5", progress).model
+    first = evaluate(start, data.test).accuracy
     if variant.criterion is None:
         return Result(name, seed, first, None, first, (time.perf_counter() - begun) / 60)
     own = replace(own, prune=replace(own.prune, criterion=variant.criterion))
-    pruned = prune_as(own, start.model, score_as(own, start.model, data.train), data.train).model
+    pruned = prune_as(own, start, score_as(own, start, data.train), data.train).model
     if variant.requantize:
         rescaled = replace(recipe, network=replace(recipe.network, **STARTS["rescaw"]))
         pruned = with_quantizers(pruned, network_for(rescaled, data))
     before = evaluate(pruned, data.test).accuracy
-    path = folder / f"{name}-{seed}.h5"
-    options = _options(own, path, progress)
-    tuned = finetune(pruned, data.train, own.finetune, **options).model
-    path.unlink(missing_ok=True)
-    return Result(name, seed, evaluate(tuned, data.test).accuracy, before, first, (time.perf_counter() - begun) / 60)
-
-
-def _trained(recipe: Recipe, data: Split, path: Path, progress: Listener | None) -> Trained:
-    return train(network_for(recipe, data), data.train, recipe.train, **_options(recipe, path, progress))
-
-
-def _options(recipe: Recipe, path: Path, progress: Listener | None) -> dict[str, Any]:
-    return {
-        "augment": augmentation(recipe.data),
-        "checkpoint": path,
-        "resume": path.exists(),
-        "recipe": recipe.to_dict(),
-        "progress": progress,
-    }
+    last = evaluate(tuned(own, pruned, data, folder / f"{name}-{seed}.h5", progress), data.test).accuracy
+    return Result(name, seed, last, before, first, (time.perf_counter() - begun) / 60)
 
 
 def _done(folder: Path, recipe: Recipe) -> list[Result]:
-    path = folder / "results.json"
-    if not path.exists():
-        return []
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        made_by, results = found["recipe"], [Result(**result) for result in found["results"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"{path}: not the results of an ablation: {error}") from error
-    if made_by != recipe.to_dict():
-        raise ConfigError(expected(f"{path}: recipe", "this recipe", Words("another")))
-    return results
-
-
-def _write(folder: Path, recipe: Recipe, results: Sequence[Result]) -> None:
-    path, beside = folder / "results.json", folder / ".results.json.part"
-    contents = {"recipe": recipe.to_dict(), "results": [result._asdict() for result in results]}
-    beside.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
-    os.replace(beside, path)
+        return [Result(**result) for result in load_results(folder, recipe)]
+    except TypeError as error:
+        raise FormatError(f"{folder / RESULTS}: not the results of an ablation: {error}") from error
 
 
 def _spread(values: Sequence[float]) -> float | None:

@@ -124,10 +124,12 @@ def score(
         show.print_json({"criterion": scores.criterion, "scores": scores.values, "stability": stable})
         return
     rows = [
-        (name, len(values), values.min(), values.mean(), values.max(), stable[name])
+        (name, len(values), len(set(values.tolist())), values.min(), values.mean(), values.max(), stable[name])
         for name, values in scores.values.items()
     ]
-    show.table(f"scores: {scores.criterion}", ("layer", "channels", "lowest", "mean", "highest", "AvgCosS"), rows)
+    show.table(
+        f"scores: {scores.criterion}", ("layer", "channels", "distinct", "lowest", "mean", "highest", "AvgCosS"), rows
+    )
 
 
 @app.command()
@@ -258,5 +260,6 @@ def simulate(
 
 
 app.command()(studies.ablate)
+app.command()(studies.front)
 app.command()(studies.audit)
 app.command()(sets.download)

@@ -1,9 +1,10 @@
-"""What a researcher asks of a recipe or a checkpoint: `qpsnn ablate` and `qpsnn audit`."""
+"""What a researcher asks of a recipe or a checkpoint: `qpsnn ablate`, `qpsnn front` and `qpsnn audit`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +12,7 @@ from qpsnn_core.cli import show
 from qpsnn_core.cli.files import data_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Data, File, Json, Quiet, Where
 from qpsnn_core.config import load_recipe
+from qpsnn_core.errors import ConfigError, expected
 
 
 def ablate(
@@ -44,6 +46,49 @@ def ablate(
         for r in rows
     ]
     show.table(f"Tables 2 and 3: {recipe}", heads, cells)
+
+
+def front(
+    recipe: Annotated[Path, typer.Argument(help="A recipe in TOML; its bits and pruning rate are varied.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of results; what it has is not run again.")] = Path(
+        "front"
+    ),
+    bits: Annotated[str, typer.Option("--bits", help="Of weights, 2 to 8.")] = "8,4,2",
+    rates: Annotated[str, typer.Option("--rates", help="Shares of channels to remove.")] = "0,0.5,0.75",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 0, 1, ... of each.")] = 1,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Accuracy against size (Fig. 1) over bits and pruning rates; `qpsnn plot front OUT/front.json` draws it."""
+    from qpsnn_core import front as study
+
+    chosen = load_recipe(recipe)
+    say = (lambda text: None) if quiet else show.say
+    wanted: dict[str, Any] = {"bits": _numbers("--bits", bits, int), "rates": _numbers("--rates", rates, float)}
+    with show.bars(quiet) as listen:
+        points = study.run(chosen, data_of(chosen), out, **wanted, seeds=seeds, progress=listen, say=say)
+    rows = study.means(points)
+    study.save_points(out, rows)
+    if json:
+        show.print_json({"points": rows, "results": [point._asdict() for point in points]})
+        return
+    heads = ("bits", "rate", "seeds", "accuracy, %", "spread", "before tuning", "size, MB", "file, bytes")
+    cells = [
+        (
+            *(r[key] for key in ("group", "label", "seeds")),
+            *(f"{r['accuracy']:.2f}", _two(r["spread"]), f"{r['before']:.2f}"),
+            *(f"{r['size_mb']:.3f}", f"{r['file_bytes']:,}"),
+        )
+        for r in rows
+    ]
+    show.table(f"Accuracy as integers, against size: {recipe}", heads, cells)
+
+
+def _numbers(option: str, text: str, kind: Callable[[str], Any]) -> list[Any]:
+    try:
+        return [kind(word) for word in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(expected(option, "numbers with commas between them", text)) from error
 
 
 def audit(
