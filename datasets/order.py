@@ -15,7 +15,7 @@ from .checks import whole
 
 Indices = NDArray[np.int64]
 
-SPLIT, SHUFFLE, AUGMENT, LIMIT = range(4)  # streams that must not meet although they share a seed
+SPLIT, SHUFFLE, AUGMENT, LIMIT, FOLDS = range(5)  # streams that must not meet although they share a seed
 
 
 def bit_stream(seed: int, *key: int) -> np.random.PCG64:
@@ -44,3 +44,15 @@ def stratified(labels: Indices, count: int, seed: int, stream: int) -> Indices:
     shuffled = permutation(total, seed, stream)
     chosen = [shuffled[labels[shuffled] == label][:quota] for label, quota in zip(present, quotas, strict=True)]
     return np.sort(np.concatenate(chosen))
+
+
+def folds(labels: Indices, count: int, seed: int) -> list[Indices]:
+    """`count` parts of all indices into `labels` `[N]`, rising, their sizes and those of each class at most 1 apart.
+
+    Raises ConfigError when `count` is not in 2..N.
+    """
+    if not 2 <= whole("folds", count, 2) <= len(labels):
+        raise ConfigError(expected("folds", f"2 to {len(labels)}", count))
+    shuffled = permutation(len(labels), seed, FOLDS)
+    dealt = np.concatenate([shuffled[labels[shuffled] == label] for label in np.unique(labels)])
+    return [np.sort(dealt[part::count]) for part in range(count)]

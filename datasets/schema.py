@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qpsnn_core.errors import ConfigError, DataError, LabelError, Words, expected
 
 from .checks import whole
-from .order import LIMIT, SPLIT, stratified
+from .order import LIMIT, SPLIT, folds, stratified
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -93,6 +93,15 @@ class Dataset:
         held[stratified(self.labels, count, seed, SPLIT)] = True
         return Split(self.take(~held), self.take(held))
 
+    def folds(self, count: int, seed: int) -> list[Split]:
+        """`count` splits for cross-validation: every sample is in one `test`, each class in its proportion."""
+        splits = []
+        for held in folds(self.labels, count, seed):
+            rest = np.ones(len(self), dtype=np.bool_)
+            rest[held] = False
+            splits.append(Split(self.take(rest), self.take(held)))
+        return splits
+
     def limited(self, limit: int | None) -> Dataset:
         """At most `limit` samples (None: all), each class in its proportion, always the same ones, in their order."""
         chosen = limited_indices(self.labels, limit)
@@ -104,6 +113,16 @@ class Split(NamedTuple):
 
     train: Dataset
     test: Dataset
+
+    def pooled(self) -> Dataset:
+        """All samples of both parts as one set, as cross-validation wants them; DataError if they do not fit."""
+        (train, test), name = self, self.train.name.split(".")[0]
+        for what in ("sample_shape", "classes"):
+            if getattr(train, what) != getattr(test, what):
+                place = f"{test.name}.{what}"
+                raise DataError(expected(place, f"{getattr(train, what)} of {train.name}", getattr(test, what)))
+        images, labels = (np.concatenate([getattr(part, field) for part in self]) for field in ("images", "labels"))
+        return Dataset(images, labels, train.classes, name)
 
 
 def limited_indices(labels: Labels, limit: int | None) -> NDArray[np.int64]:

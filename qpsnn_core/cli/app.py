@@ -261,5 +261,6 @@ def simulate(
 
 app.command()(studies.ablate)
 app.command()(studies.front)
+app.command()(studies.crossvalidate)
 app.command()(studies.audit)
 app.command()(sets.download)

@@ -1,4 +1,4 @@
-"""What a researcher asks of a recipe or a checkpoint: `qpsnn ablate`, `qpsnn front` and `qpsnn audit`."""
+"""What a researcher asks of a recipe or a checkpoint: `qpsnn ablate`, `front`, `crossvalidate`, `audit`."""
 
 from __future__ import annotations
 
@@ -82,6 +82,35 @@ def front(
         for r in rows
     ]
     show.table(f"Accuracy as integers, against size: {recipe}", heads, cells)
+
+
+def crossvalidate(
+    recipe: Annotated[Path, typer.Argument(help="A recipe in TOML.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of results; what it has is not run again.")] = Path(
+        "folds"
+    ),
+    folds: Annotated[int, typer.Option("--folds", min=2, help="Parts, each held out once.")] = 5,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train, prune, fine-tune and lower in each fold of all samples; accuracy of the integers on those held out."""
+    from qpsnn_core import crossvalidation as study
+
+    chosen = load_recipe(recipe)
+    say = (lambda text: None) if quiet else show.say
+    with show.bars(quiet) as listen:
+        found = study.run(chosen, data_of(chosen).pooled(), out, folds=folds, progress=listen, say=say)
+    total = study.summary(found)
+    if json:
+        show.print_json({"summary": total._asdict(), "folds": [fold._asdict() for fold in found]})
+        return
+    rows: list[tuple[Any, ...]] = [
+        (f"fold {fold.fold}", fold.samples, fold.start, fold.accuracy, fold.file_bytes) for fold in found
+    ]
+    rows.append(("mean", sum(fold.samples for fold in found), "", total.mean, total.file_bytes))
+    show.table(
+        f"{recipe}: {folds} folds, spread {total.spread:.4f}", ("", "samples", "trained", "integers", "bytes"), rows
+    )
 
 
 def _numbers(option: str, text: str, kind: Callable[[str], Any]) -> list[Any]:
