@@ -84,7 +84,14 @@ def mend(raw: Raw, repair: Collection[str], report: Report, label: int = UNLABEL
 
 
 def _allow(
-    name: str, repair: Collection[str], report: Report, amount: int, error: type[Exception], place: str, want: str, got: str
+    name: str,
+    repair: Collection[str],
+    report: Report,
+    amount: int,
+    error: type[Exception],
+    place: str,
+    want: str,
+    got: str,
 ) -> None:
     """Note a repair that was asked for; otherwise raise the error, which says how to ask for it."""
     if name not in repair:

@@ -123,7 +123,9 @@ class EventStore:
         """(H, W) that all recordings have; DataError where they differ, or there are none."""
         sizes = set(zip(self.heights.tolist(), self.widths.tolist(), strict=True))
         if len(sizes) != 1:
-            raise DataError(expected(f"{self.path}: sensor", "one size of all recordings", Words(f"{len(sizes)} sizes")))
+            raise DataError(
+                expected(f"{self.path}: sensor", "one size of all recordings", Words(f"{len(sizes)} sizes"))
+            )
         return sizes.pop()
 
     def close(self) -> None:

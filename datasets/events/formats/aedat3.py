@@ -44,7 +44,7 @@ def decode(data: bytes, name: str, sensor: tuple[int, int] | None = None) -> Raw
 
 def _packets(data: bytes, at: int, name: str) -> tuple[list[tuple[NDArray[np.uint32], int]], int]:
     """(events `[n, 2]`, overflows) of every polarity packet, and how many bytes at the end are no whole event."""
-    packets = []
+    packets: list[tuple[NDArray[np.uint32], int]] = []
     while at < len(data):
         if len(data) - at < HEADER.size:
             return packets, len(data) - at

@@ -20,6 +20,10 @@ from .percent import header, named_sensor
 EVT2 = {"off": 0x0, "on": 0x1, "time high": 0x8}
 EVT3 = {"y": 0x0, "x": 0x2, "base": 0x3, "vector 12": 0x4, "vector 8": 0x5, "time low": 0x6, "time high": 0x8}
 
+PIECE = 1 << 16
+
+Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+
 
 def decode(data: bytes, name: str, sensor: tuple[int, int] | None = None) -> Raw:
     """Events of either version, as the header's `evt` or `format` says.
@@ -34,10 +38,11 @@ def decode(data: bytes, name: str, sensor: tuple[int, int] | None = None) -> Raw
     size = sensor or named_sensor(fields, name)
     dtype, events = ("<u4", _evt2) if version[0] == "2" else ("<u2", _evt3)
     count, cut = divmod(len(data) - begin, np.dtype(dtype).itemsize)
-    return Raw(*events(np.frombuffer(data, dtype, count, begin)), size, name, cut=cut)
+    x, y, t, p = events(np.frombuffer(data, dtype, count, begin))
+    return Raw(x, y, t, p, size, name, cut=cut)
 
 
-def _evt2(words: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+def _evt2(words: NDArray[Any]) -> Columns:
     """x, y, t, p: type in bits 31..28, then 6 bits of time, 11 of x, 11 of y; or 28 higher bits of time."""
     kind = words >> 28
     high = np.flatnonzero(kind == EVT2["time high"])
@@ -49,7 +54,7 @@ def _evt2(words: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     return found >> 11 & 0x7FF, found & 0x7FF, base[last] + (found >> 22 & 0x3F), found >> 28
 
 
-def _evt3(words: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+def _evt3(words: NDArray[Any]) -> Columns:
     """x, y, t, p: type in bits 15..12; each word changes the row, the column, a part of time, or is a vector.
 
     A vector's bit k is an event k pixels right of its base, which moves on by 12 or 8 with each vector.
@@ -61,8 +66,7 @@ def _evt3(words: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     change = high[np.flatnonzero(np.diff(value[high], prepend=-1))]
 
     sizes = np.where(kind == EVT3["vector 12"], 12, np.where(kind == EVT3["vector 8"], 8, 0))
-    bits = np.where(sizes > 0, value & (1 << sizes) - 1, kind == EVT3["x"])
-    source, shift = np.nonzero((bits[:, None] >> np.arange(12)) & 1)
+    source, shift = _set_bits(np.where(sizes > 0, value & (1 << sizes) - 1, kind == EVT3["x"]))
     last = np.searchsorted(high, source) - 1
     source, shift, last = source[last >= 0], shift[last >= 0], last[last >= 0]
 
@@ -80,6 +84,18 @@ def _evt3(words: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     fresh[fresh] = low[low_last[fresh]] > change[np.maximum(change_last[fresh], 0)]
     t = base_time[last] + np.where(fresh, _latest(low, value, source), 0)
     return x, y, t, p
+
+
+def _set_bits(bits: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """(word, bit) of every bit that is set, of 12 in each word; in pieces, as all bits at once are much larger."""
+    found = []
+    for low in range(0, len(bits), PIECE):
+        word, bit = np.nonzero(bits[low : low + PIECE, None] >> np.arange(12) & 1)
+        found.append((word + low, bit))
+    if not found:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    words, places = zip(*found, strict=True)
+    return np.concatenate(words), np.concatenate(places)
 
 
 def _latest(at: NDArray[Any], values: NDArray[Any], place: NDArray[Any]) -> NDArray[Any]:
