@@ -10,7 +10,7 @@ from qpsnn_core.errors import ConfigError, Words, expected
 
 from .formats import aedat2, aedat3
 from .layouts import CIFAR10, DIGITS, FORMATS
-from .sets import SETS, SPIKES, TRIALS
+from .own_layouts import SETS, SPIKES, TRIALS
 from .tree import Tree
 
 NAMES = (*FORMATS, *SETS)

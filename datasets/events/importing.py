@@ -17,9 +17,9 @@ from ..checks import whole
 from ..schema import limited_indices
 from .guess import NAMES, guess
 from .layouts import FORMATS, Item, Sensor, Source, class_folders
+from .own_layouts import SETS
 from .raw import Report, check_repairs, mend
 from .recording import Recording
-from .sets import SETS
 from .tree import Tree
 from .writer import SPLITS, event_writer
 

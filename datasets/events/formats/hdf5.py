@@ -76,8 +76,6 @@ def opened(path: Path) -> Iterator[h5py.File]:
             yield file
     except FileError:
         raise
-    except KeyError as error:
-        raise FormatError(f"{path}: a part is missing: {error}") from error
     except (OSError, RuntimeError, TypeError) as error:
         raise FormatError(f"{path}: not a whole HDF5 file: {error}") from error
 
@@ -97,9 +95,9 @@ def _row(file: h5py.File, key: str, index: int, path: Path) -> NDArray[Any]:
 
 def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
     """A dataset whose filters are all there, or can be had from hdf5plugin."""
-    part = file[key]
+    part = file.get(key)
     if not isinstance(part, h5py.Dataset):
-        raise FormatError(expected(f"{path}: {key}", "a dataset", Words("a group")))
+        raise FormatError(expected(f"{path}: {key}", "a dataset", Words("nothing" if part is None else "a group")))
     plan = part.id.get_create_plist()
     filters = [plan.get_filter(k)[0] for k in range(plan.get_nfilters())]
     if not all(map(h5py.h5z.filter_avail, filters)):
