@@ -15,6 +15,8 @@ import numpy as np
 
 from qpsnn_core.errors import FileError, FormatError, VersionError, Words, expected
 
+CACHE = 1 << 20
+
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h5py.File]:
@@ -36,11 +38,11 @@ def streaming(path: str | os.PathLike[str], kind: str, version: int) -> Iterator
     """`writing` for what is larger than memory: it goes to the disk, beside its place, while it is made.
 
     Call the sink's `check` now and then, so that a full disk is found early; it is found at the end in any case.
-    HDF5's own structures carry checksums (its format of 1.10).
+    HDF5's own structures carry checksums (its format of 1.10); its cache of chunks is small, so write whole chunks.
     """
     with _beside(Path(path)) as beside:
         sink = Sink(beside)
-        with h5py.File(sink, "w", libver=("v110", "v110")) as file:
+        with h5py.File(sink, "w", libver=("v110", "v110"), rdcc_nbytes=CACHE) as file:
             _mark(file, kind, version)
             yield file, sink
         sink.check()
@@ -138,8 +140,8 @@ def _mark(file: h5py.File, kind: str, version: int) -> None:
 
 
 @contextlib.contextmanager
-def reading(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h5py.File]:
-    """An open HDF5 file of this kind and version.
+def reading(path: str | os.PathLike[str], kind: str, version: int, *, cache: int | None = None) -> Iterator[h5py.File]:
+    """An open HDF5 file of this kind and version. cache: bytes of a dataset's unpacked chunks; None: HDF5's own choice.
 
     Raises FileError (not there), FormatError (not HDF5, truncated, another kind, a part missing), VersionError.
     """
@@ -147,7 +149,7 @@ def reading(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h
     if not target.is_file():
         raise FileError(expected(str(target), f"a {kind} file", Words("no such file")))
     try:
-        with h5py.File(target, "r") as file:
+        with h5py.File(target, "r", rdcc_nbytes=cache) as file:
             found = _attribute(file, "format")
             if found != kind.encode():
                 raise FormatError(expected(f"{target}.format", repr(kind), repr(found)))

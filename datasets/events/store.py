@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.errors import ConfigError, DataError, FileError, FormatError, Words, expected
-from qpsnn_core.storage import reading
+from qpsnn_core.storage import CACHE, reading
 
 from .recording import Recording
 from .writer import EVENTS, KIND, SPLITS, TABLE, VERSION, check_classes, checksum
@@ -38,7 +38,7 @@ class EventStore:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         with contextlib.ExitStack() as stack:
-            self._file = stack.enter_context(reading(self.path, KIND, VERSION))
+            self._file = stack.enter_context(reading(self.path, KIND, VERSION, cache=CACHE))
             with self._whole():
                 self._open()
             self._close = stack.pop_all().close

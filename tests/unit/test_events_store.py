@@ -280,7 +280,7 @@ def read():
     for recording in load_events(sys.argv[1]):
         assert len(recording) == 50_000
 
-write(40)  # HDF5 fills its caches
+write(40)
 read()
 print(grown(lambda: write(LIMIT * MIB * 3 // 50_000)), grown(read))
 """
