@@ -19,7 +19,7 @@ from .guess import NAMES, guess
 from .layouts import FORMATS, Item, Sensor, Source, class_folders
 from .own_layouts import SETS
 from .raw import Report, check_repairs, mend
-from .recording import Recording
+from .recording import LARGEST_SIDE, Recording
 from .tree import Tree
 from .writer import SPLITS, event_writer
 
@@ -93,6 +93,8 @@ def find(path: str | Path, format: str = "", sensor: Sensor | None = None) -> tu
     """The name of the format, and what is there to read; nothing but labels is read yet."""
     if format and format not in NAMES:
         raise ConfigError(expected("format", f"one of {', '.join(NAMES)}", format))
+    if sensor is not None and not all(1 <= whole("sensor", side, 1) <= LARGEST_SIDE for side in sensor):
+        raise ConfigError(expected("sensor", f"(H, W), each at most {LARGEST_SIDE} pixels", sensor))
     tree = Tree(path)
     name = format or guess(tree)
     if name in FORMATS:

@@ -124,7 +124,8 @@ def _on_sensor(
         return columns
     if "clip" in repair:
         report.add("clip", count)
-        return columns | {"x": np.clip(x, 0, width - 1), "y": np.clip(y, 0, height - 1)}
+        sides = {"x": (x, width), "y": (y, height)}
+        return columns | {name: np.clip(at.astype(np.int64), 0, side - 1) for name, (at, side) in sides.items()}
     at = int(np.flatnonzero(off)[0])
     place, got = f"{raw.name}.events[{at}]", f"at x={x[at]}, y={y[at]}, and {count} event(s) off it in all"
     if "drop" not in repair:

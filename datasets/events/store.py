@@ -19,6 +19,8 @@ from qpsnn_core.storage import CACHE, reading
 from .recording import Recording
 from .writer import EVENTS, KIND, SPLITS, TABLE, VERSION, check_classes, checksum
 
+PIECE = 1 << 20
+
 
 def load_events(path: str | os.PathLike[str]) -> EventStore:
     """The store at `path`, open. Raises FileError (not there), FormatError (damaged, or no store), VersionError."""
@@ -106,6 +108,18 @@ class EventStore:
         keep = slice(*(int(np.searchsorted(found.t, edge)) for edge in (start, stop)))
         columns = {name: getattr(found, name)[keep] for name in ("x", "y", "t", "p")}
         return Recording(**columns, sensor=found.sensor, label=found.label, name=found.name)
+
+    def ranges(self) -> dict[str, tuple[int, int] | None]:
+        """Least and largest x and y (None: no events); reads all of these columns, a piece at a time. FormatError."""
+        return {name: self._range(name) for name in ("x", "y")}
+
+    def _range(self, name: str) -> tuple[int, int] | None:
+        column, edges = self._columns[name], []
+        for begin in range(0, len(column), PIECE):
+            with self._whole():
+                piece = column[begin : begin + PIECE]
+            edges.append((int(piece.min()), int(piece.max())))
+        return (min(low for low, _ in edges), max(high for _, high in edges)) if edges else None
 
     def name(self, index: int) -> str:
         """The name of a recording."""
