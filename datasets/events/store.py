@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import operator
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,8 +63,12 @@ class EventStore:
             anchors,
         )
         lengths = {name: len(column) for name, column in self._columns.items()}
-        if set(lengths.values()) != {int(self._offset[-1])}:
-            raise FormatError(expected(f"{self.path}: events", f"{self._offset[-1]} in each column", lengths))
+        total = int(self._offset[-1])
+        if set(lengths.values()) != {total}:
+            raise FormatError(expected(f"{self.path}: events", f"{total} in each column", lengths))
+        if self._block < 1 or len(anchors) != -(-total // self._block):
+            want = f"one for each {self._block} of {total} events"
+            raise FormatError(expected(f"{self.path}: events/anchor", want, len(anchors)))
         self.classes = check_classes(json.loads(classes.tobytes()))
         self.notes: dict[str, Any] = json.loads(notes.tobytes())
         self.labels, self.on = table["label"], table["on"]
@@ -155,12 +160,13 @@ class EventStore:
 
     def __reduce__(self) -> tuple[type[EventStore], tuple[Path]]:
         """Another process opens the file for itself."""
-        return EventStore, (self.path,)
+        return EventStore, (self.path.absolute(),)
 
     def _index(self, index: int) -> int:
+        index = operator.index(index)
         if not -len(self) <= index < len(self):
             raise IndexError(expected("index", f"a recording, {-len(self)} to {len(self) - 1}", index))
-        return int(index) % len(self)
+        return index % len(self)
 
     def _read(self, index: int, begin: int, end: int) -> Recording:
         """Rows begin to end, which lie within recording `index`."""
@@ -192,7 +198,7 @@ class EventStore:
             yield
         except FileError:
             raise
-        except (DataError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        except (DataError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
             if not self._file:
                 raise FileError(f"{self.path}: the store was closed") from error
             raise FormatError(f"{self.path}: not a whole {KIND} file: {error}") from error

@@ -59,7 +59,9 @@ def test_aedat2(camera):
     assert found(raw) == (events, SIZES[key], 0)
 
 
-@pytest.mark.parametrize(("columns", "bit"), [(aedat2.dvs128, 15), (aedat2.davis346, 31), (aedat2.davis346, 10)])
+@pytest.mark.parametrize(
+    ("columns", "bit"), [(aedat2.dvs128, 15), (aedat2.dvs128, 31), (aedat2.davis346, 31), (aedat2.davis346, 10)]
+)
 def test_aedat2_words_that_are_no_events_are_left_out(columns, bit):
     words = files.HEADER_2 + struct.pack(">IIII", 1 << bit, 5, 0, 6)
     assert aedat2.decode(words, "a", (260, 346), columns).t.tolist() == [6]
@@ -76,6 +78,18 @@ def test_aedat2_whose_first_event_looks_like_a_line(header):
     """0x23 is '#': only the end of the header, or bytes that no line has, can tell."""
     data = header + struct.pack(">II", 0x23000000 | (5 << 12), 7)
     assert aedat2.decode(data, "a", (260, 346), aedat2.davis346).t.tolist() == [7]
+
+
+def test_aedat2_whose_header_has_letters_beyond_ascii():
+    events = events_of("dvs", 5)
+    data = files.aedat2(events, files.dvs128_address, files.HEADER_2 + "# file: 实验/ä\r\n".encode("gbk", "replace"))
+    assert files.listed(aedat2.decode(data, "a", (128, 128), aedat2.dvs128)) == events
+
+
+def test_aedat2_of_another_camera_is_not_taken_for_a_dvs128():
+    data = files.aedat2([(5, 250, 9, 1)], files.davis346_address)
+    with pytest.raises(FormatError, match=r"a: address of event 0: expected 16 bits of a DVS128, got '0x2554800'"):
+        aedat2.decode(data, "a", (128, 128), aedat2.dvs128)
 
 
 def test_aedat2_that_is_cut_off_or_something_else():

@@ -217,6 +217,8 @@ def shorter(file):
         (other("events/x", np.zeros((44, 1), "<u2")), r"events/x: expected <u2 \[N\]"),
         (shorter, r"events: expected 44 in each column, got .*'x': 3"),
         (lambda file: file.attrs.__delitem__("block"), "not a whole qpsnn-events file"),
+        (lambda file: file.attrs.__setitem__("block", 0), "events/anchor: expected one for each 0 of 44 events, got 1"),
+        (lambda file: file.attrs.__setitem__("block", 22), "events/anchor: expected one for each 22 of 44 events"),
     ],
 )
 def test_what_a_damaged_store_lacks_is_named(path, change, message):

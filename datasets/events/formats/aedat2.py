@@ -19,8 +19,15 @@ Columns = tuple[Address, Address, Address, Address]
 
 
 def dvs128(address: Address) -> Columns:
-    """(is an event, x, y, ON) as jAER has the DVS128: columns from the right, rows from below, bit 0 is 1 for OFF."""
-    return address >> 15 & 1 ^ 1, 127 - (address >> 1 & 0x7F), 127 - (address >> 8 & 0x7F), 1 - (address & 1)
+    """(is an event, x, y, ON) as jAER has the DVS128: columns from the right, rows from below, bit 0 is 1 for OFF.
+
+    Bit 15 is set where it is an external event, and bit 31 where it is jAER's own. FormatError: other high bits.
+    """
+    event = (address >> 15 & 1 | address >> 31 & 1) ^ 1
+    wide = np.flatnonzero((address > 0xFFFF) & (event == 1))
+    if wide.size:
+        raise FormatError(expected(f"address of event {wide[0]}", "16 bits of a DVS128", hex(address[wide[0]])))
+    return event, 127 - (address >> 1 & 0x7F), 127 - (address >> 8 & 0x7F), 1 - (address & 1)
 
 
 def cifar10dvs(address: Address) -> Columns:
@@ -45,18 +52,21 @@ def decode(data: bytes, name: str, sensor: tuple[int, int], columns: Callable[[A
     begin = _after_header(data)
     count, cut = divmod(len(data) - begin, 8)
     pairs = np.frombuffer(data, ">u4", 2 * count, begin).reshape(-1, 2)
-    event, x, y, on = columns(pairs[:, 0].astype(np.int64))
+    try:
+        event, x, y, on = columns(pairs[:, 0].astype(np.int64))
+    except FormatError as error:
+        raise FormatError(f"{name}: {error}") from None
     kept = event == 1
     return Raw(x[kept], y[kept], pairs[kept, 1].astype(np.int64), on[kept], sensor, name, CLOCK, cut)
 
 
 def _after_header(data: bytes) -> int:
-    """Where the events begin: after the last printable line of # that ends in CR LF, and is not followed by data."""
+    """Where the events begin: after the lines of #, which end in CR LF and hold no bytes that no text has."""
     begin = 0
     while data[begin : begin + 1] == b"#":
         end = data.find(b"\n", begin)
         line = data[begin : end + 1]
-        if end < 0 or not line.endswith(b"\r\n") or not all(32 <= byte < 127 or byte == 9 for byte in line[:-2]):
+        if end < 0 or not line.endswith(b"\r\n") or not all(byte >= 32 or byte == 9 for byte in line[:-2]):
             break
         begin = end + 1
         if line.lower().startswith(b"#end of ascii"):
