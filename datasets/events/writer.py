@@ -22,7 +22,7 @@ from .recording import Recording
 KIND = "qpsnn-events"
 VERSION = 1
 
-BLOCK = 1 << 14
+BLOCK = 1 << 12
 """Events of a chunk; time is also kept at every such event, so that reading can begin there."""
 
 SPLITS = ("none", "train", "valid", "test")

@@ -56,14 +56,14 @@ def import_(
         "format": done.format,
         "recordings": done.recordings,
         "events": done.events,
-        **{f"of {split}": count for split, count in done.splits.items()},
+        "splits": done.splits,
         "bytes": out.stat().st_size,
     }
     mended = {name: {"recordings": n, "amount": amount} for name, (n, amount) in done.repairs.items()}
     if json:
-        show.print_json({**figures, "splits": done.splits, "repairs": mended})
+        show.print_json({**figures, "repairs": mended})
         return
-    show.table(str(path), ("figure", "value"), list(figures.items()))
+    show.table(str(path), ("figure", "value"), [(name, _words(value)) for name, value in figures.items()])
     for name, (recordings, amount) in done.repairs.items():
         show.out.print(f"{name}: {amount:,} in {recordings:,} recordings ({REPAIRS[name]})", highlight=False)
 
