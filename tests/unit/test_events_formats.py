@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from generators import event_files as files
 
-from naive import event_files as naive
 from qpsnn_core.errors import DataError, FormatError
 from qpsnn_datasets.events.formats import aedat2, aedat3, arrays, atis_bin, dat, evt
 
@@ -185,17 +184,6 @@ def test_evt3_of_single_events(start):
     laps = start >> 24 << 24
     comp = evt.decode(files.evt3(files.evt3_words(events)), "a")
     assert found(comp) == ([(x, y, t - laps, p) for x, y, t, p in events], (720, 1280), 0)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_evt3_of_random_words_equals_its_loops_only_twin(seed, monkeypatch):
-    monkeypatch.setattr(evt, "PIECE", 16)
-    rng = np.random.default_rng(seed)
-    kinds = rng.choice([0x0, 0x2, 0x3, 0x4, 0x5, 0x6, 0x8, 0xA, 0x7, 0xE], 300)
-    words = ((kinds << 12) | rng.integers(0, 1 << 12, 300)).tolist()
-    ref = naive.evt3(words)
-    assert len(ref) > 100
-    assert files.listed(evt.decode(files.evt3(words), "a")) == ref
 
 
 def test_known_words_of_evt3():

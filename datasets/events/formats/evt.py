@@ -13,14 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.errors import FormatError, Words, expected
+from qpsnn_core.kernels.evt3 import evt3_events
 
 from ..raw import Raw
 from .percent import header, named_sensor
 
 EVT2 = {"off": 0x0, "on": 0x1, "time high": 0x8}
-EVT3 = {"y": 0x0, "x": 0x2, "base": 0x3, "vector 12": 0x4, "vector 8": 0x5, "time low": 0x6, "time high": 0x8}
-
-PIECE = 1 << 16
 
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
@@ -55,56 +53,16 @@ def _evt2(words: NDArray[Any]) -> Columns:
 
 
 def _evt3(words: NDArray[Any]) -> Columns:
-    """x, y, t, p: type in bits 15..12; each word changes the row, the column, a part of time, or is a vector.
-
-    A vector's bit k is an event k pixels right of its base, which moves on by 12 or 8 with each vector.
-    The lower bits of time are 0 from a word of other higher bits until the next of lower ones.
-    """
-    kind, value = words >> 12, (words & 0xFFF).astype(np.int64)
-    high, low = np.flatnonzero(kind == EVT3["time high"]), np.flatnonzero(kind == EVT3["time low"])
-    base_time = _counted(value[high], 12) << 12
-    change = high[np.flatnonzero(np.diff(value[high], prepend=-1))]
-
-    sizes = np.where(kind == EVT3["vector 12"], 12, np.where(kind == EVT3["vector 8"], 8, 0))
-    source, shift = _set_bits(np.where(sizes > 0, value & (1 << sizes) - 1, kind == EVT3["x"]))
-    last = np.searchsorted(high, source) - 1
-    source, shift, last = source[last >= 0], shift[last >= 0], last[last >= 0]
-
-    moved = np.cumsum(sizes)
-    base_at = np.flatnonzero(kind == EVT3["base"])
-    single = kind[source] == EVT3["x"]
-    start = _latest(base_at, value, source)
-    start_moved = _latest(base_at, moved, source)
-    vector_x = (start & 0x7FF) + moved[source] - sizes[source] - start_moved + shift
-    x = np.where(single, value[source] & 0x7FF, vector_x)
-    p = np.where(single, value[source], start) >> 11 & 1
-    y = _latest(np.flatnonzero(kind == EVT3["y"]), value, source) & 0x7FF
-    low_last, change_last = (np.searchsorted(at, source) - 1 for at in (low, change))
-    fresh = low_last >= 0
-    fresh[fresh] = low[low_last[fresh]] > change[np.maximum(change_last[fresh], 0)]
-    t = base_time[last] + np.where(fresh, _latest(low, value, source), 0)
-    return x, y, t, p
+    """x, y, t, p, as `evt3_events` says."""
+    count = evt3_events(words, *_room(0))
+    columns = _room(count)
+    evt3_events(words, *columns)
+    return columns
 
 
-def _set_bits(bits: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """(word, bit) of every bit that is set, of 12 in each word; in pieces, as all bits at once are much larger."""
-    found = []
-    for low in range(0, len(bits), PIECE):
-        word, bit = np.nonzero(bits[low : low + PIECE, None] >> np.arange(12) & 1)
-        found.append((word + low, bit))
-    if not found:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    words, places = zip(*found, strict=True)
-    return np.concatenate(words), np.concatenate(places)
-
-
-def _latest(at: NDArray[Any], values: NDArray[Any], place: NDArray[Any]) -> NDArray[Any]:
-    """`values` at the last of the places `at` before each `place`; 0 where there is none."""
-    if not at.size:
-        return np.zeros(len(place), np.int64)
-    last = np.searchsorted(at, place) - 1
-    found: NDArray[Any] = np.where(last >= 0, values[at[np.maximum(last, 0)]], 0)
-    return found
+def _room(count: int) -> Columns:
+    x, y, t = np.empty(count, np.uint16), np.empty(count, np.uint16), np.empty(count, np.int64)
+    return x, y, t, np.empty(count, np.uint8)
 
 
 def _counted(ticks: NDArray[Any], bits: int) -> NDArray[Any]:
