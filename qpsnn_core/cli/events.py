@@ -59,11 +59,10 @@ def import_(
         "splits": done.splits,
         "bytes": out.stat().st_size,
     }
-    mended = {name: {"recordings": n, "amount": amount} for name, (n, amount) in done.repairs.items()}
     if json:
-        show.print_json({**figures, "repairs": mended})
+        show.print_json({**figures, "repairs": _repairs(done.repairs)})
         return
-    show.table(str(path), ("figure", "value"), [(name, _words(value)) for name, value in figures.items()])
+    show.table(str(out), ("figure", "value"), [(name, _words(value)) for name, value in figures.items()])
     for name, (recordings, amount) in done.repairs.items():
         show.out.print(f"{name}: {amount:,} in {recordings:,} recordings ({REPAIRS[name]})", highlight=False)
 
@@ -169,12 +168,18 @@ def _figures(store: EventStore) -> dict[str, Any]:
         "bytes": size,
         "bytes_per_event": size / events if events else None,
         **store.notes,
+        "repairs": _repairs(store.notes.get("repairs", {})),
     }
 
 
-def _spread(values: Any) -> list[float] | None:
-    """Least, mean, most."""
-    return [float(values.min()), float(values.mean()), float(values.max())] if len(values) else None
+def _repairs(done: dict[str, Any]) -> dict[str, dict[str, int]]:
+    return {name: {"recordings": recordings, "amount": amount} for name, (recordings, amount) in done.items()}
+
+
+def _spread(values: Any) -> dict[str, float] | None:
+    if not len(values):
+        return None
+    return {"least": float(values.min()), "mean": float(values.mean()), "most": float(values.max())}
 
 
 def _classes(store: EventStore) -> list[dict[str, Any]]:
@@ -192,9 +197,12 @@ def _classes(store: EventStore) -> list[dict[str, Any]]:
 
 def _words(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {_words(each)}" for name, each in value.items()) or "none"
+        inner = (
+            (name, f"({_words(each)})" if isinstance(each, dict) else _words(each)) for name, each in value.items()
+        )
+        return ", ".join(f"{name}: {words}" for name, words in inner) or "none"
     if isinstance(value, (list, tuple)):
-        return " / ".join(_words(each) for each in value)
+        return " to ".join(_words(each) for each in value)
     return value if isinstance(value, str) else show.number(value)
 
 

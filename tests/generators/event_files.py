@@ -122,3 +122,34 @@ def evt3_words(events):
             words.append(y)
         words.append((0x2 << 12) | (p << 11) | x)
     return words
+
+
+def aedat4(path, packets, compression, tracks=1):
+    """As faery writes it; every packet into the first stream."""
+    from faery.extension import aedat
+
+    def node(name, where, nodes=(), **attributes):
+        kinds = {
+            key: aedat.DescriptionAttribute("int" if type(v) is int else "string", v) for key, v in attributes.items()
+        }
+        return aedat.DescriptionNode(name, where, kinds, list(nodes))
+
+    outer = "/mainloop/Recorder/outInfo/"
+    streams = [
+        node(
+            str(k),
+            f"{outer}{k}/",
+            [node("info", f"{outer}{k}/info/", sizeX=640, sizeY=480, source="DVXplorer")],
+            compression=(compression or ("none",))[0].upper(),
+            originalOutputName="events",
+            typeIdentifier="EVTS",
+        )
+        for k in range(tracks)
+    ]
+    with aedat.Encoder(path, [node("outInfo", outer, streams)], compression) as file:
+        for packet in packets:
+            events = np.zeros(len(packet), [("t", "<u8"), ("x", "<u2"), ("y", "<u2"), (("p", "on"), "?")])
+            for name, column in zip("xytp", np.array(packet, np.int64).reshape(-1, 4).T, strict=True):
+                events[name] = column
+            file.write(0, events)
+    return path

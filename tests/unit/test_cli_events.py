@@ -85,7 +85,7 @@ def test_repairs_are_asked_for_and_reported(qpsnn, n_mnist, tmp_path):
     assert "clip: 1 in 1 recordings" in text
     code, text, _ = qpsnn(*words, "--repair", "drop", "--json")
     assert json.loads(text)["repairs"] == {"drop": {"recordings": 1, "amount": 1}}
-    assert "drop: 1 / 1" in qpsnn("events", "info", tmp_path / "store.h5")[1]
+    assert "drop: (recordings: 1, amount: 1)" in qpsnn("events", "info", tmp_path / "store.h5")[1]
 
 
 def test_info(qpsnn, store):

@@ -157,40 +157,10 @@ def test_prophesees_own_filter_is_named(tmp_path):
         hdf5.read_prophesee(path, "a", (480, 640))
 
 
-def write_aedat4(path, packets, compression, tracks=1):
-    from faery.extension import aedat
-
-    def node(name, where, nodes=(), **attributes):
-        kinds = {
-            key: aedat.DescriptionAttribute("int" if type(v) is int else "string", v) for key, v in attributes.items()
-        }
-        return aedat.DescriptionNode(name, where, kinds, list(nodes))
-
-    outer = "/mainloop/Recorder/outInfo/"
-    streams = [
-        node(
-            str(k),
-            f"{outer}{k}/",
-            [node("info", f"{outer}{k}/info/", sizeX=640, sizeY=480, source="DVXplorer")],
-            compression=(compression or ("none",))[0].upper(),
-            originalOutputName="events",
-            typeIdentifier="EVTS",
-        )
-        for k in range(tracks)
-    ]
-    with aedat.Encoder(path, [node("outInfo", outer, streams)], compression) as file:
-        for packet in packets:
-            events = np.zeros(len(packet), [("t", "<u8"), ("x", "<u2"), ("y", "<u2"), (("p", "on"), "?")])
-            for name, column in zip("xytp", np.array(packet, np.int64).reshape(-1, 4).T, strict=True):
-                events[name] = column
-            file.write(0, events)
-    return path
-
-
 @pytest.mark.events
 @pytest.mark.parametrize("compression", [None, ("lz4", 1), ("zstd", 3)])
 def test_aedat4(tmp_path, compression):
-    path = write_aedat4(tmp_path / "a.aedat4", [EVENTS[:20], EVENTS[20:]], compression)
+    path = files.aedat4(tmp_path / "a.aedat4", [EVENTS[:20], EVENTS[20:]], compression)
     raw = aedat4.read(path, "a")
     assert files.listed(raw) == EVENTS
     assert raw.sensor == (480, 640)
@@ -200,10 +170,21 @@ def test_aedat4(tmp_path, compression):
 
 
 @pytest.mark.events
+def test_aedat4_whose_description_is_no_text(tmp_path):
+    """faery would end the process."""
+    path = files.aedat4(tmp_path / "a.aedat4", [EVENTS], None)
+    path.write_bytes(path.read_bytes().replace(b"EVTS", b"EV\xc0S"))
+    with pytest.raises(FormatError, match="a: header: expected a description in UTF-8"):
+        aedat4.read(path, "a")
+    with pytest.raises(FileError, match="expected a readable file, got No such file"):
+        aedat4.read(tmp_path / "none", "none")
+
+
+@pytest.mark.events
 def test_aedat4_with_no_events_or_two_streams(tmp_path):
-    assert files.listed(aedat4.read(write_aedat4(tmp_path / "a.aedat4", [], None), "a")) == []
+    assert files.listed(aedat4.read(files.aedat4(tmp_path / "a.aedat4", [], None), "a")) == []
     with pytest.raises(FormatError, match="a: expected one stream of events, got 2"):
-        aedat4.read(write_aedat4(tmp_path / "b.aedat4", [], None, tracks=2), "a")
+        aedat4.read(files.aedat4(tmp_path / "b.aedat4", [], None, tracks=2), "a")
 
 
 def test_aedat4_without_faery_names_the_extra(tmp_path, monkeypatch):

@@ -7,9 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.errors import DataError, FormatError, Words, expected
+from qpsnn_core.errors import DataError, FileError, FormatError, Words, expected
 
+from ...checks import read_up_to
 from ..raw import Raw
+
+MAGIC = b"#!AER-DAT4.0\r\n"
+"""After it, the length of the header in four bytes, and the header."""
 
 
 def read(path: Path, name: str, sensor: tuple[int, int] | None = None) -> Raw:
@@ -19,6 +23,7 @@ def read(path: Path, name: str, sensor: tuple[int, int] | None = None) -> Raw:
     it that one's time: neither comes here to be mended. Raises DataError (faery is missing), FormatError.
     """
     decoder = _decoder()
+    _check_description(path, name)
     columns: dict[str, list[Any]] = {"x": [], "y": [], "t": [], "on": []}
     try:
         with decoder(path) as file:
@@ -29,13 +34,27 @@ def read(path: Path, name: str, sensor: tuple[int, int] | None = None) -> Raw:
                 if track.id in streams:
                     for field, parts in columns.items():
                         parts.append(packet[field])
-    except FormatError:
+    except (FormatError, KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:
+    except BaseException as error:  # a panic in faery's Rust is no Exception
         raise FormatError(f"{name}: not a whole AEDAT 4 file: {str(error).strip()}") from error
     width, height = streams.popitem()[1]
     x, y, t, on = (np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in columns.values())
     return Raw(x, y, t.astype(np.int64), on, sensor or (height, width), name)
+
+
+def _check_description(path: Path, name: str) -> None:
+    """FormatError unless the XML in the header is UTF-8: faery 0.7.1 ends the whole process where it is not."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(len(MAGIC) + 4)[-4:], "little")
+            header = read_up_to(file, size)
+    except OSError as error:
+        raise FileError(expected(name, "a readable file", Words(error.strerror or str(error)))) from error
+    try:
+        header[header.find(b"<") : header.rfind(b">") + 1].decode()
+    except UnicodeDecodeError as error:
+        raise FormatError(expected(f"{name}: header", "a description in UTF-8", Words(str(error)))) from error
 
 
 def _decoder() -> Any:

@@ -61,7 +61,7 @@ def _evt3(words: NDArray[Any]) -> Columns:
 
 
 def _room(count: int) -> Columns:
-    x, y, t = np.empty(count, np.uint16), np.empty(count, np.uint16), np.empty(count, np.int64)
+    x, y, t = np.empty(count, np.int32), np.empty(count, np.uint16), np.empty(count, np.int64)
     return x, y, t, np.empty(count, np.uint8)
 
 
