@@ -198,7 +198,7 @@ def test_the_pages_commands_and_example_run(qpsnn, n_mnist, tmp_path, monkeypatc
 
     monkeypatch.chdir(tmp_path)
     shutil.make_archive("N-MNIST", "zip", n_mnist)
-    page = (root / "docs" / "events.md").read_text(encoding="utf-8")
+    page = (root / "docs" / "event-files.md").read_text(encoding="utf-8")
     blocks = dict(re.findall(r"^```(sh|python)\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
     commands = [shlex.split(line)[1:] for line in blocks["sh"].strip().split("\n")]
     assert len(commands) == 5
@@ -208,12 +208,12 @@ def test_the_pages_commands_and_example_run(qpsnn, n_mnist, tmp_path, monkeypatc
         assert out.strip()
     assert (tmp_path / "digit.png").stat().st_size > 1000
     assert (tmp_path / "digit.gif").stat().st_size > 1000
-    exec(compile(blocks["python"], "docs/events.md", "exec"), {})
+    exec(compile(blocks["python"], "docs/event-files.md", "exec"), {})
     assert capsys.readouterr().out.endswith("(34, 34) 2\n")
 
 
 def test_the_page_names_every_format_and_repair(root):
-    page = (root / "docs" / "events.md").read_text(encoding="utf-8")
+    page = (root / "docs" / "event-files.md").read_text(encoding="utf-8")
     firsts = [line.split("|")[1] for line in page.split("\n") if line.startswith("| `")]
     named = [
         name
