@@ -6,9 +6,9 @@ import contextlib
 import json
 import operator
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import h5py
 import numpy as np
@@ -137,6 +137,10 @@ class EventStore:
             raise ConfigError(expected("split", f"one of {', '.join(SPLITS)}", split))
         return np.flatnonzero(self.splits == split)
 
+    def part(self, split: str) -> Part:
+        """The recordings of a split, as a sequence; ConfigError where there is no such split."""
+        return Part(self, self.indices(split))
+
     @property
     def sensor(self) -> tuple[int, int]:
         """(H, W) that all recordings have; DataError where they differ, or there are none."""
@@ -202,3 +206,29 @@ class EventStore:
             if not self._file:
                 raise FileError(f"{self.path}: the store was closed") from error
             raise FormatError(f"{self.path}: not a whole {KIND} file: {error}") from error
+
+
+class Part(Sequence[Recording]):
+    """Some recordings of a store, read when they are asked for. indices: rising; labels: int64 `[len]`; classes."""
+
+    def __init__(self, store: EventStore, indices: NDArray[np.int64]) -> None:
+        self._store = store
+        self.indices = indices
+        self.labels: NDArray[np.int64] = store.labels[indices]
+        self.classes = store.classes
+
+    def __len__(self) -> int:
+        """The number of recordings."""
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, index: int) -> Recording: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Part: ...
+
+    def __getitem__(self, index: int | slice) -> Recording | Part:
+        """Recording `index` of these, or a part of them; IndexError, FormatError."""
+        if isinstance(index, slice):
+            return Part(self._store, self.indices[index])
+        return self._store[int(self.indices[index])]

@@ -76,6 +76,22 @@ def test_splits_sensors_and_names(path):
             store[index]
 
 
+def test_a_part_is_a_sequence(path):
+    recordings = some()
+    store = load_events(filled(path, recordings, splits=("train", "test")))
+    part = store.part("train")
+    assert (len(part), part.labels.tolist(), part.classes) == (3, [-1, 1, 0], ("a", "b"))
+    assert part.labels.tolist() == [recording.label for recording in part]
+    for one, other in zip(part, recordings[::2], strict=True):
+        files.same(one, other)
+    files.same(part[-1], recordings[4])
+    files.same(part[1:][0], recordings[2])
+    with pytest.raises(IndexError):
+        part[3]
+    with pytest.raises(ConfigError, match="split: expected one of"):
+        store.part("rest")
+
+
 def test_a_window_is_what_a_mask_selects(path, monkeypatch):
     """Blocks of 16 events; several events of one time at their edges; recordings that begin and end anywhere."""
     monkeypatch.setattr(writer, "BLOCK", 16)
