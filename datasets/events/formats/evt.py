@@ -43,13 +43,12 @@ def decode(data: bytes, name: str, sensor: tuple[int, int] | None = None) -> Raw
 def _evt2(words: NDArray[Any]) -> Columns:
     """x, y, t, p: type in bits 31..28, then 6 bits of time, 11 of x, 11 of y; or 28 higher bits of time."""
     kind = words >> 28
-    high = np.flatnonzero(kind == EVT2["time high"])
-    base = _counted(words[high] & 0x0FFFFFFF, 28) << 6
-    event = np.flatnonzero((kind == EVT2["off"]) | (kind == EVT2["on"]))
-    last = np.searchsorted(high, event) - 1
-    event, last = event[last >= 0], last[last >= 0]
+    high = kind == EVT2["time high"]
+    times = np.cumsum(high)
+    event = ((kind == EVT2["off"]) | (kind == EVT2["on"])) & (times > 0)
     found = words[event]
-    return found >> 11 & 0x7FF, found & 0x7FF, base[last] + (found >> 22 & 0x3F), found >> 28
+    base = _counted(words[high] & 0x0FFFFFFF, 28) << 6
+    return found >> 11 & 0x7FF, found & 0x7FF, base[times[event] - 1] + (found >> 22 & 0x3F), found >> 28
 
 
 def _evt3(words: NDArray[Any]) -> Columns:
