@@ -8,12 +8,14 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import h5py
 import numpy as np
 
 from qpsnn_core.errors import FileError, FormatError, VersionError, Words, expected
+
+CACHE = 1 << 20
 
 
 @contextlib.contextmanager
@@ -23,18 +25,96 @@ def writing(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h
     It is built in memory and written at the end: HDF5 can end the whole process when a disk is full under it.
     Raises FileError when the disk is full or the folder cannot be written.
     """
-    target = Path(path)
-    temporary = None
     image = io.BytesIO()
+    with _beside(Path(path)) as beside:
+        with h5py.File(image, "w") as file:
+            _mark(file, kind, version)
+            yield file
+        _write(beside, image.getbuffer())
+
+
+@contextlib.contextmanager
+def streaming(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[tuple[h5py.File, Sink]]:
+    """`writing` for what is larger than memory: it goes to the disk, beside its place, while it is made.
+
+    Call the sink's `check` now and then, so that a full disk is found early; it is found at the end in any case.
+    HDF5's own structures carry checksums (its format of 1.10); its cache of chunks is small, so write whole chunks.
+    """
+    with _beside(Path(path)) as beside:
+        sink = Sink(beside)
+        with h5py.File(sink, "w", libver=("v110", "v110"), rdcc_nbytes=CACHE) as file:
+            _mark(file, kind, version)
+            yield file, sink
+        sink.check()
+
+
+class Sink(io.RawIOBase):
+    """A file for HDF5 to write to. It keeps an error of the disk to itself until `check`, and writes no more."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._error: OSError | None = None
+
+    def check(self) -> None:
+        """Raise the first OSError that writing met."""
+        if self._error is not None:
+            raise self._error
+
+    def write(self, data: Any) -> int:
+        """All of `data`, or nothing more once the disk has failed."""
+        view = memoryview(data).cast("B")
+        try:
+            if self._error is None:
+                _write(self._file, view)
+        except OSError as error:
+            self._error = error
+        return len(view)
+
+    def readinto(self, data: Any) -> int:
+        """What is there, and zeros where the disk failed before."""
+        view = memoryview(data).cast("B")
+        read = self._file.readinto(view)  # type: ignore[attr-defined]  # an unbuffered file has it
+        view[read:] = bytes(len(view) - read)
+        return len(view)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As a file does."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As a file does."""
+        return self._file.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        """As a file does, unless the disk has failed."""
+        try:
+            if self._error is None:
+                self._file.truncate(size)
+        except OSError as error:
+            self._error = error
+        return self.tell() if size is None else size
+
+    def readable(self) -> bool:
+        """HDF5 reads again what it wrote."""
+        return True
+
+    def writable(self) -> bool:
+        """It does."""
+        return True
+
+    def seekable(self) -> bool:
+        """It does."""
+        return True
+
+
+@contextlib.contextmanager
+def _beside(target: Path) -> Iterator[BinaryIO]:
+    """A new file beside `target`, unbuffered, that takes its place when the block ends well; FileError."""
+    temporary = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
-        with open(handle, "wb") as beside:
-            with h5py.File(image, "w") as file:
-                file.attrs["format"] = np.bytes_(kind)  # of fixed length: h5py can loop for ever on damaged others
-                file.attrs["version"] = version
-                yield file
-            beside.write(image.getbuffer())
-            beside.flush()
+        with open(handle, "w+b", buffering=0) as beside:
+            yield cast(BinaryIO, beside)
             os.fsync(beside.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)
@@ -48,9 +128,20 @@ def writing(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h
                 os.unlink(temporary)
 
 
+def _write(file: BinaryIO, data: memoryview) -> None:
+    """All of it: a full disk takes a part first, and says so at the next attempt."""
+    while len(data):
+        data = data[file.write(data) :]
+
+
+def _mark(file: h5py.File, kind: str, version: int) -> None:
+    file.attrs["format"] = np.bytes_(kind)  # of fixed length: h5py can loop for ever on damaged others
+    file.attrs["version"] = version
+
+
 @contextlib.contextmanager
-def reading(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h5py.File]:
-    """An open HDF5 file of this kind and version.
+def reading(path: str | os.PathLike[str], kind: str, version: int, *, cache: int | None = None) -> Iterator[h5py.File]:
+    """An open HDF5 file of this kind and version. cache: bytes of a dataset's unpacked chunks; None: HDF5's own choice.
 
     Raises FileError (not there), FormatError (not HDF5, truncated, another kind, a part missing), VersionError.
     """
@@ -58,7 +149,7 @@ def reading(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h
     if not target.is_file():
         raise FileError(expected(str(target), f"a {kind} file", Words("no such file")))
     try:
-        with h5py.File(target, "r") as file:
+        with h5py.File(target, "r", rdcc_nbytes=cache) as file:
             found = _attribute(file, "format")
             if found != kind.encode():
                 raise FormatError(expected(f"{target}.format", repr(kind), repr(found)))

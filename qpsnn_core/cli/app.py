@@ -10,7 +10,7 @@ import typer
 
 import qpsnn_core as qp
 from qpsnn_core.cli import data as sets
-from qpsnn_core.cli import plots, show, studies, tables
+from qpsnn_core.cli import events, plots, show, studies, tables
 from qpsnn_core.cli.files import data_of, load_any, load_trained, recipe_of, with_prune
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
 from qpsnn_core.config import Recipe
@@ -26,6 +26,7 @@ app = typer.Typer(
 
 app.add_typer(tables.app, name="table")
 app.add_typer(plots.app, name="plot")
+app.add_typer(events.app, name="events")
 
 
 @app.callback()

@@ -22,6 +22,7 @@ TWINS = {
     "conv.add_halves": "conv.sum_of_rows",
     "conv.conv_forward": "conv.forward",
     "events.list_columns": "conv.columns",
+    "evt3.evt3_events": "event_files.evt3",
     "fold.fold": "conv.fold",
     "fold.tap_inside": "conv.taps",
     "fold.through_windows": "conv.input_gradient",

@@ -14,7 +14,7 @@ import pytest
 
 from qpsnn_core import storage
 from qpsnn_core.errors import FileError, FormatError, VersionError
-from qpsnn_core.storage import kind_of, reading, writing
+from qpsnn_core.storage import kind_of, reading, streaming, writing
 
 
 @pytest.fixture
@@ -114,6 +114,73 @@ def test_a_disk_that_fills_up_under_many_small_arrays(path):
     assert done.returncode == 1, done.stderr
     assert done.stderr.startswith(f"refused: {path}: cannot be written: [Errno {errno.EFBIG}]")
     assert only_the_old_file(path)
+
+
+STREAMING_CHILD = """
+import resource, signal, sys
+import numpy as np
+from qpsnn_core.errors import FileError
+from qpsnn_core.storage import streaming
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+rounds = 0
+try:
+    with streaming(sys.argv[1], "qpsnn-test", 3) as (file, sink):
+        row = file.create_dataset("row", (0,), "f8", maxshape=(None,), chunks=(1000,))
+        for rounds in range(300):
+            row.resize((rounds + 1) * 20_000, axis=0)
+            row[rounds * 20_000 :] = np.random.default_rng(rounds).random(20_000)
+            if sys.argv[2] == "checked":
+                sink.check()
+except FileError as error:
+    sys.exit(f"{rounds} rounds, refused: {error}")
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the size of files as Linux does")
+@pytest.mark.parametrize("how", ["checked", "unchecked"])
+def test_a_disk_that_fills_up_under_a_stream(path, how):
+    write(path)
+    words = [sys.executable, "-c", STREAMING_CHILD, str(path), how]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    rounds, _, said = done.stderr.partition(" rounds, ")
+    assert said.startswith(f"refused: {path}: cannot be written: [Errno {errno.EFBIG}]")
+    assert int(rounds) == 299 if how == "unchecked" else int(rounds) < 299
+    assert only_the_old_file(path)
+
+
+def stream(path, values, error=None):
+    with streaming(path, "qpsnn-test", 3) as (file, _):
+        file.create_dataset("deep/array", data=values, chunks=(4,), fletcher32=True)
+        if error:
+            raise error
+
+
+def test_a_stream_is_whole_or_not_there(path):
+    write(path)
+    for error in (KeyboardInterrupt(), ValueError("no")):
+        with pytest.raises(type(error)):
+            stream(path, np.zeros(9), error)
+        assert only_the_old_file(path)
+    stream(path, np.arange(9.0))
+    assert read(path).tolist() == list(range(9))
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_every_altered_byte_of_a_streams_structure_is_found_or_harmless(path):
+    """HDF5's own checksums: whatever opens and reads is what was written."""
+    stream(path, np.arange(9.0))
+    whole, found = path.read_bytes(), 0
+    for at in range(0, len(whole), 3):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        try:
+            values = read(path)
+        except FileError:
+            found += 1
+        else:
+            assert values.tolist() == list(range(9)), at
+    assert found > 100
 
 
 def test_a_folder_that_is_not_there(tmp_path):

@@ -1,0 +1,66 @@
+"""AEDAT 4, iniVation's flatbuffers, through the library faery."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qpsnn_core.errors import DataError, FileError, FormatError, Words, expected
+
+from ...checks import read_up_to
+from ..raw import Raw
+
+MAGIC = b"#!AER-DAT4.0\r\n"
+"""After it, the length of the header in four bytes, and the header."""
+
+
+def read(path: Path, name: str, sensor: tuple[int, int] | None = None) -> Raw:
+    """The events of the file's only event stream; sensor: else the stream's.
+
+    faery itself refuses what is truncated or off the sensor, and gives an event that is earlier than the one before
+    it that one's time: neither comes here to be mended. Raises DataError (faery is missing), FormatError.
+    """
+    decoder = _decoder()
+    _check_description(path, name)
+    columns: dict[str, list[Any]] = {"x": [], "y": [], "t": [], "on": []}
+    try:
+        with decoder(path) as file:
+            streams = {track.id: track.dimensions for track in file.tracks() if track.data_type == "events"}
+            if len(streams) != 1:
+                raise FormatError(expected(name, "one stream of events", Words(f"{len(streams)}")))
+            for track, packet in file:
+                if track.id in streams:
+                    for field, parts in columns.items():
+                        parts.append(packet[field])
+    except (FormatError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic in faery's Rust is no Exception
+        raise FormatError(f"{name}: not a whole AEDAT 4 file: {str(error).strip()}") from error
+    width, height = streams.popitem()[1]
+    x, y, t, on = (np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in columns.values())
+    return Raw(x, y, t.astype(np.int64), on, sensor or (height, width), name)
+
+
+def _check_description(path: Path, name: str) -> None:
+    """FormatError unless the XML in the header is UTF-8: faery 0.7.1 ends the whole process where it is not."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(len(MAGIC) + 4)[-4:], "little")
+            header = read_up_to(file, size)
+    except OSError as error:
+        raise FileError(expected(name, "a readable file", Words(error.strerror or str(error)))) from error
+    try:
+        header[header.find(b"<") : header.rfind(b">") + 1].decode()
+    except UnicodeDecodeError as error:
+        raise FormatError(expected(f"{name}: header", "a description in UTF-8", Words(str(error)))) from error
+
+
+def _decoder() -> Any:
+    try:
+        from faery.extension import aedat
+    except ImportError as error:
+        want = "faery, which reads AEDAT 4 (pip install 'qpsnn[events]')"
+        raise DataError(expected("aedat4", want, Words(f"no such package ({error})"))) from error
+    return aedat.Decoder

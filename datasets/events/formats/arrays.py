@@ -1,0 +1,55 @@
+"""Structured arrays as tonic gives them, in memory, in .npy and, a column an entry, in .npz (SpikingJelly)."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpsnn_core.errors import DataError, FormatError, Words, expected
+
+from ..raw import Raw
+
+NAMES = {"x": ("x",), "y": ("y",), "t": ("t", "ts", "timestamp"), "p": ("p", "polarity")}
+"""What a column is called by those who write such arrays."""
+
+
+def from_array(events: Any, name: str, sensor: tuple[int, int]) -> Raw:
+    """Events of a structured array `[N]`, or of a mapping of arrays `[N]`: x, y, t (microseconds), p.
+
+    Without y all events are of row 0 (tonic's SHD). p is 0 and 1, or -1 and 1. Raises DataError.
+    """
+    there = tuple(getattr(getattr(events, "dtype", None), "names", None) or getattr(events, "keys", tuple)())
+    columns: dict[str, NDArray[Any]] = {}
+    for field, names in NAMES.items():
+        found = next((each for each in names if each in there), None)
+        if found is not None:
+            columns[field] = np.asarray(events[found])
+        elif field != "y":
+            raise DataError(
+                expected(f"{name}.{field}", f"a field {' or '.join(names)}", Words(", ".join(there) or "none"))
+            )
+    columns.setdefault("y", np.zeros(len(columns["t"]), np.uint16))
+    for field in "xyt":
+        if columns[field].dtype.kind not in "iu":
+            raise DataError(expected(f"{name}.{field}", "integers", columns[field].dtype))
+    if {(column.ndim, len(column)) for column in columns.values()} != {(1, len(columns["t"]))}:
+        got = ", ".join(f"{field} {list(column.shape)}" for field, column in columns.items())
+        raise DataError(expected(name, "columns [N] of one length", Words(got)))
+    on = columns["p"]
+    if on.dtype.kind not in "biu" or not np.isin(on, (-1, 0, 1)).all():
+        raise DataError(expected(f"{name}.p", "0 and 1, or -1 and 1", on.dtype))
+    return Raw(columns["x"], columns["y"], columns["t"], on, sensor, name)
+
+
+def decode(data: bytes, name: str, sensor: tuple[int, int]) -> Raw:
+    """The array of a .npy file, or the columns of a .npz file. Raises FormatError, and what `from_array` raises."""
+    try:
+        loaded = np.load(io.BytesIO(data), allow_pickle=False)
+        if not isinstance(loaded, np.ndarray):
+            loaded = {key: loaded[key] for key in loaded.files}
+    except Exception as error:  # NumPy, zipfile and zlib say it in a dozen ways
+        raise FormatError(f"{name}: not a whole .npy or .npz file of numbers: {error}") from error
+    return from_array(loaded, name, sensor)

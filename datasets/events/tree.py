@@ -1,0 +1,71 @@
+"""The files of a folder, of a zip archive, or one alone, seen alike."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from qpsnn_core.errors import DataError, FileError, FormatError, Words, expected
+
+from ..checks import existing, read_bytes
+
+
+class Tree:
+    """Files by their names, with / between folders. Hidden ones are left out.
+
+    names: sorted; root: the folder, the archive, or the file itself. Raises FileError (not there), FormatError
+    (a damaged archive).
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.root = existing(path, "a folder, a zip archive or a file of events")
+        self._archive = zipfile.ZipFile(self.root) if _is_zip(self.root) else None
+        if self._archive is not None:
+            found = [each.filename for each in self._archive.infolist() if not each.is_dir()]
+        elif self.root.is_dir():
+            found = [each.relative_to(self.root).as_posix() for each in self.root.rglob("*") if each.is_file()]
+        else:
+            found = [self.root.name]
+        self.names = sorted(name for name in found if not _hidden(name))
+
+    def bytes_of(self, name: str) -> bytes:
+        """The content of a file; FileError, FormatError (a damaged archive)."""
+        if self._archive is None:
+            return read_bytes(self.path_of(name), "a file of events")
+        try:
+            return self._archive.read(name)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            raise FormatError(f"{self.root}: {name}: not a whole archive: {error}") from error
+
+    def head_of(self, name: str, count: int) -> bytes:
+        """The first bytes of a file; FileError, FormatError."""
+        if self._archive is not None:
+            return self.bytes_of(name)[:count]
+        try:
+            with self.path_of(name).open("rb") as file:
+                return file.read(count)
+        except OSError as error:
+            raise FileError(expected(name, "a readable file", Words(error.strerror or str(error)))) from error
+
+    def path_of(self, name: str) -> Path:
+        """Where a file lies; DataError for one in an archive, which the library that reads it cannot open."""
+        if self._archive is not None:
+            raise DataError(expected(str(self.root), "a folder for this format", Words("an archive: unpack it first")))
+        return self.root / name if self.root.is_dir() else self.root
+
+    def named(self, *names: str) -> list[str]:
+        """The files that are called one of these, in any folder."""
+        return [each for each in self.names if PurePosixPath(each).name in names]
+
+
+def _is_zip(path: Path) -> bool:
+    if not path.is_file() or path.suffix.lower() != ".zip":
+        return False
+    if not zipfile.is_zipfile(path):
+        raise FormatError(expected(str(path), "a whole zip archive", Words("no such")))
+    return True
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
