@@ -15,7 +15,7 @@ from .checks import whole
 
 Indices = NDArray[np.int64]
 
-SPLIT, SHUFFLE, AUGMENT, LIMIT = range(4)  # streams that must not meet although they share a seed
+SPLIT, SHUFFLE, AUGMENT, LIMIT, EVENTS, NOISE = range(6)  # streams that must not meet although they share a seed
 
 
 def bit_stream(seed: int, *key: int) -> np.random.PCG64:

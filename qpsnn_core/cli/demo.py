@@ -10,16 +10,17 @@ from typing import Any
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.demo import DIGITS, Demo, as_json
+from qpsnn_core.demo import DIGITS, DIGITS_EVENTS, Demo, as_json
 from qpsnn_core.demo import run as run_demo
 
 
-def run(out: Path, *, images: int, backend: str, as_json: bool, quiet: bool) -> None:
+def run(out: Path, *, events: bool, images: int, backend: str, as_json: bool, quiet: bool) -> None:
     """Run the demo into the folder `out`; exit status 1 if integers and backend differ anywhere."""
     out.mkdir(parents=True, exist_ok=True)
     with show.bars(quiet) as listen:
         say = (lambda text: None) if quiet else show.say
-        done = run_demo(DIGITS, images=images, backend=backend, save=out / "network.h5", progress=listen, say=say)
+        options: dict[str, Any] = {"images": images, "backend": backend, "save": out / "network.h5"}
+        done = run_demo(DIGITS_EVENTS if events else DIGITS, **options, progress=listen, say=say)
     report = _write(out, done)
     if as_json:
         show.print_json(report)
