@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from qpsnn_core.calibration import recalibrate
 from qpsnn_core.config import DataConfig, Recipe
 from qpsnn_core.errors import ConfigError, expected
@@ -37,7 +39,7 @@ def network_for(recipe: Recipe, data: Split) -> Network:
 
 def augmentation(data: DataConfig) -> Augment:
     """What the recipe does to training images."""
-    return Augment(crop=data.crop, flip=data.flip, cutout=data.cutout, autoaugment=data.autoaugment)
+    return Augment(**{field.name: getattr(data, field.name) for field in fields(Augment)})
 
 
 def score_as(recipe: Recipe, model: Model, data: Dataset) -> Scores:

@@ -44,9 +44,9 @@ def frames_by_time(recording: Recording, window: int, *, partial: bool = False, 
     """
     window = whole("frames_by_time.window", window, 1)
     count = recording.duration // window + 1 if partial else max(1, recording.duration // window)
-    first = int(recording.t[0]) if len(recording) else 0
-    edges = np.searchsorted(recording.t, first + window * np.arange(count + 1))
-    return _counted(recording, edges[:-1], edges[1:], binary)
+    frames = _room(recording, count)
+    edges = np.searchsorted(recording.t, _first(recording) + window * np.arange(count + 1))
+    return _counted(recording, edges, frames, binary)
 
 
 def frames_by_count(recording: Recording, count: int, *, partial: bool = False, binary: bool = False) -> Images:
@@ -54,7 +54,7 @@ def frames_by_count(recording: Recording, count: int, *, partial: bool = False, 
     count = whole("frames_by_count.count", count, 1)
     found = max(1, -(-len(recording) // count) if partial else len(recording) // count)
     edges = np.minimum(count * np.arange(found + 1), len(recording))
-    return _counted(recording, edges[:-1], edges[1:], binary)
+    return _counted(recording, edges, _room(recording, found), binary)
 
 
 def frames_in_bins(
@@ -76,18 +76,18 @@ def frames_in_bins(
     for place, word, words in (("by", by, ("time", "count")), ("rest", rest, ("last", "drop"))):
         if word not in words:
             raise ConfigError(expected(f"frames_in_bins.{place}", f"one of {', '.join(words)}", word))
+    frames = _room(recording, bins)
     if span is not None:
         begin, end = _span(span, by)
         edges = np.searchsorted(recording.t, [begin + (end - begin) * k // bins for k in range(bins + 1)])
-        return _counted(recording, edges[:-1], edges[1:], binary)
+        return _counted(recording, edges, frames, binary)
     if by == "count":
         edges = len(recording) // bins * np.arange(bins + 1)
     else:
-        first = int(recording.t[0]) if len(recording) else 0
-        edges = np.searchsorted(recording.t, first + recording.duration // bins * np.arange(bins + 1))
+        edges = np.searchsorted(recording.t, _first(recording) + recording.duration // bins * np.arange(bins + 1))
     if rest == "last":
         edges[-1] = len(recording)
-    return _counted(recording, edges[:-1], edges[1:], binary)
+    return _counted(recording, edges, frames, binary)
 
 
 def to_dataset(
@@ -145,14 +145,21 @@ def _span(span: Span, by: str) -> Span:
     return int(span[0]), int(span[1])
 
 
-def _counted(recording: Recording, begins: Places, ends: Places, binary: bool) -> Images:
-    """The frame of each range of events."""
+def _first(recording: Recording) -> int:
+    return int(recording.t[0]) if len(recording) else 0
+
+
+def _counted(recording: Recording, edges: Places, frames: Images, binary: bool) -> Images:
+    """Frame f filled with events `edges[f]..edges[f + 1] - 1`."""
     height, width = recording.sensor
-    frames = _zeros((len(begins), height, width, 2), recording.name)
     columns = recording.x, recording.y, recording.p.view(np.uint8)
-    ranges = np.ascontiguousarray(begins), np.ascontiguousarray(ends)
-    spread(count_events, len(begins), 1, *columns, *ranges, frames.reshape(-1), height, width, 1 if binary else MOST)
+    ranges = np.ascontiguousarray(edges[:-1]), np.ascontiguousarray(edges[1:])
+    spread(count_events, len(frames), 1, *columns, *ranges, frames.reshape(-1), height, width, 1 if binary else MOST)
     return frames
+
+
+def _room(recording: Recording, count: int) -> Images:
+    return _zeros((count, *recording.sensor, 2), recording.name)
 
 
 def _zeros(shape: tuple[int, ...], name: str) -> Images:

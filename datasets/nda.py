@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from qpsnn_core.errors import ConfigError, DataError, Words, expected
 
-from ..checks import whole
-from ..schema import Images, check_images
-from ..transforms import cutout, random_flip
+from .checks import whole
+from .schema import Images, check_images
+from .transforms import cutout, random_flip
 
 Generator = np.random.Generator
 Floats = NDArray[np.float64]
+
+MOST = 3
+"""The paper's largest magnitude."""
 
 
 def roll(frames: Images, most: int, rng: Generator) -> Images:
@@ -44,8 +47,8 @@ def nda(frames: Images, magnitude: int, rng: Generator) -> Images:
     Raises DataError (frames), ConfigError (magnitude).
     """
     number = whole("nda.magnitude", magnitude, 1)
-    if number > 3:
-        raise ConfigError(expected("nda.magnitude", "1 to 3", number))
+    if number > MOST:
+        raise ConfigError(expected("nda.magnitude", f"1 to {MOST}", number))
     out = random_flip(_checked(frames), rng)
     kinds = rng.integers(0, 4, len(out))
     for kind, change, most in ((0, roll, 2 * number + 1), (1, rotate, 15 * number), (3, shear, 15 * number)):
