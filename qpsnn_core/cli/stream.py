@@ -15,8 +15,7 @@ from qpsnn_core.cli import show
 from qpsnn_core.cli.options import Json
 from qpsnn_core.errors import ConfigError, DataError, Words, expected
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.stream import Answer, one_after_the_other
-from qpsnn_core.stream import stream as run
+from qpsnn_core.streaming import Answer, one_after_the_other
 from qpsnn_datasets.digits import load_digits
 from qpsnn_datasets.events.arrays import read_npy
 from qpsnn_datasets.events.recording import Recording
@@ -45,7 +44,7 @@ def stream(
     """Run an integer network over a stream of events, an answer for every window, and say how long each took."""
     loaded = qp.load_integer(network)
     recordings, start = _source(data, loaded)
-    answers = run(loaded, recordings, window, steps=steps or None, keep=keep, start=start)
+    answers = qp.stream(loaded, recordings, window, steps=steps or None, keep=keep, start=start)
     rows = [_row(index, one) for index, one in enumerate(islice(answers, limit or None))]
     if not rows:
         raise DataError(expected(data, "at least one event", Words("none")))

@@ -9,7 +9,7 @@ from qpsnn_core.errors import ConfigError, DataError, FileError, FormatError, Sh
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout
 from qpsnn_core.integer.simulate import simulate
-from qpsnn_core.stream import one_after_the_other, stream, windows
+from qpsnn_core.streaming import one_after_the_other, stream, windows
 from qpsnn_datasets.events import Recording
 from qpsnn_datasets.events.arrays import from_structured, read_npy
 from qpsnn_datasets.events.frames import frames_in_bins
