@@ -63,13 +63,13 @@ def stream(
         want = "(H, W, 2), a network for frames of OFF and ON events"
         raise ShapeError(expected(f"{network.input.name}.shape", want, network.input.shape))
     steps = (1 if keep else network.steps) if steps is None else steps
-    running, warm = (Continued(network, steps, keep=keep) for _ in range(2))
+    running = Continued(network, steps, keep=keep)
     if type(window) is not int or window < steps:
         want = f"a whole number of microseconds, at least the {steps} steps"
         raise ConfigError(expected("window", want, window))
-    silence = np.zeros((steps, 1, *network.input.shape), np.uint8)
-    for _ in range(2):  # compiles what is needed, from membranes at 0 and from others
-        warm.run(silence)
+    silence = Window(0, window, _joined([], network.input.shape[:2], UNLABELLED))
+    for _ in _answers(network, Continued(network, steps, keep=keep), iter([silence] * 2)):
+        pass  # compiles what is needed, from membranes at 0 and from others
     return _answers(network, running, windows(recordings, network.input.shape[:2], window, start))
 
 

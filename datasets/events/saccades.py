@@ -100,7 +100,7 @@ def saccade(
         xs, ys = np.zeros(room, np.uint16), np.zeros(room, np.uint16)
         ts, ps = np.zeros(room, np.int64), np.zeros(room, np.bool_)
         table, unit = _table(camera.darkest), round(camera.threshold * UNITS)
-        count = watch(padded.reshape(-1), pitch, *sensor, *looks, table, unit, xs, ys, ts, ps)
+        count = watch(padded.reshape(-1), pitch, 2 * path.reach + 1, *sensor, *looks, table, unit, xs, ys, ts, ps)
         if count <= room:
             break
         room = count

@@ -7,7 +7,7 @@ import pytest
 
 from naive import events as naive
 from qpsnn_core.kernels import event_camera
-from qpsnn_core.kernels.event_camera import FINE, LEVELS, level, watch
+from qpsnn_core.kernels.event_camera import FINE, LEVELS, even, level, watch
 
 TABLE = np.rint(1000 * np.log(0.1 + 0.9 * np.arange(LEVELS) / (LEVELS - 1))).astype(np.int64)
 
@@ -20,7 +20,9 @@ def seen(image, moves, times, threshold, margin=1, room=5000, edge=4):
     looks = [down // FINE * pitch + across // FINE, down % FINE, across % FINE, np.array(times, np.int64)]
     xs, ys, ts, ps = (np.zeros(room, kind) for kind in (np.uint16, np.uint16, np.int64, np.bool_))
     height, width = (side + 2 * margin for side in image.shape)
-    count = watch(padded.reshape(-1), pitch, height, width, *looks, TABLE, threshold, xs, ys, ts, ps)
+    count = watch(
+        padded.reshape(-1), pitch, 2 * (edge - margin) + 1, height, width, *looks, TABLE, threshold, xs, ys, ts, ps
+    )
     found = zip(*(array[: min(count, room)].tolist() for array in (ts, ys, xs, ps)), strict=True)
     return sorted(found, key=lambda event: event[:3]), count
 
@@ -35,6 +37,18 @@ def test_watch(threshold):
     ref = naive.saccade(image, moves, times, TABLE, threshold, 1, FINE)
     assert comp == ref
     assert count == len(ref) > 0
+
+
+def test_even_areas_see_nothing_whatever_moves():
+    image = np.zeros((9, 9), np.uint8)
+    image[2, 3] = 200
+    moves = np.random.default_rng(0).integers(-2 * FINE, 2 * FINE + 1, (9, 2)).tolist()
+    comp, _ = seen(image, moves, list(range(9)), 100)
+    assert comp == naive.saccade(image, moves, list(range(9)), TABLE, 100, 1, FINE)
+    assert {(y - 1, x - 1) for _, y, x, _ in comp} <= {(y, x) for y in range(0, 6) for x in range(1, 7)}
+    assert even(np.zeros(20, np.int64), 1, 5, 3)
+    assert not even(np.arange(20) == 13, 1, 5, 3)
+    assert even(np.arange(20) == 14, 1, 5, 3)
 
 
 def test_events_beyond_the_room_are_counted_but_not_written():

@@ -86,6 +86,7 @@ TWINS = {
     "winograd.through_tiles": "conv.input_gradient",
 }
 WITHOUT = {
+    "event_camera.even": "only skips what gives no events; the test states which squares",
     "image.fill_lines": "the test pads the image",
     "image.write": "a store or a put",
     "channels.unit_of": "the test states what the units must cover",
