@@ -21,16 +21,17 @@ def run(out: Path, *, events: bool, images: int, backend: str, as_json: bool, qu
         say = (lambda text: None) if quiet else show.say
         options: dict[str, Any] = {"images": images, "backend": backend, "save": out / "network.h5"}
         done = run_demo(DIGITS_EVENTS if events else DIGITS, **options, progress=listen, say=say)
-    report = _write(out, done)
+    name = "qpsnn demo --events" if events else "qpsnn demo"
+    report = _write(out, done, name)
     if as_json:
         show.print_json(report)
     else:
-        _print(out, done)
+        _print(out, done, name)
     if done.backend_run.spike_mismatches or done.backend_run.readout_mismatches:
         raise typer.Exit(1)
 
 
-def _write(out: Path, done: Demo) -> dict[str, Any]:
+def _write(out: Path, done: Demo, name: str) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(json.dumps(as_json(done), default=show.plain))
     beside = out / ".report.json.part"
     beside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -47,12 +48,12 @@ def _write(out: Path, done: Demo) -> dict[str, Any]:
         scores=done.scores.values,
         kept=done.kept,
         stages=[(stage.name, stage.accuracy) for stage in done.stages],
-        title="qpsnn demo: 4-bit weights, half of the channels, the same spikes on Lava",
+        title=f"{name}: 4-bit weights, half of the channels, the same spikes on Lava",
     )
     return report
 
 
-def _print(out: Path, done: Demo) -> None:
+def _print(out: Path, done: Demo, name: str) -> None:
     heads = ("stage", "images", "accuracy", "parameters", "size (Eq. 16)", "SOPs/image", "energy/image", "firing rate")
     rows = [
         (
@@ -67,7 +68,7 @@ def _print(out: Path, done: Demo) -> None:
         )
         for stage in done.stages
     ]
-    show.table("qpsnn demo", heads, rows)
+    show.table(name, heads, rows)
     rounding, lava = done.rounding, done.backend_run
     backend = done.backend.capitalize()
     for text in (

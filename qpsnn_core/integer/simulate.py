@@ -57,11 +57,17 @@ def simulate_from(
 ) -> Run:
     """`simulate`, with membranes of LIF before the first step, int32 [B, H, W, C], as an earlier run left them.
 
-    That no membrane leaves int32 on the way is proven for those that begin at 0: see `continued`.
+    That no membrane leaves int32 on the way is proven for those that begin at 0: see `continued`. Raises also
+    ShapeError (membranes).
     """
     images = check_images(network, images)
     spiking, moving = _recorded(network, record)
     total = images.shape[-4]
+    for name, array in start.items():
+        want = (total, *network.shape(name))
+        if array.dtype != np.int32 or array.shape != want:
+            got = Words(f"{array.dtype} {list(array.shape)}")
+            raise ShapeError(expected(f"{name}: membranes to begin with", f"int32 {list(want)}", got))
     size = max(1, min(total, MEMORY // _bytes(network)))
     run = _empty(network, total, spiking, moving, count)
     with single_blas():

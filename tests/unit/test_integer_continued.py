@@ -90,6 +90,15 @@ def test_after_a_reset_it_begins_at_0():
     assert changed > len(LEAKING) // 2
 
 
+def test_pieces_of_another_batch_are_refused():
+    running = Continued(runs_on(LEAKING[0]), 1, keep=True)
+    running.run(frames_of(running.network, 1, batch=2))
+    with pytest.raises(ShapeError, match=r"membranes to begin with: expected int32 \[3, .*got int32 \[2, "):
+        running.run(frames_of(running.network, 1, batch=3))
+    running.reset()
+    running.run(frames_of(running.network, 1, batch=3))
+
+
 def neuron(leak=(1, 1), gain=64, bias=0):
     """A neuron whose current is `gain * 65535 * 255` at most."""
     nodes = (
