@@ -1,6 +1,7 @@
 """Labelled images: readers of known sets, seeded batches, random changes."""
 
 from .ahead import prefetch
+from .augment import Augment
 from .autoaugment import autoaugment
 from .batches import batch_count, batches, epoch_order
 from .cifar import load_cifar10, load_cifar100
@@ -9,10 +10,11 @@ from .downloads import download
 from .folders import load_imagenet
 from .jpeg_h5 import load_jpeg_h5
 from .mnist import load_mnist, read_idx
+from .nda import nda
 from .registry import NAMES, load_data
 from .schema import Dataset, Split, to_uint8
 from .tinyimagenet import load_tinyimagenet
-from .transforms import Augment, cutout, random_crop, random_flip
+from .transforms import cutout, random_crop, random_flip
 
 __all__ = [
     "NAMES",
@@ -33,6 +35,7 @@ __all__ = [
     "load_jpeg_h5",
     "load_mnist",
     "load_tinyimagenet",
+    "nda",
     "prefetch",
     "random_crop",
     "random_flip",

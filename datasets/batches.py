@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from qpsnn_core.errors import ConfigError, expected
 
+from .augment import Augment
 from .checks import whole
 from .order import AUGMENT, SHUFFLE, bit_stream, permutation
 from .schema import Dataset, Images, Labels
-from .transforms import Augment
 
 
 def batch_count(samples: int, size: int, *, drop_last: bool = False) -> int:

@@ -25,6 +25,13 @@ def whole(place: str, value: object, least: int) -> int:
     return number
 
 
+def number(place: str, value: object, low: float, high: float) -> float:
+    """`value` if it is a number from `low` to `high`; ConfigError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise ConfigError(expected(place, f"a number from {low:g} to {high:g}", value))
+    return value
+
+
 def existing(path: str | Path, what: str) -> Path:
     """The path of a file or folder that must be there; FileError names it otherwise."""
     found = Path(path).expanduser()

@@ -15,7 +15,8 @@ from .checks import whole
 
 Indices = NDArray[np.int64]
 
-SPLIT, SHUFFLE, AUGMENT, LIMIT, FOLDS = range(5)  # streams that must not meet although they share a seed
+# Streams that must not meet although they share a seed.
+SPLIT, SHUFFLE, AUGMENT, LIMIT, EVENTS, NOISE, FOLDS = range(7)
 
 
 def bit_stream(seed: int, *key: int) -> np.random.PCG64:

@@ -12,6 +12,7 @@ from qpsnn_core.errors import ConfigError, expected
 from .checks import whole
 from .cifar import load_cifar10, load_cifar100
 from .digits import load_digits
+from .events.sets import STEPS, load_digits_events, load_mnist_events
 from .folders import load_imagenet
 from .mnist import load_mnist
 from .schema import Split
@@ -20,28 +21,41 @@ from .tinyimagenet import load_tinyimagenet
 FILE_READERS: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
     {
         "mnist": load_mnist,
+        "mnist-events": load_mnist_events,
         "cifar10": load_cifar10,
         "cifar100": load_cifar100,
         "tinyimagenet": load_tinyimagenet,
         "imagenet": load_imagenet,
     }
 )
-NAMES = ("digits", *FILE_READERS)
+BUILT_IN: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
+    {"digits": load_digits, "digits-events": load_digits_events}
+)
+EVENTS = ("digits-events", "mnist-events")
+"""Sets of frames of events, which need to know how many."""
+
+NAMES = (*BUILT_IN, *FILE_READERS)
 
 
-def load_data(name: str, path: str | Path | None = None, *, limit: int | None = None) -> Split:
-    """The training and test parts of a set: "digits" (no path), "mnist", "cifar10", "cifar100", "tinyimagenet" or
-    "imagenet" (path of a folder or file).
+def load_data(
+    name: str, path: str | Path | None = None, *, limit: int | None = None, steps: int | None = None
+) -> Split:
+    """The training and test parts of a set: "digits" and "digits-events" (no path), "mnist", "mnist-events", "cifar10",
+    "cifar100", "tinyimagenet" or "imagenet" (path of a folder or file).
 
-    limit: at most so many images of each part, each class in its proportion, always the same ones.
-    Raises ConfigError (unknown name, path missing or superfluous, limit), and what the reader raises.
+    limit: at most so many images of each part, each class in its proportion, always the same ones. steps: the frames T
+    of a set of events, by default 4; other sets are the same for any.
+    Raises ConfigError (unknown name, path missing or superfluous, limit, steps), and what the reader raises.
     """
     if limit is not None:
         whole("limit", limit, 1)
-    if name == "digits":
+    options: dict[str, int | None] = {"limit": limit}
+    if name in EVENTS:
+        options["steps"] = STEPS if steps is None else whole("steps", steps, 1)
+    if name in BUILT_IN:
         if path is not None:
-            raise ConfigError(expected("digits.path", "no path (it comes with scikit-learn)", str(path)))
-        return load_digits(limit=limit)
+            raise ConfigError(expected(f"{name}.path", "no path (it comes with scikit-learn)", str(path)))
+        return BUILT_IN[name](**options)
     reader = FILE_READERS.get(name) if isinstance(name, str) else None
     if reader is None:
         near = get_close_matches(str(name).lower(), NAMES, n=1, cutoff=0.4)
@@ -49,4 +63,4 @@ def load_data(name: str, path: str | Path | None = None, *, limit: int | None = 
         raise ConfigError(expected("dataset name", f"one of {', '.join(NAMES)}", name) + hint)
     if path is None:
         raise ConfigError(expected(f"{name}.path", "the folder or file that holds the set", None))
-    return reader(path, limit=limit)
+    return reader(path, **options)

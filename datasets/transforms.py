@@ -6,14 +6,9 @@ type. One draw per sample: all frames of a sample change alike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from qpsnn_core.errors import ConfigError, expected
-
-from .autoaugment import autoaugment
 from .checks import whole
 from .schema import Images, check_images
 
@@ -58,44 +53,6 @@ def cutout(images: Images, size: int, rng: np.random.Generator) -> Images:
     for image, y, x in zip(out, top.tolist(), left.tolist(), strict=True):
         image[:, max(y, 0) : max(y + size, 0), max(x, 0) : max(x + size, 0)] = 0
     return out.reshape(images.shape)
-
-
-@dataclass(frozen=True)
-class Augment:
-    """Which changes are made, in this order: crop after `crop` pixels of padding, flip, AutoAugment's CIFAR policy, a
-    hole of `cutout` pixels.
-
-    Raises ConfigError for a negative or fractional size, or a flip or policy that is not true or false.
-    """
-
-    crop: int = 0
-    flip: bool = False
-    cutout: int = 0
-    autoaugment: bool = False
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        whole("augment.crop", self.crop, 0)
-        whole("augment.cutout", self.cutout, 0)
-        for name in ("flip", "autoaugment"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigError(expected(f"augment.{name}", "true or false", getattr(self, name)))
-
-    def __bool__(self) -> bool:
-        """Whether anything is changed at all."""
-        return bool(self.crop or self.flip or self.cutout or self.autoaugment)
-
-    def __call__(self, images: Images, rng: np.random.Generator) -> Images:
-        """The changed images, same shape; the same generator state gives the same images."""
-        if self.crop:
-            images = random_crop(images, self.crop, rng)
-        if self.flip:
-            images = random_flip(images, rng)
-        if self.autoaugment:
-            images = autoaugment(images, rng)
-        if self.cutout:
-            images = cutout(images, self.cutout, rng)
-        return images
 
 
 def _frames(images: Images) -> Images:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from qpsnn_core.rates import paper_rates as paper_rates
     from qpsnn_core.scoring import score as score
     from qpsnn_core.scoring import stability as stability
+    from qpsnn_core.streaming import stream as stream
     from qpsnn_core.training import finetune as finetune
     from qpsnn_core.training import train as train
     from qpsnn_datasets import download as download
@@ -78,6 +79,7 @@ _WHERE = {
     "set_threads": "qpsnn_core.kernels.parallel",
     "simulate": "qpsnn_core.integer.simulate",
     "stability": "qpsnn_core.scoring",
+    "stream": "qpsnn_core.streaming",
     "train": "qpsnn_core.training",
 }
 

@@ -111,10 +111,10 @@ class NetworkConfig:
 class DataConfig:
     """Which images, and how those that are trained on are changed.
 
-    name: of a set that `load_data` knows. path: of the folder or file that holds it, "" for digits; a relative one
-    starts where the command runs. limit: at most so many images of each part, 0 for all. crop: pixels of zero padding
-    before a random crop. flip: mirror half of the images. cutout: side of the erased square, 0 for none. autoaugment:
-    AutoAugment's CIFAR policy.
+    name: of a set that `load_data` knows. path: of its folder or file, "" for digits; a relative one starts where the
+    command runs. limit: at most so many images of each part, 0 for all. crop: pixels of zero padding before a random
+    crop. flip: mirror half of the images. cutout: side of the erased square, 0 for none. autoaugment: AutoAugment's
+    CIFAR policy. nda: magnitude of Neuromorphic Data Augmentation of frames of events, 1 to 3, 0 for none.
     """
 
     name: str = "digits"
@@ -124,10 +124,11 @@ class DataConfig:
     flip: bool = False
     cutout: int = 0
     autoaugment: bool = False
+    nda: int = 0
 
     def __post_init__(self) -> None:
         typed(self)
-        least(self, limit=0, crop=0, cutout=0)
+        least(self, limit=0, crop=0, cutout=0, nda=0)
         check(self, "name", bool(self.name), "the name of a set")
 
 
@@ -138,8 +139,7 @@ class TrainConfig:
     epochs: passes over the training images. batch: images per update. optimizer: of OPTIMIZERS. lr: learning rate
     after the warm-up. momentum: of SGD, or Adam's first beta, 0 to below 1. weight_decay: on the weights of Conv and
     Linear. schedule: of SCHEDULES. warmup_epochs: over which the rate rises linearly. clip_norm: the largest 2-norm of
-    all gradients together, 0 for no limit. loss: of LOSSES. seed: of the initial weights, the order and the changes
-    of images.
+    all gradients together, 0 for no limit. loss: of LOSSES. seed: of initial weights, order and changes of images.
     """
 
     epochs: int = 30

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from qpsnn_core.network.cost import counted
 from qpsnn_core.network.synapses import Conv, Quantizer
 from qpsnn_core.quantize import integers, quantize
 from qpsnn_core.scoring import Scores
-from qpsnn_core.stages import augmentation, network_for, prune_as, score_as
+from qpsnn_core.stages import augmentation, data_for, network_for, prune_as, score_as
 from qpsnn_datasets import Dataset
 
 Array = npt.NDArray[Any]
@@ -36,6 +36,9 @@ DIGITS = Recipe(
     finetune=FinetuneConfig(epochs=6, batch=64, optimizer="adam", lr=0.005),
 )
 """The recipe of `qpsnn demo`, and of examples/digits.toml."""
+
+DIGITS_EVENTS = replace(DIGITS, data=DataConfig("digits-events"))
+"""The recipe of `qpsnn demo --events`, and of examples/digits-events.toml: the same digits, seen by an event camera."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def run(
         yield
         seconds[name] = time.perf_counter() - begun
 
-    data = qp.load_data(recipe.data.name, recipe.data.path or None, limit=recipe.data.limit or None)
+    data = data_for(recipe)
     network = network_for(recipe, data)
     options: dict[str, Any] = {"augment": augmentation(recipe.data), "progress": progress}
     with timed("train", f"train {recipe.network.name} at {recipe.network.bits} bits"):

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from qpsnn_core.calibration import recalibrate
 from qpsnn_core.config import DataConfig, Recipe
+from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.pruning import Pruned, prune
 from qpsnn_core.scoring import Scores, score
-from qpsnn_datasets import Augment, Dataset, Split
+from qpsnn_datasets import Augment, Dataset, Split, load_data
+
+
+def data_for(recipe: Recipe, name: str = "", path: str = "", limit: int = 0) -> Split:
+    """The set of that name, else the recipe's; of events, as many frames as the recipe's network has steps.
+
+    path: of the set; without a name, instead of the recipe's. limit: as in DataConfig, 0 for the recipe's.
+    """
+    chosen = recipe.data
+    if not name:
+        name, path = chosen.name, path or chosen.path
+    return load_data(name, path or None, limit=limit or chosen.limit or None, steps=recipe.network.steps)
 
 
 def network_for(recipe: Recipe, data: Split) -> Network:
-    """The recipe's network for images, or frames of events, of this shape and these classes."""
+    """The recipe's network for images, or frames of events, of this shape and these classes.
+
+    Raises ConfigError where there are more or fewer frames than steps.
+    """
     *frames, height, width, channels = data.train.sample_shape
+    if frames and frames[0] != recipe.network.steps:
+        want = f"{frames[0]}, a step for each frame of {data.train.name}"
+        raise ConfigError(expected("network.steps", want, recipe.network.steps))
     return recipe.network.build((height, width, channels), len(data.train.classes), events=bool(frames))
 
 
 def augmentation(data: DataConfig) -> Augment:
     """What the recipe does to training images."""
-    return Augment(crop=data.crop, flip=data.flip, cutout=data.cutout, autoaugment=data.autoaugment)
+    return Augment(**{field.name: getattr(data, field.name) for field in fields(Augment)})
 
 
 def score_as(recipe: Recipe, model: Model, data: Dataset) -> Scores:

@@ -1,9 +1,22 @@
-"""Recordings of event cameras: readers of the files that people have, and a store of our own."""
+"""Recordings of event cameras: readers, a store, filters, frames, and a camera for still images."""
 
+from .drops import drop_area, drop_events, drop_time, event_drop
+from .filters import (
+    crop_space,
+    crop_time,
+    denoise,
+    downsample,
+    flip,
+    flip_polarity,
+    merge_polarity,
+    refractory,
+)
+from .frames import frames_by_count, frames_by_time, frames_in_bins, to_dataset
 from .guess import NAMES
 from .importing import Imported, import_events, read_events
 from .raw import REPAIRS
 from .recording import Recording
+from .saccades import Camera, saccade
 from .store import EventStore, load_events
 from .writer import SPLITS, EventWriter, event_writer
 
@@ -11,12 +24,30 @@ __all__ = [
     "NAMES",
     "REPAIRS",
     "SPLITS",
+    "Camera",
     "EventStore",
     "EventWriter",
     "Imported",
     "Recording",
+    "crop_space",
+    "crop_time",
+    "denoise",
+    "downsample",
+    "drop_area",
+    "drop_events",
+    "drop_time",
+    "event_drop",
     "event_writer",
+    "flip",
+    "flip_polarity",
+    "frames_by_count",
+    "frames_by_time",
+    "frames_in_bins",
     "import_events",
     "load_events",
+    "merge_polarity",
     "read_events",
+    "refractory",
+    "saccade",
+    "to_dataset",
 ]

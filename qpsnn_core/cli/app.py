@@ -10,8 +10,8 @@ import typer
 
 import qpsnn_core as qp
 from qpsnn_core.cli import data as sets
-from qpsnn_core.cli import events, plots, show, studies, tables
-from qpsnn_core.cli.files import data_of, load_any, load_trained, recipe_of, with_prune
+from qpsnn_core.cli import events, plots, show, stream, studies, tables
+from qpsnn_core.cli.files import data_of, load_any, load_trained, recipe_for, recipe_of, with_prune
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
 from qpsnn_core.config import Recipe
 from qpsnn_core.rates import PAPER_SETS
@@ -41,13 +41,14 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report.json and report.png.")] = Path("demo"),
     images: Annotated[int, typer.Option("--lava-images", min=1, help="Test images that run on Lava.")] = 100,
     backend: Annotated[str, typer.Option("--backend", help="lava, or exact where there is no Lava.")] = "lava",
+    events: Annotated[bool, typer.Option("--events", help="The digits as an event camera sees them.")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train, prune, fine-tune, lower to integers and run on Lava: the whole of qpsnn on one small set."""
     from qpsnn_core.cli.demo import run
 
-    run(out, images=images, backend=backend, as_json=json, quiet=quiet)
+    run(out, events=events, images=images, backend=backend, as_json=json, quiet=quiet)
 
 
 @app.command()
@@ -60,7 +61,7 @@ def train(
 ) -> None:
     """Train a network as a recipe says; Ctrl-C leaves a checkpoint that --resume goes on from."""
     chosen = qp.load_recipe(recipe)
-    data = qp.load_data(chosen.data.name, chosen.data.path or None, limit=chosen.data.limit or None)
+    data = data_of(chosen)
     _fit("train", network_for(chosen, data), chosen.train, chosen, data, out, resume, json, quiet)
 
 
@@ -250,7 +251,7 @@ def simulate(
     from qpsnn_core.cli.simulate import compare
 
     loaded = qp.load_integer(network)
-    images = data_of(Recipe(), data, path, limit).test.limited(limit or None)
+    images = data_of(recipe_for(loaded), data, path, limit).test.limited(limit or None)
     figures = compare(loaded, images, backend)
     if json:
         show.print_json(figures)
@@ -265,3 +266,4 @@ app.command()(studies.front)
 app.command()(studies.crossvalidate)
 app.command()(studies.audit)
 app.command()(sets.download)
+app.command()(stream.stream)

@@ -10,26 +10,28 @@ from typing import Any
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.demo import DIGITS, Demo, as_json
+from qpsnn_core.demo import DIGITS, DIGITS_EVENTS, Demo, as_json
 from qpsnn_core.demo import run as run_demo
 
 
-def run(out: Path, *, images: int, backend: str, as_json: bool, quiet: bool) -> None:
+def run(out: Path, *, events: bool, images: int, backend: str, as_json: bool, quiet: bool) -> None:
     """Run the demo into the folder `out`; exit status 1 if integers and backend differ anywhere."""
     out.mkdir(parents=True, exist_ok=True)
     with show.bars(quiet) as listen:
         say = (lambda text: None) if quiet else show.say
-        done = run_demo(DIGITS, images=images, backend=backend, save=out / "network.h5", progress=listen, say=say)
-    report = _write(out, done)
+        options: dict[str, Any] = {"images": images, "backend": backend, "save": out / "network.h5"}
+        done = run_demo(DIGITS_EVENTS if events else DIGITS, **options, progress=listen, say=say)
+    name = "qpsnn demo --events" if events else "qpsnn demo"
+    report = _write(out, done, name)
     if as_json:
         show.print_json(report)
     else:
-        _print(out, done)
+        _print(out, done, name)
     if done.backend_run.spike_mismatches or done.backend_run.readout_mismatches:
         raise typer.Exit(1)
 
 
-def _write(out: Path, done: Demo) -> dict[str, Any]:
+def _write(out: Path, done: Demo, name: str) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(json.dumps(as_json(done), default=show.plain))
     beside = out / ".report.json.part"
     beside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -46,12 +48,12 @@ def _write(out: Path, done: Demo) -> dict[str, Any]:
         scores=done.scores.values,
         kept=done.kept,
         stages=[(stage.name, stage.accuracy) for stage in done.stages],
-        title="qpsnn demo: 4-bit weights, half of the channels, the same spikes on Lava",
+        title=f"{name}: 4-bit weights, half of the channels, the same spikes on Lava",
     )
     return report
 
 
-def _print(out: Path, done: Demo) -> None:
+def _print(out: Path, done: Demo, name: str) -> None:
     heads = ("stage", "images", "accuracy", "parameters", "size (Eq. 16)", "SOPs/image", "energy/image", "firing rate")
     rows = [
         (
@@ -66,7 +68,7 @@ def _print(out: Path, done: Demo) -> None:
         )
         for stage in done.stages
     ]
-    show.table("qpsnn demo", heads, rows)
+    show.table(name, heads, rows)
     rounding, lava = done.rounding, done.backend_run
     backend = done.backend.capitalize()
     for text in (

@@ -8,8 +8,10 @@ from typing import Any
 
 import qpsnn_core as qp
 from qpsnn_core.checkpoint import KIND, Checkpoint
-from qpsnn_core.config import Recipe
+from qpsnn_core.config import NetworkConfig, Recipe
 from qpsnn_core.errors import FormatError, expected
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.stages import data_for
 from qpsnn_core.storage import kind_of
 from qpsnn_datasets import Split
 
@@ -22,11 +24,17 @@ def load_trained(path: Path) -> Checkpoint:
 
 
 def load_any(path: Path) -> tuple[Any, Recipe]:
-    """A checkpoint's model and recipe, or an integer network and the default recipe."""
+    """A checkpoint's model and recipe, or an integer network and the default recipe with its steps."""
     if kind_of(path) == KIND:
         loaded = qp.load_checkpoint(path)
         return loaded.model, recipe_of(loaded)
-    return qp.load_integer(path), Recipe()
+    network = qp.load_integer(path)
+    return network, recipe_for(network)
+
+
+def recipe_for(network: IntegerNetwork) -> Recipe:
+    """The default recipe, with as many steps as an integer network has."""
+    return Recipe(network=NetworkConfig(steps=network.steps))
 
 
 def recipe_of(checkpoint: Checkpoint) -> Recipe:
@@ -41,9 +49,6 @@ def with_prune(recipe: Recipe, **changes: Any) -> Recipe:
 
 def data_of(recipe: Recipe, name: str = "", path: str = "", limit: int = 0) -> Split:
     """The data that the command names, else the recipe's. A file's name alone is an HDF5 file of JPEGs."""
-    chosen = recipe.data
     if name.endswith((".h5", ".hdf5")):
         name, path = "cifar10", name
-    if not name:
-        name, path = chosen.name, path or chosen.path
-    return qp.load_data(name, path or None, limit=limit or chosen.limit or None)
+    return data_for(recipe, name, path, limit)

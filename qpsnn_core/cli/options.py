@@ -13,7 +13,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from --out, as if it had never stopped.")]
 Data = Annotated[
-    str, typer.Option("--data", help="digits, mnist, cifar10, or an HDF5 file of JPEGs; else the recipe's.")
+    str, typer.Option("--data", help="A set, such as digits, or an HDF5 file of JPEGs; else the recipe's.")
 ]
 Where = Annotated[str, typer.Option("--path", help="The folder or file that holds the data.")]
 Limit = Annotated[int, typer.Option("--limit", min=0, help="At most so many images, each class in proportion; 0: all.")]

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 INT32_MAX = 2**31 - 1
 FAR = 2**40
+FOR_EVER = 2**17
+"""So many steps stand for any number of them."""
 
 Array = npt.NDArray[Any]
 Longs = npt.NDArray[np.int64]
@@ -67,13 +69,17 @@ def membrane(
     """Follow the two ends of U for `steps` steps of `U~ = ((U*multiplier) >> shift) + bias + sum_k X_k`.
 
     The leak grows with U, so the ends stay ends; after the reset U is below the threshold, and 0 where it can fire.
-    An end that is beyond any int32 by far stays there: the caller refuses it anyway.
+    An end that is beyond any int32 by far stays there: the caller refuses it anyway. FOR_EVER steps begin at ends that
+    U never leaves; where there is a leak they are at most `1 / (1 - leak)` wider than what it reaches.
     """
     offset, limit = bias.astype(np.int64), threshold.astype(np.int64)
     drive_low = offset + sum((x.low for x in currents), start=np.zeros_like(offset))
     drive_high = offset + sum((x.high for x in currents), start=np.zeros_like(offset))
     magnitudes = np.abs(offset) + sum((x.largest for x in currents), start=np.zeros_like(offset))
     low, high = np.zeros_like(offset), np.zeros_like(offset)
+    if steps >= FOR_EVER and multiplier < 2**shift:
+        low, high = _never_left(drive_low, drive_high, multiplier, shift)
+        high = np.minimum(high, limit - 1)
     before_low, before_high = drive_low, drive_high
     left_low, left_high = low, high
     for _ in range(steps):
@@ -88,3 +94,10 @@ def membrane(
             break
     largest = magnitudes + np.maximum(np.abs(left_low), np.abs(left_high))
     return Membrane(Interval(before_low, before_high), Interval(low, high), largest)
+
+
+def _never_left(drive_low: Longs, drive_high: Longs, multiplier: int, shift: int) -> tuple[Longs, Longs]:
+    """`drive / (1 - leak)`, around 0: ends of `leak(low) + drive_low >= low` and `leak(high) + drive_high <= high`."""
+    rest = 2**shift - multiplier
+    below, above = np.minimum(drive_low - 1, 0) * 2**shift, np.maximum(drive_high, 0) * 2**shift
+    return below // rest, -(-above // rest)

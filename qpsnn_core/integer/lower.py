@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from qpsnn_core.errors import ConfigError, LoweringError, expected
 from qpsnn_core.integer.affine import REAL_WEIGHTS, Affine, affine
-from qpsnn_core.integer.bounds import INT32_MAX, Longs
+from qpsnn_core.integer.bounds import FOR_EVER, INT32_MAX, Longs
 from qpsnn_core.integer.kinds import Named
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
@@ -25,7 +25,7 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 from qpsnn_core.integer.report import LoweringReport, NeuronReport, ReadoutReport, SynapseReport
-from qpsnn_core.integer.rounding import COARSE, MOST_BITS, ROOM, Rounded, choose, margin
+from qpsnn_core.integer.rounding import COARSE, MOST_BITS, ROOM, Rounded, choose, leak, margin
 from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
@@ -45,7 +45,8 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     A LIF's unit is `n / 2**f` per channel, n the scale of its largest current: `gain_k =
     round(2**f*scale_k/n)`, exactly 2**f for a single current, `bias = round(2**f*sum_k shift_k/n)`, `threshold =
     ceil(2**f*theta/n)`. f is `fraction_bits` (for the readout `readout_bits`), more where several currents meet, less
-    in channels where int32 would not provably hold it.
+    in channels where int32 would not provably hold it: over T steps, or, where events come in and all neurons leak,
+    over any number of them, so that the network can go on from one sample to the next.
     Raises LoweringError (real-valued images, sums beyond int32), ConfigError (bits), ShapeError or NumericsError
     (parameters).
     """
@@ -65,7 +66,7 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     neurons: dict[str, NeuronReport] = {}
     for group in _groups(network):
         shared = {name: currents[name] for lif in group for name in lif.sources}
-        rounded = choose(group, shared, network.steps, fraction_bits)
+        rounded = choose(group, shared, horizon(network), fraction_bits)
         gains |= rounded.gains
         for lif in group:
             biases[lif.name] = rounded.neurons[lif.name].bias
@@ -78,6 +79,12 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     ordered = tuple(neurons[lif.name] for lif in network.of(LIF))
     report = LoweringReport(fraction_bits, changed, ordered, answer)
     return Lowered(IntegerNetwork(nodes, arrays, network.steps), report)
+
+
+def horizon(network: Network) -> int:
+    """The steps for which membranes are proven to fit."""
+    leaks = all(multiplier < 2**shift for multiplier, shift in (leak(lif.beta) for lif in network.of(LIF)))
+    return FOR_EVER if network.input.spikes and leaks else network.steps
 
 
 def _groups(network: Network) -> list[tuple[LIF, ...]]:

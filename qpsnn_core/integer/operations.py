@@ -53,7 +53,8 @@ class Current(NamedTuple):
 class Call(NamedTuple):
     """What an operation is handed besides its inputs: the node's arrays, and the values it reads and gives.
 
-    keep: whether a LIF's membranes are wanted. ready: what was made of the node's arrays at an earlier run.
+    keep: whether a LIF's membranes are wanted. ready: what was made of the node's arrays at an earlier run. start: a
+    LIF's membranes before the first step, int32 [B, H, W, C]; None: 0.
     """
 
     arrays: Named
@@ -62,6 +63,7 @@ class Call(NamedTuple):
     steps: int
     keep: bool
     ready: dict[str, Any]
+    start: Array | None = None
 
 
 class Fired(NamedTuple):
@@ -147,6 +149,7 @@ def lif(node: IntLIF, call: Call, *currents: Current) -> Fired:
         positions,
         node.multiplier,
         node.shift,
+        *(() if call.start is None else (np.ascontiguousarray(call.start).reshape(-1),)),
     )
     shape = (call.steps, batch, *call.gives.shape)
     return Fired(spikes.reshape(shape), membranes.reshape(shape) if call.keep else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, get_args
 from weakref import WeakKeyDictionary
 
@@ -43,15 +43,37 @@ def simulate(
     progress: called with (images done, images). Results depend neither on threads nor on batches.
     Raises ShapeError, DataError (dtype, range, no images), NumericsError (NaN, infinity), ConfigError (record).
     """
+    return simulate_from(network, images, {}, record=record, count=count, progress=progress)
+
+
+def simulate_from(
+    network: IntegerNetwork,
+    images: Array,
+    start: Mapping[str, Array],
+    *,
+    record: Record | Collection[str] = "none",
+    count: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
+    """`simulate`, with membranes of LIF before the first step, int32 [B, H, W, C], as an earlier run left them.
+
+    That no membrane leaves int32 on the way is proven for those that begin at 0: see `continued`. Raises also
+    ShapeError (membranes).
+    """
     images = check_images(network, images)
     spiking, moving = _recorded(network, record)
     total = images.shape[-4]
+    for name, array in start.items():
+        want = (total, *network.shape(name))
+        if array.dtype != np.int32 or array.shape != want:
+            got = Words(f"{array.dtype} {list(array.shape)}")
+            raise ShapeError(expected(f"{name}: membranes to begin with", f"int32 {list(want)}", got))
     size = max(1, min(total, MEMORY // _bytes(network)))
     run = _empty(network, total, spiking, moving, count)
     with single_blas():
         for low in range(0, total, size):
             part = slice(low, min(low + size, total))
-            _walk(network, images[..., part, :, :, :], run, part)
+            _walk(network, images[..., part, :, :, :], run, part, start)
             if progress is not None:
                 progress(part.stop, total)
     return run
@@ -108,7 +130,7 @@ def _empty(network: IntegerNetwork, total: int, spiking: set[str], moving: set[s
     return Run(np.empty((total, network.classes), np.int64), room(spiking, np.uint8), room(moving, np.int32), counts)
 
 
-def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice) -> None:
+def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice, start: Mapping[str, Array]) -> None:
     """Run one batch through all nodes and write what is recorded; a value is dropped after its last reader."""
     readers = {node.name: len(network.consumers(node.name)) for node in network}
     ready = _ready.setdefault(network, {node.name: {} for node in network})
@@ -118,7 +140,9 @@ def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice) -> None
         inputs = [values[source] for source in sources] or [images if images.ndim == 5 else images[None]]
         reads = tuple(network.values[source] for source in sources)
         keep = node.name in run.membranes
-        call = Call(network.arrays[node.name], reads, network.values[node.name], network.steps, keep, ready[node.name])
+        begin = start[node.name][part] if node.name in start else None
+        given = network.arrays[node.name], reads, network.values[node.name], network.steps
+        call = Call(*given, keep, ready[node.name], begin)
         value = OPERATIONS[type(node)](node, call, *inputs)
         if isinstance(value, Fired):
             value = _write(run, node.name, part, value)

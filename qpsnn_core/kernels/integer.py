@@ -38,11 +38,13 @@ def scaled(current, t, i, phase, count):
 
 
 @kernel
-def int_lif(low, high, first, second, bias, threshold, spikes, membranes, steps, positions, multiplier, shift):
+def int_lif(
+    low, high, first, second, bias, threshold, spikes, membranes, steps, positions, multiplier, shift, start=None
+):
     """`U~ = leak(U) + bias + gain*acc; S = U~ >= threshold; U = 0 if S else U~`, positions low..high-1.
 
     first, second: currents (the second may be None). bias, threshold: int32, `around`. spikes: uint8 `[T*N, C]`;
-    membranes after reset: int32 `[T*N, C]`, or 0 rows: not kept.
+    membranes after reset: int32 `[T*N, C]`, or 0 rows: not kept. start: U before the first step, int32, flat; None: 0.
     """
     channels = spikes.shape[1]
     keep = membranes.shape[0] > 0
@@ -52,7 +54,7 @@ def int_lif(low, high, first, second, bias, threshold, spikes, membranes, steps,
     phase = 0
     for i in range(low * channels, high * channels, 16):
         count = high * channels - i
-        u = zero
+        u = zero if start is None else take16(start, i, count)
         for t in range(steps):
             x = load16(bias, phase) + scaled(first, t, i, phase, count)
             if second is not None:

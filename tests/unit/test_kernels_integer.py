@@ -51,7 +51,14 @@ class Case:
             membranes.append(potential[:, 0].copy())
         return np.array(spikes).astype(np.int64), np.array(membranes).astype(np.int64)
 
-    def run(self, multiplier, shift, *, keep=True, spans=None):
+    def part(self, low, high):
+        """Steps low..high-1, over and over up to STEPS: only the first `high - low` count."""
+        found = Case.__new__(Case)
+        found.__dict__.update(self.__dict__)
+        found.accs = [np.resize(acc[low:high], (STEPS, *acc.shape[1:])) if len(acc) > 1 else acc for acc in self.accs]
+        return found
+
+    def run(self, multiplier, shift, *, keep=True, spans=None, start=None):
         spikes = np.full((STEPS * self.positions, self.channels), 9, np.uint8)
         membranes = np.full((STEPS * self.positions if keep else 0, self.channels), 9, np.int32)
         currents = [
@@ -61,6 +68,8 @@ class Case:
         first, second = currents if len(currents) == 2 else (currents[0], None)
         around = integer.around(self.bias), integer.around(self.threshold)
         settings = (STEPS, self.positions, multiplier, shift)
+        if start is not None:
+            settings += (start.astype(np.int32).reshape(-1),)
         for low, high in spans or ((1, self.positions), (0, 1)):
             integer.int_lif(low, high, first, second, *around, spikes, membranes, *settings)
         shape = (-1, self.positions, self.channels)
@@ -97,6 +106,18 @@ def test_positions_outside_the_range_are_left_alone(channels):
     for array in (spikes, membranes):
         assert (array[:, [0, 3, 4]] == 9).all()
     np.testing.assert_array_equal(membranes[:, 1:3], case.twin(1, 1)[1][:, 1:3])
+
+
+@pytest.mark.parametrize(("positions", "channels"), SHAPES)
+@pytest.mark.parametrize("lengths", [(STEPS,), (STEPS, 1)], ids=str)
+def test_membranes_that_are_given_are_where_it_begins(lengths, positions, channels):
+    """The whole run, and the same run broken off after two steps and taken up again."""
+    case = Case(lengths, (np.int16, np.int32), positions, channels)
+    ref = case.twin(3, 2)
+    begun = case.part(0, 2).run(3, 2)
+    ended = case.part(2, STEPS).run(3, 2, start=begun[1][1])
+    for one, two, whole in zip(begun, ended, ref, strict=True):
+        np.testing.assert_array_equal(np.concatenate((one[:2], two[: STEPS - 2])), whole)
 
 
 def test_membranes_that_nobody_wants_are_not_kept():

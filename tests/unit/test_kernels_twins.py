@@ -21,6 +21,11 @@ TWINS = {
     "conv.add_rows": "conv.sum_of_rows",
     "conv.add_halves": "conv.sum_of_rows",
     "conv.conv_forward": "conv.forward",
+    "event_camera.level": "events.log_intensity",
+    "event_camera.watch": "events.saccade",
+    "event_filters.rested": "events.rested",
+    "event_filters.supported": "events.supported",
+    "event_frames.count_events": "events.frames",
     "events.list_columns": "conv.columns",
     "evt3.evt3_events": "event_files.evt3",
     "fold.fold": "conv.fold",
@@ -82,6 +87,7 @@ TWINS = {
     "winograd.through_tiles": "conv.input_gradient",
 }
 WITHOUT = {
+    "event_camera.even": "only skips what gives no events; the test states which squares",
     "image.fill_lines": "the test pads the image",
     "image.write": "a store or a put",
     "channels.unit_of": "the test states what the units must cover",

@@ -1,0 +1,59 @@
+"""Which random changes are made to the images of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qpsnn_core.errors import ConfigError, expected
+
+from .autoaugment import autoaugment
+from .checks import whole
+from .nda import MOST, nda
+from .schema import Images
+from .transforms import cutout, random_crop, random_flip
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Which changes are made, in this order: crop after `crop` pixels of padding, flip, AutoAugment's CIFAR policy,
+    Neuromorphic Data Augmentation of frames of events at the magnitude `nda`, a hole of `cutout` pixels.
+
+    Raises ConfigError for a negative or fractional size, a flip or policy that is not true or false, a magnitude that
+    is not 0 (none) to 3.
+    """
+
+    crop: int = 0
+    flip: bool = False
+    cutout: int = 0
+    autoaugment: bool = False
+    nda: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        whole("augment.crop", self.crop, 0)
+        whole("augment.cutout", self.cutout, 0)
+        if whole("augment.nda", self.nda, 0) > MOST:
+            raise ConfigError(expected("augment.nda", f"0 to {MOST}", self.nda))
+        for name in ("flip", "autoaugment"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(expected(f"augment.{name}", "true or false", getattr(self, name)))
+
+    def __bool__(self) -> bool:
+        """Whether anything is changed at all."""
+        return bool(self.crop or self.flip or self.cutout or self.autoaugment or self.nda)
+
+    def __call__(self, images: Images, rng: np.random.Generator) -> Images:
+        """The changed images, same shape; the same generator state gives the same images."""
+        if self.crop:
+            images = random_crop(images, self.crop, rng)
+        if self.flip:
+            images = random_flip(images, rng)
+        if self.autoaugment:
+            images = autoaugment(images, rng)
+        if self.nda:
+            images = nda(images, self.nda, rng)
+        if self.cutout:
+            images = cutout(images, self.cutout, rng)
+        return images

@@ -1,0 +1,106 @@
+"""`qpsnn stream`: an integer network on a stream of events, with the time that each window's answer takes."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import qpsnn_core as qp
+from qpsnn_core.cli import show
+from qpsnn_core.cli.options import Json
+from qpsnn_core.errors import DataError, FileError, Words, expected
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.storage import kind_of
+from qpsnn_core.streaming import Answer, end_to_end, one_after_the_other
+from qpsnn_datasets.digits import load_digits
+from qpsnn_datasets.events import load_events, read_events
+from qpsnn_datasets.events.recording import Recording
+from qpsnn_datasets.events.saccades import CAMERA
+from qpsnn_datasets.events.sets import Seen
+from qpsnn_datasets.events.writer import KIND
+
+STORES = (".h5", ".hdf5")
+ARRAYS = (".npy", ".npz")
+
+SHOWN = 20
+"""Windows that the table has; the figures are of all."""
+
+
+def stream(
+    network: Annotated[Path, typer.Argument(help="An integer network for frames of events.")],
+    data: Annotated[
+        str, typer.Option("--data", help="digits-events, a recording in any format of `events import`, or a store.")
+    ] = "digits-events",
+    window: Annotated[
+        int, typer.Option("--window-us", min=1, help="Microseconds that one answer is for.")
+    ] = CAMERA.duration,
+    steps: Annotated[
+        int, typer.Option("--steps", min=0, help="Time steps of a window; 0: the network's T, or 1 with --keep.")
+    ] = 0,
+    keep: Annotated[bool, typer.Option("--keep", help="Membranes go on from window to window.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="At most so many windows; 0: all.")] = 0,
+    json: Json = False,
+) -> None:
+    """Run an integer network over a stream of events, an answer for every window, and say how long each took."""
+    loaded = qp.load_integer(network)
+    recordings, start = _source(data, loaded, window)
+    answers = qp.stream(loaded, recordings, window, steps=steps or None, keep=keep, start=start)
+    rows = [_row(index, one) for index, one in enumerate(islice(answers, limit or None))]
+    if not rows:
+        raise DataError(expected(data, "at least one event", Words("none")))
+    figures = _figures(rows, window)
+    if json:
+        show.print_json({"figures": figures, "windows": rows})
+        return
+    heads = ("window", "begins, us", "events", "answer", "label", "latency, ms")
+    show.table(f"{network} on {data}", heads, [tuple(row.values()) for row in rows[:SHOWN]])
+    if len(rows) > SHOWN:
+        show.out.print(f"and {len(rows) - SHOWN} windows more: --json has them all")
+    show.table("in all", ("figure", "value"), list(figures.items()))
+
+
+def _source(data: str, network: IntegerNetwork, window: int) -> tuple[Iterable[Recording], int | None]:
+    """The recordings, and where the first window begins."""
+    if data == "digits-events":
+        seen = Seen(load_digits().test)
+        return one_after_the_other((seen[index] for index in range(len(seen))), CAMERA.duration), 0
+    if not Path(data).exists():
+        raise FileError(expected("--data", "digits-events, or a file of events", data))
+    if Path(data).suffix in STORES and kind_of(Path(data)) == KIND:
+        return end_to_end(load_events(data), window), 0
+    height, width, _ = network.input.shape
+    ending = Path(data).suffix
+    return [read_events(data, sensor=(height, width) if ending in ARRAYS else None)], None
+
+
+def _row(index: int, one: Answer) -> dict[str, Any]:
+    label = one.window.events.label
+    return {
+        "window": index,
+        "begin_us": one.window.begin,
+        "events": len(one.window.events),
+        "answer": one.answer,
+        "label": label if label >= 0 else None,
+        "latency_ms": 1e3 * one.seconds,
+    }
+
+
+def _figures(rows: list[dict[str, Any]], window: int) -> dict[str, Any]:
+    latency = [row["latency_ms"] for row in rows]
+    labelled = [row for row in rows if row["label"] is not None]
+    right = sum(row["answer"] == row["label"] for row in labelled)
+    return {
+        "windows": len(rows),
+        "window_ms": window / 1e3,
+        "events": sum(row["events"] for row in rows),
+        "accuracy": right / len(labelled) if labelled else None,
+        "latency_min_ms": min(latency),
+        "latency_median_ms": statistics.median(latency),
+        "latency_max_ms": max(latency),
+        "times_real_time": len(rows) * window / 1e3 / sum(latency),
+    }
