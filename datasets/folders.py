@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from qpsnn_core.errors import ConfigError, FileError, FormatError, Words, expect
 
 from .checks import existing, read_bytes, whole
 from .jpeg_h5 import decode_jpeg, pillow
-from .schema import Dataset, Labels, Split, limited_indices
+from .mapped import mapped
+from .schema import Dataset, Images, Labels, Split, limited_indices
 
 SIDE = 224
 SHORT = 256 / 224
@@ -72,25 +72,16 @@ def _dataset(folder: Path, classes: list[str], name: str, limit: int | None, sid
     return Dataset(images, labels[chosen], tuple(classes), name)
 
 
-def _decoded(files: list[Path], side: int, workers: int) -> Any:
-    """All images as a map of a file that is gone as soon as nobody refers to it."""
+def _decoded(files: list[Path], side: int, workers: int) -> Images:
+    """All images, in a mapped file."""
     shape = (len(files), side, side, 3)
-    handle, name = tempfile.mkstemp(suffix=".images")
-    try:
-        os.close(handle)
-        try:
-            images = np.memmap(name, np.uint8, "w+", shape=shape)
-        except OSError as error:
-            want = f"room for {np.prod(shape, dtype=np.int64):,} bytes"
-            raise FileError(expected(name, want, Words(error.strerror or str(error)))) from error
+    with mapped(shape) as (name, images):
         step = -(-len(files) // min(workers, len(files)))
         spans = [(low, min(low + step, len(files))) for low in range(0, len(files), step)]
         _run(
             [{"map": name, "shape": shape, "low": low, "files": list(map(str, files[low:high]))} for low, high in spans]
         )
-        return images
-    finally:
-        os.unlink(name)
+    return images
 
 
 def _run(tasks: list[dict[str, Any]]) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from qpsnn_core.errors import ConfigError, expected
 
 from .checks import whole
 from .cifar import load_cifar10, load_cifar100
 from .digits import load_digits
+from .events.loading import load_event_frames
 from .events.sets import STEPS, load_digits_events, load_mnist_events
 from .folders import load_imagenet
 from .mnist import load_mnist
@@ -22,6 +24,7 @@ FILE_READERS: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
     {
         "mnist": load_mnist,
         "mnist-events": load_mnist_events,
+        "events": load_event_frames,
         "cifar10": load_cifar10,
         "cifar100": load_cifar100,
         "tinyimagenet": load_tinyimagenet,
@@ -31,27 +34,36 @@ FILE_READERS: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
 BUILT_IN: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
     {"digits": load_digits, "digits-events": load_digits_events}
 )
-EVENTS = ("digits-events", "mnist-events")
+EVENTS = ("digits-events", "mnist-events", "events")
 """Sets of frames of events, which need to know how many."""
 
 NAMES = (*BUILT_IN, *FILE_READERS)
 
 
 def load_data(
-    name: str, path: str | Path | None = None, *, limit: int | None = None, steps: int | None = None
+    name: str,
+    path: str | Path | None = None,
+    *,
+    limit: int | None = None,
+    steps: int | None = None,
+    frames: str = "time",
+    size: int = 0,
 ) -> Split:
     """The training and test parts of a set: "digits" and "digits-events" (no path), "mnist", "mnist-events", "cifar10",
-    "cifar100", "tinyimagenet" or "imagenet" (path of a folder or file).
+    "cifar100", "tinyimagenet" or "imagenet" (path of a folder or file), "events" (path of a store of recordings).
 
     limit: at most so many images of each part, each class in its proportion, always the same ones. steps: the frames T
-    of a set of events, by default 4; other sets are the same for any.
+    of a set of events, by default 4; other sets are the same for any. frames, size: of a store, as `load_event_frames`
+    takes them.
     Raises ConfigError (unknown name, path missing or superfluous, limit, steps), and what the reader raises.
     """
     if limit is not None:
         whole("limit", limit, 1)
-    options: dict[str, int | None] = {"limit": limit}
+    options: dict[str, Any] = {"limit": limit}
     if name in EVENTS:
         options["steps"] = STEPS if steps is None else whole("steps", steps, 1)
+    if name == "events":
+        options |= {"frames": frames, "size": size}
     if name in BUILT_IN:
         if path is not None:
             raise ConfigError(expected(f"{name}.path", "no path (it comes with scikit-learn)", str(path)))

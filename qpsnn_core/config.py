@@ -15,6 +15,7 @@ from typing import Any
 from cattrs.errors import IterableValidationError
 
 from qpsnn_core.checks import check, choices, least, place, positive, typed
+from qpsnn_core.config_data import DataConfig as DataConfig
 from qpsnn_core.errors import ConfigError, FileError, expected
 from qpsnn_core.loss import LOSSES
 from qpsnn_core.network.ends import ENDS, Neuron
@@ -105,31 +106,6 @@ class NetworkConfig:
             neuron=self.neuron,
             events=events,
         )
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Which images, and how those that are trained on are changed.
-
-    name: of a set that `load_data` knows. path: of its folder or file, "" for digits; a relative one starts where the
-    command runs. limit: at most so many images of each part, 0 for all. crop: pixels of zero padding before a random
-    crop. flip: mirror half of the images. cutout: side of the erased square, 0 for none. autoaugment: AutoAugment's
-    CIFAR policy. nda: magnitude of Neuromorphic Data Augmentation of frames of events, 1 to 3, 0 for none.
-    """
-
-    name: str = "digits"
-    path: str = ""
-    limit: int = 0
-    crop: int = 0
-    flip: bool = False
-    cutout: int = 0
-    autoaugment: bool = False
-    nda: int = 0
-
-    def __post_init__(self) -> None:
-        typed(self)
-        least(self, limit=0, crop=0, cutout=0, nda=0)
-        check(self, "name", bool(self.name), "the name of a set")
 
 
 @dataclass(frozen=True)

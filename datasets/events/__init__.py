@@ -10,10 +10,12 @@ from .filters import (
     flip_polarity,
     merge_polarity,
     refractory,
+    resize,
 )
 from .frames import frames_by_count, frames_by_time, frames_in_bins, to_dataset
 from .guess import NAMES
 from .importing import Imported, import_events, read_events
+from .loading import load_event_frames
 from .raw import REPAIRS
 from .recording import Recording
 from .saccades import Camera, saccade
@@ -44,10 +46,12 @@ __all__ = [
     "frames_by_time",
     "frames_in_bins",
     "import_events",
+    "load_event_frames",
     "load_events",
     "merge_polarity",
     "read_events",
     "refractory",
+    "resize",
     "saccade",
     "to_dataset",
 ]

@@ -60,6 +60,17 @@ def downsample(recording: Recording, down: int, across: int | None = None) -> Re
     )
 
 
+def resize(recording: Recording, height: int, width: int) -> Recording:
+    """Events on a sensor of `height` x `width` pixels: column x is now `x * width // W`, row y `y * height // H`.
+
+    A smaller sensor's frames are sums of the old ones' pixels; a larger one has pixels that never fire. ConfigError.
+    """
+    height, width = whole("resize.height", height, 1), whole("resize.width", width, 1)
+    rows, columns = recording.sensor
+    x, y = recording.x.astype(np.int64) * width // columns, recording.y.astype(np.int64) * height // rows
+    return changed(recording, x=x, y=y, sensor=(height, width))
+
+
 def crop_time(recording: Recording, start: int, end: int) -> Recording:
     """Events of `start <= t < end`, microseconds as in `t`, which does not change. Raises ConfigError."""
     for place, value in (("start", start), ("end", end)):

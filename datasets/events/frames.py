@@ -17,6 +17,7 @@ from qpsnn_core.kernels.event_frames import count_events
 from qpsnn_core.kernels.parallel import spread
 
 from ..checks import whole
+from ..mapped import mapped
 from ..schema import Dataset, Images
 from .recording import Recording
 
@@ -100,12 +101,14 @@ def to_dataset(
     binary: bool = False,
     classes: Sequence[str] | None = None,
     name: str = "events",
+    on_disk: bool = False,
 ) -> Dataset:
     """Every recording in `steps` frames, as data to train on: images uint8 `[N, steps, H, W, 2]`.
 
     by, rest, span, binary: as in `frames_in_bins`. classes: the name of each, else the numbers up to the largest label.
-    Recordings are asked for one after the other and not kept.
-    Raises DataError (none, another sensor, more frames than memory), LabelError (unlabelled), ConfigError.
+    Recordings are asked for one after the other and not kept. on_disk: frames lie in a mapped temporary file, so that
+    they may be larger than memory. Raises DataError (none, another sensor, more frames than memory), LabelError
+    (unlabelled), ConfigError, FileError (no room on the disk).
     """
     steps, count = whole("steps", steps, 1), len(recordings)
     if not count:
@@ -114,7 +117,7 @@ def to_dataset(
     for index, one in _all(recordings, name):
         if index == 0:
             sensor = one.sensor
-            images = _zeros((count, steps, *sensor, 2), name)
+            images = _frames((count, steps, *sensor, 2), name, on_disk)
         if one.sensor != sensor:
             want = f"the sensor {sensor} of {name}[0]"
             raise DataError(expected(f"{name}[{index}] ({one.name}).sensor", want, one.sensor))
@@ -160,6 +163,13 @@ def _counted(recording: Recording, edges: Places, frames: Images, binary: bool) 
 
 def _room(recording: Recording, count: int) -> Images:
     return _zeros((count, *recording.sensor, 2), recording.name)
+
+
+def _frames(shape: tuple[int, ...], name: str, on_disk: bool) -> Images:
+    if not on_disk:
+        return _zeros(shape, name)
+    with mapped(shape) as (_, images):
+        return images
 
 
 def _zeros(shape: tuple[int, ...], name: str) -> Images:
