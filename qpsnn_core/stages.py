@@ -22,8 +22,14 @@ def data_for(recipe: Recipe, name: str = "", path: str = "", limit: int = 0) -> 
     chosen = recipe.data
     if not name:
         name, path = chosen.name, path or chosen.path
-    options = {"steps": recipe.network.steps, "frames": chosen.frames, "size": chosen.size}
-    return load_data(name, path or None, limit=limit or chosen.limit or None, **options)
+    return load_data(
+        name,
+        path or None,
+        limit=limit or chosen.limit or None,
+        steps=recipe.network.steps,
+        frames=chosen.frames,
+        size=chosen.size,
+    )
 
 
 def network_for(recipe: Recipe, data: Split) -> Network:
