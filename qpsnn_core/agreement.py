@@ -11,6 +11,7 @@ from qpsnn_core.engine import forward
 from qpsnn_core.evaluation import Evaluation, evaluate, steps_first
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
+from qpsnn_core.integer.run import Run
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.model import Model
 from qpsnn_core.network.nodes import LIF
@@ -62,15 +63,22 @@ def agreement(network: IntegerNetwork, data: Dataset, backend: str) -> tuple[Agr
     found = other.run(network, images, record="all")
     exact = simulate(network, images, record="all")
     names = [node.name for node in network.of(IntLIF)]
+    spikes, readouts = disagreements(found, exact)
     figures = Agreement(
         len(data),
         sum(exact.spikes[name].size for name in names),
-        sum(int((found.spikes[name] != exact.spikes[name]).sum()) for name in names),
+        spikes,
         sum(int((found.membranes[name] != exact.membranes[name]).sum()) for name in names),
-        int((found.readout != exact.readout).sum()),
+        readouts,
         int((found.readout.argmax(1) != exact.readout.argmax(1)).sum()),
     )
     answers = found.readout.argmax(1)
     correct = int((answers == data.labels).sum())
     measured = evaluate(network, data)
     return figures, replace(measured, accuracy=correct / len(data), correct=correct, predictions=answers)
+
+
+def disagreements(found: Run, exact: Run) -> tuple[int, int]:
+    """(spikes, readouts) that differ between two runs of one network, with spikes recorded."""
+    spikes = sum(int((found.spikes[name] != fired).sum()) for name, fired in exact.spikes.items())
+    return spikes, int((found.readout != exact.readout).sum())

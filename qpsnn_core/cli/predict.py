@@ -1,0 +1,63 @@
+"""`qpsnn predict`: the classes of recordings, from the files of event cameras to a backend's answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+import qpsnn_core as qp
+from qpsnn_core.agreement import disagreements
+from qpsnn_core.cli import show
+from qpsnn_core.cli.options import Json
+from qpsnn_core.errors import ConfigError, expected
+from qpsnn_datasets.events import frames_in_bins, read_events, resize
+
+
+def predict(
+    network: Annotated[Path, typer.Argument(help="An integer network for frames of events.")],
+    files: Annotated[list[Path], typer.Argument(help="Recordings, a file each.")],
+    backend: Annotated[str, typer.Option("--backend", help="exact or lava.")] = "exact",
+    format: Annotated[str, typer.Option("--format", help="As of `events import`; else guessed.")] = "",
+    frames: Annotated[str, typer.Option("--frames", help="Of equal time, or of equal count of events.")] = "time",
+    repair: Annotated[str, typer.Option("--repair", help="As of `events import`: sort,drop,...")] = "",
+    json: Json = False,
+) -> None:
+    """Answer for recordings in any format of `events import`, on a backend, spike for spike as the exact simulator.
+
+    Events of another sensor are scaled to the network's. Exit status 1 if a spike or a readout differs.
+    """
+    from qpsnn_backends import get
+
+    loaded = qp.load_integer(network)
+    height, width, channels = loaded.input.shape
+    if channels != 2:
+        raise ConfigError(expected(f"{network}: input", "frames of events, [H, W, 2]", list(loaded.input.shape)))
+    chosen = get(backend)
+    chosen.check(loaded)
+    repairs = tuple(word for word in repair.split(",") if word)
+    found = []
+    for file in files:
+        sensor = (height, width) if file.suffix in (".npy", ".npz") else None
+        found.append(read_events(file, format=format, sensor=sensor, repair=repairs))
+    scaled = [one if one.sensor == (height, width) else resize(one, height, width) for one in found]
+    images = np.stack([frames_in_bins(one, loaded.steps, by=frames) for one in scaled], axis=1)
+    run = chosen.run(loaded, images, record="spikes")
+    exact = run if backend == "exact" else qp.simulate(loaded, images, record="spikes")
+    spikes, readouts = disagreements(run, exact)
+    answers = run.readout.argmax(1)
+    rows = [
+        (str(file), len(one), "x".join(map(str, one.sensor[::-1])), int(answer))
+        for file, one, answer in zip(files, found, answers, strict=True)
+    ]
+    figures = {"backend": backend, "spike_mismatches": spikes, "readout_mismatches": readouts}
+    if json:
+        keys = ("file", "events", "sensor", "answer")
+        show.print_json({**figures, "recordings": [dict(zip(keys, row, strict=True)) for row in rows]})
+    else:
+        show.table(f"{network} on {backend}", ("recording", "events", "sensor", "answer"), rows)
+        show.out.print(f"{spikes} spikes and {readouts} readouts differ from the exact simulator's", highlight=False)
+    if spikes or readouts:
+        raise typer.Exit(1)
