@@ -64,7 +64,7 @@ def load_data(
         options["steps"] = STEPS if steps is None else whole("steps", steps, 1)
     if name == "events":
         options |= {"frames": frames, "size": size}
-    if name in BUILT_IN:
+    if isinstance(name, str) and name in BUILT_IN:
         if path is not None:
             raise ConfigError(expected(f"{name}.path", "no path (it comes with scikit-learn)", str(path)))
         return BUILT_IN[name](**options)

@@ -58,6 +58,7 @@ def test_wrong_arguments_of_load_are_refused(tmp_path):
     for arguments, place in [
         (("zzzz",), "dataset name"),
         ((None,), "dataset name"),
+        ((["digits"],), "dataset name"),
         (("mnist",), "mnist.path"),
         (("cifar10",), "cifar10.path"),
         (("digits", tmp_path), "digits.path"),
