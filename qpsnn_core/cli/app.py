@@ -10,7 +10,7 @@ import typer
 
 import qpsnn_core as qp
 from qpsnn_core.cli import data as sets
-from qpsnn_core.cli import events, plots, show, stream, studies, tables
+from qpsnn_core.cli import events, plots, predict, show, stream, studies, tables
 from qpsnn_core.cli.files import data_of, load_any, load_trained, recipe_for, recipe_of, with_prune
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
 from qpsnn_core.config import Recipe
@@ -267,3 +267,4 @@ app.command()(studies.crossvalidate)
 app.command()(studies.audit)
 app.command()(sets.download)
 app.command()(stream.stream)
+app.command()(predict.predict)
