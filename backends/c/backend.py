@@ -20,6 +20,8 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.integer.simulate import check_images
 
+Array = npt.NDArray[Any]
+
 
 @dataclass(frozen=True)
 class CBackend:
@@ -38,7 +40,7 @@ class CBackend:
         """Raises UnsupportedError where this machine has no C compiler."""
         command(self.compiler)
 
-    def run(self, network: IntegerNetwork, images: npt.NDArray[Any], record: Record = "spikes") -> Run:
+    def run(self, network: IntegerNetwork, images: Array, record: Record = "spikes") -> Run:
         """Run the images, [B, H, W, C] or frames [T, B, H, W, C], and return what was asked for.
 
         record: "none", "spikes" of all LIF, or "all" their spikes and membranes.
@@ -50,42 +52,48 @@ class CBackend:
         images = check_images(network, images)
         self.check(network)
         planned = plan(network)
+        frames = frames_of(images, planned)
+        return self.stream(network, frames, network.steps, record)
+
+    def stream(self, network: IntegerNetwork, frames: Array, steps: int, record: Record = "spikes") -> Run:
+        """As `run`, for any number of steps. frames: as `frames_of`; after the last one it is shown again."""
+        planned = plan(network)
         watched = record != "none" and bool(planned.neurons)
         with tempfile.TemporaryDirectory(prefix="qpsnn-c-") as name:
             folder = Path(name)
-            (folder / "network.h").write_text(header(planned, "network"), encoding="ascii")
-            (folder / "network.c").write_text(source(planned, "network"), encoding="ascii")
-            (folder / "run.c").write_text(RUN, encoding="ascii")
-            flags = (*self.flags, "-DNETWORK_OBSERVE") if watched else self.flags
-            program = compiled(folder, ("network.c", "run.c"), flags, self.compiler, self.timeout)
-            inputs = frames_of(images, planned)
-            inputs.tofile(folder / "inputs")
+            program = self.build(planned, folder, watched)
+            frames.tofile(folder / "inputs")
             files = ["spikes" if watched else "-", "membranes" if watched and record == "all" else "-"]
-            words = [str(program), "inputs", *map(str, inputs.shape[:2]), "readouts", *files]
+            words = [str(program), "inputs", *map(str, frames.shape[:2]), str(steps), "readouts", *files]
             called(words, folder, self.timeout, "program")
-            readout = np.fromfile(folder / "readouts", np.int64).reshape(len(inputs), -1)
-            spikes = _recorded(folder / "spikes", np.uint8, network, len(inputs)) if watched else {}
-            moved = _recorded(folder / "membranes", np.int32, network, len(inputs)) if record == "all" else {}
+            readout = np.fromfile(folder / "readouts", np.int64).reshape(len(frames), -1)
+            shape = (len(frames), steps)
+            spikes = _recorded(folder / "spikes", np.uint8, network, shape) if watched else {}
+            moved = _recorded(folder / "membranes", np.int32, network, shape) if watched and record == "all" else {}
         return Run(readout, spikes, moved)
 
+    def build(self, planned: Plan, folder: Path, watched: bool) -> Path:
+        """The program in that folder; watched: it tells what neurons do."""
+        texts = {"network.h": header(planned, "network"), "network.c": source(planned, "network"), "run.c": RUN}
+        for file, text in texts.items():
+            (folder / file).write_text(text, encoding="ascii")
+        flags = (*self.flags, "-DNETWORK_OBSERVE") if watched else self.flags
+        return compiled(folder, ("network.c", "run.c"), flags, self.compiler, self.timeout)
 
-def frames_of(images: npt.NDArray[Any], planned: Plan) -> npt.NDArray[Any]:
+
+def frames_of(images: Array, planned: Plan) -> Array:
     """Images [B, 1, H, W, C] or frames [B, T, H, W, C], in the type of the C input."""
     kind = np.uint8 if planned.input.kind == "u8" else np.uint16
     frames = images[:, None] if images.ndim == 4 else images.swapaxes(0, 1)
     return np.ascontiguousarray(frames, kind)
 
 
-def _recorded(path: Path, kind: Any, network: IntegerNetwork, count: int) -> dict[str, Any]:
-    """What was written step by step, layer after layer, as an array [T, B, H, W, C] of each LIF."""
-    lifs = [node.name for node in network.of(IntLIF)]
-    shapes = {name: network.shape(name) for name in lifs}
+def _recorded(path: Path, kind: Any, network: IntegerNetwork, written: tuple[int, int]) -> dict[str, Array]:
+    """What was written image by image, step by step, layer after layer, as an array [T, B, H, W, C] of each LIF."""
+    shapes = {node.name: network.shape(node.name) for node in network.of(IntLIF)}
     sizes = [int(np.prod(shape)) for shape in shapes.values()]
-    if not sizes:
-        return {}
-    written = np.fromfile(path, kind).reshape(count, network.steps, sum(sizes))
-    parts = np.split(written, np.cumsum(sizes)[:-1], axis=2)
+    parts = np.split(np.fromfile(path, kind).reshape(*written, sum(sizes)), np.cumsum(sizes)[:-1], axis=2)
     return {
-        name: np.ascontiguousarray(part.reshape(count, network.steps, *shape).swapaxes(0, 1))
+        name: np.ascontiguousarray(part.reshape(*written, *shape).swapaxes(0, 1))
         for (name, shape), part in zip(shapes.items(), parts, strict=True)
     }

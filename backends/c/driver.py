@@ -136,7 +136,7 @@ clean:
 """)
 
 RUN = """\
-/* Runs the network on a file of inputs: run INPUTS COUNT FRAMES READOUTS SPIKES MEMBRANES ("-": not kept). */
+/* Runs the network on a file of inputs: run INPUTS COUNT FRAMES STEPS READOUTS SPIKES MEMBRANES; "-": not kept. */
 #include "network.h"
 
 #include <stdio.h>
@@ -184,23 +184,23 @@ static void closed(FILE *file)
 
 int main(int argc, char **argv)
 {
-    if (argc != 7) {
-        fprintf(stderr, "expected 6 words\\n");
+    if (argc != 8) {
+        fprintf(stderr, "expected 7 words\\n");
         return 1;
     }
-    FILE *inputs = opened(argv[1], "rb"), *readouts = written(argv[4]);
-    const long count = atol(argv[2]), given = atol(argv[3]);
-    spikes = written(argv[5]);
-    membranes = written(argv[6]);
+    FILE *inputs = opened(argv[1], "rb"), *readouts = written(argv[5]);
+    const long count = atol(argv[2]), given = atol(argv[3]), steps = atol(argv[4]);
+    spikes = written(argv[6]);
+    membranes = written(argv[7]);
     for (long i = 0; i < count; i++) {
         network_reset();
-        for (int t = 0; t < NETWORK_STEPS; t++) {
+        for (long t = 0; t < steps; t++) {
             if (t < given && fread(frame, sizeof frame[0], VALUES, inputs) != VALUES) {
                 fprintf(stderr, "inputs: end too early\\n");
                 return 1;
             }
             if (network_step(frame) != 0) {
-                fprintf(stderr, "image %ld, step %d: refused\\n", i, t);
+                fprintf(stderr, "image %ld, step %ld: refused\\n", i, t);
                 return 1;
             }
         }

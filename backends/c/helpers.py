@@ -173,9 +173,17 @@ static inline int32_t leak(int32_t u, int32_t multiplier, int32_t shift)
 }
 """
 
+SUM = """\
+            const int32_t u = as_signed((uint32_t)left + drive[c]);"""
+
+HELD = "\n * A membrane is held at `floor`, which it cannot reach within the steps of one image."
+
+HELD_SUM = """\
+            const int64_t sum = (int64_t)left + as_signed(drive[c]), u = sum < floor ? floor : sum;"""
+
 FIRE = Template("""\
-/* One step of a pixel's neurons: leaked membrane + drive; where that reaches the threshold a spike, and 0 again. */
-static void fire_i$bits(int${bits}_t *membrane, const int32_t *threshold, uint32_t *spikes,
+/* One step of a pixel's neurons: leak, add drive; where that reaches the threshold a spike, and 0 again.$held */
+static void fire_i$name(int${bits}_t *membrane, const int32_t *threshold, uint32_t *spikes,
                     int32_t channels, $parameters)
 {
     for (int32_t base = 0; base < channels; base += 32) {
@@ -183,7 +191,7 @@ static void fire_i$bits(int${bits}_t *membrane, const int32_t *threshold, uint32
         uint32_t word = 0;
         for (int32_t i = 0; i < end; i++) {
             const int32_t c = base + i, left = leak(membrane[c], $arguments);
-            const int32_t u = as_signed((uint32_t)left + drive[c]);
+$sum
             const uint32_t fired = u >= threshold[c];
             membrane[c] = fired ? 0 : (int${bits}_t)u;
             word |= fired << i;
@@ -253,10 +261,18 @@ def skip(kind: str) -> str:
     return SKIP.substitute(kind=kind, type=TYPES[kind], count=count)
 
 
-def fire(bits: int, halving: bool) -> str:
-    """The neurons of a pixel; bits: of their membranes."""
+def fire(bits: int, halving: bool, held: bool) -> str:
+    """The neurons of a pixel; bits: of their membranes; held: whether those stop at a floor."""
+    arguments = "shift" if halving else "multiplier, shift"
     parameters = "int32_t shift" if halving else "int32_t multiplier, int32_t shift"
-    return FIRE.substitute(bits=bits, parameters=parameters, arguments="shift" if halving else "multiplier, shift")
+    return FIRE.substitute(
+        bits=bits,
+        name=f"{bits}_held" if held else bits,
+        held=HELD if held else "",
+        sum=HELD_SUM if held else SUM,
+        parameters=f"{parameters}, int32_t floor" if held else parameters,
+        arguments=arguments,
+    )
 
 
 def max_pool(kind: str) -> str:

@@ -53,7 +53,7 @@ def shared_functions(plan: Plan) -> list[str]:
             texts.append(helpers.product(kind, one.codes.bits))
     if plan.neurons:
         texts.append(helpers.SHIFT if halving(plan) else helpers.LEAK)
-    texts += [helpers.fire(job.membrane, halving(plan)) for job in plan.neurons]
+    texts += [helpers.fire(job.membrane, halving(plan), job.floor is not None) for job in plan.neurons]
     for pool in pools:
         if pool.what == "max":
             texts.append(helpers.max_pool(pool.source.kind))
@@ -131,7 +131,10 @@ def _body(plan: Plan, job: Job) -> str:
 def _neurons(plan: Plan, job: Neurons) -> str:
     name, (height, width, channels) = job.gives.name, job.gives.shape
     driven = "\n            ".join(_driven(one, "y", "x") for one in job.synapses)
-    leak = f"{job.shift}" if halving(plan) else f"{job.multiplier}, {job.shift}"
+    kind = f"i{job.membrane}" if job.floor is None else f"i{job.membrane}_held"
+    last = [] if halving(plan) else [job.multiplier]
+    last += [job.shift] if job.floor is None else [job.shift, job.floor]
+    sizes = ", ".join(map(str, (channels, *last)))
     spikes = f"{job.gives.variable} + at * {job.gives.per_pixel}"
     return f"""\
     for (int32_t y = 0; y < {height}; y++) {{
@@ -139,7 +142,7 @@ def _neurons(plan: Plan, job: Neurons) -> str:
             const int32_t at = y * {width} + x;
             memcpy(drive, {name}_bias, sizeof {name}_bias);
             {driven}
-            fire_i{job.membrane}({name}_membrane + at * {channels}, {name}_threshold, {spikes}, {channels}, {leak});
+            fire_{kind}({name}_membrane + at * {channels}, {name}_threshold, {spikes}, {sizes});
         }}
     }}"""
 

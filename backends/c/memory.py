@@ -117,7 +117,6 @@ def _state(plan: Plan) -> Iterator[Item]:
         text = f"static int{job.membrane}_t {job.gives.name}_membrane[{count}];"
         yield Item(job.gives.name, text, count * job.membrane // 8)
     yield Item("", f"static int64_t answers[{len(plan.answer.bias)}];", 8 * len(plan.answer.bias))
-    yield Item("", "static uint32_t steps_done;", 4)
 
 
 def _scratch(plan: Plan) -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""What an integer network becomes in C: names, types, tables, memory that is shared, and how long it may run."""
+"""What an integer network becomes in C: names, types, tables, and memory that is shared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy.typing as npt
 from qpsnn_backends.c.codes import Codes, encode
 from qpsnn_backends.c.counts import Counts, Shape, Slot, narrowest, shared
 from qpsnn_backends.c.horizon import lasting
-from qpsnn_core.integer.bounds import Interval
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -28,9 +27,6 @@ from qpsnn_core.integer.nodes import (
 )
 
 Array = npt.NDArray[Any]
-
-FOREVER = 2**32 - 1
-"""Steps that can be counted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +60,11 @@ Synapse = Window | Skip
 
 @dataclass(frozen=True, eq=False)
 class Neurons:
-    """A LIF with the synapses that drive it. membrane: the bits of its C type."""
+    """A LIF with the synapses that drive it.
+
+    membrane: the bits of its C type. floor: where the membrane is held, None where it cannot fall so far, however long
+    it runs. Within the network's T steps it never reaches the floor.
+    """
 
     gives: Counts
     synapses: tuple[Synapse, ...]
@@ -73,6 +73,7 @@ class Neurons:
     bias: Array
     threshold: Array
     membrane: int
+    floor: int | None
 
 
 @dataclass(frozen=True)
@@ -109,16 +110,12 @@ Job = Neurons | Pool | Added | Answer
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """All that the C text is made from. jobs: in the order in which they run; the last is the Answer.
-
-    limit: steps that are proven to fit after a reset.
-    """
+    """All that the C text is made from. jobs: in the order in which they run; the last is the Answer."""
 
     input: Counts
     steps: int
     jobs: tuple[Job, ...]
     slots: tuple[Slot, ...]
-    limit: int
     digest: str
 
     @property
@@ -158,7 +155,6 @@ def plan(network: IntegerNetwork) -> Plan:
     maps: dict[str, Counts] = {}
     synapses: dict[str, Synapse] = {}
     jobs: list[Job] = []
-    limit = FOREVER
     for node in network:
         if isinstance(node, (IntConv, IntLinear, IntShortcut)):
             synapses[node.name] = _synapse(network, node, names[node.name], maps[node.source])
@@ -170,15 +166,13 @@ def plan(network: IntegerNetwork) -> Plan:
             names[node.name], network.shape(node.name), network.values[node.name].peak, _kind(network, node, maps)
         )
         if isinstance(node, IntLIF):
-            reach, lasts = lasting(network, node)
-            limit = limit if lasts else network.steps
-            jobs.append(_neurons(network, node, maps[node.name], synapses, reach))
+            jobs.append(_neurons(network, node, maps[node.name], synapses))
         elif isinstance(node, (IntMaxPool, IntSumPool)):
             jobs.append(_pool(node, maps[node.name], maps[node.source]))
         elif isinstance(node, IntSum):
             jobs.append(Added(maps[node.name], tuple(maps[source] for source in node.sources)))
     slots = _slots(tuple(jobs))
-    return Plan(maps[network.input.name], network.steps, tuple(jobs), slots, limit, network.digest())
+    return Plan(maps[network.input.name], network.steps, tuple(jobs), slots, network.digest())
 
 
 def _identifiers(names: list[str]) -> dict[str, str]:
@@ -216,14 +210,14 @@ def _synapse(network: IntegerNetwork, node: IntConv | IntLinear | IntShortcut, n
     return Window(name, source, shape, kernel, node.stride, node.padding, codes, arrays["gain"])
 
 
-def _neurons(
-    network: IntegerNetwork, node: IntLIF, gives: Counts, synapses: dict[str, Synapse], reach: Interval
-) -> Neurons:
+def _neurons(network: IntegerNetwork, node: IntLIF, gives: Counts, synapses: dict[str, Synapse]) -> Neurons:
     arrays = network.arrays[node.name]
+    reach, lasts = lasting(network, node)
     low, high = int(reach.low.min()), int(reach.high.max())
     bits = next(bits for bits in (8, 16, 32) if low >= -(2 ** (bits - 1)) and high < 2 ** (bits - 1))
+    floor = None if lasts else low
     driving = tuple(synapses[source] for source in node.sources)
-    return Neurons(gives, driving, node.multiplier, node.shift, arrays["bias"], arrays["threshold"], bits)
+    return Neurons(gives, driving, node.multiplier, node.shift, arrays["bias"], arrays["threshold"], bits, floor)
 
 
 def _pool(node: IntMaxPool | IntSumPool, gives: Counts, source: Counts) -> Pool:

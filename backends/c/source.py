@@ -31,16 +31,14 @@ extern "C" {
 #define ${upper}_CHANNELS $channels
 #define ${upper}_PEAK $peak_number
 #define ${upper}_STEPS $steps            /* T: steps for one image */
-#define ${upper}_LONGEST $longest        /* steps that may follow a reset */
 #define ${upper}_CLASSES $classes
 #define ${upper}_LIFS $lifs              /* layers of neurons */
 #define ${upper}_CONSTANT_BYTES $constants
 #define ${upper}_STATE_BYTES $state
 #define ${upper}_SCRATCH_BYTES $scratch
 
-/* What a step or a prediction returns when it was refused: nothing has changed then. */
-#define ${upper}_BAD_INPUT (-1)      /* a number above ${upper}_PEAK */
-#define ${upper}_TOO_LONG (-2)       /* more than ${upper}_LONGEST steps since the reset */
+/* Returned for a number above ${upper}_PEAK; that step has then changed nothing. */
+#define ${upper}_BAD_INPUT (-1)
 
 /* One input value. */
 typedef $type ${name}_value;
@@ -51,7 +49,8 @@ int ${name}_predict(const ${name}_value *image);
 /* The class of ${upper}_STEPS frames, one after another; or ${upper}_BAD_INPUT. */
 int ${name}_predict_frames(const ${name}_value *frames);
 
-/* Streams: forget everything; take one frame (0, or why it was refused); the class so far. */
+/* Streams: forget everything; take one frame (0, or ${upper}_BAD_INPUT); the class so far. Any number of steps,
+ * 2**32 at most, may follow a reset. */
 void ${name}_reset(void);
 int ${name}_step(const ${name}_value *frame);
 int ${name}_answer(void);
@@ -115,11 +114,7 @@ $resets
 $valid
 int ${name}_step(const ${name}_value *frame)
 {
-    if (steps_done == ${upper}_LONGEST) {
-        return ${upper}_TOO_LONG;
-    }
 $check$calls
-    steps_done++;
     return 0;
 }
 
@@ -196,7 +191,6 @@ def header(plan: Plan, name: str) -> str:
         peak_number=f"{plan.input.peak}u" if plan.input.peak > 2**15 - 1 else plan.input.peak,
         type=plan.input.type,
         steps=plan.steps,
-        longest=f"{plan.limit}u",
         classes=len(plan.answer.bias),
         lifs=len(plan.neurons),
         constants=total(found.constants),
@@ -238,7 +232,7 @@ def source(plan: Plan, name: str) -> str:
         scratch_items=_texts(found.scratch),
         shared="\n".join(shared_functions(plan)),
         functions="\n".join(one.text for one in made),
-        resets="\n".join([*resets, "    steps_done = 0;"]),
+        resets="\n".join(resets),
         valid="" if full else VALID.substitute(name=name, upper=upper),
         check="" if full else CHECK.substitute(upper=upper),
         calls="\n".join(calls),
