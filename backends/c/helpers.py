@@ -85,7 +85,8 @@ static void add_sums_$name(const struct window *k, const int32_t *gain, uint32_t
 """)
 
 CONV = Template("""\
-/* Adds to `drive` the current at (y, x) of a window with $bits-bit codes: lists $what, adds their rows. */
+/* Adds to `drive` the current at (y, x) of a window with $bits-bit codes: lists
+ * $what, and adds up the rows of those. */
 static void conv_${kind}_$bits(const struct window *k, const uint32_t *codes, const int32_t *gain,
                          const $type *in, int32_t y, int32_t x)
 {
@@ -119,7 +120,8 @@ static void conv_${kind}_$bits(const struct window *k, const uint32_t *codes, co
 """)
 
 PRODUCT = Template("""\
-/* Adds to `drive` the current at (y, x) of a window with $bits-bit codes: each count that is not 0 times its row. */
+/* Adds to `drive` the current at (y, x) of a window with $bits-bit codes:
+ * each count that is not 0 times its row. */
 static void product_${kind}_$bits(const struct window *k, const $code *codes, const int32_t *gain,
                             const $type *in, int32_t y, int32_t x)
 {
@@ -235,7 +237,7 @@ def conv(kind: str, bits: int) -> str:
         kind=kind,
         bits=bits,
         type=TYPES[kind],
-        what="its spikes" if spikes else "each count as often as it says",
+        what="its spikes" if spikes else "every count as often as it says",
         per_pixel="(channels + 31) / 32" if spikes else "channels",
         planes=WORD // bits,
         step=WORD if spikes else 1,

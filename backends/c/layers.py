@@ -142,7 +142,8 @@ def _neurons(plan: Plan, job: Neurons) -> str:
             const int32_t at = y * {width} + x;
             memcpy(drive, {name}_bias, sizeof {name}_bias);
             {driven}
-            fire_{kind}({name}_membrane + at * {channels}, {name}_threshold, {spikes}, {sizes});
+            fire_{kind}({name}_membrane + at * {channels}, {name}_threshold,
+                {spikes}, {sizes});
         }}
     }}"""
 

@@ -59,7 +59,8 @@ int ${name}_answer(void);
 const int64_t *${name}_readout(void);
 
 #ifdef ${upper}_OBSERVE
-/* Yours to define: is told every neuron after every step. Layers of neurons: $lif_names. */
+/* Yours to define: is told every neuron after every step. Layers of neurons:
+$lif_names */
 void ${name}_observe(int lif, int32_t neuron, int spike, int32_t membrane);
 #endif
 
@@ -198,7 +199,7 @@ def header(plan: Plan, name: str) -> str:
         state=state,
         scratch=scratch,
         layers="\n".join(_costs(plan, found)),
-        lif_names=", ".join(f"{i} {job.gives.name}" for i, job in enumerate(plan.neurons)) or "none",
+        lif_names="\n".join(f" *   {i:<4}{job.gives.name}" for i, job in enumerate(plan.neurons)) or " *   none",
     )
 
 
