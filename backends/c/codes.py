@@ -26,9 +26,9 @@ LONGEST_LIST = 64
 class Codes:
     """`code = low + step * stored`; stored: unsigned, `bits` each.
 
-    table, listed: uint32 [rows, words], the code of channel `plane*words + w` in bits `plane*bits...` of word w, so
-    that one word holds codes of several channels and each of its planes runs along the channels.
-    table, multiplied: uint8 or uint16 [rows, channels]. largest: what no sum of stored codes times counts exceeds.
+    table: uint32 [rows, words], the code of channel `plane*words + w` in bits `plane*bits...` of word w, so that one
+    word holds codes of several channels and each of its planes runs along the channels. listed: counts are listed as
+    events, else multiplied. largest: what no sum of stored codes times counts exceeds.
     """
 
     table: Array
@@ -40,7 +40,7 @@ class Codes:
 
     @property
     def words(self) -> int:
-        """Elements of a row."""
+        """Words of a row."""
         words: int = self.table.shape[1]
         return words
 
@@ -52,7 +52,7 @@ class Codes:
     @property
     def most(self) -> int:
         """Rows that are added at a time."""
-        return most(self.bits)
+        return most(self.bits) if self.listed else LONGEST_LIST
 
 
 def lane(bits: int) -> int:
@@ -73,9 +73,6 @@ def encode(codes: Array, peak: int) -> Codes:
     stored = (rows - low) // step
     bits = next(width for width in WIDTHS if int(stored.max()) < 2**width)
     largest = int(stored.sum(0).max()) * peak
-    if peak > LISTED_PEAK:
-        bits = max(bits, 8)
-        return Codes(stored.astype(np.uint8 if bits == 8 else np.uint16), bits, low, step, False, largest)
     planes = WORD // bits
     words = -(-rows.shape[1] // planes)
     padded = np.zeros((len(rows), planes * words), np.uint32)
@@ -83,4 +80,4 @@ def encode(codes: Array, peak: int) -> Codes:
     table = np.zeros((len(rows), words), np.uint32)
     for plane in range(planes):
         table |= padded[:, plane * words : (plane + 1) * words] << np.uint32(plane * bits)
-    return Codes(table, bits, low, step, True, largest)
+    return Codes(table, bits, low, step, peak <= LISTED_PEAK, largest)

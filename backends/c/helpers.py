@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from string import Template
 
-from qpsnn_backends.c.codes import lane, most
+from qpsnn_backends.c.codes import LONGEST_LIST, lane, most
 from qpsnn_backends.c.counts import TYPES, WORD
 from qpsnn_backends.c.helpers_pool import ADD, MAX_BITS, MAX_COUNTS, SUM_POOL
 
@@ -56,12 +56,12 @@ PLACES = (
 """The table of `lowest`."""
 
 ADD_ROWS = Template("""\
-/* Adds `count` listed rows of $bits-bit codes, at most $most: in lanes of $lane bits, which are then taken apart. The
- * code of channel p*words + w stands in bits $bits*p.. of word w. */
-static void add_rows_$bits(const uint32_t *codes, int32_t count, int32_t words)
+/* Adds `count` listed rows of $bits-bit codes, at most $most$how. The code
+ * of channel p*words + w stands in bits $bits*p.. of word w. */
+static void add_$name(const uint32_t *codes, int32_t count, int32_t words)
 {
     for (int32_t w = 0; w < words; w++) {
-        $type *const sum = sums.of_$bits + w;
+        $type *const sum = sums.of_$name + w;
         uint32_t $zeros;
         for (int32_t i = 0; i < count; i++) {
             const uint32_t word = codes[rows[i] + (uint32_t)w];
@@ -87,7 +87,7 @@ static void add_sums_$name(const struct window *k, const int32_t *gain, uint32_t
 CONV = Template("""\
 /* Adds to `drive` the current at (y, x) of a window with $bits-bit codes: lists
  * $what, and adds up the rows of those. */
-static void conv_${kind}_$bits(const struct window *k, const uint32_t *codes, const int32_t *gain,
+static void conv_${kind}_$name(const struct window *k, const uint32_t *codes, const int32_t *gain,
                          const $type *in, int32_t y, int32_t x)
 {
     const int32_t top = y * k->stride - k->padding, left = x * k->stride - k->padding;
@@ -97,54 +97,24 @@ static void conv_${kind}_$bits(const struct window *k, const uint32_t *codes, co
     int32_t count = 0;
     uint32_t seen = 0;
 
-    memset(sums.of_$bits, 0, (size_t)(words * $planes) * sizeof sums.of_$bits[0]);
+    memset(sums.of_$name, 0, (size_t)(words * $planes) * sizeof sums.of_$name[0]);
     for (int32_t ky = first_inside(top); ky < bottom; ky++) {
         const $type *at = in + ((top + ky) * k->width + left + begin) * per_pixel;
         for (int32_t kx = begin; kx < end; kx++) {
             uint32_t row = (uint32_t)((ky * k->kernel_width + kx) * channels * words);
             for (int32_t i = 0; i < per_pixel; i++, row += (uint32_t)($step * words)) {
-                for ($type left_over = *at++; left_over != 0; $next) {
-                    rows[count++] = row$offset;
+                $open
+                    $push
                     if (count == $most) {
-                        add_rows_$bits(codes, count, words);
-                        seen += (uint32_t)count;
+                        add_$name(codes, count, words);
                         count = 0;
                     }
                 }
             }
         }
     }
-    add_rows_$bits(codes, count, words);
-    add_sums_$bits(k, gain, seen + (uint32_t)count);
-}
-""")
-
-PRODUCT = Template("""\
-/* Adds to `drive` the current at (y, x) of a window with $bits-bit codes:
- * each count that is not 0 times its row. */
-static void product_${kind}_$bits(const struct window *k, const $code *codes, const int32_t *gain,
-                            const $type *in, int32_t y, int32_t x)
-{
-    const int32_t top = y * k->stride - k->padding, left = x * k->stride - k->padding;
-    const int32_t bottom = end_inside(top, k->kernel_height, k->height), begin = first_inside(left);
-    const int32_t end = end_inside(left, k->kernel_width, k->width), channels = k->channels, outputs = k->outputs;
-    uint32_t seen = 0;
-
-    memset(sums.of_product, 0, (size_t)outputs * sizeof sums.of_product[0]);
-    for (int32_t ky = first_inside(top); ky < bottom; ky++) {
-        const $type *at = in + ((top + ky) * k->width + left + begin) * channels;
-        const $code *row = codes + (ky * k->kernel_width + begin) * channels * outputs;
-        for (int32_t i = (end - begin) * channels; i > 0; i--, row += outputs) {
-            const uint32_t count = *at++;
-            if (count != 0) {
-                seen += count;
-                for (int32_t c = 0; c < outputs; c++) {
-                    sums.of_product[c] += count * row[c];
-                }
-            }
-        }
-    }
-    add_sums_product(k, gain, seen);
+    add_$name(codes, count, words);
+    add_sums_$name(k, gain, seen);
 }
 """)
 
@@ -204,52 +174,74 @@ $sum
 """)
 
 
-def add_rows(bits: int, kind: str) -> str:
+def name_of(bits: int, listed: bool) -> str:
+    """What functions and sums for codes of this width are called."""
+    return f"rows_{bits}" if listed else f"products_{bits}"
+
+
+def add_rows(bits: int, listed: bool, kind: str) -> str:
     """The function that adds listed rows; kind: of the sums."""
-    wide, groups = lane(bits), lane(bits) // bits
-    mask = sum((2**bits - 1) << place for place in range(0, WORD, wide))
-    names = [f"s{group}" for group in range(groups)]
-    added, apart = [], []
-    for group, name in enumerate(names):
-        shifted = f"(word >> {group * bits})" if group else "word"
-        added.append(f"            {name} += {shifted} & 0x{mask:08X}u;")
+    added = (
+        _lanes(bits)
+        if listed
+        else [f"s{plane} += values[i] * {_part('word', bits * plane, bits)};" for plane in range(WORD // bits)]
+    )
+    wide, groups = (lane(bits), lane(bits) // bits) if listed else (WORD, WORD // bits)
+    apart = []
     for plane in range(WORD // bits):
-        name, down = names[plane % groups], plane // groups * wide
-        lanes = f"({name} >> {down})" if down else name
-        part = lanes if down == WORD - wide else f"({lanes} & 0x{2**wide - 1:X}u)"
+        part = _part(f"s{plane % groups}", plane // groups * wide, wide)
         place = f"sum[{plane} * words]" if plane else "sum[0]"
         apart.append(f"        {place} = ({TYPES[kind]})({place} + {part});")
     return ADD_ROWS.substitute(
         bits=bits,
-        most=most(bits),
-        lane=wide,
+        name=name_of(bits, listed),
+        how=f": in lanes of {wide} bits, which are then taken apart" if listed else ", each times its value",
+        most=most(bits) if listed else LONGEST_LIST,
         type=TYPES[kind],
-        zeros=", ".join(f"{name} = 0" for name in names),
-        added="\n".join(added),
+        zeros=", ".join(f"s{group} = 0" for group in range(groups)),
+        added="\n".join(f"            {line}" for line in added),
         apart="\n".join(apart),
     )
 
 
-def conv(kind: str, bits: int) -> str:
-    """The function that lists what a window holds; kind: of the counts that it reads."""
+def _lanes(bits: int) -> list[str]:
+    """Several codes at once, each in a lane of its own."""
+    wide = lane(bits)
+    mask = sum((2**bits - 1) << place for place in range(0, WORD, wide))
+    shifted = [f"(word >> {down})" if down else "word" for down in range(0, wide, bits)]
+    return [f"s{group} += {one} & 0x{mask:08X}u;" for group, one in enumerate(shifted)]
+
+
+def _part(word: str, down: int, bits: int) -> str:
+    """`bits` bits of a word, from bit `down` on."""
+    shifted = f"({word} >> {down})" if down else word
+    return shifted if down + bits == WORD else f"({shifted} & 0x{2**bits - 1:X}u)"
+
+
+def conv(kind: str, bits: int, listed: bool) -> str:
+    """The function that lists what a window holds; kind: of the counts that it reads; listed: else multiplied."""
     spikes = kind == "bits"
+    opened = f"for ({TYPES[kind]} left_over = *at++; left_over != 0; left_over--) {{"
+    pushed = ["rows[count++] = row;", "seen++;"]
+    if spikes:
+        opened = "for (uint32_t left_over = *at++; left_over != 0; left_over &= left_over - 1) {"
+        pushed = ["rows[count++] = row + lowest(left_over) * (uint32_t)words;", "seen++;"]
+    elif not listed:
+        opened = f"const {TYPES[kind]} value = *at++;\n                if (value != 0) {{"
+        pushed = ["values[count] = value;", "rows[count++] = row;", "seen += value;"]
     return CONV.substitute(
         kind=kind,
         bits=bits,
+        name=name_of(bits, listed),
         type=TYPES[kind],
-        what="its spikes" if spikes else "every count as often as it says",
+        what="its spikes" if spikes else "every count as often as it says" if listed else "what is not 0",
         per_pixel="(channels + 31) / 32" if spikes else "channels",
         planes=WORD // bits,
         step=WORD if spikes else 1,
-        next="left_over &= left_over - 1" if spikes else "left_over--",
-        offset=" + lowest(left_over) * (uint32_t)words" if spikes else "",
-        most=most(bits),
+        open=opened,
+        push="\n                    ".join(pushed),
+        most=most(bits) if listed else LONGEST_LIST,
     )
-
-
-def product(kind: str, bits: int) -> str:
-    """The function that multiplies the counts of a window."""
-    return PRODUCT.substitute(kind=kind, bits=bits, type=TYPES[kind], code=f"uint{bits}_t")
 
 
 def add_sums(name: str) -> str:

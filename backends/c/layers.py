@@ -35,22 +35,18 @@ def structs(plan: Plan) -> list[str]:
 def shared_functions(plan: Plan) -> list[str]:
     """The functions that this network's layers call, each once, in the order of their use."""
     windows = [one for one in plan.synapses if isinstance(one, Window)]
-    listed = [one for one in windows if one.codes.listed]
     pools = [job for job in plan.jobs if isinstance(job, Pool)]
     texts = [helpers.SIGNED]
     texts += [helpers.INSIDE] if windows or any(pool.what == "max" for pool in pools) else []
-    texts += [helpers.LOWEST] if any(one.source.kind == "bits" for one in listed) else []
+    texts += [helpers.LOWEST] if any(one.source.kind == "bits" for one in windows) else []
     sums = sum_kinds(plan)
-    texts += [helpers.add_rows(int(name), kind) for name, (kind, _) in sums.items() if name != "product"]
+    for window in windows:
+        codes = window.codes
+        kind, _ = sums[helpers.name_of(codes.bits, codes.listed)]
+        texts.append(helpers.add_rows(codes.bits, codes.listed, kind))
     texts += [helpers.add_sums(name) for name in sums]
-    for one in plan.synapses:
-        kind = one.source.kind
-        if not isinstance(one, Window):
-            texts.append(helpers.skip(kind))
-        elif one.codes.listed:
-            texts.append(helpers.conv(kind, one.codes.bits))
-        else:
-            texts.append(helpers.product(kind, one.codes.bits))
+    texts += [helpers.conv(one.source.kind, one.codes.bits, one.codes.listed) for one in windows]
+    texts += [helpers.skip(one.source.kind) for one in plan.synapses if not isinstance(one, Window)]
     if plan.neurons:
         texts.append(helpers.SHIFT if halving(plan) else helpers.LEAK)
     texts += [helpers.fire(job.membrane, halving(plan), job.floor is not None) for job in plan.neurons]
@@ -152,11 +148,8 @@ def _driven(one: Synapse, y: str, x: str) -> str:
     """The call that adds a synapse's current at (y, x) to the drive."""
     name, source = one.name, one.source
     if isinstance(one, Window):
-        function = "conv" if one.codes.listed else "product"
-        return (
-            f"{function}_{source.kind}_{one.codes.bits}"
-            f"(&{name}_window, {name}_codes, {name}_gain, {source.variable}, {y}, {x});"
-        )
+        function = helpers.name_of(one.codes.bits, one.codes.listed)
+        return f"conv_{source.kind}_{function}(&{name}_window, {name}_codes, {name}_gain, {source.variable}, {y}, {x});"
     pixel = f"{source.variable} + ({y} * {source.shape[1]} + {x}) * {one.stride * source.per_pixel}"
     return f"skip_{source.kind}({pixel}, {name}_from, {name}_gain, {one.shape[2]});"
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_backends.c.codes import LONGEST_LIST
 from qpsnn_backends.c.counts import BYTES, TYPES, narrowest
-from qpsnn_backends.c.helpers import PLACES
+from qpsnn_backends.c.helpers import PLACES, name_of
 from qpsnn_backends.c.plan import Answer, Neurons, Plan, Pool, Synapse, Window
 
 LINE = 110
@@ -41,14 +42,12 @@ def total(items: tuple[Item, ...], owner: str | None = None) -> int:
 
 
 def sum_kinds(plan: Plan) -> dict[str, tuple[str, int]]:
-    """The scratch for sums of each width of codes, and for products: its kind, and how many."""
+    """The scratch for sums of rows, and of products, of each width of codes: its kind, and how many."""
     found: dict[str, tuple[str, int]] = {}
     for one in plan.synapses:
         if isinstance(one, Window):
-            name, kind, count = "product", "u32", one.shape[2]
-            if one.codes.listed:
-                name, kind = str(one.codes.bits), narrowest(one.codes.largest)
-                count = one.codes.planes * one.codes.words
+            name, kind = name_of(one.codes.bits, one.codes.listed), narrowest(one.codes.largest)
+            count = one.codes.planes * one.codes.words
             old, most = found.get(name, (kind, 0))
             found[name] = max(kind, old, key=lambda kind: BYTES[kind]), max(count, most)
     return found
@@ -60,7 +59,7 @@ def memory(plan: Plan) -> Memory:
 
 
 def _constants(plan: Plan) -> Iterator[Item]:
-    if any(isinstance(one, Window) and one.codes.listed and one.source.kind == "bits" for one in plan.synapses):
+    if any(isinstance(one, Window) and one.source.kind == "bits" for one in plan.synapses):
         yield _table("", "place_of_bit", "uint8_t", np.array(PLACES, np.uint8))
     done: set[str] = set()
     for job in plan.jobs:
@@ -82,8 +81,7 @@ def _synapse(one: Synapse) -> Iterator[Item]:
         sizes = (*one.source.shape, *one.kernel, one.stride, one.padding, one.shape[2])
         row = (one.codes.words, one.codes.low, one.codes.step)
         yield _record(one.name, f"struct window {one.name}_window", (*sizes, *row))
-        kind = "uint32_t" if one.codes.listed else f"uint{one.codes.bits}_t"
-        yield _table(one.name, f"{one.name}_codes", kind, one.codes.table)
+        yield _table(one.name, f"{one.name}_codes", "uint32_t", one.codes.table)
     else:
         yield _table(one.name, f"{one.name}_from", "uint32_t", one.chosen.astype(np.uint32))
     yield _table(one.name, f"{one.name}_gain", "int32_t", one.gain.astype(np.int32))
@@ -102,7 +100,7 @@ def _record(owner: str, name: str, numbers: tuple[int, ...]) -> Item:
 def _table(owner: str, name: str, kind: str, array: npt.NDArray[Any]) -> Item:
     """A table of numbers: words of codes in hexadecimal, the rest in decimal."""
     flat = array.reshape(-1)
-    words = name.endswith("_codes") and kind == "uint32_t"
+    words = name.endswith("_codes")
     numbers = [f"0x{value:08X}" for value in flat.tolist()] if words else [str(value) for value in flat.tolist()]
     each = max(1, LINE // (max(map(len, numbers)) + 2))
     lines = [", ".join(numbers[low : low + each]) for low in range(0, len(numbers), each)]
@@ -122,6 +120,7 @@ def _state(plan: Plan) -> Iterator[Item]:
 def _scratch(plan: Plan) -> Iterator[Item]:
     widest = max(len(job.bias) for job in plan.jobs if isinstance(job, (Neurons, Answer)))
     yield Item("", f"static uint32_t drive[{widest}];                 /* of one pixel's neurons */", 4 * widest)
+    windows = [one for one in plan.synapses if isinstance(one, Window)]
     sums = sum_kinds(plan)
     if sums:
         members = "".join(f"\n    {TYPES[kind]} of_{name}[{count}];" for name, (kind, count) in sums.items())
@@ -129,9 +128,13 @@ def _scratch(plan: Plan) -> Iterator[Item]:
         size = max(BYTES[kind] * count for kind, count in sums.values())
         text = f"/* Sums of codes, for one pixel. */\nstatic union {{{members}\n}} sums;"
         yield Item("", text, -(-size // unit) * unit)
-    lists = [one.codes.most for one in plan.synapses if isinstance(one, Window) and one.codes.listed]
+    lists = [one.codes.most for one in windows]
     if lists:
         yield Item("", f"static uint32_t rows[{max(lists)}];                   /* where rows begin */", 4 * max(lists))
+    if not all(one.codes.listed for one in windows):
+        yield Item(
+            "", f"static uint32_t values[{LONGEST_LIST}];                 /* what each is times */", 4 * LONGEST_LIST
+        )
     for index, slot in enumerate(plan.slots):
         members = "".join(f"\n    {one.type} {one.variable}[{one.length}];" for one in slot.maps)
         yield Item("", f"static union {{{members}\n}} slot{index};", slot.bytes)

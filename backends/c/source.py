@@ -260,8 +260,6 @@ def _packing(one: Synapse) -> str:
     if not isinstance(one, Window):
         return ""
     codes = one.codes
-    if not codes.listed:
-        return f": a row of {one.shape[2]} codes of {codes.bits} bits for each input of a window"
     words = f"{codes.words} words, {codes.planes} codes of {codes.bits} bits in each"
     return f": a row of {one.shape[2]} codes for each input of a window, in {words}"
 
