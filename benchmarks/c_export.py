@@ -99,8 +99,8 @@ def measured(network: IntegerNetwork, data: Dataset, effort: measure.Effort) -> 
     found = memory(planned)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "network.h").write_text(header(planned, "network"), encoding="ascii")
-        (folder / "network.c").write_text(source(planned, "network"), encoding="ascii")
+        (folder / "network.h").write_text(header(planned, found, "network"), encoding="ascii")
+        (folder / "network.c").write_text(source(planned, found, "network"), encoding="ascii")
         calls: dict[str, Callable[[], Any]] = {
             "exact, an image at a time": lambda: [simulate(network, one[None], count=False) for one in images],
             "exact, all at once": lambda: simulate(network, images, count=False),

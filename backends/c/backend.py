@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from qpsnn_backends.base import Record, Run
 from qpsnn_backends.c.compiler import called, command, compiled
+from qpsnn_backends.c.counts import narrowest
 from qpsnn_backends.c.driver import RUN
+from qpsnn_backends.c.memory import memory
 from qpsnn_backends.c.plan import Plan, plan
 from qpsnn_backends.c.source import header, source
 from qpsnn_core.errors import ConfigError, expected
@@ -51,12 +53,10 @@ class CBackend:
             raise ConfigError(expected("record", f"one of {', '.join(get_args(Record))}", record))
         images = check_images(network, images)
         self.check(network)
-        planned = plan(network)
-        frames = frames_of(images, planned)
-        return self.stream(network, frames, network.steps, record)
+        return self.stream(network, frames_of(images, network.input.peak), network.steps, record)
 
     def stream(self, network: IntegerNetwork, frames: Array, steps: int, record: Record = "spikes") -> Run:
-        """As `run`, for any number of steps. frames: as `frames_of`; after the last one it is shown again."""
+        """As `run`, for any number of steps. frames: as `frames_of`; the last one is shown to the end."""
         planned = plan(network)
         watched = record != "none" and bool(planned.neurons)
         with tempfile.TemporaryDirectory(prefix="qpsnn-c-") as name:
@@ -74,16 +74,17 @@ class CBackend:
 
     def build(self, planned: Plan, folder: Path, watched: bool) -> Path:
         """The program in that folder; watched: it tells what neurons do."""
-        texts = {"network.h": header(planned, "network"), "network.c": source(planned, "network"), "run.c": RUN}
-        for file, text in texts.items():
+        found = memory(planned)
+        texts = {"network.h": header(planned, found, "network"), "network.c": source(planned, found, "network")}
+        for file, text in {**texts, "run.c": RUN}.items():
             (folder / file).write_text(text, encoding="ascii")
         flags = (*self.flags, "-DNETWORK_OBSERVE") if watched else self.flags
         return compiled(folder, ("network.c", "run.c"), flags, self.compiler, self.timeout)
 
 
-def frames_of(images: Array, planned: Plan) -> Array:
-    """Images [B, 1, H, W, C] or frames [B, T, H, W, C], in the type of the C input."""
-    kind = np.uint8 if planned.input.kind == "u8" else np.uint16
+def frames_of(images: Array, peak: int) -> Array:
+    """Images as [B, 1, H, W, C], frames as [B, T, H, W, C], in the type of the C input, whose largest is `peak`."""
+    kind = np.uint8 if narrowest(peak) == "u8" else np.uint16
     frames = images[:, None] if images.ndim == 4 else images.swapaxes(0, 1)
     return np.ascontiguousarray(frames, kind)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from qpsnn_backends.c.driver import CHECK, MAKEFILE
@@ -50,12 +51,13 @@ def export(
     check_identifier(name)
     target = Path(folder)
     check_folder(target)
-    planned, found = plan(network), memory(plan(network))
-    tested = noise(network, VECTORS) if images is None else images
+    planned = plan(network)
+    found = memory(planned)
+    tested = noise(network, VECTORS) if images is None else np.asarray(images)
     words = {"name": name, "upper": name.upper()}
     files = {
-        f"{name}.h": header(planned, name).encode("ascii"),
-        f"{name}.c": source(planned, name).encode("ascii"),
+        f"{name}.h": header(planned, found, name).encode("ascii"),
+        f"{name}.c": source(planned, found, name).encode("ascii"),
         "check.c": CHECK.substitute(words).encode("ascii"),
         "vectors.bin": vectors(network, tested),
         "Makefile": MAKEFILE.substitute(words).encode("ascii"),

@@ -15,7 +15,6 @@ from qpsnn_backends.c.horizon import lasting
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
-    IntInput,
     IntLIF,
     IntLinear,
     IntMaxPool,
@@ -193,7 +192,7 @@ def _kind(network: IntegerNetwork, node: IntNode, maps: dict[str, Counts]) -> st
     """Neurons give bits, and so does the largest of bits; all else is the narrowest integer."""
     if isinstance(node, IntLIF) or (isinstance(node, IntMaxPool) and maps[node.source].kind == "bits"):
         return "bits"
-    return "u8" if isinstance(node, IntInput) and node.peak == 1 else narrowest(network.values[node.name].peak)
+    return narrowest(network.values[node.name].peak)
 
 
 def _synapse(network: IntegerNetwork, node: IntConv | IntLinear | IntShortcut, name: str, source: Counts) -> Synapse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Template
 
 from qpsnn_backends.c.layers import layer, shared_functions, size, structs
-from qpsnn_backends.c.memory import Item, Memory, memory, total
+from qpsnn_backends.c.memory import Item, Memory, total
 from qpsnn_backends.c.plan import Answer, Job, Neurons, Plan, Synapse, Window, synapses_of
 
 HEADER = Template("""\
@@ -175,9 +175,8 @@ CHECK = Template("""\
 """)
 
 
-def header(plan: Plan, name: str) -> str:
-    """`name`.h: what the network takes, what it costs, and its functions."""
-    found = memory(plan)
+def header(plan: Plan, found: Memory, name: str) -> str:
+    """`name`.h: what the network takes, what it costs, and its functions. found: its memory."""
     height, width, channels = plan.input.shape
     state, scratch = total(found.state), total(found.scratch)
     return HEADER.substitute(
@@ -203,9 +202,9 @@ def header(plan: Plan, name: str) -> str:
     )
 
 
-def source(plan: Plan, name: str) -> str:
-    """`name`.c: tables, variables, shared functions, a function for each layer, the step."""
-    found, upper = memory(plan), name.upper()
+def source(plan: Plan, found: Memory, name: str) -> str:
+    """`name`.c: tables, variables, shared functions, a function for each layer, the step. found: its memory."""
+    upper = name.upper()
     places = {one.variable: f"slot{i}.{one.variable}" for i, slot in enumerate(plan.slots) for one in slot.maps}
     places[plan.input.variable] = "frame"
     made = [layer(plan, job, places) for job in plan.jobs]

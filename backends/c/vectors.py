@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_backends.c.backend import frames_of
-from qpsnn_backends.c.plan import plan
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.simulate import check_images, simulate
 
@@ -51,7 +50,7 @@ def vectors(network: IntegerNetwork, images: Array) -> bytes:
     images: [B, H, W, C] or frames [T, B, H, W, C]. Raises as `simulate`.
     """
     images = check_images(network, images)
-    frames = frames_of(images, plan(network))
+    frames = frames_of(images, network.input.peak)
     parts = [np.array(frames.shape[:2], "<u4").tobytes()]
     for low in range(0, len(frames), BATCH):
         run = simulate(network, images[..., low : low + BATCH, :, :, :], record="all", count=False)

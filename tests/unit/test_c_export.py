@@ -21,7 +21,16 @@ from qpsnn_backends.c.memory import memory, total
 from qpsnn_backends.c.plan import plan
 from qpsnn_core.errors import ConfigError, DataError, FileError
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntLIF, IntReadout
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntReadout,
+    IntShortcut,
+    IntSumPool,
+)
 from qpsnn_core.integer.simulate import simulate
 
 MAKERS = {"small": random_integer_network, "wide": random_wide_network}
@@ -49,6 +58,28 @@ def test_make_check_finds_no_difference(tmp_path, kind, seed):
     assert f"some_net: {images.shape[-4]} inputs" in made.stdout
     assert "-std=c99" in made.stdout
     assert "-fsanitize=address,undefined" in made.stdout
+
+
+READOUT = {"readout": {"bias": np.array([5, -7], np.int32)}}
+CODES = {"codes": np.arange(-15, 17, 2, dtype=np.int8).reshape(2, 2, 2, 2), "gain": np.array([3, -2], np.int32)}
+SHORT = IntShortcut("synapse", "pool", 2, 1, (1, -1))
+ODD = {
+    "conv": ((IntConv("synapse", "in", 2, 2, 1, 0),), CODES),
+    "linear": ((IntLinear("synapse", "in", 2),), {**CODES, "codes": CODES["codes"].reshape(8, 2)}),
+    "shortcut": ((IntMaxPool("pool", "in", 2, 2), SHORT), {"gain": CODES["gain"]}),
+    "sum": ((IntSumPool("pool", "in", 2), SHORT), {"gain": CODES["gain"]}),
+}
+
+
+@needs_cc
+@pytest.mark.parametrize("peak", [1, 9, 255, 1000])
+@pytest.mark.parametrize("kind", ODD)
+def test_networks_without_neurons(tmp_path, kind, peak):
+    nodes, arrays = ODD[kind]
+    nodes = (IntInput("in", (2, 2, 2), peak), *nodes, IntReadout("readout", "synapse"))
+    export(IntegerNetwork(nodes, {"synapse": arrays, **READOUT}, 2), tmp_path)
+    made = make(tmp_path)
+    assert made.returncode == 0, made.stderr
 
 
 @needs_cc
@@ -246,7 +277,7 @@ def test_a_stream_goes_on_as_a_longer_network_would(kind):
     short = replace(net, steps=1)
     longer = replace(net, steps=60)
     ref = simulate(longer, images, record="all")
-    run = qpsnn_backends.get("c", flags=SANITIZED).stream(short, frames_of(images, plan(short)), 60, "all")
+    run = qpsnn_backends.get("c", flags=SANITIZED).stream(short, frames_of(images, net.input.peak), 60, "all")
     for name in ref.spikes:
         np.testing.assert_array_equal(run.spikes[name], ref.spikes[name])
         np.testing.assert_array_equal(run.membranes[name], ref.membranes[name])
@@ -258,7 +289,7 @@ def test_a_membrane_that_falls_for_ever_is_held(tmp_path):
     made = map(random_integer_network, range(60))
     net, images = next((net, images) for net, images in made if not lasts(net) and images.ndim == 4)
     planned = plan(net)
-    run = qpsnn_backends.get("c", flags=SANITIZED).stream(net, frames_of(images, planned), 3000, "all")
+    run = qpsnn_backends.get("c", flags=SANITIZED).stream(net, frames_of(images, net.input.peak), 3000, "all")
     ref, _, potentials = naive.run(net, images)
     assert ref.shape == run.readout.shape
     held = [job for job in planned.neurons if job.floor is not None]
