@@ -29,6 +29,7 @@ from qpsnn_core.integer.nodes import (
     IntMaxPool,
     IntReadout,
     IntShortcut,
+    IntSum,
     IntSumPool,
 )
 from qpsnn_core.integer.simulate import simulate
@@ -68,15 +69,21 @@ ODD = {
     "linear": ((IntLinear("synapse", "in", 2),), {**CODES, "codes": CODES["codes"].reshape(8, 2)}),
     "shortcut": ((IntMaxPool("pool", "in", 2, 2), SHORT), {"gain": CODES["gain"]}),
     "sum": ((IntSumPool("pool", "in", 2), SHORT), {"gain": CODES["gain"]}),
+    "linear of a sum": (
+        (IntSumPool("sum", "in", 2), IntMaxPool("pool", "sum", 1, 1), IntLinear("synapse", "pool", 2)),
+        {**CODES, "codes": np.array([[-200, 255], [7, -1]], np.int16)},
+    ),
+    "two sums": ((IntSum("both", ("in", "again")), IntSumPool("pool", "both", 2), SHORT), {"gain": CODES["gain"]}),
 }
 
 
 @needs_cc
-@pytest.mark.parametrize("peak", [1, 9, 255, 1000])
+@pytest.mark.parametrize("peak", [1, 9, 255, 1000, 65535])
 @pytest.mark.parametrize("kind", ODD)
 def test_networks_without_neurons(tmp_path, kind, peak):
     nodes, arrays = ODD[kind]
-    nodes = (IntInput("in", (2, 2, 2), peak), *nodes, IntReadout("readout", "synapse"))
+    again = (IntMaxPool("again", "in", 1, 1),) if kind == "two sums" else ()
+    nodes = (IntInput("in", (2, 2, 2), peak), *again, *nodes, IntReadout("readout", "synapse"))
     export(IntegerNetwork(nodes, {"synapse": arrays, **READOUT}, 2), tmp_path)
     made = make(tmp_path)
     assert made.returncode == 0, made.stderr
