@@ -102,7 +102,7 @@ static void conv_${kind}_$name(const struct window *k, const uint32_t *codes, co
         const $type *at = in + ((top + ky) * k->width + left + begin) * per_pixel;
         for (int32_t kx = begin; kx < end; kx++) {
             uint32_t row = (uint32_t)((ky * k->kernel_width + kx) * channels * words);
-            for (int32_t i = 0; i < per_pixel; i++, row += (uint32_t)($step * words)) {
+            for (int32_t i = 0; i < per_pixel; i++, row += (uint32_t)$step) {
                 $open
                     $push
                     if (count == $most) {
@@ -190,7 +190,7 @@ def add_rows(bits: int, listed: bool, kind: str) -> str:
     apart = []
     for plane in range(WORD // bits):
         part = _part(f"s{plane % groups}", plane // groups * wide, wide)
-        place = f"sum[{plane} * words]" if plane else "sum[0]"
+        place = f"sum[{plane} * words]" if plane > 1 else "sum[words]" if plane else "sum[0]"
         apart.append(f"        {place} = ({TYPES[kind]})({place} + {part});")
     return ADD_ROWS.substitute(
         bits=bits,
@@ -237,7 +237,7 @@ def conv(kind: str, bits: int, listed: bool) -> str:
         what="its spikes" if spikes else "every count as often as it says" if listed else "what is not 0",
         per_pixel="(channels + 31) / 32" if spikes else "channels",
         planes=WORD // bits,
-        step=WORD if spikes else 1,
+        step=f"({WORD} * words)" if spikes else "words",
         open=opened,
         push="\n                    ".join(pushed),
         most=most(bits) if listed else LONGEST_LIST,

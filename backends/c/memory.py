@@ -12,7 +12,7 @@ import numpy.typing as npt
 from qpsnn_backends.c.codes import LONGEST_LIST
 from qpsnn_backends.c.counts import BYTES, TYPES, narrowest
 from qpsnn_backends.c.helpers import PLACES, name_of
-from qpsnn_backends.c.plan import Answer, Neurons, Plan, Pool, Synapse, Window
+from qpsnn_backends.c.plan import Answer, Neurons, Plan, Pool, Synapse, Window, synapses_of
 
 LINE = 110
 """Characters of a line of numbers, at most."""
@@ -65,7 +65,7 @@ def _constants(plan: Plan) -> Iterator[Item]:
     for job in plan.jobs:
         if isinstance(job, Pool):
             yield _pool(job)
-        for one in job.synapses if isinstance(job, Neurons) else (job.synapse,) if isinstance(job, Answer) else ():
+        for one in synapses_of(job):
             if one.name not in done:
                 yield from _synapse(one)
             done.add(one.name)
@@ -114,7 +114,8 @@ def _state(plan: Plan) -> Iterator[Item]:
         count = int(np.prod(job.gives.shape))
         text = f"static int{job.membrane}_t {job.gives.name}_membrane[{count}];"
         yield Item(job.gives.name, text, count * job.membrane // 8)
-    yield Item("", f"static int64_t answers[{len(plan.answer.bias)}];", 8 * len(plan.answer.bias))
+    classes = len(plan.answer.bias)
+    yield Item(plan.answer.name, f"static int64_t answers[{classes}];", 8 * classes)
 
 
 def _scratch(plan: Plan) -> Iterator[Item]:
