@@ -109,7 +109,8 @@ int main(int argc, char **argv)
 MAKEFILE = Template("""\
 # $name, a network in C99. Written by qpsnn export.
 #   make check   compile with every warning and sanitizer, compare with the exact simulator
-#   make size    what the compiler makes of it (flash: text; RAM: bss), without the C library
+#   make size    what the compiler makes of it, flash (text) and RAM (bss), without the C library; fails unless
+#                the RAM is what $name.h states
 
 CC ?= cc
 CHECK = -std=c99 -O1 -g -Wall -Wextra -Werror -pedantic -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -126,6 +127,7 @@ build/check: $name.c $name.h check.c
 
 size: build/$name.o
 	size build/$name.o
+	@size -A build/$name.o | awk '/^[.]bss/ { n += $$$$2 } END { print "RAM: " n " bytes of $ram"; exit n != $ram }'
 
 build/$name.o: $name.c $name.h
 	@mkdir -p build

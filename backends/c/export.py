@@ -54,16 +54,16 @@ def export(
     planned = plan(network)
     found = memory(planned)
     tested = noise(network, VECTORS) if images is None else np.asarray(images)
+    sizes = (total(found.constants), total(found.state), total(found.scratch))
     words = {"name": name, "upper": name.upper()}
     files = {
         f"{name}.h": header(planned, found, name).encode("ascii"),
         f"{name}.c": source(planned, found, name).encode("ascii"),
         "check.c": CHECK.substitute(words).encode("ascii"),
         "vectors.bin": vectors(network, tested),
-        "Makefile": MAKEFILE.substitute(words).encode("ascii"),
+        "Makefile": MAKEFILE.substitute(words, ram=sizes[1] + sizes[2]).encode("ascii"),
     }
     write_folder(target, files)
-    sizes = (total(found.constants), total(found.state), total(found.scratch))
     return Exported(str(target), tuple(files), *sizes, tested.shape[-4])
 
 

@@ -157,6 +157,13 @@ def test_the_compiler_says_the_same_bytes_as_the_header(tmp_path, kind, seed):
     for word, value in (("CONSTANT", done.constants), ("STATE", done.state), ("SCRATCH", done.scratch)):
         assert f"#define NET_{word}_BYTES {value}\n" in text
     assert f"Flash: {done.constants} bytes of constants" in text
+    made = make(tmp_path, "size")
+    assert made.returncode == 0, made.stderr
+    assert f"RAM: {found['bss']} bytes" in made.stdout
+    (tmp_path / "net.c").write_text(
+        (tmp_path / "net.c").read_text() + "static char more[4];\nchar *grow(void) { return more; }\n"
+    )
+    assert make(tmp_path, "size").returncode != 0
     assert f"all of it static: {done.state + done.scratch} bytes" in text
 
 
