@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -64,4 +65,15 @@ def test_its_commands_run_and_its_c_compiles(tmp_path):
 def test_every_file_that_it_links_to_is_there():
     links = re.findall(r"\]\(([^)#:]+)\)", PAGE)
     assert links
-    assert [link for link in links if not (ROOT / "docs" / link).exists() and "c_export.json" not in link] == []
+    assert [link for link in links if not (ROOT / "docs" / link).exists()] == []
+
+
+def test_its_table_says_what_was_measured():
+    published = json.loads((ROOT / "benchmarks" / "c_export.json").read_text(encoding="utf-8"))
+    assert published["command"] in PAGE
+    for name, one in published["networks"].items():
+        cells = [name, " x ".join(map(str, one["input"])), f"{one['firing_rate']:.1%}"]
+        cells += [f"{one['flash_bytes']['with code, -Os']:,}", f"{sum(one['ram_bytes'].values()):,}"]
+        order = ("C -O2", "C -O3", "exact, an image at a time", "exact, all at once")
+        cells += [f"{one['ms_per_image'][who]:.3g} ms" for who in order]
+        assert f"| {' | '.join(cells)} |" in PAGE
