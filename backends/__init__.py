@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 BACKENDS = {
     "exact": ("qpsnn_backends.exact", "ExactBackend"),
     "lava": ("qpsnn_backends.lava.backend", "LavaBackend"),
+    "c": ("qpsnn_backends.c.backend", "CBackend"),
 }
 """The module and class of each backend, by name."""
 

@@ -10,7 +10,7 @@ import typer
 
 import qpsnn_core as qp
 from qpsnn_core.cli import data as sets
-from qpsnn_core.cli import events, plots, predict, show, stream, studies, tables
+from qpsnn_core.cli import events, export, plots, predict, show, stream, studies, tables
 from qpsnn_core.cli.files import data_of, load_any, load_trained, recipe_for, recipe_of, with_prune
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
 from qpsnn_core.config import Recipe
@@ -241,7 +241,7 @@ def lower(
 @app.command()
 def simulate(
     network: Annotated[Path, typer.Argument(help="An integer network.")],
-    backend: Annotated[str, typer.Option("--backend", help="exact or lava.")] = "exact",
+    backend: Annotated[str, typer.Option("--backend", help="exact, lava or c.")] = "exact",
     data: Data = "digits",
     path: Where = "",
     limit: Limit = 100,
@@ -268,3 +268,4 @@ app.command()(studies.audit)
 app.command()(sets.download)
 app.command()(stream.stream)
 app.command()(predict.predict)
+app.command()(export.export)

@@ -10,7 +10,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-from generators import random_integer_network
+from compiled import SANITIZED, needs_cc
+from generators import random_integer_network, random_wide_network
 
 import qpsnn_backends
 from naive import integer as naive
@@ -30,9 +31,12 @@ from qpsnn_core.integer.nodes import (
 )
 
 SEEDS = range(60)
+WIDE_SEEDS = range(6)
+MANY_SEEDS = range(1000, 1100)
 LAVA_NETWORKS = 10
 
 network = cache(random_integer_network)
+wide = cache(random_wide_network)
 
 
 def braid():
@@ -178,6 +182,38 @@ def test_exact_is_the_twin_on_a_braid():
     assert_equal(reference(*braid()), qpsnn_backends.get("exact").run(*braid(), record="all"))
 
 
+@pytest.mark.parametrize("seed", WIDE_SEEDS)
+def test_exact_is_the_twin_of_many_channels(seed):
+    assert_equal(reference(*wide(seed)), qpsnn_backends.get("exact").run(*wide(seed), record="all"))
+
+
+@needs_cc
+@pytest.mark.parametrize("seed", chosen())
+def test_c_is_the_twin(seed):
+    assert_equal(reference(*network(seed)), qpsnn_backends.get("c", flags=SANITIZED).run(*network(seed), record="all"))
+
+
+@needs_cc
+@pytest.mark.parametrize("seed", WIDE_SEEDS)
+def test_c_is_the_twin_of_many_channels(seed):
+    assert_equal(reference(*wide(seed)), qpsnn_backends.get("c", flags=SANITIZED).run(*wide(seed), record="all"))
+
+
+@needs_cc
+def test_c_is_the_twin_on_a_braid():
+    assert_equal(reference(*braid()), qpsnn_backends.get("c").run(*braid(), record="all"))
+
+
+@needs_cc
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", MANY_SEEDS)
+@pytest.mark.parametrize("make", [random_integer_network, random_wide_network])
+def test_c_is_exact_on_two_hundred_networks(make, seed):
+    net, images = make(seed)
+    ref = qpsnn_backends.get("exact").run(net, images, record="all")
+    assert_equal(ref, qpsnn_backends.get("c", flags=SANITIZED).run(net, images, record="all"))
+
+
 @pytest.mark.lava
 @pytest.mark.parametrize("seed", chosen())
 def test_lava_is_the_twin(seed):
@@ -198,7 +234,9 @@ def test_lava_is_the_twin_with_its_own_model_of_a_convolution():
     assert_equal(reference(net, images), qpsnn_backends.get("lava", stock_conv=True).run(net, images, record="all"))
 
 
-@pytest.mark.parametrize("name", ["exact", pytest.param("lava", marks=pytest.mark.lava)])
+@pytest.mark.parametrize(
+    "name", ["exact", pytest.param("lava", marks=pytest.mark.lava), pytest.param("c", marks=needs_cc)]
+)
 def test_a_backend_records_what_it_is_asked_for(name):
     backend = qpsnn_backends.get(name)
     assert isinstance(backend, Backend)
@@ -220,4 +258,4 @@ def test_a_wrong_bit_is_found():
 
 
 def test_every_backend_is_in_the_contract():
-    assert set(BACKENDS) == {"exact", "lava"}
+    assert set(BACKENDS) == {"exact", "lava", "c"}

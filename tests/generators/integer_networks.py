@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from qpsnn_core.errors import NumericsError
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -26,8 +27,25 @@ def random_integer_network(seed):
     return Builder(seed).build()
 
 
+def random_wide_network(seed):
+    """As `random_integer_network`: channels in several words, a hidden Linear, three currents, large counts."""
+    for attempt in range(10):
+        try:
+            return WideBuilder((seed, attempt)).build()
+        except NumericsError:  # now and then sums of large counts leave int32
+            continue
+    raise ValueError(f"no network of seed {seed}")
+
+
 class Builder:
     """Adds node after node; `top` names the newest counts."""
+
+    peaks: tuple[int, ...] = (1, 3, 255)
+    channels: tuple[int, ...] = (1, 2, 3, 4, 5)
+    blocks: tuple[tuple[str, int], ...] = (
+        *(("conv", 3), ("max_pool", 1), ("sum_pool", 1)),
+        *(("residual", 2), ("two_convs", 1), ("sum", 2)),
+    )
 
     def __init__(self, seed):
         self.rng = np.random.default_rng(seed)
@@ -38,16 +56,15 @@ class Builder:
     def build(self):
         rng = self.rng
         shape = (int(rng.integers(4, 8)), int(rng.integers(4, 8)), int(rng.integers(1, 4)))
-        peak = int(rng.choice([1, 3, 255]))
+        peak = int(rng.choice(self.peaks))
         self.put(IntInput("input", shape, peak), shape, (peak / 2) ** 2 + peak**2 / 12 if peak > 1 else 0.5)
         self.lif(self.conv(self.top))
-        steps = {"conv": 3, "max_pool": 1, "sum_pool": 1, "residual": 2, "two_convs": 1, "sum": 2}
-        kinds = [kind for kind, weight in steps.items() for _ in range(weight)]
+        kinds = [kind for kind, weight in self.blocks for _ in range(weight)]
         for kind in rng.choice(kinds, rng.integers(1, 4)):
             getattr(self, f"add_{kind}")()
         self.readout()
         frames = (self.steps,) if rng.random() < 0.5 else ()
-        images = rng.integers(0, peak + 1, (*frames, 2, *shape)).astype(np.uint8)
+        images = rng.integers(0, peak + 1, (*frames, 2, *shape)).astype(np.uint8 if peak < 256 else np.uint16)
         return IntegerNetwork(tuple(self.nodes), self.arrays, self.steps), images
 
     def put(self, node, shape, power, **arrays):
@@ -59,6 +76,9 @@ class Builder:
 
     def name(self, kind):
         return f"{kind}{len(self.nodes)}"
+
+    def some_channels(self):
+        return self.channels[int(self.rng.integers(0, len(self.channels)))]
 
     def codes(self, *shape):
         """Odd integers as quantized layers have them, or now and then any."""
@@ -88,7 +108,7 @@ class Builder:
         while min(height, width) + 2 * padding < kernel:
             kernel -= 1
             padding = min(padding, kernel - 1)
-        channels = channels or int(rng.integers(1, 6))
+        channels = channels or self.some_channels()
         shape = (*((size + 2 * padding - kernel) // stride + 1 for size in (height, width)), channels)
         codes, gain = self.codes(kernel, kernel, inputs, channels), self.gain(channels)
         power = (
@@ -138,7 +158,7 @@ class Builder:
         """Two convolutions with a shortcut around them, as in a basic block."""
         start, stride = self.top, int(self.rng.integers(1, 3))
         height, width, _ = self.shapes[start]
-        shape = (-(-height // stride), -(-width // stride), int(self.rng.integers(1, 6)))
+        shape = (-(-height // stride), -(-width // stride), self.some_channels())
         self.lif(self.conv(start, shape[2], stride))
         last = self.conv(self.top, shape[2], 1)
         self.lif(last, self.shortcut(start, stride, shape[2], self.powers[last]))
@@ -161,3 +181,72 @@ class Builder:
         last = self.put(IntLinear("linear", self.top, classes), (1, 1, classes), 0.0, codes=codes, gain=gain)
         bias = self.rng.integers(-500, 501, classes).astype(np.int32)
         self.put(IntReadout("readout", last, 0.5), (1, 1, classes), 0.0, bias=bias)
+
+
+class WideBuilder(Builder):
+    """What is rare or missing above."""
+
+    peaks = (1, 12, 17, 255, 300, 65535)
+    channels = (1, 3, 8, 31, 32, 33, 40, 64, 70)
+    blocks = (
+        *(("conv", 2), ("max_pool", 2), ("sum_pool", 2), ("residual", 1), ("sum", 1)),
+        *(("linear", 2), ("three_currents", 2), ("input_pool", 1), ("quiet", 1)),
+    )
+
+    def add_linear(self):
+        """A hidden Linear; what follows is one pixel."""
+        size, features = int(np.prod(self.shapes[self.top])), self.some_channels()
+        codes, gain = self.codes(size, features), self.gain(features)
+        power = (codes.astype(float) ** 2).sum(0).mean() * self.powers[self.top] * (gain.astype(float) ** 2).mean()
+        self.lif(
+            self.put(
+                IntLinear(self.name("linear"), self.top, features), (1, 1, features), power, codes=codes, gain=gain
+            )
+        )
+
+    def add_three_currents(self):
+        """Two convolutions and a shortcut in one neuron; a second one reads the first of them too."""
+        start, channels = self.top, self.some_channels()
+        first, second = self.conv(start, channels, 1), self.conv(start, channels, 1)
+        self.lif(first, second, self.shortcut(start, 1, channels, self.powers[first]))
+        other = self.top
+        self.lif(first)
+        self.top = self.put(IntSum(self.name("sum"), (self.top, other)), self.shapes[other], 1.6)
+
+    def add_input_pool(self):
+        """Large counts: a pool of the images, and a pool of that."""
+        height, width, channels = self.shapes["input"]
+        power = self.powers["input"]
+        largest = self.put(
+            IntMaxPool(self.name("max_pool"), "input", 2, 1, 1), (height + 1, width + 1, channels), power
+        )
+        shape = ((height + 1) // 2, (width + 1) // 2, channels)
+        total = self.put(IntSumPool(self.name("sum_pool"), largest, 2), shape, 16 * power)
+        before = self.top
+        self.lif(self.shortcut(total, 1, self.some_channels(), 16 * power))
+        pooled = self.top
+        size = int(np.prod(self.shapes[pooled]))
+        features = self.shapes[before][2]
+        codes, gain = self.codes(size, features), self.gain(features)
+        linear = self.put(
+            IntLinear(self.name("linear"), pooled, features), (1, 1, features), 0.4 * size, codes=codes, gain=gain
+        )
+        height, width, _ = self.shapes[before]
+        if (height, width) != (1, 1):
+            every = self.codes(height * width * features, features)
+            other = self.put(
+                IntLinear(self.name("linear"), before, features), (1, 1, features), 1.0, codes=every, gain=gain
+            )
+            self.lif(linear, other)
+        else:
+            self.lif(linear, self.shortcut(before, 1, features, 1.0))
+
+    def add_quiet(self):
+        """Constant codes, and neurons of narrow membranes."""
+        channels = self.some_channels()
+        source = self.conv(self.top, channels, 1)
+        self.arrays[source]["codes"][:] = 1
+        self.arrays[source]["gain"][:] = 1
+        kernel, _, inputs, _ = self.arrays[source]["codes"].shape
+        self.powers[source] = kernel**2 * inputs
+        self.lif(source)

@@ -1,0 +1,56 @@
+"""Files of an export: each is written beside its place and renamed, and nobody else's folder is written to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from qpsnn_core.errors import FileError, Words, expected
+
+MARK = "Written by qpsnn export."
+"""Stands in the Makefile of every export."""
+
+
+def check_folder(folder: Path) -> None:
+    """FileError unless the folder is not there, is empty, or holds an earlier export."""
+    if folder.is_dir():
+        found = sorted(path.name for path in folder.iterdir())
+        makefile = folder / "Makefile"
+        ours = makefile.is_file() and MARK in makefile.read_text(encoding="utf-8", errors="replace")
+        if found and not ours:
+            held = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+            raise FileError(expected(str(folder), "a new or empty folder, or an earlier export", Words(held)))
+    elif folder.exists():
+        raise FileError(expected(str(folder), "a folder", Words("a file")))
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write all files, then rename them all into place; FileError, and nothing changed, where one cannot be written."""
+    check_folder(folder)
+    beside: dict[str, str] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            handle, beside[name] = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+            with open(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(beside[name], 0o666 & ~_umask())
+        for name in files:
+            os.replace(beside[name], folder / name)
+    except OSError as error:
+        raise FileError(f"{folder}: cannot be written: {error}") from error
+    finally:
+        for temporary in beside.values():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,163 @@
+"""The C function of each layer, and which shared functions it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+from qpsnn_backends.c import helpers
+from qpsnn_backends.c.counts import Counts, Shape
+from qpsnn_backends.c.helpers_pool import POOL
+from qpsnn_backends.c.memory import sum_kinds
+from qpsnn_backends.c.plan import Added, Answer, Job, Neurons, Plan, Pool, Synapse, Window, reads, synapses_of
+
+
+class Layer(NamedTuple):
+    """text: the function; call: how a step calls it, each map by the name that `places` gives."""
+
+    text: str
+    call: str
+
+
+def halving(plan: Plan) -> bool:
+    """Whether every leak is a shift alone."""
+    return all(job.multiplier == 1 for job in plan.neurons)
+
+
+def structs(plan: Plan) -> list[str]:
+    """The structs of this network's constants."""
+    windows = any(isinstance(one, Window) for one in plan.synapses)
+    pools = any(isinstance(job, Pool) for job in plan.jobs)
+    return [helpers.WINDOW] * windows + [POOL] * pools
+
+
+def shared_functions(plan: Plan) -> list[str]:
+    """The functions that this network's layers call, each once, in the order of their use."""
+    windows = [one for one in plan.synapses if isinstance(one, Window)]
+    pools = [job for job in plan.jobs if isinstance(job, Pool)]
+    texts = [helpers.SIGNED]
+    texts += [helpers.INSIDE] if windows or any(pool.what == "max" for pool in pools) else []
+    texts += [helpers.LOWEST] if any(one.source.kind == "bits" for one in windows) else []
+    sums = sum_kinds(plan)
+    for window in windows:
+        codes = window.codes
+        kind, _ = sums[helpers.name_of(codes.bits, codes.listed)]
+        texts.append(helpers.add_rows(codes.bits, codes.listed, kind))
+    texts += [helpers.add_sums(name) for name in sums]
+    texts += [helpers.conv(one.source.kind, one.codes.bits, one.codes.listed) for one in windows]
+    texts += [helpers.skip(one.source.kind) for one in plan.synapses if not isinstance(one, Window)]
+    if plan.neurons:
+        texts.append(helpers.SHIFT if halving(plan) else helpers.LEAK)
+    texts += [helpers.fire(job.membrane, halving(plan), job.floor is not None) for job in plan.neurons]
+    for pool in pools:
+        if pool.what == "max":
+            texts.append(helpers.max_pool(pool.source.kind))
+        else:
+            texts.append(helpers.sum_pool(pool.source.kind, pool.gives.kind))
+    for job in plan.jobs:
+        if isinstance(job, Added):
+            texts += [helpers.add(source.kind, job.gives.kind) for source in job.sources]
+    return list(dict.fromkeys(texts))
+
+
+def layer(plan: Plan, job: Job, places: dict[str, str]) -> Layer:
+    """The function of one job. places: where each map is, by its name in C."""
+    name = job.name if isinstance(job, Answer) else job.gives.name
+    sources = list(dict.fromkeys(reads(job)))
+    given = [] if isinstance(job, Answer) else [job.gives]
+    parameters = [f"const {one.type} *{one.variable}" for one in sources]
+    parameters += [f"{one.type} *{one.variable}" for one in given]
+    head = f"static void {name}_run({', '.join(parameters)})"
+    comment = "\n * ".join(_words(job))
+    text = f"/* {comment} */\n{head}\n{{\n{_body(plan, job)}\n}}\n"
+    return Layer(text, f"{name}_run({', '.join(places[one.variable] for one in (*sources, *given))});")
+
+
+def size(shape: Shape) -> str:
+    """Height x width x channels."""
+    return " x ".join(map(str, shape))
+
+
+def _words(job: Job) -> Iterator[str]:
+    """What a layer is, for its comment."""
+    if isinstance(job, Neurons):
+        leak = Fraction(job.multiplier, 2**job.shift)
+        yield f"{job.gives.name}, neurons {size(job.gives.shape)}, leak {leak}. Driven by:"
+    elif isinstance(job, Pool):
+        what = "largest of" if job.what == "max" else "sum over"
+        yield f"{job.gives.name}, {size(job.gives.shape)}: {what} {job.size} x {job.size} of {_map(job.source)},"
+        yield f"stride {job.stride}, padding {job.padding}."
+    elif isinstance(job, Added):
+        yield f"{job.gives.name}, {size(job.gives.shape)}: sum of {', '.join(one.name for one in job.sources)}."
+    else:
+        yield f"{job.name}, {len(job.bias)} classes, summed over the steps:"
+    for one in synapses_of(job):
+        yield _synapse_words(one)
+
+
+def _synapse_words(one: Synapse) -> str:
+    if not isinstance(one, Window):
+        return f"{one.name}: channels of {_map(one.source)}, stride {one.stride}"
+    kernel = f"{one.kernel[0]} x {one.kernel[1]}"
+    codes = f"{one.codes.table.shape[0]} rows of {one.shape[2]} codes of {one.codes.bits} bits"
+    return f"{one.name}: {kernel} of {_map(one.source)}, stride {one.stride}, padding {one.padding}; {codes}"
+
+
+def _map(counts: Counts) -> str:
+    return f"{counts.name} ({size(counts.shape)})"
+
+
+def _body(plan: Plan, job: Job) -> str:
+    if isinstance(job, Neurons):
+        return _neurons(plan, job)
+    if isinstance(job, Pool):
+        kinds = job.source.kind if job.what == "max" else f"{job.source.kind}_{job.gives.kind}"
+        return f"    {job.what}_{kinds}(&{job.gives.name}_pool, {job.source.variable}, {job.gives.variable});"
+    if isinstance(job, Added):
+        return _added(job)
+    return f"""\
+    memcpy(drive, {job.name}_bias, sizeof {job.name}_bias);
+    {_driven(job.synapse, "0", "0")}
+    for (int32_t k = 0; k < {len(job.bias)}; k++) {{
+        answers[k] += as_signed(drive[k]);
+    }}"""
+
+
+def _neurons(plan: Plan, job: Neurons) -> str:
+    name, (height, width, channels) = job.gives.name, job.gives.shape
+    driven = "\n            ".join(_driven(one, "y", "x") for one in job.synapses)
+    kind = f"i{job.membrane}" if job.floor is None else f"i{job.membrane}_held"
+    last = [] if halving(plan) else [job.multiplier]
+    last += [job.shift] if job.floor is None else [job.shift, job.floor]
+    sizes = ", ".join(map(str, (channels, *last)))
+    spikes = f"{job.gives.variable} + at * {job.gives.per_pixel}"
+    return f"""\
+    for (int32_t y = 0; y < {height}; y++) {{
+        for (int32_t x = 0; x < {width}; x++) {{
+            const int32_t at = y * {width} + x;
+            memcpy(drive, {name}_bias, sizeof {name}_bias);
+            {driven}
+            fire_{kind}({name}_membrane + at * {channels}, {name}_threshold,
+                {spikes}, {sizes});
+        }}
+    }}"""
+
+
+def _driven(one: Synapse, y: str, x: str) -> str:
+    """The call that adds a synapse's current at (y, x) to the drive."""
+    name, source = one.name, one.source
+    if isinstance(one, Window):
+        function = helpers.name_of(one.codes.bits, one.codes.listed)
+        return f"conv_{source.kind}_{function}(&{name}_window, {name}_codes, {name}_gain, {source.variable}, {y}, {x});"
+    pixel = f"{source.variable} + ({y} * {source.shape[1]} + {x}) * {one.stride * source.per_pixel}"
+    return f"skip_{source.kind}({pixel}, {name}_from, {name}_gain, {one.shape[2]});"
+
+
+def _added(job: Added) -> str:
+    height, width, channels = job.gives.shape
+    lines = [f"    memset({job.gives.variable}, 0, {job.gives.bytes});"]
+    for one in job.sources:
+        sizes = f"{height * width}, {one.per_pixel}, {channels}"
+        lines.append(f"    add_{one.kind}_{job.gives.kind}({one.variable}, {job.gives.variable}, {sizes});")
+    return "\n".join(lines)

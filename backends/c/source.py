@@ -1,0 +1,284 @@
+"""The C file and its header, from a plan."""
+
+from __future__ import annotations
+
+from string import Template
+
+from qpsnn_backends.c.layers import layer, shared_functions, size, structs
+from qpsnn_backends.c.memory import Item, Memory, total
+from qpsnn_backends.c.plan import Answer, Job, Neurons, Plan, Synapse, Window, synapses_of
+
+HEADER = Template("""\
+/* $name: a spiking network of integers, written by qpsnn. Network $digest.
+ *
+ * Input: $input integers 0..$peak, [y][x][channel]. $steps time steps for an image, $classes classes.
+ * Flash: $constants bytes of constants, and the code. RAM, all of it static: $ram bytes,
+ * $state of state that lives from step to step and $scratch of scratch; nothing is allocated.
+ *
+$layers
+ */
+#ifndef ${upper}_H
+#define ${upper}_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ${upper}_HEIGHT $height
+#define ${upper}_WIDTH $width
+#define ${upper}_CHANNELS $channels
+#define ${upper}_PEAK $peak_number
+#define ${upper}_STEPS $steps            /* T: steps for one image */
+#define ${upper}_CLASSES $classes
+#define ${upper}_LIFS $lifs              /* layers of neurons */
+#define ${upper}_CONSTANT_BYTES $constants
+#define ${upper}_STATE_BYTES $state
+#define ${upper}_SCRATCH_BYTES $scratch
+
+/* Returned for a number above ${upper}_PEAK; that step has then changed nothing. */
+#define ${upper}_BAD_INPUT (-1)
+
+/* One input value. */
+typedef $type ${name}_value;
+
+/* The class of one image, the same at each of its ${upper}_STEPS steps; or ${upper}_BAD_INPUT. */
+int ${name}_predict(const ${name}_value *image);
+
+/* The class of ${upper}_STEPS frames, one after another; or ${upper}_BAD_INPUT. */
+int ${name}_predict_frames(const ${name}_value *frames);
+
+/* Streams: forget everything; take one frame (0, or ${upper}_BAD_INPUT); the class so far. Any number of steps,
+ * 2**32 at most, may follow a reset. */
+void ${name}_reset(void);
+int ${name}_step(const ${name}_value *frame);
+int ${name}_answer(void);
+
+/* The sums behind the class since the reset, ${upper}_CLASSES of them. */
+const int64_t *${name}_readout(void);
+
+#ifdef ${upper}_OBSERVE
+/* Yours to define: is told every neuron after every step. Layers of neurons:
+$lif_names */
+void ${name}_observe(int lif, int32_t neuron, int spike, int32_t membrane);
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
+""")
+
+SOURCE = Template("""\
+/* $name: see $name.h. Written by qpsnn; change the network, not this file. */
+#include "$name.h"
+
+#include <string.h>
+
+/* ---- Constants: $constants bytes ---- */
+
+$structs$tables
+
+/* ---- State: $state bytes ---- */
+
+$state_items
+
+/* ---- Scratch: $scratch bytes ---- */
+
+$scratch_items
+
+/* ---- What layers share ---- */
+
+$shared
+/* ---- Layers ---- */
+
+$functions
+/* ---- The network ---- */
+
+#ifdef ${upper}_OBSERVE
+#define OBSERVE(lif, spikes, membrane, pixels, channels)                                             \\
+    for (int32_t i = 0; i < (pixels) * (channels); i++) {                                            \\
+        const int32_t c = i % (channels), word = i / (channels) * (((channels) + 31) / 32) + c / 32; \\
+        ${name}_observe((lif), i, (int)(((spikes)[word] >> (c % 32)) & 1u), (membrane)[i]);          \\
+    }
+#else
+#define OBSERVE(lif, spikes, membrane, pixels, channels)
+#endif
+
+void ${name}_reset(void)
+{
+$resets
+}
+
+$valid
+int ${name}_step(const ${name}_value *frame)
+{
+$check$calls
+    return 0;
+}
+
+int ${name}_answer(void)
+{
+    int best = 0;
+    for (int k = 1; k < ${upper}_CLASSES; k++) {
+        best = answers[k] > answers[best] ? k : best;
+    }
+    return best;
+}
+
+const int64_t *${name}_readout(void)
+{
+    return answers;
+}
+
+static int run(const ${name}_value *frame, int32_t stride)
+{
+    ${name}_reset();
+    for (int32_t t = 0; t < ${upper}_STEPS; t++) {
+        const int refused = ${name}_step(frame + t * stride);
+        if (refused) {
+            return refused;
+        }
+    }
+    return ${name}_answer();
+}
+
+int ${name}_predict(const ${name}_value *image)
+{
+    return run(image, 0);
+}
+
+int ${name}_predict_frames(const ${name}_value *frames)
+{
+    return run(frames, ${upper}_HEIGHT * ${upper}_WIDTH * ${upper}_CHANNELS);
+}
+""")
+
+VALID = Template("""\
+static int valid(const ${name}_value *frame)
+{
+    for (int32_t i = 0; i < ${upper}_HEIGHT * ${upper}_WIDTH * ${upper}_CHANNELS; i++) {
+        if (frame[i] > ${upper}_PEAK) {
+            return 0;
+        }
+    }
+    return 1;
+}
+""")
+
+CHECK = Template("""\
+    if (!valid(frame)) {
+        return ${upper}_BAD_INPUT;
+    }
+""")
+
+
+def header(plan: Plan, found: Memory, name: str) -> str:
+    """`name`.h: what the network takes, what it costs, and its functions. found: its memory."""
+    height, width, channels = plan.input.shape
+    state, scratch = total(found.state), total(found.scratch)
+    return HEADER.substitute(
+        name=name,
+        upper=name.upper(),
+        digest=plan.digest[:16],
+        input=size(plan.input.shape),
+        height=height,
+        width=width,
+        channels=channels,
+        peak=plan.input.peak,
+        peak_number=f"{plan.input.peak}u" if plan.input.peak > 2**15 - 1 else plan.input.peak,
+        type=plan.input.type,
+        steps=plan.steps,
+        classes=len(plan.answer.bias),
+        lifs=len(plan.neurons),
+        constants=total(found.constants),
+        ram=state + scratch,
+        state=state,
+        scratch=scratch,
+        layers="\n".join(_costs(plan, found)),
+        lif_names="\n".join(f" *   {i:<4}{job.gives.name}" for i, job in enumerate(plan.neurons)) or " *   none",
+    )
+
+
+def source(plan: Plan, found: Memory, name: str) -> str:
+    """`name`.c: tables, variables, shared functions, a function for each layer, the step. found: its memory."""
+    upper = name.upper()
+    places = {one.variable: f"slot{i}.{one.variable}" for i, slot in enumerate(plan.slots) for one in slot.maps}
+    places[plan.input.variable] = "frame"
+    made = [layer(plan, job, places) for job in plan.jobs]
+    observed = {job.gives.name: index for index, job in enumerate(plan.neurons)}
+    calls = []
+    for job, one in zip(plan.jobs, made, strict=True):
+        calls.append(f"    {one.call}")
+        if isinstance(job, Neurons):
+            height, width, channels = job.gives.shape
+            sizes = f"{height * width}, {channels}"
+            spikes, membrane = places[job.gives.variable], f"{job.gives.name}_membrane"
+            calls.append(f"    OBSERVE({observed[job.gives.name]}, {spikes}, {membrane}, {sizes})")
+    membranes = [f"{job.gives.name}_membrane" for job in plan.neurons]
+    resets = [f"    memset({one}, 0, sizeof {one});" for one in (*membranes, "answers")]
+    full = plan.input.peak == 2 ** (8 if plan.input.kind == "u8" else 16) - 1
+    return SOURCE.substitute(
+        name=name,
+        upper=upper,
+        constants=total(found.constants),
+        state=total(found.state),
+        scratch=total(found.scratch),
+        structs="\n".join(structs(plan)),
+        tables="\n".join(_commented(plan, found)),
+        state_items=_texts(found.state),
+        scratch_items=_texts(found.scratch),
+        shared="\n".join(shared_functions(plan)),
+        functions="\n".join(one.text for one in made),
+        resets="\n".join(resets),
+        valid="" if full else VALID.substitute(name=name, upper=upper),
+        check="" if full else CHECK.substitute(upper=upper),
+        calls="\n".join(calls),
+    )
+
+
+def _texts(items: tuple[Item, ...]) -> str:
+    return "\n".join(item.text for item in items)
+
+
+def _commented(plan: Plan, found: Memory) -> list[str]:
+    """The tables, each layer's under its name."""
+    shapes = {one.name: _packing(one) for one in plan.synapses}
+    texts, owner = [], ""
+    for item in found.constants:
+        if item.owner != owner:
+            owner = item.owner
+            texts.append(f"\n/* {owner}{shapes.get(owner, '')} */")
+        texts.append(item.text)
+    return texts
+
+
+def _packing(one: Synapse) -> str:
+    if not isinstance(one, Window):
+        return ""
+    codes = one.codes
+    words = f"{codes.words} words, {codes.planes} codes of {codes.bits} bits in each"
+    return f": a row of {one.shape[2]} codes for each input of a window, in {words}"
+
+
+def _costs(plan: Plan, found: Memory) -> list[str]:
+    """The header's table: constants and state of each layer."""
+    rows = [f" *   {'layer':<32}{'gives':>16}{'flash':>10}{'state':>10}"]
+    for job in plan.jobs:
+        rows += [_cost(one.name, size(one.shape), found) for one in synapses_of(job)]
+        rows.append(_cost(_name(job), size(_shape(job)), found))
+    return list(dict.fromkeys(rows))
+
+
+def _cost(name: str, shape: str, found: Memory) -> str:
+    return f" *   {name:<32}{shape:>16}{total(found.constants, name):>10}{total(found.state, name):>10}"
+
+
+def _name(job: Job) -> str:
+    return job.name if isinstance(job, Answer) else job.gives.name
+
+
+def _shape(job: Job) -> tuple[int, int, int]:
+    return (1, 1, len(job.bias)) if isinstance(job, Answer) else job.gives.shape

@@ -1,0 +1,100 @@
+"""`qpsnn export --c`, and `qpsnn simulate --backend c`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from compiled import needs_cc
+
+pytest.importorskip("typer")
+pytest.importorskip("rich")
+pytest.importorskip("sklearn")
+
+import qpsnn_core as qp
+from qpsnn_core.cli import main
+
+pytestmark = pytest.mark.cli
+
+
+@pytest.fixture
+def qpsnn(monkeypatch, capsys):
+    def command(*words):
+        monkeypatch.setattr(sys, "argv", ["qpsnn", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        return stop.value.code or 0, captured.out, captured.err
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    digits = qp.load_data("digits", limit=64)
+    built = qp.build("vgg_small", (8, 8, 1), 10, steps=2, width=0.1)
+    path = tmp_path_factory.mktemp("lowered") / "my-digits.h5"
+    qp.save_integer(path, qp.lower(qp.recalibrate(qp.initialise(built, 0), digits.train.images)).network)
+    return path
+
+
+@needs_cc
+def test_export_and_its_check(qpsnn, network, tmp_path):
+    code, out, _ = qpsnn("export", "--c", tmp_path / "c", network, "--json")
+    assert code == 0
+    done = json.loads(out)
+    assert done["vectors"] == 100
+    assert done["files"][:2] == ["my_digits.h", "my_digits.c"]
+    code, out, _ = qpsnn("export", "--c", tmp_path / "c", network, "--name", "net", "--data", "digits", "--vectors", 7)
+    assert code == 0
+    assert f"{done['constants']:,}" in out
+    assert "check" in out
+    made = subprocess.run(["make", "-C", tmp_path / "c", "check"], capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    assert "net: 7 inputs" in made.stdout
+
+
+@needs_cc
+def test_simulate_on_the_backend(qpsnn, network):
+    code, out, _ = qpsnn("simulate", network, "--backend", "c", "--limit", 20, "--json")
+    assert code == 0
+    figures = json.loads(out)
+    assert figures["backend"] == "c"
+    assert figures["spikes"] > 0
+    assert figures["spike_mismatches"] == figures["membrane_mismatches"] == figures["readout_mismatches"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--c", "out", "nowhere.h5"), "nowhere.h5"),
+        (("--c", "out", "{network}", "--name", "1"), "name: expected a letter"),
+        (("--c", "out", "{network}", "--data", "digit"), "digits"),
+        (("--c", "taken", "{network}"), "expected a new or empty folder, or an earlier export, got mine"),
+        (("--c", "taken/mine", "{network}"), "expected a folder, got a file"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(qpsnn, network, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "mine").write_text("")
+    code, _, err = qpsnn("export", *(word.format(network=network) for word in words))
+    assert code == 2
+    assert err.startswith("error: ")
+    assert said in err
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.rglob("*")] == ["taken", "mine"]
+
+
+def test_export_needs_a_folder(qpsnn, network):
+    code, _, err = qpsnn("export", network)
+    assert code == 2
+    assert "--c" in err
+
+
+def test_export_has_help(qpsnn):
+    code, out, _ = qpsnn("export", "--help")
+    assert code == 0
+    assert "Usage" in out
