@@ -102,6 +102,8 @@ def _train(network: Network, source: Source, seconds: float, tell: Told) -> tupl
             params, state = optimizer.update(qp.backward(model, done, gradient), state, model.params, RATE)
             model = Model(network, params, done.state)
             losses.append(loss)
+            if len(losses) == 1:
+                began = perf_counter()  # the first update may have had kernels to compile
             if perf_counter() - told > 10:
                 told = perf_counter()
                 tell(f"  {len(losses)} updates, loss {np.mean(losses[-10:]):.2f}")

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -228,6 +229,27 @@ def test_weights_are_trained_once_and_kept(tmp_path, monkeypatch):
         for array, values in own.items():
             np.testing.assert_array_equal(again.model.params[name][array], values)
     assert len(again.images) == len(again.labels) == training.KEPT
+
+
+def test_what_the_first_update_compiles_is_not_counted_as_training(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(training, "_network", lambda name, classes: vgg_small((32, 32, 3), classes, steps=2, width=0.1))
+    updates = []
+
+    def clock():
+        return 100.0 * bool(updates) + len(updates)
+
+    def init(params):
+        return None
+
+    def update(gradients, state, params, rate):
+        updates.append(rate)
+        return params, state
+
+    monkeypatch.setattr(training, "perf_counter", clock)
+    monkeypatch.setitem(training.OPTIMIZERS, "adam", lambda *_: SimpleNamespace(init=init, update=update))
+    found = training.trained("vgg_small", lambda: training.images(None), 3.0, tmp_path, lambda _: None)
+    assert found.note["updates"] == 4
 
 
 def test_memory_is_measured_in_bytes():
