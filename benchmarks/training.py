@@ -103,7 +103,7 @@ def _train(network: Network, source: Source, seconds: float, tell: Told) -> tupl
             model = Model(network, params, done.state)
             losses.append(loss)
             if len(losses) == 1:
-                began = perf_counter()  # the first update may have had kernels to compile
+                began = told = perf_counter()  # the first update may have had kernels to compile
             if perf_counter() - told > 10:
                 told = perf_counter()
                 tell(f"  {len(losses)} updates, loss {np.mean(losses[-10:]):.2f}")
