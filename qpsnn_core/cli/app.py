@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import qpsnn_core as qp
-from qpsnn_core.cli import plots, show, studies, tables
+from qpsnn_core.cli import loihi, plots, show, studies, tables
 from qpsnn_core.cli.files import data_of, load_any, load_trained, recipe_of, with_prune
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
 from qpsnn_core.config import Recipe
@@ -258,3 +258,4 @@ def simulate(
 
 app.command()(studies.ablate)
 app.command()(studies.audit)
+app.command()(loihi.loihi)
