@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import qpsnn_core as qp
-from qpsnn_core.cli import loihi, plots, show, studies, tables
+from qpsnn_core.cli import exchange, loihi, plots, show, studies, tables
 from qpsnn_core.cli.files import data_of, load_any, load_trained, recipe_of, with_prune
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
 from qpsnn_core.config import Recipe
@@ -25,6 +25,8 @@ app = typer.Typer(
 
 app.add_typer(tables.app, name="table")
 app.add_typer(plots.app, name="plot")
+app.add_typer(exchange.exports, name="export")
+app.add_typer(exchange.imports, name="import")
 
 
 @app.callback()
