@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -17,23 +17,17 @@ from qpsnn_core.errors import FileError, FormatError, VersionError, Words, expec
 
 
 @contextlib.contextmanager
-def writing(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h5py.File]:
-    """An HDF5 file to fill; it takes its place when the block ends well, and vanishes when it does not.
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A binary file to fill; it takes its place when the block ends well, and vanishes when it does not.
 
-    It is built in memory and written at the end: HDF5 can end the whole process when a disk is full under it.
     Raises FileError when the disk is full or the folder cannot be written.
     """
     target = Path(path)
     temporary = None
-    image = io.BytesIO()
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
         with open(handle, "wb") as beside:
-            with h5py.File(image, "w") as file:
-                file.attrs["format"] = np.bytes_(kind)  # of fixed length: h5py can loop for ever on damaged others
-                file.attrs["version"] = version
-                yield file
-            beside.write(image.getbuffer())
+            yield beside
             beside.flush()
             os.fsync(beside.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
@@ -46,6 +40,22 @@ def writing(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h5py.File]:
+    """An HDF5 file to fill; it takes its place when the block ends well, and vanishes when it does not.
+
+    It is built in memory and written at the end: HDF5 can end the whole process when a disk is full under it.
+    Raises FileError when the disk is full or the folder cannot be written.
+    """
+    image = io.BytesIO()
+    with replacing(path) as beside:
+        with h5py.File(image, "w") as file:
+            file.attrs["format"] = np.bytes_(kind)  # of fixed length: h5py can loop for ever on damaged others
+            file.attrs["version"] = version
+            yield file
+        beside.write(image.getbuffer())
 
 
 @contextlib.contextmanager

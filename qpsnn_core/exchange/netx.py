@@ -196,16 +196,16 @@ def _synapse(network: IntegerNetwork, node: IntConv | IntLinear, weights: Longs)
     }
 
 
-def _put(root: Any, index: int, data: dict[str, Any]) -> None:
+def _put(root: Any, name: int | str, data: dict[str, Any]) -> None:
     """One layer: everything a data set; texts of fixed length."""
-    group = root.create_group(str(index))
-    for name, value in data.items():
+    group = root.create_group(str(name))
+    for key, value in data.items():
         if isinstance(value, dict):
-            _put(group, name, value)
+            _put(group, key, value)
         elif isinstance(value, str):
-            group.create_dataset(name, data=np.array([value], "S10"))
+            group.create_dataset(key, data=np.array([value], "S10"))
         else:
-            group.create_dataset(name, data=_plain(value))
+            group.create_dataset(key, data=_plain(value))
 
 
 def _plain(value: Any) -> Array:
