@@ -47,8 +47,8 @@ class Graph:
         before = self.ends[source]
         flat = self._shape(source)
         if len(flat) > 1:
-            flatten = f"{name}_flatten"
-            self._add(flatten, before, nir.Flatten(np.array(flat), 0, -1), (int(np.prod(flat)),))
+            flatten = f"{name}_flatten"  # axes from the end: some importers count the batch, some do not
+            self._add(flatten, before, nir.Flatten(np.array(flat), -len(flat), -1), (int(np.prod(flat)),))
             before = self.ends[flatten]
         rows = weight.reshape(*shape, -1).transpose(3, 2, 0, 1).reshape(weight.shape[1], -1)
         node = nir.Affine(weight=self._numbers(rows), bias=self._numbers(bias))

@@ -398,3 +398,18 @@ def test_the_commands(tmp_path, monkeypatch, capsys):
     assert code == 2
     assert said.err.startswith("error: nir: exact: expected an integer network")
     assert not (tmp_path / "x.nir").exists()
+
+
+@pytest.mark.parametrize("name", ["snntorch", "spikingjelly"])
+def test_files_of_other_simulators_give_their_spikes(root, name):
+    folder = root / "tests" / "golden" / "nir"
+    answers = np.load(folder / f"{name}.npz")
+    frames = answers["images"]
+    back = load_nir(folder / f"{name}.nir", steps=len(frames))
+    frames = frames[:, :, None, None] if frames.ndim == 3 else np.moveaxis(frames, 2, -1)
+    spikes, logits = spikes_of(back, np.ascontiguousarray(frames))
+    for key, got in zip(("first", "second"), spikes.values(), strict=True):
+        want = answers[key]
+        assert (np.moveaxis(got, -1, 2).reshape(want.shape) == want).all(), key
+        assert 0 < want.mean() < 1
+    assert np.allclose(logits.mean(0), answers["last"], atol=1e-6)
