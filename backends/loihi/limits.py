@@ -1,7 +1,7 @@
 """The limits of Loihi 1 and Loihi 2: every figure with its source, and whether it is certain.
 
 Sources: [Davies] "Loihi: a neuromorphic manycore processor with on-chip learning", IEEE Micro 38(1), 2018.
-[nengo-loihi] its source, version 1.0 (block.py, discretize.py, validate.py). [brief] Intel Labs, "Taking neuromorphic
+[nengo-loihi] its source (block.py, discretize.py, validate.py). [brief] Intel Labs, "Taking neuromorphic
 computing to the next level with Loihi 2", technology brief, 2021. [Lava] lava-nc 0.10.0, the fixed-point models.
 Intel has published no register-level manual of Loihi 2: all that is said of it here counts as uncertain.
 """
@@ -63,7 +63,7 @@ LOIHI1 = Chip(
     in_axons=Limit(4096, "nengo-loihi block.py: MAX_IN_AXONS"),
     out_axons=Limit(4096, "nengo-loihi block.py: MAX_OUT_AXONS"),
     synapse_bits=Limit(2**20, "nengo-loihi block.py: MAX_SYNAPSE_BITS (128 KB, Davies)"),
-    thresholds=Limit(16, "nengo-loihi validate.py, which says itself that it is to be checked", certain=False),
+    thresholds=Limit(16, "nengo-loihi validate.py (to be checked, it says; 8 in older versions)", certain=False),
     cores=Limit(128, "Davies"),
     chip_neurons=Limit(128 * 1024, "Davies: 128 cores of 1024 compartments"),
     chip_synapses=Limit(None, "bounded by the memory of each core"),
@@ -89,7 +89,7 @@ LOIHI1 = Chip(
 
 LOIHI2 = Chip(
     name="loihi2",
-    neurons=Limit(8192, "brief: up to 8192 neurons per core", certain=False),
+    neurons=Limit(8192, "brief: 1 million neurons on 128 cores", certain=False),
     in_axons=Limit(None, "not published", certain=False),
     out_axons=Limit(None, "not published", certain=False),
     synapse_bits=Limit(192 * 1024 * 8, "brief: 192 KB per core, of which neurons take a part", certain=False),

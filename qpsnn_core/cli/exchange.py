@@ -21,13 +21,14 @@ imports = typer.Typer(help="Read a network of another simulator.", no_args_is_he
 def netx(
     network: Annotated[Path, typer.Argument(help="An integer network.")],
     out: Out = Path("network.net"),
+    host_first: Annotated[bool, typer.Option("--host-first", help="Leave the first layer to the host.")] = False,
     json: Json = False,
 ) -> None:
     """A NetX HDF5 file for lava-dl: Lava's stock LIF gives the same spikes; what NetX cannot load is refused."""
     from qpsnn_core.exchange.netx import save_netx
     from qpsnn_core.integer.file import load_integer
 
-    layers = save_netx(out, load_integer(network))
+    layers = save_netx(out, load_integer(network), host_first=host_first)
     if json:
         show.print_json({"file": str(out), "layers": [layer._asdict() for layer in layers]})
         return
@@ -46,7 +47,7 @@ def nir_out(
     """A NIR file: exact, or for float simulators (snnTorch, SpikingJelly, Norse), with one threshold a layer."""
     save = _nir("nir_export").save_nir
     written = save(out, load_any(file)[0], exact=exact, dt=dt)
-    figures = {"file": str(out), **written._asdict(), "exact in float32": written.float32}
+    figures = {"file": str(out), **written._asdict(), **({"exact in float32": written.float32} if exact else {})}
     if json:
         show.print_json(figures)
         return

@@ -52,8 +52,12 @@ class NetxLayer(NamedTuple):
     rounding: float
 
 
-def save_netx(path: str | os.PathLike[str], network: IntegerNetwork) -> tuple[NetxLayer, ...]:
+def save_netx(
+    path: str | os.PathLike[str], network: IntegerNetwork, *, host_first: bool = False
+) -> tuple[NetxLayer, ...]:
     """Write the network; NetX loads it with `input_message_bits` where inputs are more than spikes.
+
+    host_first: leave out the first layer, which reads images; the file's input is its spikes, computed on the host.
 
     A layer is a Conv or Linear with its LIF; the readout becomes a neuron that never fires: its `v / 64`, over T steps,
     are the readout's sums (divided by its gain, the bias rounded by `rounding` at most). Layer i gives step t of a
@@ -61,10 +65,16 @@ def save_netx(path: str | os.PathLike[str], network: IntegerNetwork) -> tuple[Ne
     Raises UnsupportedError, naming the node: pools, sums, branches; weights, biases, thresholds, states out of range.
     """
     layers = _layers(network)
+    height, width, channels = network.input.shape
+    if host_first:
+        (_, first), *layers = layers
+        if not layers:
+            want = "a layer of spikes besides the first"
+            raise UnsupportedError(expected("netx: host_first", want, Words("none")))
+        height, width, channels = network.shape(first.name)
     written = []
     with writing(path, KIND, VERSION) as file:
         root = file.create_group("layer")
-        height, width, channels = network.input.shape
         _put(root, 0, {"type": "input", "shape": [channels, height, width]})
         index = 1
         for synapse, neuron in layers:

@@ -77,6 +77,21 @@ def test_the_stock_neuron_gives_the_same_spikes(tmp_path, steps, peak, leak):
     assert fired > 50
 
 
+def test_without_the_first_layer_its_spikes_are_the_input(tmp_path):
+    network = chain(1, 3, 15)
+    layers = save_netx(tmp_path / "a.net", network, host_first=True)
+    assert [layer.name for layer in layers] == ["conv2", "fc", "last"]
+    images = np.random.default_rng(0).integers(0, 16, (3, 1, 5, 6, 2)).astype(np.uint8)
+    ref = simulate(network, images, record="spikes")
+    comp, state = naive.run(tmp_path / "a.net", ref.spikes["lif1"][:, 0].transpose(0, 3, 1, 2))
+    for name, spikes in zip(("lif2", "lif3"), comp, strict=False):
+        want = ref.spikes[name][:, 0].transpose(0, 3, 1, 2)
+        assert (spikes.reshape(want.shape) == want).all()
+        assert want.any()
+    assert (state * 4 == ref.readout[0]).all()
+    assert naive.layers(tmp_path / "a.net")[0]["shape"].tolist() == [4, 5, 6]
+
+
 def test_unscaled_leaks_would_round(tmp_path):
     """The negative control of the test above: with the integers as they are, spikes differ."""
     differ = 0
