@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_backends.loihi.limits import Chip
-from qpsnn_backends.loihi.memory import core_bits
+from qpsnn_backends.loihi.memory import Counted, core_bits
 from qpsnn_backends.loihi.populations import Longs, Population, Projection
 
 Tile = tuple[int, int, int]
@@ -61,77 +61,84 @@ def place(
     height, width, channels = population.shape
     tiles = [(h, w, c) for h in _sizes(height) for w in _sizes(width) for c in _sizes(channels)]
     limit = chip.neurons.maximum or population.neurons
-    read = dict.fromkeys(tiles, False)
-    chosen, fullest = (1, 1, 1), None
+    cuts = Cuts(population, thresholds, reach)
+    hopeless: dict[Tile, bool] = {}  # by rows and columns: whether a single channel of so many takes too much
+    chosen = (1, 1, 1)
     for tile in sorted(tiles, key=lambda tile: (_cores(population.shape, tile), -tile[2], -tile[1])):
         thin = (*tile[:2], 1)
-        if int(np.prod(tile)) > limit or read.get(thin):
+        if math.prod(tile) > limit or hopeless.get(thin):
             continue
-        used = fullest_core(population, tile, chip, widths, thresholds, reach)
-        over = used.over(chip)
-        if not over:
-            chosen, fullest = tile, used
+        if not cuts.fullest(tile, chip, widths).over(chip):
+            chosen = tile
             break
-        if "in_axons" in over and "in_axons" in fullest_core(population, thin, chip, widths, thresholds, reach).over(
-            chip
-        ):
-            read[thin] = True
-    fullest = fullest or fullest_core(population, chosen, chip, widths, thresholds, reach)
+        if thin not in hopeless:
+            hopeless[thin] = bool(cuts.fullest(thin, chip, widths).over(chip))
     total = np.zeros(population.shape, np.int64)
     for parts in reach:
         total += np.einsum("i,j,k->ijk", *parts)
+    fullest = cuts.fullest(chosen, chip, widths)
     return Placed(population, chosen, _cores(population.shape, chosen), fullest, total)
 
 
 class _Strip(NamedTuple):
-    """A stretch of one axis: its length, its distinct thresholds; for each projection, how much of the stretch each
-    position of the source reaches; for each reader, the out-axons of the stretch."""
+    """A stretch of one axis: its length, how many distinct thresholds it has, and by projection and by reader:
+
+    read: the sizes of what positions of the source reach of it, and how many reach so much; sent: its out-axons.
+    """
 
     length: int
     kinds: int
-    counts: tuple[Longs, ...]
+    read: tuple[Counted, ...]
     sent: tuple[int, ...]
 
 
-def fullest_core(
-    population: Population,
-    tile: Tile,
-    chip: Chip,
-    widths: dict[str, int],
-    thresholds: Longs,
-    reach: tuple[Parts, ...],
-) -> Core:
-    """The most that any core takes of each resource; arguments as `place`."""
-    axes = [_strips(population, axis, tile[axis], thresholds, reach) for axis in range(3)]
-    fullest = Core(0, 0, 0, 0, 0)
-    for strips in product(*axes):
-        neurons = math.prod(strip.length for strip in strips)
-        counts = list(zip(*(strip.counts for strip in strips), strict=True))
-        bits = sum(
-            core_bits(projection, count, neurons, widths[projection.synapse], chip)
-            for projection, count in zip(population.projections, counts, strict=True)
-        )
-        axons = sum(math.prod(np.count_nonzero(part) for part in count) for count in counts)
-        out = sum(math.prod(sent) for sent in zip(*(strip.sent for strip in strips), strict=True))
-        fullest = fullest.most(Core(neurons, axons, out, bits, strips[2].kinds))
-    return fullest
+class Cuts:
+    """What the cores of a population take, however it is cut; each stretch of an axis is looked at once.
 
+    thresholds, reach: as of `place`.
+    """
 
-def _strips(population: Population, axis: int, size: int, thresholds: Longs, reach: tuple[Parts, ...]) -> list[_Strip]:
-    """The stretches of an axis; of those that take the same of everything, one."""
-    found: dict[bytes, _Strip] = {}
-    whole = population.shape[axis]
-    for low in range(0, whole, size):
-        cut = slice(low, min(low + size, whole))
-        counts = tuple(
-            np.sort((p.rows, p.cols, p.channels)[axis][:, cut].sum(1, dtype=np.int64)) for p in population.projections
-        )
-        sent = tuple(int(parts[axis][cut].sum()) for parts in reach)
-        kinds = len(np.unique(thresholds[cut])) if axis == 2 and thresholds.size else 0
-        strip = _Strip(cut.stop - cut.start, kinds, counts, sent)
-        key = repr((strip.length, kinds, sent)).encode() + b"".join(count.tobytes() for count in counts)
-        found.setdefault(key, strip)
-    return list(found.values())
+    def __init__(self, population: Population, thresholds: Longs, reach: tuple[Parts, ...]) -> None:
+        self.population = population
+        self.thresholds = thresholds
+        self.reach = reach
+        self._known: dict[tuple[int, int], list[_Strip]] = {}
+
+    def fullest(self, tile: Tile, chip: Chip, widths: dict[str, int]) -> Core:
+        """The most that any core of such tiles takes of each resource."""
+        projections = self.population.projections
+        most = Core(0, 0, 0, 0, 0)
+        for strips in product(*(self._strips(axis, size) for axis, size in enumerate(tile))):
+            neurons = math.prod(strip.length for strip in strips)
+            read = list(zip(*(strip.read for strip in strips), strict=True))
+            bits = sum(
+                core_bits(projection, counted, neurons, widths[projection.synapse], chip)
+                for projection, counted in zip(projections, read, strict=True)
+            )
+            axons = sum(math.prod(int(times.sum()) for _, times in counted) for counted in read)
+            out = sum(math.prod(sent) for sent in zip(*(strip.sent for strip in strips), strict=True))
+            most = most.most(Core(neurons, axons, out, bits, strips[2].kinds))
+        return most
+
+    def _strips(self, axis: int, size: int) -> list[_Strip]:
+        """The stretches of an axis; of those that take the same of everything, one."""
+        if (axis, size) not in self._known:
+            found: dict[bytes, _Strip] = {}
+            for low in range(0, self.population.shape[axis], size):
+                strip = self._strip(axis, slice(low, min(low + size, self.population.shape[axis])))
+                key = repr((strip.length, strip.kinds, strip.sent)).encode()
+                found.setdefault(key + b"".join(part.tobytes() for pair in strip.read for part in pair), strip)
+            self._known[axis, size] = list(found.values())
+        return self._known[axis, size]
+
+    def _strip(self, axis: int, cut: slice) -> _Strip:
+        read = []
+        for projection in self.population.projections:
+            counts = (projection.rows, projection.cols, projection.channels)[axis][:, cut].sum(1, dtype=np.int64)
+            read.append(np.unique(counts[counts > 0], return_counts=True))
+        kinds = len(np.unique(self.thresholds[cut])) if axis == 2 and self.thresholds.size else 0
+        sent = tuple(int(parts[axis][cut].sum()) for parts in self.reach)
+        return _Strip(cut.stop - cut.start, kinds, tuple(read), sent)
 
 
 def reached(projection: Projection, tile: Tile) -> Parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from qpsnn_backends.loihi.limits import BLOCK_HEAD_BITS, INDEX_WIDTHS, MEMORY_UN
 from qpsnn_backends.loihi.populations import Projection
 
 Longs = npt.NDArray[np.int64]
+Counted = tuple[Longs, Longs]
+"""Distinct numbers, and how often each occurs."""
 
 
 def weight_bits(weights: Longs, chip: Chip, scale: int) -> int:
@@ -48,19 +51,22 @@ def index_width(neurons: int) -> int:
     return next((width for width in INDEX_WIDTHS if width >= need), need)
 
 
-def core_bits(projection: Projection, counts: tuple[Longs, Longs, Longs], neurons: int, width: int, chip: Chip) -> int:
+def core_bits(
+    projection: Projection, read: tuple[Counted, Counted, Counted], neurons: int, width: int, chip: Chip
+) -> int:
     """Memory of a projection's synapses on one core.
 
-    counts: by row, column and channel of the source, how many rows, columns and channels of the core each reaches;
-    the synapses of an axon are their product. neurons: on the core. width: bits of a stored weight.
+    read: by row, column and channel of the source, what it reaches of the core: numbers of rows, columns, channels,
+    and how many reach so much; the synapses of an axon are the product of three. neurons: on the core. width: bits of
+    a stored weight.
     """
-    rows, cols, channels = counts
-    if chip.shared_kernels and projection.shared:
-        return projection.shared * int(channels.sum()) * width
     if chip.shared_kernels:
-        return int(rows.sum()) * int(cols.sum()) * int(channels.sum()) * width
+        reached = [int((sizes * times).sum()) for sizes, times in read]
+        if projection.shared:
+            return projection.shared * reached[2] * width
+        return math.prod(reached) * width
     index = 0 if projection.regular else index_width(neurons)
-    sizes, times = zip(*(np.unique(each[each > 0], return_counts=True) for each in counts), strict=True)
+    sizes, times = zip(*read, strict=True)
     synapses = np.einsum("i,j,k->ijk", *sizes)
     axons = np.einsum("i,j,k->ijk", *times)
     return int((axons * axon_bits(synapses, width, index)).sum())

@@ -13,15 +13,20 @@ from qpsnn_core.integer.network import IntegerNetwork
 
 def chip_remedy(use: Any) -> str:
     """One sentence for a resource of the whole chip that there is not enough of."""
-    chips, share = -(-use.used // use.maximum), f"{1 - use.maximum / use.used:.0%}"
+    chips, share = -(-use.used // use.maximum), _share(use)
     return f"spread it over {chips} chips, or prune {share} of its {use.resource}"
 
 
 def core_remedy(use: Any) -> str:
     """One sentence for a resource of a core that not even a single neuron leaves enough of."""
-    share = f"{1 - use.maximum / use.used:.0%}"
+    share = _share(use)
     what = "reaches" if use.resource.startswith("out") else "reads"
     return f"even a single neuron takes too much: prune {share} of the channels that it {what}"
+
+
+def _share(use: Any) -> str:
+    """How much of it is too much, rounded up."""
+    return f"{-(-100 * (use.used - use.maximum) // use.used)}%"
 
 
 def value_remedy(need: Need, steps: bool) -> str:

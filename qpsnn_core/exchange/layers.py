@@ -15,7 +15,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import NetworkError, NumericsError, QpsnnError, ShapeError, Words, expected
+from qpsnn_core.errors import FormatError, NetworkError, NumericsError, QpsnnError, ShapeError, Words, expected
 from qpsnn_core.exchange.values import bias_of, by_channel, padding_of, shape_of, the_same
 from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
@@ -79,6 +79,8 @@ class Layers:
         except QpsnnError as error:
             place = f"nir: {name}"
             raise error if str(error).startswith(place) else type(error)(f"{place}: {error}") from error
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise FormatError(f"nir: {name}: not a whole {kind.__name__}: {error}") from error
 
     def model(self) -> Model:
         """The finished model; NetworkError where there is no output."""

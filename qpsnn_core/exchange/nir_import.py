@@ -12,6 +12,7 @@ import nir
 from qpsnn_core.errors import ConfigError, FileError, FormatError, NetworkError, Words, expected
 from qpsnn_core.exchange.layers import Layers, Options
 from qpsnn_core.model import Model
+from qpsnn_core.structure import nearest
 
 DT = 1e-4
 """The step of snnTorch, and SpikingJelly's default, where a file says nothing."""
@@ -35,16 +36,19 @@ def load_nir(
     """
     graph = _read(path)
     about = _about(graph)
-    given = about.get("input", {})
-    settings = Options(
-        steps=steps or int(about.get("steps", 4)),
-        dt=dt or float(about.get("dt", DT)),
-        peak=given.get("peak") if peak is None else peak,
-        scale=float(given.get("scale", 1.0)) if peak is None else (1.0 if events else 1 / max(peak, 1)),
-        events=events or bool(given.get("events", False)),
-        bits=bits,
-        inclusive=about.get("rule") == ">=",
-    )
+    try:
+        given = dict(about.get("input", {}))
+        settings = Options(
+            steps=steps or int(about.get("steps", 4)),
+            dt=dt or float(about.get("dt", DT)),
+            peak=given.get("peak") if peak is None else peak,
+            scale=float(given.get("scale", 1.0)) if peak is None else (1.0 if events else 1 / max(peak, 1)),
+            events=events or bool(given.get("events", False)),
+            bits=bits,
+            inclusive=about.get("rule") == ">=",
+        )
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"nir: metadata.qpsnn: {error}") from error
     if not (settings.dt > 0 and settings.dt < float("inf")):
         raise ConfigError(expected("nir: dt", "a positive number", settings.dt))
     layers = Layers(graph.nodes, settings)
@@ -78,7 +82,11 @@ def _about(graph: Any) -> dict[str, Any]:
 
 
 def _ordered(graph: Any) -> list[str]:
-    """Names in an order in which each comes after its sources; NetworkError for a cycle."""
+    """Names in an order in which each comes after its sources; NetworkError for a cycle, or an edge to nowhere."""
+    for edge in graph.edges:
+        for name in edge:
+            if name not in graph.nodes:
+                raise NetworkError(expected("nir: edges", "names of nodes" + nearest(name, graph.nodes), name))
     waiting = {name: {source for source, target in graph.edges if target == name} for name in graph.nodes}
     ordered: list[str] = []
     while waiting:

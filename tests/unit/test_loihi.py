@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 from generators.integer_networks import random_integer_network
 
 import naive.loihi as naive
-from qpsnn_backends.loihi.limits import CHIPS, LOIHI1, LOIHI2
-from qpsnn_backends.loihi.mapping import fullest_core, reached
+from qpsnn_backends.loihi.limits import CHIPS, LOIHI1, LOIHI2, Limit
+from qpsnn_backends.loihi.mapping import Cuts, place, reached
 from qpsnn_backends.loihi.memory import axon_bits, index_width, weight_bits
 from qpsnn_backends.loihi.populations import populations
 from qpsnn_backends.loihi.report import report
@@ -72,7 +73,7 @@ def test_cores_are_those_that_loops_count(seed):
         readers = [(q, projection) for q in every for projection in q.projections if projection.source == p.name]
         reach = tuple(reached(projection, tiles[q.name]) for q, projection in readers)
         thresholds = network.arrays[p.name].get("threshold", np.zeros(0, np.int32))
-        got = fullest_core(p, tiles[p.name], LOIHI1, widths, thresholds, reach)
+        got = Cuts(p, thresholds, reach).fullest(tiles[p.name], LOIHI1, widths)
         cores = naive.cores(network, p.name, tiles[p.name])
         sent: dict = {}
         for q in {q.name for q, _ in readers}:
@@ -91,6 +92,32 @@ def test_cores_are_those_that_loops_count(seed):
         assert got.synapse_bits == bits
         synapses = sum(sum(core["axons"].values()) for core in cores.values())
         assert sum(projection.synapses for projection in p.projections) == synapses
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_other_cut_needs_fewer_cores(seed):
+    """On a chip so small that layers must be cut; every size of tile is tried."""
+    network, _ = random_integer_network(seed)
+    limits = {"neurons": 12, "in_axons": 40, "synapse_bits": 3000, "thresholds": 2, "out_axons": 60}
+    tight = replace(LOIHI1, **{name: Limit(maximum, "this test") for name, maximum in limits.items()})
+    widths = dict.fromkeys((node.name for node in network), WIDTH)
+    every = populations(network)
+    cut = 0
+    for p in every[1:]:
+        reach = tuple(
+            reached(projection, (2, 2, 2)) for q in every for projection in q.projections if projection.source == p.name
+        )
+        thresholds = network.arrays[p.name].get("threshold", np.zeros(0, np.int32))
+        best = None
+        for tile in product(*(range(1, size + 1) for size in p.shape)):
+            cores = int(np.prod([-(-whole // size) for whole, size in zip(p.shape, tile, strict=True)]))
+            if not Cuts(p, thresholds, reach).fullest(tile, tight, widths).over(tight):
+                best = cores if best is None else min(best, cores)
+        got = place(p, tight, widths, thresholds, reach)
+        assert got.cores == (p.neurons if best is None else best)
+        assert bool(got.fullest.over(tight)) is (best is None)
+        cut += got.cores > 1
+    assert cut
 
 
 def test_a_small_convolution_by_hand():
@@ -219,7 +246,7 @@ def test_a_core_is_filled_to_its_limits_and_no_further(inputs, features, thresho
 def test_a_neuron_that_reads_too_much_does_not_fit():
     found = report(dense((1, 1, 4097)), "loihi1")
     assert {use.resource for use in found.problems} == {"in axons per core"}
-    assert "prune 0%" in found.problems[0].remedy
+    assert "prune 1%" in found.problems[0].remedy
     assert "prune 50%" in report(dense((1, 1, 8192)), "loihi1").problems[0].remedy
 
 
@@ -228,10 +255,10 @@ def test_out_axons_at_and_past_their_limit():
     network = dense(features=6, classes=1024)
     lif = populations(network)[1]
     reach = (reached(populations(network)[2].projections[0], (1, 1, 1024)),)
-    used = fullest_core(lif, (1, 1, 6), tight, {"fc": 3}, np.ones(6), reach)
+    used = Cuts(lif, np.ones(6), reach).fullest((1, 1, 6), tight, {"fc": 3})
     assert (used.out_axons, used.over(tight)) == (6, [])
     cut = (reached(populations(network)[2].projections[0], (1, 1, 512)),)
-    assert fullest_core(lif, (1, 1, 6), tight, {"fc": 3}, np.ones(6), cut).over(tight) == ["out_axons"]
+    assert Cuts(lif, np.ones(6), cut).fullest((1, 1, 6), tight, {"fc": 3}).over(tight) == ["out_axons"]
 
 
 @pytest.mark.parametrize(("features", "cores"), [(16 * 127, 128), (16 * 127 + 1, 129)])

@@ -17,7 +17,15 @@ from generators.integer_networks import random_integer_network
 
 import qpsnn_core as qp
 from naive import nir as naive
-from qpsnn_core.errors import ConfigError, FileError, FormatError, NetworkError, ShapeError, UnsupportedError
+from qpsnn_core.errors import (
+    ConfigError,
+    FileError,
+    FormatError,
+    NetworkError,
+    NumericsError,
+    ShapeError,
+    UnsupportedError,
+)
 from qpsnn_core.exchange.nir_export import save_nir
 from qpsnn_core.exchange.nir_import import load_nir
 from qpsnn_core.integer.network import IntegerNetwork
@@ -319,6 +327,32 @@ def test_files_that_are_no_nir_are_told(tmp_path):
         load_nir(tmp_path / "c.h5")
     nir.write(tmp_path / "a.nir", dense())
     with pytest.raises(FormatError, match="not a NIR file"):
+        load_nir(tmp_path / "a.nir")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"steps": "many"}', '{"input": 3}', '{"dt": null, "steps": []}'])
+def test_metadata_that_is_not_ours_is_told(tmp_path, text):
+    graph = chain(dense(), lif(3))
+    graph.metadata["qpsnn"] = text
+    nir.write(tmp_path / "a.nir", graph)
+    with pytest.raises(FormatError, match=r"nir: metadata.qpsnn"):
+        load_nir(tmp_path / "a.nir")
+
+
+def test_damaged_nodes_and_edges_are_told(tmp_path):
+    graph = chain(dense(), lif(3))
+    graph.edges.append(("n1", "nowhere"))
+    nir.write(tmp_path / "a.nir", graph)
+    with pytest.raises(NetworkError, match=r"nir: edges: expected names of nodes.*, got 'nowhere'"):
+        load_nir(tmp_path / "a.nir")
+    graph = chain(dense(), lif(3))
+    graph.nodes["n0"].weight = np.full((3, 4), np.nan)
+    nir.write(tmp_path / "a.nir", graph)
+    with pytest.raises(NumericsError, match=r"nir: n0.weight: expected finite numbers"):
+        load_nir(tmp_path / "a.nir")
+    graph.nodes["n0"].weight = np.array([[b"a"]])
+    nir.write(tmp_path / "a.nir", graph)
+    with pytest.raises(FormatError, match="nir: n0: not a whole Affine"):
         load_nir(tmp_path / "a.nir")
 
 
