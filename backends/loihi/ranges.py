@@ -17,14 +17,14 @@ from qpsnn_core.integer.nodes import IntLIF
 class Need(NamedTuple):
     """What is needed of a resource, beside its limit. place: the node, or the synapse, that needs it.
 
-    fraction: the most fraction bits with which it fits, below 0 where even none are too many.
+    fraction: the most fraction bits with which it fits, below 0 where even none are too many; None where codes do not.
     """
 
     place: str
     resource: str
     used: int
     limit: Limit
-    fraction: int
+    fraction: int | None
 
 
 def state_shift(population: Population, network: IntegerNetwork, chip: Chip) -> int:
@@ -43,16 +43,28 @@ def state_shift(population: Population, network: IntegerNetwork, chip: Chip) -> 
 def needs(population: Population, network: IntegerNetwork, chip: Chip) -> list[Need]:
     """Weight bits of each projection; of neurons threshold, bias and state; of the readout bias and state."""
     scale = state_shift(population, network, chip)
-    gains = [network.arrays[p.synapse]["gain"] for p in population.projections if population.kind != "pool"]
-    fraction = _fraction(gains) if gains else np.zeros(1, np.int64)
+    fraction = np.zeros(1, np.int64) if population.kind == "pool" else _fraction(population, network)
     found = {p.synapse: _weight(p, network, chip, scale, int(fraction.min())) for p in population.projections}
     return [*found.values(), *_state(population, network, chip, scale, fraction)]
 
 
-def _fraction(gains: list[Array]) -> Longs:
-    """Fraction bits of each channel: its largest gain is 2**f."""
-    largest = np.max([np.abs(gain.astype(np.int64)) for gain in gains], axis=0)
-    return np.array([max(int(gain).bit_length() - 1, 0) for gain in largest])
+def _fraction(population: Population, network: IntegerNetwork) -> Longs:
+    """The fraction bits that each channel was lowered with, as `lower` counts them.
+
+    Of its current with the largest reach the gain is 2**f; where several meet, f is that asked for and
+    `ceil(log2(reach of the next))` more.
+    """
+    names = list(dict.fromkeys(p.synapse for p in population.projections))
+    gains = np.array([np.abs(network.arrays[name]["gain"].astype(np.int64)) for name in names])
+    largest = np.array([network.values[name].interval.largest for name in names])
+    reaches = np.where(gains > 0, largest // np.maximum(gains, 1), -1)
+    order = reaches.argsort(0, kind="stable")
+    bits = np.array([max(int(gain).bit_length() - 1, 0) for gain in np.take_along_axis(gains, order[-1:], 0)[0]])
+    if len(names) == 1:
+        return bits
+    others = np.take_along_axis(reaches, order[-2:-1], 0)[0]
+    more: Longs = np.ceil(np.log2(np.maximum(others, 1))).astype(np.int64)
+    return bits - more
 
 
 def _weight(projection: Projection, network: IntegerNetwork, chip: Chip, scale: int, fraction: int) -> Need:
@@ -61,8 +73,9 @@ def _weight(projection: Projection, network: IntegerNetwork, chip: Chip, scale: 
     arrays = network.arrays[projection.synapse]
     codes, gain = arrays.get("codes", np.ones(1, np.int8)), arrays.get("gain", np.ones(1, np.int32))
     free = weight_bits(codes.astype(np.int64), chip, 0)
+    left: int | None
     if free > WEIGHT_BITS:
-        left = -1
+        left = None
     elif (np.abs(gain) & (np.abs(gain) - 1)).any():
         left = fraction - (used - WEIGHT_BITS)
     else:

@@ -29,12 +29,12 @@ def _share(use: Any) -> str:
     return f"{-(-100 * (use.used - use.maximum) // use.used)}%"
 
 
-def value_remedy(need: Need, steps: bool) -> str:
+def value_remedy(need: Need, steps: bool, readout: bool) -> str:
     """One sentence for integers that are too large. steps: whether fewer time steps would help."""
-    if need.resource == "weight bits" and need.fraction < 0:
+    if need.fraction is None:
         return f"quantize {need.place} to {WEIGHT_BITS - 1} bits: codes are odd, and need one bit more for the sign"
     if need.fraction >= 0:
-        return f"lower with at most {need.fraction} fraction bits"
+        return f"lower with at most {need.fraction} {'readout' if readout else 'fraction'} bits"
     fewer = "fewer bits of its weights, fewer inputs" + (", fewer time steps" if steps else "")
     return f"{-need.fraction} bits too many even without fraction bits: {fewer}"
 

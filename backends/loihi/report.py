@@ -209,8 +209,8 @@ def _use(place_: str, resource: str, used: int, limit: Limit, remedy: Callable[[
 
 
 def _value(need: Need, population: Population, chip: Chip) -> Use:
-    steps = not chip.exact_leak and population.kind == "neurons"
-    return _use(need.place, need.resource, need.used, need.limit, lambda use: value_remedy(need, steps))
+    steps, readout = not chip.exact_leak and population.kind == "neurons", population.kind == "readout"
+    return _use(need.place, need.resource, need.used, need.limit, lambda use: value_remedy(need, steps, readout))
 
 
 def _plain(use: Use) -> dict[str, Any]:

@@ -221,12 +221,13 @@ def lower(
     fraction_bits: Annotated[
         int, typer.Option(min=-1, max=16, help="Binary digits after the point; -1: the recipe's.")
     ] = -1,
+    readout_bits: Annotated[int, typer.Option(min=0, max=16, help="The same for the readout.")] = 12,
     json: Json = False,
 ) -> None:
     """Turn a checkpoint into an integer network, and say what rounding changed."""
     loaded = load_trained(checkpoint)
     bits = fraction_bits if fraction_bits >= 0 else recipe_of(loaded).lower.fraction_bits
-    lowered = qp.lower(loaded.model, fraction_bits=bits)
+    lowered = qp.lower(loaded.model, fraction_bits=bits, readout_bits=readout_bits)
     qp.save_integer(out, lowered.network)
     if json:
         show.print_json({"network": str(out), "bytes": out.stat().st_size, "report": lowered.report.to_dict()})

@@ -83,3 +83,14 @@ def test_bad_input_is_one_line_and_2(qpsnn, network, tmp_path):
     code, _, err = qpsnn("loihi", path)
     assert code == 2
     assert err.startswith("error: ")
+
+
+def test_readout_bits_of_a_lowered_network(qpsnn, tmp_path):
+    import small
+
+    qp.save_checkpoint(tmp_path / "c.h5", qp.Checkpoint(small.model()))
+    gains = {}
+    for bits in (12, 3):
+        assert qpsnn("lower", tmp_path / "c.h5", "--out", tmp_path / "n.h5", "--readout-bits", bits)[0] == 0
+        gains[bits] = qp.load_integer(tmp_path / "n.h5").arrays["linear"]["gain"].max()
+    assert gains == {12: 2**12, 3: 2**3}

@@ -324,7 +324,8 @@ def test_spikes_and_operations_are_those_that_loops_count(seed):
     assert found.energy_uj == pytest.approx((23.6 * found.synapses + 1.7 * found.messages + 81 * found.updates) * 1e-6)
 
 
-def test_what_it_advises_makes_it_fit():
+@pytest.mark.parametrize(("chip", "wide"), [("loihi1", {"linear"}), ("loihi2", {"conv1", "linear"})])
+def test_what_it_advises_makes_it_fit(chip, wide):
     import small
 
     import qpsnn_core as qp
@@ -332,20 +333,22 @@ def test_what_it_advises_makes_it_fit():
 
     model = small.model()
     network = model.network
-    found = report(qp.lower(model).network, "loihi2")
+    found = report(qp.lower(model).network, chip)
     assert not found.fits
     bits = [use for use in found.problems if "quantize" in use.remedy]
-    assert {use.place for use in bits} == {"conv1", "linear"}
+    assert {use.place for use in bits} == wide
     for node in network.of(Conv, Linear):
         if node.name in {use.place for use in bits}:
             network = network.change(node.name, quantizer=Quantizer(7, gamma="max", granularity="layer"))
-    fewer = [int(use.remedy.split()[4]) for use in found.problems if use.remedy.startswith("lower with")]
-    lowered = qp.lower(model._replace(network=network), fraction_bits=min(fewer, default=16), readout_bits=4)
-    again = report(lowered.network, "loihi2")
-    assert [use for use in again.problems if use.resource != "weight bits"] == []
-    assert [use.place for use in again.problems] == [
-        use.place for use in again.problems if "fraction bits" in use.remedy
-    ]
+    changed = model._replace(network=network)
+    found = report(qp.lower(changed).network, chip)
+    assert not [use for use in found.problems if "quantize" in use.remedy]
+    most = {
+        kind: min((int(use.remedy.split()[4]) for use in found.problems if f"{kind} bits" in use.remedy), default=12)
+        for kind in ("fraction", "readout")
+    }
+    lowered = qp.lower(changed, fraction_bits=most["fraction"], readout_bits=most["readout"])
+    assert report(lowered.network, chip).problems == ()
 
 
 def test_bad_input_is_told():
