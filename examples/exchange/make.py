@@ -15,7 +15,7 @@ import numpy as np
 import qpsnn_core as qp
 from qpsnn_core.exchange.netx import save_netx
 from qpsnn_core.exchange.nir_export import save_nir
-from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, Network, Quantizer, Readout
+from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout
 
 STEPS, BATCH, PEAK = 4, 8, 7
 
@@ -23,7 +23,7 @@ STEPS, BATCH, PEAK = 4, 8, 7
 def trained(kind: str) -> qp.Model:
     """A network for images 8x8x2 whose layers all fire, as if it had been trained.
 
-    kind: "plain" convolutions, "pool" with a mean-pool after them, or "dense" layers only.
+    kind: "plain" convolutions, "pool" with a mean-pool after them, "max" with a max-pool, or "dense" layers only.
     """
     inner, last = Quantizer(4, granularity="layer"), Quantizer(7, gamma="max", granularity="layer")
     maps: list[Any] = [
@@ -36,8 +36,8 @@ def trained(kind: str) -> qp.Model:
     nodes = (
         Input("input", (8, 8, 2), PEAK, 1 / PEAK),
         *(flat if kind == "dense" else maps),
-        *([AvgPool("pool", "lif2", 2)] if kind == "pool" else []),
-        Linear("fc", "pool" if kind == "pool" else "lif2", 16, quantizer=inner),
+        *({"pool": [AvgPool("pool", "lif2", 2)], "max": [MaxPool("pool", "lif2", 2)]}.get(kind, [])),
+        Linear("fc", "pool" if kind in ("pool", "max") else "lif2", 16, quantizer=inner),
         LIF("lif3", ("fc",), 0.5),
         Linear("linear", "lif3", 10, quantizer=last),
         Readout("readout", "linear"),
@@ -51,9 +51,9 @@ def trained(kind: str) -> qp.Model:
 
 
 def make(folder: Path) -> None:
-    """NIR files of three networks and a NetX file."""
+    """NIR files of four networks and a NetX file."""
     images = np.random.default_rng(1).integers(0, PEAK + 1, (STEPS, BATCH, 8, 8, 2)).astype(np.uint8)
-    for name in ("plain", "pool", "dense"):
+    for name in ("plain", "pool", "max", "dense"):
         model = trained(name)
         done = qp.forward(model, images, keep=True)
         spikes = {lif.name: done.values[lif.name] for lif in model.network.of(LIF)}

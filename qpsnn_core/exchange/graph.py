@@ -71,12 +71,26 @@ class Graph:
             )
         self._add(name, tuple(end for source in sources for end in self.ends[source]), node, shape)
 
-    def pool(self, name: str, source: str, size: int, mean: bool) -> None:
-        """An AvgPool2d, or a SumPool2d; windows side by side."""
+    def pool(self, name: str, source: str, size: int, mean: bool, stride: int = 0, padding: int = 0) -> None:
+        """An AvgPool2d, or a SumPool2d; stride 0: windows side by side."""
+        step = stride or size
         kind = nir.AvgPool2d if mean else nir.SumPool2d
-        node = kind(kernel_size=np.array([size, size]), stride=np.array([size, size]), padding=np.array([0, 0]))
+        sizes = (np.array([value, value]) for value in (size, step, padding))
         channels, height, width = self._shape(source)
-        self._add(name, self.ends[source], node, (channels, height // size, width // size))
+        out = ((edge + 2 * padding - size) // step + 1 for edge in (height, width))
+        self._add(name, self.ends[source], kind(*sizes), (channels, *out))
+
+    def max_pool(
+        self, name: str, source: str, size: int, stride: int, padding: int, dt: float, *, mean: bool, r: float
+    ) -> None:
+        """Of spikes: a pool, and a LIF that fires whenever one spike is in the window, so that nothing is left to leak.
+
+        `r` is 1 or 2, beta 1/2: one spike makes `r/2`, of a mean-pool `r/2/size**2`; the threshold is half of it.
+        """
+        self.pool(f"{name}_window", source, size, mean, stride, padding)
+        one = r / 2 / (size**2 if mean else 1)
+        level = np.full(self._shape(f"{name}_window")[0], one / 2)
+        self.neuron(name, (f"{name}_window",), 0.5, r, level, dt)
 
     def join(self, name: str, sources: Sequence[str]) -> None:
         """A sum: no node, more edges."""

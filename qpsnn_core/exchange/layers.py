@@ -19,7 +19,7 @@ from qpsnn_core.errors import FormatError, NetworkError, NumericsError, QpsnnErr
 from qpsnn_core.exchange.values import bias_of, by_channel, padding_of, shape_of, the_same
 from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Quantizer
 from qpsnn_core.network.values import Shape
 
@@ -185,6 +185,8 @@ def _linear(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
 
 def _neuron(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
     """Folds thresholds, r and v_leak into the synapses, which no other neuron may read."""
+    if len(sources) == 1 and not sources[0].current and _max_pool(layers, name, node, sources[0]):
+        return
     for source in sources:
         if not source.current:
             raise NetworkError(expected(f"nir: {name}", "to read convolutions or linear layers", source.node))
@@ -217,6 +219,26 @@ def _neuron(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
     threshold = 1.0 if layers.options.inclusive else STRICT
     made = LIF(layers.named(name), tuple(source.node for source in sources), threshold, beta)
     layers.put(name, made, Held(made.name, shape, False, flat=sources[0].flat))
+
+
+def _max_pool(layers: Layers, name: str, node: Any, source: Held) -> bool:
+    """A neuron that fires whenever a spike is in the window of its pool: together they are a max-pool."""
+    made = {each.name: each for each in layers.nodes}
+    pool = made[source.node]
+    if not isinstance(pool, AvgPool) or not isinstance(made[pool.source], (LIF, MaxPool)):
+        return False
+    one = by_channel(name, "r", node.r, source.shape) * layers.options.dt
+    if isinstance(node, nir.LIF):
+        one = one / by_channel(name, "tau", node.tau, source.shape)
+    one = one * source.gain / pool.size**2
+    level = by_channel(name, "v_threshold", node.v_threshold, source.shape)
+    rest = [by_channel(name, label, getattr(node, label, 0.0), source.shape).any() for label in ("v_leak", "v_reset")]
+    if any(rest) or not ((level > 0) & (one > level)).all():
+        return False
+    layers.nodes.remove(pool)
+    found = MaxPool(layers.named(name), pool.source, pool.size)
+    layers.put(name, found, source._replace(node=found.name, gain=1.0))
+    return True
 
 
 def _pool(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:

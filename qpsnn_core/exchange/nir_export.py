@@ -19,9 +19,19 @@ from qpsnn_core.exchange.folded import folded
 from qpsnn_core.exchange.graph import Graph
 from qpsnn_core.integer.bounds import Array
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout, IntShortcut, IntSum, IntSumPool
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntReadout,
+    IntShortcut,
+    IntSum,
+    IntSumPool,
+)
 from qpsnn_core.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear
 from qpsnn_core.storage import replacing
 
@@ -57,7 +67,8 @@ def save_nir(
     for a leak of 1/2), `v_threshold = theta - 2**-(shift*(T-1) + 1)`: between the largest state that is below theta
     and theta, so that `>` and `>=` give the same spikes, as integers do. Else thresholds and `r` are folded into the
     weights (`v_threshold` 1, `r` 1), batch norm too; sum-pools become mean-pools. dt: 0 is 1 if exact, else 1e-4.
-    Raises UnsupportedError (a max-pool, a leak that is no power of two if exact), ConfigError (exact floats, dt).
+    Raises UnsupportedError (a max-pool of counts; if exact, a leak that is no power of two), ConfigError (floats
+    cannot be exact, dt).
     """
     if exact and not isinstance(source, IntegerNetwork):
         raise ConfigError(expected("nir: exact", "an integer network (lower it first)", Words("a model in floats")))
@@ -110,6 +121,10 @@ def _of_integers(network: IntegerNetwork, exact: bool, dt: float, dtype: Any) ->
         elif isinstance(node, IntSumPool):
             graph.pool(node.name, node.source, node.size, mean=not exact)
             areas[node.name] = areas[node.source] * (1 if exact else node.size**2)
+        elif isinstance(node, IntMaxPool) and network.values[node.source].peak == 1:
+            window = (node.size, node.stride, node.padding)
+            graph.max_pool(node.name, node.source, *window, dt, mean=not exact, r=2.0 if exact else 1.0)
+            areas[node.name] = 1
         elif isinstance(node, IntSum):
             _same_areas(node, areas)
             graph.join(node.name, node.sources)
@@ -163,6 +178,8 @@ def _of_model(model: Model, dt: float) -> Graph:
                 graph.output(node.name, names[0])
         elif isinstance(node, AvgPool):
             graph.pool(node.name, node.source, node.size, mean=True)
+        elif isinstance(node, MaxPool) and network.values[node.source].peak == 1:
+            graph.max_pool(node.name, node.source, node.size, node.step, node.padding, dt, mean=True, r=1.0)
         elif isinstance(node, Sum):
             graph.join(node.name, node.sources)
         elif not isinstance(node, (Input, Conv, Linear)) and not hasattr(node, "channel_map"):
@@ -233,9 +250,8 @@ def _same_areas(node: IntSum, areas: dict[str, int]) -> None:
 
 
 def _no_node(node: Any) -> UnsupportedError:
-    return UnsupportedError(
-        expected(f"nir: {node.name}", "a kind that NIR has (no max-pool)", Words(type(node).__name__))
-    )
+    want = "a kind that NIR can express (of counts, no max-pool)"
+    return UnsupportedError(expected(f"nir: {node.name}", want, Words(type(node).__name__)))
 
 
 def _codes(source: Model | IntegerNetwork) -> dict[str, Array]:

@@ -33,11 +33,7 @@ def step(node, x, states, name, dt, inclusive):
     if type(node).__name__ == "Conv2d":
         return conv(node, x)
     if type(node).__name__ in ("SumPool2d", "AvgPool2d"):
-        size = int(node.kernel_size[0])
-        channels, height, width = x.shape
-        cut = x[:, : height // size * size, : width // size * size]
-        windows = cut.reshape(channels, height // size, size, width // size, size)
-        return windows.sum((2, 4)) / (size**2 if type(node).__name__ == "AvgPool2d" else 1)
+        return pool(node, x)
     if type(node).__name__ in ("LIF", "IF"):
         v = states.get(name, np.zeros(x.shape))
         if type(node).__name__ == "LIF":
@@ -63,3 +59,16 @@ def conv(node, x):
         window = padded[:, y * stride : y * stride + kernel, z * stride : z * stride + kernel]
         result[o, y, z] = (weight[o] * window).sum() + node.bias[o]
     return result
+
+
+def pool(node, x):
+    size, stride, padding = (int(field[0]) for field in (node.kernel_size, node.stride, node.padding))
+    channels, height, width = x.shape
+    rows, cols = ((edge + 2 * padding - size) // stride + 1 for edge in (height, width))
+    result = np.zeros((channels, rows, cols))
+    for c, y, z in np.ndindex(channels, rows, cols):
+        for dy, dx in np.ndindex(size, size):
+            i, j = y * stride + dy - padding, z * stride + dx - padding
+            if 0 <= i < height and 0 <= j < width:
+                result[c, y, z] += x[c, i, j]
+    return result / (size**2 if type(node).__name__ == "AvgPool2d" else 1)
