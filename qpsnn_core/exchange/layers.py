@@ -29,6 +29,10 @@ STRICT = float(np.nextafter(np.float32(1), np.float32(2)))
 """`U >= STRICT` is `U > 1` for every float32."""
 
 
+FLOAT32_ERROR = 1e-6
+"""By what share a quotient of file numbers in float32 may be off."""
+
+
 @dataclass(frozen=True)
 class Options:
     """How a file is read; see `load_nir`. inclusive: neurons fire at their threshold, not only above it."""
@@ -233,7 +237,7 @@ def _max_pool(layers: Layers, name: str, node: Any, source: Held) -> bool:
     one = one * source.gain / pool.size**2
     level = by_channel(name, "v_threshold", node.v_threshold, source.shape)
     rest = [by_channel(name, label, getattr(node, label, 0.0), source.shape).any() for label in ("v_leak", "v_reset")]
-    if any(rest) or not ((level > 0) & (one > level)).all():
+    if any(rest) or not ((level > 0) & (one > level * (1 + FLOAT32_ERROR))).all():
         return False
     layers.nodes.remove(pool)
     found = MaxPool(layers.named(name), pool.source, pool.size)
