@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import h5py
@@ -203,3 +205,27 @@ def test_the_command_writes_it_and_says_what(tmp_path, monkeypatch, capsys):
     assert code == 2
     assert said.err.startswith("error: netx: lif1")
     assert not (tmp_path / "b.net").exists()
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+@pytest.mark.parametrize("peak", [1, 15])
+def test_lavas_own_neurons_give_the_same_spikes(root, tmp_path, peak):
+    network = chain(1, 3, peak)
+    save_netx(tmp_path / "a.net", network)
+    images = np.random.default_rng(2).integers(0, peak + 1, (3, 4, 5, 6, 2)).astype(np.uint8)
+    ref = simulate(network, images, record="spikes")
+    stream = images.swapaxes(0, 1).reshape(12, 5, 6, 2).transpose(0, 3, 1, 2)
+    late = np.concatenate([stream, np.zeros((4, *stream.shape[1:]), np.uint8)])
+    np.savez(tmp_path / "in.npz", stream=late, interval=3, bits=8 if peak > 1 else 0)
+    script = root / "tests" / "naive" / "netx_lava.py"
+    files = (tmp_path / "a.net", tmp_path / "in.npz", tmp_path / "out.npz")
+    done = subprocess.run([sys.executable, script, *files], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = np.load(tmp_path / "out.npz")
+    for index, name in enumerate(("lif1", "lif2", "lif3")):
+        want = ref.spikes[name].swapaxes(0, 1).reshape(12, *ref.spikes[name].shape[2:]).swapaxes(1, 2)
+        comp = found[f"s{index}"][index + 1 : index + 13]
+        assert (comp.reshape(want.shape) == want).all(), name
+        assert want.any()
+    assert not found["s3"].any()
