@@ -26,11 +26,11 @@ def writing(path: str | os.PathLike[str], kind: str, version: int) -> Iterator[h
     Raises FileError when the disk is full or the folder cannot be written.
     """
     image = io.BytesIO()
-    with _beside(Path(path)) as beside:
+    with replacing(path) as beside:
         with h5py.File(image, "w") as file:
             _mark(file, kind, version)
             yield file
-        _write(beside, image.getbuffer())
+        write_all(beside, image.getbuffer())
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def streaming(path: str | os.PathLike[str], kind: str, version: int) -> Iterator
     Call the sink's `check` now and then, so that a full disk is found early; it is found at the end in any case.
     HDF5's own structures carry checksums (its format of 1.10); its cache of chunks is small, so write whole chunks.
     """
-    with _beside(Path(path)) as beside:
+    with replacing(path) as beside:
         sink = Sink(beside)
         with h5py.File(sink, "w", libver=("v110", "v110"), rdcc_nbytes=CACHE) as file:
             _mark(file, kind, version)
@@ -65,7 +65,7 @@ class Sink(io.RawIOBase):
         view = memoryview(data).cast("B")
         try:
             if self._error is None:
-                _write(self._file, view)
+                write_all(self._file, view)
         except OSError as error:
             self._error = error
         return len(view)
@@ -108,9 +108,12 @@ class Sink(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def _beside(target: Path) -> Iterator[BinaryIO]:
-    """A new file beside `target`, unbuffered, that takes its place when the block ends well; FileError."""
-    temporary = None
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A binary file to fill, unbuffered; it takes its place when the block ends well, and vanishes when it does not.
+
+    `write_all` fills it: a single `write` may take a part. Raises FileError: a full disk, no such folder.
+    """
+    target, temporary = Path(path), None
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
         with open(handle, "w+b", buffering=0) as beside:
@@ -128,7 +131,7 @@ def _beside(target: Path) -> Iterator[BinaryIO]:
                 os.unlink(temporary)
 
 
-def _write(file: BinaryIO, data: memoryview) -> None:
+def write_all(file: BinaryIO, data: memoryview) -> None:
     """All of it: a full disk takes a part first, and says so at the next attempt."""
     while len(data):
         data = data[file.write(data) :]

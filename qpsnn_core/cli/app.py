@@ -10,7 +10,7 @@ import typer
 
 import qpsnn_core as qp
 from qpsnn_core.cli import data as sets
-from qpsnn_core.cli import events, export, plots, predict, show, stream, studies, tables
+from qpsnn_core.cli import events, export, loihi, plots, predict, show, stream, studies, tables
 from qpsnn_core.cli.files import data_of, load_any, load_trained, recipe_for, recipe_of, with_prune
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
 from qpsnn_core.config import Recipe
@@ -224,12 +224,13 @@ def lower(
     fraction_bits: Annotated[
         int, typer.Option(min=-1, max=16, help="Binary digits after the point; -1: the recipe's.")
     ] = -1,
+    readout_bits: Annotated[int, typer.Option(min=0, max=16, help="The same for the readout.")] = 12,
     json: Json = False,
 ) -> None:
     """Turn a checkpoint into an integer network, and say what rounding changed."""
     loaded = load_trained(checkpoint)
     bits = fraction_bits if fraction_bits >= 0 else recipe_of(loaded).lower.fraction_bits
-    lowered = qp.lower(loaded.model, fraction_bits=bits)
+    lowered = qp.lower(loaded.model, fraction_bits=bits, readout_bits=readout_bits)
     qp.save_integer(out, lowered.network)
     if json:
         show.print_json({"network": str(out), "bytes": out.stat().st_size, "report": lowered.report.to_dict()})
@@ -268,4 +269,6 @@ app.command()(studies.audit)
 app.command()(sets.download)
 app.command()(stream.stream)
 app.command()(predict.predict)
+app.command()(loihi.loihi)
 app.command()(export.export)
+app.command("import")(export.read)

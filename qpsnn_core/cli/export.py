@@ -1,38 +1,86 @@
-"""`qpsnn export`: an integer network as source for other machines."""
+"""`qpsnn export` and `qpsnn import`: networks as C for small machines, as files of other simulators, and back."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.cli.files import data_of
-from qpsnn_core.cli.options import Json, Where
+from qpsnn_core.cli.files import data_of, load_any
+from qpsnn_core.cli.options import Json, Out, Where
 from qpsnn_core.config import Recipe
+from qpsnn_core.errors import ConfigError, DataError, Words, expected
 from qpsnn_core.integer.file import load_integer
 
 
 def export(
-    network: Annotated[Path, typer.Argument(help="An integer network.")],
-    c: Annotated[Path, typer.Option("--c", help="Folder for the C99 file, its header, test vectors and Makefile.")],
-    name: Annotated[str, typer.Option("--name", help="What its functions begin with; else the network's file.")] = "",
-    data: Annotated[str, typer.Option("--data", help="Test vectors from a set, as for simulate; else noise.")] = "",
+    network: Annotated[Path, typer.Argument(help="An integer network; for --nir also a checkpoint.")],
+    c: Annotated[str, typer.Option("--c", help="Folder for a C99 file, its header, test vectors and Makefile.")] = "",
+    netx: Annotated[str, typer.Option("--netx", help="NetX HDF5 file for lava-dl, same spikes as Lava's LIF.")] = "",
+    nir: Annotated[str, typer.Option("--nir", help="NIR file for snnTorch, SpikingJelly, Norse.")] = "",
+    name: Annotated[str, typer.Option("--name", help="C: what functions begin with; else the network's file.")] = "",
+    data: Annotated[str, typer.Option("--data", help="C: test vectors from a set, as for simulate; else noise.")] = "",
     path: Where = "",
-    vectors: Annotated[int, typer.Option("--vectors", min=1, help="Inputs to check with.")] = 100,
+    vectors: Annotated[int, typer.Option("--vectors", min=1, help="C: inputs to check with.")] = 100,
+    host_first: Annotated[
+        bool, typer.Option("--host-first", help="NetX: the first layer is left to the host.")
+    ] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="NIR: the integers as they are.")] = False,
+    dt: Annotated[float, typer.Option("--dt", min=0.0, help="NIR: time step; 0: 1 if exact, else 1e-4.")] = 0.0,
     json: Json = False,
 ) -> None:
-    """Write a network as one C99 file, integers only, with a Makefile that checks it against the exact simulator."""
+    """Write a network for other machines: one of --c, --netx, --nir. What a format cannot hold is refused by name."""
+    wanted = [format for format, target in (("--c", c), ("--netx", netx), ("--nir", nir)) if target]
+    if len(wanted) != 1:
+        raise ConfigError(expected("export", "one of --c, --netx, --nir", Words(" and ".join(wanted) or "none")))
+    if c:
+        _c(network, Path(c), name, data, path, vectors, json)
+    elif netx:
+        _netx(network, Path(netx), host_first, json)
+    else:
+        _nir(network, Path(nir), exact, dt, json)
+
+
+def read(
+    file: Annotated[Path, typer.Argument(help="A NIR file.")],
+    out: Out = Path("imported.h5"),
+    steps: Annotated[int, typer.Option("--steps", min=0, help="Time steps T; 0: the file's, else 4.")] = 0,
+    dt: Annotated[float, typer.Option("--dt", min=0.0, help="The time step; 0: the file's, else 1e-4.")] = 0.0,
+    peak: Annotated[
+        int, typer.Option("--peak", min=0, help="Images are integers 0..peak; 0: the file's, else real.")
+    ] = 0,
+    events: Annotated[bool, typer.Option("--events", help="The input is counts of events, not an image.")] = False,
+    bits: Annotated[int, typer.Option("--bits", min=0, max=8, help="Quantize all weights; 0: leave them real.")] = 0,
+    json: Json = False,
+) -> None:
+    """Make a checkpoint of another simulator's network, from its NIR file, to quantize, prune and fine-tune."""
+    from qpsnn_core.checkpoint import Checkpoint, save_checkpoint
+
+    load = _exchange("nir_import").load_nir
+    model = load(file, steps=steps, dt=dt, peak=peak or None, events=events, bits=bits)
+    save_checkpoint(out, Checkpoint(model, notes={"imported": str(file)}))
+    nodes = [(node.name, type(node).__name__, model.network.shape(node.name)) for node in model.network]
+    if json:
+        layers = [{"name": name, "kind": kind, "shape": shape} for name, kind, shape in nodes]
+        show.print_json({"checkpoint": str(out), "steps": model.network.steps, "layers": layers})
+        return
+    rows = [(name, kind, "×".join(map(str, shape))) for name, kind, shape in nodes]
+    show.table(f"{out}: T = {model.network.steps}", ("layer", "kind", "shape"), rows)
+
+
+def _c(network: Path, folder: Path, name: str, data: str, path: str, vectors: int, json: bool) -> None:
     from qpsnn_backends.c.export import export as write
     from qpsnn_backends.c.vectors import noise
     from qpsnn_core.evaluation import steps_first
 
     loaded = load_integer(network)
     images = steps_first(data_of(Recipe(), data, path, vectors).test.images) if data else noise(loaded, vectors)
-    done = write(loaded, c, name or _identifier(network), images)
+    done = write(loaded, folder, name or _identifier(network), images)
     if json:
         show.print_json(asdict(done))
         return
@@ -44,6 +92,37 @@ def export(
     ]
     show.table(f"{network}: {', '.join(done.files)}", ("figure", "value"), rows)
     show.out.print(f"make -C {done.folder} check", highlight=False, soft_wrap=True)
+
+
+def _netx(network: Path, out: Path, host_first: bool, json: bool) -> None:
+    from qpsnn_core.exchange.netx import save_netx
+
+    layers = save_netx(out, load_integer(network), host_first=host_first)
+    if json:
+        show.print_json({"file": str(out), "layers": [layer._asdict() for layer in layers]})
+        return
+    heads = ("layer", "neuron", "kind", "times 2^", "weight bits", "thresholds", "bias rounded by")
+    show.table(str(out), heads, [tuple(layer) for layer in layers])
+
+
+def _nir(file: Path, out: Path, exact: bool, dt: float, json: bool) -> None:
+    save = _exchange("nir_export").save_nir
+    written = save(out, load_any(file)[0], exact=exact, dt=dt)
+    figures = {"file": str(out), **written._asdict(), **({"exact in float32": written.float32} if exact else {})}
+    if json:
+        show.print_json(figures)
+        return
+    rows = [(name, str(value) if isinstance(value, bool) else value) for name, value in figures.items()]
+    show.table(str(out), ("figure", "value"), rows[1:])
+
+
+def _exchange(module: str) -> Any:
+    """A module that needs the package nir; DataError says what is missing."""
+    try:
+        return import_module(f"qpsnn_core.exchange.{module}")
+    except ModuleNotFoundError as error:
+        want = "the package nir (pip install 'qpsnn[exchange]')"
+        raise DataError(expected("nir", want, Words(f"no such package ({error})"))) from error
 
 
 def _identifier(network: Path) -> str:

@@ -88,10 +88,14 @@ def test_what_is_wrong_is_said_in_one_line(qpsnn, network, tmp_path, monkeypatch
     assert [path.name for path in tmp_path.rglob("*")] == ["taken", "mine"]
 
 
-def test_export_needs_a_folder(qpsnn, network):
+def test_export_is_to_one_format(qpsnn, network, tmp_path):
     code, _, err = qpsnn("export", network)
     assert code == 2
-    assert "--c" in err
+    assert "export: expected one of --c, --netx, --nir, got none" in err
+    code, _, err = qpsnn("export", network, "--c", tmp_path / "c", "--nir", tmp_path / "n")
+    assert code == 2
+    assert "got --c and --nir" in err
+    assert not list(tmp_path.iterdir())
 
 
 def test_export_has_help(qpsnn):

@@ -1,0 +1,108 @@
+"""What the integers of a population need on a chip: bits of weights, the size of thresholds, biases and states."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from qpsnn_backends.loihi.limits import WEIGHT_BITS, Chip, Limit
+from qpsnn_backends.loihi.memory import weight_bits
+from qpsnn_backends.loihi.populations import Longs, Population, Projection
+from qpsnn_core.integer.bounds import Array
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import IntLIF
+
+
+class Need(NamedTuple):
+    """What is needed of a resource, beside its limit. place: the node, or the synapse, that needs it.
+
+    fraction: the most fraction bits with which it fits, below 0 where even none are too many; None where codes do not.
+    """
+
+    place: str
+    resource: str
+    used: int
+    limit: Limit
+    fraction: int | None
+
+
+def state_shift(population: Population, network: IntegerNetwork, chip: Chip) -> int:
+    """By how many bits the state is scaled up on the chip.
+
+    Its own fraction bits (Loihi 1: the threshold's unit is 2**6), and, where leaks round otherwise than ours, as many
+    as keep T-1 leaks of `shift` bits each from rounding. The readout is compared with nothing: 0.
+    """
+    node = population.node
+    if not isinstance(node, IntLIF):
+        return 0
+    rounding = 0 if chip.exact_leak or not node.multiplier else node.shift * (network.steps - 1)
+    return chip.fraction + rounding
+
+
+def needs(population: Population, network: IntegerNetwork, chip: Chip) -> list[Need]:
+    """Weight bits of each projection; of neurons threshold, bias and state; of the readout bias and state."""
+    scale = state_shift(population, network, chip)
+    fraction = np.zeros(1, np.int64) if population.kind == "pool" else _fraction(population, network)
+    found = {p.synapse: _weight(p, network, chip, scale, int(fraction.min())) for p in population.projections}
+    return [*found.values(), *_state(population, network, chip, scale, fraction)]
+
+
+def _fraction(population: Population, network: IntegerNetwork) -> Longs:
+    """The fraction bits that each channel was lowered with, as `lower` counts them.
+
+    Of its current with the largest reach the gain is 2**f; where several meet, f is that asked for and
+    `ceil(log2(reach of the next))` more.
+    """
+    names = list(dict.fromkeys(p.synapse for p in population.projections))
+    gains = np.array([np.abs(network.arrays[name]["gain"].astype(np.int64)) for name in names])
+    largest = np.array([network.values[name].interval.largest for name in names])
+    reaches = np.where(gains > 0, largest // np.maximum(gains, 1), -1)
+    order = reaches.argsort(0, kind="stable")
+    bits = np.array([max(int(gain).bit_length() - 1, 0) for gain in np.take_along_axis(gains, order[-1:], 0)[0]])
+    if len(names) == 1:
+        return bits
+    others = np.take_along_axis(reaches, order[-2:-1], 0)[0]
+    more: Longs = np.ceil(np.log2(np.maximum(others, 1))).astype(np.int64)
+    return bits - more
+
+
+def _weight(projection: Projection, network: IntegerNetwork, chip: Chip, scale: int, fraction: int) -> Need:
+    """Where gains are powers of two, a shift takes them up; others need bits of their own."""
+    used = weight_bits(projection.weights, chip, scale)
+    arrays = network.arrays[projection.synapse]
+    codes, gain = arrays.get("codes", np.ones(1, np.int8)), arrays.get("gain", np.ones(1, np.int32))
+    free = weight_bits(codes.astype(np.int64), chip, 0)
+    left: int | None
+    if free > WEIGHT_BITS:
+        left = None
+    elif (np.abs(gain) & (np.abs(gain) - 1)).any():
+        left = fraction - (used - WEIGHT_BITS)
+    else:
+        left = min(fraction, chip.weight_shift - scale + WEIGHT_BITS - free)
+    return Need(projection.synapse, "weight bits", used, chip.weight_bits, left)
+
+
+def _state(population: Population, network: IntegerNetwork, chip: Chip, scale: int, fraction: Longs) -> list[Need]:
+    if population.kind == "pool":
+        return []
+    name, arrays, value = population.name, network.arrays[population.name], network.values[population.name]
+    bias = np.abs(arrays["bias"].astype(np.int64))
+    found = [_need(name, "bias", bias, scale - min(chip.bias_shift, scale), chip.bias, fraction)]
+    if isinstance(population.node, IntLIF):
+        strict = 0 if chip.exact_leak else 1  # it fires above the threshold, ours at it
+        need = _need(name, "threshold", arrays["threshold"], scale - chip.fraction, chip.threshold, fraction)
+        found.append(need._replace(used=need.used - strict))
+        membrane = value.membrane
+        largest = membrane.largest if membrane is not None else value.interval.largest
+    else:
+        largest = value.interval.largest
+    return [*found, _need(name, "state", largest, scale, chip.state, fraction)]
+
+
+def _need(place: str, resource: str, values: Array, scale: int, limit: Limit, fraction: Longs) -> Need:
+    """values: of each channel; on the chip times 2**scale."""
+    most = limit.maximum or 0
+    sizes = [int(value) << scale for value in values]
+    left = [int(bits) - (size // (most + 1)).bit_length() for size, bits in zip(sizes, fraction, strict=True)]
+    return Need(place, resource, max(sizes), limit, min(left))

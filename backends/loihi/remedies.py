@@ -1,0 +1,54 @@
+"""What would make a network fit: fewer bits, fewer fraction bits, pruning, more chips; and what nothing makes fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from qpsnn_backends.loihi.limits import WEIGHT_BITS, Chip
+from qpsnn_backends.loihi.populations import Population
+from qpsnn_backends.loihi.ranges import Need
+from qpsnn_core.integer.network import IntegerNetwork
+
+
+def chip_remedy(use: Any) -> str:
+    """One sentence for a resource of the whole chip that there is not enough of."""
+    chips, share = -(-use.used // use.maximum), _share(use)
+    return f"spread it over {chips} chips, or prune {share} of its {use.resource}"
+
+
+def core_remedy(use: Any) -> str:
+    """One sentence for a resource of a core that not even a single neuron leaves enough of."""
+    share = _share(use)
+    what = "reaches" if use.resource.startswith("out") else "reads"
+    return f"even a single neuron takes too much: prune {share} of the channels that it {what}"
+
+
+def _share(use: Any) -> str:
+    """How much of it is too much, rounded up."""
+    return f"{-(-100 * (use.used - use.maximum) // use.used)}%"
+
+
+def value_remedy(need: Need, steps: bool, readout: bool) -> str:
+    """One sentence for integers that are too large. steps: whether fewer time steps would help."""
+    if need.fraction is None:
+        return f"quantize {need.place} to {WEIGHT_BITS - 1} bits: codes are odd, and need one bit more for the sign"
+    if need.fraction >= 0:
+        return f"lower with at most {need.fraction} {'readout' if readout else 'fraction'} bits"
+    fewer = "fewer bits of its weights, fewer inputs" + (", fewer time steps" if steps else "")
+    return f"{-need.fraction} bits too many even without fraction bits: {fewer}"
+
+
+def unsupported(every: tuple[Population, ...], host: set[str], network: IntegerNetwork, chip: Chip) -> Iterator[str]:
+    """What cannot run on the chip at all, whatever the figures."""
+    for population in every:
+        name = population.name
+        if population.kind == "pool" and name not in host:
+            peak = network.values[population.node.source].peak
+            if peak > 1:
+                yield f"{name}: the largest of counts up to {peak}: a neuron can only tell that some spike came"
+        sources = {p.source for p in population.projections}
+        inside = sources - host
+        if name in host and population.kind != "input" and inside:
+            want = f"{network.input.name}, counts up to {network.input.peak}, more than a spike of {chip.name} carries"
+            yield f"{name}: reads {want}, and {', '.join(sorted(inside))} on the chip: split it in two"

@@ -1,0 +1,121 @@
+"""A NIR graph, node by node, from layers in our order of axes: weights HWIO or [H*W*C, out], values (H, W, C)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import nir
+import numpy as np
+
+from qpsnn_core.errors import NetworkError, expected
+from qpsnn_core.integer.bounds import Array
+from qpsnn_core.network.values import Shape
+
+
+class Graph:
+    """A graph that grows.
+
+    `ends[name]` are the NIR nodes whose outputs add up to one of our values; edges that meet in a node are summed.
+    dtype: of all numbers.
+    """
+
+    def __init__(self, name: str, shape: Shape, dtype: Any) -> None:
+        self.nodes: dict[str, Any] = {}
+        self.edges: list[tuple[str, str]] = []
+        self.ends: dict[str, tuple[str, ...]] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.dtype = dtype
+        height, width, channels = shape
+        self._add(name, (), nir.Input(np.array([channels, height, width])), (channels, height, width))
+
+    def conv(self, name: str, source: str, weight: Array, bias: Array, stride: int, padding: int, out: Shape) -> None:
+        """A Conv2d. weight: [kernel, kernel, in, out]; out: (H, W, C) of what it gives."""
+        node = nir.Conv2d(
+            input_shape=self._shape(source)[1:],
+            weight=self._numbers(weight.transpose(3, 2, 0, 1)),
+            stride=(stride, stride),
+            padding=(padding, padding),
+            dilation=(1, 1),
+            groups=1,
+            bias=self._numbers(bias),
+        )
+        self._add(name, self.ends[source], node, (out[2], out[0], out[1]))
+
+    def linear(self, name: str, source: str, weight: Array, bias: Array, shape: Shape) -> None:
+        """A Flatten, where the source is a map, and an Affine. weight: [H*W*C, out]; shape: (H, W, C) of the source."""
+        before = self.ends[source]
+        flat = self._shape(source)
+        if len(flat) > 1:
+            flatten = f"{name}_flatten"  # axes from the end: some importers count the batch, some do not
+            self._add(flatten, before, nir.Flatten(np.array(flat), -len(flat), -1), (int(np.prod(flat)),))
+            before = self.ends[flatten]
+        rows = weight.reshape(*shape, -1).transpose(3, 2, 0, 1).reshape(weight.shape[1], -1)
+        node = nir.Affine(weight=self._numbers(rows), bias=self._numbers(bias))
+        self._add(name, before, node, (weight.shape[1],))
+
+    def neuron(self, name: str, sources: Sequence[str], beta: float, r: float, threshold: Array, dt: float) -> None:
+        """A LIF of `tau = dt/(1 - beta)`; at beta 1 an IF with `r = 1/dt`. threshold: [C], the same at every place."""
+        shape = self._shape(sources[0])
+        level = self._numbers(np.broadcast_to(threshold.reshape(-1, *(1,) * (len(shape) - 1)), shape))
+        zeros = np.zeros(shape, self.dtype)
+        if beta == 1:
+            node = nir.IF(r=zeros + self.dtype(1 / dt), v_threshold=level, v_reset=zeros)
+        else:
+            node = nir.LIF(
+                tau=zeros + self.dtype(dt / (1 - beta)),
+                r=zeros + self.dtype(r),
+                v_leak=zeros,
+                v_threshold=level,
+                v_reset=zeros.copy(),
+            )
+        self._add(name, tuple(end for source in sources for end in self.ends[source]), node, shape)
+
+    def pool(self, name: str, source: str, size: int, mean: bool, stride: int = 0, padding: int = 0) -> None:
+        """An AvgPool2d, or a SumPool2d; stride 0: windows side by side."""
+        step = stride or size
+        kind = nir.AvgPool2d if mean else nir.SumPool2d
+        sizes = (np.array([value, value]) for value in (size, step, padding))
+        channels, height, width = self._shape(source)
+        out = ((edge + 2 * padding - size) // step + 1 for edge in (height, width))
+        self._add(name, self.ends[source], kind(*sizes), (channels, *out))
+
+    def max_pool(
+        self, name: str, source: str, size: int, stride: int, padding: int, dt: float, *, mean: bool, r: float
+    ) -> None:
+        """Of spikes: a pool, and a LIF that fires whenever one spike is in the window, so that nothing is left to leak.
+
+        `r` is 1 or 2, beta 1/2: one spike makes `r/2`, of a mean-pool `r/2/size**2`; the threshold is half of it.
+        """
+        self.pool(f"{name}_window", source, size, mean, stride, padding)
+        one = r / 2 / (size**2 if mean else 1)
+        level = np.full(self._shape(f"{name}_window")[0], one / 2)
+        self.neuron(name, (f"{name}_window",), 0.5, r, level, dt)
+
+    def join(self, name: str, sources: Sequence[str]) -> None:
+        """A sum: no node, more edges."""
+        self.ends[name] = tuple(end for source in sources for end in self.ends[source])
+
+    def output(self, name: str, source: str) -> None:
+        """The graph's output."""
+        shape = self._shape(source)
+        self._add(name, self.ends[source], nir.Output(np.array(shape)), shape)
+
+    def finished(self, metadata: dict[str, Any]) -> Any:
+        """The graph, its shapes checked by NIR."""
+        return nir.NIRGraph(self.nodes, self.edges, metadata=metadata)
+
+    def _add(self, name: str, before: tuple[str, ...], node: Any, shape: tuple[int, ...]) -> None:
+        key = name.replace(".", "_")  # PyTorch's modules, which importers make of them, take no dots
+        if key in self.nodes:
+            raise NetworkError(expected(f"nir: {name}", "a name of its own (dots become '_')", key))
+        self.nodes[key] = node
+        self.edges += [(end, key) for end in before]
+        self.ends[name] = (key,)
+        self.shapes[key] = shape
+
+    def _shape(self, source: str) -> tuple[int, ...]:
+        return self.shapes[self.ends[source][0]]
+
+    def _numbers(self, values: Any) -> Array:
+        return np.ascontiguousarray(values, self.dtype)

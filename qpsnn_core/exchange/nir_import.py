@@ -1,0 +1,100 @@
+"""NIR files as networks of ours: feed-forward graphs of convolutions, linear layers, pools, LIF and IF neurons."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import nir
+
+from qpsnn_core.errors import ConfigError, FileError, FormatError, NetworkError, Words, expected
+from qpsnn_core.exchange.layers import Layers, Options
+from qpsnn_core.model import Model
+from qpsnn_core.structure import nearest
+
+DT = 1e-4
+"""The step of snnTorch, and SpikingJelly's default, where a file says nothing."""
+
+
+def load_nir(
+    path: str | os.PathLike[str],
+    *,
+    steps: int = 0,
+    dt: float = 0.0,
+    peak: int | None = None,
+    events: bool = False,
+    bits: int = 0,
+) -> Model:
+    """The network of a NIR file with its weights in floating point, or, given `bits`, with quantizers of 2 to 8 bits.
+
+    A LIF is `U = (1 - dt/tau)*U + r*dt/tau*I`; thresholds, r and v_leak go into weights and biases, thresholds become
+    1 (and where the file does not say `>=`, the next float32 above 1, for NIR's `>`). steps, dt, peak, events: 0 or
+    nothing for what the file says (4, 1e-4, real numbers). peak: images are integers 0..peak, `x = image/peak`.
+    Raises FileError, FormatError (no NIR file), NetworkError or ShapeError, naming the node that we have not.
+    """
+    graph = _read(path)
+    about = _about(graph)
+    try:
+        given = dict(about.get("input", {}))
+        settings = Options(
+            steps=steps or int(about.get("steps", 4)),
+            dt=dt or float(about.get("dt", DT)),
+            peak=given.get("peak") if peak is None else peak,
+            scale=float(given.get("scale", 1.0)) if peak is None else (1.0 if events else 1 / max(peak, 1)),
+            events=events or bool(given.get("events", False)),
+            bits=bits,
+            inclusive=about.get("rule") == ">=",
+        )
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"nir: metadata.qpsnn: {error}") from error
+    if not (settings.dt > 0 and settings.dt < float("inf")):
+        raise ConfigError(expected("nir: dt", "a positive number", settings.dt))
+    layers = Layers(graph.nodes, settings)
+    for name in _ordered(graph):
+        layers.add(name, [source for source, target in graph.edges if target == name])
+    return layers.model()
+
+
+def _read(path: str | os.PathLike[str]) -> Any:
+    target = Path(path)
+    if not target.is_file():
+        raise FileError(expected(str(target), "a NIR file", Words("no such file")))
+    try:
+        graph = nir.read(target, type_check=False)  # our own checks name the node
+    except Exception as error:  # nir raises whatever h5py, NumPy and its own assertions do
+        raise FormatError(f"{target}: not a NIR file that nir {nir.__version__} reads: {error}") from error
+    if not isinstance(graph, nir.NIRGraph):
+        raise FormatError(expected(str(target), "a NIR graph", Words(type(graph).__name__)))
+    return graph
+
+
+def _about(graph: Any) -> dict[str, Any]:
+    """What our own exporter said of the graph; nothing for others'."""
+    try:
+        found = json.loads(graph.metadata.get("qpsnn", "{}"))
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"nir: metadata.qpsnn: not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise FormatError(expected("nir: metadata.qpsnn", "a JSON object", Words(type(found).__name__)))
+    return found
+
+
+def _ordered(graph: Any) -> list[str]:
+    """Names in an order in which each comes after its sources; NetworkError for a cycle, or an edge to nowhere."""
+    for edge in graph.edges:
+        for name in edge:
+            if name not in graph.nodes:
+                raise NetworkError(expected("nir: edges", "names of nodes" + nearest(name, graph.nodes), name))
+    waiting = {name: {source for source, target in graph.edges if target == name} for name in graph.nodes}
+    ordered: list[str] = []
+    while waiting:
+        ready = [name for name, sources in waiting.items() if sources <= set(ordered)]
+        if not ready:
+            got = Words(f"a cycle through {', '.join(sorted(waiting))}")
+            raise NetworkError(expected("nir", "a feed-forward graph", got))
+        ordered += ready
+        for name in ready:
+            del waiting[name]
+    return ordered

@@ -1,0 +1,64 @@
+"""Values of NIR nodes as ours: one number where NIR has many, or an error that names the node and the field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.errors import NetworkError, ShapeError, Words, expected
+from qpsnn_core.network.values import Shape
+
+Doubles = npt.NDArray[np.float64]
+
+
+def shape_of(name: str, shape: Any) -> Shape:
+    """(H, W, C) of NIR's (C, H, W) or (N,)."""
+    sizes = [int(size) for size in np.asarray(shape).reshape(-1)]
+    if len(sizes) == 1:
+        return (1, 1, sizes[0])
+    if len(sizes) != 3:
+        raise ShapeError(expected(f"nir: {name}.shape", "(C, H, W) or (N,)", Words(f"{tuple(sizes)}")))
+    return (sizes[1], sizes[2], sizes[0])
+
+
+def the_same(place: str, value: Any, want: str) -> int:
+    """The number that all of them are."""
+    found = np.unique(np.asarray(value))
+    if len(found) != 1:
+        raise NetworkError(expected(place, want, Words(f"{np.asarray(value).tolist()}")))
+    return int(found[0])
+
+
+def padding_of(name: str, value: Any, kernel: int) -> int:
+    """Of both sides; NIR has numbers, "same" and "valid"."""
+    word = value.decode() if isinstance(value, bytes) else value
+    if isinstance(word, str):
+        if word == "same" and kernel % 2 == 0:
+            raise NetworkError(expected(f"nir: {name}.padding", "the same on both sides", "same"))
+        return (kernel - 1) // 2 if word == "same" else 0
+    return the_same(f"nir: {name}.padding", value, "one padding")
+
+
+def bias_of(name: str, value: Any, channels: int) -> Doubles:
+    """One number for each channel."""
+    bias = np.zeros(channels) if value is None else np.asarray(value, np.float64)
+    if bias.shape not in ((channels,), ()):
+        raise ShapeError(expected(f"nir: {name}.bias", f"{channels} numbers", Words(f"{bias.shape}")))
+    return np.broadcast_to(bias, (channels,)).copy()
+
+
+def by_channel(name: str, label: str, value: Any, shape: Shape) -> Doubles:
+    """A neuron's parameter, one number for each channel."""
+    array = np.asarray(value, np.float64)
+    height, width, channels = shape
+    if array.size == 1:
+        return np.full(channels, float(array.reshape(-1)[0]))
+    if array.size != height * width * channels:
+        want = f"one number, or {channels} x {height} x {width}"
+        raise ShapeError(expected(f"nir: {name}.{label}", want, Words(f"{array.shape}")))
+    rows = array.reshape(channels, -1)
+    if (rows != rows[:, :1]).any():
+        raise NetworkError(expected(f"nir: {name}.{label}", "one number for each channel", Words("others at places")))
+    return rows[:, 0].copy()

@@ -1,0 +1,74 @@
+"""A NIR graph run by loops, as NIR defines it: Euler steps of dt, `v > v_threshold` (or `>=`), reset to v_reset."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def run(graph, frames, dt, inclusive=False):
+    """The outputs of every node, {name: [T, ...]}, for frames [T, *input shape] of one sample; float64."""
+    order, waiting = [], dict(graph.nodes)
+    while waiting:
+        for name in list(waiting):
+            if all(source in order for source, target in graph.edges if target == name):
+                order.append(name)
+                del waiting[name]
+    states, found = {}, {name: [] for name in order}
+    for frame in frames:
+        values = {}
+        for name in order:
+            node = graph.nodes[name]
+            arrived = [values[source] for source, target in graph.edges if target == name]
+            x = sum(arrived) if arrived else frame
+            values[name] = step(node, x, states, name, dt, inclusive)
+            found[name].append(values[name])
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def step(node, x, states, name, dt, inclusive):
+    if type(node).__name__ == "Flatten":
+        return x.reshape(-1)
+    if type(node).__name__ in ("Linear", "Affine"):
+        return node.weight.astype(float) @ x + getattr(node, "bias", 0.0)
+    if type(node).__name__ == "Conv2d":
+        return conv(node, x)
+    if type(node).__name__ in ("SumPool2d", "AvgPool2d"):
+        return pool(node, x)
+    if type(node).__name__ in ("LIF", "IF"):
+        v = states.get(name, np.zeros(x.shape))
+        if type(node).__name__ == "LIF":
+            v = v + dt / node.tau.astype(float) * ((node.v_leak - v) + node.r.astype(float) * x)
+        else:
+            v = v + dt * node.r.astype(float) * x
+        spikes = v >= node.v_threshold if inclusive else v > node.v_threshold
+        states[name] = np.where(spikes, node.v_reset, v)
+        return spikes.astype(float)
+    return x
+
+
+def conv(node, x):
+    weight = node.weight.astype(float)
+    out, _, kernel, _ = weight.shape
+    stride, padding = int(node.stride[0]), int(node.padding[0])
+    channels, height, width = x.shape
+    padded = np.zeros((channels, height + 2 * padding, width + 2 * padding))
+    padded[:, padding : padding + height, padding : padding + width] = x
+    rows, cols = ((size + 2 * padding - kernel) // stride + 1 for size in (height, width))
+    result = np.zeros((out, rows, cols))
+    for o, y, z in np.ndindex(out, rows, cols):
+        window = padded[:, y * stride : y * stride + kernel, z * stride : z * stride + kernel]
+        result[o, y, z] = (weight[o] * window).sum() + node.bias[o]
+    return result
+
+
+def pool(node, x):
+    size, stride, padding = (int(field[0]) for field in (node.kernel_size, node.stride, node.padding))
+    channels, height, width = x.shape
+    rows, cols = ((edge + 2 * padding - size) // stride + 1 for edge in (height, width))
+    result = np.zeros((channels, rows, cols))
+    for c, y, z in np.ndindex(channels, rows, cols):
+        for dy, dx in np.ndindex(size, size):
+            i, j = y * stride + dy - padding, z * stride + dx - padding
+            if 0 <= i < height and 0 <= j < width:
+                result[c, y, z] += x[c, i, j]
+    return result / (size**2 if type(node).__name__ == "AvgPool2d" else 1)
