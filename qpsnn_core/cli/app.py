@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import qpsnn_core as qp
-from qpsnn_core.cli import plots, show, studies, tables
+from qpsnn_core.cli import compress, plots, show, studies, tables
 from qpsnn_core.cli.files import data_of, load_any, load_trained, recipe_of, with_prune
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
 from qpsnn_core.config import Recipe
@@ -256,5 +256,6 @@ def simulate(
         raise typer.Exit(1)
 
 
+app.command()(compress.compress)
 app.command()(studies.ablate)
 app.command()(studies.audit)
