@@ -257,5 +257,6 @@ def simulate(
 
 
 app.command()(compress.compress)
+app.command("compress-sweep")(compress.compress_sweep)
 app.command()(studies.ablate)
 app.command()(studies.audit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -17,6 +17,8 @@ Images = Annotated[int, typer.Option("--images", min=1, help="Training images fo
 Damping = Annotated[float, typer.Option("--damping", min=0.0, help="Of the Hessian, times its mean diagonal.")]
 Ratios = Annotated[str, typer.Option("--ratios", help="Which layer loses how much: lamps or uniform.")]
 Scale = Annotated[str, typer.Option("--scale", help="Of integers: max, from the largest weight, or search.")]
+
+Number = TypeVar("Number", int, float)
 
 FULL = 32
 BATCH = 64
@@ -82,3 +84,56 @@ def compress(
         return
     show.table(f"compressed: {out}", heads, rows)
     show.table("in all", ("figure", "value"), [(k, v) for k, v in figures.items() if k not in ("layers", "from")])
+
+
+def compress_sweep(
+    recipe: Annotated[Path, typer.Argument(help="A recipe in TOML; its network is trained in floating point.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of results; what it has is not run again.")] = Path(
+        "sweep"
+    ),
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 0, 1, ... of each network.")] = 1,
+    methods: Annotated[str, typer.Option("--methods", help="Some of osbc,obc,magnitude,rtn; else all.")] = "",
+    sparsities: Annotated[str, typer.Option("--sparsities", help="Shares, such as 0,0.5,0.9,0.97.")] = "",
+    bits: Annotated[str, typer.Option("--bits", help="Such as 32,8,4,2; 32: floating point.")] = "",
+    ratios: Ratios = "lamps",
+    scale: Scale = "max",
+    images: Images = 1024,
+    damping: Damping = 0.01,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Every method at every sparsity and number of bits, over seeds; stopped, it goes on where it was."""
+    from qpsnn_core.compression import sweep
+
+    usual = sweep.Settings()
+    settings = sweep.Settings(
+        tuple(methods.split(",")) if methods else usual.methods,
+        _numbers("--sparsities", sparsities, float) or usual.sparsities,
+        _numbers("--bits", bits, int) or usual.bits,
+        ratios,
+        scale,
+        images,
+        damping,
+    )
+    chosen = qp.load_recipe(recipe)
+    say = (lambda text: None) if quiet else show.say
+    with show.bars(quiet) as listen:
+        results = sweep.run(chosen, data_of(chosen), out, settings, seeds=seeds, progress=listen, say=say)
+    rows = sweep.table(results)
+    if json:
+        show.print_json({"table": [r._asdict() for r in rows], "results": [r._asdict() for r in results]})
+        return
+    heads = ("sparsity", "bits", "method", "seeds", "accuracy, %", "lost, points", "spread", "seconds")
+    cells = [
+        (f"{r.sparsity:g}", r.bits, r.method, r.seeds, f"{r.accuracy:.2f}", f"{r.lost:.2f}", r.spread, r.seconds)
+        for r in rows
+    ]
+    dense = ", ".join(f"{one:.2%}" for one in dict.fromkeys(result.dense for result in results))
+    show.table(f"{recipe}: dense {dense}", heads, cells)
+
+
+def _numbers(place: str, text: str, kind: type[Number]) -> tuple[Number, ...]:
+    try:
+        return tuple(kind(part) for part in text.split(",") if part)
+    except ValueError as error:
+        raise qp.errors.ConfigError(qp.errors.expected(place, "numbers with commas between", text)) from error

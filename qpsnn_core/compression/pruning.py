@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg
 
 from qpsnn_core.errors import NumericsError, Words, expected
 from qpsnn_core.kernels.elimination import record_rows
@@ -72,13 +71,12 @@ def damped(hessian: Doubles, damping: float) -> Doubles:
 def inverse(place: str, hessian: Doubles) -> Doubles:
     """Of a positive definite matrix; NumericsError says that it is not, and names the damping."""
     try:
-        lower = np.linalg.cholesky(hessian)
+        np.linalg.cholesky(hessian)
     except np.linalg.LinAlgError as problem:
         want = "a Hessian that can be inverted (inputs that never fire, or always together, need a damping)"
         raise NumericsError(expected(f"{place}.damping", want, Words("one that cannot"))) from problem
-    found, _ = linalg.lapack.dpotri(lower, lower=1)
-    whole: Doubles = np.tril(found) + np.tril(found, -1).T
-    return whole
+    found: Doubles = np.linalg.inv(hessian)
+    return (found + found.T) / 2
 
 
 def trace(
@@ -89,7 +87,8 @@ def trace(
     weight: [O, d]; group: how many go at a time. Rows run in parallel, as many as MEMORY has room for. told: called
     with the number of rows done.
     """
-    inverted = inverse(place, hessian)
+    with single_blas():
+        inverted = inverse(place, hessian)
     rows, size = weight.shape
     order, losses = np.zeros((rows, size), np.int64), np.zeros((rows, size))
     together = min(CHUNKS, max(1, MEMORY // (8 * size * size)))
@@ -135,9 +134,8 @@ def compensated(weight: Doubles, kept: Bools, hessian: Doubles) -> Doubles:
             gone = ~kept[row]
             if kept[row].any() and gone.any():
                 inner = hessian[np.ix_(kept[row], kept[row])]
-                out[row, kept[row]] += linalg.solve(
-                    inner, hessian[kept[row]][:, gone] @ weight[row, gone], assume_a="pos"
-                )
+                driven = hessian[np.ix_(kept[row], gone)] @ weight[row, gone]
+                out[row, kept[row]] += np.linalg.solve(inner, driven)
             out[row, gone] = 0
 
     out = weight.copy()

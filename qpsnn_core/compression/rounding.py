@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.compression.pruning import inverse
-from qpsnn_core.kernels.parallel import chunks, each, single_blas
+from qpsnn_core.kernels.elimination import TOGETHER, round_rows
+from qpsnn_core.kernels.parallel import single_blas, spread
 
 Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -17,9 +18,6 @@ SCALES = ("max", "search")
 
 FRACTIONS = np.linspace(1, 0.2, 81)
 """Of the largest weight, which the search for a scale tries."""
-
-COLUMNS = 128
-"""Columns after which the others are caught up with, in one product."""
 
 
 class Rounded(NamedTuple):
@@ -78,38 +76,25 @@ def compensating(place: str, weight: Doubles, kept: Bools, hessian: Doubles, bit
             out[...] = in_order(place, weight, hessian, gamma, bits)
             return Rounded(out, gamma)
 
-        def part(low: int, high: int) -> None:
-            for row in range(low, high):
-                some = np.flatnonzero(kept[row])
-                if some.size:
-                    inner = hessian[np.ix_(some, some)]
-                    own = weight[row : row + 1, some]
-                    out[row, some] = in_order(place, own, inner, gamma[row : row + 1], bits)[0]
-
-        each(part, chunks(len(weight)))
+        for row, own in enumerate(kept):
+            some = np.flatnonzero(own)
+            if some.size:
+                inner, one = hessian[np.ix_(some, some)], slice(row, row + 1)
+                out[row, some] = in_order(place, weight[one, some], inner, gamma[one], bits)[0]
     return Rounded(out, gamma)
 
 
 def in_order(place: str, weight: Doubles, hessian: Doubles, gamma: npt.NDArray[np.float32], bits: int) -> Doubles:
     """OBQ in the order of the rising diagonal of `H^-1`, one for all rows, by the Cholesky factor `H^-1 = U^T U`.
 
-    Of each column the error `e = (w - quant(w)) / U[c, c]`; `w -= e U[c, :]` for the columns behind it. This is
-    `w += (quant(w) - w) / H^-1[c, c] * H^-1[c, :]` with the inverse reduced column by column.
+    This is `w += (quant(w_c) - w_c) / H^-1[c, c] * H^-1[c, :]`, the inverse reduced after every column.
     """
     inverted = inverse(place, hessian)
     order = np.argsort(np.diag(inverted), kind="stable")
-    upper = np.linalg.cholesky(inverted[np.ix_(order, order)]).T
-    left = np.ascontiguousarray(weight[:, order])
-    out = np.empty_like(left)
-    for low in range(0, left.shape[1], COLUMNS):
-        high = min(low + COLUMNS, left.shape[1])
-        errors = np.empty((len(left), high - low))
-        for column in range(low, high):
-            out[:, column] = nearest(left[:, column], gamma, bits)
-            off = (left[:, column] - out[:, column]) / upper[column, column]
-            left[:, column:high] -= np.outer(off, upper[column, column:high])
-            errors[:, column - low] = off
-        left[:, high:] -= errors @ upper[low:high, high:]
-    back = np.empty_like(out)
+    upper = np.ascontiguousarray(np.linalg.cholesky(inverted[np.ix_(order, order)]).T)
+    left, out = np.ascontiguousarray(weight[:, order]), np.empty(weight.shape)
+    steps = gamma.astype(np.float64) / limit(bits)
+    spread(round_rows, len(left), TOGETHER, left, upper, steps, float(limit(bits)), out)
+    back = np.empty(weight.shape)
     back[:, order] = out
     return back

@@ -67,6 +67,7 @@ class Prepared:
     """A dense model with the Hessians of its layers: what every sparsity and every number of bits begins from.
 
     weights: of each synapse, as it is used, float64 [C_out, d]. traces: the first pass of pruning, made when needed.
+    seconds, traced: what the pass over the images and that first pass took.
     """
 
     model: Model
@@ -77,6 +78,7 @@ class Prepared:
     seconds: float
     progress: Listener | None = None
     traces: dict[str, pruning.Trace] = field(default_factory=dict)
+    traced: float = 0.0
 
 
 def compress(
@@ -157,7 +159,7 @@ def finish(
 ) -> Compressed:
     """The compressed model; arguments as in `compress`. The first pass of pruning is kept for the next call."""
     check_target(sparsity, bits, prepared.method, ratios, scale)
-    begun = time.perf_counter()
+    begun, earlier = time.perf_counter(), prepared.traced
     counts = pruning.RATIOS[ratios](prepared.weights, sparsity)
     nodes: list[Node] = []
     params: Arrays = {name: dict(own) for name, own in prepared.model.params.items()}
@@ -179,7 +181,9 @@ def finish(
             node = replace(node, quantizer=quantizer, sparse=sparsity > 0 or node.sparse)
         nodes.append(node)
     model = Model(Network(tuple(nodes), prepared.model.network.steps), params, state)
-    return Compressed(model, tuple(layers), prepared.seconds + time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun - (prepared.traced - earlier)
+    seconds += prepared.seconds + (prepared.traced if sparsity else 0.0)
+    return Compressed(model, tuple(layers), seconds)
 
 
 def effective(model: Model, node: Synapse) -> Array:
@@ -217,8 +221,9 @@ def _one(
     kept, pruned = np.ones(weight.shape, np.bool_), weight
     if counts[name]:
         if name not in prepared.traces:
-            group = max(1, weight.shape[1] // GROUPS)
+            begun, group = time.perf_counter(), max(1, weight.shape[1] // GROUPS)
             prepared.traces[name] = pruning.trace(name, weight, hessian, group, _told(prepared, name))
+            prepared.traced += time.perf_counter() - begun
         kept = pruning.chosen(prepared.traces[name], counts[name], hessians.gains(prepared.model, node))
         pruned = pruning.compensated(weight, kept, hessian)
     if bits is None:

@@ -1,4 +1,4 @@
-"""Greedy removal of a row's weights by the inverse Hessian (OBS), a few at a time, and the Hessian from events.
+"""Hessians from events, greedy removal of a row's weights by the inverse (OBS), and rounding by its factor (OBQ).
 
 A symmetric matrix is flat, row i from `i*pitch` on, and only its upper triangle is read and kept up. A row of weights
 shrinks as weights go: those that live are moved together from time to time, and with them their part of the triangle.
@@ -14,6 +14,9 @@ from qpsnn_core.kernels.parallel import kernel
 
 SHRINK = 8
 """The living are moved together when one in so many is dead."""
+
+TOGETHER = 16
+"""Rows that are rounded together, so that the factor is read once for all of them."""
 
 
 @kernel
@@ -180,3 +183,20 @@ def record_rows(low, high, weights, inverse, group, orders, losses):
     for row in range(low, high):
         own[:] = inverse.reshape(-1)
         record_row(weights[row].copy(), own, pitch, group, rows, orders[row], losses[row])
+
+
+@kernel
+def round_rows(low, high, weights, upper, steps, limit, out):
+    """Column by column the nearest multiples of each row's step, at most `limit` of them; its error to those behind.
+
+    `out[r, c] = quant(w[r, c]); w[r, j] -= (w[r, c] - out[r, c]) / upper[c, c] * upper[c, j]`, j > c, of rows low..
+    high-1; upper: `H^-1 = U^T U`. weights: overwritten; weights, out: [O, d]; steps: [O].
+    """
+    size = weights.shape[1]
+    for first in range(low, high, TOGETHER):
+        for c in range(size):
+            behind = upper[c, c + 1 :]
+            for r in range(first, min(first + TOGETHER, high)):
+                whole = np.rint(weights[r, c] / steps[r])
+                out[r, c] = min(max(whole, -limit), limit) * steps[r]
+                subtract_one(weights[r, c + 1 :], (weights[r, c] - out[r, c]) / upper[c, c], behind)

@@ -237,15 +237,6 @@ def test_rounding_is_the_loops(bits, pruned):
     assert (comp.weight[~kept] == 0).all()
 
 
-@pytest.mark.parametrize("columns", [1, 3, 128])
-def test_columns_in_blocks_are_columns_one_by_one(monkeypatch, columns):
-    weights, _, hessian = layer(d=10)
-    gamma = rounding.gammas(weights, 4)
-    want = rounding.in_order("a", weights, hessian, gamma, 4)
-    monkeypatch.setattr(rounding, "COLUMNS", columns)
-    np.testing.assert_allclose(rounding.in_order("a", weights, hessian, gamma, 4), want, atol=1e-12)
-
-
 def test_rounding_lies_between_brute_force_and_nearest():
     """Of all codes of a row of four: none is better than the best, and all rows together better than to nearest."""
     weights, _, hessian = layer(d=4, outputs=40)

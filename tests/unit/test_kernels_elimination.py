@@ -114,6 +114,21 @@ def test_rows_go_in_the_recorded_order(size, group):
     np.testing.assert_array_equal(loss, losses[0])
 
 
+@pytest.mark.parametrize("limit", [1, 7])
+@pytest.mark.parametrize("size", SIZES)
+def test_rows_are_rounded_in_the_order_of_the_factor(size, limit):
+    """The twin goes by the rising diagonal; so the columns are put into that order first."""
+    weights, _, inverse = draw(size, rows=19)
+    order = np.argsort(np.diag(inverse), kind="stable")
+    inverse, steps = inverse[np.ix_(order, order)], np.abs(weights).max(1) / limit
+    upper = np.ascontiguousarray(np.linalg.cholesky(inverse).T)
+    comp, out = weights.copy(), np.full(weights.shape, np.nan)
+    for low, high in ((3, 19), (0, 3)):
+        elimination.round_rows(low, high, comp, upper, steps, float(limit), out)
+    for weight, step, found in zip(weights, steps, out, strict=True):
+        np.testing.assert_allclose(found, ref.rounded(weight, inverse, step, limit), rtol=1e-12)
+
+
 def test_another_order_would_be_found():
     """The negative control: with another inverse the order is another one."""
     weights, _, inverse = draw(16)

@@ -27,6 +27,7 @@ TWINS = {
     "elimination.record_row": "compression.recorded",
     "elimination.record_rows": "compression.recorded",
     "elimination.remove": "compression.removed",
+    "elimination.round_rows": "compression.rounded",
     "elimination.subtract_four": "compression.less",
     "elimination.subtract_one": "compression.less",
     "elimination.subtract_rows": "compression.removed",
