@@ -6,7 +6,7 @@ change, summed over steps and places, mean over images, is `1/2 dw H dw` with `H
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from qpsnn_core.engine import forward
 from qpsnn_core.evaluation import steps_first
-from qpsnn_core.history import Listener, Progress
 from qpsnn_core.kernels.elimination import add_events
 from qpsnn_core.kernels.parallel import single_blas, spread
 from qpsnn_core.layers.conv import windows
@@ -31,40 +30,40 @@ OBJECTIVES = ("membrane", "current")
 PART = 2**22
 """Numbers (float64) of unfolded, filtered spikes at a time."""
 
-MEMORY = 2**30
-"""Bytes of Hessians that are gathered in one pass; where a network has more, it is run again for the others."""
+MEMORY = 2**31
+"""Bytes of Hessians that there are at once; where a network has more, it is run again for the others."""
 
-SPARSE = 0.2
+SPARSE = 0.3
 """Below this share of spikes, adding rows of events is faster than a product of all: measured, `docs/osbc.md`."""
 
 
 def hessians(
-    model: Model, parts: Sequence[Array], objective: str = "membrane", progress: Listener | None = None
+    model: Model,
+    parts: Sequence[Array],
+    objective: str = "membrane",
+    nodes: Sequence[Synapse] = (),
+    told: Callable[[int], None] = lambda batches: None,
 ) -> dict[str, Doubles]:
-    """Of every synapse, by its name: float64 [d, d], d its inputs (kernel*kernel*C_in, or H*W*C_in).
+    """Of each of these synapses (else of all), by its name: float64 [d, d], d its inputs (k*k*C_in, or H*W*C_in).
 
     parts: batches of images, samples first. objective: the "membrane" (OSBC), or the "current" (OBC: M is the
-    identity). progress: called after every batch, as stage "calibrate".
+    identity). told: called after every batch.
     """
-    found: dict[str, Doubles] = {}
-    groups = _groups(model.network)
+    network = model.network
+    chosen = nodes or network.synapses
+    found = {node.name: np.zeros((inputs_of(network, node),) * 2) for node in chosen}
     samples = sum(len(part) for part in parts)
     with single_blas():
-        for number, group in enumerate(groups):
-            for node in group:
-                size = _inputs(model.network, node)
-                found[node.name] = np.zeros((size, size))
-            for index, part in enumerate(parts, 1):
-                values = forward(model, steps_first(part), keep=True).values
-                for node in group:
-                    _add(model.network, node, values[node.source], objective, found[node.name])
-                if progress:
-                    done = number * len(parts) + index
-                    progress(Progress("calibrate", 1, 1, done, len(groups) * len(parts), None, None))
-            for node in group:
-                scale = model.network.values[node.source].scale
-                upper = np.triu(found[node.name]) * (2 * scale**2 / samples)
-                found[node.name] = upper + np.triu(upper, 1).T
+        for index, part in enumerate(parts, 1):
+            values = forward(model, steps_first(part), keep=True).values
+            for node in chosen:
+                _add(network, node, values[node.source], objective, found[node.name])
+            told(index)
+    for node in chosen:
+        own = found[node.name]
+        own *= 2 * network.values[node.source].scale ** 2 / samples
+        for row in range(len(own)):
+            own[row + 1 :, row] = own[row, row + 1 :]
     return found
 
 
@@ -86,21 +85,22 @@ def filters(network: Network, node: Synapse, objective: str = "membrane") -> lis
     return found
 
 
-def _groups(network: Network) -> list[list[Synapse]]:
-    """All synapses, as many together as MEMORY holds."""
-    groups: list[list[Synapse]] = [[]]
+def groups(network: Network) -> list[list[Synapse]]:
+    """All synapses, those together whose Hessians MEMORY holds."""
+    found: list[list[Synapse]] = [[]]
     used = 0
     for node in network.synapses:
-        size = 8 * _inputs(network, node) ** 2
-        if groups[-1] and used + size > MEMORY:
-            groups.append([])
+        size = 8 * inputs_of(network, node) ** 2
+        if found[-1] and used + size > MEMORY:
+            found.append([])
             used = 0
-        groups[-1].append(node)
+        found[-1].append(node)
         used += size
-    return groups
+    return found
 
 
-def _inputs(network: Network, node: Synapse) -> int:
+def inputs_of(network: Network, node: Synapse) -> int:
+    """How many weights each of its outputs has."""
     shape = node.weight_shape(network.inputs_of(node)[0])
     return int(np.prod(shape[:-1]))
 

@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from qpsnn_core.arrays import check_model
 from qpsnn_core.calibration import calibration_batches
-from qpsnn_core.compression import hessian as hessians
-from qpsnn_core.compression import pruning, rounding
+from qpsnn_core.compression import hessian, pruning, rounding
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.history import Listener, Progress
 from qpsnn_core.model import Arrays, Model
@@ -64,21 +63,38 @@ class Compressed(NamedTuple):
 
 @dataclass
 class Prepared:
-    """A dense model with the Hessians of its layers: what every sparsity and every number of bits begins from.
+    """A dense model and its images: what every sparsity and every number of bits begins from.
 
-    weights: of each synapse, as it is used, float64 [C_out, d]. traces: the first pass of pruning, made when needed.
-    seconds, traced: what the pass over the images and that first pass took.
+    parts: batches of images. weights: of each synapse, as it is used, float64 [C_out, d]. hessians: those that are
+    there now. traces: the first pass of pruning, made when needed. seconds, traced: what the first pass over the
+    images and that of pruning took.
     """
 
     model: Model
     method: str
     damping: float
+    parts: list[Array]
     weights: dict[str, Doubles]
-    hessians: dict[str, Doubles]
-    seconds: float
     progress: Listener | None = None
+    hessians: dict[str, Doubles] = field(default_factory=dict)
     traces: dict[str, pruning.Trace] = field(default_factory=dict)
+    seconds: float = 0.0
     traced: float = 0.0
+
+    def hessian(self, name: str) -> Doubles:
+        """Of one synapse. Where not all fit in memory, those of others are forgotten, and the model runs again."""
+        if name not in self.hessians:
+            self.hessians = {}
+            groups = hessian.groups(self.model.network)
+            turn, group = next((i, g) for i, g in enumerate(groups, 1) if name in {node.name for node in g})
+            objective = "current" if self.method == "obc" else "membrane"
+
+            def told(batch: int) -> None:
+                if self.progress:
+                    self.progress(Progress("calibrate", turn, len(groups), batch, len(self.parts), None, None))
+
+            self.hessians = hessian.hessians(self.model, self.parts, objective, group, told)
+        return self.hessians[name]
 
 
 def compress(
@@ -149,9 +165,11 @@ def prepare(
         check_at_least("compress.seed", seed, 0)
     parts = calibration_batches("compress", images, batches, batch, seed)
     check_model(model)
-    found = hessians.hessians(model, parts, "current" if method == "obc" else "membrane", progress)
     weights = {node.name: _rows(effective(model, node)) for node in model.network.synapses}
-    return Prepared(model, method, damping, weights, found, time.perf_counter() - begun, progress)
+    ready = Prepared(model, method, damping, parts, weights, progress)
+    ready.hessian(model.network.synapses[0].name)
+    ready.seconds = time.perf_counter() - begun
+    return ready
 
 
 def finish(
@@ -217,18 +235,18 @@ def _one(
         if bits is None:
             return pruned, None, kept
         return *rounding.to_nearest(pruned, bits, scale), kept
-    hessian = pruning.damped(prepared.hessians[name], prepared.damping)
+    own = pruning.damped(prepared.hessian(name), prepared.damping)
     kept, pruned = np.ones(weight.shape, np.bool_), weight
     if counts[name]:
         if name not in prepared.traces:
             begun, group = time.perf_counter(), max(1, weight.shape[1] // GROUPS)
-            prepared.traces[name] = pruning.trace(name, weight, hessian, group, _told(prepared, name))
+            prepared.traces[name] = pruning.trace(name, weight, own, group, _told(prepared, name))
             prepared.traced += time.perf_counter() - begun
-        kept = pruning.chosen(prepared.traces[name], counts[name], hessians.gains(prepared.model, node))
-        pruned = pruning.compensated(weight, kept, hessian)
+        kept = pruning.chosen(prepared.traces[name], counts[name], hessian.gains(prepared.model, node))
+        pruned = pruning.compensated(weight, kept, own)
     if bits is None:
         return pruned, None, kept
-    return *rounding.compensating(name, pruned, kept, hessian, bits, scale), kept
+    return *rounding.compensating(name, pruned, kept, own, bits, scale), kept
 
 
 def _told(prepared: Prepared, name: str) -> Callable[[int], None]:
@@ -247,7 +265,7 @@ def _told(prepared: Prepared, name: str) -> Callable[[int], None]:
 def _report(
     prepared: Prepared, node: Synapse, weight: Doubles, kept: npt.NDArray[np.bool_], bits: int | None
 ) -> LayerReport:
-    dense, hessian = prepared.weights[node.name], prepared.hessians[node.name]
-    factors = hessians.gains(prepared.model, node)
-    off, whole = (hessians.error(hessian, change, factors) for change in (weight - dense, dense))
+    dense, own = prepared.weights[node.name], prepared.hessian(node.name)
+    factors = hessian.gains(prepared.model, node)
+    off, whole = (hessian.error(own, change, factors) for change in (weight - dense, dense))
     return LayerReport(node.name, weight.size, int(kept.sum()), bits, off, off / whole if whole else 0.0)

@@ -94,7 +94,7 @@ def test_the_predicted_error_is_the_measured_one(kind, beta):
         own = None if node.name == "linear" else beta
         change = (effective(done.model, done.model.network[node.name]) - effective(dense, node)).astype(np.float64)
         change = change.reshape(-1, change.shape[-1]).T
-        found = hessians.error(ready.hessians[node.name], change, hessians.gains(dense, node))
+        found = hessians.error(ready.hessian(node.name), change, hessians.gains(dense, node))
         assert found > 0
         measured = membrane_error(dense, done.model, node, data, own)
         assert found == pytest.approx(measured, rel=1e-6)
@@ -118,7 +118,6 @@ def test_events_and_products_give_the_same_hessian(monkeypatch, node):
     for crossing, part in ((2.0, 2**22), (-1.0, 2**22), (2.0, 50), (-1.0, 50)):
         monkeypatch.setattr(hessians, "SPARSE", crossing)
         monkeypatch.setattr(hessians, "PART", part)
-        monkeypatch.setattr(hessians, "MEMORY", part)
         found.append(hessians.hessians(dense, parts)[node])
     for other in found[1:]:
         np.testing.assert_allclose(other, found[0], rtol=1e-12, atol=1e-14)
@@ -316,6 +315,20 @@ def test_any_number_of_threads_gives_the_same_bits():
     for other in found[1:]:
         for name, own in found[0].params.items():
             assert own["weight"].tobytes() == other.params[name]["weight"].tobytes()
+
+
+def test_hessians_beyond_the_memory_come_one_after_another(monkeypatch):
+    """With room for only some of them the model runs again for the others, and the result has the same bits."""
+    seen, limits, found = [], (2**31, 40_000, 1), []
+    for limit in limits:
+        monkeypatch.setattr(hessians, "MEMORY", limit)
+        seen.append([])
+        found.append(qp.compress(model(), DATA, sparsity=0.5, bits=4, progress=seen[-1].append).model)
+    runs = [{event.epoch for event in events if event.stage == "calibrate"} for events in seen]
+    assert runs == [{1}, {1, 2}, {1, 2, 3, 4}]
+    for other in found[1:]:
+        for name, own in found[0].params.items():
+            np.testing.assert_array_equal(other.params[name]["weight"], own["weight"])
 
 
 def test_progress_reaches_its_end():
