@@ -17,6 +17,7 @@ import qpsnn_core as qp
 from qpsnn_core.cli import main
 from qpsnn_core.compression import sweep
 from qpsnn_core.config import DataConfig, NetworkConfig, Recipe, TrainConfig
+from qpsnn_core.demo import DIGITS
 from qpsnn_core.errors import ConfigError, FormatError
 
 pytestmark = pytest.mark.cli
@@ -174,3 +175,25 @@ def test_every_command_has_help(qpsnn, name):
     code, out, _ = qpsnn(name, "--help")
     assert code == 0
     assert "Usage" in out
+
+
+def test_the_readmes_commands_run_one_after_the_other(qpsnn, tmp_path, monkeypatch):
+    """On the README's recipe with fewer images and channels: a network of convolutions that is quantized already."""
+    monkeypatch.chdir(tmp_path)
+    quick = replace(
+        DIGITS,
+        network=replace(DIGITS.network, width=0.125, steps=2),
+        data=replace(DIGITS.data, limit=128),
+        train=replace(DIGITS.train, epochs=1, batch=32),
+    )
+    (tmp_path / "digits.toml").write_text(quick.to_toml(), encoding="utf-8")
+    for line in (
+        "train digits.toml --out trained.h5",
+        "compress trained.h5 --sparsity 0.9 --bits 4 --out small.h5",
+        "evaluate small.h5",
+        "compress-sweep digits.toml --methods osbc,magnitude --sparsities 0.9 --bits 4 --out sweep",
+    ):
+        code, out, err = qpsnn(*line.split())
+        assert code == 0, f"{line}: {err}"
+        assert out.strip(), line
+    assert {node.quantizer.bits for node in qp.load_model("small.h5").network.synapses} == {4}
