@@ -119,7 +119,8 @@ def compress(
     the smallest weights and rounds the others to nearest, "rtn" only rounds. ratios: which layer loses how much,
     "lamps" or "uniform". scale: of a channel's integers -(2**(b-1)-1)..2**(b-1)-1, from its largest weight ("max") or
     the one that rounds its weights best ("search"). damping: of the Hessian, times its mean diagonal. Layers that were
-    quantized begin from their quantized weights. Batch norm stays as it is; `recalibrate` takes its statistics anew.
+    quantized begin from their quantized weights, and what was pruned before stays pruned. Batch norm stays as it is;
+    `recalibrate` takes its statistics anew.
     progress: told after every batch, as stage "calibrate", and after some rows of weights, as stage "prune".
     The result is deployed as any model: pruned weights are 0 and stay 0 in fine-tuning, in codes, in integers.
     Raises ConfigError (an argument), DataError, ShapeError (images), NumericsError (weights; a Hessian that needs more
@@ -229,20 +230,21 @@ def _one(
 ) -> tuple[Doubles, npt.NDArray[np.float32] | None, npt.NDArray[np.bool_]]:
     """One layer's weights, its gammas (None in floating point), and which weights are not pruned."""
     name, weight = node.name, prepared.weights[node.name]
+    there = weight != 0 if node.sparse else np.ones(weight.shape, np.bool_)
     if prepared.method in ("magnitude", "rtn"):
-        kept = pruning.smallest(weight, counts[name])
+        kept = there & pruning.smallest(weight, counts[name])
         pruned = np.where(kept, weight, 0.0)
         if bits is None:
             return pruned, None, kept
         return *rounding.to_nearest(pruned, bits, scale), kept
     own = pruning.damped(prepared.hessian(name), prepared.damping)
-    kept, pruned = np.ones(weight.shape, np.bool_), weight
+    kept, pruned = there, weight
     if counts[name]:
         if name not in prepared.traces:
             begun, group = time.perf_counter(), max(1, weight.shape[1] // GROUPS)
             prepared.traces[name] = pruning.trace(name, weight, own, group, _told(prepared, name))
             prepared.traced += time.perf_counter() - begun
-        kept = pruning.chosen(prepared.traces[name], counts[name], hessian.gains(prepared.model, node))
+        kept = there & pruning.chosen(prepared.traces[name], counts[name], hessian.gains(prepared.model, node))
         pruned = pruning.compensated(weight, kept, own)
     if bits is None:
         return pruned, None, kept

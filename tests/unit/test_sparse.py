@@ -135,6 +135,20 @@ def test_without_the_mark_pruned_weights_come_back():
     assert any((tuned.params[name]["weight"][own] != 0).any() for name, own in zeros(model).items())
 
 
+@pytest.mark.parametrize("method", ["osbc", "obc", "magnitude"])
+def test_what_was_pruned_before_stays_pruned(method):
+    """Pruned, fine-tuned, then quantized: the zeros of the first step are there after the second."""
+    first = qp.compress(small.model(), DATA, sparsity=0.7, ratios="uniform", method=method).model
+    tuned = qp.finetune(first, DATA, qp.FinetuneConfig(epochs=1, batch=8)).model
+    for sparsity in (0.0, 0.3, 0.8):
+        second = qp.compress(tuned, DATA, sparsity=sparsity, bits=4, ratios="uniform", method=method)
+        for node, layer in zip(second.model.network.synapses, second.layers, strict=True):
+            gone = first.params[node.name]["weight"] == 0
+            assert node.sparse
+            assert (second.model.params[node.name]["weight"][gone] == 0).all()
+            assert layer.kept / layer.weights == pytest.approx(min(0.3, 1 - sparsity), abs=0.01)
+
+
 def test_recalibration_keeps_gamma(compressed):
     found = qp.recalibrate(compressed, DATA)
     for name, own in compressed.state.items():
