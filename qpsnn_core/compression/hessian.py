@@ -21,6 +21,7 @@ from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Synapse
+from qpsnn_core.network.values import check_choice
 
 Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]
@@ -47,8 +48,9 @@ def hessians(
     """Of each of these synapses (else of all), by its name: float64 [d, d], d its inputs (k*k*C_in, or H*W*C_in).
 
     parts: batches of images, samples first. objective: the "membrane" (OSBC), or the "current" (OBC: M is the
-    identity). told: called after every batch.
+    identity). told: called after every batch. Raises ConfigError (objective), and what `forward` raises.
     """
+    check_choice("hessians.objective", objective, OBJECTIVES)
     network = model.network
     chosen = nodes or network.synapses
     found = {node.name: np.zeros((inputs_of(network, node),) * 2) for node in chosen}

@@ -14,6 +14,7 @@ from qpsnn_core.arrays import check_model
 from qpsnn_core.calibration import calibration_batches
 from qpsnn_core.compression import hessian, pruning, rounding
 from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.evaluation import MEMORY, bytes_of
 from qpsnn_core.history import Listener, Progress
 from qpsnn_core.model import Arrays, Model
 from qpsnn_core.network.graph import Network
@@ -164,8 +165,10 @@ def prepare(
     check_number("compress.damping", damping, "a number of at least 0", lambda share: 0 <= share < np.inf)
     if seed is not None:
         check_at_least("compress.seed", seed, 0)
-    parts = calibration_batches("compress", images, batches, batch, seed)
+    whole = calibration_batches("compress", images, batches, batch, seed)
     check_model(model)
+    most = max(1, MEMORY // bytes_of(model.network))
+    parts = [part[low : low + most] for part in whole for low in range(0, len(part), most)]
     weights = {node.name: _rows(effective(model, node)) for node in model.network.synapses}
     ready = Prepared(model, method, damping, parts, weights, progress)
     ready.hessian(model.network.synapses[0].name)

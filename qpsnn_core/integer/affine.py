@@ -11,7 +11,7 @@ import numpy.typing as npt
 from qpsnn_core.errors import LoweringError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, accumulator
 from qpsnn_core.model import Model
-from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Quantizer, Shortcut
+from qpsnn_core.network.synapses import BN_EPSILON, KEPT, Conv, Linear, Quantizer, Shortcut
 from qpsnn_core.quantize import quantize
 
 Doubles = npt.NDArray[np.float64]
@@ -78,7 +78,8 @@ def affine(model: Model, node: Conv | Linear | Shortcut) -> Affine:
 def _codes(model: Model, node: Conv | Linear, weight: Array) -> tuple[Array, Doubles]:
     """The codes in their narrowest type, and the step: of a quantizer with a zero, codes are even and are halved."""
     quantizer = node.quantizer or (SPARSE_WEIGHTS if node.sparse else REAL_WEIGHTS)
-    codes, step, *_ = quantize(weight, quantizer, model.state.get(node.name, {}).get("gamma"))
+    kept = _array(model.state, node.name, "gamma", (node.channels,)) if quantizer.gamma == KEPT else None
+    codes, step, *_ = quantize(weight, quantizer, kept)
     if quantizer.zero:
         return (codes >> 1).astype(np.int8), 2 * step.astype(np.float64)
     return codes, step.astype(np.float64)

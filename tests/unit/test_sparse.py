@@ -189,6 +189,15 @@ def test_the_integer_network_is_as_sparse_and_its_codes_are_whole(compressed):
             assert not codes[~masks[node.name]].any()
 
 
+def test_a_gamma_that_is_not_there_is_named():
+    model = qp.compress(small.model(), DATA, bits=4).model
+    state = {name: {k: a for k, a in own.items() if k != "gamma"} for name, own in model.state.items()}
+    with pytest.raises(ShapeError, match=r"conv1\.gamma: expected an array \(6,\), got nothing"):
+        qp.lower(model._replace(state=state))
+    with pytest.raises(ShapeError, match=r"state\.conv1\.gamma"):
+        qp.evaluate(model._replace(state=state), DATA)
+
+
 def test_the_integer_network_fires_as_the_compressed_one(compressed):
     if compressed.network.synapses[0].quantizer is None:
         pytest.skip("lowering rounds weights in floating point")
