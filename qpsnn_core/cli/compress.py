@@ -11,6 +11,7 @@ import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.cli.files import data_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Where
+from qpsnn_core.errors import ConfigError, FileError, Words, expected
 from qpsnn_core.network.stored import stored
 
 Images = Annotated[int, typer.Option("--images", min=1, help="Training images for calibration.")]
@@ -46,6 +47,8 @@ def compress(
 
     wanted = None if bits == FULL else bits
     check_target(sparsity, wanted, method, ratios, scale)
+    if not out.parent.is_dir():
+        raise FileError(expected(str(out), "a file in a folder that is there", Words("no such folder")))
     loaded = load_trained(checkpoint)
     train = data_of(recipe_of(loaded), data, path, limit).train
     options = {"ratios": ratios, "scale": scale, "damping": damping}
@@ -136,4 +139,4 @@ def _numbers(place: str, text: str, kind: type[Number]) -> tuple[Number, ...]:
     try:
         return tuple(kind(part) for part in text.split(",") if part)
     except ValueError as error:
-        raise qp.errors.ConfigError(qp.errors.expected(place, "numbers with commas between", text)) from error
+        raise ConfigError(expected(place, "numbers with commas between", text)) from error

@@ -97,6 +97,7 @@ def test_the_table_says_what_was_kept(qpsnn, trained, tmp_path):
         (("--bits", "4", "--method", "osb"), "osbc"),
         (("--bits", "4", "--scale", "mean"), "compress.scale"),
         (("--bits", "4", "--data", "digit"), "digits"),
+        (("--bits", "4", "--out", "nowhere/small.h5"), "nowhere/small.h5: expected a file in a folder that is there"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(qpsnn, trained, tmp_path, monkeypatch, words, said):
