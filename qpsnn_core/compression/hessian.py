@@ -70,21 +70,16 @@ def hessians(
 
 
 def filters(network: Network, node: Synapse, objective: str = "membrane") -> list[Doubles]:
-    """M of each reader of this synapse, [T', T]: `beta**(t - i)` for `i <= t` of a LIF, `1/T` of the Readout's mean.
+    """M of each reader of this synapse, [T, T]: `beta**(t - i)` for `i <= t` of a LIF, the identity of the Readout.
 
-    The Readout is a neuron that neither leaks nor fires and is read once, at the end.
+    The Readout has no membrane. The error of its mean over T was tried, too: it has as many samples as there are
+    images, not T times as many, and lost accuracy (`docs/osbc.md`).
     """
-    steps = network.steps
     if objective == "current":
-        return [np.eye(steps)]
-    found: list[Doubles] = []
-    for reader in network.consumers(node.name):
-        if isinstance(reader, LIF):
-            gap = np.subtract.outer(np.arange(steps), np.arange(steps))
-            found.append(np.where(gap >= 0, float(reader.beta) ** np.maximum(gap, 0), 0.0))
-        else:
-            found.append(np.full((1, steps), 1 / steps))
-    return found
+        return [np.eye(network.steps)]
+    gap = np.subtract.outer(np.arange(network.steps), np.arange(network.steps))
+    betas = [float(one.beta) if isinstance(one, LIF) else 0.0 for one in network.consumers(node.name)]
+    return [np.where(gap >= 0, beta ** np.maximum(gap, 0), 0.0) for beta in betas]
 
 
 def groups(network: Network) -> list[list[Synapse]]:
