@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qpsnn_core.checkpoint import load_checkpoint as load_checkpoint
     from qpsnn_core.checkpoint import load_model as load_model
     from qpsnn_core.checkpoint import save_checkpoint as save_checkpoint
+    from qpsnn_core.compression.run import compress as compress
     from qpsnn_core.config import FinetuneConfig as FinetuneConfig
     from qpsnn_core.config import Recipe as Recipe
     from qpsnn_core.config import TrainConfig as TrainConfig
@@ -55,6 +56,7 @@ _WHERE = {
     "TrainConfig": "qpsnn_core.config",
     "backward": "qpsnn_core.engine",
     "build": "qpsnn_core.network.zoo",
+    "compress": "qpsnn_core.compression.run",
     "cost": "qpsnn_core.network.cost",
     "download": "qpsnn_datasets",
     "errors": "qpsnn_core.errors",

@@ -78,18 +78,22 @@ def audit(
     yield _on_lava(network, some, lava)
 
 
-def codes_of(weight: npt.NDArray[np.float32], quantizer: Quantizer) -> npt.NDArray[np.int64]:
+def codes_of(
+    weight: npt.NDArray[np.float32], quantizer: Quantizer, kept: npt.NDArray[np.float32] | None = None
+) -> npt.NDArray[np.int64]:
     """Eqs. 4 and 9 as they are written, in NumPy: `2*W_int - s`."""
     rows = weight.reshape(-1, weight.shape[-1] if quantizer.granularity == "channel" else 1)
     sizes = np.abs(rows.astype(np.float64))
-    if quantizer.gamma == "percentile":
+    if kept is not None:
+        scale = kept
+    elif quantizer.gamma == "percentile":
         edges = np.quantile(rows, (1 - quantizer.percentile, quantizer.percentile), axis=0)
         scale = np.abs(edges).max(0)
     else:
         scale = {"mean": sizes.mean(0), "max": sizes.max(0), "one": np.ones(rows.shape[1])}[quantizer.gamma]
     scale = scale.astype(np.float32)
     scale = np.where(scale > 0, scale, np.float32(1))
-    levels = 2**quantizer.bits - 1
+    levels = 2**quantizer.bits - (2 if quantizer.zero else 1)
     inside = np.clip(rows / scale, np.float32(-1), np.float32(1))
     whole = np.rint((inside + np.float32(1)) * np.float32(levels / 2))
     codes: npt.NDArray[np.int64] = (2 * whole.astype(np.int64) - levels).reshape(weight.shape)
@@ -118,7 +122,8 @@ def _codes(model: Model) -> Iterator[tuple[str, float]]:
     for node in model.network.synapses:
         if node.quantizer is not None:
             weight = model.params[node.name]["weight"]
-            differ = quantize(weight, node.quantizer).codes != codes_of(weight, node.quantizer)
+            kept = model.state.get(node.name, {}).get("gamma")
+            differ = quantize(weight, node.quantizer, kept).codes != codes_of(weight, node.quantizer, kept)
             yield node.name, float(differ.sum())
 
 

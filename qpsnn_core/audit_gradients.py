@@ -64,7 +64,7 @@ def weights(model: Model, seen: Trace, samples: int, rng: np.random.Generator) -
         worst = 0.0
         for index in rng.choice(weight.size, min(samples, weight.size), replace=False):
             place = tuple(int(i) for i in np.unravel_index(index, weight.shape))
-            ref = layer.by_weight(place) * _passed(node, weight, place)
+            ref = layer.by_weight(place) * _passed(model, node, place)
             worst = max(worst, abs(float(found[place]) - ref))
         yield node.name, worst / _size(found)
 
@@ -127,7 +127,8 @@ class Layer:
         self.shape = x.shape
         used: Any = model.params[node.name]["weight"].astype(np.float64)
         if node.quantizer is not None:
-            codes = quantize(model.params[node.name]["weight"], node.quantizer)
+            kept = model.state.get(node.name, {}).get("gamma")
+            codes = quantize(model.params[node.name]["weight"], node.quantizer, kept)
             used = codes.codes * codes.step.astype(np.float64)
         size, self.stride, padding = (node.kernel, node.stride, node.padding) if isinstance(node, Conv) else (1, 1, 0)
         images = x.reshape(-1, *x.shape[2:]) if isinstance(node, Conv) else x.reshape(-1, 1, 1, x[0, 0].size)
@@ -183,11 +184,14 @@ class Layer:
         return (high - low) / (2 * STEP)
 
 
-def _passed(node: Conv | Linear, weight: npt.NDArray[np.float32], place: tuple[int, ...]) -> float:
-    """What of dL/dW_hat reaches the weight: the straight-through estimator."""
+def _passed(model: Model, node: Conv | Linear, place: tuple[int, ...]) -> float:
+    """What of dL/dW_hat reaches the weight: the straight-through estimator; nothing where it is pruned."""
+    weight = model.params[node.name]["weight"]
+    if node.sparse and weight[place] == 0:
+        return 0.0
     if node.quantizer is None:
         return 1.0
-    scale = float(gamma(weight, node.quantizer)[place[-1]])
+    scale = float(gamma(weight, node.quantizer, model.state.get(node.name, {}).get("gamma"))[place[-1]])
     if node.quantizer.ste == "clip":
         return float(abs(float(weight[place])) <= scale)
     return 1 / scale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,8 @@ def recalibrate(
     """
     parts = calibration_batches("recalibrate", images, batches, batch, seed)
     check_model(model)
-    blank = model._replace(state={n: {k: np.zeros_like(a) for k, a in own.items()} for n, own in model.state.items()})
-    totals = {n: {k: np.zeros(a.shape) for k, a in own.items()} for n, own in model.state.items()}
+    blank = model._replace(state={n: own | _zeros(own, np.float32) for n, own in model.state.items()})
+    totals = {n: _zeros(own, np.float64) for n, own in model.state.items()}
     samples = sum(len(part) for part in parts)
     for row, part in enumerate(parts, 1):
         state = forward(blank, steps_first(part), train=True).state
@@ -69,4 +70,9 @@ def recalibrate(
         if progress:
             progress(Progress("recalibrate", 1, 1, row, len(parts), None, None))
     found: Arrays = {n: {k: total.astype(np.float32) for k, total in own.items()} for n, own in totals.items()}
-    return model._replace(state=found)
+    return model._replace(state={n: own | found[n] for n, own in model.state.items()})
+
+
+def _zeros(own: Mapping[str, Array], dtype: Any) -> dict[str, Array]:
+    """For batch norm's statistics, not for a gamma that is kept."""
+    return {name: np.zeros(array.shape, dtype) for name, array in own.items() if name in ("mean", "var")}

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.calibration import recalibrate
+from qpsnn_core.compression.run import nonzero
 from qpsnn_core.engine import initialise
 from qpsnn_core.evaluation import evaluate
 from qpsnn_core.model import Model
@@ -72,7 +73,7 @@ def measured(
     """The row of a model, its firing measured on `data`. Raises as `evaluate`."""
     network = model.network
     found = evaluate(model, data)
-    price = cost(network, {node: found.spikes[node] for node in counted(network)})
+    price = cost(network, {node: found.spikes[node] for node in counted(network)}, masks=nonzero(model))
     sops, energy = price.sops or 0.0, price.energy_mj or 0.0
     figures = (price.size_mb, found.firing_rate, sops, sops / network.steps, energy)
     accuracy = found.accuracy if trained else None

@@ -95,7 +95,7 @@ def evaluate(
     check_data(network, dataset)
     run = _runner(model, backend)
     if isinstance(model, Model) and batch > 0:
-        batch = max(1, min(batch, MEMORY // _bytes(network)))
+        batch = max(1, min(batch, MEMORY // bytes_of(network)))
     count = batch_count(len(dataset), batch)
     totals: dict[str, Counts] = {}
     predictions: list[npt.NDArray[np.int64]] = []
@@ -187,7 +187,7 @@ def _summed(counts: Counts, steps: int) -> Counts:
     return total
 
 
-def _bytes(network: Network | IntegerNetwork) -> int:
+def bytes_of(network: Network | IntegerNetwork) -> int:
     """About what one sample takes: each value once as spikes and once as sums."""
     return 6 * network.steps * sum(int(np.prod(value.shape)) for value in network.values.values())
 

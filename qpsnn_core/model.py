@@ -1,4 +1,4 @@
-"""A model: a network, its parameters, and the statistics that batch norm has gathered."""
+"""A model: a network, its parameters, and what training does not train: batch norm's statistics, kept gammas."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Model(NamedTuple):
 
     Conv: `weight` [k, k, C_in, C_out]; Linear: `weight` [H*W*C_in, features], rows in (H, W, C) order; both: `bias`
     [C_out] where the node has one, and with batch norm `bn_weight`, `bn_bias` [C_out] in params and the running
-    `mean`, `var` [C_out] in state.
+    `mean`, `var` [C_out] in state; there, too, `gamma` [C_out] where the quantizer keeps it.
     """
 
     network: Network

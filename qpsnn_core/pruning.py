@@ -146,12 +146,14 @@ def _checked(place: str, network: Network, scores: Mapping[str, npt.ArrayLike]) 
 
 
 def _reinitialised(model: Model, seed: int) -> Model:
-    """Convolution weights as they are; all else as a new model of `seed` has it."""
+    """Convolution weights, and gammas that are kept, as they are; all else as a new model of `seed` has it."""
     fresh = initialise(model.network, seed)
     params: Arrays = {name: dict(arrays) for name, arrays in fresh.params.items()}
     for node in model.network.of(Conv):
         params[node.name]["weight"] = model.params[node.name]["weight"]
-    return fresh._replace(params=params)
+    kept = {name: {"gamma": own["gamma"]} for name, own in model.state.items() if "gamma" in own}
+    state: Arrays = {name: own | kept.get(name, {}) for name, own in fresh.state.items()}
+    return fresh._replace(params=params, state=state)
 
 
 def _report(

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import NumericsError, Words, expected
+from qpsnn_core.errors import NumericsError, ShapeError, Words, expected
 from qpsnn_core.kernels.lif import around
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.parallel import chunks, each, spread
 from qpsnn_core.kernels.quantize import encode, pass_within, sum_of_sizes
-from qpsnn_core.network.synapses import Quantizer
+from qpsnn_core.network.synapses import KEPT, Quantizer
 
 Floats = npt.NDArray[np.float32]
 
@@ -24,8 +24,8 @@ LEAST = 2**15
 class Codes(NamedTuple):
     """`W_hat = step * codes`, with `step = gamma / s` for each output channel (the last axis).
 
-    codes: odd integers in [-s, s], int8 (int16 at 8 bits), the shape of the weight. step, gamma: float32 [C_out].
-    bound: the largest sum of |codes| of a channel.
+    codes: odd integers in [-s, s] (even ones where the quantizer has a zero), int8 (int16 at 8 bits), the shape of the
+    weight. step, gamma: float32 [C_out]. bound: the largest sum of |codes| of a channel.
     """
 
     codes: npt.NDArray[Any]
@@ -34,12 +34,16 @@ class Codes(NamedTuple):
     bound: int
 
 
-def gamma(weight: Floats, quantizer: Quantizer) -> Floats:
+def gamma(weight: Floats, quantizer: Quantizer, kept: Floats | None = None) -> Floats:
     """The scale coefficient of Eq. 9, float32 [C_out]; 1 where every weight of a channel is 0.
 
-    weight: [..., C_out]. Raises NumericsError on NaN or infinity.
+    weight: [..., C_out]. kept: the gamma of the model's state, where the quantizer's is "kept". Raises NumericsError
+    on NaN or infinity, or a kept gamma that is not positive; ShapeError where that is not there.
     """
     outputs = weight.shape[-1]
+    if quantizer.gamma == KEPT:
+        _finite(weight)
+        return _kept(kept, outputs)
     if quantizer.gamma == "mean" and quantizer.granularity == "channel":
         sums = _summed(sum_of_sizes, weight, np.float64)
         _finite(sums)
@@ -50,6 +54,15 @@ def gamma(weight: Floats, quantizer: Quantizer) -> Floats:
         value = _other_gamma(rows, quantizer)
     value = value.astype(np.float32)
     return np.broadcast_to(np.where(value > 0, value, np.float32(1)), (outputs,)).copy()
+
+
+def _kept(found: Floats | None, outputs: int) -> Floats:
+    if found is None or found.shape != (outputs,):
+        got = Words("nothing" if found is None else f"{found.shape}")
+        raise ShapeError(expected("gamma", f"an array ({outputs},) that was kept", got))
+    if not (np.isfinite(found).all() and (found > 0).all()):
+        raise NumericsError(expected("gamma", "finite numbers above 0", Words(f"{found.min()}")))
+    return found.astype(np.float32, copy=False)
 
 
 def _other_gamma(rows: Floats, quantizer: Quantizer) -> npt.NDArray[Any]:
@@ -67,12 +80,12 @@ def _other_gamma(rows: Floats, quantizer: Quantizer) -> npt.NDArray[Any]:
     return found
 
 
-def quantize(weight: Floats, quantizer: Quantizer) -> Codes:
+def quantize(weight: Floats, quantizer: Quantizer, kept: Floats | None = None) -> Codes:
     """Eq. 4 of `W / gamma`: `W_int = round(s/2 * (clamp(W/gamma, -1, 1) + 1))`, half to even; `codes = 2*W_int - s`.
 
-    weight: float32 [..., C_out].
+    weight: float32 [..., C_out]. kept: as in `gamma`, which says what is raised.
     """
-    scale = gamma(weight, quantizer)
+    scale = gamma(weight, quantizer, kept)
     levels = quantizer.levels
     codes = empty(weight.shape, np.int8 if levels <= 127 else np.int16)
     sums = _summed(encode, weight, np.int64, around(scale), levels, codes.reshape(-1))
@@ -106,7 +119,7 @@ def integers(codes: npt.NDArray[Any], quantizer: Quantizer) -> npt.NDArray[np.in
 
 
 def utilization(weight: Floats, quantizer: Quantizer) -> float:
-    """Eq. 8: the share of the 2**b integers that the layer's weights take."""
+    """Eq. 8: the share of the 2**b integers (one fewer with a zero) that the layer's weights take."""
     return len(np.unique(quantize(weight, quantizer).codes)) / (quantizer.levels + 1)
 
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 import qpsnn_core as qp
+from qpsnn_core.cli import compress, events, export, loihi, plots, predict, show, stream, studies, tables
 from qpsnn_core.cli import data as sets
-from qpsnn_core.cli import events, export, loihi, plots, predict, show, stream, studies, tables
 from qpsnn_core.cli.files import data_of, load_any, load_trained, recipe_for, recipe_of, with_prune
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
 from qpsnn_core.config import Recipe
@@ -262,6 +262,8 @@ def simulate(
         raise typer.Exit(1)
 
 
+app.command()(compress.compress)
+app.command("compress-sweep")(compress.compress_sweep)
 app.command()(studies.ablate)
 app.command()(studies.front)
 app.command()(studies.crossvalidate)

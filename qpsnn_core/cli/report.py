@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qpsnn_core.cli import show
+from qpsnn_core.compression.run import nonzero
 from qpsnn_core.evaluation import Evaluation
 from qpsnn_core.model import Model
 from qpsnn_core.network.cost import cost, counted
@@ -11,7 +12,7 @@ from qpsnn_core.network.cost import cost, counted
 def show_cost(title: str, model: Model, measured: Evaluation, as_json: bool) -> None:
     """Print parameters, bits, size, operations and energy; `measured` gives the spikes."""
     network = model.network
-    price = cost(network, {name: measured.spikes[name] for name in counted(network)})
+    price = cost(network, {name: measured.spikes[name] for name in counted(network)}, masks=nonzero(model))
     rates = measured.firing_rates
     nodes = [node for node in price.nodes if node.bits or node.sops or node.name in rates]
     totals = {

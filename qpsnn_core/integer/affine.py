@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,13 +11,16 @@ import numpy.typing as npt
 from qpsnn_core.errors import LoweringError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, accumulator
 from qpsnn_core.model import Model
-from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Quantizer, Shortcut
+from qpsnn_core.network.synapses import BN_EPSILON, KEPT, Conv, Linear, Quantizer, Shortcut
 from qpsnn_core.quantize import quantize
 
 Doubles = npt.NDArray[np.float64]
 
 REAL_WEIGHTS = Quantizer(8, gamma="max", granularity="channel")
 """How weights that were trained in floating point become codes."""
+
+SPARSE_WEIGHTS = replace(REAL_WEIGHTS, zero=True)
+"""Likewise, where weights are pruned: 0 has to be a code."""
 
 
 class Affine(NamedTuple):
@@ -48,13 +52,13 @@ def affine(model: Model, node: Conv | Linear | Shortcut) -> Affine:
         reach = Interval(zeros.astype(np.int64), np.where(mapped >= 0, peak, 0))
         return Affine(None, zeros + value.scale, zeros, reach, zeros > 0, False)
     weight = _array(model.params, node.name, "weight", node.weight_shape(value))
-    codes, step, *_ = quantize(weight.astype(np.float32), node.quantizer or REAL_WEIGHTS)
+    codes, step = _codes(model, node, weight.astype(np.float32))
     reach = accumulator(codes, peak)
     largest = reach.high - reach.low
     if largest.max() > INT32_MAX:
         got = f"up to {largest.max()} (channel {largest.argmax()}, counts up to {peak} from {node.source})"
         raise LoweringError(expected(f"{node.name}.weight", f"accumulators of at most {INT32_MAX}", got))
-    scale = step.astype(np.float64) * value.scale
+    scale = step * value.scale
     shift = np.zeros(node.channels)
     if node.bias:
         shift = _channels(model.params, node, "bias")
@@ -69,6 +73,16 @@ def affine(model: Model, node: Conv | Linear | Shortcut) -> Affine:
     codes = np.where(flipped, -codes, codes).astype(codes.dtype)
     reach = Interval(np.where(flipped, -reach.high, reach.low), np.where(flipped, -reach.low, reach.high))
     return Affine(codes, np.abs(scale), shift, reach, flipped, node.quantizer is None)
+
+
+def _codes(model: Model, node: Conv | Linear, weight: Array) -> tuple[Array, Doubles]:
+    """The codes in their narrowest type, and the step: of a quantizer with a zero, codes are even and are halved."""
+    quantizer = node.quantizer or (SPARSE_WEIGHTS if node.sparse else REAL_WEIGHTS)
+    kept = _array(model.state, node.name, "gamma", (node.channels,)) if quantizer.gamma == KEPT else None
+    codes, step, *_ = quantize(weight, quantizer, kept)
+    if quantizer.zero:
+        return (codes >> 1).astype(np.int8), 2 * step.astype(np.float64)
+    return codes, step.astype(np.float64)
 
 
 def _channels(arrays: Any, node: Conv | Linear, name: str) -> Doubles:

@@ -34,7 +34,9 @@ def save_integer(path: str | os.PathLike[str], network: IntegerNetwork) -> None:
             packed = pack(array)
             described[node][name] = {**packed._asdict(), "shape": list(packed.shape)}
             del described[node][name]["data"]
-            if packed.bits:
+            if not packed.sparse:  # as it was before there were sparse arrays
+                del described[node][name]["sparse"]
+            if packed.data.size:
                 parts[f"{node}.{name}"] = packed.data.tobytes()
     text = json.dumps({"steps": network.steps, "nodes": json.loads(network.nodes_json()), "arrays": described})
     parts["contents"] = text.encode()
@@ -66,7 +68,8 @@ def _network(contents: dict[str, Any], parts: dict[str, bytes]) -> IntegerNetwor
     for node, named in contents["arrays"].items():
         arrays[node] = {}
         for name, how in named.items():
-            data = np.frombuffer(parts[f"{node}.{name}"] if how["bits"] else b"", np.uint8)
+            some = how["bits"] or how.get("sparse")
+            data = np.frombuffer(parts[f"{node}.{name}"] if some else b"", np.uint8)
             arrays[node][name] = unpack(Packed(data, **{**how, "shape": tuple(how["shape"])}))
     return IntegerNetwork(nodes_from_json(json.dumps(contents["nodes"])), arrays, contents["steps"])
 

@@ -1,6 +1,7 @@
 """Integers in as few bits as they need: `value = low + step * unsigned`, the unsigned numbers side by side.
 
 For the codes of a b-bit layer this is the paper's W_int, b bits each: low = -s, step = 2. A constant takes no bits.
+Where most values are 0 and it takes fewer bits, a bit for each value says whether it is 0, and only the others follow.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ DTYPES = ("int8", "int16", "int32")
 
 
 class Packed(NamedTuple):
-    """data: uint8, the unsigned numbers of `bits` bits each, the first bit first; and how to get the array back."""
+    """data: uint8, the unsigned numbers of `bits` bits each, the first bit first; and how to get the array back.
+
+    sparse: before them a bit for each value, 0 where it is 0; the numbers are only of the others.
+    """
 
     data: npt.NDArray[np.uint8]
     dtype: str
@@ -26,18 +30,29 @@ class Packed(NamedTuple):
     low: int
     step: int
     bits: int
+    sparse: bool = False
 
 
 def pack(array: Array) -> Packed:
     """An int8, int16 or int32 array, none of its axes empty."""
     flat = array.reshape(-1).astype(np.int64)
-    low = int(flat.min())
-    flat -= low
-    step = int(np.gcd.reduce(flat)) or 1
-    unsigned = (flat // step).astype("<u4")
-    bits = int(unsigned.max()).bit_length()
+    kept = flat[flat != 0]
+    low, step, unsigned, bits = _scaled(flat)
+    mask = np.empty(0, np.uint8)
+    if kept.size and flat.size + kept.size * _scaled(kept)[3] < flat.size * bits:
+        mask = np.packbits(flat != 0, bitorder="little")
+        low, step, unsigned, bits = _scaled(kept)
     planes = np.unpackbits(unsigned.view(np.uint8).reshape(-1, 4), axis=1, count=bits, bitorder="little")
-    return Packed(np.packbits(planes, bitorder="little"), array.dtype.name, array.shape, low, step, bits)
+    data = np.concatenate((mask, np.packbits(planes, bitorder="little")))
+    return Packed(data, array.dtype.name, array.shape, low, step, bits, bool(mask.size))
+
+
+def _scaled(flat: Array) -> tuple[int, int, Array, int]:
+    """low, step, the unsigned numbers, and the bits that the largest of them needs."""
+    low = int(flat.min())
+    step = int(np.gcd.reduce(flat - low)) or 1
+    unsigned = ((flat - low) // step).astype("<u4")
+    return low, step, unsigned, int(unsigned.max()).bit_length()
 
 
 def unpack(packed: Packed) -> Array:
@@ -47,14 +62,21 @@ def unpack(packed: Packed) -> Array:
         count *= size
     if packed.dtype not in DTYPES or not 0 <= packed.bits <= 32 or count < 1:
         raise FormatError(expected("packed array", f"{', '.join(DTYPES)} in 0 to 32 bits", str(packed[1:])))
-    if packed.data.dtype != np.uint8 or packed.data.shape != (-(-count * packed.bits // 8),):
-        want = f"{-(-count * packed.bits // 8)} bytes"
-        raise FormatError(expected("packed array", want, Words(f"{packed.data.dtype} {packed.data.shape}")))
-    planes = np.unpackbits(packed.data, count=count * packed.bits, bitorder="little").reshape(count, packed.bits)
-    unsigned = np.zeros(count, np.int64)
+    chosen, data = np.ones(count, np.bool_), packed.data
+    if packed.sparse and data.dtype == np.uint8 and data.ndim == 1 and len(data) >= -(-count // 8):
+        chosen = np.unpackbits(data, count=count, bitorder="little").astype(np.bool_)
+        data = data[-(-count // 8) :]
+    some = int(chosen.sum())
+    if data.dtype != np.uint8 or data.shape != (-(-some * packed.bits // 8),):
+        want = f"{-(-some * packed.bits // 8)} bytes"
+        raise FormatError(expected("packed array", want, Words(f"{data.dtype} {data.shape}")))
+    planes = np.unpackbits(data, count=some * packed.bits, bitorder="little").reshape(some, packed.bits)
+    unsigned = np.zeros(some, np.int64)
     for bit in range(packed.bits):
         unsigned |= planes[:, bit].astype(np.int64) << bit
-    values = (packed.low + packed.step * unsigned).reshape(packed.shape)
+    values = np.zeros(count, np.int64)
+    values[chosen] = packed.low + packed.step * unsigned
+    values = values.reshape(packed.shape)
     limits = np.iinfo(packed.dtype)
     if values.min() < limits.min or values.max() > limits.max:
         raise FormatError(expected("packed array", packed.dtype, Words(f"{values.min()} to {values.max()}")))

@@ -10,7 +10,7 @@ from qpsnn_core.errors import NumericsError, Words, expected
 from qpsnn_core.kernels.moments import gradient_moments, integer_moments, real_moments, short_moments
 from qpsnn_core.kernels.parallel import chunks, each, shares
 from qpsnn_core.layers.base import Array, Call, Current, CurrentGradient, Floats, Named, rows
-from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Synapse
+from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, KEPT, Synapse
 
 LEAST_ROWS = 256
 
@@ -26,7 +26,7 @@ class Affine(NamedTuple):
 
 
 def init(node: Synapse) -> tuple[Named, Named]:
-    """BN scale 1, shift 0; running mean 0, variance 1; bias 0."""
+    """BN scale 1, shift 0; running mean 0, variance 1; bias 0; a quantizer's gamma that is kept 1."""
     params: Named = {}
     state: Named = {}
     if node.bias:
@@ -36,6 +36,8 @@ def init(node: Synapse) -> tuple[Named, Named]:
         params["bn_bias"] = np.zeros(node.channels, np.float32)
         state["mean"] = np.zeros(node.channels, np.float32)
         state["var"] = np.ones(node.channels, np.float32)
+    if node.quantizer is not None and node.quantizer.gamma == KEPT:
+        state["gamma"] = np.ones(node.channels, np.float32)
     return params, state
 
 
@@ -62,6 +64,7 @@ def forward(acc: Array, step: Floats, call: Call) -> tuple[Current, Affine, Name
         total = count * (call.steps // acc.shape[0])
         unbiased = variance * (total / max(total - 1, 1))
         state = {
+            **call.state,
             "mean": _blend(call.state["mean"], mean),
             "var": _blend(call.state["var"], unbiased),
         }

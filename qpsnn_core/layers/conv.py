@@ -48,7 +48,7 @@ def init(node: Conv, inputs: tuple[Value, ...], rng: np.random.Generator) -> tup
 def forward(node: Conv, call: Call, x: Array) -> Output:
     """`acc = sum codes*S` over each window; then batch norm as the Current's affine."""
     value = call.inputs[0]
-    used = weights(call.params["weight"], node.quantizer)
+    used = weights(call.params["weight"], node.quantizer, call.state.get("gamma"))
     height, width, channels = node.output(value).shape
     if value.kind == "analog":
         acc = _of_images(node, call, used, x, (height, width, channels))
@@ -76,7 +76,7 @@ def backward(node: Conv, cache: Cache, gradient: CurrentGradient) -> Back:
         raw = _image_weight_gradient(node, value, cache.x, *found)
     else:
         raw = weight_sums(node, value, cache.x, *found)
-    params["weight"] = weight_gradient(raw, call.params["weight"], cache.weights, node.quantizer)
+    params["weight"] = weight_gradient(raw, call.params["weight"], cache.weights, node)
     if value.kind == "analog" or not call.wanted:
         return Back((None,), params)
     factors *= cache.weights.step

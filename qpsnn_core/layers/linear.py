@@ -32,7 +32,7 @@ def init(node: Linear, inputs: tuple[Value, ...], rng: np.random.Generator) -> t
 def forward(node: Linear, call: Call, x: Array) -> Output:
     """`acc[o] = sum_i codes[i, o]*S[i]`, i over (H, W, C)."""
     value = call.inputs[0]
-    used = weights(call.params["weight"], node.quantizer)
+    used = weights(call.params["weight"], node.quantizer, call.state.get("gamma"))
     dtype = exact_float(used, value.peak)
     acc = _flat(x).astype(dtype) @ used.codes.astype(dtype)
     if used.integer and value.peak:
@@ -51,7 +51,7 @@ def backward(node: Linear, cache: Cache, gradient: CurrentGradient) -> Back:
         value.scale
     )
     raw = _flat(cache.x).astype(np.float32).T @ gy
-    params["weight"] = weight_gradient(raw, call.params["weight"], cache.weights, node.quantizer)
+    params["weight"] = weight_gradient(raw, call.params["weight"], cache.weights, node)
     if not call.wanted or value.kind == "analog":
         return Back((None,), params)
     return Back(((gy @ cache.weights.effective().T).reshape(cache.x.shape),), params)

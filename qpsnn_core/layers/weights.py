@@ -8,7 +8,7 @@ import numpy as np
 
 from qpsnn_core.errors import NumericsError, Words, expected
 from qpsnn_core.layers.base import Array, Floats
-from qpsnn_core.network.synapses import Quantizer
+from qpsnn_core.network.synapses import Quantizer, Synapse
 from qpsnn_core.quantize import quantize, straight_through
 
 
@@ -30,14 +30,14 @@ class Weights(NamedTuple):
         return self.codes * self.step
 
 
-def weights(weight: Floats, quantizer: Quantizer | None) -> Weights:
-    """Quantize `weight` [..., C_out], or take it as it is. NumericsError on NaN or infinity."""
+def weights(weight: Floats, quantizer: Quantizer | None, kept: Floats | None = None) -> Weights:
+    """Quantize `weight` [..., C_out], or take it as it is. NumericsError on NaN or infinity. kept: as in `gamma`."""
     if quantizer is None:
         if not np.isfinite(weight).all():
             raise NumericsError(expected("weight", "finite numbers", Words("NaN or infinity")))
         ones = np.ones(weight.shape[-1], np.float32)
         return Weights(weight, ones, ones, 0)
-    return Weights(*quantize(weight, quantizer))
+    return Weights(*quantize(weight, quantizer, kept))
 
 
 def accumulator(used: Weights, peak: int | None) -> Any:
@@ -66,10 +66,14 @@ def _largest(used: Weights, peak: int | None) -> int:
     return largest
 
 
-def weight_gradient(raw: Floats, weight: Floats, used: Weights, quantizer: Quantizer | None) -> Floats:
+def weight_gradient(raw: Floats, weight: Floats, used: Weights, node: Synapse) -> Floats:
     """The gradient of the weight from that of W_hat, straight through the quantizer; written over it.
 
-    raw: float32, contiguous, of any shape of the weight's size.
+    raw: float32, contiguous, of any shape of the weight's size. Where weights are pruned, those that are 0 get none.
     """
     shaped = raw.reshape(weight.shape)
-    return shaped if quantizer is None else straight_through(shaped, weight, used.gamma, quantizer, out=shaped)
+    if node.quantizer is not None:
+        straight_through(shaped, weight, used.gamma, node.quantizer, out=shaped)
+    if node.sparse:
+        shaped[weight == 0] = 0
+    return shaped

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, Node, Readout
+from qpsnn_core.network.stored import bitmap_bits, stored
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.network.values import Shape
 
@@ -24,13 +25,16 @@ MULTIPLY_ACCUMULATE_PJ = 4.6  # and a multiplication (3.7) with it; the same sou
 Counts = npt.NDArray[np.int64]
 Firing = Mapping[str, "float | npt.NDArray[Any]"]
 """By the name of a value of spikes: its mean per element and step, or [H, W, C], the mean per image summed over T."""
+Masks = Mapping[str, npt.NDArray[np.bool_]]
+"""By the name of a synapse: which of its weights are not 0, the shape of the weight. All of one that is not named."""
 
 
 class NodeCost(NamedTuple):
     """Of one node. quantized, real: parameters kept as codes, and in floating point (biases and batch norm are).
 
-    bits: of Eq. 16, quantizer steps not counted. saved_bits: of the integer network, see `cost`. macs: dense
-    multiply-accumulates per step, padding included. sops: additions per image over all T steps, None if unknown.
+    Weights that are known to be 0 count nowhere, but the bits say where the others are. bits: of Eq. 16, quantizer
+    steps not counted. saved_bits: of the integer network, see `cost`. macs: multiply-accumulates per step of a network
+    without spikes, padding included. sops: additions per image over all T steps, None if unknown.
     """
 
     name: str
@@ -78,7 +82,7 @@ class Cost:
 
     @property
     def macs(self) -> int:
-        """Dense multiply-accumulates per step: what a network without spikes would need."""
+        """Multiply-accumulates per step: what a network without spikes would need."""
         return sum(node.macs for node in self.nodes)
 
     @property
@@ -103,17 +107,20 @@ def energy_mj(sops: float, macs: float) -> float:
     return (ACCUMULATE_PJ * sops + MULTIPLY_ACCUMULATE_PJ * macs) * 1e-9
 
 
-def cost(network: Network, firing: Firing | None = None, *, frames: bool = False) -> Cost:
+def cost(network: Network, firing: Firing | None = None, *, frames: bool = False, masks: Masks | None = None) -> Cost:
     """Count everything. firing: measured spikes of all values in `counted(network)`, for the synaptic operations.
 
     `saved_bits` is what the integer network holds: codes at their own bits, and 32-bit integers: a gain per channel
     of each synapse, a threshold and a bias per channel of each LIF, a bias per class of the readout; they replace
     bias, batch norm and quantizer step. Layers without a quantizer count there with their floats instead.
     frames: each step has its own analog image, so that `image_macs` is the first layer's MACs times T, not once.
+    masks: of the weights that are not 0 (`nonzero` of a model): those that are 0 cost no operation, and a layer takes
+    the fewest bits of `stored` (of `saved_bits`: a bitmap, or all codes, as in the file).
     Raises as `sops`.
     """
-    operations = sops(network, firing) if firing is not None else {}
-    rows = [_node_cost(network, node, operations.get(node.name)) for node in network]
+    masks = masks or {}
+    operations = sops(network, firing, masks) if firing is not None else {}
+    rows = [_node_cost(network, node, operations.get(node.name), masks.get(node.name)) for node in network]
     times = network.steps if frames else 1
     image = sum(row.macs for row, node in zip(rows, network, strict=True) if _reads_image(network, node))
     return Cost(tuple(rows), network.steps, times * image)
@@ -129,12 +136,14 @@ def counted(network: Network) -> tuple[str, ...]:
     )
 
 
-def sops(network: Network, firing: Firing) -> dict[str, float]:
+def sops(network: Network, firing: Firing, masks: Masks | None = None) -> dict[str, float]:
     """Synaptic operations of each synapse that reads spikes, per image, the total over T steps.
 
     Exact for measured counts [H, W, C]: each spike times the additions that it causes, padding not counted. A count
     of k (after an AvgPool, a Sum, or of events) is k spikes. A single number stands for all elements and steps.
-    Raises ConfigError (a value that is missing), ShapeError, NumericsError (negative, NaN or infinite).
+    Weights that are 0 by `masks` add nothing.
+    Raises ConfigError (a value that is missing), ShapeError (firing or mask), NumericsError (negative, NaN or
+    infinite).
     """
     totals: dict[str, float] = {}
     for source in counted(network):
@@ -152,7 +161,7 @@ def sops(network: Network, firing: Firing) -> dict[str, float]:
             spikes = np.full(shape, spikes * network.steps)
         for node in network.consumers(source):
             if type(node) in REACH:
-                totals[node.name] = float((spikes * _reach(network, node)).sum())
+                totals[node.name] = float((spikes * _reach(network, node, (masks or {}).get(node.name))).sum())
     return totals
 
 
@@ -168,27 +177,29 @@ def fanout(network: Network, name: str) -> Counts:
     return total
 
 
-def _conv_reach(node: Conv, source: Shape, output: Shape) -> Counts:
+def _conv_reach(node: Conv, source: Shape, output: Shape, outputs: Counts | int) -> Counts:
     rows, columns = (
-        _windows(size, out, node.kernel, node.stride, node.padding)
+        _seen(size, out, node.kernel, node.stride, node.padding)
         for size, out in zip(source[:2], output[:2], strict=True)
     )
-    return np.broadcast_to((np.outer(rows, columns) * node.channels)[:, :, None], source)
+    taps = np.broadcast_to(outputs, (node.kernel, node.kernel, source[2]))
+    reach: Counts = np.einsum("ya,xb,abc->yxc", rows, columns, taps)
+    return reach
 
 
-def _windows(size: int, out: int, kernel: int, stride: int, padding: int) -> Counts:
-    """How many windows along one axis hold each position."""
-    starts = np.arange(out) * stride - padding
-    position = np.arange(size)[:, None]
-    count: Counts = ((starts <= position) & (position < starts + kernel)).sum(1, dtype=np.int64)
-    return count
+def _seen(size: int, out: int, kernel: int, stride: int, padding: int) -> Counts:
+    """Whether each position along one axis is seen by each tap of some window, 0 or 1, [size, kernel]."""
+    start = np.arange(size)[:, None] + padding - np.arange(kernel)
+    seen: Counts = ((start % stride == 0) & (start >= 0) & (start // stride < out)).astype(np.int64)
+    return seen
 
 
-def _linear_reach(node: Linear, source: Shape, output: Shape) -> Counts:
-    return np.full(source, node.features, np.int64)
+def _linear_reach(node: Linear, source: Shape, output: Shape, outputs: Counts | int) -> Counts:
+    reach: Counts = np.broadcast_to(np.asarray(outputs), math.prod(source)).reshape(source)
+    return reach
 
 
-def _shortcut_reach(node: Shortcut, source: Shape, output: Shape) -> Counts:
+def _shortcut_reach(node: Shortcut, source: Shape, output: Shape, outputs: Counts | int) -> Counts:
     reach = np.zeros(source, np.int64)
     used = [channel for channel in node.mapping(source[2]) if channel >= 0]
     reach[:: node.stride, :: node.stride] = np.bincount(np.array(used, np.int64), minlength=source[2])
@@ -198,16 +209,24 @@ def _shortcut_reach(node: Shortcut, source: Shape, output: Shape) -> Counts:
 REACH: Mapping[type, Callable[..., Counts]] = {Conv: _conv_reach, Linear: _linear_reach, Shortcut: _shortcut_reach}
 
 
-def _reach(network: Network, node: Node) -> Counts:
+def _reach(network: Network, node: Node, mask: npt.NDArray[np.bool_] | None = None) -> Counts:
     """Additions in this synapse for one spike of each element of its source, [H, W, C]."""
-    return REACH[type(node)](node, network.shape(node.sources[0]), network.shape(node.name))
+    outputs = network.shape(node.name)[2] if mask is None else _checked(network, node, mask).sum(-1)
+    return REACH[type(node)](node, network.shape(node.sources[0]), network.shape(node.name), outputs)
+
+
+def _checked(network: Network, node: Node, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    want = node.weight_shape(network.inputs_of(node)[0]) if isinstance(node, (Conv, Linear)) else "none"
+    if mask.shape != want:
+        raise ShapeError(expected(f"masks.{node.name}", want, Words(f"{mask.shape}")))
+    return mask
 
 
 def _reads_image(network: Network, node: Node) -> bool:
     return isinstance(node, (Conv, Linear)) and network.values[node.source].kind == "analog"
 
 
-def _node_cost(network: Network, node: Node, operations: float | None) -> NodeCost:
+def _node_cost(network: Network, node: Node, operations: float | None, mask: npt.NDArray[np.bool_] | None) -> NodeCost:
     kind = type(node).__name__
     height, width, channels = network.shape(node.name)
     if isinstance(node, (LIF, Readout)):
@@ -218,11 +237,14 @@ def _node_cost(network: Network, node: Node, operations: float | None) -> NodeCo
     if not isinstance(node, (Conv, Linear)):
         return NodeCost(node.name, kind)
     weights = math.prod(node.weight_shape(network.inputs_of(node)[0]))
+    each = FLOAT_BITS if node.quantizer is None else node.quantizer.bits
+    codes = saved = each * weights
+    if mask is not None:
+        weights = int(_checked(network, node, mask).sum())
+        codes, saved = stored(mask, each).bits, min(saved, bitmap_bits(mask, each))
     constants = channels * (node.bias + 2 * node.batch_norm)
     macs = weights * height * width
+    bits = codes + FLOAT_BITS * constants
     if node.quantizer is None:
-        bits = FLOAT_BITS * (weights + constants)
-        return NodeCost(node.name, kind, 0, weights + constants, bits, bits, macs, operations)
-    codes = node.quantizer.bits * weights
-    bits, saved = codes + FLOAT_BITS * constants, codes + INTEGER_BITS * channels
-    return NodeCost(node.name, kind, weights, constants, bits, saved, macs, operations)
+        return NodeCost(node.name, kind, 0, weights + constants, bits, saved + bits - codes, macs, operations)
+    return NodeCost(node.name, kind, weights, constants, bits, saved + INTEGER_BITS * channels, macs, operations)

@@ -17,6 +17,9 @@ from qpsnn_core.network.values import (
 )
 
 GAMMAS = ("mean", "max", "percentile", "one")
+KEPT = "kept"
+"""The gamma that is not a function of the weights: it stays as it is in the model's state."""
+
 GRANULARITIES = ("channel", "layer")
 STRAIGHT_THROUGH = ("clip", "pass")
 BN_EPSILON = 1e-5
@@ -29,8 +32,9 @@ class Quantizer:
 
     `gamma` is the 1-norm mean ("mean"), the largest magnitude ("max"), the larger magnitude of the percentiles
     `percentile` and `1 - percentile` ("percentile"), or 1 ("one": vanilla, Eq. 6), per output "channel" or per
-    "layer". `ste` "clip" passes gradients where `|W/gamma| <= 1` (the paper); "pass" gives all of them, times
-    `1/gamma` (its public code).
+    "layer"; or, per channel, the array `gamma` of the model's state ("kept"). `ste` "clip" passes gradients where
+    `|W/gamma| <= 1` (the paper); "pass" gives all of them, times `1/gamma` (its public code).
+    `zero`: `s = 2**bits - 2`, one level fewer, so that 0 is in the middle: `2*k*gamma/s`, |k| <= 2**(bits-1) - 1.
     """
 
     bits: int = 4
@@ -38,27 +42,33 @@ class Quantizer:
     granularity: str = "channel"
     ste: str = "clip"
     percentile: float = 0.99
+    zero: bool = False
 
     def __post_init__(self) -> None:
         if type(self.bits) is not int or not 2 <= self.bits <= 8:
             raise ConfigError(expected("quantizer.bits", "an integer from 2 to 8", self.bits))
-        check_choice("quantizer.gamma", self.gamma, GAMMAS)
+        check_choice("quantizer.gamma", self.gamma, (*GAMMAS, KEPT))
         check_choice("quantizer.granularity", self.granularity, GRANULARITIES)
         check_choice("quantizer.ste", self.ste, STRAIGHT_THROUGH)
         want = "a number in (0.5, 1]"
         check_number("quantizer.percentile", self.percentile, want, lambda share: 0.5 < share <= 1)
+        if type(self.zero) is not bool:
+            raise ConfigError(expected("quantizer.zero", "true or false", self.zero))
+        if self.gamma == KEPT and self.granularity != "channel":
+            raise ConfigError(expected("quantizer.granularity", "'channel' for a gamma that is kept", self.granularity))
 
     @property
     def levels(self) -> int:
-        """`s = 2**bits - 1`: codes are the odd integers from -s to s."""
-        return int(2**self.bits - 1)
+        """s: codes are every second integer from -s to s, the odd ones, or with `zero` the even ones."""
+        return int(2**self.bits - (2 if self.zero else 1))
 
 
 @dataclass(frozen=True)
 class Conv:
     """`X = BN(sum_{ky,kx,ci} W_hat[ky, kx, ci, co] S[y*stride + ky - padding, x*stride + kx - padding, ci] + bias)`.
 
-    `quantizer=None` keeps the weights in floating point. Gives a Current.
+    `quantizer=None` keeps the weights in floating point. `sparse`: a weight that is 0 is pruned, and stays 0. Gives a
+    Current.
     """
 
     name: str
@@ -70,6 +80,7 @@ class Conv:
     quantizer: Quantizer | None = field(default_factory=Quantizer)
     bias: bool = False
     batch_norm: bool = True
+    sparse: bool = False
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -78,6 +89,7 @@ class Conv:
         check_at_least(f"{self.name}.padding", self.padding, 0)
         if self.padding >= self.kernel:
             raise ConfigError(expected(f"{self.name}.padding", f"less than the kernel ({self.kernel})", self.padding))
+        _check_sparse(self)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -100,7 +112,10 @@ class Conv:
 
 @dataclass(frozen=True)
 class Linear:
-    """`X[o] = BN(sum_i W_hat[i, o] S[i] + bias[o])`, `i` over (H, W, C) flattened in that order. Gives a Current."""
+    """`X[o] = BN(sum_i W_hat[i, o] S[i] + bias[o])`, `i` over (H, W, C) flattened in that order. Gives a Current.
+
+    `sparse` as in Conv.
+    """
 
     name: str
     source: str
@@ -108,10 +123,12 @@ class Linear:
     quantizer: Quantizer | None = field(default_factory=Quantizer)
     bias: bool = True
     batch_norm: bool = False
+    sparse: bool = False
 
     def __post_init__(self) -> None:
         check_name(self.name)
         check_at_least(f"{self.name}.features", self.features, 1)
+        _check_sparse(self)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -182,6 +199,13 @@ class Shortcut:
 
 
 Synapse = Conv | Linear
+
+
+def _check_sparse(node: Synapse) -> None:
+    if type(node.sparse) is not bool:
+        raise ConfigError(expected(f"{node.name}.sparse", "true or false", node.sparse))
+    if node.sparse and node.quantizer is not None and not node.quantizer.zero:
+        raise ConfigError(expected(f"{node.name}.quantizer.zero", "true where weights are pruned", False))
 
 
 def neighbours(indices: Iterable[int]) -> slice | list[int]:

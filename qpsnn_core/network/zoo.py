@@ -1,4 +1,4 @@
-"""The networks of the paper (Tables 9 to 11, and SEW-ResNet18), VGG-9, and a small one for demonstrations."""
+"""The networks of the paper (Tables 9 to 11, and SEW-ResNet18), VGG-9, a perceptron, and one for demonstrations."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.network.ends import PAPER_NEURON, PAPER_QUANTIZER, POOL, Neuron, head, input_of, quantizers, widths_of
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import MaxPool, Node
+from qpsnn_core.network.nodes import MaxPool, Node, Readout
 from qpsnn_core.network.residual import resnet20, sew_resnet18
-from qpsnn_core.network.synapses import Conv, Quantizer
+from qpsnn_core.network.synapses import Conv, Linear, Quantizer
 from qpsnn_core.network.values import Shape
 from qpsnn_core.structure import nearest
 
 VGG16 = (64, 64, POOL, 128, 128, POOL, 256, 256, 256, POOL, 512, 512, 512, POOL, 512, 512, 512)
 VGG9 = (64, 64, POOL, 128, 128, POOL, 256, 256, 256, POOL)
 VGGSNN = (64, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512)
+MLP = (256,)
 VGG_SMALL = (32, 32, POOL, 64, 64, POOL, 128, 128)
 
 
@@ -107,12 +108,41 @@ def vgg_small(
     return _vgg(plan, None, shape, classes, steps, chosen, quantizer, ends, neuron, events)
 
 
+def mlp(
+    shape: Shape = (34, 34, 2),
+    classes: int = 10,
+    *,
+    steps: int = 10,
+    width: float = 1.0,
+    widths: Sequence[int] | None = None,
+    quantizer: Quantizer | None = PAPER_QUANTIZER,
+    ends: str = "integer",
+    neuron: Neuron = PAPER_NEURON,
+    events: bool = False,
+) -> Network:
+    """OSBC's network for N-MNIST: a layer of 256 neurons that sees all of the image, a linear layer; as vgg16.
+
+    widths: neurons of each hidden layer, as many as there are of them; of these the first one, which sees the image,
+    and the linear layer at the end are what `ends` governs.
+    """
+    chosen = widths_of("mlp", MLP, width, None) if widths is None else widths_of("mlp", tuple(widths), width, widths)
+    first, inner, last = quantizers(quantizer, ends)
+    nodes: list[Node] = [input_of(shape, events)]
+    for index, features in enumerate(chosen, 1):
+        name, own = f"hidden{index}", first if index == 1 else inner
+        nodes.append(Linear(name, nodes[-1].name, features, quantizer=own))
+        nodes.append(neuron.lif(f"lif{index}", name))
+    nodes.append(Linear("linear", nodes[-1].name, classes, quantizer=last))
+    return Network((*nodes, Readout("readout", "linear")), steps)
+
+
 ZOO: Mapping[str, Callable[..., Network]] = {
     "vgg16": vgg16,
     "resnet20": resnet20,
     "vggsnn": vggsnn,
     "vgg9": vgg9,
     "vgg_small": vgg_small,
+    "mlp": mlp,
     "sew_resnet18": sew_resnet18,
 }
 

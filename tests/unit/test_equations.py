@@ -1,4 +1,4 @@
-"""docs/equations.md: every equation of the paper is there, and every link leads to a name that is there."""
+"""docs/equations.md and docs/osbc.md: every equation is there, and every link leads to a name that is there."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "equations.md"
-TEXT = PAGE.read_text(encoding="utf-8")
-LINKS = sorted(set(re.findall(r"\]\(([^)#]+)(?:#(\w+))?\)", TEXT)))
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT, OSBC = ((DOCS / name).read_text(encoding="utf-8") for name in ("equations.md", "osbc.md"))
+LINKS = sorted(set(re.findall(r"\]\(([^)#]+)(?:#(\w+))?\)", TEXT + OSBC)))
 
 
 def test_every_equation_has_its_line():
     lines = re.findall(r"^\| ([\d, to]+)(?:,[a-z ]+)? \|", TEXT, re.MULTILINE)
     assert {int(number) for line in lines for number in re.findall(r"\d+", line)} == set(range(1, 17))
+
+
+def test_every_step_of_osbc_has_its_line():
+    steps = re.findall(r"^\| (\w+(?: \w+)?) \|.*\|.*\]\(\.\./qpsnn_core/.*\]\(\.\./tests/", OSBC, re.MULTILINE)
+    wanted = "objective, filter, events, ratios, first pass, budgets, second pass, rounding, both, integers, size"
+    assert steps == [*wanted.split(", "), "operations"]
 
 
 def test_there_are_links_of_all_three_kinds():
@@ -26,7 +32,7 @@ def test_there_are_links_of_all_three_kinds():
 
 @pytest.mark.parametrize(("file", "name"), LINKS, ids=str)
 def test_every_link_leads_somewhere(file, name):
-    path = (PAGE.parent / file).resolve()
+    path = (DOCS / file).resolve()
     assert path.is_file()
     if name:
         found = {node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if hasattr(node, "name")}

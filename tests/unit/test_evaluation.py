@@ -73,7 +73,7 @@ def test_the_batch_changes_nothing(model, data, batch):
 def test_a_batch_too_large_for_memory_is_made_smaller(model, data, monkeypatch):
     whole = evaluate(model, data)
     sizes = []
-    monkeypatch.setattr(evaluation, "MEMORY", 4 * evaluation._bytes(model.network))
+    monkeypatch.setattr(evaluation, "MEMORY", 4 * evaluation.bytes_of(model.network))
     monkeypatch.setattr(evaluation, "forward", lambda m, x, **k: sizes.append(len(x)) or forward(m, x, **k))
     same(evaluate(model, data), whole)
     assert sizes == [4, 4, 4, 4, 4, 3]

@@ -75,7 +75,8 @@ def test_the_commands_run_one_after_the_other(tmp_path):
     (listed,) = blocks("sh")
     commands = [shlex.split(line) for line in listed.strip().split("\n")]
     trained = ["train", "score", "prune", "finetune", "evaluate", "report", "lower", "simulate"]
-    verbs = [*trained, "table", "ablate", "audit", "plot"]
+    studies = ["ablate", "front", "crossvalidate"]
+    verbs = [*trained, "table", "audit", "plot", *studies, "compress", "compress-sweep", "export", "import"]
     assert {command[1] for command in commands} == set(verbs)
     for command in commands:
         result = run(command, tmp_path)

@@ -9,6 +9,8 @@ from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Netwo
 from qpsnn_core.network.ends import Neuron
 from qpsnn_core.network.zoo import ZOO, build, resnet20, vgg9, vgg16, vgg_small, vggsnn
 
+CONVOLUTIONAL = [name for name in ZOO if name != "mlp"]
+
 
 def resolution_and_channels(network):
     return [(network.shape(conv.name)[0], conv.channels) for conv in network.of(Conv)]
@@ -69,7 +71,7 @@ def test_names_are_stable():
     assert [node.name for node in resnet20()][:8] == ["input", "conv0", "lif0", *block.split()]
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_biases_and_batch_norm(name):
     network = build(name, (48, 48, 3), 10)
     first, *rest = network.of(Conv)
@@ -81,7 +83,7 @@ def test_biases_and_batch_norm(name):
     assert not linear.batch_norm
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_quantizers(name):
     inner = Quantizer(2, gamma="max")
     network = build(name, (48, 48, 3), 10, quantizer=inner)
@@ -98,7 +100,7 @@ def test_quantizers(name):
         assert {synapse.quantizer for synapse in network.of(Conv, Linear)} == {None}
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_options_reach_the_nodes(name):
     neuron = Neuron(0.5, 0.25, "sigmoid", 2.0, True)
     network = build(name, (48, 48, 2), 7, steps=3, neuron=neuron, events=False, width=0.1)
@@ -110,6 +112,24 @@ def test_options_reach_the_nodes(name):
     events = build(name, (48, 48, 2), 7, events=True).input
     assert (events.spikes, events.peak, events.scale) == (True, 255, 1.0)
     assert {conv.channels for conv in build(name, (48, 48, 2), 7, width=1e-6).of(Conv)} == {1}
+
+
+def test_a_perceptron():
+    """The one of the OSBC paper: 2312-256-10."""
+    network = build("mlp", (34, 34, 2), 10, quantizer=None, events=True)
+    assert [node.name for node in network] == ["input", "hidden1", "lif1", "linear", "readout"]
+    shapes = [node.weight_shape(*network.inputs_of(node)) for node in network.of(Linear)]
+    assert shapes == [(2312, 256), (256, 10)]
+    assert {node.quantizer for node in network.of(Linear)} == {None}
+    inner = Quantizer(3)
+    three = build("mlp", (4, 4, 1), 5, widths=[8, 6, 7], quantizer=inner, neuron=Neuron(beta=0.25), steps=3)
+    assert [node.features for node in three.of(Linear)] == [8, 6, 7, 5]
+    ends = Quantizer(8, gamma="max"), Quantizer(8, gamma="max", granularity="layer")
+    assert [node.quantizer for node in three.of(Linear)] == [ends[0], inner, inner, ends[1]]
+    assert {node.beta for node in three.of(LIF)} == {0.25}
+    assert build("mlp", (4, 4, 1), 5, width=0.25).of(Linear)[0].features == 64
+    with pytest.raises(ConfigError, match=r"mlp\.width"):
+        build("mlp", (4, 4, 1), 5, width=0.5, widths=[8])
 
 
 def network_width(name):

@@ -1,0 +1,204 @@
+"""Every method at every sparsity and number of bits, over seeds, from one recipe: what OSBC's tables compare."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from qpsnn_core.compression.run import METHODS, check_target, finish, nonzero, prepare
+from qpsnn_core.config import FULL_PRECISION, Recipe
+from qpsnn_core.errors import ConfigError, FormatError, Words, expected
+from qpsnn_core.evaluation import evaluate
+from qpsnn_core.history import Listener
+from qpsnn_core.integer.lower import lower
+from qpsnn_core.network.cost import cost, counted
+from qpsnn_core.stages import augmentation, network_for
+from qpsnn_core.training import train
+from qpsnn_datasets import Split
+
+SPARSITIES = (0.0, 0.5, 0.9, 0.97)
+BITS = (32, 8, 4, 2)
+
+
+class Settings(NamedTuple):
+    """What is compressed to what: shares of weights that go, bits of the others (32: floating point), and how."""
+
+    methods: tuple[str, ...] = METHODS
+    sparsities: tuple[float, ...] = SPARSITIES
+    bits: tuple[int, ...] = BITS
+    ratios: str = "lamps"
+    scale: str = "max"
+    images: int = 1024
+    damping: float = 0.01
+
+
+class Result(NamedTuple):
+    """Of one compression. dense, accuracy, integer: 0 to 1, before, after, and as integers (None: real weights).
+
+    shares: of each layer, the predicted error as a share of the membrane (for "obc" of the current). sops: per image.
+    seconds: of the compression alone, and of one epoch of the training before it.
+    """
+
+    seed: int
+    method: str
+    sparsity: float
+    bits: int
+    dense: float
+    accuracy: float
+    integer: float | None
+    size_mb: float
+    sops: float
+    shares: dict[str, float]
+    seconds: float
+    epoch_seconds: float
+
+    @property
+    def key(self) -> tuple[int, str, float, int]:
+        """What makes it another one."""
+        return self.seed, self.method, self.sparsity, self.bits
+
+
+class Row(NamedTuple):
+    """A line of the table, in percent and points: mean over seeds of what is lost against the dense network."""
+
+    sparsity: float
+    bits: int
+    method: str
+    seeds: int
+    accuracy: float
+    lost: float
+    spread: float | None
+    seconds: float
+
+
+def run(
+    recipe: Recipe,
+    data: Split,
+    folder: str | os.PathLike[str],
+    settings: Settings = Settings(),  # noqa: B008 - a tuple
+    *,
+    seeds: int = 1,
+    progress: Listener | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> list[Result]:
+    """Train the recipe's network in floating point with seeds 0 to `seeds - 1`, and compress each to every target.
+
+    Checkpoints and results.json lie in `folder`, and what is there is not run again. Nothing is trained afterwards.
+    Raises ConfigError (a setting, a folder of another recipe), FormatError (a damaged results.json), and what training
+    and compression raise.
+    """
+    for method, sparsity, bits in _targets(settings):
+        check_target(sparsity, _bits(bits), method, settings.ratios, settings.scale)
+    recipe = replace(recipe, network=replace(recipe.network, bits=FULL_PRECISION))
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    made_by = {"recipe": recipe.to_dict(), **_how(settings)}
+    results = _done(target, made_by)
+    for seed in range(seeds):
+        for method in settings.methods:
+            done = {result.key for result in results}
+            left = [t for t in _targets(settings) if t[0] == method and (seed, *t) not in done]
+            if left:
+                say(f"{method}, seed {seed}: {len(left)} to go")
+                for result in _each(recipe, data, target, seed, left, settings, progress):
+                    results.append(result)
+                    _write(target, made_by, results)
+    wanted = {(seed, *t) for seed in range(seeds) for t in _targets(settings)}
+    return [result for result in results if result.key in wanted]
+
+
+def table(results: Sequence[Result]) -> list[Row]:
+    """Mean over seeds, by sparsity, bits and method."""
+    groups: dict[tuple[float, int, str], list[Result]] = {}
+    for one in results:
+        groups.setdefault((one.sparsity, one.bits, one.method), []).append(one)
+    rows = []
+    for (sparsity, bits, method), own in sorted(
+        groups.items(), key=lambda g: (g[0][0], -g[0][1], METHODS.index(g[0][2]))
+    ):
+        lost = [100 * (one.dense - one.accuracy) for one in own]
+        mean = 100 * float(np.mean([one.accuracy for one in own]))
+        spread = float(np.std(lost, ddof=1)) if len(lost) > 1 else None
+        seconds = float(np.mean([one.seconds for one in own]))
+        rows.append(Row(sparsity, bits, method, len(own), mean, float(np.mean(lost)), spread, seconds))
+    return rows
+
+
+def _targets(settings: Settings) -> list[tuple[str, float, int]]:
+    """Every method, sparsity and bits that there is something to do for; "rtn" does not prune."""
+    return [
+        (method, sparsity, bits)
+        for method in settings.methods
+        for sparsity in settings.sparsities
+        for bits in settings.bits
+        if (sparsity or bits != FULL_PRECISION) and not (sparsity and method == "rtn")
+    ]
+
+
+def _bits(bits: int) -> int | None:
+    return None if bits == FULL_PRECISION else bits
+
+
+def _each(
+    recipe: Recipe,
+    data: Split,
+    folder: Path,
+    seed: int,
+    targets: Sequence[tuple[str, float, int]],
+    settings: Settings,
+    progress: Listener | None,
+) -> Iterator[Result]:
+    """One seed and method: the Hessians and the first pass of pruning serve all targets."""
+    own = replace(recipe, train=replace(recipe.train, seed=seed))
+    path = folder / f"dense-{seed}.h5"
+    options: dict[str, Any] = {"checkpoint": path, "resume": path.exists(), "recipe": own.to_dict()}
+    options |= {"augment": augmentation(own.data), "progress": progress}
+    trained = train(network_for(own, data), data.train, own.train, **options)
+    dense = evaluate(trained.model, data.test).accuracy
+    epoch = float(np.mean([epoch.seconds for epoch in trained.history]))
+    some = data.train.limited(settings.images)
+    ready = prepare(trained.model, some, targets[0][0], batches=len(some), damping=settings.damping, progress=progress)
+    for method, sparsity, bits in targets:
+        made = finish(ready, sparsity, _bits(bits), settings.ratios, settings.scale)
+        found = evaluate(made.model, data.test)
+        network = made.model.network
+        price = cost(network, {name: found.spikes[name] for name in counted(network)}, masks=nonzero(made.model))
+        whole = None if bits == FULL_PRECISION else evaluate(lower(made.model).network, data.test).accuracy
+        shares = {layer.name: layer.share for layer in made.layers}
+        figures = (dense, found.accuracy, whole, price.size_mb, price.sops or 0.0, shares, made.seconds, epoch)
+        yield Result(seed, method, sparsity, bits, *figures)
+
+
+def _how(settings: Settings) -> dict[str, Any]:
+    """The settings that all results of a folder share."""
+    shared = ("ratios", "scale", "images", "damping")
+    return {name: getattr(settings, name) for name in shared}
+
+
+def _done(folder: Path, made_by: Mapping[str, Any]) -> list[Result]:
+    path = folder / "results.json"
+    if not path.exists():
+        return []
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        results = [Result(**result) for result in found.pop("results")]
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{path}: not the results of a sweep: {error}") from error
+    for name, value in made_by.items():
+        if found.get(name) != value:
+            got = Words("another") if name == "recipe" else value
+            raise ConfigError(expected(f"{path}: {name}", found.get(name) if name != "recipe" else "this recipe", got))
+    return results
+
+
+def _write(folder: Path, made_by: Mapping[str, Any], results: Sequence[Result]) -> None:
+    path, beside = folder / "results.json", folder / ".results.json.part"
+    contents = {**made_by, "results": [result._asdict() for result in results]}
+    beside.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
+    os.replace(beside, path)
