@@ -22,7 +22,7 @@ def folded(model: Model, node: Conv | Linear) -> tuple[Doubles, Doubles]:
     params: Any = model.params[node.name]
     weight = params["weight"].astype(np.float64)
     if node.quantizer is not None:
-        codes = quantize(params["weight"], node.quantizer)
+        codes = quantize(params["weight"], node.quantizer, model.state.get(node.name, {}).get("gamma"))
         weight = codes.codes * codes.step.astype(np.float64)
     bias = params["bias"].astype(np.float64) if node.bias else np.zeros(node.channels)
     if not node.batch_norm:

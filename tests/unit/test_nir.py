@@ -450,6 +450,17 @@ def test_what_is_read_can_be_quantized_trained_and_lowered(tmp_path):
     assert simulate(lowered, small.dataset().images[:4]).readout.shape == (4, 3)
 
 
+def test_a_compressed_network_gives_the_same_spikes(tmp_path):
+    """Its scales are kept in its state, and most of its weights are 0."""
+    few = qp.compress(model(), small.dataset().images, sparsity=0.5, bits=4, batches=1, batch=8).model
+    save_nir(tmp_path / "few.nir", few)
+    back = load_nir(tmp_path / "few.nir")
+    images = small.dataset().images[:4]
+    for ours, theirs in zip(spikes_of(few, images)[0].values(), spikes_of(back, images)[0].values(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.any()
+
+
 def test_the_commands(tmp_path, monkeypatch, capsys):
     pytest.importorskip("typer")
     pytest.importorskip("rich")
