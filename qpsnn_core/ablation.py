@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.config import FULL_PRECISION, Recipe
-from qpsnn_core.errors import ConfigError, FormatError, expected
+from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.evaluation import evaluate
 from qpsnn_core.history import Listener
 from qpsnn_core.model import Model
@@ -20,7 +20,7 @@ from qpsnn_core.network.graph import Network
 from qpsnn_core.network.synapses import Conv, Linear
 from qpsnn_core.stages import network_for, prune_as, score_as
 from qpsnn_core.structure import nearest
-from qpsnn_core.study import RESULTS, load_results, save_results, trained, tuned
+from qpsnn_core.study import load_results, save_results, spread, trained, tuned
 from qpsnn_datasets import Split
 
 
@@ -115,7 +115,8 @@ def run(
             raise ConfigError(expected("models", f"of {', '.join(VARIANTS)}", name) + nearest(name, VARIANTS))
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    results = _done(target, recipe)
+    made_by = {"recipe": recipe.to_dict()}
+    results = load_results(target, made_by, Result, "the results of an ablation")
     for seed in range(seeds):
         for name in models:
             if any((done.model, done.seed) == (name, seed) for done in results):
@@ -124,7 +125,7 @@ def run(
             say(f"{name}, seed {seed}: {VARIANTS[name].text}")
             found = twin[0]._replace(model=name) if twin else _one(recipe, data, target, name, seed, progress)
             results.append(found)
-            save_results(target, recipe, [result._asdict() for result in results])
+            save_results(target, made_by, results)
     wanted = [result for result in results if result.model in models and result.seed < seeds]
     return sorted(wanted, key=lambda result: (list(VARIANTS).index(result.model), result.seed))
 
@@ -144,9 +145,7 @@ def table(results: Sequence[Result]) -> list[Row]:
         gain = float(np.mean(gains)) if gains else None
         against = variant.against if gains else None
         mean = float(np.mean(list(own.values())))
-        rows.append(
-            Row(model, variant.text, len(own), mean, _spread(list(own.values())), against, gain, _spread(gains))
-        )
+        rows.append(Row(model, variant.text, len(own), mean, spread(list(own.values())), against, gain, spread(gains)))
     return rows
 
 
@@ -181,14 +180,3 @@ def _one(recipe: Recipe, data: Split, folder: Path, name: str, seed: int, progre
     before = evaluate(pruned, data.test).accuracy
     last = evaluate(tuned(own, pruned, data, folder / f"{name}-{seed}.h5", progress), data.test).accuracy
     return Result(name, seed, last, before, first, (time.perf_counter() - begun) / 60)
-
-
-def _done(folder: Path, recipe: Recipe) -> list[Result]:
-    try:
-        return [Result(**result) for result in load_results(folder, recipe)]
-    except TypeError as error:
-        raise FormatError(f"{folder / RESULTS}: not the results of an ablation: {error}") from error
-
-
-def _spread(values: Sequence[float]) -> float | None:
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None

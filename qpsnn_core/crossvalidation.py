@@ -12,13 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.config import Recipe
-from qpsnn_core.errors import FormatError
 from qpsnn_core.evaluation import evaluate
 from qpsnn_core.history import Listener
 from qpsnn_core.integer.file import save_integer
 from qpsnn_core.integer.lower import lower
 from qpsnn_core.stages import prune_as, score_as
-from qpsnn_core.study import RESULTS, load_results, save_results, trained, tuned
+from qpsnn_core.study import load_results, save_results, trained, tuned
 from qpsnn_datasets import Dataset, Split
 
 
@@ -67,14 +66,16 @@ def run(
     target = Path(folder)
     splits = data.folds(folds, recipe.train.seed)
     target.mkdir(parents=True, exist_ok=True)
-    done = [fold for fold in _done(target, recipe) if (target / f"fold-{fold.fold}.h5").exists()]
+    made_by = {"recipe": recipe.to_dict()}
+    found = load_results(target, made_by, Fold, "the folds of a cross-validation")
+    done = [fold for fold in found if (target / f"fold-{fold.fold}.h5").exists()]
     for number, split in enumerate(splits):
         if any(fold.fold == number and fold.samples == len(split.test) for fold in done):
             continue
         say(f"fold {number + 1} of {folds}")
         done = [fold for fold in done if fold.fold != number]
         done.append(_one(recipe, split, target, number, progress))
-        save_results(target, recipe, [fold._asdict() for fold in done])
+        save_results(target, made_by, done)
     return sorted(fold for fold in done if fold.fold < folds)
 
 
@@ -105,10 +106,3 @@ def _one(recipe: Recipe, split: Split, folder: Path, number: int, progress: List
     accuracy, first = (evaluate(one, split.test).accuracy for one in (network, start))
     minutes = (time.perf_counter() - begun) / 60
     return Fold(number, accuracy, first, len(split.test), path.stat().st_size, minutes)
-
-
-def _done(folder: Path, recipe: Recipe) -> list[Fold]:
-    try:
-        return [Fold(**result) for result in load_results(folder, recipe)]
-    except TypeError as error:
-        raise FormatError(f"{folder / RESULTS}: not the folds of a cross-validation: {error}") from error

@@ -13,14 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.config import Recipe
-from qpsnn_core.errors import FormatError
 from qpsnn_core.evaluation import evaluate
 from qpsnn_core.history import Listener
 from qpsnn_core.integer.file import save_integer
 from qpsnn_core.integer.lower import lower
 from qpsnn_core.network.cost import cost
 from qpsnn_core.stages import prune_as, score_as
-from qpsnn_core.study import RESULTS, load_results, save_results, trained, tuned
+from qpsnn_core.study import load_results, save_results, spread, trained, tuned
 from qpsnn_datasets import Split
 
 
@@ -65,13 +64,14 @@ def run(
         for rate in rates
     ]
     target.mkdir(parents=True, exist_ok=True)
-    points = _done(target, recipe)
+    made_by = {"recipe": recipe.to_dict()}
+    points = load_results(target, made_by, Point, "the points of a front")
     for number, rate, seed, own in wanted:
         if any(point[:3] == (number, rate, seed) for point in points):
             continue
         say(f"{number} bits, rate {rate:g}, seed {seed}")
         points.append(_one(own, data, target, number, rate, seed, progress))
-        save_results(target, recipe, [point._asdict() for point in points])
+        save_results(target, made_by, points)
     asked = {one[:3] for one in wanted}
     return sorted(point for point in points if point[:3] in asked)
 
@@ -91,7 +91,7 @@ def means(points: Sequence[Point]) -> list[dict[str, Any]]:
                 "accuracy": float(np.mean(accuracies)),
                 "label": f"{rate:g}",
                 "group": f"{bits} bits",
-                "spread": float(np.std(accuracies, ddof=1)) if len(own) > 1 else None,
+                "spread": spread(accuracies),
                 "before": 100 * float(np.mean([point.before for point in own])),
                 "file_bytes": max(point.file_bytes for point in own),
                 "seeds": len(own),
@@ -129,10 +129,3 @@ def _one(own: Recipe, data: Split, folder: Path, bits: int, rate: float, seed: i
     accuracy = evaluate(network, data.test).accuracy
     size, minutes = (folder / name).stat().st_size, (time.perf_counter() - begun) / 60
     return Point(bits, rate, seed, accuracy, before, cost(done.network).size_mb, size, minutes)
-
-
-def _done(folder: Path, recipe: Recipe) -> list[Point]:
-    try:
-        return [Point(**result) for result in load_results(folder, recipe)]
-    except TypeError as error:
-        raise FormatError(f"{folder / RESULTS}: not the points of a front: {error}") from error

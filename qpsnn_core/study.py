@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 from qpsnn_core.config import FinetuneConfig, Recipe
 from qpsnn_core.errors import ConfigError, FormatError, Words, expected
@@ -17,6 +19,8 @@ from qpsnn_core.training import Trained, finetune, train
 from qpsnn_datasets import Split
 
 RESULTS = "results.json"
+
+R = TypeVar("R")
 
 
 def trained(recipe: Recipe, data: Split, path: Path, progress: Listener | None) -> Trained:
@@ -32,27 +36,39 @@ def tuned(recipe: Recipe, model: Model, data: Split, path: Path, progress: Liste
     return done
 
 
-def load_results(folder: Path, recipe: Recipe) -> list[dict[str, Any]]:
-    """What `folder` holds already; ConfigError: of another recipe, FormatError: damaged."""
+def load_results(folder: Path, made_by: Mapping[str, Any], kind: Callable[..., R], what: str) -> list[R]:
+    """What `folder` holds already, each result made by `kind` of its fields.
+
+    made_by: the recipe, and whatever else all results depend on, by name. what: "the results of ...", for messages.
+    Raises ConfigError (made by something else), FormatError (damaged, or the results of something else).
+    """
     path = folder / RESULTS
     if not path.exists():
         return []
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        made_by, results = found["recipe"], [dict(result) for result in found["results"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"{path}: not the results of a study: {error}") from error
-    if made_by != recipe.to_dict():
-        raise ConfigError(expected(f"{path}: recipe", "this recipe", Words("another")))
+        results = [kind(**result) for result in found.pop("results")]
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{path}: not {what}: {error}") from error
+    for name, value in made_by.items():
+        if found.get(name) != value:
+            recipe = name == "recipe"
+            want, got = ("this recipe", Words("another")) if recipe else (found.get(name), value)
+            raise ConfigError(expected(f"{path}: {name}", want, got))
     return results
 
 
-def save_results(folder: Path, recipe: Recipe, results: Sequence[dict[str, Any]]) -> None:
-    """Written beside, then renamed."""
+def save_results(folder: Path, made_by: Mapping[str, Any], results: Sequence[Any]) -> None:
+    """Written beside, then renamed. results: named tuples."""
     path, beside = folder / RESULTS, folder / f".{RESULTS}.part"
-    contents = {"recipe": recipe.to_dict(), "results": list(results)}
+    contents = {**made_by, "results": [result._asdict() for result in results]}
     beside.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
     os.replace(beside, path)
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """Standard deviation (of n - 1); None for one value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def _options(recipe: Recipe, path: Path, progress: Listener | None) -> dict[str, Any]:

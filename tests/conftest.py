@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import signal
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
@@ -71,3 +73,19 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no {folder.relative_to(ROOT.parent)} beside the checkout")
     return folder
+
+
+@pytest.fixture
+def qpsnn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """A command in this process: `qpsnn("train", path)` gives (exit status, standard output, standard error)."""
+    from qpsnn_core.cli import main
+
+    def command(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["qpsnn", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        code = stop.value.code
+        return (code if isinstance(code, int) else 0), captured.out, captured.err
+
+    return command

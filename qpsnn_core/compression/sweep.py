@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,13 +12,11 @@ import numpy as np
 
 from qpsnn_core.compression.run import METHODS, check_target, finish, nonzero, prepare
 from qpsnn_core.config import FULL_PRECISION, Recipe
-from qpsnn_core.errors import ConfigError, FormatError, Words, expected
 from qpsnn_core.evaluation import evaluate
 from qpsnn_core.history import Listener
 from qpsnn_core.integer.lower import lower
 from qpsnn_core.network.cost import cost, counted
-from qpsnn_core.stages import augmentation, network_for
-from qpsnn_core.training import train
+from qpsnn_core.study import load_results, save_results, spread, trained
 from qpsnn_datasets import Split
 
 SPARSITIES = (0.0, 0.5, 0.9, 0.97)
@@ -99,7 +96,7 @@ def run(
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     made_by = {"recipe": recipe.to_dict(), **_how(settings)}
-    results = _done(target, made_by)
+    results = load_results(target, made_by, Result, "the results of a sweep")
     for seed in range(seeds):
         for method in settings.methods:
             done = {result.key for result in results}
@@ -108,7 +105,7 @@ def run(
                 say(f"{method}, seed {seed}: {len(left)} to go")
                 for result in _each(recipe, data, target, seed, left, settings, progress):
                     results.append(result)
-                    _write(target, made_by, results)
+                    save_results(target, made_by, results)
     wanted = {(seed, *t) for seed in range(seeds) for t in _targets(settings)}
     return [result for result in results if result.key in wanted]
 
@@ -124,9 +121,8 @@ def table(results: Sequence[Result]) -> list[Row]:
     ):
         lost = [100 * (one.dense - one.accuracy) for one in own]
         mean = 100 * float(np.mean([one.accuracy for one in own]))
-        spread = float(np.std(lost, ddof=1)) if len(lost) > 1 else None
         seconds = float(np.mean([one.seconds for one in own]))
-        rows.append(Row(sparsity, bits, method, len(own), mean, float(np.mean(lost)), spread, seconds))
+        rows.append(Row(sparsity, bits, method, len(own), mean, float(np.mean(lost)), spread(lost), seconds))
     return rows
 
 
@@ -156,14 +152,11 @@ def _each(
 ) -> Iterator[Result]:
     """One seed and method: the Hessians and the first pass of pruning serve all targets."""
     own = replace(recipe, train=replace(recipe.train, seed=seed))
-    path = folder / f"dense-{seed}.h5"
-    options: dict[str, Any] = {"checkpoint": path, "resume": path.exists(), "recipe": own.to_dict()}
-    options |= {"augment": augmentation(own.data), "progress": progress}
-    trained = train(network_for(own, data), data.train, own.train, **options)
-    dense = evaluate(trained.model, data.test).accuracy
-    epoch = float(np.mean([epoch.seconds for epoch in trained.history]))
+    start = trained(own, data, folder / f"dense-{seed}.h5", progress)
+    dense = evaluate(start.model, data.test).accuracy
+    epoch = float(np.mean([epoch.seconds for epoch in start.history]))
     some = data.train.limited(settings.images)
-    ready = prepare(trained.model, some, targets[0][0], batches=len(some), damping=settings.damping, progress=progress)
+    ready = prepare(start.model, some, targets[0][0], batches=len(some), damping=settings.damping, progress=progress)
     for method, sparsity, bits in targets:
         made = finish(ready, sparsity, _bits(bits), settings.ratios, settings.scale)
         found = evaluate(made.model, data.test)
@@ -179,26 +172,3 @@ def _how(settings: Settings) -> dict[str, Any]:
     """The settings that all results of a folder share."""
     shared = ("ratios", "scale", "images", "damping")
     return {name: getattr(settings, name) for name in shared}
-
-
-def _done(folder: Path, made_by: Mapping[str, Any]) -> list[Result]:
-    path = folder / "results.json"
-    if not path.exists():
-        return []
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        results = [Result(**result) for result in found.pop("results")]
-    except (AttributeError, ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"{path}: not the results of a sweep: {error}") from error
-    for name, value in made_by.items():
-        if found.get(name) != value:
-            got = Words("another") if name == "recipe" else value
-            raise ConfigError(expected(f"{path}: {name}", found.get(name) if name != "recipe" else "this recipe", got))
-    return results
-
-
-def _write(folder: Path, made_by: Mapping[str, Any], results: Sequence[Result]) -> None:
-    path, beside = folder / "results.json", folder / ".results.json.part"
-    contents = {**made_by, "results": [result._asdict() for result in results]}
-    beside.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
-    os.replace(beside, path)

@@ -18,26 +18,10 @@ pytest.importorskip("rich")
 pytest.importorskip("sklearn")
 
 import qpsnn_core as qp
-from qpsnn_core.cli import main
 from qpsnn_core.demo import DIGITS
 
 pytestmark = pytest.mark.cli
 COMMANDS = ["demo", "train", "score", "prune", "finetune", "evaluate", "report", "lower", "simulate"]
-
-
-def command(monkeypatch, capsys, *words) -> tuple[int, str, str]:
-    """(exit status, standard output, standard error) of `qpsnn words...`, in this process."""
-    monkeypatch.setattr(sys, "argv", ["qpsnn", *map(str, words)])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    captured = capsys.readouterr()
-    code = stop.value.code
-    return (0 if code is None else code), captured.out, captured.err
-
-
-@pytest.fixture
-def qpsnn(monkeypatch, capsys):
-    return lambda *words: command(monkeypatch, capsys, *words)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,6 @@ pytest.importorskip("rich")
 pytest.importorskip("sklearn")
 
 import qpsnn_core as qp
-from qpsnn_core.cli import main
 from qpsnn_core.compression import sweep
 from qpsnn_core.config import DataConfig, NetworkConfig, Recipe, TrainConfig
 from qpsnn_core.demo import DIGITS
@@ -27,18 +25,6 @@ TINY = Recipe(
     data=DataConfig("digits", limit=128),
     train=TrainConfig(epochs=3, batch=32, optimizer="adam", lr=0.02),
 )
-
-
-@pytest.fixture
-def qpsnn(monkeypatch, capsys):
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["qpsnn", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 
 import numpy as np
 import pytest
@@ -16,24 +15,10 @@ pytest.importorskip("rich")
 from generators import event_files as files
 from rich.console import Console
 
-from qpsnn_core.cli import main, show
+from qpsnn_core.cli import show
 from qpsnn_datasets.events import NAMES, REPAIRS, Recording, event_writer, load_events
 
 pytestmark = pytest.mark.cli
-
-
-@pytest.fixture
-def qpsnn(monkeypatch, capsys):
-    """(exit status, standard output, standard error) of a command, in this process."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["qpsnn", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 
 import pytest
 from compiled import needs_cc
@@ -14,21 +13,8 @@ pytest.importorskip("rich")
 pytest.importorskip("sklearn")
 
 import qpsnn_core as qp
-from qpsnn_core.cli import main
 
 pytestmark = pytest.mark.cli
-
-
-@pytest.fixture
-def qpsnn(monkeypatch, capsys):
-    def command(*words):
-        monkeypatch.setattr(sys, "argv", ["qpsnn", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
-
-    return command
 
 
 @pytest.fixture(scope="module")

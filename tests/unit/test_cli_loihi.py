@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -12,22 +11,9 @@ pytest.importorskip("typer")
 pytest.importorskip("rich")
 
 import qpsnn_core as qp
-from qpsnn_core.cli import main
 from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Quantizer, Readout
 
 pytestmark = pytest.mark.cli
-
-
-@pytest.fixture
-def qpsnn(monkeypatch, capsys):
-    def command(*words):
-        monkeypatch.setattr(sys, "argv", ["qpsnn", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
-
-    return command
 
 
 @pytest.fixture

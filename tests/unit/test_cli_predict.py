@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import h5py
 import numpy as np
@@ -14,7 +13,6 @@ pytest.importorskip("typer")
 from generators import event_files as files
 
 import qpsnn_core as qp
-from qpsnn_core.cli import main
 from qpsnn_datasets.events import frames_in_bins, read_events, resize
 
 pytestmark = pytest.mark.cli
@@ -81,14 +79,6 @@ def qp_dataset(frames):
     return Dataset(np.ascontiguousarray(frames.swapaxes(0, 1)), np.arange(16) % 4, tuple("abcd"), "frames")
 
 
-def answer(monkeypatch, capsys, *words):
-    monkeypatch.setattr(sys, "argv", ["qpsnn", "predict", *map(str, words)])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    said = capsys.readouterr()
-    return stop.value.code or 0, said.out, said.err
-
-
 def written(folder, name):
     file, write = FORMATS[name]
     write(folder / file)
@@ -96,9 +86,9 @@ def written(folder, name):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_each_format_is_predicted_as_its_frames_are(monkeypatch, capsys, network, tmp_path, name):
+def test_each_format_is_predicted_as_its_frames_are(qpsnn, network, tmp_path, name):
     path = written(tmp_path, name)
-    code, out, err = answer(monkeypatch, capsys, network, path, "--format", name, "--json")
+    code, out, err = qpsnn("predict", network, path, "--format", name, "--json")
     assert code == 0, err
     (found,) = json.loads(out)["recordings"]
     one = read_events(path, format=name, sensor=SENSOR if name == "numpy" else None)
@@ -112,28 +102,28 @@ def test_each_format_is_predicted_as_its_frames_are(monkeypatch, capsys, network
 @pytest.mark.lava
 @pytest.mark.events
 @pytest.mark.slow
-def test_every_format_goes_to_lava_spike_for_spike(monkeypatch, capsys, network, tmp_path):
+def test_every_format_goes_to_lava_spike_for_spike(qpsnn, network, tmp_path):
     known = ["dat", "evt", "dsec", "prophesee-h5", "numpy"]
     together = [written(tmp_path, name) for name in known]
     together.append(files.aedat4(tmp_path / "one.aedat4", [EVENTS], None))
     for name in ["", *(name for name in FORMATS if name not in known)]:
         words = [written(tmp_path, name), "--format", name] if name else together
-        code, out, err = answer(monkeypatch, capsys, network, *words, "--backend", "lava", "--json")
+        code, out, err = qpsnn("predict", network, *words, "--backend", "lava", "--json")
         assert code == 0, err
         found = json.loads(out)
         assert (found["backend"], found["spike_mismatches"], found["readout_mismatches"]) == ("lava", 0, 0)
         assert all(one["events"] == 60 for one in found["recordings"])
 
 
-def test_what_cannot_be_predicted_is_said(monkeypatch, capsys, network, tmp_path):
+def test_what_cannot_be_predicted_is_said(qpsnn, network, tmp_path):
     images = qp.build("vgg_small", (8, 8, 1), 4, width=0.125, steps=2)
     qp.save_integer(tmp_path / "images.h5", qp.lower(qp.initialise(images, 0)).network)
     path = written(tmp_path, "n-mnist")
-    code, _, err = answer(monkeypatch, capsys, tmp_path / "images.h5", path)
+    code, _, err = qpsnn("predict", tmp_path / "images.h5", path)
     assert code == 2
     assert "input: expected frames of events, [H, W, 2], got [8, 8, 1]" in err
     path.write_bytes(path.read_bytes() + b"x")
-    code, _, err = answer(monkeypatch, capsys, network, path, "--format", "n-mnist")
+    code, _, err = qpsnn("predict", network, path, "--format", "n-mnist")
     assert code == 2
     assert "(repair 'truncate' mends it)" in err
-    assert answer(monkeypatch, capsys, network, path, "--format", "n-mnist", "--repair", "truncate")[0] == 0
+    assert qpsnn("predict", network, path, "--format", "n-mnist", "--repair", "truncate")[0] == 0

@@ -15,7 +15,6 @@ pytest.importorskip("rich")
 pytest.importorskip("sklearn")
 
 import qpsnn_core as qp
-from qpsnn_core.cli import main
 from qpsnn_core.config import load_recipe
 from qpsnn_core.demo import DIGITS_EVENTS
 from qpsnn_datasets.digits import load_digits
@@ -23,20 +22,6 @@ from qpsnn_datasets.events import event_writer
 from qpsnn_datasets.events.sets import Seen
 
 pytestmark = pytest.mark.cli
-
-
-@pytest.fixture
-def qpsnn(monkeypatch, capsys):
-    """(exit status, standard output, standard error) of `qpsnn words...`, in this process."""
-
-    def command(*words):
-        monkeypatch.setattr(sys, "argv", ["qpsnn", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
-
-    return command
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -93,16 +92,9 @@ def test_the_summary():
 
 
 @pytest.mark.cli
-def test_the_command(whole, monkeypatch, capsys, tmp_path):
-    from qpsnn_core.cli import main
-
+def test_the_command(qpsnn, whole, tmp_path):
     folder, _, found = whole
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(TINY.to_toml(), encoding="utf-8")
-    monkeypatch.setattr(
-        sys, "argv", ["qpsnn", "crossvalidate", str(recipe), "--folds", "2", "--out", str(folder), "--json"]
-    )
-    with pytest.raises(SystemExit):
-        main()
-    shown = json.loads(capsys.readouterr().out)
+    shown = json.loads(qpsnn("crossvalidate", recipe, "--folds", "2", "--out", folder, "--json")[1])
     assert [fold["accuracy"] for fold in shown["folds"]] == [fold.accuracy for fold in found]

@@ -102,19 +102,14 @@ def test_an_archive_is_unpacked_and_can_be_loaded(server, monkeypatch, tmp_path)
 
 
 @pytest.mark.cli
-def test_the_command_fetches_and_says_where(server, monkeypatch, capsys, tmp_path):
-    from qpsnn_core.cli import main
-
+def test_the_command_fetches_and_says_where(qpsnn, server, monkeypatch, tmp_path):
     address, files, _ = server
     files |= mnist_files()
     offer(monkeypatch, address, "mnist", files)
-    monkeypatch.setattr(sys, "argv", ["qpsnn", "download", "mnist", str(tmp_path)])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    said = capsys.readouterr()
-    assert stop.value.code in (0, None)
-    assert "mnist is in" in said.out + said.err
-    assert "100%" in said.err
+    code, _, err = qpsnn("download", "mnist", tmp_path)
+    assert code == 0
+    assert "mnist is in" in err
+    assert "100%" in err
     assert len(load_data("mnist", tmp_path).train) == 20
 
 

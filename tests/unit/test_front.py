@@ -87,11 +87,7 @@ def test_what_is_wrong_is_said_before_anything_runs(data, tmp_path, monkeypatch)
 
 
 @pytest.mark.cli
-def test_the_command_writes_what_plot_front_draws(whole, data, monkeypatch, capsys, tmp_path):
-    import sys
-
-    from qpsnn_core.cli import main
-
+def test_the_command_writes_what_plot_front_draws(qpsnn, whole, tmp_path):
     folder, _ = whole
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(replace(TINY, data=replace(TINY.data, limit=96)).to_toml(), encoding="utf-8")
@@ -99,10 +95,7 @@ def test_the_command_writes_what_plot_front_draws(whole, data, monkeypatch, caps
     stored["recipe"]["data"]["limit"] = 96
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "results.json").write_text(json.dumps(stored))
-    words = ["front", str(recipe), "--bits", "4,2", "--rates", "0,0.5", "--out", str(tmp_path / "out"), "--json"]
-    monkeypatch.setattr(sys, "argv", ["qpsnn", *words])
-    with pytest.raises(SystemExit):
-        main()
-    shown = json.loads(capsys.readouterr().out)
+    words = ("front", recipe, "--bits", "4,2", "--rates", "0,0.5", "--out", tmp_path / "out", "--json")
+    shown = json.loads(qpsnn(*words)[1])
     assert shown["points"] == json.loads((tmp_path / "out" / "front.json").read_text())
     assert [point["group"] for point in shown["points"]] == ["4 bits", "4 bits", "2 bits", "2 bits"]
