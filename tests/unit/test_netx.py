@@ -218,7 +218,7 @@ def test_lavas_own_neurons_give_the_same_spikes(root, tmp_path, peak):
     stream = images.swapaxes(0, 1).reshape(12, 5, 6, 2).transpose(0, 3, 1, 2)
     late = np.concatenate([stream, np.zeros((4, *stream.shape[1:]), np.uint8)])
     np.savez(tmp_path / "in.npz", stream=late, interval=3, bits=8 if peak > 1 else 0)
-    script = root / "tests" / "naive" / "netx_lava.py"
+    script = root / "tests" / "scripts" / "netx_lava.py"
     files = (tmp_path / "a.net", tmp_path / "in.npz", tmp_path / "out.npz")
     done = subprocess.run([sys.executable, script, *files], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
