@@ -32,7 +32,7 @@ class Part:
     reads: the parts whose OutPorts meet in its InPort, where they are summed.
     inputs, outputs: the shapes (W, H, C) of what it reads and sends.
     latency: steps from an image's entrance until this part sends what that image caused.
-    settings: whole numbers, by the kind: stride, padding, message_bits, weight_exp, delay, multiplier, shift, bias_exp.
+    settings: whole numbers, by the kind: stride, padding, message_bits, weight_exp; delay; multiplier, shift, bias_exp.
     pool: what a pool does, or what a LIF does to its spikes before it sends them.
     """
 

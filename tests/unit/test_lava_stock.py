@@ -16,8 +16,11 @@ from qpsnn_core.errors import UnsupportedError
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.simulate import simulate
 
-
 ALTERNATING = np.tile([127, -127, 127, -127, 127, -127, 127], (3, 1)).T.astype(np.int8)
+
+
+LARGE = np.full((3, 3, 2, 4), [28, -28, 1, 28], np.int8)
+"""Of inputs up to 255 they make currents up to 128,520; Lava's LIF holds 131,071."""
 
 
 @pytest.fixture
@@ -37,6 +40,7 @@ def images(network, samples, seed=0, frames=True):
         (1, 3, 1, True, {}),
         (2, 1, 255, False, {"lif1__bias": np.array([2000, -4095, 4095, 9], np.int32)}),
         (3, 6, 15, False, {"last__gain": np.array([40, -3000, 7], np.int32)}),
+        (6, 1, 255, False, {"conv1__codes": LARGE, "lif1__threshold": np.array([64_000, 1, 9, 64_900], np.int32)}),
         (4, 4, 3, True, {"fc__gain": np.array([1, 6, -3, 1, 2, 5, 9], np.int32)}),
     ],
 )
