@@ -55,8 +55,8 @@ def agreement(
 ) -> tuple[Agreement, Evaluation]:
     """A backend against the exact simulator, over all of `data`; and how well the backend did.
 
-    membranes: whether to compare them, too. options: of the backend. The evaluation's answers are the backend's own; its
-    spike counts are the exact simulator's.
+    membranes: whether to compare them, too. options: of the backend. The evaluation's answers are the backend's own;
+    its spike counts are the exact simulator's.
     """
     from qpsnn_backends import get
 
