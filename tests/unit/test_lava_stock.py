@@ -14,6 +14,7 @@ from qpsnn_backends.lava import limits, stock
 from qpsnn_backends.lava.backend import LavaBackend
 from qpsnn_core.errors import UnsupportedError
 from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout
 from qpsnn_core.integer.simulate import simulate
 
 ALTERNATING = np.tile([127, -127, 127, -127, 127, -127, 127], (3, 1)).T.astype(np.int8)
@@ -54,6 +55,42 @@ def test_lavas_own_processes_give_the_same_bits(seed, steps, peak, frames, chang
         np.testing.assert_array_equal(comp.spikes[name], spikes, name, strict=True)
         assert 0 < spikes.mean() < 1
     np.testing.assert_array_equal(comp.readout, ref.readout, strict=True)
+
+
+def ends(last):
+    """Images into a Linear, T = 3; the readout's currents from a Linear or from a Conv as large as the map."""
+    rng = np.random.default_rng(7)
+
+    def codes(most, *shape):
+        return rng.integers(-most, most + 1, shape).astype(np.int16)
+
+    first = IntConv("first", "in", 3, 2, 1, 0) if last == "conv" else IntLinear("first", "in", 5)
+    second = IntConv("second", "lif", 4, 2, 1, 0) if last == "conv" else IntLinear("second", "lif", 4)
+    shapes = ((2, 2, 2, 3), (2, 2, 3, 4)) if last == "conv" else ((18, 5), (5, 4))
+    channels = shapes[0][-1]
+    arrays = {
+        "first": {"codes": codes(3, *shapes[0]), "gain": np.ones(channels, np.int32)},
+        "lif": {
+            "threshold": rng.integers(50, 400, channels).astype(np.int32),
+            "bias": codes(90, channels).astype(np.int32),
+        },
+        "second": {"codes": codes(255, *shapes[1]), "gain": np.array([1, -700, 30, 5], np.int32)},
+        "out": {"bias": np.array([4000, -9, 70_000, 0], np.int32)},
+    }
+    nodes = (IntInput("in", (3, 3, 2), 200), first, IntLIF("lif", ("first",)), second, IntReadout("out", "second"))
+    return IntegerNetwork(nodes, arrays, 3)
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("last", ["linear", "conv"])
+def test_images_into_a_linear_and_a_convolution_as_readout(last):
+    network = ends(last)
+    given = images(network, 5)
+    ref = simulate(network, given, record="spikes")
+    comp = qpsnn_backends.get("lava", stock=True).run(network, given)
+    np.testing.assert_array_equal(comp.spikes["lif"], ref.spikes["lif"], strict=True)
+    np.testing.assert_array_equal(comp.readout, ref.readout, strict=True)
+    assert 0 < ref.spikes["lif"].mean() < 1
 
 
 @pytest.mark.lava
