@@ -3,11 +3,11 @@
     python -m benchmarks.lava [--images 96] [--stock 3] [--rounds 3] [--data CIFAR] [--out benchmarks/lava.json]
 
 Both run the same integer network in the same Lava processes and channels; only the model behind `Conv` differs. (No
-network of these sizes runs exactly on Lava's own LIF and Dense alone: conv1's currents leave the 17 bits that LIFReset
-has left after scaling by 2**(T-1), and Dense clips weights to 8 bits.) Steady: seconds per image between the first
-image's answer and the last's. Whole: from the call to the result, Lava's start included, for as many images as the
-stock model gets. Before anything is timed, every layer's spikes and membranes and the readout are compared, and with
-the exact simulator's. Contestants take turns; each has all processors, as every Lava process is one of the system's.
+network of these sizes runs exactly on Lava's own LIF alone: it has pools, and conv1's currents leave the 17 bits that
+LIFReset has left after scaling by 2**(T-1).) Steady: seconds per image between the first image's answer and the last's.
+Whole: from the call to the result, Lava's start included, for as many images as the stock model gets. Before anything
+is timed, every layer's spikes and membranes and the readout are compared, and with the exact simulator's. Contestants
+take turns; each has all processors, as every Lava process is one of the system's.
 """
 
 from __future__ import annotations

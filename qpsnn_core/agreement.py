@@ -11,7 +11,7 @@ from qpsnn_core.engine import forward
 from qpsnn_core.evaluation import Evaluation, evaluate, steps_first
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
-from qpsnn_core.integer.run import Run
+from qpsnn_core.integer.run import Record, Run
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.model import Model
 from qpsnn_core.network.nodes import LIF
@@ -50,25 +50,29 @@ def deviation(model: Model, network: IntegerNetwork, images: Array) -> Agreement
     return Agreement(len(images), spikes, wrong, None, None, answers)
 
 
-def agreement(network: IntegerNetwork, data: Dataset, backend: str) -> tuple[Agreement, Evaluation]:
+def agreement(
+    network: IntegerNetwork, data: Dataset, backend: str, *, membranes: bool = True, **options: Any
+) -> tuple[Agreement, Evaluation]:
     """A backend against the exact simulator, over all of `data`; and how well the backend did.
 
-    The evaluation's answers are the backend's own; its spike counts are the exact simulator's.
+    membranes: whether to compare them, too. options: of the backend. The evaluation's answers are the backend's own;
+    its spike counts are the exact simulator's.
     """
     from qpsnn_backends import get
 
     images = steps_first(data.images)
-    other = get(backend)
+    other = get(backend, **options)
     other.check(network)
-    found = other.run(network, images, record="all")
-    exact = simulate(network, images, record="all")
+    record: Record = "all" if membranes else "spikes"
+    found = other.run(network, images, record=record)
+    exact = simulate(network, images, record=record)
     names = [node.name for node in network.of(IntLIF)]
     spikes, readouts = disagreements(found, exact)
     figures = Agreement(
         len(data),
         sum(exact.spikes[name].size for name in names),
         spikes,
-        sum(int((found.membranes[name] != exact.membranes[name]).sum()) for name in names),
+        sum(int((found.membranes[name] != exact.membranes[name]).sum()) for name in names) if membranes else None,
         readouts,
         int((found.readout.argmax(1) != exact.readout.argmax(1)).sum()),
     )

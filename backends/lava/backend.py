@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_backends.base import Record, Run
-from qpsnn_backends.lava import limits
+from qpsnn_backends.lava import limits, stock
 from qpsnn_backends.lava.job import Job, Progress
 from qpsnn_backends.lava.plan import Plan, plan, to_lava
 from qpsnn_backends.lava.wiring import Part, Wiring
-from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.errors import ConfigError, UnsupportedError, expected
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.simulate import check_images
 
@@ -24,11 +24,14 @@ class LavaBackend:
 
     timeout: seconds that one run may take, starting Lava included.
     stock_conv: let Lava's own model compute the convolutions; equal results, up to hundreds of times slower.
+    stock: Lava's own LIF, Conv and Dense compute everything but the readout's sum over T: a chain of layers with leaks
+        of 1/2, its integers scaled by 2**(T-1); the same spikes and readout, no membranes, or refused with figures.
     progress: called with (images done, images) while it runs.
     """
 
     timeout: float = 300.0
     stock_conv: bool = False
+    stock: bool = False
     progress: Progress | None = None
     name: ClassVar[str] = "lava"
 
@@ -36,11 +39,11 @@ class LavaBackend:
         """Raises UnsupportedError, with figures, where Lava or this machine cannot run the network."""
         self._plan(network)
 
-    def _plan(self, network: IntegerNetwork) -> Plan:
+    def _plan(self, network: IntegerNetwork, spikes: bool = True) -> Plan:
         limits.check_installed()
-        if self.stock_conv:
+        planned = stock.plan(network, spikes) if self.stock else plan(network)
+        if self.stock_conv or self.stock:
             limits.check_stock_conv(network)
-        planned = plan(network)
         limits.check_wiring(planned.wiring)
         return planned
 
@@ -54,7 +57,10 @@ class LavaBackend:
         if record not in get_args(Record):
             raise ConfigError(expected("record", f"one of {', '.join(get_args(Record))}", record))
         images = check_images(network, images).astype(np.min_scalar_type(network.input.peak), copy=False)
-        planned = self._plan(network)
+        if self.stock and record == "all":
+            want = "'none' or 'spikes' (Lava's own LIF tells no membranes)"
+            raise UnsupportedError(expected("lava: stock: record", want, record))
+        planned = self._plan(network, record != "none")
         wiring = replace(
             planned.wiring,
             samples=images.shape[-4],

@@ -26,11 +26,14 @@ from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi1SimCfg
 from lava.proc.conv.process import Conv
 from lava.proc.dense.process import Dense
+from lava.proc.lif.process import LIFReset
+from lava.utils.weightutils import SignMode
 
 from qpsnn_backends.lava.channels import use_direct_channels
 from qpsnn_backends.lava.processes.flow import Passage, PassageModel, Readout, ReadoutModel, Source, SourceModel
 from qpsnn_backends.lava.processes.guard import tell_failure
 from qpsnn_backends.lava.processes.neuron import IntLIF, IntLIFModel
+from qpsnn_backends.lava.processes.record import Record, RecordModel
 from qpsnn_backends.lava.processes.synapses import FastConvModel, FastDenseModel, Shortcut, ShortcutModel
 from qpsnn_backends.lava.wiring import Part, Wiring, wiring_from_json
 
@@ -41,6 +44,7 @@ MODELS = {
     Shortcut: ShortcutModel,
     IntLIF: IntLIFModel,
     Passage: PassageModel,
+    Record: RecordModel,
     Readout: ReadoutModel,
 }
 
@@ -66,14 +70,32 @@ def made(part: Part, wiring: Wiring, arrays: Mapping[str, Any]) -> AbstractProce
             name=part.name,
         )
     if part.kind == "dense":
-        return Dense(weights=own["weight"], num_message_bits=settings["message_bits"], name=part.name)
+        given = {"weight_exp": settings["weight_exp"], "sign_mode": SignMode.MIXED} if wiring.stock else {}
+        return Dense(weights=own["weight"], num_message_bits=settings["message_bits"], name=part.name, **given)
     if part.kind == "shortcut":
         return Shortcut(part, **own)
     if part.kind == "lif":
-        return IntLIF(part, wiring, **own)
+        return stock_lif(part, wiring, **own) if wiring.stock else IntLIF(part, wiring, **own)
+    if part.kind == "record":
+        return Record(part, wiring)
     if part.kind == "readout":
         return Readout(part, wiring, **own)
     return Passage(part)
+
+
+def stock_lif(part: Part, wiring: Wiring, vth: Any, bias: Any) -> AbstractProcess:
+    """Lava's own neuron: currents without memory, a leak of a half, cleared when a sample's first step arrives."""
+    return LIFReset(
+        shape=part.inputs,
+        du=4095,
+        dv=2048,
+        vth=vth,
+        bias_mant=np.broadcast_to(bias, part.inputs).astype(np.int32),
+        bias_exp=part.settings["bias_exp"],
+        reset_interval=wiring.steps,
+        reset_offset=part.latency + 1,
+        name=part.name,
+    )
 
 
 def build(wiring: Wiring, arrays: Mapping[str, Any]) -> AbstractProcess:
@@ -122,7 +144,8 @@ def run() -> None:
     wiring = wiring_from_json(Path("wiring.json").read_text(encoding="utf-8"))
     with np.load("arrays.npz", allow_pickle=False) as arrays:
         last = build(wiring, arrays)
-    models = {process: model for process, model in MODELS.items() if not (wiring.stock_conv and process is Conv)}
+    lavas = (Conv, Dense) if wiring.stock else (Conv,) if wiring.stock_conv else ()
+    models = {process: model for process, model in MODELS.items() if process not in lavas}
     config = Loihi1SimCfg(select_tag="fixed_pt", exception_proc_model_map=models, loglevel=logging.CRITICAL)
     compiled = {"pypy_channel_size": CHANNEL_SIZE, "loglevel": logging.CRITICAL}
     finished = threading.Event()

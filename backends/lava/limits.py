@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import shlex
 import shutil
 import sys
 import tempfile
@@ -13,12 +14,16 @@ from pathlib import Path
 
 from qpsnn_backends.lava.plan import Arrays
 from qpsnn_backends.lava.wiring import Wiring
-from qpsnn_core.errors import UnsupportedError, expected
+from qpsnn_core.errors import UnsupportedError, Words, expected
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv
 
 DISTRIBUTION = "lava-nc"
-EXTRA = "pip install 'qpsnn[lava]' on Python 3.10"
+PYTHON = (3, 10)
+"""The only Python that Lava's last release runs on; elsewhere the extra installs nothing."""
+
+FOLDER = ".venv-lava"
+"""Of the environment that the advice makes; with the command line, and the digits that it runs by default."""
 
 THREADS = 2 if sys.platform == "linux" else 7
 """Of each Lava process, itself included, with our channels or Lava's; measured on lava-nc 0.10.0, as the next two."""
@@ -42,14 +47,26 @@ PID_LIMITS = (Path("/sys/fs/cgroup/pids.max"), Path("/sys/fs/cgroup/pids/pids.ma
 
 
 def check_installed() -> None:
-    """UnsupportedError where Lava cannot be imported."""
+    """UnsupportedError, with the command that installs it, where Lava cannot be imported."""
+    if os.name != "posix":
+        raise UnsupportedError(expected("lava", "a POSIX system (the simulator forks)", os.name))
     try:
         importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
-        got = f"Python {platform.python_version()} ({sys.executable}) without it"
-        raise UnsupportedError(expected("lava", f"the [lava] extra ({EXTRA})", got)) from None
-    if os.name != "posix":
-        raise UnsupportedError(expected("lava", "a POSIX system (the simulator forks)", os.name))
+        got = Words(f"Python {platform.python_version()} ({sys.executable}) without it")
+        raise UnsupportedError(expected("lava", f"the [lava] extra on Python 3.10 ({advice()})", got)) from None
+
+
+def advice() -> str:
+    """The command that installs Lava: here, or in an environment of its own on the Python that it needs."""
+    if sys.version_info[:2] == PYTHON:
+        return f"run `{shlex.quote(sys.executable)} -m pip install 'qpsnn[lava]'`"
+    wanted = "'qpsnn[lava,cli,data]'"
+    if shutil.which("uv"):
+        command = f"uv venv --python 3.10 {FOLDER} && uv pip install --python {FOLDER} {wanted}"
+    else:
+        command = f"python3.10 -m venv {FOLDER} && {FOLDER}/bin/pip install {wanted}"
+    return f"run `{command}`, then `{FOLDER}/bin/qpsnn`"
 
 
 def check_wiring(wiring: Wiring) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
-Kind = Literal["source", "conv", "dense", "shortcut", "lif", "pool", "delay", "readout"]
+Kind = Literal["source", "conv", "dense", "shortcut", "lif", "pool", "delay", "record", "readout"]
 Shape = tuple[int, int, int]
 
 
@@ -32,7 +32,7 @@ class Part:
     reads: the parts whose OutPorts meet in its InPort, where they are summed.
     inputs, outputs: the shapes (W, H, C) of what it reads and sends.
     latency: steps from an image's entrance until this part sends what that image caused.
-    settings: whole numbers, by the kind: stride, padding, message_bits, delay, multiplier, shift.
+    settings: whole numbers, by the kind: stride, padding, message_bits, weight_exp; delay; multiplier, shift, bias_exp.
     pool: what a pool does, or what a LIF does to its spikes before it sends them.
     """
 
@@ -51,6 +51,7 @@ class Wiring:
     """All parts, each after those it reads; `steps` T for each of `samples` images.
 
     spikes, membranes: whether each LIF writes them to a file. stock_conv: Lava's own model computes convolutions.
+    stock: Lava's own neurons and synapses compute all but the readout's sum; a "record" writes down a LIF's spikes.
     """
 
     parts: tuple[Part, ...]
@@ -59,6 +60,7 @@ class Wiring:
     spikes: bool = False
     membranes: bool = False
     stock_conv: bool = False
+    stock: bool = False
 
     def __iter__(self) -> Iterator[Part]:
         return iter(self.parts)

@@ -243,6 +243,7 @@ def lower(
 def simulate(
     network: Annotated[Path, typer.Argument(help="An integer network.")],
     backend: Annotated[str, typer.Option("--backend", help="exact, lava or c.")] = "exact",
+    stock: Annotated[bool, typer.Option("--stock", help="Of lava: its own LIF, Conv and Dense alone.")] = False,
     data: Data = "digits",
     path: Where = "",
     limit: Limit = 100,
@@ -253,7 +254,7 @@ def simulate(
 
     loaded = qp.load_integer(network)
     images = data_of(recipe_for(loaded), data, path, limit).test.limited(limit or None)
-    figures = compare(loaded, images, backend)
+    figures = compare(loaded, images, backend, stock)
     if json:
         show.print_json(figures)
     else:

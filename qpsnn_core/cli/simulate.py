@@ -11,10 +11,13 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_datasets import Dataset
 
 
-def compare(network: IntegerNetwork, data: Dataset, backend: str) -> dict[str, Any]:
-    """Accuracy on the backend, and how many of its spikes, membranes and readouts differ from the exact ones."""
+def compare(network: IntegerNetwork, data: Dataset, backend: str, stock: bool = False) -> dict[str, Any]:
+    """Accuracy on the backend, and how many of its spikes, membranes and readouts differ from the exact ones.
+
+    stock: Lava's own processes alone, which tell no membranes.
+    """
     begun = time.perf_counter()
-    figures, measured = agreement(network, data, backend)
+    figures, measured = agreement(network, data, backend, membranes=not stock, **({"stock": True} if stock else {}))
     return {
         "backend": backend,
         "accuracy": measured.accuracy,

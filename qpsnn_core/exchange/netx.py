@@ -1,8 +1,6 @@
 """An integer network as lava-dl's NetX HDF5 file, for Lava's stock LIF: the same spikes, or refused with figures.
 
-NetX's neuron (lava-nc 0.10.0, fixed point): `v = sgn(v)*((|v|*(4096 - vDecay)) >> 12) + 64*(a + bias)`, it fires when
-`v > 64*vThMant`. Ours leaks downwards and fires at `U >= theta`; the same spikes come from weights, bias and threshold
-times `2**k`, `vThMant = theta*2**k - 1`, where no leak of T steps then rounds: `k = shift*(T - 1)`.
+Its integers are ours times 2**k, as `qpsnn_core.integer.stock` says; NetX has no exponents, so biases grow too.
 """
 
 from __future__ import annotations
@@ -15,20 +13,14 @@ import numpy as np
 from qpsnn_core.errors import UnsupportedError, Words, expected
 from qpsnn_core.integer.bounds import Array, Longs
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntConv, IntLIF, IntLinear, IntReadout
+from qpsnn_core.integer.nodes import IntConv, IntLIF, IntLinear
+from qpsnn_core.integer.stock import BIAS_MAX, STATE_MAX, THRESHOLD_MAX, at_most, chain, reach, scale, thresholds
 from qpsnn_core.storage import writing
 
 KIND = "lava-dl-netx"
 VERSION = 1
 
-THRESHOLD_MAX = 2**17 - 1
-"""Lava's LIF: `vth` has 17 bits."""
-
-STATE_MAX = 2**17 - 1
-"""Lava's LIF: currents and membranes of 24 bits with their sign, 6 of them below the unit of weights."""
-
-BIAS_MAX = 2**12 - 1
-"""Lava's LIF: `bias_mant` has 13 bits with its sign, and NetX sets its exponent to the unit of weights."""
+WHO = "netx"
 
 DENSE_MAX = 127
 """NetX's dense layers: weights of 8 bits with their sign; even ones up to twice as large."""
@@ -64,7 +56,7 @@ def save_netx(
     sample i+1 steps later; with `reset_interval=T, reset_offset=1` samples follow each other without a gap.
     Raises UnsupportedError, naming the node: pools, sums, branches; weights, biases, thresholds, states out of range.
     """
-    layers = _layers(network)
+    layers = chain(network, WHO)
     height, width, channels = network.input.shape
     if host_first:
         (_, first), *layers = layers
@@ -88,40 +80,17 @@ def save_netx(
     return tuple(written)
 
 
-def _layers(network: IntegerNetwork) -> list[tuple[Any, Any]]:
-    """(synapse, neuron) in order; UnsupportedError where the network is no chain of them."""
-    pairs: list[tuple[Any, Any]] = []
-    last = network.input.name
-    for node in network.nodes[1:]:
-        place, name = f"netx: {node.name}", type(node).__name__
-        if isinstance(node, (IntConv, IntLinear)):
-            if node.source != last:
-                raise UnsupportedError(expected(place, f"to read {last} (a chain of layers)", node.source))
-            last = node.name
-        elif isinstance(node, (IntLIF, IntReadout)):
-            sources = node.sources if isinstance(node, IntLIF) else (node.source,)
-            if sources != (last,):
-                raise UnsupportedError(expected(place, f"to read {last} alone", ", ".join(sources)))
-            pairs.append((network[last], node))
-            last = node.name
-        else:
-            want = "Conv or Linear, LIF and Readout: NetX loads no pools, sums and shortcuts"
-            raise UnsupportedError(expected(place, want, Words(name)))
-    return pairs
-
-
 def _layer(network: IntegerNetwork, synapse: IntConv | IntLinear, neuron: Any) -> tuple[dict[str, Any], NetxLayer]:
     """What is written of a layer, and what is told of it."""
     spiking = isinstance(neuron, IntLIF)
-    scale = neuron.shift * (network.steps - 1) if spiking and neuron.multiplier else 0
+    k = scale(neuron, network.steps, WHO)
     weights, bias, rounding = _integers(network, synapse, neuron)
-    weights, bias = weights << scale, bias << scale
-    threshold = _threshold(network, neuron, scale)
+    weights, bias = weights << k, bias << k
+    threshold = _threshold(network, neuron, k)
     bits = _weight_range(synapse, weights)
-    _at_most(f"{neuron.name}.bias", int(np.abs(bias).max()), BIAS_MAX, scale)
-    _at_most(
-        f"{neuron.name}.state", _reach(network, weights, bias, neuron) << (scale if spiking else 0), STATE_MAX, scale
-    )
+    at_most(f"{WHO}: {neuron.name}.bias", int(np.abs(bias).max()), BIAS_MAX, k)
+    state = reach(network, neuron) << k if spiking else _sums(network, synapse, weights, bias)
+    at_most(f"{WHO}: {neuron.name}.state", state, STATE_MAX, k)
     data = {
         **_synapse(network, synapse, weights),
         "bias": bias,
@@ -134,7 +103,7 @@ def _layer(network: IntegerNetwork, synapse: IntConv | IntLinear, neuron: Any) -
             "gradedSpike": False,
         },
     }
-    return data, NetxLayer(synapse.name, neuron.name, data["type"], scale, bits, np.size(threshold), rounding)
+    return data, NetxLayer(synapse.name, neuron.name, data["type"], k, bits, np.size(threshold), rounding)
 
 
 def _integers(network: IntegerNetwork, synapse: IntConv | IntLinear, neuron: Any) -> tuple[Longs, Longs, float]:
@@ -148,13 +117,12 @@ def _integers(network: IntegerNetwork, synapse: IntConv | IntLinear, neuron: Any
     return codes, rounded, float(np.abs(rounded - bias / gain).max())
 
 
-def _threshold(network: IntegerNetwork, neuron: Any, scale: int) -> Any:
+def _threshold(network: IntegerNetwork, neuron: Any, k: int) -> Any:
     """One for all channels, or one for each: lava-dl's files have one, its loader and Lava's LIF take either."""
     if not isinstance(neuron, IntLIF):
         return THRESHOLD_MAX
-    thresholds = (network.arrays[neuron.name]["threshold"].astype(np.int64) << scale) - 1
-    _at_most(f"{neuron.name}.threshold", int(thresholds.max()), THRESHOLD_MAX, scale)
-    return thresholds if len(np.unique(thresholds)) > 1 else int(thresholds[0])
+    found = thresholds(network, neuron, k, WHO)
+    return found if len(np.unique(found)) > 1 else int(found[0])
 
 
 def _weight_range(synapse: IntConv | IntLinear, weights: Longs) -> int:
@@ -169,12 +137,9 @@ def _weight_range(synapse: IntConv | IntLinear, weights: Longs) -> int:
     return max(high.bit_length(), (-low).bit_length()) + (low < 0)
 
 
-def _reach(network: IntegerNetwork, weights: Longs, bias: Longs, neuron: Any) -> int:
-    value: Any = network.values[neuron.name]
-    if isinstance(neuron, IntLIF):
-        current = max(network.values[source].peak for source in neuron.sources)
-        return max(int(value.membrane.largest.max()), current)
-    peak = network.values[network[neuron.source].source].peak  # type: ignore[union-attr]  # a synapse has one source
+def _sums(network: IntegerNetwork, synapse: IntConv | IntLinear, weights: Longs, bias: Longs) -> int:
+    """What the readout's neuron, without a leak, can reach in T steps."""
+    peak = network.values[synapse.source].peak
     each = np.abs(weights).reshape(-1, weights.shape[-1]).sum(0) * peak + np.abs(bias)
     return int(each.max()) * network.steps
 
@@ -221,9 +186,3 @@ def _put(root: Any, name: int | str, data: dict[str, Any]) -> None:
 def _plain(value: Any) -> Array:
     array = np.asarray(value)
     return array if array.dtype == bool else array.astype(np.int32)
-
-
-def _at_most(place: str, value: int, limit: int, scale: int) -> None:
-    if value > limit:
-        want = f"at most {limit} (NetX's integers, here times 2**{scale})"
-        raise UnsupportedError(expected(f"netx: {place}", want, value))

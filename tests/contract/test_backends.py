@@ -34,6 +34,7 @@ SEEDS = range(60)
 WIDE_SEEDS = range(6)
 MANY_SEEDS = range(1000, 1100)
 LAVA_NETWORKS = 10
+MANY_ON_LAVA = 25
 
 network = cache(random_integer_network)
 wide = cache(random_wide_network)
@@ -221,6 +222,16 @@ def test_lava_is_the_twin(seed):
     assert_equal(ref, qpsnn_backends.get("lava").run(*network(seed), record="all"))
     rate = np.mean([spikes.mean() for spikes in ref.spikes.values()])
     assert 0.01 < rate < 0.99
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", MANY_SEEDS[:MANY_ON_LAVA])
+@pytest.mark.parametrize("make", [random_integer_network, random_wide_network])
+def test_lava_is_exact_on_many_networks(make, seed):
+    net, images = make(seed)
+    ref = qpsnn_backends.get("exact").run(net, images, record="all")
+    assert_equal(ref, qpsnn_backends.get("lava").run(net, images, record="all"))
 
 
 @pytest.mark.lava

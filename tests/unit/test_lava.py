@@ -180,16 +180,52 @@ def test_currents_that_lavas_own_convolution_wraps_are_refused():
         LavaBackend(stock_conv=True).check(net)
 
 
-def test_without_lava_the_extra_and_the_python_are_named(monkeypatch):
+@pytest.fixture
+def hidden(monkeypatch):
+    """No Lava; returns a function that says which Python this is, and whether there is uv."""
+
     def missing(name):
         raise importlib.metadata.PackageNotFoundError(name)
 
+    def pretend(version, uv):
+        monkeypatch.setattr(limits, "sys", SimpleNamespace(version_info=(*version, 4), executable="/a b/python"))
+        monkeypatch.setattr(limits.platform, "python_version", lambda: ".".join(map(str, (*version, 4))))
+        monkeypatch.setattr(limits.shutil, "which", lambda name: f"/bin/{name}" if uv else None)
+
     monkeypatch.setattr(importlib.metadata, "version", missing)
+    return pretend
+
+
+VENV = "python3.10 -m venv .venv-lava && .venv-lava/bin/pip install 'qpsnn[lava,cli,data]'"
+UV = "uv venv --python 3.10 .venv-lava && uv pip install --python .venv-lava 'qpsnn[lava,cli,data]'"
+
+
+@pytest.mark.parametrize(
+    ("version", "uv", "advice"),
+    [
+        ((3, 10), True, "run `'/a b/python' -m pip install 'qpsnn[lava]'`"),
+        ((3, 14), True, f"run `{UV}`, then `.venv-lava/bin/qpsnn`"),
+        ((3, 9), False, f"run `{VENV}`, then `.venv-lava/bin/qpsnn`"),
+    ],
+)
+def test_without_lava_the_python_and_the_command_are_named(hidden, version, uv, advice):
+    hidden(version, uv)
+    found = f"Python {version[0]}.{version[1]}.4 (/a b/python) without it"
+    message = f"lava: expected the [lava] extra on Python 3.10 ({advice}), got {found}"
     net = network(conv("c1", "in"), IntLIF("l1", ("c1",)), last="l1")
-    with pytest.raises(UnsupportedError, match=r"pip install 'qpsnn\[lava\]' on Python 3\.10"):
-        LavaBackend().check(net)
+    for call in (LavaBackend().check, LavaBackend(stock=True).check):
+        with pytest.raises(UnsupportedError) as error:
+            call(net)
+        assert str(error.value) == message
     with pytest.raises(UnsupportedError):
         LavaBackend().run(net, np.zeros((1, 4, 4, 2), np.uint8))
+
+
+def test_a_system_that_cannot_fork_is_not_told_to_install(hidden, monkeypatch):
+    hidden((3, 10), uv=False)
+    monkeypatch.setattr(limits, "os", SimpleNamespace(name="nt"))
+    with pytest.raises(UnsupportedError, match=r"lava: expected a POSIX system .*, got 'nt'"):
+        limits.check_installed()
 
 
 @pytest.mark.usefixtures("installed")

@@ -1,0 +1,106 @@
+"""`qpsnn simulate --backend lava`: on Lava's own processes, and what it says where there is no Lava."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("typer")
+pytest.importorskip("rich")
+pytest.importorskip("sklearn")
+
+from qpsnn_core.cli import main
+from qpsnn_core.integer.file import save_integer
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout, IntSumPool
+
+pytestmark = pytest.mark.cli
+
+
+@pytest.fixture
+def simulate(monkeypatch, capsys):
+    """(exit status, standard output, standard error) of `qpsnn simulate words...`, in this process."""
+
+    def command(*words):
+        monkeypatch.setattr(sys, "argv", ["qpsnn", "simulate", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        return stop.value.code or 0, captured.out, captured.err
+
+    return command
+
+
+def of_digits(path, pool=False):
+    """A network for the digits, T = 2, on the disk; `pool`: one that Lava's own processes lack."""
+    rng = np.random.default_rng(0)
+    between = (IntSumPool("pool", "lif", 2),) if pool else ()
+    nodes = (
+        IntInput("input", (8, 8, 1), 255),
+        IntConv("conv", "input", 3, 3, 1, 1),
+        IntLIF("lif", ("conv",)),
+        *between,
+        IntLinear("linear", "pool" if pool else "lif", 10),
+        IntReadout("readout", "linear"),
+    )
+    arrays = {
+        "conv": {"codes": rng.integers(-7, 8, (3, 3, 1, 3)).astype(np.int8), "gain": np.ones(3, np.int32)},
+        "lif": {"threshold": np.array([900, 90, 9], np.int32), "bias": np.array([-5, 0, 5], np.int32)},
+        "linear": {
+            "codes": (2 * rng.integers(0, 256, (48 if pool else 192, 10)) - 255).astype(np.int16),
+            "gain": rng.integers(1, 4000, 10).astype(np.int32),
+        },
+        "readout": {"bias": rng.integers(-900, 900, 10).astype(np.int32)},
+    }
+    save_integer(path, IntegerNetwork(nodes, arrays, 2))
+    return path
+
+
+@pytest.mark.lava
+def test_lavas_own_processes_agree_with_the_exact_simulator(simulate, tmp_path):
+    path = of_digits(tmp_path / "network.h5")
+    code, out, err = simulate(path, "--backend", "lava", "--stock", "--limit", 12, "--json")
+    assert (code, err) == (0, "")
+    figures = json.loads(out)
+    assert figures["spikes"] == 2 * 12 * 8 * 8 * 3
+    assert [figures[f"{what}_mismatches"] for what in ("spike", "readout", "answer")] == [0, 0, 0]
+    assert figures["membrane_mismatches"] is None
+    assert 0.01 < figures["firing_rate"] < 0.99
+
+
+@pytest.mark.lava
+def test_what_lavas_own_processes_lack_is_one_line(simulate, tmp_path):
+    path = of_digits(tmp_path / "network.h5", pool=True)
+    code, out, err = simulate(path, "--backend", "lava", "--stock", "--limit", 12)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: lava: stock: pool: expected Conv or Linear, LIF and Readout")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("backend", ["exact", "c"])
+def test_only_lava_has_processes_of_its_own(simulate, tmp_path, backend):
+    code, _, err = simulate(of_digits(tmp_path / "network.h5"), "--backend", backend, "--stock")
+    assert code == 2
+    assert err.startswith(f"error: backend.{backend}: expected ")
+    assert err.rstrip().endswith("got 'stock'")
+
+
+@pytest.mark.parametrize("stock", [(), ("--stock",)])
+def test_without_lava_one_line_says_what_to_run(simulate, tmp_path, monkeypatch, stock):
+    real = importlib.metadata.version
+
+    def without(name):
+        if name == "lava-nc":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", without)
+    code, out, err = simulate(of_digits(tmp_path / "network.h5"), "--backend", "lava", *stock)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: lava: expected the [lava] extra on Python 3.10 (run `")
+    assert "'qpsnn[lava" in err
+    assert err.count("\n") == 1
