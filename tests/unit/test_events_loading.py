@@ -146,9 +146,10 @@ def test_training_from_a_store_ten_times_larger_takes_no_more_memory(tmp_path):
             lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
             return int(lines["RssAnon"].split()[0])
 
-        data = load_data("events", path, steps=4)
-        network = qp.build("vgg_small", (64, 64, 2), 2, width=0.125, steps=4, events=True)
-        qp.train(network, data.train.take(range(8)), TrainConfig(epochs=1, batch=4))
+        qp.set_threads(1)
+        data = load_data("events", path, steps=16)
+        network = qp.build("vgg_small", (64, 64, 2), 2, width=0.125, steps=16, events=True)
+        qp.train(network, data.train.take(range(24)), TrainConfig(epochs=1, batch=4))
         before = anonymous()
         qp.train(network, data.train, TrainConfig(epochs=1, batch=4))
         print(anonymous() - before, data.train.images.nbytes // 1024)
