@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +32,12 @@ def number(place: str, value: object, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise ConfigError(expected(place, f"a number from {low:g} to {high:g}", value))
     return value
+
+
+def near(name: object, valid: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` for the nearest name of a set, or nothing."""
+    close = get_close_matches(str(name).lower(), list(valid), n=1, cutoff=0.4)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def existing(path: str | Path, what: str) -> Path:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import shutil
 import tempfile
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
 from qpsnn_core.errors import ConfigError, DataError, FileError, FormatError, Words, expected
+
+from .checks import near
 
 
 class Source(NamedTuple):
@@ -108,9 +109,7 @@ def download(name: str, folder: str | Path, *, progress: bool = False) -> Path:
     (the checksum is another, or the archive lacks what it should hold). Nothing half-written stays.
     """
     if name not in SOURCES:
-        near = get_close_matches(str(name).lower(), SOURCES, n=1, cutoff=0.4)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ConfigError(expected("set to download", f"one of {', '.join(SOURCES)}", name) + hint)
+        raise ConfigError(expected("set to download", f"one of {', '.join(SOURCES)}", name) + near(name, SOURCES))
     pooch = _pooch()
     target = Path(folder).expanduser()
     try:

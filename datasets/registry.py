@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from qpsnn_core.errors import ConfigError, expected
 
-from .checks import whole
+from .checks import near, whole
 from .cifar import load_cifar10, load_cifar100
 from .digits import load_digits
 from .events.loading import load_event_frames
@@ -70,9 +69,7 @@ def load_data(
         return BUILT_IN[name](**options)
     reader = FILE_READERS.get(name) if isinstance(name, str) else None
     if reader is None:
-        near = get_close_matches(str(name).lower(), NAMES, n=1, cutoff=0.4)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ConfigError(expected("dataset name", f"one of {', '.join(NAMES)}", name) + hint)
+        raise ConfigError(expected("dataset name", f"one of {', '.join(NAMES)}", name) + near(name, NAMES))
     if path is None:
         raise ConfigError(expected(f"{name}.path", "the folder or file that holds the set", None))
     return reader(path, **options)

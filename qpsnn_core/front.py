@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -98,13 +97,6 @@ def means(points: Sequence[Point]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def save_points(folder: str | os.PathLike[str], rows: Sequence[dict[str, Any]]) -> None:
-    """What `means` gave, as front.json in `folder`, which `qpsnn plot front` reads."""
-    path, beside = Path(folder) / "front.json", Path(folder) / ".front.json.part"
-    beside.write_text(json.dumps(list(rows), indent=1) + "\n", encoding="utf-8")
-    os.replace(beside, path)
 
 
 def _changed(recipe: Recipe, bits: int, rate: float, seed: int) -> Recipe:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -135,6 +136,12 @@ def write_all(file: BinaryIO, data: memoryview) -> None:
     """All of it: a full disk takes a part first, and says so at the next attempt."""
     while len(data):
         data = data[file.write(data) :]
+
+
+def save_json(path: str | os.PathLike[str], contents: Any) -> None:
+    """Plain data as JSON in UTF-8; FileError as `replacing`."""
+    with replacing(path) as beside:
+        write_all(beside, memoryview((json.dumps(contents, indent=1) + "\n").encode()))
 
 
 def _mark(file: h5py.File, kind: str, version: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from qpsnn_core.errors import ConfigError, FormatError, Words, expected
 from qpsnn_core.history import Listener
 from qpsnn_core.model import Model
 from qpsnn_core.stages import augmentation, network_for
+from qpsnn_core.storage import save_json
 from qpsnn_core.training import Trained, finetune, train
 from qpsnn_datasets import Split
 
@@ -59,11 +59,8 @@ def load_results(folder: Path, made_by: Mapping[str, Any], kind: Callable[..., R
 
 
 def save_results(folder: Path, made_by: Mapping[str, Any], results: Sequence[Any]) -> None:
-    """Written beside, then renamed. results: named tuples."""
-    path, beside = folder / RESULTS, folder / f".{RESULTS}.part"
-    contents = {**made_by, "results": [result._asdict() for result in results]}
-    beside.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    """results: named tuples. Raises FileError."""
+    save_json(folder / RESULTS, {**made_by, "results": [result._asdict() for result in results]})
 
 
 def spread(values: Sequence[float]) -> float | None:

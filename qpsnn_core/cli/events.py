@@ -12,6 +12,7 @@ from rich.text import Text
 
 from qpsnn_core import event_pictures
 from qpsnn_core.cli import show
+from qpsnn_core.cli.files import repairs_of
 from qpsnn_core.cli.options import Json, Quiet
 from qpsnn_core.errors import ConfigError, DataError, Words, expected
 from qpsnn_core.history import Progress
@@ -40,7 +41,7 @@ def import_(
     quiet: Quiet = False,
 ) -> None:
     """Read recordings into one store; a fault that no --repair names ends it, and leaves nothing."""
-    repairs = [name.strip() for name in repair.split(",") if name.strip()]
+    repairs = repairs_of(repair)
     with show.bars(quiet) as listen:
         done = import_events(
             path,

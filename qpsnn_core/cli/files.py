@@ -14,6 +14,9 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.stages import data_for
 from qpsnn_core.storage import kind_of
 from qpsnn_datasets import Split
+from qpsnn_datasets.events import Recording, read_events
+
+ARRAYS = (".npy", ".npz")
 
 
 def load_trained(path: Path) -> Checkpoint:
@@ -30,6 +33,18 @@ def load_any(path: Path) -> tuple[Any, Recipe]:
         return loaded.model, recipe_of(loaded)
     network = qp.load_integer(path)
     return network, recipe_for(network)
+
+
+def repairs_of(words: str) -> tuple[str, ...]:
+    """The names in `sort,drop`."""
+    return tuple(name.strip() for name in words.split(",") if name.strip())
+
+
+def recording_of(path: Path, network: IntegerNetwork, format: str = "", repair: str = "") -> Recording:
+    """The one recording of a file; of arrays, which do not say their sensor, on the network's."""
+    height, width, _ = network.input.shape
+    sensor = (height, width) if path.suffix in ARRAYS else None
+    return read_events(path, format=format, sensor=sensor, repair=repairs_of(repair))
 
 
 def recipe_for(network: IntegerNetwork) -> Recipe:

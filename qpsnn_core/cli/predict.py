@@ -11,9 +11,10 @@ import typer
 import qpsnn_core as qp
 from qpsnn_core.agreement import disagreements
 from qpsnn_core.cli import show
+from qpsnn_core.cli.files import recording_of
 from qpsnn_core.cli.options import Json
 from qpsnn_core.errors import ConfigError, expected
-from qpsnn_datasets.events import frames_in_bins, read_events, resize
+from qpsnn_datasets.events import frames_in_bins, resize
 
 
 def predict(
@@ -37,11 +38,7 @@ def predict(
         raise ConfigError(expected(f"{network}: input", "frames of events, [H, W, 2]", list(loaded.input.shape)))
     chosen = get(backend)
     chosen.check(loaded)
-    repairs = tuple(word for word in repair.split(",") if word)
-    found = []
-    for file in files:
-        sensor = (height, width) if file.suffix in (".npy", ".npz") else None
-        found.append(read_events(file, format=format, sensor=sensor, repair=repairs))
+    found = [recording_of(file, loaded, format, repair) for file in files]
     scaled = [one if one.sensor == (height, width) else resize(one, height, width) for one in found]
     images = np.stack([frames_in_bins(one, loaded.steps, by=frames) for one in scaled], axis=1)
     run = chosen.run(loaded, images, record="spikes")

@@ -12,20 +12,20 @@ import typer
 
 import qpsnn_core as qp
 from qpsnn_core.cli import show
+from qpsnn_core.cli.files import recording_of
 from qpsnn_core.cli.options import Json
 from qpsnn_core.errors import DataError, FileError, Words, expected
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.storage import kind_of
 from qpsnn_core.streaming import Answer, end_to_end, one_after_the_other
 from qpsnn_datasets.digits import load_digits
-from qpsnn_datasets.events import load_events, read_events
+from qpsnn_datasets.events import load_events
 from qpsnn_datasets.events.recording import Recording
 from qpsnn_datasets.events.saccades import CAMERA
 from qpsnn_datasets.events.sets import Seen
 from qpsnn_datasets.events.writer import KIND
 
 STORES = (".h5", ".hdf5")
-ARRAYS = (".npy", ".npz")
 
 SHOWN = 20
 """Windows that the table has; the figures are of all."""
@@ -73,9 +73,7 @@ def _source(data: str, network: IntegerNetwork, window: int) -> tuple[Iterable[R
         raise FileError(expected("--data", "digits-events, or a file of events", data))
     if Path(data).suffix in STORES and kind_of(Path(data)) == KIND:
         return end_to_end(load_events(data), window), 0
-    height, width, _ = network.input.shape
-    ending = Path(data).suffix
-    return [read_events(data, sensor=(height, width) if ending in ARRAYS else None)], None
+    return [recording_of(Path(data), network)], None
 
 
 def _row(index: int, one: Answer) -> dict[str, Any]:

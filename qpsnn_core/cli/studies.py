@@ -13,6 +13,7 @@ from qpsnn_core.cli.files import data_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Data, File, Json, Quiet, Where
 from qpsnn_core.config import load_recipe
 from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.storage import save_json
 
 
 def ablate(
@@ -68,7 +69,7 @@ def front(
     with show.bars(quiet) as listen:
         points = study.run(chosen, data_of(chosen), out, **wanted, seeds=seeds, progress=listen, say=say)
     rows = study.means(points)
-    study.save_points(out, rows)
+    save_json(out / "front.json", rows)
     if json:
         show.print_json({"points": rows, "results": [point._asdict() for point in points]})
         return
