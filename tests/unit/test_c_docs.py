@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from compiled import SANITIZED, needs_cc
+from pages import blocks, links, run
 
 import qpsnn_core as qp
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "c-export.md").read_text(encoding="utf-8")
+PAGE = ROOT / "docs" / "c-export.md"
 
 pytestmark = [needs_cc, pytest.mark.cli]
-
-
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 MAIN = """
@@ -46,16 +40,10 @@ def test_its_commands_run_and_its_c_compiles(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1)).astype(np.uint8)
     built = qp.build("vgg_small", (8, 8, 1), 10, steps=2, width=0.1)
     qp.save_integer(tmp_path / "network.h5", qp.lower(qp.recalibrate(qp.initialise(built, 0), noise)).network)
-    search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    (listed,) = blocks("sh")
+    (listed,) = blocks(PAGE, "sh")
     for line in listed.strip().split("\n"):
-        words = shlex.split(line)
-        done = subprocess.run(
-            words, cwd=tmp_path, env={**os.environ, "PATH": search}, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{line}: {done.stderr}"
-        assert done.stdout.strip(), line
-    (example,) = blocks("c")
+        assert run(shlex.split(line), tmp_path).strip(), line
+    (example,) = blocks(PAGE, "c")
     (tmp_path / "firmware" / "main.c").write_text(example + MAIN)
     words = ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", *SANITIZED, "network.c", "main.c"]
     subprocess.run([*words, "-o", "main"], cwd=tmp_path / "firmware", check=True)
@@ -63,17 +51,18 @@ def test_its_commands_run_and_its_c_compiles(tmp_path):
 
 
 def test_every_file_that_it_links_to_is_there():
-    links = re.findall(r"\]\(([^)#:]+)\)", PAGE)
-    assert links
-    assert [link for link in links if not (ROOT / "docs" / link).exists()] == []
+    found = links(PAGE)
+    assert found
+    assert [link for link in found if not (ROOT / "docs" / link).exists()] == []
 
 
 def test_its_table_says_what_was_measured():
+    text = PAGE.read_text(encoding="utf-8")
     published = json.loads((ROOT / "benchmarks" / "c_export.json").read_text(encoding="utf-8"))
-    assert published["command"] in PAGE
+    assert published["command"] in text
     for name, one in published["networks"].items():
         cells = [name, " x ".join(map(str, one["input"])), f"{one['firing_rate']:.1%}"]
         cells += [f"{one['flash_bytes']['with code, -Os']:,}", f"{sum(one['ram_bytes'].values()):,}"]
         order = ("C -O2", "C -O3", "exact, an image at a time", "exact, all at once")
         cells += [f"{one['ms_per_image'][who]:.3g} ms" for who in order]
-        assert f"| {' | '.join(cells)} |" in PAGE
+        assert f"| {' | '.join(cells)} |" in text

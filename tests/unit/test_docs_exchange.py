@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shlex
-import subprocess
 import sys
 
 import pytest
+from pages import blocks, links, run
 
 pytestmark = [pytest.mark.cli, pytest.mark.exchange, pytest.mark.slow]
-
-
-def run(command, folder):
-    search = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, "PATH": search}, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, f"{command}: {done.stderr}"
-    return done.stdout
-
-
-def blocks(path, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
 def test_the_pages_commands_run(root, tmp_path):
@@ -51,6 +36,4 @@ def test_the_witnesses_networks_are_written(root, tmp_path):
 
 @pytest.mark.parametrize("page", ["exchange", "loihi"])
 def test_links_lead_somewhere(root, page):
-    text = (root / "docs" / f"{page}.md").read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([^)#:]+)\)", text)
-    assert [link for link in links if not (root / "docs" / link).exists()] == []
+    assert [link for link in links(root / "docs" / f"{page}.md") if not (root / "docs" / link).exists()] == []

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
 import sys
 
 import pytest
+from pages import blocks, links, run
 
 from qpsnn_backends.lava import limits, stock
 from qpsnn_core.integer.bounds import INT32_MAX
@@ -16,20 +15,7 @@ from qpsnn_core.integer.stock import BIAS_MAX, STATE_MAX, THRESHOLD_BITS, THRESH
 
 
 def page(root):
-    return (root / "docs" / "lava.md").read_text(encoding="utf-8")
-
-
-def blocks(text, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
-def run(command, folder):
-    search = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, "PATH": search}, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, f"{command}: {done.stderr}"
-    return done.stdout
+    return root / "docs" / "lava.md"
 
 
 @pytest.mark.cli
@@ -47,7 +33,7 @@ def test_the_pages_example_and_command_run(root, tmp_path):
 
 
 def test_the_limits_are_those_of_the_code(root):
-    limited = page(root).split("Refused before")[1]
+    limited = page(root).read_text(encoding="utf-8").split("Refused before")[1]
     rows = dict(re.findall(r"^\| ([^|]+) \| ([\d,]+)", limited, re.MULTILINE))
     assert [int(rows[name].replace(",", "")) for name in rows] == [
         THRESHOLD_BITS + 1,
@@ -65,10 +51,10 @@ def test_the_command_without_lava_is_the_messages(root, monkeypatch):
     monkeypatch.setattr(limits.shutil, "which", lambda name: name)
     command = limits.advice().split("`")[1]
     assert command.startswith("uv venv")
-    assert f"\n```\n{command}\n```\n" in page(root)
+    assert f"\n```\n{command}\n```\n" in page(root).read_text(encoding="utf-8")
 
 
 def test_links_lead_somewhere(root):
-    links = re.findall(r"\]\(([^)#:]+)\)", page(root))
-    assert links
-    assert [link for link in links if not (root / "docs" / link).exists()] == []
+    found = links(page(root))
+    assert found
+    assert [link for link in found if not (root / "docs" / link).exists()] == []

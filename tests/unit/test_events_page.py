@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shlex
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pages import blocks, links, run
 
 from qpsnn_core.demo import DIGITS_EVENTS
 
@@ -18,28 +16,20 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "events.md"
 
 
-def block(language: str) -> str:
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return found
-
-
-def run(command: list[str], folder: Path) -> str:
-    search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environment = {**os.environ, "PATH": search}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, f"{command}: {done.stderr}"
-    return done.stdout
+def only(found):
+    (one,) = found
+    return one
 
 
 def test_every_file_that_it_links_to_is_there():
-    links = re.findall(r"\]\(([^)#:]+)\)", PAGE.read_text(encoding="utf-8"))
-    assert links
-    assert [link for link in links if not (PAGE.parent / link).exists()] == []
+    found = links(PAGE)
+    assert found
+    assert [link for link in found if not (PAGE.parent / link).exists()] == []
 
 
 def test_the_python_example_runs(tmp_path):
     pytest.importorskip("sklearn")
-    said = run([sys.executable, "-c", block("python")], tmp_path)
+    said = run([sys.executable, "-c", only(blocks(PAGE, "python"))], tmp_path)
     assert said.startswith("Dataset('events', images=(100, 4, 10, 10, 2), classes=10)")
 
 
@@ -57,7 +47,7 @@ def test_the_commands_run_one_after_the_other(tmp_path):
     )
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "digits-events.toml").write_text(quick.to_toml(), encoding="utf-8")
-    commands = [shlex.split(line) for line in block("sh").strip().split("\n")]
+    commands = [shlex.split(line) for line in only(blocks(PAGE, "sh")).strip().split("\n")]
     assert [words[1] for words in commands].count("stream") == 2
     for command in commands:
         assert run(command, tmp_path).strip(), command
