@@ -48,15 +48,16 @@ Rates = float | tuple[float, ...] | dict[str, float]
 class NetworkConfig:
     """Which network of the zoo; image shape and classes come with the data.
 
-    name: of the ZOO. width: a factor on all channel counts. bits: per weight, 2 to 8, or 32 for floating point.
-    steps: T, time steps per image. gamma, granularity, ste, percentile: as in Quantizer. ends: of the first
-    convolution and the last linear layer, "integer" (8-bit, deployable) or "float". threshold: in units of the
-    membrane potential. beta: the share of the potential that is left after one step, 0 to 1. surrogate,
-    surrogate_width (in units of the potential), detach_reset: as in LIF.
+    name: of the ZOO. width: a factor on all channel counts; widths: instead, the counts themselves. bits: per
+    weight, 2 to 8, or 32 for floating point. steps: T, time steps per image. gamma, granularity, ste, percentile:
+    as in Quantizer. ends: of the first convolution and the last linear layer, "integer" (8-bit, deployable) or
+    "float". threshold: in units of the membrane potential. beta: the share of the potential that is left after one
+    step, 0 to 1. surrogate, surrogate_width (in units of the potential), detach_reset: as in LIF.
     """
 
     name: str = "vgg_small"
     width: float = 1.0
+    widths: tuple[int, ...] = ()
     bits: int = 4
     steps: int = 4
     gamma: str = "mean"
@@ -76,6 +77,9 @@ class NetworkConfig:
         choices(self, surrogate=SURROGATES)
         positive(self, "width", "threshold", "surrogate_width")
         least(self, steps=1)
+        counts = isinstance(self.widths, tuple) and all(type(count) is int and count >= 1 for count in self.widths)
+        check(self, "widths", counts, "channel counts, each an integer of at least 1")
+        check(self, "width", not self.widths or self.width == 1, "1 where widths are given")
         bits = type(self.bits) is int and (2 <= self.bits <= 8 or self.bits == FULL_PRECISION)
         check(self, "bits", bits, f"an integer from 2 to 8, or {FULL_PRECISION}")
         check(self, "percentile", 0.5 < self.percentile <= 1, "a number in (0.5, 1]")
@@ -101,6 +105,7 @@ class NetworkConfig:
             classes,
             steps=self.steps,
             width=self.width,
+            widths=self.widths or None,
             quantizer=self.quantizer,
             ends=self.ends,
             neuron=self.neuron,

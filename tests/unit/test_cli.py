@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("typer")
@@ -53,6 +54,15 @@ def test_train_writes_a_checkpoint_and_its_history(qpsnn, recipe, tmp_path):
     assert code == 0
     assert [epoch["epoch"] for epoch in json.loads(out)["history"]] == [1, 2]
     assert qp.load_checkpoint(tmp_path / "a.h5").recipe["network"]["width"] == 0.125
+
+
+def test_fine_tuning_at_other_steps_starts_from_the_same_weights(qpsnn, trained, tmp_path):
+    out = tmp_path / "longer.h5"
+    assert qpsnn("finetune", trained, "--steps", 3, "--epochs", 1, "--lr", 1e-9, "--out", out, "--json")[0] == 0
+    before, after = qp.load_checkpoint(trained), qp.load_checkpoint(out)
+    assert (before.model.network.steps, after.model.network.steps, after.recipe["network"]["steps"]) == (2, 3, 3)
+    for name, own in before.model.params.items():
+        np.testing.assert_allclose(after.model.params[name]["weight"], own["weight"], atol=1e-5)
 
 
 def test_the_whole_way_from_checkpoint_to_integers(qpsnn, trained, tmp_path):

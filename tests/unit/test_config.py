@@ -29,6 +29,7 @@ OTHER = Recipe(
     FinetuneConfig(epochs=1, optimizer="adamw"),
     LowerConfig(fraction_bits=4),
 )
+COUNTS = Recipe(NetworkConfig(name="vgg9", widths=(8, 8, 16, 16, 32, 32, 24)))
 
 
 def test_an_empty_recipe_is_the_default():
@@ -43,7 +44,7 @@ def test_fine_tuning_has_defaults_of_its_own():
     assert isinstance(recipe.finetune, TrainConfig)
 
 
-@pytest.mark.parametrize("recipe", [Recipe(), OTHER, Recipe(prune=PruneConfig(rates=(0.1, 0.0, 0.9)))])
+@pytest.mark.parametrize("recipe", [Recipe(), OTHER, COUNTS, Recipe(prune=PruneConfig(rates=(0.1, 0.0, 0.9)))])
 def test_a_recipe_survives_toml_and_json(recipe, tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text(recipe.to_toml(), encoding="utf-8")
@@ -75,6 +76,13 @@ def test_a_network_config_builds_its_network():
     assert config.build((8, 8, 2), 5, events=True).input.spikes
 
 
+def test_channel_counts_in_a_recipe():
+    network = COUNTS.network.build((32, 32, 3), 10)
+    assert tuple(conv.channels for conv in network.of(Conv)) == COUNTS.network.widths
+    with pytest.raises(ConfigError, match=r"vgg9\.widths: expected 7 channel counts, got 2"):
+        NetworkConfig(name="vgg9", widths=(8, 8)).build((32, 32, 3), 10)
+
+
 def test_32_bits_is_floating_point_throughout():
     network = NetworkConfig(bits=32).build((8, 8, 1), 10)
     assert all(conv.quantizer is None for conv in network.of(Conv))
@@ -103,6 +111,11 @@ MISTAKES = [
     ({"network": {"bits": 0}}, "network.bits: expected an integer from 2 to 8, or 32, got 0"),
     ({"network": {"bits": 9}}, "network.bits: expected an integer from 2 to 8, or 32, got 9"),
     ({"network": {"beta": 1.1}}, "network.beta: expected a number from 0 to 1, got 1.1"),
+    (
+        {"network": {"widths": [8, 0]}},
+        "network.widths: expected channel counts, each an integer of at least 1, got (8",
+    ),
+    ({"network": {"width": 0.5, "widths": [8]}}, "network.width: expected 1 where widths are given, got 0.5"),
     ({"network": {"width": 0}}, "network.width: expected a positive number, got 0.0"),
     ({"network": {"percentile": 0.5}}, "network.percentile: expected a number in (0.5, 1], got 0.5"),
     ({"network": {"surrogate": "triangel"}}, "network.surrogate: expected one of triangle, sigmoid, arctan"),
