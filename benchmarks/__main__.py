@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import contestants, memory, networks, plot, race, results, startup, table, training
+from benchmarks import contestants, memory, networks, plot, race, results, scaling, startup, table, training
 from benchmarks.contestants import NAMES, OURS, PEERS
 from benchmarks.measure import Effort
 
@@ -99,6 +99,7 @@ class Bench:
             "networks": [],
             "agreement": [],
             "records": [],
+            "scaling": [],
             "memory": [],
             "import_s": [],
             "first_step_s": [],
@@ -138,6 +139,8 @@ class Bench:
         self.advance(f"{case.name}, T={case.steps}: checked")
         for part in [part for part in race.GROUPS if part in self.asked.parts]:
             self.times(case, part)
+        if OURS in self.asked.contestants and "train" in self.asked.parts:
+            self.scaling(case)
         if "memory" in self.asked.parts:
             self.memory(case)
         self.save()
@@ -165,6 +168,16 @@ class Bench:
             from benchmarks.contestants import pytorch
 
             pytorch.forget()
+
+    def scaling(self, case: networks.Case) -> None:
+        """Our own training on more threads than one, against one."""
+        effort = Effort(self.asked.seconds, 5, self.asked.repeats)
+        weights = BUILD / "weights" / f"{case.name}.npz"
+        for threads in [threads for threads in self.asked.threads if threads > 1]:
+            one = scaling.scaled(case.name, case.steps, len(case.images), threads, effort, weights)
+            self.found["scaling"].append({"network": case.name, "T": case.steps, **one})
+            times = f"{one['one_thread_s'] * 1e3:.1f} ms on one thread, {one['min_s'] * 1e3:.1f} ms on {threads}"
+            self.tell(f"  qpsnn, train, alone: {times}: {one['one_thread_s'] / one['min_s']:.2f}x")
 
     def memory(self, case: networks.Case) -> None:
         """The peak of a training step, each contestant in its own process, peers in the thriftier form."""

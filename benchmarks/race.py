@@ -35,16 +35,10 @@ def best_forms(case: Case, work: str, names: tuple[str, ...], forms: Forms, tell
 
 
 def race(case: Case, runs: Entries, threads: int, effort: Effort) -> list[dict[str, Any]]:
-    """A record of each run: minimum and median; of ours also the ratio to the fastest peer's.
-
-    On more than one thread our own run on one takes part as well, and its minimum is our record's `one_thread_s`.
-    """
+    """A record of each run: minimum and median; of ours also the ratio to the fastest peer's."""
     peers = any(run.contestant != OURS for run in runs)
     contestants.set_threads(threads, peers)
-    calls: dict[Any, Callable[[], Any]] = {run: run.call for run in runs}
-    if threads > 1:
-        calls |= {(run, 1): _alone(run.call, threads) for run in runs if run.contestant == OURS}
-    times = measure.alternate(calls, effort)
+    times = measure.alternate({run: run.call for run in runs}, effort)
     records = []
     for run, tried in runs.items():
         own = sorted(times[run])
@@ -65,18 +59,5 @@ def race(case: Case, runs: Entries, threads: int, effort: Effort) -> list[dict[s
         rivals = [times[one] for one in runs if one.contestant != OURS and one.work == RIVAL[run.work]]
         if run.contestant == OURS and rivals:
             record["ratio"] = measure.ratio(min(rivals, key=min), times[run])._asdict()
-        if (run, 1) in times:
-            record["one_thread_s"] = min(times[run, 1])
         records.append(record)
     return records
-
-
-def _alone(call: Callable[[], Any], threads: int) -> Callable[[], Any]:
-    def on_one_thread() -> None:
-        contestants.set_threads(1, peers=False)
-        try:
-            call()
-        finally:
-            contestants.set_threads(threads, peers=False)
-
-    return on_one_thread

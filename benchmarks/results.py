@@ -43,9 +43,9 @@ def ratios(records: list[Record], work: str, threads: int = 1) -> dict[tuple[str
     return found
 
 
-def scaling(records: list[Record]) -> dict[tuple[str, int], float]:
+def scaling(results: dict[str, Any]) -> dict[tuple[str, int], float]:
     """By (network, T): our training on one thread, in turns with that on two, against two."""
-    own = _chosen(records, "train", 2, (OURS,))
+    own = [one for one in results["scaling"] if one["threads"] == 2]
     return {(one["network"], one["T"]): one["one_thread_s"] / one["min_s"] for one in own}
 
 
@@ -65,7 +65,7 @@ def geometric_means(results: dict[str, Any]) -> dict[str, float | None]:
     """Over networks and T: training, inference, memory, and two threads against one."""
     records = results["records"]
     by_name = {work: ratios(records, work) for work in RIVAL}
-    by_name |= {"memory": memory_ratios(results["memory"]), "threads2": scaling(records)}
+    by_name |= {"memory": memory_ratios(results["memory"]), "threads2": scaling(results)}
     return {name: geometric_mean(list(values.values())) for name, values in by_name.items()}
 
 

@@ -26,7 +26,7 @@ WORDS = {
 def summary(results: dict[str, Any]) -> str:
     """Every figure with its target, in Markdown: geometric means over networks and T, and the least of them."""
     least = {work: ratios(results["records"], work) for work in RIVAL}
-    least |= {"memory": memory_ratios(results["memory"]), "threads2": scaling(results["records"])}
+    least |= {"memory": memory_ratios(results["memory"]), "threads2": scaling(results)}
     lines = ["| | measured | worst network | at least | aim |", "|---|---|---|---|---|"]
     for name, words in WORDS.items():
         figure = _figure(results, name)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benched import FOLDER, tiny
-from benchmarks import contestants, measure, memory, networks, plot, race, results, table, training
+from benchmarks import contestants, measure, memory, networks, plot, race, results, scaling, table, training
 from qpsnn_core.kernels import parallel
 from qpsnn_core.network.zoo import vgg_small
 
@@ -35,7 +35,7 @@ def found():
         records += [
             record("a", steps, "train", who, s) for who, s in (("qpsnn", 1), ("spikingjelly", 4), ("snntorch", 6))
         ]
-        records += [{**record("a", steps, "train", "qpsnn", 0.5, threads=2), "one_thread_s": 1.0}]
+        records += [record("a", steps, "train", "qpsnn", 0.6, threads=2)]
         records += [record("a", steps, "infer_integer", "qpsnn", 0.5), record("a", steps, "infer_float", "qpsnn", 1)]
         records += [
             record("a", steps, "infer_float", "spikingjelly", 5),
@@ -50,6 +50,7 @@ def found():
         "networks": [],
         "agreement": [],
         "records": records,
+        "scaling": [{"network": "a", "T": steps, "threads": 2, "one_thread_s": 1.0, "min_s": 0.5} for steps in (2, 4)],
         "memory": [
             {"network": "a", "T": 2, "contestant": who, "step_bytes": size * 2**20, "peak_bytes": 0}
             for who, size in held.items()
@@ -92,7 +93,7 @@ def test_the_faster_peer_counts():
     assert results.ratios(records, "infer_float") == {("a", 2): 4.0, ("a", 4): 4.0}
     assert results.ratios(records, "infer_integer") == {("a", 2): 8.0, ("a", 4): 8.0}
     assert results.ratios(records, "train", threads=2) == {}
-    assert results.scaling(records) == {("a", 2): 2.0, ("a", 4): 2.0}
+    assert results.scaling(found()) == {("a", 2): 2.0, ("a", 4): 2.0}
     assert results.memory_ratios(found()["memory"]) == {("a", 2): 4.0}
 
 
@@ -200,7 +201,14 @@ def test_a_race_of_one(threads):
         assert all(0 < row["min_s"] <= row["median_s"] and "ratio" not in row for row in records)
     (row,) = race.race(case, dict([*chosen.items()][:1]), 2, measure.Effort(0.0, 2, 2))
     assert row["threads"] == 2
-    assert row["one_thread_s"] > 0
+
+
+def test_scaling_is_in_turns(threads):
+    seen = []
+    found = scaling.in_turns(lambda: seen.append(parallel.threads()), 2, measure.Effort(0.0, 3, 3))
+    assert seen == [1, 2] * 4
+    assert (found["threads"], found["repeats"]) == (2, 3)
+    assert min(found["one_thread_s"], found["min_s"]) > 0
 
 
 def test_timed_training_leaves_the_case_alone():
