@@ -74,11 +74,19 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class FinetuneConfig(TrainConfig):
-    """How a pruned network is trained again: the fields of TrainConfig, with the paper's Adam at 0.001."""
+    """How a pruned network is trained again: the fields of TrainConfig, with the paper's Adam at 0.001.
+
+    steps: T, time steps per image from now on, 0 for as many as it was trained with; frames of events fix them.
+    """
 
     epochs: int = 15
     optimizer: str = "adam"
     lr: float = 1e-3
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        least(self, steps=0)
 
 
 @dataclass(frozen=True)

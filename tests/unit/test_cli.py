@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("typer")
@@ -75,6 +76,18 @@ def test_the_whole_way_from_checkpoint_to_integers(qpsnn, trained, tmp_path):
     code, out, _ = qpsnn("simulate", network, "--limit", 10, "--json")
     assert code == 0
     assert json.loads(out)["spike_mismatches"] == 0
+
+
+def test_fine_tuning_at_more_steps(qpsnn, trained, tmp_path):
+    out = tmp_path / "longer.h5"
+    assert qpsnn("finetune", trained, "--steps", 3, "--lr", 1e-12, "--out", out, "-q")[0] == 0
+    old, new = qp.load_checkpoint(trained), qp.load_checkpoint(out)
+    assert (old.model.network.steps, new.model.network.steps) == (2, 3)
+    assert new.recipe["finetune"]["steps"] == 3
+    for node, arrays in old.model.params.items():
+        np.testing.assert_allclose(new.model.params[node]["weight"], arrays["weight"], rtol=1e-5, atol=1e-8)
+    assert qpsnn("lower", out, "--out", tmp_path / "longer-network.h5")[0] == 0
+    assert qp.load_integer(tmp_path / "longer-network.h5").steps == 3
 
 
 def test_rates_by_name(qpsnn, trained, tmp_path):

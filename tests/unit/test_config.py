@@ -27,7 +27,7 @@ OTHER = Recipe(
     DataConfig(name="cifar10", path='a "quoted"\\path\x7f\n', limit=100, crop=4, flip=True, cutout=8),
     TrainConfig(epochs=3, lr=0.3, weight_decay=0.0, schedule="step", clip_norm=1.5, loss="tet", seed=7),
     PruneConfig(criterion="sca", rates={"conv0": 0.1, "layer1.0.conv1": 0.25}, residual="together", reinit="paper"),
-    FinetuneConfig(epochs=1, optimizer="adamw"),
+    FinetuneConfig(epochs=1, optimizer="adamw", steps=4),
     LowerConfig(fraction_bits=4),
 )
 
@@ -125,6 +125,9 @@ MISTAKES = [
     ({"train": {"warmup_epochs": 99}}, "train.warmup_epochs: expected at most the 30 epochs, got 99"),
     ({"train": {"optimizer": "addam"}}, "train.optimizer: expected one of sgd, adam, adamw, got 'addam' (did you"),
     ({"train": {"seed": -1}}, "train.seed: expected an integer of at least 0, got -1"),
+    ({"finetune": {"steps": -1}}, "finetune.steps: expected an integer of at least 0, got -1"),
+    ({"finetune": {"epochs": 0}}, "finetune.epochs: expected an integer of at least 1, got 0"),
+    ({"train": {"steps": 2}}, "train: unknown key 'steps'"),
     ({"train": {"learnrate": 1}}, "train: unknown key 'learnrate'"),
     ({"train": {"epoch": 1}}, "train: unknown key 'epoch' (did you mean 'epochs'?); valid keys: epochs, batch"),
     ({"trian": {}}, "unknown key 'trian' (did you mean 'train'?); valid keys: network, data, train"),
