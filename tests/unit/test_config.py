@@ -148,6 +148,8 @@ MISTAKES = [
     ({"data": {"flip": 1}}, "data.flip: expected true or false, got 1"),
     ({"data": {"name": ""}}, "data.name: expected the name of a set, got ''"),
     ({"data": {"crop": -4}}, "data.crop: expected an integer of at least 0, got -4"),
+    ({"data": {"resized_crop": 1.5}}, "data.resized_crop: expected a number from 0 to 1, got 1.5"),
+    ({"data": {"resized_crop": math.nan}}, "data.resized_crop: expected a number from 0 to 1, got nan"),
     ({"prune": {"criterion": "svd"}}, "prune.criterion: expected one of svs, sca, got 'svd' (did you mean 'svs'?)"),
     ({"prune": {"rates": 1.0}}, "prune.rates: expected a number from 0 to below 1, got 1.0"),
     ({"prune": {"rates": math.nan}}, "prune.rates: expected a number from 0 to below 1, got nan"),
