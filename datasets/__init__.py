@@ -12,6 +12,7 @@ from .jpeg_h5 import load_jpeg_h5
 from .mnist import load_mnist, read_idx
 from .nda import nda
 from .registry import NAMES, load_data
+from .resized_crop import resized_crop
 from .schema import Dataset, Split, to_uint8
 from .tinyimagenet import load_tinyimagenet
 from .transforms import cutout, random_crop, random_flip
@@ -40,5 +41,6 @@ __all__ = [
     "random_crop",
     "random_flip",
     "read_idx",
+    "resized_crop",
     "to_uint8",
 ]

@@ -9,19 +9,21 @@ import numpy as np
 from qpsnn_core.errors import ConfigError, expected
 
 from .autoaugment import autoaugment
-from .checks import whole
+from .checks import number, whole
 from .nda import MOST, nda
+from .resized_crop import resized_crop
 from .schema import Images
 from .transforms import cutout, random_crop, random_flip
 
 
 @dataclass(frozen=True)
 class Augment:
-    """Which changes are made, in this order: crop after `crop` pixels of padding, flip, AutoAugment's CIFAR policy,
-    Neuromorphic Data Augmentation of frames of events at the magnitude `nda`, a hole of `cutout` pixels.
+    """Which changes are made, in this order: a part of at least the share `resized_crop` of the area (0: all of it)
+    stretched to the whole, crop after `crop` pixels of padding, flip, AutoAugment's CIFAR policy, Neuromorphic Data
+    Augmentation of frames of events at the magnitude `nda`, a hole of `cutout` pixels.
 
-    Raises ConfigError for a negative or fractional size, a flip or policy that is not true or false, a magnitude that
-    is not 0 (none) to 3.
+    Raises ConfigError for a negative or fractional size, a share that is not 0 to 1, a flip or policy that is not true
+    or false, a magnitude that is not 0 (none) to 3.
     """
 
     crop: int = 0
@@ -29,11 +31,13 @@ class Augment:
     cutout: int = 0
     autoaugment: bool = False
     nda: int = 0
+    resized_crop: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every field."""
         whole("augment.crop", self.crop, 0)
         whole("augment.cutout", self.cutout, 0)
+        number("augment.resized_crop", self.resized_crop, 0, 1)
         if whole("augment.nda", self.nda, 0) > MOST:
             raise ConfigError(expected("augment.nda", f"0 to {MOST}", self.nda))
         for name in ("flip", "autoaugment"):
@@ -42,10 +46,12 @@ class Augment:
 
     def __bool__(self) -> bool:
         """Whether anything is changed at all."""
-        return bool(self.crop or self.flip or self.cutout or self.autoaugment or self.nda)
+        return any((self.resized_crop, self.crop, self.flip, self.autoaugment, self.nda, self.cutout))
 
     def __call__(self, images: Images, rng: np.random.Generator) -> Images:
         """The changed images, same shape; the same generator state gives the same images."""
+        if self.resized_crop:
+            images = resized_crop(images, self.resized_crop, rng)
         if self.crop:
             images = random_crop(images, self.crop, rng)
         if self.flip:

@@ -16,14 +16,10 @@ from cattrs.errors import IterableValidationError
 
 from qpsnn_core.checks import check, choices, least, place, positive, typed
 from qpsnn_core.config_data import DataConfig as DataConfig
+from qpsnn_core.config_network import FULL_PRECISION as FULL_PRECISION
+from qpsnn_core.config_network import NetworkConfig as NetworkConfig
 from qpsnn_core.errors import ConfigError, FileError, expected
 from qpsnn_core.loss import LOSSES
-from qpsnn_core.network.ends import ENDS, Neuron
-from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import SURROGATES
-from qpsnn_core.network.synapses import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer
-from qpsnn_core.network.values import Shape
-from qpsnn_core.network.zoo import ZOO, build
 from qpsnn_core.optimizer import OPTIMIZERS
 from qpsnn_core.rates import PAPER_SETS, paper_rates
 from qpsnn_core.schedule import SCHEDULES
@@ -34,7 +30,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-FULL_PRECISION = 32
 CRITERIA = ("svs", "sca")
 RESIDUALS = ("map", "together")
 REINITS = ("carry", "paper")
@@ -42,75 +37,6 @@ TIES = ("index", "sca")
 LARGEST_FRACTION = 16
 
 Rates = float | tuple[float, ...] | dict[str, float]
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """Which network of the zoo; image shape and classes come with the data.
-
-    name: of the ZOO. width: a factor on all channel counts; widths: instead, the counts themselves. bits: per
-    weight, 2 to 8, or 32 for floating point. steps: T, time steps per image. gamma, granularity, ste, percentile:
-    as in Quantizer. ends: of the first convolution and the last linear layer, "integer" (8-bit, deployable) or
-    "float". threshold: in units of the membrane potential. beta: the share of the potential that is left after one
-    step, 0 to 1. surrogate, surrogate_width (in units of the potential), detach_reset: as in LIF.
-    """
-
-    name: str = "vgg_small"
-    width: float = 1.0
-    widths: tuple[int, ...] = ()
-    bits: int = 4
-    steps: int = 4
-    gamma: str = "mean"
-    granularity: str = "channel"
-    ste: str = "clip"
-    percentile: float = 0.99
-    ends: str = "integer"
-    threshold: float = 1.0
-    beta: float = 0.5
-    surrogate: str = "triangle"
-    surrogate_width: float = 1.0
-    detach_reset: bool = False
-
-    def __post_init__(self) -> None:
-        typed(self)
-        choices(self, name=tuple(ZOO), gamma=GAMMAS, granularity=GRANULARITIES, ste=STRAIGHT_THROUGH, ends=ENDS)
-        choices(self, surrogate=SURROGATES)
-        positive(self, "width", "threshold", "surrogate_width")
-        least(self, steps=1)
-        counts = isinstance(self.widths, tuple) and all(type(count) is int and count >= 1 for count in self.widths)
-        check(self, "widths", counts, "channel counts, each an integer of at least 1")
-        check(self, "width", not self.widths or self.width == 1, "1 where widths are given")
-        bits = type(self.bits) is int and (2 <= self.bits <= 8 or self.bits == FULL_PRECISION)
-        check(self, "bits", bits, f"an integer from 2 to 8, or {FULL_PRECISION}")
-        check(self, "percentile", 0.5 < self.percentile <= 1, "a number in (0.5, 1]")
-        check(self, "beta", 0 <= self.beta <= 1, "a number from 0 to 1")
-
-    @property
-    def quantizer(self) -> Quantizer | None:
-        """Of the layers between the ends; None for floating point."""
-        if self.bits == FULL_PRECISION:
-            return None
-        return Quantizer(self.bits, self.gamma, self.granularity, self.ste, self.percentile)
-
-    @property
-    def neuron(self) -> Neuron:
-        """Of all layers."""
-        return Neuron(self.threshold, self.beta, self.surrogate, self.surrogate_width, self.detach_reset)
-
-    def build(self, shape: Shape, classes: int, *, events: bool = False) -> Network:
-        """The network for images of `shape` (H, W, C), or for frames of counted events."""
-        return build(
-            self.name,
-            shape,
-            classes,
-            steps=self.steps,
-            width=self.width,
-            widths=self.widths or None,
-            quantizer=self.quantizer,
-            ends=self.ends,
-            neuron=self.neuron,
-            events=events,
-        )
 
 
 @dataclass(frozen=True)
@@ -148,11 +74,19 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class FinetuneConfig(TrainConfig):
-    """How a pruned network is trained again: the fields of TrainConfig, with the paper's Adam at 0.001."""
+    """How a pruned network is trained again: the fields of TrainConfig, with the paper's Adam at 0.001.
+
+    steps: T, time steps per image from now on, 0 for as many as it was trained with; frames of events fix them.
+    """
 
     epochs: int = 15
     optimizer: str = "adam"
     lr: float = 1e-3
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        least(self, steps=0)
 
 
 @dataclass(frozen=True)

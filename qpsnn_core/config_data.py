@@ -17,6 +17,7 @@ class DataConfig:
     command runs. limit: at most so many images of each part, 0 for all. crop: pixels of zero padding before a random
     crop. flip: mirror half of the images. cutout: side of the erased square, 0 for none. autoaugment: AutoAugment's
     CIFAR policy. nda: magnitude of Neuromorphic Data Augmentation of frames of events, 1 to 3, 0 for none.
+    resized_crop: the least share of the area that is cut out and stretched to the whole, 0 for none.
     frames, size: of a store of recordings (name "events"): frames of equal "time" or of equally many events ("count"),
     as many as the network has steps, on a sensor of size x size pixels, 0 for its own.
     """
@@ -29,6 +30,7 @@ class DataConfig:
     cutout: int = 0
     autoaugment: bool = False
     nda: int = 0
+    resized_crop: float = 0.0
     frames: str = "time"
     size: int = 0
 
@@ -36,4 +38,5 @@ class DataConfig:
         typed(self)
         least(self, limit=0, crop=0, cutout=0, nda=0, size=0)
         choices(self, frames=BY)
+        check(self, "resized_crop", 0 <= self.resized_crop <= 1, "a number from 0 to 1")
         check(self, "name", bool(self.name), "the name of a set")

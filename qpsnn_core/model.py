@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.network.graph import Network
 
 Array = npt.NDArray[np.generic]
@@ -25,3 +27,14 @@ class Model(NamedTuple):
     network: Network
     params: Arrays
     state: Arrays
+
+
+def with_steps(model: Model, steps: int, place: str = "steps") -> Model:
+    """The same arrays with T time steps per image; none of them depends on T.
+
+    Raises ConfigError, naming `place`: no number of steps, or another than that of the frames of events it reads.
+    """
+    network = model.network
+    if network.input.spikes and steps != network.steps:
+        raise ConfigError(expected(place, f"{network.steps}, a step for each frame of events", steps))
+    return model._replace(network=replace(network, steps=steps))

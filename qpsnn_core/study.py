@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from qpsnn_core.config import FinetuneConfig, Recipe
+from qpsnn_core.config import FinetuneConfig, Recipe, recipe_from_dict
 from qpsnn_core.errors import ConfigError, FormatError, Words, expected
 from qpsnn_core.history import Listener
 from qpsnn_core.model import Model
@@ -48,6 +48,7 @@ def load_results(folder: Path, made_by: Mapping[str, Any], kind: Callable[..., R
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         results = [kind(**result) for result in found.pop("results")]
+        found["recipe"] = recipe_from_dict(found["recipe"]).to_dict()  # what it did not know yet, at its default
     except (AttributeError, ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{path}: not {what}: {error}") from error
     for name, value in made_by.items():

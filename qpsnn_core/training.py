@@ -20,7 +20,7 @@ from qpsnn_core.errors import ConfigError, DataError, FileError, Words, expected
 from qpsnn_core.evaluation import check_data
 from qpsnn_core.history import Epoch, Listener, Position
 from qpsnn_core.loop import Now, Plan, run
-from qpsnn_core.model import Model
+from qpsnn_core.model import Model, with_steps
 from qpsnn_core.network.graph import Network
 from qpsnn_core.optimizer import OPTIMIZERS
 from qpsnn_core.schedule import SCHEDULES
@@ -96,7 +96,14 @@ def finetune(
     config: TrainConfig = FinetuneConfig(),  # noqa: B008 - frozen
     **options: Any,
 ) -> Trained:
-    """`train` for a model that has been pruned: Adam at 0.001 by default; the same options."""
+    """`train` for a model that has been pruned: Adam at 0.001 by default; the same options.
+
+    Of a FinetuneConfig with `steps` the model goes on at that T, with the parameters and running statistics that it
+    has. Raises, as well, ConfigError (other steps for a model that reads frames of events, one a step).
+    """
+    steps = config.steps if isinstance(config, FinetuneConfig) else 0
+    if steps:
+        model = with_steps(model, steps, "finetune.steps")
     return train(model, data, config, **{"stage": "finetune", **options})
 
 

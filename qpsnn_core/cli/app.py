@@ -71,21 +71,18 @@ def finetune(
     out: Out = Path("tuned.h5"),
     epochs: Annotated[int, typer.Option("--epochs", min=0, help="Instead of the recipe's.")] = 0,
     lr: Annotated[float, typer.Option("--lr", min=0.0, help="Learning rate, instead of the recipe's.")] = 0.0,
-    steps: Annotated[int, typer.Option("--steps", min=0, help="Time steps T, instead of the checkpoint's.")] = 0,
+    steps: Annotated[int, typer.Option("--steps", min=0, help="T from now on; else the recipe's, or as it is.")] = 0,
     resume: Resume = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a pruned (or any other) checkpoint further, as its recipe's table [finetune] says."""
     loaded = load_trained(checkpoint)
-    model, recipe = loaded.model, recipe_of(loaded)
-    if steps:
-        model = model._replace(network=replace(model.network, steps=steps))
-        recipe = replace(recipe, network=replace(recipe.network, steps=steps))
-    settings = recipe.finetune
-    settings = replace(settings, epochs=epochs or settings.epochs, lr=lr or settings.lr)
+    recipe = recipe_of(loaded)
+    given: dict[str, Any] = {name: value for name, value in (("epochs", epochs), ("lr", lr), ("steps", steps)) if value}
+    recipe = replace(recipe, finetune=replace(recipe.finetune, **given))
     data = data_of(recipe)
-    _fit("finetune", model, settings, recipe, data, out, resume, json, quiet)
+    _fit("finetune", loaded.model, recipe.finetune, recipe, data, out, resume, json, quiet)
 
 
 def _fit(

@@ -9,7 +9,7 @@ from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.network.ends import PAPER_NEURON, PAPER_QUANTIZER, POOL, Neuron, head, input_of, quantizers, widths_of
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import MaxPool, Node, Readout
-from qpsnn_core.network.residual import resnet20, sew_resnet18
+from qpsnn_core.network.residual import RESNET20, SEW_RESNET18, resnet20, sew_resnet18
 from qpsnn_core.network.synapses import Conv, Linear, Quantizer
 from qpsnn_core.network.values import Shape
 from qpsnn_core.structure import nearest
@@ -145,6 +145,20 @@ ZOO: Mapping[str, Callable[..., Network]] = {
     "mlp": mlp,
     "sew_resnet18": sew_resnet18,
 }
+
+PLANS: Mapping[str, Sequence[int]] = {
+    "vgg16": VGG16,
+    "resnet20": RESNET20,
+    "vggsnn": VGGSNN,
+    "vgg9": VGG9,
+    "vgg_small": VGG_SMALL,
+    "sew_resnet18": SEW_RESNET18,
+}
+
+
+def layers_of(name: str) -> int | None:
+    """How many `widths` the network of that name takes; None for any number (mlp)."""
+    return sum(width != POOL for width in PLANS[name]) if name in PLANS else None
 
 
 def build(name: str, shape: Shape, classes: int, **options: Any) -> Network:

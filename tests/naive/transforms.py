@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -48,4 +50,36 @@ def cutout(images, size, rng):
                     inside = top <= y < top + size and left <= x < left + size
                     for c in range(channels):
                         out[b, t, y, x, c] = 0 if inside else images[b, t, y, x, c]
+    return out
+
+
+def resized_crop(images, share, rng):
+    batch, steps, height, width, channels = images.shape
+    draws = rng.random((batch, 10, 4))
+    out = np.zeros_like(images)
+    for b in range(batch):
+        ratio = width / height
+        if ratio < 3 / 4:
+            columns, rows = width, round(width / (3 / 4))
+        elif ratio > 4 / 3:
+            rows, columns = height, round(height * (4 / 3))
+        else:
+            rows, columns = height, width
+        top, left = (height - rows) // 2, (width - columns) // 2
+        for k in range(10):
+            area = (share + (1 - share) * draws[b, k, 0]) * height * width
+            aspect = math.exp(math.log(3 / 4) + draws[b, k, 1] * (math.log(4 / 3) - math.log(3 / 4)))
+            across, down = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+            if 0 < across <= width and 0 < down <= height:
+                rows, columns = down, across
+                top = math.floor(draws[b, k, 2] * (height - rows + 1))
+                left = math.floor(draws[b, k, 3] * (width - columns + 1))
+                break
+        for t in range(steps):
+            for y in range(height):
+                for x in range(width):
+                    from_y = top + math.floor((y + 0.5) * rows / height)
+                    from_x = left + math.floor((x + 0.5) * columns / width)
+                    for c in range(channels):
+                        out[b, t, y, x, c] = images[b, t, from_y, from_x, c]
     return out

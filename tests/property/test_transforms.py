@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from naive import transforms as naive
 from qpsnn_core.errors import ConfigError, DataError
-from qpsnn_datasets import Augment, cutout, random_crop, random_flip
+from qpsnn_datasets import Augment, cutout, random_crop, random_flip, resized_crop
 
 
 @st.composite
@@ -24,6 +24,10 @@ CHANGES = {
     "crop": (lambda x, n, rng: random_crop(x, n, rng), naive.random_crop),
     "flip": (lambda x, n, rng: random_flip(x, rng), lambda x, n, rng: naive.random_flip(x, rng)),
     "cutout": (lambda x, n, rng: cutout(x, n, rng), naive.cutout),
+    "resized_crop": (
+        lambda x, n, rng: resized_crop(x, (n + 1) / 9, rng),
+        lambda x, n, rng: naive.resized_crop(x, (n + 1) / 9, rng),
+    ),
 }
 
 
@@ -41,7 +45,7 @@ def test_equals_its_loops_only_twin_and_leaves_its_input_alone(change, images, s
     assert not np.shares_memory(comp, images)
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", ["crop", "flip", "cutout"])
 @given(images=frames(), size=st.integers(0, 8), seed=SEEDS)
 def test_images_are_changed_as_frames_of_one_step_are(change, images, size, seed):
     fast, _ = CHANGES[change]
@@ -90,18 +94,27 @@ def test_a_hole_is_one_rectangle_no_larger_than_asked(images, size, seed):
         assert (len(rows) > 0) == (size > 0)
 
 
-@given(images=frames(), seed=SEEDS, crop=st.integers(0, 3), flip=st.booleans(), hole=st.integers(0, 3))
-def test_augment_is_crop_then_flip_then_hole(images, seed, crop, flip, hole):
+@given(
+    images=frames(),
+    seed=SEEDS,
+    crop=st.integers(0, 3),
+    flip=st.booleans(),
+    hole=st.integers(0, 3),
+    share=st.sampled_from([0.0, 0.5]),
+)
+def test_augment_is_stretching_then_crop_then_flip_then_hole(images, seed, crop, flip, hole, share):
     rng, ref = np.random.default_rng(seed), images
+    if share:
+        ref = resized_crop(ref, share, rng)
     if crop:
         ref = random_crop(ref, crop, rng)
     if flip:
         ref = random_flip(ref, rng)
     if hole:
         ref = cutout(ref, hole, rng)
-    augment = Augment(crop, flip, hole)
+    augment = Augment(crop, flip, hole, resized_crop=share)
     np.testing.assert_array_equal(augment(images, np.random.default_rng(seed)), ref)
-    assert bool(augment) == bool(crop or flip or hole)
+    assert bool(augment) == bool(crop or flip or hole or share)
 
 
 def test_every_offset_of_a_crop_and_both_sides_of_a_flip_occur():
@@ -116,7 +129,12 @@ def test_every_offset_of_a_crop_and_both_sides_of_a_flip_occur():
 
 @pytest.mark.parametrize(
     ("fields", "place"),
-    [({"crop": -1}, "augment.crop"), ({"cutout": 2.5}, "augment.cutout"), ({"flip": 1}, "augment.flip")],
+    [
+        ({"crop": -1}, "augment.crop"),
+        ({"cutout": 2.5}, "augment.cutout"),
+        ({"flip": 1}, "augment.flip"),
+        ({"resized_crop": 1.5}, r"augment\.resized_crop: expected a number from 0 to 1, got 1\.5"),
+    ],
 )
 def test_a_wrong_augment_is_refused_by_name(fields, place):
     with pytest.raises(ConfigError, match=place):

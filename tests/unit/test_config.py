@@ -19,17 +19,17 @@ from qpsnn_core.config import (
     recipe_from_dict,
 )
 from qpsnn_core.errors import ConfigError, FileError
-from qpsnn_core.network import LIF, Conv, Quantizer
+from qpsnn_core.network import LIF, Conv, Linear, Quantizer
+from qpsnn_core.network.zoo import ZOO, layers_of
 
 OTHER = Recipe(
     NetworkConfig(name="resnet20", width=0.5, bits=2, steps=2, gamma="max", beta=0.25, detach_reset=True),
     DataConfig(name="cifar10", path='a "quoted"\\path\x7f\n', limit=100, crop=4, flip=True, cutout=8),
     TrainConfig(epochs=3, lr=0.3, weight_decay=0.0, schedule="step", clip_norm=1.5, loss="tet", seed=7),
     PruneConfig(criterion="sca", rates={"conv0": 0.1, "layer1.0.conv1": 0.25}, residual="together", reinit="paper"),
-    FinetuneConfig(epochs=1, optimizer="adamw"),
+    FinetuneConfig(epochs=1, optimizer="adamw", steps=4),
     LowerConfig(fraction_bits=4),
 )
-COUNTS = Recipe(NetworkConfig(name="vgg9", widths=(8, 8, 16, 16, 32, 32, 24)))
 
 
 def test_an_empty_recipe_is_the_default():
@@ -44,7 +44,7 @@ def test_fine_tuning_has_defaults_of_its_own():
     assert isinstance(recipe.finetune, TrainConfig)
 
 
-@pytest.mark.parametrize("recipe", [Recipe(), OTHER, COUNTS, Recipe(prune=PruneConfig(rates=(0.1, 0.0, 0.9)))])
+@pytest.mark.parametrize("recipe", [Recipe(), OTHER, Recipe(prune=PruneConfig(rates=(0.1, 0.0, 0.9)))])
 def test_a_recipe_survives_toml_and_json(recipe, tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text(recipe.to_toml(), encoding="utf-8")
@@ -76,11 +76,34 @@ def test_a_network_config_builds_its_network():
     assert config.build((8, 8, 2), 5, events=True).input.spikes
 
 
-def test_channel_counts_in_a_recipe():
-    network = COUNTS.network.build((32, 32, 3), 10)
-    assert tuple(conv.channels for conv in network.of(Conv)) == COUNTS.network.widths
-    with pytest.raises(ConfigError, match=r"vgg9\.widths: expected 7 channel counts, got 2"):
-        NetworkConfig(name="vgg9", widths=(8, 8)).build((32, 32, 3), 10)
+def test_channel_counts_can_be_given_one_by_one(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text('[network]\nname = "vgg_small"\nwidths = [3, 5, 7, 9, 11, 13]\n')
+    recipe = load_recipe(path)
+    assert [conv.channels for conv in recipe.network.build((8, 8, 1), 5).of(Conv)] == [3, 5, 7, 9, 11, 13]
+    assert recipe_from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    two_hidden = NetworkConfig(name="mlp", widths=(6, 4)).build((8, 8, 1), 5)
+    assert [layer.features for layer in two_hidden.of(Linear)] == [6, 4, 5]
+
+
+@pytest.mark.parametrize("name", sorted(ZOO))
+def test_the_counts_of_a_network_of_the_zoo_are_as_many_as_its_recipe_takes(name):
+    shape, layers = (32, 32, 3), layers_of(name)
+    if layers is None:
+        assert name == "mlp"
+        return
+    plain = ZOO[name](shape, 10, width=1 / 32)
+    counts = tuple(conv.channels for conv in plain.of(Conv) if not conv.name.endswith(".down"))
+    assert len(counts) == layers
+    assert (
+        NetworkConfig(name=name, widths=counts, steps=plain.steps).build(shape, 10, events=plain.input.spikes) == plain
+    )
+
+
+def test_a_recipe_of_before_channel_counts_is_the_same_recipe():
+    old = Recipe().to_dict()
+    del old["network"]["widths"]
+    assert recipe_from_dict(old) == Recipe()
 
 
 def test_32_bits_is_floating_point_throughout():
@@ -102,6 +125,9 @@ MISTAKES = [
     ({"train": {"warmup_epochs": 99}}, "train.warmup_epochs: expected at most the 30 epochs, got 99"),
     ({"train": {"optimizer": "addam"}}, "train.optimizer: expected one of sgd, adam, adamw, got 'addam' (did you"),
     ({"train": {"seed": -1}}, "train.seed: expected an integer of at least 0, got -1"),
+    ({"finetune": {"steps": -1}}, "finetune.steps: expected an integer of at least 0, got -1"),
+    ({"finetune": {"epochs": 0}}, "finetune.epochs: expected an integer of at least 1, got 0"),
+    ({"train": {"steps": 2}}, "train: unknown key 'steps'"),
     ({"train": {"learnrate": 1}}, "train: unknown key 'learnrate'"),
     ({"train": {"epoch": 1}}, "train: unknown key 'epoch' (did you mean 'epochs'?); valid keys: epochs, batch"),
     ({"trian": {}}, "unknown key 'trian' (did you mean 'train'?); valid keys: network, data, train"),
@@ -111,17 +137,19 @@ MISTAKES = [
     ({"network": {"bits": 0}}, "network.bits: expected an integer from 2 to 8, or 32, got 0"),
     ({"network": {"bits": 9}}, "network.bits: expected an integer from 2 to 8, or 32, got 9"),
     ({"network": {"beta": 1.1}}, "network.beta: expected a number from 0 to 1, got 1.1"),
-    (
-        {"network": {"widths": [8, 0]}},
-        "network.widths: expected channel counts, each an integer of at least 1, got (8",
-    ),
-    ({"network": {"width": 0.5, "widths": [8]}}, "network.width: expected 1 where widths are given, got 0.5"),
     ({"network": {"width": 0}}, "network.width: expected a positive number, got 0.0"),
+    ({"network": {"widths": 3}}, "network.widths: expected a list, got 3"),
+    ({"network": {"widths": [8, "8"]}}, "network.widths[1]: expected an integer, got '8'"),
+    ({"network": {"widths": [8, 0, 8]}}, "network.widths[1]: expected an integer of at least 1, got 0"),
+    ({"network": {"widths": [8] * 5}}, "network.widths: expected 6 channel counts for vgg_small, got 5"),
+    ({"network": {"widths": [8] * 6, "width": 2}}, "network.width: expected 1 where widths are given, got 2.0"),
     ({"network": {"percentile": 0.5}}, "network.percentile: expected a number in (0.5, 1], got 0.5"),
     ({"network": {"surrogate": "triangel"}}, "network.surrogate: expected one of triangle, sigmoid, arctan"),
     ({"data": {"flip": 1}}, "data.flip: expected true or false, got 1"),
     ({"data": {"name": ""}}, "data.name: expected the name of a set, got ''"),
     ({"data": {"crop": -4}}, "data.crop: expected an integer of at least 0, got -4"),
+    ({"data": {"resized_crop": 1.5}}, "data.resized_crop: expected a number from 0 to 1, got 1.5"),
+    ({"data": {"resized_crop": math.nan}}, "data.resized_crop: expected a number from 0 to 1, got nan"),
     ({"prune": {"criterion": "svd"}}, "prune.criterion: expected one of svs, sca, got 'svd' (did you mean 'svs'?)"),
     ({"prune": {"rates": 1.0}}, "prune.rates: expected a number from 0 to below 1, got 1.0"),
     ({"prune": {"rates": math.nan}}, "prune.rates: expected a number from 0 to below 1, got nan"),
@@ -148,6 +176,8 @@ def test_a_mistake_is_named_with_its_full_path(data, message):
 def test_a_mistake_made_in_python_names_the_class():
     with pytest.raises(ConfigError, match=r"^TrainConfig\.lr: expected a positive number, got -1$"):
         TrainConfig(lr=-1)
+    with pytest.raises(ConfigError, match=r"^NetworkConfig\.widths: expected a tuple of channel counts, got \[8"):
+        NetworkConfig(widths=[8] * 6)
 
 
 def test_a_mistake_in_a_file_names_the_file(tmp_path):

@@ -18,6 +18,7 @@ from qpsnn_core.engine import initialise
 from qpsnn_core.errors import ConfigError, DataError, FileError, LabelError, NumericsError, ShapeError
 from qpsnn_core.evaluation import evaluate
 from qpsnn_core.history import Progress
+from qpsnn_core.model import Model
 from qpsnn_core.network import LIF
 from qpsnn_core.network.zoo import vgg_small
 from qpsnn_core.training import finetune, train
@@ -208,6 +209,26 @@ def test_finetune_is_train_with_its_own_defaults(path):
     assert FinetuneConfig().lr == 1e-3
     assert load_checkpoint(path).notes == {"pruned": 0.5}
     assert load_checkpoint(path).recipe == {"finetune": asdict(FinetuneConfig())}
+
+
+def test_fine_tuning_goes_on_with_the_same_weights_at_another_number_of_steps():
+    """No array depends on T: an epoch from the old arrays is the one that a network built with that T makes of them."""
+    old = train(small.model(steps=1), small.dataset(), replace(EPOCHS, epochs=1)).model
+    few = FinetuneConfig(epochs=1, batch=8)
+    tuned = finetune(old, small.split(), replace(few, steps=3))
+    assert tuned.model.network == small.network(steps=3)
+    same = finetune(Model(small.network(steps=3), old.params, old.state), small.split(), few)
+    for place, array in arrays(same.checkpoint).items():
+        np.testing.assert_array_equal(arrays(tuned.checkpoint)[place], array, err_msg=str(place))
+    slow = finetune(old, small.split(), replace(few, steps=3, lr=1e-12))
+    np.testing.assert_allclose(slow.model.params["conv2"]["weight"], old.params["conv2"]["weight"], rtol=1e-5)
+    assert finetune(old, small.split(), few).model.network.steps == 1
+
+
+def test_frames_of_events_fix_the_number_of_steps():
+    network = vgg_small((8, 8, 2), 3, steps=3, widths=[2] * 6, events=True)
+    with pytest.raises(ConfigError, match=r"finetune\.steps: expected 3, a step for each frame of events, got 2"):
+        finetune(initialise(network, 0), small.dataset(8, frames=3), FinetuneConfig(batch=8, steps=2))
 
 
 def test_recipe_and_notes_stay_in_a_file_that_is_resumed(path):

@@ -1,0 +1,96 @@
+"""The table [network] of a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qpsnn_core.checks import check, choices, least, place, positive, typed
+from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.network.ends import ENDS, Neuron
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.nodes import SURROGATES
+from qpsnn_core.network.synapses import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer
+from qpsnn_core.network.values import Shape, check_at_least
+from qpsnn_core.network.zoo import ZOO, build, layers_of
+
+FULL_PRECISION = 32
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Which network of the zoo; image shape and classes come with the data.
+
+    name: of the ZOO. width: a factor on all channel counts; widths: instead, the counts themselves, one for each
+    convolution (of mlp: hidden layer), () for none. bits: per weight, 2 to 8, or 32 for floating point. steps: T, time
+    steps per image. gamma, granularity, ste, percentile: as in Quantizer. ends: of the first convolution and the last
+    linear layer, "integer" (8-bit, deployable) or "float". threshold: in units of the membrane potential. beta: the
+    share of the potential that is left after one step, 0 to 1. surrogate, surrogate_width (in units of the potential),
+    detach_reset: as in LIF.
+    """
+
+    name: str = "vgg_small"
+    width: float = 1.0
+    widths: tuple[int, ...] = ()
+    bits: int = 4
+    steps: int = 4
+    gamma: str = "mean"
+    granularity: str = "channel"
+    ste: str = "clip"
+    percentile: float = 0.99
+    ends: str = "integer"
+    threshold: float = 1.0
+    beta: float = 0.5
+    surrogate: str = "triangle"
+    surrogate_width: float = 1.0
+    detach_reset: bool = False
+
+    def __post_init__(self) -> None:
+        typed(self)
+        choices(self, name=tuple(ZOO), gamma=GAMMAS, granularity=GRANULARITIES, ste=STRAIGHT_THROUGH, ends=ENDS)
+        choices(self, surrogate=SURROGATES)
+        positive(self, "width", "threshold", "surrogate_width")
+        least(self, steps=1)
+        self._check_widths()
+        bits = type(self.bits) is int and (2 <= self.bits <= 8 or self.bits == FULL_PRECISION)
+        check(self, "bits", bits, f"an integer from 2 to 8, or {FULL_PRECISION}")
+        check(self, "percentile", 0.5 < self.percentile <= 1, "a number in (0.5, 1]")
+        check(self, "beta", 0 <= self.beta <= 1, "a number from 0 to 1")
+
+    def _check_widths(self) -> None:
+        where, layers = place(self, "widths"), layers_of(self.name)
+        if not isinstance(self.widths, tuple):
+            raise ConfigError(expected(where, "a tuple of channel counts", self.widths))
+        if not self.widths:
+            return
+        check(self, "width", self.width == 1, "1 where widths are given")
+        for index, width in enumerate(self.widths):
+            check_at_least(f"{where}[{index}]", width, 1)
+        if layers is not None and len(self.widths) != layers:
+            raise ConfigError(expected(where, f"{layers} channel counts for {self.name}", len(self.widths)))
+
+    @property
+    def quantizer(self) -> Quantizer | None:
+        """Of the layers between the ends; None for floating point."""
+        if self.bits == FULL_PRECISION:
+            return None
+        return Quantizer(self.bits, self.gamma, self.granularity, self.ste, self.percentile)
+
+    @property
+    def neuron(self) -> Neuron:
+        """Of all layers."""
+        return Neuron(self.threshold, self.beta, self.surrogate, self.surrogate_width, self.detach_reset)
+
+    def build(self, shape: Shape, classes: int, *, events: bool = False) -> Network:
+        """The network for images of `shape` (H, W, C), or for frames of counted events."""
+        return build(
+            self.name,
+            shape,
+            classes,
+            steps=self.steps,
+            width=self.width,
+            widths=self.widths or None,
+            quantizer=self.quantizer,
+            ends=self.ends,
+            neuron=self.neuron,
+            events=events,
+        )
