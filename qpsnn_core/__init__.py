@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from qpsnn_core.evaluation import evaluate as evaluate
     from qpsnn_core.integer.file import load_integer as load_integer
     from qpsnn_core.integer.file import save_integer as save_integer
+    from qpsnn_core.integer.lift import lift as lift
     from qpsnn_core.integer.lower import lower as lower
     from qpsnn_core.integer.network import IntegerNetwork as IntegerNetwork
     from qpsnn_core.integer.simulate import simulate as simulate
@@ -64,6 +65,7 @@ _WHERE = {
     "finetune": "qpsnn_core.training",
     "forward": "qpsnn_core.engine",
     "initialise": "qpsnn_core.engine",
+    "lift": "qpsnn_core.integer.lift",
     "load_checkpoint": "qpsnn_core.checkpoint",
     "load_data": "qpsnn_datasets",
     "load_integer": "qpsnn_core.integer.file",

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
+import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.cli.files import data_of, load_any
 from qpsnn_core.cli.options import Json, Out, Where
-from qpsnn_core.config import Recipe
+from qpsnn_core.config import Recipe, load_recipe
 from qpsnn_core.errors import ConfigError, DataError, Words, expected
 from qpsnn_core.integer.file import load_integer
 
@@ -47,7 +48,7 @@ def export(
 
 
 def read(
-    file: Annotated[Path, typer.Argument(help="A NIR file.")],
+    file: Annotated[Path, typer.Argument(help="A NIR file, or an integer network.")],
     out: Out = Path("imported.h5"),
     steps: Annotated[int, typer.Option("--steps", min=0, help="Time steps T; 0: the file's, else 4.")] = 0,
     dt: Annotated[float, typer.Option("--dt", min=0.0, help="The time step; 0: the file's, else 1e-4.")] = 0.0,
@@ -56,14 +57,20 @@ def read(
     ] = 0,
     events: Annotated[bool, typer.Option("--events", help="The input is counts of events, not an image.")] = False,
     bits: Annotated[int, typer.Option("--bits", min=0, max=8, help="Quantize all weights; 0: leave them real.")] = 0,
+    recipe: Annotated[str, typer.Option("--recipe", help="Of an integer network: its data, and how to go on.")] = "",
     json: Json = False,
 ) -> None:
-    """Make a checkpoint of another simulator's network, from its NIR file, to quantize, prune and fine-tune."""
+    """Make a checkpoint, to quantize, prune and fine-tune: of another simulator's NIR file, or of integers again."""
     from qpsnn_core.checkpoint import Checkpoint, save_checkpoint
 
-    load = _exchange("nir_import").load_nir
-    model = load(file, steps=steps, dt=dt, peak=peak or None, events=events, bits=bits)
-    save_checkpoint(out, Checkpoint(model, notes={"imported": str(file)}))
+    if recipe:
+        chosen = load_recipe(recipe)
+        model = qp.lift(load_integer(file), data_of(chosen))
+        made_by = chosen.to_dict()
+    else:
+        load = _exchange("nir_import").load_nir
+        model, made_by = load(file, steps=steps, dt=dt, peak=peak or None, events=events, bits=bits), {}
+    save_checkpoint(out, Checkpoint(model, recipe=made_by, notes={"imported": str(file)}))
     nodes = [(node.name, type(node).__name__, model.network.shape(node.name)) for node in model.network]
     if json:
         layers = [{"name": name, "kind": kind, "shape": shape} for name, kind, shape in nodes]

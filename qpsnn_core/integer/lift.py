@@ -1,0 +1,174 @@
+"""The way back from `lower`: an integer network as a model that can be trained on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.calibration import calibration_batches, recalibrate
+from qpsnn_core.errors import LoweringError, Words, expected
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntNode,
+    IntReadout,
+    IntSum,
+    IntSumPool,
+)
+from qpsnn_core.model import Arrays, Model
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.synapses import BN_EPSILON, KEPT, Conv, Linear, Quantizer, Synapse
+from qpsnn_core.quantize import quantize
+from qpsnn_datasets import Dataset, Split
+
+Array = npt.NDArray[Any]
+Doubles = npt.NDArray[np.float64]
+
+USUAL = 0.8
+"""The mean size of a normal variable: so are gammas of weights as they are drawn for a VGG."""
+
+
+def lift(network: IntegerNetwork, images: Dataset | Split | Array, *, batch: int = 256) -> Model:
+    """A model with the integer network's own codes, which fires as it does, to be trained on where no checkpoint is.
+
+    images: some of the training images [N, H, W, C], or frames [N, T, H, W, C]; batch norm takes its statistics from
+    the first `batch` of them, and its factors so that the currents stay what they are: `bn_weight / sqrt(var + eps) =
+    gain_k / threshold` of a current of 1. Thresholds become 1, straight-through gradients "pass". The weight of a code
+    is the middle of what is rounded to it (Eq. 4), and beyond gamma so far that the mean size is gamma (Eq. 9). A
+    weight whose code is 0 stays 0 (`sparse`).
+    Lost are the weights' places between two codes, and membranes' rounding: a few spikes in a million differ.
+    Raises LoweringError (a shortcut, a current that two nodes read), and what `recalibrate` raises.
+    """
+    (first,) = calibration_batches("lift", images, 1, batch, None)
+    nodes = tuple(_node(node, network, events=first.ndim == 5) for node in network.nodes)
+    units = {source: _unit(node, network) for node in network.nodes for source in _currents(node)}
+    params: Arrays = {}
+    state: Arrays = {}
+    graph = Network(nodes, network.steps)
+    made: list[Node] = []
+    for node in graph:
+        if isinstance(node, (Conv, Linear)):
+            node, params[node.name], state[node.name] = _synapse(node, network, graph, *units[node.name])
+        made.append(node)
+    model = Model(Network(tuple(made), network.steps), params, {name: own for name, own in state.items() if own})
+    for node in model.network.synapses:
+        if node.batch_norm:
+            model = _settled(model, node.name, recalibrate(model, first, batches=1, batch=batch))
+    return model
+
+
+def _currents(node: IntNode) -> tuple[str, ...]:
+    if isinstance(node, IntLIF):
+        return node.sources
+    return (node.source,) if isinstance(node, IntReadout) else ()
+
+
+def _unit(node: IntNode, network: IntegerNetwork) -> tuple[Doubles, Doubles]:
+    """Of the currents of a LIF or readout: what 1 of their integers is, and what is added to the first of them.
+
+    A LIF fires at `U >= threshold`, in integers `U > threshold - 1`: half way lies as far from both as can be.
+    """
+    own = network.arrays[node.name]
+    bias = own["bias"].astype(np.float64)
+    if isinstance(node, IntReadout):
+        return np.full(bias.shape, node.scale), bias * node.scale
+    unit = 1 / (own["threshold"].astype(np.float64) - 0.5)
+    return unit, bias * unit
+
+
+def _node(node: IntNode, network: IntegerNetwork, events: bool) -> Node:
+    readers = [other.name for other in network.nodes if node.name in _currents(other)]
+    if isinstance(node, (IntConv, IntLinear)) and len(readers) == 1:
+        inner = isinstance(network[readers[0]], IntLIF)
+        if isinstance(node, IntLinear):
+            return Linear(node.name, node.source, node.features, bias=not inner, batch_norm=inner)
+        return Conv(
+            node.name,
+            node.source,
+            node.channels,
+            node.kernel,
+            node.stride,
+            node.padding,
+            bias=not inner,
+            batch_norm=inner,
+        )
+    if isinstance(node, IntInput):
+        scale = 1.0 if events else 1 / node.peak
+        return Input(node.name, node.shape, node.peak, scale, spikes=events)
+    if isinstance(node, IntLIF):
+        return LIF(node.name, node.sources, beta=node.multiplier / 2**node.shift)
+    if isinstance(node, IntMaxPool):
+        return MaxPool(node.name, node.source, node.size, node.stride, node.padding)
+    if isinstance(node, IntSumPool):
+        return AvgPool(node.name, node.source, node.size)
+    if isinstance(node, IntSum):
+        return Sum(node.name, node.sources)
+    if isinstance(node, IntReadout):
+        return Readout(node.name, node.source)
+    got = Words(type(node).__name__ + (f" read by {', '.join(readers)}" if len(readers) > 1 else ""))
+    raise LoweringError(expected(node.name, "a node that can be trained on, and one reader of each current", got))
+
+
+def _synapse(
+    node: Synapse, network: IntegerNetwork, graph: Network, unit: Doubles, shift: Doubles
+) -> tuple[Synapse, dict[str, Array], dict[str, Array]]:
+    """The node with its quantizer, its params and its state; batch norm's statistics are those of numbers of size 1."""
+    codes, gain = network.arrays[node.name]["codes"], network.arrays[node.name]["gain"]
+    factor = gain * unit / graph.values[node.source].scale
+    fan = codes.size // codes.shape[2] if isinstance(node, Conv) else codes.shape[-1]
+    step = np.full(len(gain), USUAL * np.sqrt(2 / fan) / np.abs(codes).max(initial=1)) if node.batch_norm else factor
+    quantizer, weight, gamma = weights(codes, step)
+    node = replace(node, quantizer=quantizer, sparse=bool((codes == 0).any()))
+    params: dict[str, Array] = {"weight": weight}
+    state: dict[str, Array] = {"gamma": gamma} if quantizer.gamma == KEPT else {}
+    if not node.batch_norm:
+        return node, params | {"bias": shift.astype(np.float32)}, state
+    readers = [other.sources[0] for other in network.of(IntLIF) if node.name in other.sources]
+    params["bn_weight"] = (factor / step).astype(np.float32)
+    params["bn_bias"] = (shift * (node.name in readers)).astype(np.float32)
+    zeros = np.zeros(len(gain), np.float32)
+    return node, params, state | {"mean": zeros, "var": zeros + np.float32(1 - BN_EPSILON)}
+
+
+def weights(codes: Array, step: Doubles) -> tuple[Quantizer, Array, Array]:
+    """A quantizer, weights float32 that it rounds to `codes` times `step` [C_out], and its gammas float32 [C_out].
+
+    The quantizer's gamma is the mean, else the maximum, of the weights, if those can give this step; else it is kept.
+    """
+    zero = bool((codes % 2 == 0).any())
+    wanted = codes * (1 + zero)
+    bits = next(bits for bits in range(2, 9) if Quantizer(bits, zero=zero).levels >= np.abs(wanted).max(initial=0))
+    plain = Quantizer(bits, ste="pass", zero=zero)
+    gamma = step / (1 + zero) * plain.levels
+    level = wanted.reshape(-1, codes.shape[-1]) / plain.levels
+    full = np.abs(level) == 1
+    lacking = len(level) - np.abs(level).sum(0)
+    longer = level * np.where(full, 1 + lacking / np.maximum(full.sum(0), 1), 1)
+    for quantizer, values in (
+        (plain, longer),
+        (replace(plain, gamma="max"), level),
+        (replace(plain, gamma="max", granularity="layer"), level),
+    ):
+        weight = (values * gamma).astype(np.float32).reshape(codes.shape)
+        found = quantize(weight, quantizer)
+        if np.array_equal(found.codes, wanted) and np.allclose(found.gamma, gamma, rtol=1e-5, atol=0):
+            return quantizer, weight, found.gamma
+    return replace(plain, gamma=KEPT), (level * gamma).astype(np.float32).reshape(codes.shape), gamma.astype(np.float32)
+
+
+def _settled(model: Model, name: str, measured: Model) -> Model:
+    """The node with these statistics, and with factors that give the same currents with them as with its own."""
+    params, old, new = model.params[name], model.state[name], measured.state[name]
+    ratio = params["bn_weight"] / np.sqrt(old["var"].astype(np.float64) + BN_EPSILON)
+    weight = ratio * np.sqrt(new["var"].astype(np.float64) + BN_EPSILON)
+    bias = params["bn_bias"] + (new["mean"].astype(np.float64) - old["mean"]) * ratio
+    changed = {"bn_weight": weight.astype(np.float32), "bn_bias": bias.astype(np.float32)}
+    return model._replace(params=model.params | {name: params | changed}, state=model.state | {name: old | new})
