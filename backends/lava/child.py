@@ -17,6 +17,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +117,16 @@ def build(wiring: Wiring, arrays: Mapping[str, Any]) -> AbstractProcess:
 
 
 def watch(finished: threading.Event) -> None:
-    """End the whole group when the parent is gone; tell of a process that died before the run was over."""
+    """End the whole group when the parent is gone; tell of a process that died before the run was over.
+
+    Runs from before the first fork, as Lava waits for ever for a process that died while it was built.
+    """
     while not finished.is_set():
         if select.select([0], [], [], 0.1)[0] and not os.read(0, 1):
             os.killpg(os.getpgrp(), signal.SIGTERM)
-        dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        dead = None
+        with suppress(ChildProcessError):  # none has been forked yet
+            dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if dead is not None and not finished.is_set():
             how = "exited with" if dead.si_code == os.CLD_EXITED else "was ended by"
             what = dead.si_status if dead.si_code == os.CLD_EXITED else signal.Signals(dead.si_status).name
@@ -149,8 +155,8 @@ def run() -> None:
     config = Loihi1SimCfg(select_tag="fixed_pt", exception_proc_model_map=models, loglevel=logging.CRITICAL)
     compiled = {"pypy_channel_size": CHANNEL_SIZE, "loglevel": logging.CRITICAL}
     finished = threading.Event()
-    last.create_runtime(run_cfg=config, compile_config=compiled)
     threading.Thread(target=watch, args=(finished,), daemon=True).start()
+    last.create_runtime(run_cfg=config, compile_config=compiled)
     last.run(condition=RunSteps(num_steps=wiring.duration), run_cfg=config)
     finished.set()
     last.stop()
