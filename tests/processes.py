@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 
 class Use(NamedTuple):
-    """What processes hold. resident: KiB, all processes added up; segments: names of files in shared memory."""
+    """What processes hold. resident: KiB, of all together; segments: names of files in shared memory, in order."""
 
     resident: int
     descriptors: int
-    segments: frozenset[str]
+    segments: tuple[str, ...]
 
 
 def running(folder: Path) -> dict[int, str]:
@@ -42,7 +42,7 @@ def use(numbers: Iterable[int]) -> Use:
         resident += sum(map(int, re.findall(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)))
         descriptors += len(files)
         segments.update(re.findall(r" /dev/shm/(\S+)", maps))
-    return Use(resident, descriptors, frozenset(segments))
+    return Use(resident, descriptors, tuple(sorted(segments)))
 
 
 def until(condition, seconds=60.0):

@@ -48,6 +48,7 @@ MODELS = {
     Record: RecordModel,
     Readout: ReadoutModel,
 }
+"""Told to Lava process by process: for a class it would execute every file beside it, once for each process."""
 
 CHANNEL_SIZE = 2
 """Messages that a channel holds. Lava's default of 64 costs 32 times the shared memory; a step sends one."""
@@ -99,8 +100,8 @@ def stock_lif(part: Part, wiring: Wiring, vth: Any, bias: Any) -> AbstractProces
     )
 
 
-def build(wiring: Wiring, arrays: Mapping[str, Any]) -> AbstractProcess:
-    """All processes, connected; returns the last one, through which they run."""
+def build(wiring: Wiring, arrays: Mapping[str, Any]) -> list[AbstractProcess]:
+    """All processes, connected; they run through any one of them."""
     processes: dict[str, AbstractProcess] = {}
     for part in wiring:
         process = made(part, wiring, arrays)
@@ -113,7 +114,7 @@ def build(wiring: Wiring, arrays: Mapping[str, Any]) -> AbstractProcess:
             if into.shape != part.inputs:
                 out = out.reshape(into.shape)
             out.connect(into)
-    return process
+    return list(processes.values())
 
 
 def watch(finished: threading.Event) -> None:
@@ -149,17 +150,17 @@ def run() -> None:
     tempfile.tempdir = "."  # what multiprocessing leaves goes with the job's folder; and a socket's path must be short
     wiring = wiring_from_json(Path("wiring.json").read_text(encoding="utf-8"))
     with np.load("arrays.npz", allow_pickle=False) as arrays:
-        last = build(wiring, arrays)
-    lavas = (Conv, Dense) if wiring.stock else (Conv,) if wiring.stock_conv else ()
-    models = {process: model for process, model in MODELS.items() if process not in lavas}
+        processes = build(wiring, arrays)
+    lavas = {Conv, Dense} if wiring.stock else {Conv} if wiring.stock_conv else set()
+    models = {process: MODELS[type(process)] for process in processes if type(process) in MODELS.keys() - lavas}
     config = Loihi1SimCfg(select_tag="fixed_pt", exception_proc_model_map=models, loglevel=logging.CRITICAL)
     compiled = {"pypy_channel_size": CHANNEL_SIZE, "loglevel": logging.CRITICAL}
     finished = threading.Event()
     threading.Thread(target=watch, args=(finished,), daemon=True).start()
-    last.create_runtime(run_cfg=config, compile_config=compiled)
-    last.run(condition=RunSteps(num_steps=wiring.duration), run_cfg=config)
+    processes[0].create_runtime(run_cfg=config, compile_config=compiled)
+    processes[0].run(condition=RunSteps(num_steps=wiring.duration), run_cfg=config)
     finished.set()
-    last.stop()
+    processes[0].stop()
 
 
 def main() -> int:

@@ -146,7 +146,8 @@ def test_a_process_that_is_killed_before_all_are_built_is_told(folder):
 
 @pytest.mark.parametrize(("number", "says"), [(signal.SIGINT, b"KeyboardInterrupt"), (signal.SIGKILL, b"")])
 def test_an_interrupted_or_killed_caller_leaves_no_process(tmp_path, number, says):
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    tests = Path(__file__).parents[1]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(tests)}
     with subprocess.Popen([sys.executable, __file__], env=environment, stderr=subprocess.PIPE) as caller:
         assert until(lambda: forked(tmp_path) or caller.poll() is not None)
         caller.send_signal(number)
