@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 import qpsnn_core as qp
+from qpsnn_backends import get
 from qpsnn_core.agreement import Agreement, agreement, deviation
 from qpsnn_core.config import DataConfig, FinetuneConfig, PruneConfig, Recipe, TrainConfig
 from qpsnn_core.evaluation import Evaluation, steps_first
@@ -86,7 +87,7 @@ def run(
 ) -> Demo:
     """Run every stage of `recipe`; `images` of the test set go through `backend`. save: where the network is written.
 
-    Raises what the stages raise.
+    Raises what the stages raise, and before the first of them what keeps the backend from running the network.
     """
     seconds: dict[str, float] = {}
 
@@ -99,6 +100,7 @@ def run(
 
     data = data_for(recipe)
     network = network_for(recipe, data)
+    get(backend).check(qp.lower(qp.initialise(network, recipe.train.seed)).network)
     options: dict[str, Any] = {"augment": augmentation(recipe.data), "progress": progress}
     with timed("train", f"train {recipe.network.name} at {recipe.network.bits} bits"):
         trained = qp.train(network, data.train, recipe.train, **options).model

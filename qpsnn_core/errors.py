@@ -13,6 +13,7 @@ QpsnnError
 ├── LoweringError      a network that has no integer form
 └── BackendError       a backend that cannot run the network, or failed while running it
     ├── UnsupportedError    the backend says no before anything starts
+    │   └── MissingError    what it runs on is not installed in this Python
     └── BackendTimeout      it did not answer in time
 
 A message reads `place: expected ..., got ...`; `expected` builds one.
@@ -73,6 +74,10 @@ class BackendError(QpsnnError, RuntimeError):
 
 class UnsupportedError(BackendError):
     """A backend refuses a network before anything starts."""
+
+
+class MissingError(UnsupportedError):
+    """What a backend runs on is not installed in this Python, but could be had beside it."""
 
 
 class BackendTimeout(BackendError, TimeoutError):  # noqa: N818 - reads as what it is

@@ -17,6 +17,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ MODELS = {
     Record: RecordModel,
     Readout: ReadoutModel,
 }
+"""Told to Lava process by process: for a class it would execute every file beside it, once for each process."""
 
 CHANNEL_SIZE = 2
 """Messages that a channel holds. Lava's default of 64 costs 32 times the shared memory; a step sends one."""
@@ -98,8 +100,8 @@ def stock_lif(part: Part, wiring: Wiring, vth: Any, bias: Any) -> AbstractProces
     )
 
 
-def build(wiring: Wiring, arrays: Mapping[str, Any]) -> AbstractProcess:
-    """All processes, connected; returns the last one, through which they run."""
+def build(wiring: Wiring, arrays: Mapping[str, Any]) -> list[AbstractProcess]:
+    """All processes, connected; they run through any one of them."""
     processes: dict[str, AbstractProcess] = {}
     for part in wiring:
         process = made(part, wiring, arrays)
@@ -112,15 +114,20 @@ def build(wiring: Wiring, arrays: Mapping[str, Any]) -> AbstractProcess:
             if into.shape != part.inputs:
                 out = out.reshape(into.shape)
             out.connect(into)
-    return process
+    return list(processes.values())
 
 
 def watch(finished: threading.Event) -> None:
-    """End the whole group when the parent is gone; tell of a process that died before the run was over."""
+    """End the whole group when the parent is gone; tell of a process that died before the run was over.
+
+    Runs from before the first fork, as Lava waits for ever for a process that died while it was built.
+    """
     while not finished.is_set():
         if select.select([0], [], [], 0.1)[0] and not os.read(0, 1):
             os.killpg(os.getpgrp(), signal.SIGTERM)
-        dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        dead = None
+        with suppress(ChildProcessError):  # none has been forked yet
+            dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if dead is not None and not finished.is_set():
             how = "exited with" if dead.si_code == os.CLD_EXITED else "was ended by"
             what = dead.si_status if dead.si_code == os.CLD_EXITED else signal.Signals(dead.si_status).name
@@ -143,17 +150,17 @@ def run() -> None:
     tempfile.tempdir = "."  # what multiprocessing leaves goes with the job's folder; and a socket's path must be short
     wiring = wiring_from_json(Path("wiring.json").read_text(encoding="utf-8"))
     with np.load("arrays.npz", allow_pickle=False) as arrays:
-        last = build(wiring, arrays)
-    lavas = (Conv, Dense) if wiring.stock else (Conv,) if wiring.stock_conv else ()
-    models = {process: model for process, model in MODELS.items() if process not in lavas}
+        processes = build(wiring, arrays)
+    lavas = {Conv, Dense} if wiring.stock else {Conv} if wiring.stock_conv else set()
+    models = {process: MODELS[type(process)] for process in processes if type(process) in MODELS.keys() - lavas}
     config = Loihi1SimCfg(select_tag="fixed_pt", exception_proc_model_map=models, loglevel=logging.CRITICAL)
     compiled = {"pypy_channel_size": CHANNEL_SIZE, "loglevel": logging.CRITICAL}
     finished = threading.Event()
-    last.create_runtime(run_cfg=config, compile_config=compiled)
     threading.Thread(target=watch, args=(finished,), daemon=True).start()
-    last.run(condition=RunSteps(num_steps=wiring.duration), run_cfg=config)
+    processes[0].create_runtime(run_cfg=config, compile_config=compiled)
+    processes[0].run(condition=RunSteps(num_steps=wiring.duration), run_cfg=config)
     finished.set()
-    last.stop()
+    processes[0].stop()
 
 
 def main() -> int:

@@ -64,16 +64,7 @@ class Job:
         np.save(self.folder / "images.npy", images, allow_pickle=False)
         deadline = time.monotonic() + self.timeout
         failure, log = self.folder / "failure.txt", self.folder / "log.txt"
-        with log.open("wb") as output:
-            self.child = subprocess.Popen(
-                [sys.executable, "-m", CHILD],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=self.folder,
-                env=environment(),
-                start_new_session=True,
-            )
+        self.child = launch(self.folder, log)
         done = 0
         while self.child.poll() is None and not failure.exists():
             if time.monotonic() > deadline:
@@ -100,6 +91,20 @@ class Job:
         if found.size != np.prod(shape):
             raise BackendError(expected(f"lava: {name}", f"{np.prod(shape)} values", found.size))
         return found.reshape(shape)
+
+
+def launch(folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start the child in a folder and a session of its own; what it prints goes to the log."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", CHILD],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=environment(),
+            start_new_session=True,
+        )
 
 
 def environment() -> dict[str, str]:

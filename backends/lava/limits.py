@@ -14,7 +14,7 @@ from pathlib import Path
 
 from qpsnn_backends.lava.plan import Arrays
 from qpsnn_backends.lava.wiring import Wiring
-from qpsnn_core.errors import UnsupportedError, Words, expected
+from qpsnn_core.errors import MissingError, UnsupportedError, Words, expected
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv
 
@@ -47,14 +47,14 @@ PID_LIMITS = (Path("/sys/fs/cgroup/pids.max"), Path("/sys/fs/cgroup/pids/pids.ma
 
 
 def check_installed() -> None:
-    """UnsupportedError, with the command that installs it, where Lava cannot be imported."""
+    """MissingError, with the command that installs it, where Lava is not; UnsupportedError where it cannot be."""
     if os.name != "posix":
         raise UnsupportedError(expected("lava", "a POSIX system (the simulator forks)", os.name))
     try:
         importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
         got = Words(f"Python {platform.python_version()} ({sys.executable}) without it")
-        raise UnsupportedError(expected("lava", f"the [lava] extra on Python 3.10 ({advice()})", got)) from None
+        raise MissingError(expected("lava", f"the [lava] extra on Python 3.10 ({advice()})", got)) from None
 
 
 def advice() -> str:

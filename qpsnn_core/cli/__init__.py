@@ -11,10 +11,15 @@ def main() -> None:
         from qpsnn_core.cli.app import app
     except ModuleNotFoundError as error:
         sys.exit(f"error: the command line needs {error.name}: pip install 'qpsnn[cli]'")
-    from qpsnn_core.errors import QpsnnError
+    from qpsnn_core.errors import MissingError, QpsnnError
 
     try:
-        app()
+        try:
+            app()
+        except MissingError as error:
+            from qpsnn_core.cli.side import run_there
+
+            run_there(error)
     except QpsnnError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
+import shlex
+import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
+from machine import WITHOUT_LAVA
 
 pytest.importorskip("typer")
 pytest.importorskip("rich")
 pytest.importorskip("sklearn")
 
+import qpsnn_core as qp
 from qpsnn_core.cli import main
 from qpsnn_core.integer.file import save_integer
 from qpsnn_core.integer.network import IntegerNetwork
@@ -89,8 +95,9 @@ def test_only_lava_has_processes_of_its_own(simulate, tmp_path, backend):
     assert err.rstrip().endswith("got 'stock'")
 
 
-@pytest.mark.parametrize("stock", [(), ("--stock",)])
-def test_without_lava_one_line_says_what_to_run(simulate, tmp_path, monkeypatch, stock):
+@pytest.fixture
+def no_lava(monkeypatch, tmp_path):
+    """Nor an environment beside this one."""
     real = importlib.metadata.version
 
     def without(name):
@@ -99,8 +106,68 @@ def test_without_lava_one_line_says_what_to_run(simulate, tmp_path, monkeypatch,
         return real(name)
 
     monkeypatch.setattr(importlib.metadata, "version", without)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("QPSNN_SIDE_ENVIRONMENT", raising=False)
+
+
+@pytest.mark.usefixtures("no_lava")
+@pytest.mark.parametrize("stock", [(), ("--stock",)])
+def test_without_lava_one_line_says_what_to_run(simulate, tmp_path, stock):
     code, out, err = simulate(of_digits(tmp_path / "network.h5"), "--backend", "lava", *stock)
     assert (code, out) == (2, "")
     assert err.startswith("error: lava: expected the [lava] extra on Python 3.10 (run `")
     assert "'qpsnn[lava" in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("no_lava")
+def test_the_demo_says_so_before_it_trains(qpsnn, tmp_path, monkeypatch):
+    monkeypatch.setattr(qp, "train", None)
+    code, out, err = qpsnn("demo", "--out", tmp_path / "demo", "--quiet")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: lava: expected the [lava] extra on Python 3.10 (run `")
+    assert list((tmp_path / "demo").iterdir()) == []
+
+
+VENV = """
+import sys, sysconfig, venv
+from pathlib import Path
+folder = Path(sys.argv[1])
+venv.create(folder)
+packages = folder / "lib" / "python3.10" / "site-packages"
+(packages / "beside.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})")
+(packages / "pip").mkdir()
+(packages / "pip" / "__main__.py").write_text(sys.argv[2])
+"""
+PIP = """
+import sys
+from pathlib import Path
+path = Path(sys.prefix) / "bin" / "qpsnn"
+path.write_text(f"#!/bin/sh\\nexec '{sys.executable}' -c 'from qpsnn_core.cli import main; main()' \\"$@\\"\\n")
+path.chmod(0o755)
+"""
+
+
+@pytest.mark.lava
+def test_the_command_runs_on_lava_in_an_environment_that_it_made(tmp_path):
+    """The environment is one, but sees this one's packages, and nothing is downloaded: its pip only writes `qpsnn`."""
+    python = tmp_path / "bin" / "python3.10"
+    python.parent.mkdir()
+    here = shlex.quote(sys.executable)
+    make = f'{here} -c {shlex.quote(VENV)} "$3" {shlex.quote(PIP)}'
+    python.write_text(f'#!/bin/sh\nif [ "$1 $2" = "-m venv" ]; then\n{make}\nelse exec {here} "$@"\nfi\n')
+    python.chmod(0o755)
+    path = of_digits(tmp_path / "network.h5")
+    words = [sys.executable, "-c", WITHOUT_LAVA, "nowhere", "simulate", path, "--backend", "lava", "--limit", "5"]
+    cache = tmp_path / "cache"
+    environment = {**os.environ, "PATH": f"{python.parent}:/usr/bin:/bin", "XDG_CACHE_HOME": str(cache)}
+    run = partial(subprocess.run, capture_output=True, text=True, check=False, timeout=300)
+    for choice, said in (("1", ["making", "running"]), ("", ["running"])):
+        done = run([*words, "--json"], env={**environment, "QPSNN_SIDE_ENVIRONMENT": choice})
+        assert done.returncode == 0, done.stderr
+        assert [line.split()[0] for line in done.stderr.splitlines()] == said
+        figures = json.loads(done.stdout)
+        assert figures["spikes"] == 2 * 5 * 8 * 8 * 3
+        assert [figures[f"{what}_mismatches"] for what in ("spike", "membrane", "readout")] == [0, 0, 0]
+    assert run([*words, "--limit", "no"], env=environment).returncode == 2
+    assert [path.name for path in cache.glob("qpsnn/lava-*/bin/qpsnn")] == ["qpsnn"]

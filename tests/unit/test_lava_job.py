@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import running, until
 
 from qpsnn_backends.lava.job import Job, environment
 from qpsnn_backends.lava.plan import plan
@@ -55,26 +56,6 @@ def start(job, steps=2, samples=1, progress=None, **arrays):
     planned = small()
     wiring = replace(planned.wiring, steps=steps, samples=samples)
     job.run(wiring, {**planned.arrays, **arrays}, np.repeat(IMAGES, samples, axis=0), progress)
-
-
-def running(folder: Path) -> dict[int, str]:
-    """The command of each process whose working folder is in `folder`, by its number; not those only to be reaped."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if (path / "cwd").readlink().is_relative_to(folder):
-                found[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-    return found
-
-
-def until(condition, seconds=60.0):
-    """Wait for the condition; its value, or the last one after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return value
 
 
 @pytest.fixture
@@ -148,9 +129,25 @@ def test_a_process_that_is_killed_is_told(folder):
     killer.join()
 
 
+def test_a_process_that_is_killed_before_all_are_built_is_told(folder):
+    """The readout's model waits for a reader of its pipe for ever, and Lava waits for the readout."""
+
+    def kill_one():
+        os.kill(until(lambda: forked(folder))[-1], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    with Job(60) as job:
+        os.mkfifo(job.folder / "readout")
+        with pytest.raises(BackendError, match=r"one of Lava's processes was ended by SIGKILL"):
+            start(job)
+    killer.join()
+
+
 @pytest.mark.parametrize(("number", "says"), [(signal.SIGINT, b"KeyboardInterrupt"), (signal.SIGKILL, b"")])
 def test_an_interrupted_or_killed_caller_leaves_no_process(tmp_path, number, says):
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    tests = Path(__file__).parents[1]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(tests)}
     with subprocess.Popen([sys.executable, __file__], env=environment, stderr=subprocess.PIPE) as caller:
         assert until(lambda: forked(tmp_path) or caller.poll() is not None)
         caller.send_signal(number)

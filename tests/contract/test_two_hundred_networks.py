@@ -1,0 +1,56 @@
+"""Two hundred random networks, of fixed seeds: C and Lava against the exact simulator, bit for bit.
+
+Each has two inputs and 1 to 10 steps. Lava is imported once (warm.py), and two networks run at a time.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import warm
+from alike import assert_equal
+from compiled import SANITIZED, needs_cc
+from generators import random_integer_network, random_wide_network
+
+import qpsnn_backends
+from qpsnn_backends.lava import job
+
+NETWORKS = [(make, seed) for make in (random_integer_network, random_wide_network) for seed in range(1000, 1100)]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.parametrize("index", range(len(NETWORKS)), ids=[f"{make.__name__}-{seed}" for make, seed in NETWORKS]),
+]
+
+
+def run(index, name, **options):
+    make, seed = NETWORKS[index]
+    return qpsnn_backends.get(name, **options).run(*make(seed), record="all")
+
+
+@pytest.fixture(scope="module")
+def on_lava():
+    """Lava's run of a network; that of the next one has then begun, too."""
+    warm.start()
+    begun = {}
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as workers:
+        patch.setattr(job, "launch", warm.launch)
+
+        def of(index):
+            for one in (index, (index + 1) % len(NETWORKS)):
+                if one not in begun:
+                    begun[one] = workers.submit(run, one, "lava")
+            return begun[index].result()
+
+        yield of
+
+
+@needs_cc
+def test_c_is_exact(index):
+    assert_equal(run(index, "exact"), run(index, "c", flags=SANITIZED))
+
+
+@pytest.mark.lava
+def test_lava_is_exact(index, on_lava):
+    assert_equal(run(index, "exact"), on_lava(index))

@@ -1,0 +1,54 @@
+"""Lava imported once for many short runs: `launch`, in place of the backend's own, forks each child from a server.
+
+The server is multiprocessing's. A child has what the backend's own has: a folder, a session and a log to itself, a
+standard input that its parent holds open, one thread, and processes that are forked.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from multiprocessing import forkserver
+from unittest import mock
+
+from qpsnn_backends.lava.job import CHILD, ONE_THREAD
+
+SERVER = multiprocessing.get_context("forkserver")
+
+
+def start():
+    """Start the server, with Lava in it; and with pytest, as each child imports its parent's main module again."""
+    SERVER.set_forkserver_preload([CHILD, "lava.magma.compiler.compiler", "pytest"])
+    with mock.patch.dict(os.environ, ONE_THREAD):
+        forkserver.ensure_running()
+
+
+class launch:  # noqa: N801 - stands for a function, and gives a Popen
+    """A child: of Popen, what a Job uses."""
+
+    def __init__(self, folder, log):
+        standard_input, self.stdin = SERVER.Pipe(duplex=False)
+        self._process = SERVER.Process(target=run, args=(folder, log, standard_input))
+        self._process.start()
+        standard_input.close()
+        self.pid = self._process.pid
+
+    def poll(self):
+        return self._process.exitcode
+
+    returncode = property(poll)
+
+
+def run(folder, log, standard_input):
+    """All of a child's life."""
+    os.setsid()
+    os.dup2(standard_input.fileno(), 0)
+    with log.open("wb") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    os.chdir(folder)
+    multiprocessing.set_start_method("fork", force=True)
+    from qpsnn_backends.lava.child import main
+
+    sys.exit(main())
