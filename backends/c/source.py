@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from string import Template
 
+from qpsnn_backends.c.counts import WORD
 from qpsnn_backends.c.layers import layer, shared_functions, size, structs
 from qpsnn_backends.c.memory import Item, Memory, total
 from qpsnn_backends.c.plan import Answer, Job, Neurons, Plan, Synapse, Window, synapses_of
@@ -259,8 +260,8 @@ def _packing(one: Synapse) -> str:
     if not isinstance(one, Window):
         return ""
     codes = one.codes
-    words = f"{codes.words} words, {codes.planes} codes of {codes.bits} bits in each"
-    return f": a row of {one.shape[2]} codes for each input of a window, in {words}"
+    packed = f", in {codes.words} words, {WORD // codes.bits} codes of {codes.bits} bits in each"
+    return f": a row of {one.shape[2]} codes for each input of a window{packed if codes.packed else ''}"
 
 
 def _costs(plan: Plan, found: Memory) -> list[str]:
