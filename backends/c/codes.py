@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 WIDTHS = (2, 4, 8, 16)
 """Bits that a code may take."""
 
-SPIKE_BLOCKS = (4, 2, 1)
+SPIKE_BLOCKS = (4, 3, 2, 1)
 """Words of codes that are added up together, for spikes: four fill a vector register, one after another they still
 fit a microcontroller's registers."""
 

@@ -75,26 +75,10 @@ HELD = "\n * A membrane is held at `floor`, which it cannot reach within the ste
 
 HELD_SUM = "const int64_t sum = (int64_t)left + as_signed(driven), u = sum < floor ? floor : sum;"
 
-PACK = """\
-/* 32 numbers, 0 or 1, as the bits of a word. */
-static inline uint32_t as_bits(uint32_t *bit)
-{
-    for (int32_t i = 0; i < 16; i++) {
-        bit[i] |= bit[i + 16] << 16;
-    }
-    for (int32_t i = 0; i < 8; i++) {
-        bit[i] |= bit[i + 8] << 8;
-    }
-    for (int32_t i = 0; i < 4; i++) {
-        bit[i] |= bit[i + 4] << 4;
-    }
-    return bit[0] | bit[1] << 1 | bit[2] << 2 | bit[3] << 3;
-}
-"""
-
 FIRE = Template("""\
 /* One step of a neuron: leak, add what drives it; where that reaches the threshold a spike, and 0 again.$held */
-static inline uint32_t neuron_i$name(int${bits}_t *membrane, uint32_t driven, int32_t threshold, $parameters)
+static inline uint32_t neuron_i$name(int${bits}_t *membrane, uint32_t driven, int32_t threshold,
+                                  $parameters)
 {
     const int32_t left = leak(*membrane, $arguments);
     $sum
@@ -103,30 +87,35 @@ static inline uint32_t neuron_i$name(int${bits}_t *membrane, uint32_t driven, in
     return fired;
 }
 
-/* Eight of them. */
-static inline void eight_i$name(int${bits}_t *restrict membrane, const uint32_t *restrict driven,
-                     const int32_t *restrict threshold, uint32_t *restrict fired, $parameters)
+/* Eight of them: their spikes as bits. */
+static inline uint32_t eight_i$name(int${bits}_t *restrict membrane, const uint32_t *restrict driven,
+                                  const int32_t *restrict threshold, $parameters)
 {
+    uint32_t fired[8];
     for (int32_t i = 0; i < 8; i++) {
         fired[i] = neuron_i$name(membrane + i, driven[i], threshold[i], $passed);
     }
+    for (int32_t i = 0; i < 4; i++) {
+        fired[i] |= fired[i + 4] << 4;
+    }
+    return fired[0] | fired[1] << 1 | fired[2] << 2 | fired[3] << 3;
 }
 
 /* All of a pixel. */
 static void fire_i$name(int${bits}_t *membrane, const int32_t *threshold, uint32_t *spikes,
                     int32_t channels, $parameters)
 {
-    for (int32_t base = 0; base < channels; base += 32) {
-        const int32_t end = channels - base < 32 ? channels : base + 32;
-        uint32_t fired[32] = {0};
-        int32_t c = base;
-        for (; c + 8 <= end; c += 8) {
-            eight_i$name(membrane + c, drive + c, threshold + c, fired + (c - base), $passed);
+    const uint32_t *driven = drive;
+    for (int32_t left_over = channels; left_over > 0; left_over -= 32) {
+        uint32_t word = 0, place = 0;
+        for (; place < 32 && (int32_t)place + 8 <= left_over; place += 8) {
+            word |= eight_i$name(membrane, driven, threshold, $passed) << place;
+            membrane += 8, driven += 8, threshold += 8;
         }
-        for (; c < end; c++) {
-            fired[c - base] = neuron_i$name(membrane + c, drive[c], threshold[c], $passed);
+        for (; place < 32 && (int32_t)place < left_over; place++) {
+            word |= neuron_i$name(membrane++, *driven++, *threshold++, $passed) << place;
         }
-        spikes[base / 32] = as_bits(fired);
+        *spikes++ = word;
     }
 }
 """)

@@ -65,7 +65,7 @@ def sized(width, channels, bits, dtype, always):
 
     always: every neuron fires in every step, so that sums are as large as their bounds.
     """
-    rng, limit = np.random.default_rng(bits), 2**bits - 1
+    rng, limit, step = np.random.default_rng(bits), min(2**bits - 1, 255), 2 if bits < 9 else 1
     nodes = (
         IntInput("in", (1, width, 1), 255),
         IntConv("first", "in", channels, 1, 1, 0),
@@ -73,20 +73,21 @@ def sized(width, channels, bits, dtype, always):
         IntConv("point", "lif", 3, 1, 1, 0),
         IntLIF("other", ("point",)),
         IntLinear("all", "lif", 2),
-        IntLIF("whole", ("all",)),
-        IntLinear("fc", "other", 2),
+        IntLinear("rest", "other", 2),
+        IntLIF("whole", ("all", "rest")),
+        IntLinear("fc", "whole", 2),
         IntReadout("out", "fc"),
     )
 
     def codes(*shape):
-        made = rng.choice([-limit, limit - 2, limit], shape).astype(dtype)
+        made = rng.choice([-limit, limit - step, limit], shape).astype(dtype)
         made.flat[0], made.flat[-1] = -limit, limit
         return made
 
     def neurons(count, threshold):
         return {"threshold": np.full(count, threshold, np.int32), "bias": np.full(count, 40 * always, np.int32)}
 
-    gains = {"point": 1, "all": 2, "fc": 1}
+    gains = {"point": 1, "all": 2, "rest": 3, "fc": 1}
     arrays = {
         "first": {"codes": codes(1, 1, 1, channels), "gain": np.full(channels, 1 - always, np.int32)},
         "lif": neurons(channels, 30),
@@ -94,7 +95,8 @@ def sized(width, channels, bits, dtype, always):
         "other": neurons(3, 100),
         "all": {"codes": codes(width * channels, 2)},
         "whole": neurons(2, 100),
-        "fc": {"codes": codes(width * 3, 2)},
+        "rest": {"codes": codes(width * 3, 2)},
+        "fc": {"codes": codes(2, 2)},
         "out": {"bias": np.zeros(2, np.int32)},
     }
     for name, gain in gains.items():

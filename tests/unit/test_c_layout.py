@@ -28,11 +28,11 @@ def decoded(codes, channels):
 
 
 def unpacked(codes, row, channel):
-    """A stored code: blocks of 4, 2 and 1 words, in each of which word i has the channels i, i + words, ..."""
+    """A stored code: blocks of 4 words, then what is left, in each of which word i has channels i, i + words, ..."""
     planes, first = 32 // codes.bits, 0
     while True:
         left = codes.words - first
-        size = 1 if not codes.spikes or left == 1 else 2 if left < 4 else 4
+        size = min(left, 4) if codes.spikes else 1
         if channel < size * planes:
             word = int(codes.table[row, first + channel % size])
             return word >> (channel // size * codes.bits) & (2**codes.bits - 1)
