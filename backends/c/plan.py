@@ -222,14 +222,15 @@ def _synapse(network: IntegerNetwork, node: IntConv | IntLinear | IntShortcut, n
         chosen = np.array(node.channel_map, np.int64)
         gain = np.where(chosen < 0, 0, arrays["gain"])
         return Skip(name, source, shape, node.stride, np.maximum(chosen, 0), gain)
-    linear = isinstance(node, IntLinear)
-    kernel = source.shape[:2] if linear else (node.kernel, node.kernel)
-    spikes = source.kind == "bits"
+    gain, spikes = arrays["gain"], source.kind == "bits"
+    if isinstance(node, IntLinear):
+        kernel, stride, padding = source.shape[:2], 1, 0
+    else:
+        kernel, stride, padding = (node.kernel, node.kernel), node.stride, node.padding
     rows = arrays["codes"].reshape(*kernel, source.shape[2], -1)
     codes = encode(rows.swapaxes(0, 1) if spikes else rows, source.peak, spikes)
-    stride, padding = (1, 0) if linear else (node.stride, node.padding)
-    gain = arrays["gain"]
-    return Window(name, source, shape, kernel, stride, padding, codes, gain, _exponent(gain, codes.step), linear)
+    exponent, linear = _exponent(gain, codes.step), isinstance(node, IntLinear)
+    return Window(name, source, shape, kernel, stride, padding, codes, gain, exponent, linear)
 
 
 def _exponent(gain: Array, step: int) -> int | None:
