@@ -53,7 +53,9 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = {extra for extra, distribution in EXTRAS.items() if not installed(distribution)}
     for item in items:
-        if "contract" in item.path.parts or item.path.name.startswith("test_kernels"):
+        # What is compiled from C runs no kernel.
+        contract = "contract" in item.path.parts and not item.name.startswith("test_c_")
+        if contract or item.path.name.startswith("test_kernels"):
             item.add_marker(pytest.mark.interpreted)
         for extra in sorted(missing):
             if extra in item.keywords:

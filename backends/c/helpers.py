@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from string import Template
 
-from qpsnn_backends.c.codes import LONGEST_LIST, lane, most
-from qpsnn_backends.c.counts import TYPES, WORD
+from qpsnn_backends.c.counts import TYPES
 from qpsnn_backends.c.helpers_pool import ADD, MAX_BITS, MAX_COUNTS, SUM_POOL
-
-WINDOW = """\
-/* A convolution, or a whole map as one window. A code is low + step * (what is stored). */
-struct window {
-    int32_t height, width, channels;               /* of what it reads */
-    int32_t kernel_height, kernel_width;
-    int32_t stride, padding;
-    int32_t outputs;                               /* channels of its current */
-    int32_t words;                                 /* elements of a row of codes */
-    int32_t low, step;
-};
-"""
 
 SIGNED = """\
 /* The number whose two's complement this is. */
@@ -55,69 +42,6 @@ PLACES = (
 )
 """The table of `lowest`."""
 
-ADD_ROWS = Template("""\
-/* Adds `count` listed rows of $bits-bit codes, at most $most$how. The code
- * of channel p*words + w stands in bits $bits*p.. of word w. */
-static void add_$name(const uint32_t *codes, int32_t count, int32_t words)
-{
-    for (int32_t w = 0; w < words; w++) {
-        $type *const sum = sums.of_$name + w;
-        uint32_t $zeros;
-        for (int32_t i = 0; i < count; i++) {
-            const uint32_t word = codes[rows[i] + (uint32_t)w];
-$added
-        }
-$apart
-    }
-}
-""")
-
-ADD_SUMS = Template("""\
-/* drive[c] += gain[c] * (sum of codes); a code is low + step * stored, and `seen` of them were added. */
-static void add_sums_$name(const struct window *k, const int32_t *gain, uint32_t seen)
-{
-    const uint32_t low = (uint32_t)k->low * seen, step = (uint32_t)k->step;
-    const int32_t outputs = k->outputs;
-    for (int32_t c = 0; c < outputs; c++) {
-        drive[c] += (uint32_t)gain[c] * (low + step * sums.of_$name[c]);
-    }
-}
-""")
-
-CONV = Template("""\
-/* Adds to `drive` the current at (y, x) of a window with $bits-bit codes: lists
- * $what, and adds up the rows of those. */
-static void conv_${kind}_$name(const struct window *k, const uint32_t *codes, const int32_t *gain,
-                         const $type *in, int32_t y, int32_t x)
-{
-    const int32_t top = y * k->stride - k->padding, left = x * k->stride - k->padding;
-    const int32_t bottom = end_inside(top, k->kernel_height, k->height), begin = first_inside(left);
-    const int32_t end = end_inside(left, k->kernel_width, k->width), channels = k->channels, words = k->words;
-    const int32_t per_pixel = $per_pixel;
-    int32_t count = 0;
-    uint32_t seen = 0;
-
-    memset(sums.of_$name, 0, (size_t)(words * $planes) * sizeof sums.of_$name[0]);
-    for (int32_t ky = first_inside(top); ky < bottom; ky++) {
-        const $type *at = in + ((top + ky) * k->width + left + begin) * per_pixel;
-        for (int32_t kx = begin; kx < end; kx++) {
-            uint32_t row = (uint32_t)((ky * k->kernel_width + kx) * channels * words);
-            for (int32_t i = 0; i < per_pixel; i++, row += (uint32_t)$step) {
-                $open
-                    $push
-                    if (count == $most) {
-                        add_$name(codes, count, words);
-                        count = 0;
-                    }
-                }
-            }
-        }
-    }
-    add_$name(codes, count, words);
-    add_sums_$name(k, gain, seen);
-}
-""")
-
 SKIP = Template("""\
 /* drive[c] += gain[c] * (the pixel's count of channel from[c]). */
 static void skip_$kind(const $type *pixel, const uint32_t *from, const int32_t *gain, int32_t channels)
@@ -129,10 +53,10 @@ static void skip_$kind(const $type *pixel, const uint32_t *from, const int32_t *
 """)
 
 SHIFT = """\
-/* floor(u / 2**shift): C leaves open what >> does to negative numbers. */
+/* floor(u / 2**shift), by numbers that are not negative: C leaves open what >> does to the others. */
 static inline int32_t leak(int32_t u, int32_t shift)
 {
-    return u < 0 ? ~(~u >> shift) : u >> shift;
+    return as_signed((((uint32_t)u + 0x80000000u) >> shift) - (0x80000000u >> shift));
 }
 """
 
@@ -145,108 +69,56 @@ static inline int32_t leak(int32_t u, int32_t multiplier, int32_t shift)
 }
 """
 
-SUM = """\
-            const int32_t u = as_signed((uint32_t)left + drive[c]);"""
+SUM = "const int32_t u = as_signed((uint32_t)left + driven);"
 
 HELD = "\n * A membrane is held at `floor`, which it cannot reach within the steps of one image."
 
-HELD_SUM = """\
-            const int64_t sum = (int64_t)left + as_signed(drive[c]), u = sum < floor ? floor : sum;"""
+HELD_SUM = "const int64_t sum = (int64_t)left + as_signed(driven), u = sum < floor ? floor : sum;"
 
 FIRE = Template("""\
-/* One step of a pixel's neurons: leak, add drive; where that reaches the threshold a spike, and 0 again.$held */
+/* One step of a neuron: leak, add what drives it; where that reaches the threshold a spike, and 0 again.$held */
+static inline uint32_t neuron_i$name(int${bits}_t *membrane, uint32_t driven, int32_t threshold,
+                                  $parameters)
+{
+    const int32_t left = leak(*membrane, $arguments);
+    $sum
+    const uint32_t fired = u >= threshold;
+    *membrane = fired ? 0 : (int${bits}_t)u;
+    return fired;
+}
+
+/* Eight of them: their spikes as bits. */
+static inline uint32_t eight_i$name(int${bits}_t *restrict membrane, const uint32_t *restrict driven,
+                                  const int32_t *restrict threshold, $parameters)
+{
+    uint32_t fired[8];
+    for (int32_t i = 0; i < 8; i++) {
+        fired[i] = neuron_i$name(membrane + i, driven[i], threshold[i], $passed);
+    }
+    for (int32_t i = 0; i < 4; i++) {
+        fired[i] |= fired[i + 4] << 4;
+    }
+    return fired[0] | fired[1] << 1 | fired[2] << 2 | fired[3] << 3;
+}
+
+/* All of a pixel. */
 static void fire_i$name(int${bits}_t *membrane, const int32_t *threshold, uint32_t *spikes,
                     int32_t channels, $parameters)
 {
-    for (int32_t base = 0; base < channels; base += 32) {
-        const int32_t end = channels - base < 32 ? channels - base : 32;
-        uint32_t word = 0;
-        for (int32_t i = 0; i < end; i++) {
-            const int32_t c = base + i, left = leak(membrane[c], $arguments);
-$sum
-            const uint32_t fired = u >= threshold[c];
-            membrane[c] = fired ? 0 : (int${bits}_t)u;
-            word |= fired << i;
+    const uint32_t *driven = drive;
+    for (int32_t left_over = channels; left_over > 0; left_over -= 32) {
+        uint32_t word = 0, place = 0;
+        for (; place < 32 && (int32_t)place + 8 <= left_over; place += 8) {
+            word |= eight_i$name(membrane, driven, threshold, $passed) << place;
+            membrane += 8, driven += 8, threshold += 8;
         }
-        spikes[base / 32] = word;
+        for (; place < 32 && (int32_t)place < left_over; place++) {
+            word |= neuron_i$name(membrane++, *driven++, *threshold++, $passed) << place;
+        }
+        *spikes++ = word;
     }
 }
 """)
-
-
-def name_of(bits: int, listed: bool) -> str:
-    """What functions and sums for codes of this width are called."""
-    return f"rows_{bits}" if listed else f"products_{bits}"
-
-
-def add_rows(bits: int, listed: bool, kind: str) -> str:
-    """The function that adds listed rows; kind: of the sums."""
-    added = (
-        _lanes(bits)
-        if listed
-        else [f"s{plane} += values[i] * {_part('word', bits * plane, bits)};" for plane in range(WORD // bits)]
-    )
-    wide, groups = (lane(bits), lane(bits) // bits) if listed else (WORD, WORD // bits)
-    apart = []
-    for plane in range(WORD // bits):
-        part = _part(f"s{plane % groups}", plane // groups * wide, wide)
-        place = f"sum[{plane} * words]" if plane > 1 else "sum[words]" if plane else "sum[0]"
-        apart.append(f"        {place} = ({TYPES[kind]})({place} + {part});")
-    return ADD_ROWS.substitute(
-        bits=bits,
-        name=name_of(bits, listed),
-        how=f": in lanes of {wide} bits, which are then taken apart" if listed else ", each times its value",
-        most=most(bits) if listed else LONGEST_LIST,
-        type=TYPES[kind],
-        zeros=", ".join(f"s{group} = 0" for group in range(groups)),
-        added="\n".join(f"            {line}" for line in added),
-        apart="\n".join(apart),
-    )
-
-
-def _lanes(bits: int) -> list[str]:
-    """Several codes at once, each in a lane of its own."""
-    wide = lane(bits)
-    mask = sum((2**bits - 1) << place for place in range(0, WORD, wide))
-    shifted = [f"(word >> {down})" if down else "word" for down in range(0, wide, bits)]
-    return [f"s{group} += {one} & 0x{mask:08X}u;" for group, one in enumerate(shifted)]
-
-
-def _part(word: str, down: int, bits: int) -> str:
-    """`bits` bits of a word, from bit `down` on."""
-    shifted = f"({word} >> {down})" if down else word
-    return shifted if down + bits == WORD else f"({shifted} & 0x{2**bits - 1:X}u)"
-
-
-def conv(kind: str, bits: int, listed: bool) -> str:
-    """The function that lists what a window holds; kind: of the counts that it reads; listed: else multiplied."""
-    spikes = kind == "bits"
-    opened = f"for ({TYPES[kind]} left_over = *at++; left_over != 0; left_over--) {{"
-    pushed = ["rows[count++] = row;", "seen++;"]
-    if spikes:
-        opened = "for (uint32_t left_over = *at++; left_over != 0; left_over &= left_over - 1) {"
-        pushed = ["rows[count++] = row + lowest(left_over) * (uint32_t)words;", "seen++;"]
-    elif not listed:
-        opened = f"const {TYPES[kind]} value = *at++;\n                if (value != 0) {{"
-        pushed = ["values[count] = value;", "rows[count++] = row;", "seen += value;"]
-    return CONV.substitute(
-        kind=kind,
-        bits=bits,
-        name=name_of(bits, listed),
-        type=TYPES[kind],
-        what="its spikes" if spikes else "every count as often as it says" if listed else "what is not 0",
-        per_pixel="(channels + 31) / 32" if spikes else "channels",
-        planes=WORD // bits,
-        step=f"({WORD} * words)" if spikes else "words",
-        open=opened,
-        push="\n                    ".join(pushed),
-        most=most(bits) if listed else LONGEST_LIST,
-    )
-
-
-def add_sums(name: str) -> str:
-    """The function that adds a window's sums to the drive."""
-    return ADD_SUMS.substitute(name=name)
 
 
 def skip(kind: str) -> str:
@@ -266,6 +138,7 @@ def fire(bits: int, halving: bool, held: bool) -> str:
         sum=HELD_SUM if held else SUM,
         parameters=f"{parameters}, int32_t floor" if held else parameters,
         arguments=arguments,
+        passed=f"{arguments}, floor" if held else arguments,
     )
 
 

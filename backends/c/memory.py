@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_backends.c.codes import LONGEST_LIST
-from qpsnn_backends.c.counts import BYTES, TYPES, narrowest
-from qpsnn_backends.c.helpers import PLACES, name_of
-from qpsnn_backends.c.plan import Answer, Neurons, Plan, Pool, Synapse, Window, synapses_of
+from qpsnn_backends.c.counts import BYTES, TYPES
+from qpsnn_backends.c.helpers import PLACES
+from qpsnn_backends.c.helpers_products import LONGEST_LIST
+from qpsnn_backends.c.plan import Answer, Job, Neurons, Plan, Pool, Synapse, Window, synapses_of
 
 LINE = 110
 """Characters of a line of numbers, at most."""
@@ -41,16 +41,25 @@ def total(items: tuple[Item, ...], owner: str | None = None) -> int:
     return sum(item.bytes for item in items if owner in (None, item.owner))
 
 
-def sum_kinds(plan: Plan) -> dict[str, tuple[str, int]]:
-    """The scratch for sums of rows, and of products, of each width of codes: its kind, and how many."""
-    found: dict[str, tuple[str, int]] = {}
-    for one in plan.synapses:
-        if isinstance(one, Window):
-            name, kind = name_of(one.codes.bits, one.codes.listed), narrowest(one.codes.largest)
-            count = one.codes.planes * one.codes.words
-            old, most = found.get(name, (kind, 0))
-            found[name] = max(kind, old, key=lambda kind: BYTES[kind]), max(count, most)
-    return found
+def windows_of(job: Job) -> list[Window]:
+    """The convolutions and Linears that a job computes."""
+    return [one for one in synapses_of(job) if isinstance(one, Window)]
+
+
+def event_kind(plan: Plan) -> str:
+    """The kind of numbers in lists of spikes."""
+    longest = max((one.listed for job in plan.jobs for one in windows_of(job)), default=0)
+    return "u16" if longest < 2**16 else "u32"
+
+
+def product_kinds(plan: Plan) -> tuple[str, str]:
+    """The kinds of listed values, and of where their rows begin; ("", "") where nothing is multiplied."""
+    products = [one for job in plan.jobs for one in windows_of(job) if not one.codes.spikes]
+    if not products:
+        return "", ""
+    largest = max(one.codes.table.size for one in products)
+    kinds = [one.source.kind for one in products]
+    return max(kinds, key=BYTES.__getitem__), "u16" if largest < 2**16 else "u32"
 
 
 def memory(plan: Plan) -> Memory:
@@ -78,13 +87,19 @@ def _constants(plan: Plan) -> Iterator[Item]:
 
 def _synapse(one: Synapse) -> Iterator[Item]:
     if isinstance(one, Window):
-        sizes = (*one.source.shape, *one.kernel, one.stride, one.padding, one.shape[2])
-        row = (one.codes.words, one.codes.low, one.codes.step)
-        yield _record(one.name, f"struct window {one.name}_window", (*sizes, *row))
-        yield _table(one.name, f"{one.name}_codes", "uint32_t", one.codes.table)
+        kernel = (one.kernel[0], 1) if one.linear and one.codes.spikes else one.kernel
+        low = one.codes.low * (1 if one.exponent is None else int(one.gain[0]))
+        row = (one.codes.words, low, one.codes.step, one.exponent or 0)
+        numbers = (*one.source.shape, *kernel, one.stride, one.padding, *row)
+        yield _record(one.name, f"struct window {one.name}_window", numbers)
+        yield _table(one.name, f"{one.name}_codes", f"{one.codes.table.dtype}_t", one.codes.table)
+        if one.exponent is None:
+            padded = np.zeros(one.codes.padded, np.int32)
+            padded[: len(one.gain)] = one.gain
+            yield _table(one.name, f"{one.name}_gain", "int32_t", padded)
     else:
         yield _table(one.name, f"{one.name}_from", "uint32_t", one.chosen.astype(np.uint32))
-    yield _table(one.name, f"{one.name}_gain", "int32_t", one.gain.astype(np.int32))
+        yield _table(one.name, f"{one.name}_gain", "int32_t", one.gain.astype(np.int32))
 
 
 def _pool(job: Pool) -> Item:
@@ -100,7 +115,7 @@ def _record(owner: str, name: str, numbers: tuple[int, ...]) -> Item:
 def _table(owner: str, name: str, kind: str, array: npt.NDArray[Any]) -> Item:
     """A table of numbers: words of codes in hexadecimal, the rest in decimal."""
     flat = array.reshape(-1)
-    words = name.endswith("_codes")
+    words = array.dtype == np.uint32 and name.endswith("_codes")
     numbers = [f"0x{value:08X}" for value in flat.tolist()] if words else [str(value) for value in flat.tolist()]
     each = max(1, LINE // (max(map(len, numbers)) + 2))
     lines = [", ".join(numbers[low : low + each]) for low in range(0, len(numbers), each)]
@@ -119,23 +134,48 @@ def _state(plan: Plan) -> Iterator[Item]:
 
 
 def _scratch(plan: Plan) -> Iterator[Item]:
-    widest = max(len(job.bias) for job in plan.jobs if isinstance(job, (Neurons, Answer)))
-    yield Item("", f"static uint32_t drive[{widest}];                 /* of one pixel's neurons */", 4 * widest)
-    windows = [one for one in plan.synapses if isinstance(one, Window)]
-    sums = sum_kinds(plan)
-    if sums:
-        members = "".join(f"\n    {TYPES[kind]} of_{name}[{count}];" for name, (kind, count) in sums.items())
-        unit = max(BYTES[kind] for kind, _ in sums.values())
-        size = max(BYTES[kind] * count for kind, count in sums.values())
-        text = f"/* Sums of codes, for one pixel. */\nstatic union {{{members}\n}} sums;"
-        yield Item("", text, -(-size // unit) * unit)
-    lists = [one.codes.most for one in windows]
-    if lists:
-        yield Item("", f"static uint32_t rows[{max(lists)}];                   /* where rows begin */", 4 * max(lists))
-    if not all(one.codes.listed for one in windows):
-        yield Item(
-            "", f"static uint32_t values[{LONGEST_LIST}];                 /* what each is times */", 4 * LONGEST_LIST
-        )
+    driven = max(_driven(job) for job in plan.jobs)
+    yield Item("", f"static uint32_t drive[{driven}];                 /* of one pixel's neurons */", 4 * driven)
+    yield from _lists(plan)
     for index, slot in enumerate(plan.slots):
         members = "".join(f"\n    {one.type} {one.variable}[{one.length}];" for one in slot.maps)
         yield Item("", f"static union {{{members}\n}} slot{index};", slot.bytes)
+
+
+def _lists(plan: Plan) -> Iterator[Item]:
+    """What layers list as they go: spikes, and values with their rows; in the same memory if no layer lists both."""
+    kinds = [{one.codes.spikes for one in windows_of(job)} for job in plan.jobs]
+    members, sizes, unit = [], [], 1
+    if any(True in one for one in kinds):
+        kind = event_kind(plan)
+        spikes = max(sum(one.listed for one in windows_of(job)) for job in plan.jobs)
+        columns = max(sum(one.columns + 1 for one in windows_of(job) if one.columns) for job in plan.jobs)
+        members += [
+            "struct {",
+            f"    {TYPES[kind]} events[{spikes}];                /* the row of codes of each spike */",
+            f"    {TYPES[kind]} columns[{columns}];              /* the first spike of each column */",
+            "} of_spikes;",
+        ]
+        sizes.append((spikes + columns) * BYTES[kind])
+        unit = BYTES[kind]
+    if any(False in one for one in kinds):
+        values, rows = product_kinds(plan)
+        members += [
+            "struct {",
+            f"    {TYPES[values]} values[{LONGEST_LIST}];                /* counts that are not 0 */",
+            f"    {TYPES[rows]} rows[{LONGEST_LIST}];                 /* where the row of each begins */",
+            "} of_values;",
+        ]
+        sizes.append((BYTES[values] + BYTES[rows]) * LONGEST_LIST)
+        unit = max(unit, BYTES[values], BYTES[rows])
+    if members:
+        both = any(len(one) == 2 for one in kinds)
+        inside = "".join(f"\n    {line}" for line in members)
+        size = sum(-(-one // unit) * unit for one in sizes) if both else -(-max(sizes) // unit) * unit
+        yield Item("", f"static {'struct' if both else 'union'} {{{inside}\n}} lists;", size)
+
+
+def _driven(job: Job) -> int:
+    """Numbers that a job drives its neurons with, padding included; 0 for a pool."""
+    own = [len(job.bias)] if isinstance(job, (Neurons, Answer)) else []
+    return max([*own, *(one.codes.padded for one in windows_of(job))], default=0)

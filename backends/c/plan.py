@@ -30,7 +30,11 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A convolution, or a Linear as one window over its whole source. shape: of the current."""
+    """A convolution, or a Linear: one window over its whole source. shape: of the current.
+
+    Rows of codes for spikes lie column by column, all else row by row. exponent: each gain times the codes' step is
+    2**exponent; None where it is no such number, and channels have gains of their own.
+    """
 
     name: str
     source: Counts
@@ -40,6 +44,23 @@ class Window:
     padding: int
     codes: Codes
     gain: Array
+    exponent: int | None
+    linear: bool
+
+    @property
+    def own(self) -> bool:
+        """Whether channels have gains of their own."""
+        return self.exponent is None
+
+    @property
+    def columns(self) -> int:
+        """Columns of the source whose spikes are listed at a time: of a Linear one after another; 0 for products."""
+        return 0 if not self.codes.spikes else 1 if self.linear else self.source.shape[1]
+
+    @property
+    def listed(self) -> int:
+        """Spikes that a list holds, at most."""
+        return self.kernel[0] * self.columns * self.source.shape[2]
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,12 +222,21 @@ def _synapse(network: IntegerNetwork, node: IntConv | IntLinear | IntShortcut, n
         chosen = np.array(node.channel_map, np.int64)
         gain = np.where(chosen < 0, 0, arrays["gain"])
         return Skip(name, source, shape, node.stride, np.maximum(chosen, 0), gain)
-    codes = encode(arrays["codes"], source.peak)
+    gain, spikes = arrays["gain"], source.kind == "bits"
     if isinstance(node, IntLinear):
-        height, width, _ = source.shape
-        return Window(name, source, shape, (height, width), 1, 0, codes, arrays["gain"])
-    kernel = (node.kernel, node.kernel)
-    return Window(name, source, shape, kernel, node.stride, node.padding, codes, arrays["gain"])
+        kernel, stride, padding = source.shape[:2], 1, 0
+    else:
+        kernel, stride, padding = (node.kernel, node.kernel), node.stride, node.padding
+    rows = arrays["codes"].reshape(*kernel, source.shape[2], -1)
+    codes = encode(rows.swapaxes(0, 1) if spikes else rows, source.peak, spikes)
+    exponent, linear = _exponent(gain, codes.step), isinstance(node, IntLinear)
+    return Window(name, source, shape, kernel, stride, padding, codes, gain, exponent, linear)
+
+
+def _exponent(gain: Array, step: int) -> int | None:
+    scale = int(gain[0]) * step
+    same = bool((gain == gain[0]).all())
+    return scale.bit_length() - 1 if same and 0 < scale == 1 << (scale.bit_length() - 1) < 2**32 else None
 
 
 def _neurons(network: IntegerNetwork, node: IntLIF, gives: Counts, synapses: dict[str, Synapse]) -> Neurons:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from string import Template
 
-from qpsnn_backends.c.layers import layer, shared_functions, size, structs
+from qpsnn_backends.c.counts import WORD
+from qpsnn_backends.c.layers import all_steps, at_once, layer, shared_functions, size, structs
 from qpsnn_backends.c.memory import Item, Memory, total
-from qpsnn_backends.c.plan import Answer, Job, Neurons, Plan, Synapse, Window, synapses_of
+from qpsnn_backends.c.plan import Answer, Job, Plan, Synapse, Window, synapses_of
+from qpsnn_backends.c.running import running
 
 HEADER = Template("""\
 /* $name: a spiking network of integers, written by qpsnn. Network $digest.
@@ -59,7 +61,7 @@ int ${name}_answer(void);
 const int64_t *${name}_readout(void);
 
 #ifdef ${upper}_OBSERVE
-/* Yours to define: is told every neuron after every step. Layers of neurons:
+/* Yours to define: is told every neuron after every step.$told Layers of neurons:
 $lif_names */
 void ${name}_observe(int lif, int32_t neuron, int spike, int32_t membrane);
 #endif
@@ -70,6 +72,9 @@ void ${name}_observe(int lif, int32_t neuron, int spike, int32_t membrane);
 
 #endif
 """)
+
+TOLD = Template("""
+ * ${name}_predict runs $first for all steps at once, and does not tell of its neurons.""")
 
 SOURCE = Template("""\
 /* $name: see $name.h. Written by qpsnn; change the network, not this file. */
@@ -95,84 +100,7 @@ $shared
 /* ---- Layers ---- */
 
 $functions
-/* ---- The network ---- */
-
-#ifdef ${upper}_OBSERVE
-#define OBSERVE(lif, spikes, membrane, pixels, channels)                                             \\
-    for (int32_t i = 0; i < (pixels) * (channels); i++) {                                            \\
-        const int32_t c = i % (channels), word = i / (channels) * (((channels) + 31) / 32) + c / 32; \\
-        ${name}_observe((lif), i, (int)(((spikes)[word] >> (c % 32)) & 1u), (membrane)[i]);          \\
-    }
-#else
-#define OBSERVE(lif, spikes, membrane, pixels, channels)
-#endif
-
-void ${name}_reset(void)
-{
-$resets
-}
-
-$valid
-int ${name}_step(const ${name}_value *frame)
-{
-$check$calls
-    return 0;
-}
-
-int ${name}_answer(void)
-{
-    int best = 0;
-    for (int k = 1; k < ${upper}_CLASSES; k++) {
-        best = answers[k] > answers[best] ? k : best;
-    }
-    return best;
-}
-
-const int64_t *${name}_readout(void)
-{
-    return answers;
-}
-
-static int run(const ${name}_value *frame, int32_t stride)
-{
-    ${name}_reset();
-    for (int32_t t = 0; t < ${upper}_STEPS; t++) {
-        const int refused = ${name}_step(frame + t * stride);
-        if (refused) {
-            return refused;
-        }
-    }
-    return ${name}_answer();
-}
-
-int ${name}_predict(const ${name}_value *image)
-{
-    return run(image, 0);
-}
-
-int ${name}_predict_frames(const ${name}_value *frames)
-{
-    return run(frames, ${upper}_HEIGHT * ${upper}_WIDTH * ${upper}_CHANNELS);
-}
-""")
-
-VALID = Template("""\
-static int valid(const ${name}_value *frame)
-{
-    for (int32_t i = 0; i < ${upper}_HEIGHT * ${upper}_WIDTH * ${upper}_CHANNELS; i++) {
-        if (frame[i] > ${upper}_PEAK) {
-            return 0;
-        }
-    }
-    return 1;
-}
-""")
-
-CHECK = Template("""\
-    if (!valid(frame)) {
-        return ${upper}_BAD_INPUT;
-    }
-""")
+$network""")
 
 
 def header(plan: Plan, found: Memory, name: str) -> str:
@@ -198,31 +126,20 @@ def header(plan: Plan, found: Memory, name: str) -> str:
         state=state,
         scratch=scratch,
         layers="\n".join(_costs(plan, found)),
+        told=TOLD.substitute(name=name, first=first.gives.name) if (first := at_once(plan)) else "",
         lif_names="\n".join(f" *   {i:<4}{job.gives.name}" for i, job in enumerate(plan.neurons)) or " *   none",
     )
 
 
 def source(plan: Plan, found: Memory, name: str) -> str:
     """`name`.c: tables, variables, shared functions, a function for each layer, the step. found: its memory."""
-    upper = name.upper()
     places = {one.variable: f"slot{i}.{one.variable}" for i, slot in enumerate(plan.slots) for one in slot.maps}
     places[plan.input.variable] = "frame"
     made = [layer(plan, job, places) for job in plan.jobs]
-    observed = {job.gives.name: index for index, job in enumerate(plan.neurons)}
-    calls = []
-    for job, one in zip(plan.jobs, made, strict=True):
-        calls.append(f"    {one.call}")
-        if isinstance(job, Neurons):
-            height, width, channels = job.gives.shape
-            sizes = f"{height * width}, {channels}"
-            spikes, membrane = places[job.gives.variable], f"{job.gives.name}_membrane"
-            calls.append(f"    OBSERVE({observed[job.gives.name]}, {spikes}, {membrane}, {sizes})")
-    membranes = [f"{job.gives.name}_membrane" for job in plan.neurons]
-    resets = [f"    memset({one}, 0, sizeof {one});" for one in (*membranes, "answers")]
-    full = plan.input.peak == 2 ** (8 if plan.input.kind == "u8" else 16) - 1
+    first = at_once(plan)
+    functions = [one.text for one in made] + ([all_steps(plan, first)] if first else [])
     return SOURCE.substitute(
         name=name,
-        upper=upper,
         constants=total(found.constants),
         state=total(found.state),
         scratch=total(found.scratch),
@@ -231,11 +148,8 @@ def source(plan: Plan, found: Memory, name: str) -> str:
         state_items=_texts(found.state),
         scratch_items=_texts(found.scratch),
         shared="\n".join(shared_functions(plan)),
-        functions="\n".join(one.text for one in made),
-        resets="\n".join(resets),
-        valid="" if full else VALID.substitute(name=name, upper=upper),
-        check="" if full else CHECK.substitute(upper=upper),
-        calls="\n".join(calls),
+        functions="\n".join(functions),
+        network=running(plan, made, places, name),
     )
 
 
@@ -259,8 +173,8 @@ def _packing(one: Synapse) -> str:
     if not isinstance(one, Window):
         return ""
     codes = one.codes
-    words = f"{codes.words} words, {codes.planes} codes of {codes.bits} bits in each"
-    return f": a row of {one.shape[2]} codes for each input of a window, in {words}"
+    packed = f", in {codes.words} words, {WORD // codes.bits} codes of {codes.bits} bits in each"
+    return f": a row of {one.shape[2]} codes for each input of a window{packed if codes.packed else ''}"
 
 
 def _costs(plan: Plan, found: Memory) -> list[str]:

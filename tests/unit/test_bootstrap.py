@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -153,3 +154,44 @@ def test_uv_makes_the_environment_where_there_is_one(make_environment, machine):
     assert "uv pip install --quiet" in log
     assert "-m venv" not in log
     assert result.returncode == 0, result.stderr
+
+
+@pytest.fixture
+def ci(root, tmp_path):
+    """Runs a copy of .ci/run with a `make` that fails at some targets; core-test waits for test to have begun."""
+    (tmp_path / "checkout" / ".ci").mkdir(parents=True)
+    shutil.copy(root / ".ci" / "run", tmp_path / "checkout" / ".ci")
+    (tmp_path / "bin").mkdir()
+
+    def run(*failing):
+        make = tmp_path / "bin" / "make"
+        make.write_text(
+            f"""#!/bin/sh
+            touch "{tmp_path}/$1"
+            [ "$1" = core-test ] && while [ ! -e "{tmp_path}/test" ]; do sleep 0.1; done
+            echo "said by $1"; echo "5 passed in 1.0s"
+            case " {" ".join(failing)} " in *" $1 "*) exit 2 ;; esac
+            """
+        )
+        make.chmod(0o755)
+        environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+        command = [tmp_path / "checkout" / ".ci" / "run"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+    return run
+
+
+STAGES = ("lint", "test", "demo", "core-test")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+@pytest.mark.parametrize("failing", [(), *((stage,) for stage in STAGES), STAGES])
+def test_all_stages_run_and_one_that_fails_fails_the_run(ci, failing):
+    done = ci(*failing)
+    assert done.returncode == (1 if failing else 0), done.stderr
+    _, summary = done.stdout.split("== summary\n")
+    for stage in STAGES:
+        assert f"said by {stage}\n" in done.stdout
+        verdict = "FAILED" if stage in failing else "passed"
+        assert any(line.split()[:2] == [stage, verdict] for line in summary.splitlines()), summary
+    assert summary.count("5 passed in 1.0s") == 2

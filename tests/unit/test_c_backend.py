@@ -15,6 +15,8 @@ import qpsnn_backends
 import qpsnn_core as qp
 from qpsnn_backends.c import helpers
 from qpsnn_core.errors import BackendError, BackendTimeout, ConfigError, DataError, ShapeError, UnsupportedError
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout
 from qpsnn_core.network.synapses import Quantizer
 from qpsnn_core.network.zoo import ZOO
 
@@ -56,6 +58,65 @@ def test_events_are_exact():
     net, images = lowered("vgg_small", steps=3, events=True)
     assert images.ndim == 5
     assert_exact(net, images, flags=SANITIZED)
+
+
+def sized(width, channels, bits, dtype, always):
+    """Neurons side by side, `channels` of each of `width` pixels, all read by one Linear and by a point convolution.
+
+    always: every neuron fires in every step, so that sums are as large as their bounds.
+    """
+    rng, limit, step = np.random.default_rng(bits), min(2**bits - 1, 255), 2 if bits < 9 else 1
+    nodes = (
+        IntInput("in", (1, width, 1), 255),
+        IntConv("first", "in", channels, 1, 1, 0),
+        IntLIF("lif", ("first",)),
+        IntConv("point", "lif", 3, 1, 1, 0),
+        IntLIF("other", ("point",)),
+        IntLinear("all", "lif", 2),
+        IntLinear("rest", "other", 2),
+        IntLIF("whole", ("all", "rest")),
+        IntLinear("fc", "whole", 2),
+        IntReadout("out", "fc"),
+    )
+
+    def codes(*shape):
+        made = rng.choice([-limit, limit - step, limit], shape).astype(dtype)
+        made.flat[0], made.flat[-1] = -limit, limit
+        return made
+
+    def neurons(count, threshold):
+        return {"threshold": np.full(count, threshold, np.int32), "bias": np.full(count, 40 * always, np.int32)}
+
+    gains = {"point": 1, "all": 2, "rest": 3, "fc": 1}
+    arrays = {
+        "first": {"codes": codes(1, 1, 1, channels), "gain": np.full(channels, 1 - always, np.int32)},
+        "lif": neurons(channels, 30),
+        "point": {"codes": codes(1, 1, channels, 3)},
+        "other": neurons(3, 100),
+        "all": {"codes": codes(width * channels, 2)},
+        "whole": neurons(2, 100),
+        "rest": {"codes": codes(width * 3, 2)},
+        "fc": {"codes": codes(2, 2)},
+        "out": {"bias": np.zeros(2, np.int32)},
+    }
+    for name, gain in gains.items():
+        arrays[name]["gain"] = np.full(arrays[name]["codes"].shape[-1], gain, np.int32)
+    images = rng.integers(0, 256, (2, 1, width, 1)).astype(np.uint8)
+    return IntegerNetwork(nodes, arrays, 2), images
+
+
+@needs_cc
+@pytest.mark.parametrize(("bits", "dtype"), [(2, np.int8), (4, np.int8), (8, np.int16), (9, np.int16)])
+def test_the_largest_sums_are_exact(bits, dtype):
+    """As many spikes as a lane of 16 bits holds, and more."""
+    for channels in (250, 300):
+        ref = assert_exact(*sized(2, channels, bits, dtype, always=1), flags=SANITIZED)
+        assert ref.spikes["lif"].all()
+
+
+@needs_cc
+def test_lists_of_more_than_16_bits_are_exact():
+    assert_exact(*sized(260, 256, 4, np.int8, always=0), flags=SANITIZED)
 
 
 ARITHMETIC = """

@@ -104,7 +104,7 @@ def test_a_hundred_inputs_where_none_are_given(tmp_path):
         (r"(_threshold\[.*\] = \{\s+)", r"\g<1>1"),
         (r"(_bias\[.*\] = \{\s+-?)", r"\g<1>1"),
         (r"(_gain\[.*\] = \{\s+-?)", r"\g<1>1"),
-        (r"u >= threshold\[c\]", "u <= threshold[c]"),
+        (r"= u >= threshold", "= u <= threshold"),
         (r"answers\[k\] \+=", "answers[k] -="),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from generators import random_integer_network, random_wide_network
 
-from qpsnn_backends.c.codes import WIDTHS, encode, lane, most
+from qpsnn_backends.c.codes import SPIKE_BLOCKS, WIDTHS, blocks, chunk, encode, lane
 from qpsnn_backends.c.counts import Counts, shared
 from qpsnn_backends.c.horizon import lasting
 from qpsnn_backends.c.plan import plan, reads
@@ -22,31 +22,59 @@ def decoded(codes, channels):
     out = np.zeros((len(codes.table), channels), np.int64)
     for row in range(len(codes.table)):
         for channel in range(channels):
-            word = int(codes.table[row, channel % codes.words])
-            stored = word >> (channel // codes.words * codes.bits) & (2**codes.bits - 1)
+            stored = int(codes.table[row, channel]) if not codes.packed else unpacked(codes, row, channel)
             out[row, channel] = codes.low + codes.step * stored
     return out
 
 
-@pytest.mark.parametrize("peak", [1, 16, 17, 255])
-@pytest.mark.parametrize("channels", [1, 4, 5, 33])
+def unpacked(codes, row, channel):
+    """A stored code: blocks of 4 words, then what is left, in each of which word i has channels i, i + words, ..."""
+    planes, first = 32 // codes.bits, 0
+    while True:
+        left = codes.words - first
+        size = min(left, 4) if codes.spikes else 1
+        if channel < size * planes:
+            word = int(codes.table[row, first + channel % size])
+            return word >> (channel // size * codes.bits) & (2**codes.bits - 1)
+        first, channel = first + size, channel - size * planes
+
+
+@pytest.mark.parametrize("peak", [0, 1, 16, 255, 65535])
+@pytest.mark.parametrize("channels", [1, 4, 5, 33, 100])
 @pytest.mark.parametrize(("limit", "step"), [(0, 2), (1, 2), (3, 2), (7, 2), (15, 2), (127, 2), (255, 2), (255, 1)])
 def test_packed_codes_are_the_codes(limit, step, channels, peak):
+    """A peak of 0 stands for spikes."""
     rng = np.random.default_rng(limit + channels)
     array = rng.integers(0, 2 * limit // step + 1, (3, 2, channels)) * step - limit
     array.flat[0], array.flat[-1] = -limit, limit
-    codes = encode(array.astype(np.int16), peak)
+    codes = encode(array.astype(np.int16), max(1, peak), spikes=peak == 0)
     np.testing.assert_array_equal(decoded(codes, channels), array.reshape(6, channels))
     assert codes.bits == next(bits for bits in WIDTHS if 2 * limit // step < 2**bits)
-    assert codes.listed == (peak <= 16)
-    assert codes.largest == peak * ((array.reshape(6, channels) - codes.low) // codes.step).sum(0).max()
+    assert codes.packed == (peak == 0 or codes.bits < 8)
+    assert codes.table.itemsize * 8 == (32 if codes.packed else codes.bits)
+    assert codes.padded - channels < (32 // codes.bits if codes.packed else 1)
+    largest = max(1, peak) * ((array.reshape(6, channels) - codes.low) // codes.step).sum(0).max()
+    assert codes.lane == 32 or (largest < 2**16 and codes.bits < 16)
+
+
+@pytest.mark.parametrize(("spikes", "peak", "rows"), [(True, 1, 4369), (False, 3, 1456), (False, 4369, 1)])
+def test_a_lane_of_16_bits_holds_65535_and_no_more(spikes, peak, rows):
+    for count, wide in ((rows, 16), (rows + 1, 32)):
+        assert encode(np.array([[0, 0], *[[15, 1]] * count], np.int16), peak, spikes).lane == wide
 
 
 @pytest.mark.parametrize("bits", WIDTHS)
 def test_lanes_do_not_overflow_into_each_other(bits):
-    assert most(bits) * (2**bits - 1) < 2 ** lane(bits)
-    assert most(bits) == 64 or (most(bits) + 1) * (2**bits - 1) >= 2 ** lane(bits)
-    assert most(bits) >= 16
+    assert chunk(bits) * (2**bits - 1) < 2 ** lane(bits)
+    assert chunk(bits) >= 16
+    assert chunk(bits) % 16 == 0
+
+
+@pytest.mark.parametrize("words", range(40))
+def test_blocks_cover_a_row_once(words):
+    found = list(blocks(words, SPIKE_BLOCKS))
+    assert [word for first, size in found for word in range(first, first + size)] == list(range(words))
+    assert all(size in SPIKE_BLOCKS for _, size in found)
 
 
 @pytest.mark.parametrize("seed", range(40))
