@@ -128,6 +128,30 @@ def test_a_sweeps_folder_is_of_one_recipe(recipe, tmp_path):
         sweep.run(chosen, data, tmp_path, settings)
 
 
+def test_with_folds_each_seed_is_tested_on_a_part_of_its_own(qpsnn, recipe, tmp_path):
+    words = ("compress-sweep", recipe, "--out", tmp_path / "sweep", "-q", "--json", "--images", 32, "--seeds", 4)
+    target = ("--methods", "magnitude", "--sparsities", 0.5, "--bits", 32)
+    code, out, _ = qpsnn(*words, *target, "--folds", 3)
+    assert code == 0
+    results = json.loads(out)["results"]
+    parts = qp.load_data("digits", limit=128).pooled().folds(3, 0)
+    assert sum(len(part.test) for part in parts) == 256
+    for one, part in zip(results, [*parts, parts[0]], strict=True):
+        checkpoint = qp.load_checkpoint(tmp_path / "sweep" / f"dense-{one['seed']}.h5")
+        assert one["dense"] == qp.evaluate(checkpoint.model, part.test).accuracy
+        twin = qp.train(
+            replace(TINY.network, bits=32).build((8, 8, 1), 10), part.train, replace(TINY.train, seed=one["seed"])
+        )
+        np.testing.assert_array_equal(
+            twin.model.params["linear"]["weight"], checkpoint.model.params["linear"]["weight"]
+        )
+    assert results[0]["dense"] != results[3]["dense"] or results[0]["accuracy"] != results[3]["accuracy"]
+    for folds, said in ((4, "folds: expected 3, got 4"), (0, "folds: expected 3, got None"), (1, "folds")):
+        code, _, err = qpsnn(*words, *target, "--folds", folds)
+        assert code == 2
+        assert said in err
+
+
 def test_the_table_is_the_mean_over_seeds():
     rows = [
         sweep.Result(seed, method, 0.5, 4, dense, accuracy, None, 1.0, 1.0, {}, 2.0, 1.0)
