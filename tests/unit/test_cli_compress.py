@@ -13,7 +13,7 @@ pytest.importorskip("rich")
 pytest.importorskip("sklearn")
 
 import qpsnn_core as qp
-from qpsnn_core.compression import sweep
+from qpsnn_core.compression import pruning, sweep
 from qpsnn_core.config import DataConfig, NetworkConfig, Recipe, TrainConfig
 from qpsnn_core.demo import DIGITS
 from qpsnn_core.errors import ConfigError, FormatError
@@ -113,6 +113,23 @@ def test_a_sweep_goes_on_where_it_was(qpsnn, recipe, tmp_path, monkeypatch):
     assert made == [(0.0, 2), (0.9, 2), (0.0, 2)]
     again = json.loads(out)["results"]
     assert [one for one in again if one["bits"] != 2] == first["results"]
+
+
+def test_a_first_pass_that_is_there_is_taken(recipe, tmp_path, monkeypatch):
+    data, chosen = qp.load_data("digits", limit=128), qp.load_recipe(recipe)
+    settings = sweep.Settings(("osbc",), (0.5, 0.9), (32,), images=64)
+    whole = sweep.run(chosen, data, tmp_path / "whole", settings)
+    first = sweep.run(chosen, data, tmp_path / "parts", settings._replace(sparsities=(0.9,)))
+    monkeypatch.setattr(pruning, "record_rows", lambda *_: pytest.fail("the first pass ran again"))
+    both = sweep.run(chosen, data, tmp_path / "parts", settings)
+    assert first == [one for one in both if one.sparsity == 0.9]
+    for one, other in zip(sorted(whole), sorted(both), strict=True):
+        assert (one.key, one.accuracy, one.shares) == (other.key, other.accuracy, other.shares)
+    path = tmp_path / "parts" / "first-pass-osbc-0.h5"
+    assert both[-1].seconds > sweep._traces(path)[1] > 0
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(FormatError, match="not a whole HDF5 file"):
+        sweep.run(chosen, data, tmp_path / "parts", settings._replace(sparsities=(0.7,)))
 
 
 def test_a_sweeps_folder_is_of_one_recipe(recipe, tmp_path):
