@@ -1,10 +1,11 @@
-"""SVS's whole channels against OSBC's single weights, and one after the other, at the same size of the integer file.
+"""SVS's whole channels against OSBC's single weights, and one after the other, at the same size.
 
     python -m benchmarks.equal_size RECIPE [--rates 0.5,0.75] [--seeds 1] [--folds 0] [--out build/equal]
 
 The recipe's network is trained at its bits; SVS cuts each rate of its channels and fine-tunes; OSBC prunes single
-weights to the size of that file, from the dense network and from SVS's at each lower rate, and is measured as it is
-and after the same fine-tuning. Stopped, it goes on where it was.
+weights to that size, from the dense network and from SVS's at each lower rate, and is measured as it is and after the
+same fine-tuning. A size is Eq. 16's with the index of sparse weights; files have bitmaps only, and may be longer.
+Stopped, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ import numpy as np
 
 import qpsnn_core as qp
 from qpsnn_core.cli import show
-from qpsnn_core.compression.run import Compressed, Prepared, finish, prepare
+from qpsnn_core.compression.run import Compressed, Prepared, finish, nonzero, prepare
 from qpsnn_core.compression.sweep import priced
 from qpsnn_core.config import Recipe
-from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.errors import ConfigError, Words, expected
 from qpsnn_core.model import Model
 from qpsnn_core.stages import data_for, prune_as, score_as
 from qpsnn_core.study import dealt, load_results, save_results, spread, trained, tuned
@@ -36,7 +37,7 @@ HALVINGS = 9
 class Result(NamedTuple):
     """Of one deployed network. accuracy: as integers, 0 to 1.
 
-    target: the rate of SVS whose file sets the size; 0: the dense network's own. rate: of channels that SVS removed,
+    target: the rate of SVS whose size it has; 0: the dense network's own. rate: of channels that SVS removed,
     fine-tuned afterwards. sparsity: of all weights that are left, pruned by OSBC; 0: it had no part. tuned: whether
     fine-tuning came last. file_bytes: of the integer file; size_mb: with an index (`stored`); sops: per image. minutes:
     since the network that it began from: the dense one, or with OSBC that of SVS at `rate`.
@@ -105,12 +106,12 @@ class Step(NamedTuple):
         qp.save_checkpoint(self.path("svs"), qp.Checkpoint(done, recipe=self.recipe.to_dict()))
         return self.result(done, self.rate, 0.0, True, seconds)
 
-    def unstructured(self, target: float, most: int) -> list[Result]:
-        """OSBC from here to a file of at most `most` bytes, the size of SVS's at rate `target`: as it is, and tuned."""
+    def unstructured(self, target: float, most: float) -> list[Result]:
+        """OSBC from here to at most `most` MB, the size of SVS's at rate `target`: as it is, and tuned."""
         start = qp.load_model(self.path("svs")) if self.rate else self.dense()
         begun = time.perf_counter()
         ready = prepare(start, self.split.train)
-        made = fitting(ready, self.recipe.network.bits, most, self.path("trial"))
+        made = fitting(ready, self.recipe.network.bits, most)
         between = time.perf_counter()
         done = self.tune(made.model, target)
         return [
@@ -126,7 +127,10 @@ class Step(NamedTuple):
         """What is measured of a network."""
         network, price = qp.lower(model).network, priced(model, qp.evaluate(model, self.split.test))
         accuracy = qp.evaluate(network, self.split.test).accuracy
-        size = written(network, self.path("network"))
+        path = self.path("network")
+        qp.save_integer(path, network)
+        size = path.stat().st_size
+        path.unlink()
         figures = (accuracy, size, price.size_mb, price.sops or 0.0, seconds / 60)
         return Result(self.seed, target, self.rate, sparsity, last, *figures)
 
@@ -135,26 +139,18 @@ class Step(NamedTuple):
         return self.folder / f"{what}-{self.rate:g}-{self.seed}.h5"
 
 
-def fitting(ready: Prepared, bits: int, most: int, path: Path) -> Compressed:
-    """The least pruned network whose integer file has at most `most` bytes; ConfigError where none is so small."""
+def fitting(ready: Prepared, bits: int, most: float) -> Compressed:
+    """The least pruned network of at most `most` MB; ConfigError where none is so small."""
     low, high, found = 0.0, 1.0, None
     for _ in range(HALVINGS):
         made = finish(ready, (low + high) / 2, bits)
-        if written(qp.lower(made.model).network, path) <= most:
+        if qp.cost(made.model.network, masks=nonzero(made.model)).size_mb <= most:
             found, high = made, (low + high) / 2
         else:
             low = (low + high) / 2
     if found is None:
-        raise ConfigError(expected("rates", "sizes that a network of all channels can have", f"{most} bytes"))
+        raise ConfigError(expected("rates", "sizes that a network of all channels can have", Words(f"{most:.4f} MB")))
     return found
-
-
-def written(network: qp.IntegerNetwork, path: Path) -> int:
-    """The bytes of its file."""
-    qp.save_integer(path, network)
-    size = path.stat().st_size
-    path.unlink()
-    return size
 
 
 def run(
@@ -172,7 +168,7 @@ def run(
                 show.say(f"seed {seed}, SVS {step.rate:g}")
                 results.append(step.structured())
                 save_results(folder, made_by, results)
-        sizes = {one.target: one.file_bytes for one in results if one.seed == seed and not one.sparsity}
+        sizes = {one.target: one.size_mb for one in results if one.seed == seed and not one.sparsity}
         for step in steps:
             there = {one.target for one in results if (one.seed, one.rate) == (seed, step.rate) and one.sparsity}
             for target in rates:
@@ -222,7 +218,7 @@ def main() -> None:
     recipe = qp.load_recipe(args.recipe)
     rates = [float(rate) for rate in args.rates.split(",")]
     results = run(recipe, data_for(recipe), args.out, rates, args.seeds, args.folds or None)
-    show.table(f"{args.recipe}: at the size of SVS's file", Row._fields, table(results))
+    show.table(f"{args.recipe}: at equal size", Row._fields, table(results))
 
 
 if __name__ == "__main__":
