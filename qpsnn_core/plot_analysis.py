@@ -1,4 +1,4 @@
-"""The paper's figures, drawn from `analysis`: codes, use of bits, scores over batches, accuracy against size."""
+"""The papers' figures: codes, use of bits, scores over batches, accuracy against size, and what compression costs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from qpsnn_core.analysis import NAMES, Codes, Stability, Use
+from qpsnn_core.compression.sweep import Row
+from qpsnn_core.config import FULL_PRECISION
 from qpsnn_core.plot import BLUE, GREY, ORANGE, write
 
 COLOURS = {"one": GREY, "mean": BLUE, "max": "#7fb069", "percentile": ORANGE}
+STYLES = {"osbc": (BLUE, "o"), "obc": (ORANGE, "s"), "magnitude": ("#7fb069", "^"), "rtn": ("#8a8f94", "x")}
+"""Colour and marker of each method of compression."""
+
 MOST = 12
 """Layers that one figure shows; of more, as many are taken evenly."""
 
@@ -131,6 +136,50 @@ def front(points: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]] = (
     axes.legend(frameon=False, fontsize=8)
     axes.set_title("Accuracy against size")
     return figure
+
+
+def compression(rows: Sequence[Row], dense: float, at: float) -> Figure:
+    """Accuracy of each method against sparsity, at the most bits that there are, and against bits, unpruned and `at`.
+
+    rows: of a sweep's table; dense: accuracy before compression, percent; at: the sparsity of the last panel. Bars are
+    the standard deviation, over seeds, of what was lost.
+    """
+    most = max(row.bits for row in rows)
+    pruned = [row for row in rows if row.bits == most and row.sparsity]
+    stored = "in floating point" if most == FULL_PRECISION else f"{most} bits"
+    panels = [(f"pruned, {stored}", "weights pruned", pruned, "sparsity")]
+    for share in dict.fromkeys((0.0, at)):
+        title = f"{_percent(share)} of the weights pruned" if share else "nothing pruned"
+        panels.append((title, "bits per weight", [row for row in rows if row.sparsity == share], "bits"))
+    panels = [panel for panel in panels if panel[2]]
+    size = (4.3 * len(panels), 4.2)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, layout="constrained", sharey=True, squeeze=False)
+    for place, (title, label, some, field) in zip(axes[0], panels, strict=True):
+        values = sorted({getattr(row, field) for row in some}, reverse=field == "bits")
+        _methods(place, some, field, values)
+        place.set_xticks(range(len(values)), [str(value) if field == "bits" else _percent(value) for value in values])
+        place.set_xlabel(label)
+        place.set_title(title, fontsize=10)
+        place.axhline(dense, color=GREY, linestyle="--", linewidth=1, label="dense")
+        place.grid(alpha=0.3, axis="y")
+    axes[0, 0].set_ylabel("test accuracy, %")
+    axes[0, 0].legend(frameon=False, fontsize=8, loc="lower left")
+    return figure
+
+
+def _methods(axes: Axes, rows: Sequence[Row], field: str, values: Sequence[float]) -> None:
+    """A line for each method, over the values of a field, which stand equally far apart."""
+    for index, method in enumerate(STYLES):
+        own = sorted((row for row in rows if row.method == method), key=lambda row: values.index(getattr(row, field)))
+        xs = [values.index(getattr(row, field)) + 0.06 * (index - 1.5) for row in own]
+        ys, bars = [row.accuracy for row in own], [row.spread or 0.0 for row in own]
+        colour, marker = STYLES[method]
+        if own:
+            axes.errorbar(xs, ys, bars, label=method, color=colour, marker=marker, markersize=5, capsize=2)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g}%"
 
 
 def _some(layers: Sequence[Any]) -> list[Any]:

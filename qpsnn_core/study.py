@@ -23,6 +23,14 @@ RESULTS = "results.json"
 R = TypeVar("R")
 
 
+def dealt(recipe: Recipe, data: Split, folds: int | None) -> list[Split]:
+    """What seeds train and test on, in turn: `data`, or each fold of all its samples, dealt by the recipe's seed.
+
+    Raises ConfigError (folds), DataError (parts that do not fit).
+    """
+    return [data] if folds is None else data.pooled().folds(folds, recipe.train.seed)
+
+
 def trained(recipe: Recipe, data: Split, path: Path, progress: Listener | None) -> Trained:
     """The recipe's network, trained; `path` is its checkpoint, from which a stopped training goes on."""
     return train(network_for(recipe, data), data.train, recipe.train, **_options(recipe, path, progress))
@@ -45,18 +53,27 @@ def load_results(folder: Path, made_by: Mapping[str, Any], kind: Callable[..., R
     path = folder / RESULTS
     if not path.exists():
         return []
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        results = [kind(**result) for result in found.pop("results")]
-        found["recipe"] = recipe_from_dict(found["recipe"]).to_dict()  # what it did not know yet, at its default
-    except (AttributeError, ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"{path}: not {what}: {error}") from error
+    found, results = read_results(path, kind, what)
     for name, value in made_by.items():
         if found.get(name) != value:
             recipe = name == "recipe"
             want, got = ("this recipe", Words("another")) if recipe else (found.get(name), value)
             raise ConfigError(expected(f"{path}: {name}", want, got))
     return results
+
+
+def read_results(path: Path, kind: Callable[..., R], what: str) -> tuple[dict[str, Any], list[R]]:
+    """What a file of results says that they were made by, and the results, each made by `kind` of its fields.
+
+    what: "the results of ...", for messages. Raises FormatError (missing, damaged, or the results of something else).
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        results = [kind(**result) for result in found.pop("results")]
+        found["recipe"] = recipe_from_dict(found["recipe"]).to_dict()  # what it did not know yet, at its default
+        return found, results
+    except (OSError, AttributeError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{path}: not {what}: {error}") from error
 
 
 def save_results(folder: Path, made_by: Mapping[str, Any], results: Sequence[Any]) -> None:

@@ -10,7 +10,7 @@ import typer
 import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.cli.files import data_of, load_trained, recipe_of
-from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Where
+from qpsnn_core.cli.options import Data, File, Folds, Json, Limit, Out, Quiet, Where
 from qpsnn_core.errors import ConfigError, FileError, Words, expected
 from qpsnn_core.network.stored import stored
 
@@ -102,6 +102,7 @@ def compress_sweep(
     scale: Scale = "max",
     images: Images = 1024,
     damping: Damping = 0.01,
+    folds: Folds = 0,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -117,6 +118,7 @@ def compress_sweep(
         scale,
         images,
         damping,
+        folds or None,
     )
     chosen = qp.load_recipe(recipe)
     say = (lambda text: None) if quiet else show.say

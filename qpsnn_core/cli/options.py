@@ -18,3 +18,6 @@ Data = Annotated[
 Where = Annotated[str, typer.Option("--path", help="The folder or file that holds the data.")]
 Limit = Annotated[int, typer.Option("--limit", min=0, help="At most so many images, each class in proportion; 0: all.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="Threads to use; 0: as many as processors.")]
+Folds = Annotated[
+    int, typer.Option("--folds", min=0, help="Test seed k on part k of so many of all samples; 0: on the test part.")
+]

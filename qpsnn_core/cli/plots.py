@@ -1,4 +1,4 @@
-"""`qpsnn plot`: the paper's figures of a checkpoint, as PNG and SVG, and the figures behind them as JSON."""
+"""`qpsnn plot`: figures of a checkpoint or of a study's results, as PNG and SVG, and what is behind them as JSON."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from qpsnn_core import analysis
 from qpsnn_core.cli import show
 from qpsnn_core.cli.files import data_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Data, File, Json, Where
-from qpsnn_core.errors import DataError, FormatError, Words, expected
+from qpsnn_core.errors import ConfigError, DataError, FormatError, Words, expected
 from qpsnn_core.paper import TABLE_1
 
-app = typer.Typer(help="The figures of the QP-SNN paper, drawn from a checkpoint.", no_args_is_help=True)
+app = typer.Typer(help="Figures of a checkpoint, or of what a study found.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Option("--out", "-o", help="Folder for the PNG and SVG files.")]
 Bits = Annotated[int, typer.Option("--bits", min=0, max=8, help="Instead of the layers' own; 0: their own.")]
@@ -87,6 +87,28 @@ def front(
     ]
     drawing = _drawing()
     _tell(drawing.save(drawing.front(points, printed), out, "front"), points, as_json)
+
+
+@app.command()
+def compression(
+    results: Annotated[Path, typer.Argument(help="results.json of compress-sweep.")],
+    out: Folder = FIGURES,
+    at: Annotated[float, typer.Option("--at", help="Sparsity at which bits are compared.")] = 0.97,
+    as_json: Json = False,
+) -> None:
+    """Accuracy against sparsity and against bits, each method of `compress-sweep`, with its spread over seeds."""
+    from qpsnn_core.compression import sweep
+    from qpsnn_core.study import read_results
+
+    found = read_results(results, sweep.Result, "the results of a sweep")[1]
+    rows = sweep.table(found)
+    there = sorted({row.sparsity for row in rows})
+    if at not in there:
+        raise ConfigError(expected("--at", f"one of {', '.join(map(str, there))}", at))
+    drawing = _drawing()
+    dense = 100 * sum(one.dense for one in found) / len(found)
+    paths = drawing.save(drawing.compression(rows, dense, at), out, "compression")
+    _tell(paths, [row._asdict() for row in rows], as_json)
 
 
 def _points(file: Path) -> list[dict[str, Any]]:

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.compression.pruning import Trace
 from qpsnn_core.compression.run import METHODS, check_target, finish, nonzero, prepare
 from qpsnn_core.config import FULL_PRECISION, Recipe
-from qpsnn_core.evaluation import evaluate
+from qpsnn_core.evaluation import Evaluation, evaluate
 from qpsnn_core.history import Listener
 from qpsnn_core.integer.lower import lower
-from qpsnn_core.network.cost import cost, counted
-from qpsnn_core.study import load_results, save_results, spread, trained
+from qpsnn_core.model import Model
+from qpsnn_core.network.cost import Cost, cost, counted
+from qpsnn_core.storage import reading, writing
+from qpsnn_core.study import dealt, load_results, save_results, spread, trained
 from qpsnn_datasets import Split
 
 SPARSITIES = (0.0, 0.5, 0.9, 0.97)
 BITS = (32, 8, 4, 2)
+FIRST_PASS = "qpsnn first pass of pruning"
 
 
 class Settings(NamedTuple):
-    """What is compressed to what: shares of weights that go, bits of the others (32: floating point), and how."""
+    """What is compressed to what: shares of weights that go, bits of the others (32: floating point), and how.
+
+    folds: None for the data's own test part; else all samples are dealt into so many parts, and seed k is tested on
+    part k and trained on the others.
+    """
 
     methods: tuple[str, ...] = METHODS
     sparsities: tuple[float, ...] = SPARSITIES
@@ -33,6 +41,7 @@ class Settings(NamedTuple):
     scale: str = "max"
     images: int = 1024
     damping: float = 0.01
+    folds: int | None = None
 
 
 class Result(NamedTuple):
@@ -86,13 +95,14 @@ def run(
 ) -> list[Result]:
     """Train the recipe's network in floating point with seeds 0 to `seeds - 1`, and compress each to every target.
 
-    Checkpoints and results.json lie in `folder`, and what is there is not run again. Nothing is trained afterwards.
-    Raises ConfigError (a setting, a folder of another recipe), FormatError (a damaged results.json), and what training
-    and compression raise.
+    Checkpoints, first passes and results.json lie in `folder`, and what is there is not run again. Nothing is trained
+    afterwards. Raises ConfigError (a setting, a folder of another recipe), FormatError (a damaged results.json), and
+    what training and compression raise.
     """
     for method, sparsity, bits in _targets(settings):
         check_target(sparsity, _bits(bits), method, settings.ratios, settings.scale)
     recipe = replace(recipe, network=replace(recipe.network, bits=FULL_PRECISION))
+    splits = dealt(recipe, data, settings.folds)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     made_by = {"recipe": recipe.to_dict(), **_how(settings)}
@@ -103,7 +113,8 @@ def run(
             left = [t for t in _targets(settings) if t[0] == method and (seed, *t) not in done]
             if left:
                 say(f"{method}, seed {seed}: {len(left)} to go")
-                for result in _each(recipe, data, target, seed, left, settings, progress):
+                split = splits[seed % len(splits)]
+                for result in _each(recipe, split, target, seed, left, settings, progress):
                     results.append(result)
                     save_results(target, made_by, results)
     wanted = {(seed, *t) for seed in range(seeds) for t in _targets(settings)}
@@ -124,6 +135,12 @@ def table(results: Sequence[Result]) -> list[Row]:
         seconds = float(np.mean([one.seconds for one in own]))
         rows.append(Row(sparsity, bits, method, len(own), mean, float(np.mean(lost)), spread(lost), seconds))
     return rows
+
+
+def priced(model: Model, found: Evaluation) -> Cost:
+    """What a compressed model costs, with the spikes that were found: weights that are 0 take no operation."""
+    spikes = {name: found.spikes[name] for name in counted(model.network)}
+    return cost(model.network, spikes, masks=nonzero(model))
 
 
 def _targets(settings: Settings) -> list[tuple[str, float, int]]:
@@ -150,25 +167,43 @@ def _each(
     settings: Settings,
     progress: Listener | None,
 ) -> Iterator[Result]:
-    """One seed and method: the Hessians and the first pass of pruning serve all targets."""
+    """One seed and method: the Hessians and the first pass of pruning serve all targets; the latter stays in a file."""
     own = replace(recipe, train=replace(recipe.train, seed=seed))
     start = trained(own, data, folder / f"dense-{seed}.h5", progress)
     dense = evaluate(start.model, data.test).accuracy
     epoch = float(np.mean([epoch.seconds for epoch in start.history]))
     some = data.train.limited(settings.images)
     ready = prepare(start.model, some, targets[0][0], batches=len(some), damping=settings.damping, progress=progress)
+    path = folder / f"first-pass-{ready.method}-{seed}.h5"
+    if path.exists():
+        ready.traces, ready.traced = _traces(path)
     for method, sparsity, bits in targets:
+        known = len(ready.traces)
         made = finish(ready, sparsity, _bits(bits), settings.ratios, settings.scale)
+        if len(ready.traces) > known:
+            _save_traces(path, ready.traces, ready.traced)
         found = evaluate(made.model, data.test)
-        network = made.model.network
-        price = cost(network, {name: found.spikes[name] for name in counted(network)}, masks=nonzero(made.model))
+        price = priced(made.model, found)
         whole = None if bits == FULL_PRECISION else evaluate(lower(made.model).network, data.test).accuracy
         shares = {layer.name: layer.share for layer in made.layers}
         figures = (dense, found.accuracy, whole, price.size_mb, price.sops or 0.0, shares, made.seconds, epoch)
         yield Result(seed, method, sparsity, bits, *figures)
 
 
+def _save_traces(path: Path, traces: Mapping[str, Trace], seconds: float) -> None:
+    with writing(path, FIRST_PASS, 1) as file:
+        file.attrs["seconds"] = seconds
+        for name, trace in traces.items():
+            file[f"{name}/order"], file[f"{name}/losses"] = trace
+
+
+def _traces(path: Path) -> tuple[dict[str, Trace], float]:
+    """The first pass of each layer, and its seconds. Raises FormatError, VersionError."""
+    with reading(path, FIRST_PASS, 1) as file:
+        return {name: Trace(file[name]["order"][()], file[name]["losses"][()]) for name in file}, file.attrs["seconds"]
+
+
 def _how(settings: Settings) -> dict[str, Any]:
     """The settings that all results of a folder share."""
-    shared = ("ratios", "scale", "images", "damping")
+    shared = ("ratios", "scale", "images", "damping", "folds")
     return {name: getattr(settings, name) for name in shared}

@@ -13,7 +13,7 @@ pytest.importorskip("rich")
 pytest.importorskip("sklearn")
 
 import qpsnn_core as qp
-from qpsnn_core.compression import sweep
+from qpsnn_core.compression import pruning, sweep
 from qpsnn_core.config import DataConfig, NetworkConfig, Recipe, TrainConfig
 from qpsnn_core.demo import DIGITS
 from qpsnn_core.errors import ConfigError, FormatError
@@ -115,6 +115,23 @@ def test_a_sweep_goes_on_where_it_was(qpsnn, recipe, tmp_path, monkeypatch):
     assert [one for one in again if one["bits"] != 2] == first["results"]
 
 
+def test_a_first_pass_that_is_there_is_taken(recipe, tmp_path, monkeypatch):
+    data, chosen = qp.load_data("digits", limit=128), qp.load_recipe(recipe)
+    settings = sweep.Settings(("osbc",), (0.5, 0.9), (32,), images=64)
+    whole = sweep.run(chosen, data, tmp_path / "whole", settings)
+    first = sweep.run(chosen, data, tmp_path / "parts", settings._replace(sparsities=(0.9,)))
+    monkeypatch.setattr(pruning, "record_rows", lambda *_: pytest.fail("the first pass ran again"))
+    both = sweep.run(chosen, data, tmp_path / "parts", settings)
+    assert first == [one for one in both if one.sparsity == 0.9]
+    for one, other in zip(sorted(whole), sorted(both), strict=True):
+        assert (one.key, one.accuracy, one.shares) == (other.key, other.accuracy, other.shares)
+    path = tmp_path / "parts" / "first-pass-osbc-0.h5"
+    assert both[-1].seconds > sweep._traces(path)[1] > 0
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(FormatError, match="not a whole HDF5 file"):
+        sweep.run(chosen, data, tmp_path / "parts", settings._replace(sparsities=(0.7,)))
+
+
 def test_a_sweeps_folder_is_of_one_recipe(recipe, tmp_path):
     data, chosen = qp.load_data("digits", limit=64), qp.load_recipe(recipe)
     settings = sweep.Settings(("rtn",), (0.0,), (4,), images=32)
@@ -126,6 +143,30 @@ def test_a_sweeps_folder_is_of_one_recipe(recipe, tmp_path):
     (tmp_path / "results.json").write_text("[]")
     with pytest.raises(FormatError, match="not the results of a sweep"):
         sweep.run(chosen, data, tmp_path, settings)
+
+
+def test_with_folds_each_seed_is_tested_on_a_part_of_its_own(qpsnn, recipe, tmp_path):
+    words = ("compress-sweep", recipe, "--out", tmp_path / "sweep", "-q", "--json", "--images", 32, "--seeds", 4)
+    target = ("--methods", "magnitude", "--sparsities", 0.5, "--bits", 32)
+    code, out, _ = qpsnn(*words, *target, "--folds", 3)
+    assert code == 0
+    results = json.loads(out)["results"]
+    parts = qp.load_data("digits", limit=128).pooled().folds(3, 0)
+    assert sum(len(part.test) for part in parts) == 256
+    for one, part in zip(results, [*parts, parts[0]], strict=True):
+        checkpoint = qp.load_checkpoint(tmp_path / "sweep" / f"dense-{one['seed']}.h5")
+        assert one["dense"] == qp.evaluate(checkpoint.model, part.test).accuracy
+        twin = qp.train(
+            replace(TINY.network, bits=32).build((8, 8, 1), 10), part.train, replace(TINY.train, seed=one["seed"])
+        )
+        np.testing.assert_array_equal(
+            twin.model.params["linear"]["weight"], checkpoint.model.params["linear"]["weight"]
+        )
+    assert results[0]["dense"] != results[3]["dense"] or results[0]["accuracy"] != results[3]["accuracy"]
+    for folds, said in ((4, "folds: expected 3, got 4"), (0, "folds: expected 3, got None"), (1, "folds")):
+        code, _, err = qpsnn(*words, *target, "--folds", folds)
+        assert code == 2
+        assert said in err
 
 
 def test_the_table_is_the_mean_over_seeds():
