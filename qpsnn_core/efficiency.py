@@ -10,6 +10,7 @@ import numpy as np
 
 from qpsnn_core.calibration import recalibrate
 from qpsnn_core.compression.run import nonzero
+from qpsnn_core.config import NetworkConfig
 from qpsnn_core.engine import initialise
 from qpsnn_core.evaluation import evaluate
 from qpsnn_core.model import Model
@@ -47,7 +48,7 @@ TABLE_7 = (
 
 
 class Efficiency(NamedTuple):
-    """What a network costs. connections: the share of the whole network's convolution weights that is left, if known.
+    """What a network costs. connections: the share of the whole network's weights that is left, if known.
 
     size_mb: Eq. 16. firing_rate: spikes per neuron and step, measured. sops: synaptic operations per image, the total
     over T; sops_per_step: the paper's figure. energy_mj: `0.9 pJ * sops + 4.6 pJ * MACs on the image, once`.
@@ -68,16 +69,23 @@ class Efficiency(NamedTuple):
 
 
 def measured(
-    name: str, model: Model, data: Dataset, *, trained: bool = True, connections: float | None = None, kind: str = ""
+    name: str, model: Model, data: Dataset, *, trained: bool = True, whole: Network | None = None, kind: str = ""
 ) -> Efficiency:
-    """The row of a model, its firing measured on `data`. Raises as `evaluate`."""
-    network = model.network
+    """The row of a model, its firing measured on `data`; whole: what it was pruned from. Raises as `evaluate`."""
+    network, masks = model.network, nonzero(model)
     found = evaluate(model, data)
-    price = cost(network, {node: found.spikes[node] for node in counted(network)}, masks=nonzero(model))
+    price = cost(network, {node: found.spikes[node] for node in counted(network)}, masks=masks)
     sops, energy = price.sops or 0.0, price.energy_mj or 0.0
     figures = (price.size_mb, found.firing_rate, sops, sops / network.steps, energy)
     accuracy = found.accuracy if trained else None
+    left = weights(network) - sum(int((~mask).sum()) for mask in masks.values())
+    connections = left / weights(whole) if whole else None
     return Efficiency(name, kind, network.steps, bits_of(network), connections, *figures, accuracy)
+
+
+def begun_as(config: NetworkConfig, network: Network) -> Network:
+    """The network of a recipe for what `network` reads and tells apart: `network` itself, before any pruning."""
+    return config.build(network.input.shape, network.classes, events=network.input.spikes)
 
 
 def untrained(data: Dataset | None = None, images: int = 16, seed: int = 0) -> Iterator[Efficiency]:
@@ -92,8 +100,7 @@ def untrained(data: Dataset | None = None, images: int = 16, seed: int = 0) -> I
         network = whole if row.bits is None else paper.build(row.bits)
         chosen = (noise(images, paper.classes, seed) if data is None else data).limited(images)
         model = recalibrate(initialise(network, seed), chosen)
-        share = weights(network) / weights(whole)
-        yield measured(row.name, model, chosen, trained=False, connections=share, kind=paper.network)
+        yield measured(row.name, model, chosen, trained=False, whole=whole, kind=paper.network)
 
 
 def noise(images: int, classes: int, seed: int = 0) -> Dataset:

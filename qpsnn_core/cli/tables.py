@@ -58,8 +58,10 @@ def efficiency(
         rows = []
         for file in checkpoints:
             loaded = load_trained(file)
-            images = data_of(recipe_of(loaded), data, path, limit).test
-            rows.append(efficiency.measured(file.name, loaded.model, images, kind=recipe_of(loaded).network.name))
+            recipe = recipe_of(loaded)
+            images = data_of(recipe, data, path, limit).test
+            whole = efficiency.begun_as(recipe.network, loaded.model.network) if "network" in loaded.recipe else None
+            rows.append(efficiency.measured(file.name, loaded.model, images, whole=whole, kind=recipe.network.name))
     else:
         given = data_of(Recipe(), data, path, limit).test if data else None
         rows = list(efficiency.untrained(given, limit))

@@ -201,6 +201,23 @@ def test_the_table_of_efficiency_of_a_checkpoint(qpsnn, trained):
     assert "0.204" in out
 
 
+def test_the_share_of_the_connections_that_pruning_left(qpsnn, trained, tmp_path):
+    pruned, small = tmp_path / "pruned.h5", tmp_path / "small.h5"
+    assert qpsnn("prune", trained, "--rates", "0.5", "--out", pruned)[0] == 0
+    assert qpsnn("compress", trained, "--sparsity", "0.75", "--method", "magnitude", "--out", small, "-q")[0] == 0
+    code, out, _ = qpsnn("table", "efficiency", trained, pruned, small, "--limit", 20, "--json")
+    assert code == 0
+    whole, half, quarter = (row["connections"] for row in json.loads(out))
+    sizes = [sum(a["weight"].size for a in qp.load_model(path).params.values()) for path in (trained, pruned)]
+    assert whole == 1
+    assert half == pytest.approx(sizes[1] / sizes[0])
+    zeros = [
+        (qp.load_model(small).params[node.name]["weight"] == 0).sum() for node in qp.load_model(small).network.synapses
+    ]
+    assert quarter == pytest.approx(1 - sum(zeros) / sizes[0])
+    assert 0.2 < quarter < 0.35
+
+
 def test_rates_by_the_name_of_a_set_must_fit(qpsnn, trained, tmp_path):
     code, _, err = qpsnn("prune", trained, "--rates", "cifar10-0.51", "--out", tmp_path / "p.h5")
     assert code == 2
