@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from qpsnn_core.evaluation import evaluate as evaluate
     from qpsnn_core.integer.file import load_integer as load_integer
     from qpsnn_core.integer.file import save_integer as save_integer
-    from qpsnn_core.integer.lift import lift as lift
     from qpsnn_core.integer.lower import lower as lower
     from qpsnn_core.integer.network import IntegerNetwork as IntegerNetwork
     from qpsnn_core.integer.simulate import simulate as simulate
     from qpsnn_core.kernels.parallel import set_threads as set_threads
+    from qpsnn_core.lifting import lift as lift
     from qpsnn_core.model import Model as Model
     from qpsnn_core.network.cost import cost as cost
     from qpsnn_core.network.graph import Network as Network
@@ -65,7 +65,7 @@ _WHERE = {
     "finetune": "qpsnn_core.training",
     "forward": "qpsnn_core.engine",
     "initialise": "qpsnn_core.engine",
-    "lift": "qpsnn_core.integer.lift",
+    "lift": "qpsnn_core.lifting",
     "load_checkpoint": "qpsnn_core.checkpoint",
     "load_data": "qpsnn_datasets",
     "load_integer": "qpsnn_core.integer.file",
