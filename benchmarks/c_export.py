@@ -6,7 +6,8 @@ Two networks at 4 bits and T = 4: `vgg_small` after a short training on CIFAR-10
 channels on scikit-learn's digits, which with its code takes less than 32 kB of flash. Before anything is timed, the C
 backend's spikes, membranes and readouts are compared with the exact simulator's. The C is called from Python as a
 shared library, an image at a time; the simulator gets the same images one at a time, and all at once. Contestants take
-turns; minima. Flash is what `size` says of the C file with -Os, for this machine.
+turns; minima of the processor's time, which others on the machine hardly change. Flash is what `size` says of the C
+file with -Os, for this machine.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -110,7 +112,7 @@ def measured(network: IntegerNetwork, data: Dataset, effort: measure.Effort) -> 
         for level in LEVELS:
             if calls[f"C {level}"]() != answers:
                 raise SystemExit(f"C {level}: other answers")
-        times = measure.alternate(calls, effort)
+        times = measure.alternate(calls, effort, clock=process_time)
         return {
             "accuracy": qp.evaluate(network, data).accuracy,
             "images": len(data.images),
