@@ -149,6 +149,7 @@ path.chmod(0o755)
 
 
 @pytest.mark.lava
+@pytest.mark.slow
 def test_the_command_runs_on_lava_in_an_environment_that_it_made(tmp_path):
     """The environment is one, but sees this one's packages, and nothing is downloaded: its pip only writes `qpsnn`."""
     python = tmp_path / "bin" / "python3.10"
@@ -169,5 +170,4 @@ def test_the_command_runs_on_lava_in_an_environment_that_it_made(tmp_path):
         figures = json.loads(done.stdout)
         assert figures["spikes"] == 2 * 5 * 8 * 8 * 3
         assert [figures[f"{what}_mismatches"] for what in ("spike", "membrane", "readout")] == [0, 0, 0]
-    assert run([*words, "--limit", "no"], env=environment).returncode == 2
     assert [path.name for path in cache.glob("qpsnn/lava-*/bin/qpsnn")] == ["qpsnn"]
