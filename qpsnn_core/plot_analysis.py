@@ -163,7 +163,8 @@ def compression(rows: Sequence[Row], dense: float, at: float) -> Figure:
         place.axhline(dense, color=GREY, linestyle="--", linewidth=1, label="dense")
         place.grid(alpha=0.3, axis="y")
     axes[0, 0].set_ylabel("test accuracy, %")
-    axes[0, 0].legend(frameon=False, fontsize=8, loc="lower left")
+    named = {label: h for place in axes[0] for h, label in zip(*place.get_legend_handles_labels(), strict=True)}
+    axes[0, 0].legend(named.values(), named.keys(), frameon=False, fontsize=8, loc="lower left")
     return figure
 
 
