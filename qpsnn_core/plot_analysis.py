@@ -164,7 +164,7 @@ def compression(rows: Sequence[Row], dense: float, at: float) -> Figure:
         place.grid(alpha=0.3, axis="y")
     axes[0, 0].set_ylabel("test accuracy, %")
     named = {label: h for place in axes[0] for h, label in zip(*place.get_legend_handles_labels(), strict=True)}
-    axes[0, 0].legend(named.values(), named.keys(), frameon=False, fontsize=8, loc="lower left")
+    figure.legend(list(named.values()), list(named), frameon=False, fontsize=8, loc="outside right upper")
     return figure
 
 

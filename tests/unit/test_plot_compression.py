@@ -66,7 +66,7 @@ def test_it_draws_the_table():
     assert ticks == [["50%", "97%"], ["4"], ["32", "4"]]
     assert set(drawn(panels[0])) == set(drawn(panels[2])) == {"osbc", "obc", "magnitude"}
     assert set(drawn(panels[1])) == set(LOST)
-    assert {text.get_text() for text in panels[0].get_legend().get_texts()} == {"dense", *LOST}
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {"dense", *LOST}
     for panel, share in zip(panels, ((0.5, 0.97), (0.0,), (0.97, 0.97)), strict=True):
         for method, points in drawn(panel).items():
             for (height, bar), sparsity in zip(points, share, strict=True):
