@@ -50,14 +50,15 @@ def early_and_late(folder):
     late = [held for done, held in uses if done > SAMPLES * 2 / 3]
     assert first < SAMPLES / 2
     assert len(late) > 1
-    return early, Use(*(max(each) for each in zip(*late, strict=True)))
+    resident, descriptors, segments = zip(*late, strict=True)
+    return early, Use(max(resident), max(descriptors), tuple(sorted(set().union(*segments))))
 
 
 def test_one_run_of_a_thousand_samples(folder):
     early, late = early_and_late(folder)
     assert late.resident <= early.resident + ROOM
-    assert late.descriptors == early.descriptors
-    assert late.segments == early.segments
+    assert late.descriptors <= early.descriptors
+    assert set(late.segments) <= set(early.segments)  # semaphores of the start may be gone by then
     assert len(late.segments) > len(NETWORK)
     assert not any((Path("/dev/shm") / name).exists() for name in late.segments)
 
@@ -93,5 +94,5 @@ def test_five_runs_of_two_hundred_samples(folder):
         assert list(folder.iterdir()) == []
     early, late = uses[1], uses[-1]
     assert late.resident <= early.resident + ROOM
-    assert late.descriptors == early.descriptors
-    assert late.segments == early.segments
+    assert late.descriptors <= early.descriptors
+    assert set(late.segments) <= set(early.segments)
