@@ -14,10 +14,11 @@ import ctypes
 import gc
 import json
 import resource
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from benchmarks import fresh
 
 STEPS = 3
 STATUS = Path("/proc/self/status")
@@ -25,11 +26,7 @@ STATUS = Path("/proc/self/status")
 
 def measure(contestant: str, form: str, network: str, steps: int, batch: int, weights: Path) -> dict[str, Any]:
     """{step_bytes, peak_bytes} of a fresh process with one thread."""
-    command = [sys.executable, "-m", "benchmarks.memory", contestant, form, network, str(steps), str(batch)]
-    done = subprocess.run([*command, str(weights)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"memory of {contestant} ({form}), {network}, T={steps}: {done.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = fresh.run("-m", "benchmarks.memory", contestant, form, network, steps, batch, weights)
     return found
 
 

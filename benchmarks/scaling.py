@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import measure
+from benchmarks import fresh, measure
 from benchmarks.measure import Effort
 
 
 def scaled(network: str, steps: int, batch: int, threads: int, effort: Effort, weights: Path) -> dict[str, Any]:
     """{threads, one_thread_s, min_s, repeats} of a training step, on one thread and on `threads` in turns."""
-    command = [sys.executable, "-m", "benchmarks.scaling", network, str(steps), str(batch), str(threads)]
-    command += [str(effort.seconds), str(effort.least), str(effort.most), str(weights)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"scaling of {network}, T={steps}: {done.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = fresh.run("-m", "benchmarks.scaling", network, steps, batch, threads, *effort, weights)
     return found
 
 

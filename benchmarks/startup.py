@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from typing import Any
+
+from benchmarks import fresh
 
 IMPORTS = {
     "qpsnn": "import qpsnn_core",
@@ -24,7 +23,7 @@ NETWORK, STEPS, BATCH = "vgg_small", 4, 16
 def import_seconds(contestant: str, repeats: int = 7) -> dict[str, Any]:
     """{min_s, median_s} of the import alone, each in a fresh interpreter."""
     code = f"import time; began = time.perf_counter(); {IMPORTS[contestant]}; print(time.perf_counter() - began)"
-    times = sorted(float(_run([sys.executable, "-c", code], {}).splitlines()[-1]) for _ in range(repeats))
+    times = sorted(fresh.run("-c", code) for _ in range(repeats))
     return {"contestant": contestant, "min_s": times[0], "median_s": times[len(times) // 2], "repeats": repeats}
 
 
@@ -47,15 +46,8 @@ def first_step(contestant: str, repeats: int = 3) -> list[dict[str, Any]]:
 
 def _first(contestant: str, environment: Mapping[str, str]) -> dict[str, float]:
     began = time.time()
-    told = json.loads(_run([sys.executable, "-m", "benchmarks.startup", contestant], environment).splitlines()[-1])
+    told = fresh.run("-m", "benchmarks.startup", contestant, environment=environment)
     return {"wall_s": told["at"] - began, "cpu_s": told["cpu_s"]}
-
-
-def _run(command: list[str], environment: Mapping[str, str]) -> str:
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command[1:])}: {done.stderr[-2000:]}")
-    return done.stdout
 
 
 def _step(contestant: str) -> None:
