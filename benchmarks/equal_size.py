@@ -21,13 +21,12 @@ import numpy as np
 
 import qpsnn_core as qp
 from qpsnn_core.cli import show
-from qpsnn_core.compression.run import Compressed, Prepared, finish, nonzero, prepare
-from qpsnn_core.compression.sweep import priced
+from qpsnn_core.compression.run import Compressed, Prepared, finish, nonzero, prepare, priced
 from qpsnn_core.config import Recipe
 from qpsnn_core.errors import ConfigError, Words, expected
 from qpsnn_core.model import Model
 from qpsnn_core.stages import data_for, prune_as, score_as
-from qpsnn_core.study import dealt, load_results, save_results, spread, trained, tuned
+from qpsnn_core.study import dealt, load_results, save_results, seeded, spread, trained, tuned
 from qpsnn_datasets import Split
 
 HALVINGS = 9
@@ -162,7 +161,9 @@ def run(
     results = load_results(folder, made_by, Result, "the results of a comparison at equal size")
     splits = dealt(recipe, data, folds)
     for seed in range(seeds):
-        steps = [Step(changed(recipe, r, seed), r, splits[seed % len(splits)], folder) for r in (0.0, *sorted(rates))]
+        split, own = splits[seed % len(splits)], seeded(recipe, seed)
+        every = [(rate, replace(own, prune=replace(own.prune, rates=rate))) for rate in (0.0, *sorted(rates))]
+        steps = [Step(one, rate, split, folder) for rate, one in every]
         for step in steps:
             if not any((one.seed, one.rate, one.sparsity) == (seed, step.rate, 0) for one in results):
                 show.say(f"seed {seed}, SVS {step.rate:g}")
@@ -177,16 +178,6 @@ def run(
                     results += step.unstructured(target, sizes[target])
                     save_results(folder, made_by, results)
     return [one for one in results if one.seed < seeds and one.target in (0.0, *rates)]
-
-
-def changed(recipe: Recipe, rate: float, seed: int) -> Recipe:
-    """With this rate of SVS and this seed."""
-    return replace(
-        recipe,
-        train=replace(recipe.train, seed=seed),
-        prune=replace(recipe.prune, rates=rate),
-        finetune=replace(recipe.finetune, seed=seed),
-    )
 
 
 def table(results: Sequence[Result]) -> list[Row]:

@@ -20,7 +20,7 @@ from qpsnn_core.network.graph import Network
 from qpsnn_core.network.synapses import Conv, Linear
 from qpsnn_core.stages import network_for, prune_as, score_as
 from qpsnn_core.structure import nearest
-from qpsnn_core.study import load_results, save_results, spread, trained, tuned
+from qpsnn_core.study import load_results, save_results, seeded, spread, trained, tuned
 from qpsnn_datasets import Split
 
 
@@ -162,12 +162,7 @@ def with_quantizers(model: Model, like: Network) -> Model:
 def _one(recipe: Recipe, data: Split, folder: Path, name: str, seed: int, progress: Listener | None) -> Result:
     variant = VARIANTS[name]
     begun = time.perf_counter()
-    own = replace(
-        recipe,
-        network=replace(recipe.network, **STARTS[variant.start]),
-        train=replace(recipe.train, seed=seed),
-        finetune=replace(recipe.finetune, seed=seed),
-    )
+    own = seeded(recipe, seed, network=replace(recipe.network, **STARTS[variant.start]))
     start = trained(own, data, folder / f"{variant.start}-{seed}.h5", progress).model
     first = evaluate(start, data.test).accuracy
     if variant.criterion is None:

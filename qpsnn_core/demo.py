@@ -15,13 +15,13 @@ import numpy.typing as npt
 import qpsnn_core as qp
 from qpsnn_backends import get
 from qpsnn_core.agreement import Agreement, agreement, deviation
+from qpsnn_core.compression.run import priced
 from qpsnn_core.config import DataConfig, FinetuneConfig, PruneConfig, Recipe, TrainConfig
 from qpsnn_core.evaluation import Evaluation, steps_first
 from qpsnn_core.history import Listener
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.report import LoweringReport
 from qpsnn_core.model import Model
-from qpsnn_core.network.cost import counted
 from qpsnn_core.network.synapses import Conv, Quantizer
 from qpsnn_core.quantize import integers, quantize
 from qpsnn_core.scoring import Scores
@@ -129,7 +129,7 @@ def run(
 
 def stage(name: str, model: Model, measured: Evaluation) -> Stage:
     """What a stage reached, and what its network costs; an integer network costs what its model does."""
-    price = qp.cost(model.network, {node: measured.spikes[node] for node in counted(model.network)})
+    price = priced(model, measured)
     return Stage(
         name,
         measured.images,

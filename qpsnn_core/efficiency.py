@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.calibration import recalibrate
-from qpsnn_core.compression.run import nonzero
+from qpsnn_core.compression.run import nonzero, priced
 from qpsnn_core.config import NetworkConfig
 from qpsnn_core.engine import initialise
 from qpsnn_core.evaluation import evaluate
 from qpsnn_core.model import Model
-from qpsnn_core.network.cost import cost, counted, energy_mj
+from qpsnn_core.network.cost import cost, energy_mj
 from qpsnn_core.network.graph import Network
 from qpsnn_core.paper import entry
 from qpsnn_datasets import Dataset
@@ -72,13 +72,12 @@ def measured(
     name: str, model: Model, data: Dataset, *, trained: bool = True, whole: Network | None = None, kind: str = ""
 ) -> Efficiency:
     """The row of a model, its firing measured on `data`; whole: what it was pruned from. Raises as `evaluate`."""
-    network, masks = model.network, nonzero(model)
-    found = evaluate(model, data)
-    price = cost(network, {node: found.spikes[node] for node in counted(network)}, masks=masks)
+    network, found = model.network, evaluate(model, data)
+    price = priced(model, found)
     sops, energy = price.sops or 0.0, price.energy_mj or 0.0
     figures = (price.size_mb, found.firing_rate, sops, sops / network.steps, energy)
     accuracy = found.accuracy if trained else None
-    left = weights(network) - sum(int((~mask).sum()) for mask in masks.values())
+    left = weights(network) - sum(int((~mask).sum()) for mask in nonzero(model).values())
     connections = left / weights(whole) if whole else None
     return Efficiency(name, kind, network.steps, bits_of(network), connections, *figures, accuracy)
 

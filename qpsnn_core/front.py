@@ -18,7 +18,7 @@ from qpsnn_core.integer.file import save_integer
 from qpsnn_core.integer.lower import lower
 from qpsnn_core.network.cost import cost
 from qpsnn_core.stages import prune_as, score_as
-from qpsnn_core.study import load_results, save_results, spread, trained, tuned
+from qpsnn_core.study import load_results, save_results, seeded, spread, trained, tuned
 from qpsnn_datasets import Split
 
 
@@ -100,13 +100,8 @@ def means(points: Sequence[Point]) -> list[dict[str, Any]]:
 
 
 def _changed(recipe: Recipe, bits: int, rate: float, seed: int) -> Recipe:
-    return replace(
-        recipe,
-        network=replace(recipe.network, bits=bits),
-        train=replace(recipe.train, seed=seed),
-        prune=replace(recipe.prune, rates=rate),
-        finetune=replace(recipe.finetune, seed=seed),
-    )
+    network, prune = replace(recipe.network, bits=bits), replace(recipe.prune, rates=rate)
+    return seeded(recipe, seed, network=network, prune=prune)
 
 
 def _one(own: Recipe, data: Split, folder: Path, bits: int, rate: float, seed: int, progress: Listener | None) -> Point:

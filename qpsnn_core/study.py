@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +30,16 @@ def dealt(recipe: Recipe, data: Split, folds: int | None) -> list[Split]:
     Raises ConfigError (folds), DataError (parts that do not fit).
     """
     return [data] if folds is None else data.pooled().folds(folds, recipe.train.seed)
+
+
+def seeded(recipe: Recipe, seed: int, **changes: Any) -> Recipe:
+    """The recipe with this seed of training and of fine-tuning; changes: other tables of it."""
+    return replace(
+        recipe,
+        train=replace(recipe.train, seed=seed),
+        finetune=replace(recipe.finetune, seed=seed),
+        **changes,
+    )
 
 
 def trained(recipe: Recipe, data: Split, path: Path, progress: Listener | None) -> Trained:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from qpsnn_core.cli import show
-from qpsnn_core.compression.run import nonzero
+from qpsnn_core.compression.run import priced
 from qpsnn_core.evaluation import Evaluation
 from qpsnn_core.model import Model
-from qpsnn_core.network.cost import cost, counted
 
 
 def show_cost(title: str, model: Model, measured: Evaluation, as_json: bool) -> None:
     """Print parameters, bits, size, operations and energy; `measured` gives the spikes."""
     network = model.network
-    price = cost(network, {name: measured.spikes[name] for name in counted(network)}, masks=nonzero(model))
+    price = priced(model, measured)
     rates = measured.firing_rates
     nodes = [node for node in price.nodes if node.bits or node.sops or node.name in rates]
     totals = {

@@ -14,9 +14,10 @@ from qpsnn_core.arrays import check_model
 from qpsnn_core.calibration import calibration_batches
 from qpsnn_core.compression import hessian, pruning, rounding
 from qpsnn_core.errors import ConfigError, expected
-from qpsnn_core.evaluation import MEMORY, bytes_of
+from qpsnn_core.evaluation import MEMORY, Evaluation, bytes_of
 from qpsnn_core.history import Listener, Progress
 from qpsnn_core.model import Arrays, Model
+from qpsnn_core.network.cost import Cost, cost, counted
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import Node
 from qpsnn_core.network.synapses import KEPT, Conv, Linear, Quantizer, Synapse
@@ -221,6 +222,12 @@ def nonzero(model: Model) -> dict[str, npt.NDArray[np.bool_]]:
     """Of each synapse in which weights can be 0: which of them are not, for `cost`."""
     chosen = [node for node in model.network.synapses if node.sparse or (node.quantizer and node.quantizer.zero)]
     return {node.name: effective(model, node) != 0 for node in chosen}
+
+
+def priced(model: Model, found: Evaluation) -> Cost:
+    """What a model costs, with the spikes that were found: weights that are 0 take no operation."""
+    spikes = {name: found.spikes[name] for name in counted(model.network)}
+    return cost(model.network, spikes, masks=nonzero(model))
 
 
 def _rows(weight: Array) -> Doubles:

@@ -11,13 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.compression.pruning import Trace
-from qpsnn_core.compression.run import METHODS, check_target, finish, nonzero, prepare
+from qpsnn_core.compression.run import METHODS, check_target, finish, prepare, priced
 from qpsnn_core.config import FULL_PRECISION, Recipe
-from qpsnn_core.evaluation import Evaluation, evaluate
+from qpsnn_core.evaluation import evaluate
 from qpsnn_core.history import Listener
 from qpsnn_core.integer.lower import lower
-from qpsnn_core.model import Model
-from qpsnn_core.network.cost import Cost, cost, counted
 from qpsnn_core.storage import reading, writing
 from qpsnn_core.study import dealt, load_results, save_results, spread, trained
 from qpsnn_datasets import Split
@@ -135,12 +133,6 @@ def table(results: Sequence[Result]) -> list[Row]:
         seconds = float(np.mean([one.seconds for one in own]))
         rows.append(Row(sparsity, bits, method, len(own), mean, float(np.mean(lost)), spread(lost), seconds))
     return rows
-
-
-def priced(model: Model, found: Evaluation) -> Cost:
-    """What a compressed model costs, with the spikes that were found: weights that are 0 take no operation."""
-    spikes = {name: found.spikes[name] for name in counted(model.network)}
-    return cost(model.network, spikes, masks=nonzero(model))
 
 
 def _targets(settings: Settings) -> list[tuple[str, float, int]]:
