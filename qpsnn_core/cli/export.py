@@ -15,8 +15,9 @@ from qpsnn_core.cli import show
 from qpsnn_core.cli.files import data_of, load_any
 from qpsnn_core.cli.options import Json, Out, Where
 from qpsnn_core.config import Recipe, load_recipe
-from qpsnn_core.errors import ConfigError, DataError, Words, expected
-from qpsnn_core.integer.file import load_integer
+from qpsnn_core.errors import ConfigError, DataError, FormatError, Words, expected
+from qpsnn_core.integer.file import KIND, load_integer
+from qpsnn_core.storage import kind_of
 
 
 def export(
@@ -57,19 +58,29 @@ def read(
     ] = 0,
     events: Annotated[bool, typer.Option("--events", help="The input is counts of events, not an image.")] = False,
     bits: Annotated[int, typer.Option("--bits", min=0, max=8, help="Quantize all weights; 0: leave them real.")] = 0,
-    recipe: Annotated[str, typer.Option("--recipe", help="Of an integer network: its data, and how to go on.")] = "",
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="Its data, and how to go on; an integer network needs it.")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Make a checkpoint, to quantize, prune and fine-tune: of another simulator's NIR file, or of integers again."""
     from qpsnn_core.checkpoint import Checkpoint, save_checkpoint
 
-    if recipe:
-        chosen = load_recipe(recipe)
+    chosen = load_recipe(recipe) if recipe else None
+    if _is_integer(file):
+        options = {"--steps": steps, "--dt": dt, "--peak": peak, "--events": events, "--bits": bits}
+        given = [name for name, value in options.items() if value]
+        if given:
+            want = "options of NIR files with a NIR file only: an integer network has its own"
+            raise ConfigError(expected("import", want, Words(f"{', '.join(given)} with {file}")))
+        if chosen is None:
+            want = "a recipe that names an integer network's data (--recipe R.toml)"
+            raise ConfigError(expected("import", want, Words("none")))
         model = qp.lift(load_integer(file), data_of(chosen))
-        made_by = chosen.to_dict()
     else:
         load = _exchange("nir_import").load_nir
-        model, made_by = load(file, steps=steps, dt=dt, peak=peak or None, events=events, bits=bits), {}
+        model = load(file, steps=steps, dt=dt, peak=peak or None, events=events, bits=bits)
+    made_by = chosen.to_dict() if chosen else {}
     save_checkpoint(out, Checkpoint(model, recipe=made_by, notes={"imported": str(file)}))
     nodes = [(node.name, type(node).__name__, model.network.shape(node.name)) for node in model.network]
     if json:
@@ -78,6 +89,14 @@ def read(
         return
     rows = [(name, kind, "×".join(map(str, shape))) for name, kind, shape in nodes]
     show.table(f"{out}: T = {model.network.steps}", ("layer", "kind", "shape"), rows)
+
+
+def _is_integer(file: Path) -> bool:
+    """Whether it is one of our integer networks; FileError where there is none."""
+    try:
+        return kind_of(file) == KIND
+    except FormatError:
+        return False
 
 
 def _c(network: Path, folder: Path, name: str, data: str, path: str, vectors: int, json: bool) -> None:

@@ -168,7 +168,7 @@ def _each(
     ready = prepare(start.model, some, targets[0][0], batches=len(some), damping=settings.damping, progress=progress)
     path = folder / f"first-pass-{ready.method}-{seed}.h5"
     if path.exists():
-        ready.traces, ready.traced = _traces(path)
+        ready.traces, ready.traced = read_traces(path)
     for method, sparsity, bits in targets:
         known = len(ready.traces)
         made = finish(ready, sparsity, _bits(bits), settings.ratios, settings.scale)
@@ -189,7 +189,7 @@ def _save_traces(path: Path, traces: Mapping[str, Trace], seconds: float) -> Non
             file[f"{name}/order"], file[f"{name}/losses"] = trace
 
 
-def _traces(path: Path) -> tuple[dict[str, Trace], float]:
+def read_traces(path: Path) -> tuple[dict[str, Trace], float]:
     """The first pass of each layer, and its seconds. Raises FormatError, VersionError."""
     with reading(path, FIRST_PASS, 1) as file:
         return {name: Trace(file[name]["order"][()], file[name]["losses"][()]) for name in file}, file.attrs["seconds"]

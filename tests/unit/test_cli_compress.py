@@ -126,7 +126,7 @@ def test_a_first_pass_that_is_there_is_taken(recipe, tmp_path, monkeypatch):
     for one, other in zip(sorted(whole), sorted(both), strict=True):
         assert (one.key, one.accuracy, one.shares) == (other.key, other.accuracy, other.shares)
     path = tmp_path / "parts" / "first-pass-osbc-0.h5"
-    assert both[-1].seconds > sweep._traces(path)[1] > 0
+    assert both[-1].seconds > sweep.read_traces(path)[1] > 0
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(FormatError, match="not a whole HDF5 file"):
         sweep.run(chosen, data, tmp_path / "parts", settings._replace(sparsities=(0.7,)))

@@ -126,6 +126,11 @@ def test_the_command_makes_a_checkpoint_that_goes_on(model, qpsnn, tmp_path):
     )
     assert qpsnn("import", integer, "--recipe", recipe, "--out", again)[0] == 0
     assert qpsnn("finetune", again, "--out", tmp_path / "tuned.h5", "--json")[0] == 0
-    code, _, err = qpsnn("import", recipe, "--recipe", recipe, "--out", tmp_path / "no.h5")
-    assert code == 2
-    assert "recipe.toml" in err
+    for words, said in (
+        (("--recipe", recipe, "--bits", 4, "--events"), "only: an integer network has its own, got --events, --bits"),
+        ((), "import: expected a recipe that names an integer network's data (--recipe R.toml), got none"),
+    ):
+        code, _, err = qpsnn("import", integer, *words, "--out", tmp_path / "no.h5")
+        assert code == 2
+        assert said in " ".join(err.split())
+        assert not (tmp_path / "no.h5").exists()

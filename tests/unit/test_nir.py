@@ -483,6 +483,13 @@ def test_the_commands(tmp_path, monkeypatch, capsys):
     assert (code, json.loads(said.out)["steps"]) == (0, 3)
     assert qp.load_model(tmp_path / "d.h5").network["conv1"].quantizer == Quantizer(4)
     assert command("import", tmp_path / "a.nir", "--out", tmp_path / "d.h5")[0] == 0
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[finetune]\nepochs = 3\n", encoding="utf-8")
+    assert command("import", tmp_path / "a.nir", "--recipe", recipe, "--out", tmp_path / "d.h5")[0] == 0
+    assert qp.load_checkpoint(tmp_path / "d.h5").recipe["finetune"]["epochs"] == 3
+    code, said = command("import", tmp_path / "c.h5", "--out", tmp_path / "no.h5")
+    assert code == 2
+    assert "c.h5: not a NIR file" in said.err
     code, said = command("export", tmp_path / "c.h5", "--exact", "--nir", tmp_path / "x.nir")
     assert code == 2
     assert said.err.startswith("error: nir: exact: expected an integer network")
