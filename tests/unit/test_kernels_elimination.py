@@ -8,7 +8,7 @@ import pytest
 from naive import compression as ref
 from qpsnn_core.kernels import elimination
 
-SIZES = [1, 2, 3, 7, 16, 33]
+SIZES = [1, 2, 3, 7, 16, 33, 70]
 
 
 def draw(size, rows=1):
@@ -17,6 +17,11 @@ def draw(size, rows=1):
     data = rng.normal(size=(2 * size + 3, size))
     hessian = data.T @ data / len(data) + 0.1 * np.eye(size)
     return rng.normal(size=(rows, size)), hessian, np.linalg.inv(hessian)
+
+
+def padded(size):
+    """The pitch of vectors."""
+    return -(-size // elimination.LANES) * elimination.LANES
 
 
 def triangle(matrix, pitch):
@@ -62,7 +67,7 @@ def test_the_cheapest(size, group):
     inverse = inverse - np.diag(np.diag(inverse)) + np.eye(size)
     alive = np.arange(size) % 3 != 1
     chosen = np.full(group, -1, np.int64)
-    count = elimination.cheapest(weight, triangle(inverse, size + 2), size + 2, size, alive, chosen)
+    count = elimination.cheapest(weight, np.diag(inverse).copy(), size, alive, chosen)
     want = ref.cheapest(weight, np.diag(inverse), alive, group)
     assert chosen[:count].tolist() == want
     assert count == min(group, alive.sum())
@@ -72,24 +77,40 @@ def test_the_cheapest(size, group):
 def test_a_group_is_removed_one_after_another(size):
     """Weights, losses and the inverse that is left are those of the equations, and the dead are left out."""
     (weight,), _, inverse = draw(size)
-    pitch, chosen = size + 3, [size - 1, 0][: size - 1]
+    pitch, chosen = padded(size), [size - 1, 0][: size - 1]
     flat, rows, alive = triangle(inverse, pitch), np.full(pitch * 2, np.nan), np.ones(size, bool)
-    comp, want, left = weight.copy(), weight.tolist(), inverse.tolist()
+    comp, diagonal, want, left = weight.copy(), np.diag(inverse).copy(), weight.tolist(), inverse.tolist()
     for k, p in enumerate(chosen):
-        loss = elimination.remove(comp, flat, pitch, size, p, k, rows)
+        loss = elimination.remove(comp, diagonal, flat, pitch, size, p, k, rows)
         want, left, cost = ref.removed(want, left, p)
         assert loss == pytest.approx(cost, rel=1e-10)
         alive[p] = False
     np.testing.assert_allclose(comp[alive], np.array(want)[alive], rtol=1e-9, atol=1e-10)
     elimination.subtract_rows(flat, pitch, size, alive, rows, len(chosen))
     index = np.arange(size)
-    count = elimination.close_ranks(comp, flat, pitch, size, alive.copy(), index)
+    count = elimination.close_ranks(comp, diagonal, flat, pitch, size, alive.copy(), index)
     weights, numbers, part = ref.living(want, left, alive)
     assert count == len(numbers)
     assert index[:count].tolist() == numbers
     np.testing.assert_allclose(comp[:count], weights, rtol=1e-9, atol=1e-10)
     square = flat.reshape(size, pitch)[:count, :count]
     np.testing.assert_allclose(np.triu(square), np.triu(part), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(diagonal[:count], np.diag(part), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("count", [1, 5, 33])
+@pytest.mark.parametrize("size", [1, 16, 33, 130])
+def test_waiting_rows_are_subtracted(size, count):
+    """Of every living line, across strips of columns; an odd number of lines, too."""
+    rng = np.random.default_rng([size, count])
+    matrix, rows, pitch = rng.normal(size=(size, size)), rng.normal(size=(count, size)), padded(size)
+    flat, flat_rows = triangle(matrix, pitch), np.pad(rows, ((0, 0), (0, pitch - size))).ravel()
+    alive = np.arange(size) % 5 != 2
+    elimination.subtract_rows(flat, pitch, size, alive, flat_rows, count)
+    found = flat.reshape(size, pitch)[:, :size]
+    want = np.array([ref.less(line, rows[:, i], rows) for i, line in enumerate(matrix)])
+    np.testing.assert_allclose(np.triu(found)[alive], np.triu(want)[alive], rtol=1e-9, atol=1e-10)
+    np.testing.assert_array_equal(np.triu(found)[~alive], np.triu(matrix)[~alive])
 
 
 @pytest.mark.parametrize("group", [1, 2, 5])
@@ -107,7 +128,9 @@ def test_rows_go_in_the_recorded_order(size, group):
         assert order.tolist() == want
         np.testing.assert_allclose(loss, cost, rtol=1e-7, atol=1e-12)
         assert loss.sum() == pytest.approx(weight @ hessian @ weight / 2, rel=1e-9)
-    one = (weights[0].copy(), inverse.ravel().copy(), size, group, np.empty(group * size))
+    pitch = padded(size)
+    rows = np.empty((elimination.LATER + group) * pitch)
+    one = (weights[0].copy(), triangle(inverse, pitch), pitch, group, rows)
     order, loss = np.empty(size, np.int64), np.empty(size)
     elimination.record_row(*one, order, loss)
     np.testing.assert_array_equal(order, orders[0])

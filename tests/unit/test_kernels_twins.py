@@ -30,7 +30,7 @@ TWINS = {
     "elimination.round_rows": "compression.rounded",
     "elimination.subtract_four": "compression.less",
     "elimination.subtract_one": "compression.less",
-    "elimination.subtract_rows": "compression.removed",
+    "elimination.subtract_rows": "compression.less",
     "event_camera.level": "events.log_intensity",
     "event_camera.watch": "events.saccade",
     "event_filters.rested": "events.rested",
