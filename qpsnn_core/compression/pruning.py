@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import lapack
 
 from qpsnn_core.errors import NumericsError, Words, expected
 from qpsnn_core.kernels.elimination import record_rows
-from qpsnn_core.kernels.parallel import CHUNKS, chunks, each, single_blas
+from qpsnn_core.kernels.parallel import CHUNKS, chunks, each, find_blas, single_blas
+
+find_blas()
 
 Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -70,13 +73,18 @@ def damped(hessian: Doubles, damping: float) -> Doubles:
 
 def inverse(place: str, hessian: Doubles) -> Doubles:
     """Of a positive definite matrix; NumericsError says that it is not, and names the damping."""
-    try:
-        np.linalg.cholesky(hessian)
-    except np.linalg.LinAlgError as problem:
+    factor, failed = lapack.dpotrf(hessian, lower=1)
+    _check(failed, f"{place}.damping")
+    half, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    found: Doubles = np.tril(half)
+    found += np.tril(half, -1).T
+    return found
+
+
+def _check(failed: int, place: str) -> None:
+    if failed:
         want = "a Hessian that can be inverted (inputs that never fire, or always together, need a damping)"
-        raise NumericsError(expected(f"{place}.damping", want, Words("one that cannot"))) from problem
-    found: Doubles = np.linalg.inv(hessian)
-    return (found + found.T) / 2
+        raise NumericsError(expected(place, want, Words("one that cannot")))
 
 
 def trace(
@@ -135,7 +143,9 @@ def compensated(weight: Doubles, kept: Bools, hessian: Doubles) -> Doubles:
             if kept[row].any() and gone.any():
                 inner = hessian[np.ix_(kept[row], kept[row])]
                 driven = hessian[np.ix_(kept[row], gone)] @ weight[row, gone]
-                out[row, kept[row]] += np.linalg.solve(inner, driven)
+                _, change, failed = lapack.dposv(inner, driven, lower=1)
+                _check(failed, "damping")
+                out[row, kept[row]] += change
             out[row, gone] = 0
 
     out = weight.copy()

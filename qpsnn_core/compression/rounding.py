@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from qpsnn_core.compression.pruning import inverse
 from qpsnn_core.kernels.elimination import TOGETHER, round_rows
-from qpsnn_core.kernels.parallel import single_blas, spread
+from qpsnn_core.kernels.parallel import chunks, each, single_blas, spread
 
 Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -65,36 +65,37 @@ def to_nearest(weight: Doubles, bits: int, scale: str = "max") -> Rounded:
 
 
 def compensating(place: str, weight: Doubles, kept: Bools, hessian: Doubles, bits: int, scale: str = "max") -> Rounded:
-    """Rows with the same kept weights together, by the Hessian of these; pruned weights stay 0.
+    """OBQ: `w += (quant(w_c) - w_c) / H^-1[c, c] * H^-1[c, :]`, the inverse reduced after every column c.
 
-    weight, kept: [O, d].
+    Rows with the same kept weights together, by the Hessian of these; pruned weights stay 0. weight, kept: [O, d].
     """
-    gamma = gammas(weight, bits, scale)
-    out = np.zeros_like(weight)
+    gamma, top = gammas(weight, bits, scale), float(limit(bits))
+    steps, out = gamma.astype(np.float64) / top, np.zeros_like(weight)
+
+    def part(low: int, high: int) -> None:
+        for row in range(low, high):
+            some = np.flatnonzero(kept[row])
+            if some.size:
+                order, upper = factored(place, hessian[np.ix_(some, some)])
+                left = np.ascontiguousarray(weight[row : row + 1, some[order]])
+                found = np.empty_like(left)
+                round_rows(0, 1, left, upper, steps[row : row + 1], top, found)
+                out[row, some[order]] = found[0]
+
     with single_blas():
         if kept.all():
-            out[...] = in_order(place, weight, hessian, gamma, bits)
-            return Rounded(out, gamma)
-
-        for row, own in enumerate(kept):
-            some = np.flatnonzero(own)
-            if some.size:
-                inner, one = hessian[np.ix_(some, some)], slice(row, row + 1)
-                out[row, some] = in_order(place, weight[one, some], inner, gamma[one], bits)[0]
+            order, upper = factored(place, hessian)
+            left = np.ascontiguousarray(weight[:, order])
+            found = np.empty_like(left)
+            spread(round_rows, len(left), TOGETHER, left, upper, steps, top, found)
+            out[:, order] = found
+        else:
+            each(part, chunks(len(weight)))
     return Rounded(out, gamma)
 
 
-def in_order(place: str, weight: Doubles, hessian: Doubles, gamma: npt.NDArray[np.float32], bits: int) -> Doubles:
-    """OBQ in the order of the rising diagonal of `H^-1`, one for all rows, by the Cholesky factor `H^-1 = U^T U`.
-
-    This is `w += (quant(w_c) - w_c) / H^-1[c, c] * H^-1[c, :]`, the inverse reduced after every column.
-    """
+def factored(place: str, hessian: Doubles) -> tuple[npt.NDArray[np.intp], Doubles]:
+    """The order of columns, by the rising diagonal of `H^-1`, and in it U [d, d] of `H^-1 = U^T U`."""
     inverted = inverse(place, hessian)
     order = np.argsort(np.diag(inverted), kind="stable")
-    upper = np.ascontiguousarray(np.linalg.cholesky(inverted[np.ix_(order, order)]).T)
-    left, out = np.ascontiguousarray(weight[:, order]), np.empty(weight.shape)
-    steps = gamma.astype(np.float64) / limit(bits)
-    spread(round_rows, len(left), TOGETHER, left, upper, steps, float(limit(bits)), out)
-    back = np.empty(weight.shape)
-    back[:, order] = out
-    return back
+    return order, np.ascontiguousarray(np.linalg.cholesky(inverted[np.ix_(order, order)]).T)

@@ -17,6 +17,7 @@ from qpsnn_core.compression.run import effective, finish, prepare
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError
 from qpsnn_core.evaluation import steps_first
+from qpsnn_core.kernels import parallel
 from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Readout
 
 DATA = small.dataset(frames=3)
@@ -181,6 +182,24 @@ def test_the_second_pass_is_the_recorded_order(count, group):
         assert (~kept[row]).nonzero()[0].tolist() == sorted(order[: lost[row]])
         np.testing.assert_allclose(comp[row], ref.again(weights[row], inverse, order[: lost[row]]), atol=1e-9)
     assert (comp[~kept] == 0).all()
+
+
+def test_a_singular_hessian_is_refused_by_name():
+    weights, _, hessian = layer()
+    singular, kept = np.ones_like(hessian), np.arange(weights.size).reshape(weights.shape) % 2 == 0
+    for what in (lambda: pruning.inverse("a", singular), lambda: pruning.compensated(weights, kept, singular)):
+        with pytest.raises(NumericsError, match=r"damping: expected a Hessian that can be inverted"):
+            what()
+
+
+def test_scipys_blas_keeps_to_one_thread():
+    """Ours are outside it, whichever library was loaded first."""
+    import threadpoolctl
+
+    with parallel.single_blas():
+        found = [one for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"]
+    assert len(found) >= 1
+    assert {one["num_threads"] for one in found} == {1}
 
 
 def test_losses_add_up_to_the_error():

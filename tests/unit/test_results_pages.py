@@ -48,7 +48,9 @@ def test_sweeps_of_compression(name):
         operations = np.mean([one.sops for one in methods["osbc"]]) / 1000
         lost = [around([100 * (one.dense - one.accuracy) for one in methods[m]]) for m in ("osbc", "obc", "magnitude")]
         assert {len(own) for own in methods.values()} == {3}
-        lines.append(line(f"{sparsity:.0%}", str(bits), f"{size:.3g}", f"{operations:,.{int(operations < 10)}f}k", *lost))
+        lines.append(
+            line(f"{sparsity:.0%}", str(bits), f"{size:.3g}", f"{operations:,.{int(operations < 10)}f}k", *lost)
+        )
     assert len(lines) > 5
     assert not missing(lines)
 
