@@ -35,7 +35,7 @@ def missing(lines):
     return "\n".join(one for one in lines if one not in there)
 
 
-@pytest.mark.parametrize("name", ["nmnist-osbc", "digits-events-osbc", "mnist-osbc"])
+@pytest.mark.parametrize("name", ["nmnist-osbc", "digits-events-osbc", "mnist-osbc", "nmnist-osbc-conv"])
 def test_sweeps_of_compression(name):
     found = results(name, sweep.Result)[1]
     groups = {}
