@@ -114,6 +114,13 @@ def test_equal_sizes():
     assert not missing(lines)
 
 
+def test_hessians():
+    rows = json.loads((DOCS / "results" / "nmnist-hessians.json").read_text(encoding="utf-8"))["rows"]
+    lines = [line(row["weights"], *(f"{row[name]:.1%}" for name in ("predicted", "found", "current"))) for row in rows]
+    assert len(lines) == 4
+    assert not missing(lines)
+
+
 def test_networks():
     """Accuracies and sizes of the CIFAR-10 networks, here and in README."""
     readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
