@@ -49,7 +49,13 @@ def test_sweeps_of_compression(name):
         lost = [around([100 * (one.dense - one.accuracy) for one in methods[m]]) for m in ("osbc", "obc", "magnitude")]
         assert {len(own) for own in methods.values()} == {3}
         lines.append(
-            line(f"{sparsity:.0%}", str(bits), f"{size:.3g}", f"{operations:,.{int(operations < 10)}f}k", *lost)
+            line(
+                f"{sparsity:.0%}",
+                str(bits),
+                f"{size:,.0f}" if size >= 1000 else f"{size:.3g}",
+                f"{operations:,.{int(operations < 10)}f}k",
+                *lost,
+            )
         )
     assert len(lines) > 5
     assert not missing(lines)
