@@ -20,10 +20,9 @@ import numpy.typing as npt
 import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.compression import hessian, pruning, sweep
-from qpsnn_core.compression.run import finish, prepare
+from qpsnn_core.compression.run import finish, prepare, rows_of
 from qpsnn_core.config import FULL_PRECISION
 from qpsnn_core.network.nodes import LIF
-from qpsnn_core.network.synapses import Conv, Linear
 from qpsnn_core.stages import data_for
 from qpsnn_core.storage import save_json
 from qpsnn_core.study import dealt, seeded, trained
@@ -68,15 +67,16 @@ def compare(
     model = trained(recipe, split, folder / f"dense-{recipe.train.seed}.h5", None).model
     some = split.train.limited(settings.images)
     ready = {
-        method: prepare(model, some, method, batches=len(some), damping=settings.damping)
-        for method in ("osbc", "obc", "magnitude")
+        method: prepare(model, some, method, batches=len(some), damping=settings.damping) for method in ("osbc", "obc")
     }
+    ready["magnitude"] = replace(ready["osbc"], method="magnitude")
     made: dict[str, Mapping[str, Doubles]] = {}
     for method, one in ready.items():
-        path = folder / f"first-pass-{method}-{recipe.train.seed}.h5"
+        path = sweep.first_pass(folder, method, recipe.train.seed)
         if path.exists():
             one.traces, one.traced = sweep.read_traces(path)
-        made[method] = rows_of(finish(one, sparsity, ratios=settings.ratios).model)
+        params = finish(one, sparsity, ratios=settings.ratios).model.params
+        made[method] = {name: rows_of(params[name]["weight"]) for name in one.weights}
     tested = [split.test.images[low : low + 64] for low in range(0, len(split.test), 64)]
     rows, likenesses = [], []
     for node in model.network.synapses:
@@ -90,7 +90,7 @@ def compare(
         mixed = pruning.compensated(dense, kept[0], pruning.damped(current, settings.damping))
         every = {**{method: own[name] for method, own in made.items()}, MIXED: mixed}
         for what, weight in every.items():
-            shares = (lost(one, weight - dense, dense, factors) for one in (membrane, later, current))
+            shares = (hessian.errors(one, weight - dense, dense, factors)[1] for one in (membrane, later, current))
             rows.append(Row(name, what, *shares))
         beside = np.triu_indices(len(membrane), 1)
         likenesses.append(
@@ -103,21 +103,6 @@ def compare(
             )
         )
     return rows, likenesses
-
-
-def lost(own: Doubles, change: Doubles, dense: Doubles, factors: Doubles) -> float:
-    """The share of the squared size that a change of weights takes, by this Hessian; 0 where no spike comes."""
-    whole = hessian.error(own, dense, factors)
-    return hessian.error(own, change, factors) / whole if whole else 0.0
-
-
-def rows_of(model: qp.Model) -> dict[str, Doubles]:
-    """The weights of every layer, [O, d]."""
-    return {
-        node.name: model.params[node.name]["weight"].reshape(-1, node.channels).T.astype(np.float64)
-        for node in model.network
-        if isinstance(node, (Conv, Linear))
-    }
 
 
 def main() -> None:

@@ -153,6 +153,12 @@ def error(hessian: Doubles, change: Doubles, factors: Doubles) -> float:
     return float((factors**2 * ((change @ hessian) * change).sum(1)).sum() / 2)
 
 
+def errors(hessian: Doubles, change: Doubles, dense: Doubles, factors: Doubles) -> tuple[float, float]:
+    """The error of a change, and its share of the dense weights' own squared size; 0 where no spike comes."""
+    off, whole = (error(hessian, weight, factors) for weight in (change, dense))
+    return off, off / whole if whole else 0.0
+
+
 def gains(model: Model, node: Synapse) -> Doubles:
     """What batch norm multiplies each output's current with, [C_out]; 1 without batch norm."""
     if not node.batch_norm:

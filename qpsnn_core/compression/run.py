@@ -170,7 +170,7 @@ def prepare(
     check_model(model)
     most = max(1, MEMORY // bytes_of(model.network))
     parts = [part[low : low + most] for part in whole for low in range(0, len(part), most)]
-    weights = {node.name: _rows(effective(model, node)) for node in model.network.synapses}
+    weights = {node.name: rows_of(effective(model, node)) for node in model.network.synapses}
     ready = Prepared(model, method, damping, parts, weights, progress)
     ready.hessian(model.network.synapses[0].name)
     ready.seconds = time.perf_counter() - begun
@@ -230,7 +230,7 @@ def priced(model: Model, found: Evaluation) -> Cost:
     return cost(model.network, spikes, masks=nonzero(model))
 
 
-def _rows(weight: Array) -> Doubles:
+def rows_of(weight: Array) -> Doubles:
     """[..., C_out] as [C_out, d], float64."""
     return np.ascontiguousarray(weight.reshape(-1, weight.shape[-1]).T, np.float64)
 
@@ -279,5 +279,6 @@ def _report(
 ) -> LayerReport:
     dense, own = prepared.weights[node.name], prepared.hessian(node.name)
     factors = hessian.gains(prepared.model, node)
-    off, whole = (hessian.error(own, change, factors) for change in (weight - dense, dense))
-    return LayerReport(node.name, weight.size, int(kept.sum()), bits, off, off / whole if whole else 0.0)
+    return LayerReport(
+        node.name, weight.size, int(kept.sum()), bits, *hessian.errors(own, weight - dense, dense, factors)
+    )

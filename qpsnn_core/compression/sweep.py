@@ -166,7 +166,7 @@ def _each(
     epoch = float(np.mean([epoch.seconds for epoch in start.history]))
     some = data.train.limited(settings.images)
     ready = prepare(start.model, some, targets[0][0], batches=len(some), damping=settings.damping, progress=progress)
-    path = folder / f"first-pass-{ready.method}-{seed}.h5"
+    path = first_pass(folder, ready.method, seed)
     if path.exists():
         ready.traces, ready.traced = read_traces(path)
     for method, sparsity, bits in targets:
@@ -180,6 +180,11 @@ def _each(
         shares = {layer.name: layer.share for layer in made.layers}
         figures = (dense, found.accuracy, whole, price.size_mb, price.sops or 0.0, shares, made.seconds, epoch)
         yield Result(seed, method, sparsity, bits, *figures)
+
+
+def first_pass(folder: Path, method: str, seed: int) -> Path:
+    """Where a folder of results has it."""
+    return folder / f"first-pass-{method}-{seed}.h5"
 
 
 def _save_traces(path: Path, traces: Mapping[str, Trace], seconds: float) -> None:

@@ -24,7 +24,7 @@ TINY = replace(
     network=replace(DIGITS_EVENTS.network, width=0.25, steps=3),
     data=replace(DIGITS_EVENTS.data, limit=200),
     train=replace(DIGITS_EVENTS.train, epochs=10, batch=20),
-    finetune=replace(DIGITS_EVENTS.finetune, epochs=1, batch=32),
+    finetune=replace(DIGITS_EVENTS.finetune, epochs=8, batch=20),
 )
 
 
@@ -105,7 +105,7 @@ def test_events_go_the_whole_way_to_integers(tuned):
     trained, pruned, model, data = tuned
     losses = [epoch.loss for epoch in trained.history]
     assert losses[-1] < 0.8 * losses[0]
-    assert trained.history[-1].validation > 0.3  # of ten classes; what one epoch mends after pruning is left to chance
+    assert trained.history[-1].validation > 0.3
     assert all(len(kept) == pruned.model.network.shape(name)[2] for name, kept in pruned.kept.items())
     lowered = qp.lower(model)
     found = deviation(model, lowered.network, data.test.images)
@@ -113,6 +113,7 @@ def test_events_go_the_whole_way_to_integers(tuned):
     assert found.spike_mismatches <= 5
     exact, ours = qp.evaluate(lowered.network, data.test), qp.evaluate(model, data.test)
     assert abs(exact.accuracy - ours.accuracy) <= 0.01
+    assert ours.accuracy > 0.2
 
 
 @pytest.mark.lava

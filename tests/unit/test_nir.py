@@ -490,6 +490,9 @@ def test_the_commands(tmp_path, monkeypatch, capsys):
     code, said = command("import", tmp_path / "c.h5", "--out", tmp_path / "no.h5")
     assert code == 2
     assert "c.h5: not a NIR file" in said.err
+    code, said = command("import", recipe, "--recipe", recipe, "--out", tmp_path / "no.h5")
+    assert code == 2
+    assert "recipe.toml" in said.err
     code, said = command("export", tmp_path / "c.h5", "--exact", "--nir", tmp_path / "x.nir")
     assert code == 2
     assert said.err.startswith("error: nir: exact: expected an integer network")
