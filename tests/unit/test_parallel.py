@@ -101,8 +101,8 @@ signal.signal(signal.SIGALRM, stop)
 each(lambda low, high: high - low, chunks(16))  # compiles what it needs, in which LLVM bears no interrupt
 stopped = 0
 for attempt in range(300):
-    signal.setitimer(signal.ITIMER_REAL, 2e-5 * (attempt % 50 + 1))
     try:
+        signal.setitimer(signal.ITIMER_REAL, 2e-5 * (attempt % 50 + 1))
         while True:
             each(lambda low, high: high - low, chunks(16))
     except KeyboardInterrupt:
