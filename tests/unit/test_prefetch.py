@@ -14,6 +14,7 @@ import traceback
 import numpy as np
 import pytest
 import small
+from processes import until
 
 from qpsnn_core.config import TrainConfig
 from qpsnn_core.errors import ConfigError, NumericsError
@@ -38,13 +39,11 @@ def counted(limit, made):
         yield k
 
 
-def settled(made):
-    """How many items there are once no more are coming."""
-    before = -1
-    while before != len(made):
-        before = len(made)
-        time.sleep(0.05)
-    return before
+def settled(made, least):
+    """How many items there are a while after there are at least so many."""
+    until(lambda: len(made) >= least)
+    time.sleep(0.05)
+    return len(made)
 
 
 @pytest.mark.parametrize("ahead", [1, 2, 7])
@@ -70,7 +69,7 @@ def test_no_more_than_so_many_wait(ahead):
     assert made == []
     for k in range(5):
         assert next(items) == k
-        assert settled(made) == k + ahead
+        assert settled(made, k + ahead) == k + ahead
     items.close()
     assert len(made) == 4 + ahead
 
@@ -123,7 +122,7 @@ def interrupt_soon():
 def test_ctrl_c_while_waiting_for_an_item():
     def slow():
         yield 0
-        time.sleep(0.6)
+        time.sleep(2)
         yield 1
 
     items = prefetch(slow())
