@@ -8,7 +8,7 @@ from .cifar import load_cifar10, load_cifar100
 from .digits import load_digits
 from .downloads import download
 from .folders import load_imagenet
-from .jpeg_h5 import load_jpeg_h5
+from .jpeg_h5 import load_jpeg_h5, load_jpeg_part
 from .mnist import load_mnist, read_idx
 from .nda import nda
 from .registry import NAMES, load_data
@@ -34,6 +34,7 @@ __all__ = [
     "load_digits",
     "load_imagenet",
     "load_jpeg_h5",
+    "load_jpeg_part",
     "load_mnist",
     "load_tinyimagenet",
     "nda",

@@ -27,26 +27,31 @@ def load_jpeg_h5(path: str | Path, name: str, *, limit: int | None = None) -> Sp
     limit: at most so many images of each part are decoded, each class in its proportion, always the same ones.
     Raises DataError (h5py or Pillow missing), FileError, FormatError (names what is damaged), LabelError.
     """
+    return Split(*_read(Path(path), name, Split._fields, limit))
+
+
+def load_jpeg_part(path: str | Path, name: str, part: str, *, limit: int | None = None) -> Dataset:
+    """One part alone, "train" or "test", as `load_jpeg_h5` reads it; the other one need not be in the file."""
+    return _read(Path(path), name, (part,), limit)[0]
+
+
+def _read(path: Path, name: str, parts: tuple[str, ...], limit: int | None) -> list[Dataset]:
     decoder = pillow()
     import h5py
 
-    path = Path(path)
     try:
         with h5py.File(path, "r") as file:
             classes = _classes(file, path)
-            parts = {part: _read_part(file, part, path) for part in Split._fields}
+            read = {part: _read_part(file, part, path) for part in parts}
     except FileError:
         raise
     except FileNotFoundError as error:
         raise FileError(expected(str(path), "an HDF5 file", Words("no such file"))) from error
     except (OSError, RuntimeError) as error:
         raise FormatError(expected(str(path), "a whole HDF5 file", Words(str(error)))) from error
-    return Split(
-        *(
-            _decoded(decoder, *parts[part], classes, f"{name}.{part}", f"{path}: {part}", limit)
-            for part in Split._fields
-        )
-    )
+    return [
+        _decoded(decoder, *arrays, classes, f"{name}.{part}", f"{path}: {part}", limit) for part, arrays in read.items()
+    ]
 
 
 def pillow() -> ModuleType:

@@ -11,7 +11,7 @@ import typer
 import qpsnn_core as qp
 from qpsnn_core.cli import compress, events, export, loihi, plots, predict, show, stream, studies, tables
 from qpsnn_core.cli import data as sets
-from qpsnn_core.cli.files import data_of, load_any, load_trained, recipe_for, recipe_of, with_prune
+from qpsnn_core.cli.files import data_of, images_of, load_any, load_trained, recipe_for, recipe_of, with_prune
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
 from qpsnn_core.config import Recipe
 from qpsnn_core.rates import PAPER_SETS
@@ -184,7 +184,7 @@ def evaluate(
 ) -> None:
     """Accuracy on the test images, of a checkpoint or an integer network."""
     model, recipe = load_any(file)
-    images = data_of(recipe, data, path, limit).test
+    images = images_of(recipe, data, path, limit)
     with show.bars(quiet) as listen:
         result = qp.evaluate(model, images, limit=limit or None, progress=listen)
     figures = {
@@ -214,7 +214,7 @@ def report(
     from qpsnn_core.cli.report import show_cost
 
     loaded = load_trained(checkpoint)
-    images = data_of(recipe_of(loaded), data, path, limit).test
+    images = images_of(recipe_of(loaded), data, path, limit)
     show_cost(str(checkpoint), loaded.model, qp.evaluate(loaded.model, images, limit=limit or None), json)
 
 
@@ -254,7 +254,7 @@ def simulate(
     from qpsnn_core.cli.simulate import compare
 
     loaded = qp.load_integer(network)
-    images = data_of(recipe_for(loaded), data, path, limit).test.limited(limit or None)
+    images = images_of(recipe_for(loaded), data, path, limit).limited(limit or None)
     figures = compare(loaded, images, backend, stock)
     if json:
         show.print_json(figures)

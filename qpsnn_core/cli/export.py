@@ -12,7 +12,7 @@ import typer
 
 import qpsnn_core as qp
 from qpsnn_core.cli import show
-from qpsnn_core.cli.files import data_of, load_any
+from qpsnn_core.cli.files import data_of, images_of, load_any
 from qpsnn_core.cli.options import Json, Out, Where
 from qpsnn_core.config import Recipe, load_recipe
 from qpsnn_core.errors import ConfigError, DataError, FormatError, Words, expected
@@ -105,7 +105,7 @@ def _c(network: Path, folder: Path, name: str, data: str, path: str, vectors: in
     from qpsnn_core.evaluation import steps_first
 
     loaded = load_integer(network)
-    images = steps_first(data_of(Recipe(), data, path, vectors).test.images) if data else noise(loaded, vectors)
+    images = steps_first(images_of(Recipe(), data, path, vectors).images) if data else noise(loaded, vectors)
     done = write(loaded, folder, name or _identifier(network), images)
     if json:
         show.print_json(asdict(done))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.cli.files import data_of
+from qpsnn_core.cli.files import images_of
 from qpsnn_core.cli.options import Json, Where
 from qpsnn_core.config import Recipe
 
@@ -31,7 +31,7 @@ def loihi(
     loaded = load_integer(network)
     counts, images = None, 0
     if data:
-        test = data_of(Recipe(), data, path, limit).test.limited(limit)
+        test = images_of(Recipe(), data, path, limit).limited(limit)
         counts, images = simulate(loaded, test.images).counts, len(test)
     found = report(loaded, chip, counts, images)
     if json:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.cli.files import data_of, load_trained, recipe_of
+from qpsnn_core.cli.files import data_of, images_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Data, File, Json, Quiet, Where
 from qpsnn_core.config import load_recipe
 from qpsnn_core.errors import ConfigError, expected
@@ -134,7 +134,7 @@ def audit(
     from qpsnn_core.audit import audit as checks
 
     loaded = load_trained(checkpoint)
-    test = data_of(recipe_of(loaded), data, path, images).test
+    test = images_of(recipe_of(loaded), data, path, images)
     found = list(checks(loaded.model, test, images=images, samples=samples, lava=lava))
     failed = any(one.verdict == "FAIL" for one in found)
     if json:

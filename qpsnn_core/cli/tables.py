@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.cli.files import data_of, load_trained, recipe_of
+from qpsnn_core.cli.files import images_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Json, Where
 from qpsnn_core.config import Recipe
 
@@ -59,11 +59,11 @@ def efficiency(
         for file in checkpoints:
             loaded = load_trained(file)
             recipe = recipe_of(loaded)
-            images = data_of(recipe, data, path, limit).test
+            images = images_of(recipe, data, path, limit)
             whole = efficiency.begun_as(recipe.network, loaded.model.network) if "network" in loaded.recipe else None
             rows.append(efficiency.measured(file.name, loaded.model, images, whole=whole, kind=recipe.network.name))
     else:
-        given = data_of(Recipe(), data, path, limit).test if data else None
+        given = images_of(Recipe(), data, path, limit) if data else None
         rows = list(efficiency.untrained(given, limit))
     if json:
         show.print_json([row._asdict() for row in rows])

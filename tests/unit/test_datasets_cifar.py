@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from qpsnn_core.errors import DataError, FileError, FormatError, LabelError
-from qpsnn_datasets import load_data, load_jpeg_h5
+from qpsnn_datasets import load_data, load_jpeg_h5, load_jpeg_part
 
 CIFAR_FILES = [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]
 
@@ -144,6 +144,25 @@ def test_jpeg_files_in_hdf5_are_decoded(tmp_path):
         assert train.labels.tolist() == list(range(10))
         assert test.labels.tolist() == [0, 1, 2]
         assert train.classes[3] == "class 3"
+
+
+def test_one_part_is_read_without_the_other(tmp_path):
+    """As it is in a file of both, whatever the limit; what the other one holds does not matter."""
+    whole = load_jpeg_h5(write_h5(tmp_path / "both.h5"), "x", limit=2)
+    alone = write_h5(tmp_path / "alone.h5")
+    with h5py.File(alone, "r+") as file:
+        del file["train"]
+    damaged = write_h5(tmp_path / "damaged.h5", train_files=[b"no image"] * 10)
+    for path in (alone, damaged):
+        test = load_jpeg_part(path, "x", "test", limit=2)
+        np.testing.assert_array_equal(test.images, whole.test.images)
+        assert (test.labels.tolist(), test.classes, test.name) == (
+            whole.test.labels.tolist(),
+            whole.test.classes,
+            "x.test",
+        )
+        with pytest.raises(FormatError, match="train"):
+            load_jpeg_part(path, "x", "train")
 
 
 def test_grey_jpeg_files_become_three_channels(tmp_path):
