@@ -133,6 +133,19 @@ def test_networks():
     page = "\n".join(PAGES).replace("**", "")
     for path in sorted((DOCS.parent / "examples" / "networks").glob("*.json")):
         log = json.loads(path.read_text(encoding="utf-8"))
-        assert f"| {log['bytes']:,} bytes | 2 | 4 |" in page
+        made = log["recipe"]
+        steps = made["finetune"]["steps"] or made["network"]["steps"]
+        assert f"| {log['bytes']:,} bytes | {steps} | {made['network']['bits']} |" in page
         assert f"| {100 * log['accuracy']:.2f}% | {100 * log['trained_accuracy']:.2f}% |" in page
         assert f"{100 * log['accuracy']:.1f}%" in readme
+
+
+def test_bits_at_nearly_equal_size():
+    found = json.loads((DOCS / "results" / "cifar10-bits-at-equal-size.json").read_text(encoding="utf-8"))
+    lines = []
+    for row in found["rows"]:
+        last, size = row["epochs"][-1], f"{row['bytes']:,} bytes" if row["bytes"] else "-"
+        reached = [f"{100 * last[part]:.2f}%" for part in ("train", "test")]
+        lines.append(line(row["what"], ", ".join(map(str, row["widths"])), size, *reached))
+    assert len(lines) == 4
+    assert not missing(lines)
