@@ -14,14 +14,18 @@ from qpsnn_core.scoring import Scores, score
 from qpsnn_datasets import Augment, Dataset, Split, load_data
 
 
+def set_of(recipe: Recipe, name: str = "", path: str = "") -> tuple[str, str]:
+    """The name and path of the set of that name, else of the recipe's, where a path alone replaces the recipe's."""
+    return (name, path) if name else (recipe.data.name, path or recipe.data.path)
+
+
 def data_for(recipe: Recipe, name: str = "", path: str = "", limit: int = 0) -> Split:
     """The set of that name, else the recipe's; of events, as many frames as the recipe's network has steps.
 
-    path: of the set; without a name, instead of the recipe's. limit: as in DataConfig, 0 for the recipe's.
+    name, path: as `set_of` takes them. limit: as in DataConfig, 0 for the recipe's.
     """
     chosen = recipe.data
-    if not name:
-        name, path = chosen.name, path or chosen.path
+    name, path = set_of(recipe, name, path)
     return load_data(
         name,
         path or None,

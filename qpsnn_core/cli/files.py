@@ -11,13 +11,15 @@ from qpsnn_core.checkpoint import KIND, Checkpoint
 from qpsnn_core.config import NetworkConfig, Recipe
 from qpsnn_core.errors import FormatError, expected
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.stages import data_for
+from qpsnn_core.stages import data_for, set_of
 from qpsnn_core.storage import kind_of
 from qpsnn_datasets import Dataset, Split, load_jpeg_part
 from qpsnn_datasets.events import Recording, read_events
 
 ARRAYS = (".npy", ".npz")
 JPEGS = (".h5", ".hdf5")
+OF_JPEGS = ("cifar10", "cifar100")
+"""Sets whose file, where they are one, is of JPEGs."""
 
 
 def load_trained(path: Path) -> Checkpoint:
@@ -65,13 +67,16 @@ def with_prune(recipe: Recipe, **changes: Any) -> Recipe:
 
 def data_of(recipe: Recipe, name: str = "", path: str = "", limit: int = 0) -> Split:
     """The data that the command names, else the recipe's. A file's name alone is an HDF5 file of JPEGs."""
-    if name.endswith(JPEGS):
-        name, path = "cifar10", name
-    return data_for(recipe, name, path, limit)
+    return data_for(recipe, *_named(name, path), limit)
 
 
 def images_of(recipe: Recipe, name: str = "", path: str = "", limit: int = 0) -> Dataset:
     """The test images of that data; of a file of JPEGs nothing else is read, and nothing else need be there."""
-    if name.endswith(JPEGS):
-        return load_jpeg_part(name, "cifar10", "test", limit=limit or recipe.data.limit or None)
-    return data_of(recipe, name, path, limit).test
+    name, path = set_of(recipe, *_named(name, path))
+    if name in OF_JPEGS and path.endswith(JPEGS):
+        return load_jpeg_part(path, name, "test", limit=limit or recipe.data.limit or None)
+    return data_for(recipe, name, path, limit).test
+
+
+def _named(name: str, path: str) -> tuple[str, str]:
+    return ("cifar10", name) if name.endswith(JPEGS) else (name, path)

@@ -10,6 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
+import qpsnn_core as qp
+from qpsnn_core.cli.files import data_of, images_of
+from qpsnn_core.config import DataConfig
 from qpsnn_core.errors import DataError, FileError, FormatError, LabelError
 from qpsnn_datasets import load_data, load_jpeg_h5, load_jpeg_part
 
@@ -163,6 +166,23 @@ def test_one_part_is_read_without_the_other(tmp_path):
         )
         with pytest.raises(FormatError, match="train"):
             load_jpeg_part(path, "x", "train")
+
+
+def test_commands_read_test_images_alone_from_the_file_that_a_recipe_names(tmp_path):
+    path = write_h5(tmp_path / "cifar10.h5")
+    with h5py.File(path, "r+") as file:
+        del file["train"]
+    recipe = qp.Recipe(data=DataConfig(name="cifar10", path=str(path), limit=2))
+    want = load_jpeg_part(path, "cifar10", "test")
+    for test, count in (
+        (images_of(recipe), 2),
+        (images_of(recipe, limit=3), 3),
+        (images_of(recipe, "cifar100", str(path)), 2),
+        (images_of(qp.Recipe(), str(path)), 3),
+    ):
+        np.testing.assert_array_equal(test.images, want.images[:count])
+    with pytest.raises(FormatError, match="train"):
+        data_of(recipe)
 
 
 def test_grey_jpeg_files_become_three_channels(tmp_path):

@@ -49,7 +49,9 @@ def test_the_command_takes_a_file_of_test_images_alone(path, qpsnn, shared_data,
         own["test/offset"] = offset - offset[0]
         own["test/label"] = whole["test/label"][1000:1020]
     test = load_jpeg_part(shared_data / "cifar10_jpeg.h5", "cifar10", "test").take(np.arange(1000, 1020))
-    code, out, err = qpsnn("evaluate", path, "--data", tmp_path / "own.h5", "--json")
-    assert code == 0, err
-    figures = json.loads(out)
-    assert (figures["images"], figures["accuracy"]) == (20, qp.evaluate(qp.load_integer(path), test).accuracy)
+    want = (20, qp.evaluate(qp.load_integer(path), test).accuracy)
+    for words in (["--data", tmp_path / "own.h5"], ["--data", "cifar10", "--path", tmp_path / "own.h5"]):
+        code, out, err = qpsnn("evaluate", path, *words, "--json")
+        assert code == 0, err
+        figures = json.loads(out)
+        assert (figures["images"], figures["accuracy"]) == want
