@@ -28,6 +28,10 @@ class Model(NamedTuple):
     params: Arrays
     state: Arrays
 
+    def __repr__(self) -> str:
+        count = sum(array.size for own in self.params.values() for array in own.values())
+        return f"Model({self.network!r}, {count:,} parameters)"
+
 
 def with_steps(model: Model, steps: int, place: str = "steps") -> Model:
     """The same arrays with T time steps per image; none of them depends on T.

@@ -29,6 +29,9 @@ class State(NamedTuple):
     step: int
     slots: dict[str, Arrays]
 
+    def __repr__(self) -> str:
+        return f"State(step={self.step}, slots={tuple(self.slots)})"
+
 
 class Optimizer(NamedTuple):
     """`init(params)` gives the first State; `update(grads, state, params, lr)` the next params and State.

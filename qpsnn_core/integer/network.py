@@ -34,7 +34,7 @@ class IntegerNetwork(Ordered[IntNode]):
     """
 
     nodes: tuple[IntNode, ...]
-    arrays: dict[str, Named]
+    arrays: dict[str, Named] = field(repr=False)
     steps: int
     values: dict[str, IntValue] = field(init=False, repr=False)
 

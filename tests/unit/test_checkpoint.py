@@ -72,6 +72,15 @@ def path(tmp_path):
     return tmp_path / "run.h5"
 
 
+def test_what_is_printed_says_how_large_it_is_and_shows_no_arrays():
+    checkpoint = made()
+    count = sum(array.size for own in checkpoint.model.params.values() for array in own.values())
+    said = repr(checkpoint)
+    assert f"{checkpoint.model.network!r}, {count:,} parameters)" in said
+    assert f"State(step=17, slots={tuple(checkpoint.optimizer.slots)})" in said
+    assert "array" not in said
+
+
 def test_all_of_it_comes_back_exactly(path):
     save_checkpoint(path, made())
     loaded = load_checkpoint(path)

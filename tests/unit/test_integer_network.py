@@ -105,6 +105,13 @@ def test_arrays_are_copied_and_cannot_be_written():
         made.arrays["conv"]["codes"][:] = 9
 
 
+def test_what_is_printed_is_its_nodes_and_no_arrays():
+    said = repr(network())
+    assert "IntConv(name='conv'" in said
+    assert said.endswith("steps=3)")
+    assert "array" not in said
+
+
 def test_digest_is_of_everything():
     same = {network().digest(), network().digest()}
     other = {
