@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import qpsnn_core as qp
 from qpsnn_core import ablation, crossvalidation, front
 from qpsnn_core.compression import sweep
 from qpsnn_core.study import read_results, spread
@@ -133,9 +134,8 @@ def test_networks():
     page = "\n".join(PAGES).replace("**", "")
     for path in sorted((DOCS.parent / "examples" / "networks").glob("*.json")):
         log = json.loads(path.read_text(encoding="utf-8"))
-        made = log["recipe"]
-        steps = made["finetune"]["steps"] or made["network"]["steps"]
-        assert f"| {log['bytes']:,} bytes | {steps} | {made['network']['bits']} |" in page
+        steps, bits = qp.load_integer(path.with_suffix(".h5")).steps, log["recipe"]["network"]["bits"]
+        assert f"| {log['bytes']:,} bytes | {steps} | {bits} |" in page
         assert f"| {100 * log['accuracy']:.2f}% | {100 * log['trained_accuracy']:.2f}% |" in page
         assert f"{100 * log['accuracy']:.1f}%" in readme
 
