@@ -2,7 +2,8 @@
 
 QpsnnError
 ├── NetworkError       the graph: names, order, cycles, dangling sources
-│   └── ShapeError     two nodes that do not fit
+│   ├── ShapeError     two nodes that do not fit
+│   └── NodeKindError  a kind of node that a part of the code does not know, or cannot treat
 ├── ConfigError        a hyper-parameter or recipe key
 ├── DataError          images, labels, events
 │   └── LabelError     a label that is no class
@@ -34,6 +35,10 @@ class NetworkError(QpsnnError, ValueError):
 
 class ShapeError(NetworkError):
     """Two shapes, or two kinds of value, do not fit."""
+
+
+class NodeKindError(NetworkError):
+    """A part of the code does not know this kind of node, or cannot treat it."""
 
 
 class ConfigError(QpsnnError, ValueError):

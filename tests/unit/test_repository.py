@@ -24,13 +24,24 @@ LONGEST = 300
 MAY_IMPORT = {
     "qpsnn_core.errors": (),
     "qpsnn_core.structure": ("errors",),
+    "qpsnn_core.kind_table": ("errors",),
     "qpsnn_core.storage": ("errors",),
     "qpsnn_core.kernels": ("kernels",),
-    "qpsnn_core.network": ("network", "structure", "errors"),
+    "qpsnn_core.network": ("network", "structure", "kind_table", "errors"),
     "qpsnn_core.quantize": ("network", "kernels", "errors"),
-    "qpsnn_core.layers": ("layers", "network", "kernels", "quantize", "errors"),
-    "qpsnn_core.integer": ("integer", "model", "network", "quantize", "kernels", "structure", "storage", "errors"),
-    "qpsnn_backends": ("integer", "errors", "qpsnn_backends"),
+    "qpsnn_core.layers": ("layers", "network", "kernels", "quantize", "kind_table", "errors"),
+    "qpsnn_core.integer": (
+        "integer",
+        "model",
+        "network",
+        "quantize",
+        "kernels",
+        "structure",
+        "storage",
+        "kind_table",
+        "errors",
+    ),
+    "qpsnn_backends": ("integer", "kind_table", "errors", "qpsnn_backends"),
     "qpsnn_datasets": ("structure", "storage", "kernels", "errors", "qpsnn_datasets"),
 }
 

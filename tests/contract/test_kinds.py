@@ -1,0 +1,63 @@
+"""Every kind of node in every room: a function, or a refusal that says why; a foreign kind is refused by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import pytest
+
+from qpsnn_core.errors import LoweringError, NodeKindError
+from qpsnn_core.integer.nodes import IntNode
+from qpsnn_core.kind_table import KindTable, Refusal
+from qpsnn_core.network import LIF, Conv, Node
+
+TRAINED_ROOMS: list[KindTable[Any]] = []
+"""Rooms that treat the nodes of a network that is trained."""
+
+INTEGER_ROOMS: list[KindTable[Any]] = []
+"""Rooms that treat the nodes of an integer network."""
+
+CELLS = [
+    pytest.param(kind, table, id=f"{kind.__name__}-{table.room}")
+    for kinds, tables in ((get_args(Node), TRAINED_ROOMS), (get_args(IntNode), INTEGER_ROOMS))
+    for kind in kinds
+    for table in tables
+]
+
+
+@dataclass(frozen=True)
+class LayerNorm:
+    """A kind of node that no room knows."""
+
+    name: str
+    source: str
+
+
+@pytest.mark.parametrize(("kind", "table"), CELLS)
+def test_every_room_has_an_entry_for_every_kind(kind, table):
+    entry = table.entries.get(kind)
+    assert entry is not None, f"{table.room} forgets {kind.__name__}"
+    if isinstance(entry, Refusal):
+        assert len(entry.reason.split()) >= 3
+
+
+@pytest.mark.parametrize("table", [*TRAINED_ROOMS, *INTEGER_ROOMS], ids=lambda table: table.room)
+def test_a_foreign_kind_is_refused_by_name(table):
+    with pytest.raises(NodeKindError, match=rf"^norm: .*{table.room}.* got LayerNorm$"):
+        table[LayerNorm("norm", "conv")]
+
+
+def test_a_refused_kind_raises_the_rooms_own_error_with_the_reason():
+    table = KindTable("the press", {Conv: str, LIF: Refusal("neurons cannot be pressed")}, LoweringError)
+    assert table[Conv("conv", "image", 2)] is str
+    with pytest.raises(LoweringError, match=r"^lif: the press takes no LIF: neurons cannot be pressed$"):
+        table[LIF("lif", ("conv",))]
+
+
+def test_a_subclass_is_a_kind_of_its_own():
+    class Special(Conv):
+        pass
+
+    with pytest.raises(NodeKindError, match="got Special"):
+        KindTable("the press", {Conv: str})[Special("conv", "image", 2)]
