@@ -1,4 +1,4 @@
-"""The results as tables: in the terminal, and in README between two comments, written by the script alone."""
+"""Results as Markdown tables, for the terminal and for README, where a generated block lies between two comments."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ BEGIN, END = "<!-- speed: written by `make bench` -->", "<!-- end of speed -->"
 MEBI = 2**20
 WORDS = {
     "train": "training step, against the faster of SpikingJelly and snnTorch",
-    "infer_integer": "inference as deployed (integers), against their float inference",
+    "infer_integer": "inference as deployed (integers), against their inference in floating point",
     "infer_float": "inference in floating point, against theirs",
-    "memory": "memory that a training step adds",
-    "threads2": "training on two threads, against one",
+    "memory": "memory added by a training step",
+    "threads2": "training on two threads, against one thread",
     "import_s": "`import qpsnn_core`",
-    "first_warm_s": "first training step of a fresh process, warm cache",
-    "first_cold_cpu_s": "the same with a cold cache: CPU time, all compiling included",
+    "first_warm_s": "first training step of a new process, warm cache",
+    "first_cold_cpu_s": "first training step, cold cache: CPU time including all compilation",
 }
 
 
 def summary(results: dict[str, Any]) -> str:
-    """Every figure with its target, in Markdown: geometric means over networks and T, and the least of them."""
+    """Every figure with its minimum and target, in Markdown: geometric means over networks and T, and the worst."""
     least = {work: ratios(results["records"], work) for work in RIVAL}
     least |= {"memory": memory_ratios(results["memory"]), "threads2": scaling(results)}
-    lines = ["| | measured | worst network | at least | aim |", "|---|---|---|---|---|"]
+    lines = ["| | measured | worst network | required | target |", "|---|---|---|---|---|"]
     for name, words in WORDS.items():
         figure = _figure(results, name)
         if figure is None:
@@ -49,7 +49,7 @@ def details(results: dict[str, Any], threads: int = 1) -> str:
     head = [
         "network",
         "T",
-        "firing: training / inference",
+        "firing rate, training / inference",
         "training step, ms",
         "ratio",
         "inference, ms",
@@ -72,24 +72,26 @@ def details(results: dict[str, Any], threads: int = 1) -> str:
 
 
 def block(results: dict[str, Any]) -> str:
-    """README's part, markers included."""
+    """The generated block of README, markers included."""
     made = results["machine"]
     versions = ", ".join(f"{name} {made['versions'][name]}" for name in ("torch", *PEERS) if name in made["versions"])
     batch = results["records"][0]["batch"]
     said = (
-        f"`{results['command']}` on {made['cpu']} with {versions}: one thread, batch {batch}, minima of repeats taken "
-        "in turns. Ratios say how many times better qpsnn is; above, their geometric means over the networks below."
+        f"`{results['command']}` on {made['cpu']} with {versions}: one thread, batch {batch}. The libraries run in "
+        "turns, and each figure is the minimum of repeated runs. Ratios are qpsnn's advantage (higher is better). "
+        "The first table gives geometric means over the networks of the second."
     )
     below = (
-        "Training and memory: qpsnn / SpikingJelly / snnTorch. Inference: qpsnn's integers / qpsnn's floats / "
-        "SpikingJelly / snnTorch. PyTorch runs channels-last, multi-step, compiled where that is faster, in inference "
-        "with batch norm folded and weights quantized beforehand. Spikes, logits and gradients are checked to agree."
+        "Order of the figures in a cell: for training and memory, qpsnn / SpikingJelly / snnTorch; for inference, "
+        "qpsnn in integers / qpsnn in floating point / SpikingJelly / snnTorch. PyTorch runs channels-last and "
+        "multi-step, compiled where that is faster. For inference its batch norm is folded and its weights are "
+        "quantized in advance. The benchmark stops if spikes, logits or gradients disagree."
     )
     return "\n".join([BEGIN, said, "", summary(results), "", details(results), "", below, END])
 
 
 def write(results: dict[str, Any], readme: Path) -> None:
-    """Put the block into README. ValueError where the markers are not there."""
+    """Replace the generated block of README. Raises ValueError if a marker is missing."""
     text = readme.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise ValueError(f"{readme}: expected the two comments {BEGIN} and {END}")
@@ -98,7 +100,7 @@ def write(results: dict[str, Any], readme: Path) -> None:
 
 
 def short_of(results: dict[str, Any]) -> list[str]:
-    """What misses its target, in words."""
+    """One line for each figure that misses its minimum."""
     missed = []
     for name, (floor, _) in TARGETS.items():
         figure = _figure(results, name)
