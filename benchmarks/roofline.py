@@ -1,9 +1,9 @@
-"""How near each kernel comes to what the processor can do, and how cost grows: the figures of docs/performance.md.
+"""Each kernel against the processor's limits, and how cost grows: the figures of docs/performance.md.
 
     python -m benchmarks.roofline [--seconds 0.3] [--out benchmarks/roofline.json] [--docs docs] [--draw]
 
-One thread, calls in turns, the least of many by the thread's own clock. About five minutes. --draw: tables and plots
-from the file as it is.
+One thread; calls take turns; the minimum of many by the thread's own clock. About five minutes. --draw: tables and
+plots from the file as it is.
 """
 
 from __future__ import annotations

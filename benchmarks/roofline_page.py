@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, written between markers from what was measured."""
+"""The tables of docs/performance.md, written between markers from the measurements."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def blocks(results: Results) -> dict[str, str]:
 
 
 def write(results: Results, page: Path) -> None:
-    """Put every table between its two comments. ValueError where one is not there."""
+    """Replace every table between its two comments. Raises ValueError if a comment is missing."""
     text = page.read_text(encoding="utf-8")
     for name, table in blocks(results).items():
         begin, end = markers(name)
@@ -54,7 +54,7 @@ def markers(name: str) -> tuple[str, str]:
 
 
 def peaks(results: Results) -> str:
-    """What the processor can do."""
+    """The processor's measured peaks."""
     found = results["peaks"]
     rates = found["operations"]
     rows = [
@@ -74,18 +74,18 @@ def peaks(results: Results) -> str:
     ):
         load, store = (bandwidth(found[name], size * 1024) / 1e9 for name in ("load", "store"))
         rows.append([f"loads / stores in {words}", f"{load:.0f} / {store:.0f} GB/s"])
-    return table([results["machine"]["cpu"], "at most"], rows)
+    return table([results["machine"]["cpu"], "peak"], rows)
 
 
 def formulas() -> str:
-    """What each kernel must move and do."""
+    """The bytes and operations of each kernel."""
     return table(
         ["kernel", "bytes", "operations"], [[f"`{k}`", words.moved, words.done] for k, words in KERNELS.items()]
     )
 
 
 def roof(work: dict[str, Any], found: dict[str, Any]) -> tuple[float, str]:
-    """The least seconds that the peaks allow, and which of them says so."""
+    """The shortest time, in seconds, that the peaks allow, and the peak that sets it."""
     size = work["reads"] + work["writes"]
     named = {
         f"{_level(size)}, loads": work["reads"] / bandwidth(found["load"], size),
@@ -107,7 +107,7 @@ def _level(size: float) -> str:
 
 
 def kernels(results: Results, place: int) -> str:
-    """Each kernel's bytes and operations, its nearer roof, what is reached and what limits it."""
+    """Each kernel's bytes and operations, its nearest roof, its measured time and what limits it."""
     found = results["kernels"][place]
     rows = []
     for name, work in found["works"].items():
@@ -116,12 +116,12 @@ def kernels(results: Results, place: int) -> str:
         cells = [f"`{name}`", _short(streamed), _short(near), _short(work["operations"] / 1e6), which]
         cells += [_short(least * 1e3), _short(work["seconds"] * 1e3), f"{least / work['seconds']:.0%}"]
         rows.append([*cells, KERNELS[name].limit])
-    head = ["kernel", "arrays, MB", "table, MB", "operations, M", "nearer roof", "at best, ms", "reached, ms", "share"]
-    return table([*head, "what limits it"], rows)
+    head = ["kernel", "arrays, MB", "table, MB", "operations, M", "nearest roof", "bound, ms", "measured, ms", "share"]
+    return table([*head, "limited by"], rows)
 
 
 def crossing(results: Results) -> str:
-    """By width: dense speed, and the rate from which on the dense product is faster."""
+    """By width: dense speed, and the rate above which the dense product is faster."""
     rows = []
     for one in results["crossing"]:
         multiplied = one["images"] * one["side"] ** 2 * 9 * one["channels"] ** 2
@@ -143,9 +143,9 @@ def _crossed(times: list[float], dense: float) -> str:
 
 
 def halving(results: Results) -> str:
-    """By width: how many times less a convolution takes when the rate halves, with and without packing its weights.
+    """By width: the speed-up of a convolution when the rate halves, with and without packing its weights.
 
-    And the share of its time at 10% that a straight line gives to no spikes at all.
+    And the fixed share of its time at 10%: the intercept of a straight line at no spikes.
     """
     rows = []
     for one in results["crossing"]:
@@ -159,11 +159,11 @@ def halving(results: Results) -> str:
             rows.append(cells)
     steps = ["40 to 20%", "20 to 10%", "10 to 5%"]
     head = ["channels", "weights", *steps, *(f"{step}, without packing" for step in steps)]
-    return table([*head, "packing, of the time at 10%", "other fixed cost"], rows)
+    return table([*head, "packing, share of the time at 10%", "other fixed cost, share"], rows)
 
 
 def fixed(times: list[float]) -> float:
-    """The seconds that a straight line through the times at 5, 10 and 20% gives to no spikes at all."""
+    """The intercept, in seconds, of a straight line through the times at 5, 10 and 20%: the cost without spikes."""
     chosen = [RATES.index(rate) for rate in (0.05, 0.1, 0.2)]
     line = np.polyfit([RATES[i] for i in chosen], [times[i] for i in chosen], 1)
     return max(0.0, float(line[1]))

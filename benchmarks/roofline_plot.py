@@ -39,7 +39,7 @@ def _roofs(pyplot: Any, results: Results) -> Any:
     axes[0].set_yscale("log")
     axes[0].set_xlabel("size of the array, KiB")
     axes[0].set_ylabel("GB/s")
-    axes[0].set_title("what the caches and the memory give to one thread", fontsize=10)
+    axes[0].set_title("bandwidth of caches and memory, one thread", fontsize=10)
     axes[0].legend()
     axes[0].grid(alpha=0.3)
     works = results["kernels"][0]["works"]
@@ -48,8 +48,8 @@ def _roofs(pyplot: Any, results: Results) -> Any:
     axes[1].axvline(1, color="black", linewidth=0.8)
     axes[1].invert_yaxis()
     axes[1].tick_params(axis="y", labelsize=8)
-    axes[1].set_xlabel("share of the nearer roof")
-    axes[1].set_title("what the kernels reach of it (64 channels, 32 x 32)", fontsize=10)
+    axes[1].set_xlabel("share of the nearest roof")
+    axes[1].set_title("share that each kernel reaches (64 channels, 32 x 32)", fontsize=10)
     return figure
 
 
