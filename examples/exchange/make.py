@@ -1,4 +1,4 @@
-"""Networks, images and the spikes that are right, for the witnesses beside this file: `python make.py FOLDER`.
+"""Write networks, images and the expected spikes for the witnesses beside this file: `python make.py FOLDER`.
 
 Written for each case: the file, and `NAME.npz` with `images` [T, B, C, H, W] as the file's input takes them, and
 `spikes.NODE` [T, B, ...] and `readout` [B, K] (summed over T) as qpsnn computes them.

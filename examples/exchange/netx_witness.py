@@ -1,4 +1,4 @@
-"""A NetX file of make.py in lava-dl's own loader, on Lava: `python netx_witness.py FOLDER`, where these are installed.
+"""Run a NetX file of make.py on Lava with lava-dl's own loader: `python netx_witness.py FOLDER`, if both are installed.
 
 Run on Python 3.10 with lava-nc 0.10.0, lava-dl 0.6.0 and torch (its package imports it); qpsnn is not needed.
 """

@@ -1,4 +1,4 @@
-"""NIR files of make.py in other simulators: `python nir_witness.py FOLDER`, where these are installed.
+"""Run NIR files of make.py in the other simulators that are installed: `python nir_witness.py FOLDER`.
 
 Run on Python 3.11 with torch, nir, nirtorch, snntorch, spikingjelly, norse and sinabs; qpsnn is not needed.
 """
