@@ -36,6 +36,11 @@ class Counts:
         return TYPES[self.kind]
 
     @property
+    def words(self) -> str:
+        """Name and size, for comments."""
+        return f"{self.name} ({size(self.shape)})"
+
+    @property
     def per_pixel(self) -> int:
         """Elements of one pixel."""
         return -(-self.shape[2] // WORD) if self.kind == "bits" else self.shape[2]
@@ -49,6 +54,11 @@ class Counts:
     def bytes(self) -> int:
         """Of the whole map."""
         return self.length * BYTES[self.kind]
+
+
+def size(shape: Shape) -> str:
+    """Height x width x channels."""
+    return " x ".join(map(str, shape))
 
 
 def narrowest(largest: int) -> str:

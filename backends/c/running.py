@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Template
 
 from qpsnn_backends.c.layers import Layer, at_once
-from qpsnn_backends.c.plan import Neurons, Plan, reads
+from qpsnn_backends.c.plan import Plan
 
 NETWORK = Template("""\
 /* ---- The network ---- */
@@ -115,12 +115,12 @@ def running(plan: Plan, made: list[Layer], places: dict[str, str], name: str) ->
     first = at_once(plan)
     rest, calls, predict = "", lines, "    return run(image, 0);"
     if first:
-        again = any(plan.input in reads(job) for job in plan.jobs[1:])
+        again = any(plan.input in job.reads for job in plan.jobs[1:])
         parameter = f"const {name}_value *frame" if again else "void"
         rest = REST.substitute(words, calls="\n".join(lines[2:]), parameter=parameter)
         calls = [*lines[:2], f"    rest({'frame' if again else ''});"]
         place, argument = places[first.gives.variable], "image" if again else ""
-        names = {"first": first.gives.name, "spikes": place, "argument": argument}
+        names = {"first": first.name, "spikes": place, "argument": argument}
         predict = AT_ONCE.substitute({**words, **names}, check=checked)
     return NETWORK.substitute(
         words,
@@ -134,17 +134,18 @@ def running(plan: Plan, made: list[Layer], places: dict[str, str], name: str) ->
 
 
 def _state(plan: Plan) -> list[str]:
-    return [*(f"{job.gives.name}_membrane" for job in plan.neurons), "answers"]
+    return [*(f"{job.name}_membrane" for job in plan.neurons), "answers"]
 
 
 def _calls(plan: Plan, made: list[Layer], places: dict[str, str]) -> list[str]:
     """The calls of a step, one after another; neurons are told of after each of their layers."""
-    lines, lif = [], 0
+    told = {}
+    for lif, neurons in enumerate(plan.neurons):
+        height, width, channels = neurons.shape
+        sizes = f"{height * width}, {channels}"
+        told[neurons.name] = f"    OBSERVE({lif}, {places[neurons.gives.variable]}, {neurons.name}_membrane, {sizes})"
+    lines = []
     for job, one in zip(plan.jobs, made, strict=True):
         lines.append(f"    {one.call}")
-        if isinstance(job, Neurons):
-            height, width, channels = job.gives.shape
-            spikes, membrane = places[job.gives.variable], f"{job.gives.name}_membrane"
-            lines.append(f"    OBSERVE({lif}, {spikes}, {membrane}, {height * width}, {channels})")
-            lif += 1
+        lines += [told[job.name]] if job.name in told else []
     return lines

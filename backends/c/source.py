@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from string import Template
 
-from qpsnn_backends.c.counts import WORD
-from qpsnn_backends.c.layers import all_steps, at_once, layer, shared_functions, size, structs
-from qpsnn_backends.c.memory import Item, Memory, total
-from qpsnn_backends.c.plan import Answer, Job, Plan, Synapse, Window, synapses_of
+from qpsnn_backends.c.counts import size
+from qpsnn_backends.c.items import Item
+from qpsnn_backends.c.layers import at_once, layer, shared_functions, structs
+from qpsnn_backends.c.memory import Memory, total
+from qpsnn_backends.c.plan import Plan
 from qpsnn_backends.c.running import running
 
 HEADER = Template("""\
@@ -119,15 +120,15 @@ def header(plan: Plan, found: Memory, name: str) -> str:
         peak_number=f"{plan.input.peak}u" if plan.input.peak > 2**15 - 1 else plan.input.peak,
         type=plan.input.type,
         steps=plan.steps,
-        classes=len(plan.answer.bias),
+        classes=plan.answer.classes,
         lifs=len(plan.neurons),
         constants=total(found.constants),
         ram=state + scratch,
         state=state,
         scratch=scratch,
         layers="\n".join(_costs(plan, found)),
-        told=TOLD.substitute(name=name, first=first.gives.name) if (first := at_once(plan)) else "",
-        lif_names="\n".join(f" *   {i:<4}{job.gives.name}" for i, job in enumerate(plan.neurons)) or " *   none",
+        told=TOLD.substitute(name=name, first=first.name) if (first := at_once(plan)) else "",
+        lif_names="\n".join(f" *   {i:<4}{job.name}" for i, job in enumerate(plan.neurons)) or " *   none",
     )
 
 
@@ -135,9 +136,9 @@ def source(plan: Plan, found: Memory, name: str) -> str:
     """`name`.c: tables, variables, shared functions, a function for each layer, the step. found: its memory."""
     places = {one.variable: f"slot{i}.{one.variable}" for i, slot in enumerate(plan.slots) for one in slot.maps}
     places[plan.input.variable] = "frame"
-    made = [layer(plan, job, places) for job in plan.jobs]
+    made = [layer(job, places) for job in plan.jobs]
     first = at_once(plan)
-    functions = [one.text for one in made] + ([all_steps(plan, first)] if first else [])
+    functions = [one.text for one in made] + ([first.all_steps(plan.steps, plan.input)] if first else [])
     return SOURCE.substitute(
         name=name,
         constants=total(found.constants),
@@ -159,7 +160,7 @@ def _texts(items: tuple[Item, ...]) -> str:
 
 def _commented(plan: Plan, found: Memory) -> list[str]:
     """The tables, each layer's under its name."""
-    shapes = {one.name: _packing(one) for one in plan.synapses}
+    shapes = {one.name: one.packing for one in plan.synapses}
     texts, owner = [], ""
     for item in found.constants:
         if item.owner != owner:
@@ -169,30 +170,14 @@ def _commented(plan: Plan, found: Memory) -> list[str]:
     return texts
 
 
-def _packing(one: Synapse) -> str:
-    if not isinstance(one, Window):
-        return ""
-    codes = one.codes
-    packed = f", in {codes.words} words, {WORD // codes.bits} codes of {codes.bits} bits in each"
-    return f": a row of {one.shape[2]} codes for each input of a window{packed if codes.packed else ''}"
-
-
 def _costs(plan: Plan, found: Memory) -> list[str]:
     """The header's table: constants and state of each layer."""
     rows = [f" *   {'layer':<32}{'gives':>16}{'flash':>10}{'state':>10}"]
     for job in plan.jobs:
-        rows += [_cost(one.name, size(one.shape), found) for one in synapses_of(job)]
-        rows.append(_cost(_name(job), size(_shape(job)), found))
+        rows += [_cost(one.name, size(one.shape), found) for one in job.synapses]
+        rows.append(_cost(job.name, size(job.shape), found))
     return list(dict.fromkeys(rows))
 
 
 def _cost(name: str, shape: str, found: Memory) -> str:
     return f" *   {name:<32}{shape:>16}{total(found.constants, name):>10}{total(found.state, name):>10}"
-
-
-def _name(job: Job) -> str:
-    return job.name if isinstance(job, Answer) else job.gives.name
-
-
-def _shape(job: Job) -> tuple[int, int, int]:
-    return (1, 1, len(job.bias)) if isinstance(job, Answer) else job.gives.shape

@@ -16,8 +16,8 @@ import qpsnn_backends
 from naive import integer as naive
 from qpsnn_backends.c.backend import frames_of
 from qpsnn_backends.c.export import export
-from qpsnn_backends.c.horizon import lasting
 from qpsnn_backends.c.memory import memory, total
+from qpsnn_backends.c.neurons import lasting
 from qpsnn_backends.c.plan import plan
 from qpsnn_core.errors import ConfigError, DataError, FileError
 from qpsnn_core.integer.network import IntegerNetwork

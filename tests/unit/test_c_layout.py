@@ -10,8 +10,8 @@ from generators import random_integer_network, random_wide_network
 
 from qpsnn_backends.c.codes import SPIKE_BLOCKS, WIDTHS, blocks, chunk, encode, lane
 from qpsnn_backends.c.counts import Counts, shared
-from qpsnn_backends.c.horizon import lasting
-from qpsnn_backends.c.plan import plan, reads
+from qpsnn_backends.c.neurons import lasting
+from qpsnn_backends.c.plan import plan
 from qpsnn_backends.c.vectors import hashed, mix, noise
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout
@@ -86,7 +86,7 @@ def test_maps_that_are_still_read_share_no_memory(seed):
     for index, job in enumerate(planned.jobs[:-1]):
         ahead = planned.jobs[index + 1 :]
         for name, slot in alive.items():
-            needed = any(one.name == name for later in (job, *ahead) for one in reads(later))
+            needed = any(one.name == name for later in (job, *ahead) for one in later.reads)
             assert not (needed and slot == place[job.gives.name]), (name, job.gives.name)
         alive[job.gives.name] = place[job.gives.name]
     assert sum(slot.bytes for slot in planned.slots) <= sum(

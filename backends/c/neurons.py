@@ -1,0 +1,268 @@
+"""Neurons in C, all of it: what is planned of an IntLIF, its membrane's type and floor, and the text of its update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from string import Template
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_backends.c.counts import Counts, size
+from qpsnn_backends.c.items import Item, table
+from qpsnn_backends.c.jobs import Giving
+from qpsnn_backends.c.synapses import Synapse
+from qpsnn_core.integer.bounds import INT32_MAX, Interval, Longs
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import IntLIF
+
+Array = npt.NDArray[Any]
+
+SHIFT = """\
+/* floor(u / 2**shift), by numbers that are not negative: C leaves open what >> does to the others. */
+static inline int32_t leak(int32_t u, int32_t shift)
+{
+    return as_signed((((uint32_t)u + 0x80000000u) >> shift) - (0x80000000u >> shift));
+}
+"""
+
+LEAK = """\
+/* floor(u * multiplier / 2**shift): C leaves open what >> does to negative numbers. */
+static inline int32_t leak(int32_t u, int32_t multiplier, int32_t shift)
+{
+    const int64_t product = (int64_t)u * multiplier;
+    return (int32_t)(product < 0 ? ~(~product >> shift) : product >> shift);
+}
+"""
+
+SUM = "const int32_t u = as_signed((uint32_t)left + driven);"
+
+HELD = "\n * A membrane is held at `floor`, which it cannot reach within the steps of one image."
+
+HELD_SUM = "const int64_t sum = (int64_t)left + as_signed(driven), u = sum < floor ? floor : sum;"
+
+FIRE = Template("""\
+/* One step of a neuron: leak, add what drives it; where that reaches the threshold a spike, and 0 again.$held */
+static inline uint32_t neuron_i$name(int${bits}_t *membrane, uint32_t driven, int32_t threshold,
+                                  $parameters)
+{
+    const int32_t left = leak(*membrane, $arguments);
+    $sum
+    const uint32_t fired = u >= threshold;
+    *membrane = fired ? 0 : (int${bits}_t)u;
+    return fired;
+}
+
+/* Eight of them: their spikes as bits. */
+static inline uint32_t eight_i$name(int${bits}_t *restrict membrane, const uint32_t *restrict driven,
+                                  const int32_t *restrict threshold, $parameters)
+{
+    uint32_t fired[8];
+    for (int32_t i = 0; i < 8; i++) {
+        fired[i] = neuron_i$name(membrane + i, driven[i], threshold[i], $passed);
+    }
+    for (int32_t i = 0; i < 4; i++) {
+        fired[i] |= fired[i + 4] << 4;
+    }
+    return fired[0] | fired[1] << 1 | fired[2] << 2 | fired[3] << 3;
+}
+
+/* All of a pixel. */
+static void fire_i$name(int${bits}_t *membrane, const int32_t *threshold, uint32_t *spikes,
+                    int32_t channels, $parameters)
+{
+    const uint32_t *driven = drive;
+    for (int32_t left_over = channels; left_over > 0; left_over -= 32) {
+        uint32_t word = 0, place = 0;
+        for (; place < 32 && (int32_t)place + 8 <= left_over; place += 8) {
+            word |= eight_i$name(membrane, driven, threshold, $passed) << place;
+            membrane += 8, driven += 8, threshold += 8;
+        }
+        for (; place < 32 && (int32_t)place < left_over; place++) {
+            word |= neuron_i$name(membrane++, *driven++, *threshold++, $passed) << place;
+        }
+        *spikes++ = word;
+    }
+}
+""")
+
+
+ALL_STEPS = Template("""\
+/* All steps of a still image at once, whose current is computed only once. The spikes of a pixel then take the place
+ * of its membranes. */
+static void ${name}_all_steps($frame)
+{
+    for (int32_t y = 0; y < $height; y++) {
+        for (int32_t x = 0; x < $width; x++) {
+            uint32_t spikes[$steps][$words];
+            void *const membrane = ${name}_membrane + (y * $width + x) * $channels;
+            memcpy(drive, ${name}_bias, sizeof ${name}_bias);
+            $driven
+            for (int32_t t = 0; t < $steps; t++) {
+                $fire
+            }
+            memcpy(membrane, spikes, sizeof spikes);
+        }
+    }
+}
+
+/* The spikes at step t of those. */
+static void ${name}_at_step(int32_t t, uint32_t *$spikes)
+{
+    for (int32_t at = 0; at < $height * $width; at++) {
+        const unsigned char *const pixel = (const unsigned char *)(${name}_membrane + at * $channels);
+        memcpy($spikes + at * $words, pixel + t * $words * 4, $words * 4);
+    }
+}
+""")
+
+
+@dataclass(frozen=True, eq=False)
+class Neurons(Giving):
+    """A LIF with the synapses that drive it.
+
+    membrane: the bits of its C type. floor: where the membrane is held, None where it cannot fall so far, however long
+    it runs. Within the network's T steps it never reaches the floor. halving: whether every leak of the network is a
+    shift alone.
+    """
+
+    gives: Counts
+    synapses: tuple[Synapse, ...]
+    node: IntLIF
+    bias: Array
+    threshold: Array
+    membrane: int
+    floor: int | None
+    halving: bool
+
+    @property
+    def reads(self) -> tuple[Counts, ...]:
+        """The maps that it reads."""
+        return tuple(one.source for one in self.synapses)
+
+    def words(self) -> Iterator[str]:
+        """The beginning of its comment."""
+        leak = Fraction(self.node.multiplier, 2**self.node.shift)
+        yield f"{self.name}, neurons {size(self.shape)}, leak {leak}. Driven by:"
+
+    def constants(self) -> Iterator[Item]:
+        """Its own tables."""
+        yield table(self.name, f"{self.name}_bias", "int32_t", self.bias)
+        yield table(self.name, f"{self.name}_threshold", "int32_t", self.threshold)
+
+    def state(self) -> Iterator[Item]:
+        """Its membranes."""
+        count = int(np.prod(self.shape))
+        yield Item(self.name, f"static int{self.membrane}_t {self.name}_membrane[{count}];", count * self.membrane // 8)
+
+    def functions(self) -> Iterator[str]:
+        """The shared functions that it calls."""
+        yield SHIFT if self.halving else LEAK
+        yield fire(self.membrane, self.halving, self.floor is not None)
+
+    def body(self) -> str:
+        """Of its function: drive and update a pixel's neurons, one pixel after another."""
+        (height, width, channels), (lists, driven) = self.shape, self._drive()
+        spikes = f"{self.gives.variable} + at * {self.gives.per_pixel}"
+        return f"""\
+    for (int32_t y = 0; y < {height}; y++) {{{"".join(f"{chr(10)}        {one}" for one in lists)}
+        for (int32_t x = 0; x < {width}; x++) {{
+            const int32_t at = y * {width} + x;
+            memcpy(drive, {self.name}_bias, sizeof {self.name}_bias);
+            {f"{chr(10)}            ".join(driven)}
+            {self._fire(f"{self.name}_membrane + at * {channels}", spikes)}
+        }}
+    }}"""
+
+    def all_steps(self, steps: int, frame: Counts) -> str:
+        """The functions of a layer that is run for all steps at once, and of its spikes at one of them."""
+        height, width, channels = self.shape
+        return ALL_STEPS.substitute(
+            name=self.name,
+            height=height,
+            width=width,
+            channels=channels,
+            words=self.gives.per_pixel,
+            steps=steps,
+            frame=f"const {frame.type} *{frame.variable}",
+            spikes=self.gives.variable,
+            driven="\n            ".join(self._drive()[1]),
+            fire=self._fire("membrane", "spikes[t]"),
+        )
+
+    def _drive(self) -> tuple[list[str], list[str]]:
+        """What lists the spikes for a row of pixels, and what then drives the neurons of each."""
+        lists, driven, spikes, columns = [], [], 0, 0
+        for one in self.synapses:
+            driven.append(one.driven("y", "x", spikes, columns, 3))
+            lists += one.lists(spikes, columns)
+            spikes, columns = spikes + one.listed, columns + one.marks
+        return lists, driven
+
+    def _fire(self, membrane: str, spikes: str) -> str:
+        """The call that updates a pixel's neurons."""
+        kind = f"i{self.membrane}" if self.floor is None else f"i{self.membrane}_held"
+        last = [] if self.halving else [self.node.multiplier]
+        last += [self.node.shift] if self.floor is None else [self.node.shift, self.floor]
+        sizes = ", ".join(map(str, (self.shape[2], *last)))
+        return f"fire_{kind}({membrane}, {self.name}_threshold, {spikes}, {sizes});"
+
+
+def neurons(network: IntegerNetwork, node: IntLIF, gives: Counts, synapses: tuple[Synapse, ...]) -> Neurons:
+    """Plan an IntLIF, its membranes in the narrowest type."""
+    arrays, halving = network.arrays[node.name], all(lif.multiplier == 1 for lif in network.of(IntLIF))
+    reach, lasts = lasting(network, node)
+    low, high = int(reach.low.min()), int(reach.high.max())
+    bits = next(bits for bits in (8, 16, 32) if low >= -(2 ** (bits - 1)) and high < 2 ** (bits - 1))
+    floor = None if lasts else low
+    return Neurons(gives, synapses, node, arrays["bias"], arrays["threshold"], bits, floor, halving)
+
+
+def fire(bits: int, halving: bool, held: bool) -> str:
+    """The neurons of a pixel; bits: of their membranes; held: whether those stop at a floor."""
+    arguments = "shift" if halving else "multiplier, shift"
+    parameters = "int32_t shift" if halving else "int32_t multiplier, int32_t shift"
+    return FIRE.substitute(
+        bits=bits,
+        name=f"{bits}_held" if held else bits,
+        held=HELD if held else "",
+        sum=HELD_SUM if held else SUM,
+        parameters=f"{parameters}, int32_t floor" if held else parameters,
+        arguments=arguments,
+        passed=f"{arguments}, floor" if held else arguments,
+    )
+
+
+def lasting(network: IntegerNetwork, node: IntLIF) -> tuple[Interval, bool]:
+    """(what U can reach after the reset, whether that holds for ever); else it holds for the network's T steps.
+
+    Where U can only fall by d < 0 a step and leaks by m/2**s, it stays above (d - 1) / (1 - m/2**s): the 1 is what the
+    floor takes. Above it is held by its threshold.
+    """
+    arrays, whole = network.arrays[node.name], 2**node.shift
+    offset, threshold = arrays["bias"].astype(np.int64), arrays["threshold"].astype(np.int64)
+    currents = [network.values[source].interval for source in node.sources]
+    drive = offset + sum((x.low for x in currents), start=np.zeros_like(offset))
+    magnitudes = np.abs(offset) + sum((x.largest for x in currents), start=np.zeros_like(offset))
+    low = _lowest(drive, node)
+    if low is not None:
+        high = threshold - 1
+        left = (np.maximum(-low, high) * node.multiplier + whole - 1) // whole
+        if (magnitudes + left).max() <= INT32_MAX:
+            return Interval(low, high), True
+    reach = network.values[node.name].membrane
+    assert reach is not None  # noqa: S101 - every IntLIF has one
+    return reach.after, False
+
+
+def _lowest(drive: Longs, node: IntLIF) -> Longs | None:
+    """The lower end of U when each step adds at least `drive`; None where it falls without end."""
+    falls = np.minimum(drive, 0)
+    whole, part = 2**node.shift, 2**node.shift - node.multiplier
+    if part:
+        low: Longs = np.where(falls < 0, -(((1 - falls) * whole + part - 1) // part), 0)
+        return low
+    return None if falls.any() else falls
