@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from qpsnn_backends.lava.processes.guard import tell_failure
 from qpsnn_backends.lava.processes.neuron import IntLIF, IntLIFModel
 from qpsnn_backends.lava.processes.record import Record, RecordModel
 from qpsnn_backends.lava.processes.synapses import FastConvModel, FastDenseModel, Shortcut, ShortcutModel
-from qpsnn_backends.lava.wiring import Part, Wiring, wiring_from_json
+from qpsnn_backends.lava.wiring import Kind, Part, Wiring, wiring_from_json
 
 MODELS = {
     Source: SourceModel,
@@ -56,33 +56,29 @@ CHANNEL_SIZE = 2
 OPEN_FILES = 2**16
 
 
-def made(part: Part, wiring: Wiring, arrays: Mapping[str, Any]) -> AbstractProcess:
-    """The Lava process of one part."""
-    own = {name.rpartition(".")[2]: arrays[name] for name in arrays if name.rpartition(".")[0] == part.name}
+def conv(part: Part, wiring: Wiring, weight: Any) -> AbstractProcess:
+    """Lava's convolution."""
     settings = part.settings
-    if part.kind == "source":
-        return Source(part, wiring)
-    if part.kind == "conv":
-        return Conv(
-            weight=own["weight"],
-            input_shape=part.inputs,
-            stride=settings["stride"],
-            padding=settings["padding"],
-            num_message_bits=settings["message_bits"],
-            name=part.name,
-        )
-    if part.kind == "dense":
-        given = {"weight_exp": settings["weight_exp"], "sign_mode": SignMode.MIXED} if wiring.stock else {}
-        return Dense(weights=own["weight"], num_message_bits=settings["message_bits"], name=part.name, **given)
-    if part.kind == "shortcut":
-        return Shortcut(part, **own)
-    if part.kind == "lif":
-        return stock_lif(part, wiring, **own) if wiring.stock else IntLIF(part, wiring, **own)
-    if part.kind == "record":
-        return Record(part, wiring)
-    if part.kind == "readout":
-        return Readout(part, wiring, **own)
-    return Passage(part)
+    return Conv(
+        weight=weight,
+        input_shape=part.inputs,
+        stride=settings["stride"],
+        padding=settings["padding"],
+        num_message_bits=settings["message_bits"],
+        name=part.name,
+    )
+
+
+def dense(part: Part, wiring: Wiring, weight: Any) -> AbstractProcess:
+    """Lava's dense synapses; stock ones with an exponent."""
+    settings = part.settings
+    given = {"weight_exp": settings["weight_exp"], "sign_mode": SignMode.MIXED} if wiring.stock else {}
+    return Dense(weights=weight, num_message_bits=settings["message_bits"], name=part.name, **given)
+
+
+def lif(part: Part, wiring: Wiring, **own: Any) -> AbstractProcess:
+    """Our neuron, or Lava's own."""
+    return stock_lif(part, wiring, **own) if wiring.stock else IntLIF(part, wiring, **own)
 
 
 def stock_lif(part: Part, wiring: Wiring, vth: Any, bias: Any) -> AbstractProcess:
@@ -98,6 +94,26 @@ def stock_lif(part: Part, wiring: Wiring, vth: Any, bias: Any) -> AbstractProces
         reset_offset=part.latency + 1,
         name=part.name,
     )
+
+
+MADE: dict[Kind, Callable[..., AbstractProcess]] = {
+    "source": Source,
+    "conv": conv,
+    "dense": dense,
+    "shortcut": lambda part, wiring, **own: Shortcut(part, **own),
+    "lif": lif,
+    "pool": lambda part, wiring: Passage(part),
+    "delay": lambda part, wiring: Passage(part),
+    "record": Record,
+    "readout": Readout,
+}
+"""How the process of each kind of part is made, from the part, the wiring and the part's arrays."""
+
+
+def made(part: Part, wiring: Wiring, arrays: Mapping[str, Any]) -> AbstractProcess:
+    """The Lava process of one part."""
+    own = {name.rpartition(".")[2]: arrays[name] for name in arrays if name.rpartition(".")[0] == part.name}
+    return MADE[part.kind](part, wiring, **own)
 
 
 def build(wiring: Wiring, arrays: Mapping[str, Any]) -> list[AbstractProcess]:

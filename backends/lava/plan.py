@@ -7,13 +7,14 @@ Lava's activations are (W, H, C); its convolution flips the kernel, so it gets a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_backends.lava.wiring import Kind, Part, Pool, Shape, Wiring
+from qpsnn_backends.lava.wiring import Kind, Part, Pool, Settings, Shape, Wiring
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -27,6 +28,7 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
+from qpsnn_core.kind_table import KindTable
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -45,16 +47,8 @@ class Output(NamedTuple):
     latency: int
 
 
-def plan(network: IntegerNetwork) -> Plan:
-    """The processes that compute the network, each after those it reads."""
-    planner = Planner(network)
-    for node in network.nodes:
-        planner.add(node)
-    return Plan(Wiring(tuple(planner.parts.values()), network.steps), planner.arrays)
-
-
 class Planner:
-    """Holds what is planned so far; `add` takes the nodes in order."""
+    """Holds what is planned so far; takes the nodes in order."""
 
     def __init__(self, network: IntegerNetwork) -> None:
         self.network = network
@@ -62,70 +56,51 @@ class Planner:
         self.arrays: Arrays = {}
         self.outputs: dict[str, Output] = {}
 
-    def add(self, node: IntNode) -> None:
-        """Plan one node, whose sources are planned."""
+    def read(self, node: IntNode) -> Output:
+        """The parts that send what a node reads, all of them after the same number of steps."""
         sources = self.network.sources(node)
         latency = max((self.outputs[source].latency for source in sources), default=0)
-        if isinstance(node, (IntMaxPool, IntSumPool)) and self._fuse(node):
-            return
-        reads = self._align(sources, latency)
-        if isinstance(node, IntSum):
-            self.outputs[node.name] = Output(reads, latency)
-            return
-        kind, settings, pool = self._describe(node)
+        return Output(self._align(sources, latency), latency)
+
+    def put(self, node: IntNode, kind: Kind, settings: Settings | None = None, pool: Pool | None = None) -> None:
+        """A part of its own for a node; a synapse sends one step later."""
+        (reads, latency), sources = self.read(node), self.network.sources(node)
         latency += kind in ("conv", "dense", "shortcut")
-        inputs = self._shape(sources[0]) if sources else self._shape(node.name)
-        self._put(Part(node.name, kind, reads, inputs, self._shape(node.name), latency, settings, pool))
+        inputs = self.shape(sources[0]) if sources else self.shape(node.name)
+        self._put(Part(node.name, kind, reads, inputs, self.shape(node.name), latency, settings or {}, pool))
         self.outputs[node.name] = Output((node.name,), latency)
+
+    def pool(self, node: IntMaxPool | IntSumPool, pool: Pool) -> None:
+        """Let the LIF pool what it sends, where no one else reads it; else a part of its own does."""
+        source = self.parts.get(node.source)
+        if source is None or source.kind != "lif" or len(self.network.consumers(node.source)) > 1:
+            self.put(node, "pool", pool=pool)
+            return
+        self._put(replace(source, outputs=self.shape(node.name), pool=pool))
+        self.outputs[node.name] = self.outputs[node.source]
+
+    def weight(self, node: IntConv | IntLinear) -> npt.NDArray[np.int32]:
+        """Codes times gains."""
+        given = self.network.arrays[node.name]
+        product: npt.NDArray[np.int32] = given["codes"].astype(np.int32) * given["gain"]
+        return product
+
+    def keep(self, node: IntNode, **arrays: npt.NDArray[Any]) -> None:
+        """Arrays of a node's part."""
+        self.arrays.update({f"{node.name}.{name}": array for name, array in arrays.items()})
 
     def _put(self, part: Part) -> None:
         self.parts[part.name] = part
 
-    def _shape(self, name: str) -> Shape:
+    def shape(self, name: str) -> Shape:
+        """(W, H, C) of what a node gives."""
         height, width, channels = self.network.shape(name)
         return width, height, channels
 
-    def _describe(self, node: IntNode) -> tuple[Kind, dict[str, int], Pool | None]:
-        given = self.network.arrays[node.name]
-        if isinstance(node, IntInput):
-            return "source", {}, None
-        if isinstance(node, IntConv):
-            weight = given["codes"].astype(np.int32) * given["gain"]
-            self.arrays[f"{node.name}.weight"] = np.ascontiguousarray(weight[::-1, ::-1].transpose(3, 1, 0, 2))
-            bits = self._message_bits(node.source)
-            return "conv", {"stride": node.stride, "padding": node.padding, "message_bits": bits}, None
-        if isinstance(node, IntLinear):
-            weight = given["codes"].astype(np.int32) * given["gain"]
-            mapped = weight.reshape(*self.network.shape(node.source), node.features).transpose(3, 1, 0, 2)
-            self.arrays[f"{node.name}.weight"] = np.ascontiguousarray(mapped.reshape(node.features, -1))
-            return "dense", {"message_bits": self._message_bits(node.source)}, None
-        if isinstance(node, IntShortcut):
-            self.arrays[f"{node.name}.gain"] = given["gain"]
-            self.arrays[f"{node.name}.channel_map"] = np.array(node.channel_map, np.int32)
-            return "shortcut", {"stride": node.stride, "delay": 1}, None
-        if isinstance(node, IntLIF):
-            self.arrays[f"{node.name}.threshold"] = given["threshold"]
-            self.arrays[f"{node.name}.bias"] = given["bias"]
-            return "lif", {"multiplier": node.multiplier, "shift": node.shift}, None
-        if isinstance(node, IntReadout):
-            self.arrays[f"{node.name}.bias"] = given["bias"]
-            return "readout", {}, None
-        assert isinstance(node, (IntMaxPool, IntSumPool))  # noqa: S101 - IntSum has no part of its own
-        return "pool", {}, pool_of(node)
-
-    def _message_bits(self, source: str) -> int:
+    def message_bits(self, source: str) -> int:
         """How wide Lava's messages are; 0 says that they are booleans."""
         peak = self.network.values[source].peak
         return 0 if peak == 1 else peak.bit_length()
-
-    def _fuse(self, node: IntMaxPool | IntSumPool) -> bool:
-        """Let the LIF pool what it sends, where no one else reads it."""
-        source = self.parts.get(node.source)
-        if source is None or source.kind != "lif" or len(self.network.consumers(node.source)) > 1:
-            return False
-        self._put(replace(source, outputs=self._shape(node.name), pool=pool_of(node)))
-        self.outputs[node.name] = self.outputs[node.source]
-        return True
 
     def _align(self, sources: tuple[str, ...], latency: int) -> tuple[str, ...]:
         """The parts that send these values, all `latency` steps after the image, none of them twice."""
@@ -158,11 +133,77 @@ class Planner:
         return delayed
 
 
-def pool_of(node: IntMaxPool | IntSumPool) -> Pool:
-    """What a pooling node does."""
-    if isinstance(node, IntMaxPool):
-        return Pool(True, node.size, node.stride, node.padding)
-    return Pool(False, node.size, node.size, 0)
+def _input(planner: Planner, node: IntInput) -> None:
+    planner.put(node, "source")
+
+
+def _conv(planner: Planner, node: IntConv) -> None:
+    bits = planner.message_bits(node.source)
+    planner.put(node, "conv", {"stride": node.stride, "padding": node.padding, "message_bits": bits})
+    planner.keep(node, weight=np.ascontiguousarray(planner.weight(node)[::-1, ::-1].transpose(3, 1, 0, 2)))
+
+
+def _linear(planner: Planner, node: IntLinear) -> None:
+    planner.put(node, "dense", {"message_bits": planner.message_bits(node.source)})
+    mapped = planner.weight(node).reshape(*planner.network.shape(node.source), node.features).transpose(3, 1, 0, 2)
+    planner.keep(node, weight=np.ascontiguousarray(mapped.reshape(node.features, -1)))
+
+
+def _shortcut(planner: Planner, node: IntShortcut) -> None:
+    planner.put(node, "shortcut", {"stride": node.stride, "delay": 1})
+    channel_map = np.array(node.channel_map, np.int32)
+    planner.keep(node, gain=planner.network.arrays[node.name]["gain"], channel_map=channel_map)
+
+
+def _lif(planner: Planner, node: IntLIF) -> None:
+    """All options of the node go to the process, which alone knows what they mean."""
+    planner.put(node, "lif", {name: value for name, value in vars(node).items() if name not in ("name", "sources")})
+    planner.keep(node, **planner.network.arrays[node.name])
+
+
+def _max_pool(planner: Planner, node: IntMaxPool) -> None:
+    planner.pool(node, Pool(True, node.size, node.stride, node.padding))
+
+
+def _sum_pool(planner: Planner, node: IntSumPool) -> None:
+    planner.pool(node, Pool(False, node.size, node.size, 0))
+
+
+def _sum(planner: Planner, node: IntSum) -> None:
+    """The summands meet in the InPort of whatever reads the sum."""
+    planner.outputs[node.name] = planner.read(node)
+
+
+def _readout(planner: Planner, node: IntReadout) -> None:
+    planner.put(node, "readout")
+    planner.keep(node, **planner.network.arrays[node.name])
+
+
+PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(
+    "the Lava backend",
+    {
+        IntInput: _input,
+        IntConv: _conv,
+        IntLinear: _linear,
+        IntShortcut: _shortcut,
+        IntLIF: _lif,
+        IntMaxPool: _max_pool,
+        IntSumPool: _sum_pool,
+        IntSum: _sum,
+        IntReadout: _readout,
+    },
+)
+
+
+def plan(network: IntegerNetwork) -> Plan:
+    """The processes that compute the network, each after those it reads.
+
+    Raises NodeKindError for a kind of node that Lava does not know.
+    """
+    planner = Planner(network)
+    for node in network.nodes:
+        PLANNED[node](planner, node)
+    return Plan(Wiring(tuple(planner.parts.values()), network.steps), planner.arrays)
 
 
 def to_lava(images: npt.NDArray[Any]) -> npt.NDArray[Any]:

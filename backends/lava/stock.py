@@ -7,7 +7,7 @@ the neuron's InPort. Most layers need one. Its Conv takes weights of any width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +20,19 @@ from qpsnn_backends.lava.wiring import Part, Wiring
 from qpsnn_core.errors import UnsupportedError, Words, expected
 from qpsnn_core.integer.bounds import INT32_MAX, accumulator
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntConv, IntLIF
-from qpsnn_core.integer.stock import BIAS_MAX, STATE_MAX, Layer, at_most, chain, reach, scale, thresholds
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntReadout,
+    IntShortcut,
+    IntSum,
+    IntSumPool,
+)
+from qpsnn_core.integer.stock import BIAS_MAX, STATE_MAX, at_most, chain, reach, scale, thresholds
+from qpsnn_core.kind_table import KindTable, Refusal
 
 WHO = "lava: stock"
 
@@ -35,7 +46,82 @@ DIGIT_BITS = 8
 DIGIT_MIN = -(2 ** (DIGIT_BITS - 1))
 """The least weight of a Dense whose weights are doubled; the largest is `-DIGIT_MIN - 1`."""
 
+Names = tuple[str, ...]
 Digits = Iterator[tuple[int, npt.NDArray[np.int64]]]
+
+
+class Planner:
+    """Holds what is planned so far; takes the parts of the ordinary plan in order."""
+
+    def __init__(self, network: IntegerNetwork, given: Arrays, spikes: bool) -> None:
+        self.network = network
+        self.given = given
+        self.spikes = spikes
+        self.parts: list[Part] = []
+        self.arrays: Arrays = {}
+
+    def put(self, part: Part, **arrays: npt.NDArray[Any]) -> tuple[str, ...]:
+        """One more part, with its arrays; its name."""
+        self.parts.append(part)
+        self.arrays.update({f"{part.name}.{name}": array for name, array in arrays.items()})
+        return (part.name,)
+
+
+def _conv(planner: Planner, node: IntConv, part: Part, k: int) -> Names:
+    for name in ("stride", "padding"):
+        _limited(f"{part.name}.{name}", part.settings[name], STRIDE_MAX, "Lava's own Conv")
+    weights = planner.given[f"{part.name}.weight"].astype(np.int64)
+    return planner.put(part, weight=(weights << k).astype(np.int32))
+
+
+def _linear(planner: Planner, node: IntLinear, part: Part, k: int) -> Names:
+    """As many Dense as the weights need."""
+    peak = planner.network.values[node.source].peak
+    names: Names = ()
+    for index, (exponent, digit) in enumerate(digits(planner.given[f"{part.name}.weight"].astype(np.int64))):
+        exponent += k - 1
+        largest = int(accumulator(2 * digit.T, peak).largest.max()) << max(0, exponent)
+        _limited(f"{part.name}.weight", largest, INT32_MAX, "sums of Lava's own Dense")
+        settings = {**part.settings, "weight_exp": exponent}
+        one = replace(part, name=part.name + f"#{index}" * (index > 0), settings=settings)
+        names += planner.put(one, weight=(2 * digit).astype(np.int32))
+    return names
+
+
+def _lif(planner: Planner, node: IntLIF, part: Part, k: int) -> Names:
+    """With its record, where that is wanted."""
+    network, bias = planner.network, planner.given[f"{part.name}.bias"]
+    vth = thresholds(network, node, k, WHO)
+    at_most(f"{WHO}: {part.name}.state", reach(network, node) << k, STATE_MAX, k)
+    _limited(f"{part.name}.bias", int(np.abs(bias).max()), BIAS_MAX, "bias_mant of Lava's own LIF")
+    name = planner.put(replace(part, settings={"bias_exp": BIAS_EXP + k}), vth=vth.astype(np.int32), bias=bias)
+    if planner.spikes:
+        planner.put(Part(f"{part.name}+record", "record", name, part.inputs, part.inputs, part.latency))
+    return name
+
+
+def _readout(planner: Planner, node: IntReadout, part: Part, k: int) -> Names:
+    return planner.put(part, bias=planner.given[f"{part.name}.bias"])
+
+
+NO_LAYER = Refusal("only layers in a chain, of Conv or Linear and a LIF or the Readout, run on Lava's own processes")
+
+PLANNED: KindTable[Callable[[Planner, Any, Part, int], Names]] = KindTable(
+    "Lava's stock processes",
+    {
+        IntInput: Refusal("the source of images is ours, and never in a layer"),
+        IntConv: _conv,
+        IntLinear: _linear,
+        IntShortcut: NO_LAYER,
+        IntLIF: _lif,
+        IntMaxPool: NO_LAYER,
+        IntSumPool: NO_LAYER,
+        IntSum: NO_LAYER,
+        IntReadout: _readout,
+    },
+    UnsupportedError,
+)
+"""Plans a node from its part in the ordinary plan, integers times 2**k; the names of those that send its value."""
 
 
 def plan(network: IntegerNetwork, spikes: bool = True) -> Plan:
@@ -44,70 +130,19 @@ def plan(network: IntegerNetwork, spikes: bool = True) -> Plan:
     Raises UnsupportedError, naming the node: anything but a chain of layers, a leak other than 1/2, integers that the
     stock processes would clip or wrap.
     """
-    layers = chain(network, WHO)
     wiring, given = ordinary.plan(network)
+    layers = chain(network, WHO)
     parts = {part.name: part for part in wiring}
-    planner = Planner(network, given)
+    planner = Planner(network, given, spikes)
     planner.parts.append(parts[network.input.name])
     reads = (network.input.name,)
+    for lif in network.of(IntLIF):
+        _check_neuron(lif)
     for layer in layers:
-        synapse, neuron = (parts[node.name] for node in layer)
-        names = planner.synapse(layer, replace(synapse, reads=reads))
-        reads = (neuron.name,)
-        planner.neuron(layer, replace(neuron, reads=names), spikes)
+        k = scale(layer.neuron, network.steps, WHO)
+        for node in layer:
+            reads = PLANNED[node](planner, node, replace(parts[node.name], reads=reads), k)
     return Plan(Wiring(tuple(planner.parts), network.steps, stock=True), planner.arrays)
-
-
-class Planner:
-    """Holds what is planned so far; takes the parts of the ordinary plan in order."""
-
-    def __init__(self, network: IntegerNetwork, given: Arrays) -> None:
-        self.network = network
-        self.given = given
-        self.parts: list[Part] = []
-        self.arrays: Arrays = {}
-
-    def synapse(self, layer: Layer, part: Part) -> tuple[str, ...]:
-        """Plan a Conv, or as many Dense as its weights need; their names."""
-        k = _scale(layer, self.network.steps)
-        weights = self.given[f"{part.name}.weight"].astype(np.int64)
-        if isinstance(layer.synapse, IntConv):
-            for name in ("stride", "padding"):
-                _limited(f"{part.name}.{name}", part.settings[name], STRIDE_MAX, "Lava's own Conv")
-            self._put(part, weight=(weights << k).astype(np.int32))
-            return (part.name,)
-        peak = self.network.values[layer.synapse.source].peak
-        names = []
-        for index, (exponent, digit) in enumerate(digits(weights)):
-            name = part.name + f"#{index}" * (index > 0)
-            exponent += k - 1
-            largest = int(accumulator(2 * digit.T, peak).largest.max()) << max(0, exponent)
-            _limited(f"{part.name}.weight", largest, INT32_MAX, "sums of Lava's own Dense")
-            self._put(
-                replace(part, name=name, settings={**part.settings, "weight_exp": exponent}),
-                weight=(2 * digit).astype(np.int32),
-            )
-            names.append(name)
-        return tuple(names)
-
-    def neuron(self, layer: Layer, part: Part, spikes: bool) -> None:
-        """Plan a LIF, with its record, or the readout."""
-        neuron = layer.neuron
-        if not isinstance(neuron, IntLIF):
-            self._put(part, bias=self.given[f"{part.name}.bias"])
-            return
-        k = _scale(layer, self.network.steps)
-        vth = thresholds(self.network, neuron, k, WHO)
-        bias = self.given[f"{part.name}.bias"]
-        at_most(f"{WHO}: {part.name}.state", reach(self.network, neuron) << k, STATE_MAX, k)
-        _limited(f"{part.name}.bias", int(np.abs(bias).max()), BIAS_MAX, "bias_mant of Lava's own LIF")
-        self._put(replace(part, settings={"bias_exp": BIAS_EXP + k}), vth=vth.astype(np.int32), bias=bias)
-        if spikes:
-            self._put(Part(f"{part.name}+record", "record", (part.name,), part.inputs, part.inputs, part.latency))
-
-    def _put(self, part: Part, **arrays: npt.NDArray[Any]) -> None:
-        self.parts.append(part)
-        self.arrays.update({f"{part.name}.{name}": array for name, array in arrays.items()})
 
 
 def digits(weights: npt.NDArray[np.int64]) -> Digits:
@@ -124,12 +159,11 @@ def digits(weights: npt.NDArray[np.int64]) -> Digits:
             return
 
 
-def _scale(layer: Layer, steps: int) -> int:
-    neuron = layer.neuron
-    if isinstance(neuron, IntLIF) and 2 * neuron.multiplier != 1 << neuron.shift:
-        got = Words(f"{neuron.multiplier}/{1 << neuron.shift}")
-        raise UnsupportedError(expected(f"{WHO}: {neuron.name}", "a leak of 1/2", got))
-    return scale(neuron, steps, WHO)
+def _check_neuron(node: IntLIF) -> None:
+    """Lava's own LIF leaks by a half."""
+    if 2 * node.multiplier != 1 << node.shift:
+        got = Words(f"{node.multiplier}/{1 << node.shift}")
+        raise UnsupportedError(expected(f"{WHO}: {node.name}", "a leak of 1/2", got))
 
 
 def _limited(place: str, value: int, limit: int, whose: str) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["source", "conv", "dense", "shortcut", "lif", "pool", "delay", "record", "readout"]
 Shape = tuple[int, int, int]
+Settings = dict[str, Any]
+"""Numbers and words, by name."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Part:
     reads: the parts whose OutPorts meet in its InPort, where they are summed.
     inputs, outputs: the shapes (W, H, C) of what it reads and sends.
     latency: steps from an image's entrance until this part sends what that image caused.
-    settings: whole numbers, by the kind: stride, padding, message_bits, weight_exp; delay; multiplier, shift, bias_exp.
+    settings: by the kind: stride, padding, message_bits, weight_exp; delay; all options of an IntLIF, or bias_exp.
     pool: what a pool does, or what a LIF does to its spikes before it sends them.
     """
 
@@ -42,7 +44,7 @@ class Part:
     inputs: Shape
     outputs: Shape
     latency: int
-    settings: dict[str, int] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     pool: Pool | None = None
 
 

@@ -36,8 +36,6 @@ class IntLIF(AbstractProcess):
         self.u = Var(shape=part.inputs, init=0)
         self.threshold = Var(shape=threshold.shape, init=threshold)
         self.bias = Var(shape=bias.shape, init=bias)
-        self.multiplier = Var(shape=(1,), init=part.settings["multiplier"])
-        self.shift = Var(shape=(1,), init=part.settings["shift"])
 
 
 @implements(proc=IntLIF, protocol=LoihiProtocol)
@@ -54,8 +52,6 @@ class IntLIFModel(GuardedModel):
     u: Array = LavaPyType(np.ndarray, np.int32)
     threshold: Array = LavaPyType(np.ndarray, np.int32)
     bias: Array = LavaPyType(np.ndarray, np.int32)
-    multiplier: Array = LavaPyType(np.ndarray, np.int64)
-    shift: Array = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -74,18 +70,22 @@ class IntLIFModel(GuardedModel):
             return
         if step % self.wiring.steps == 0:
             self.u[:] = 0
-        multiplier, shift = self.multiplier.item(), self.shift.item()
+        spikes = self.update(current, **self.part.settings)
+        self.s_out.send(pooled(spikes, self.part.pool) if self.part.pool else spikes)
+        append(self.spike_file, spikes)
+        append(self.membrane_file, self.u, np.int32)
+
+    def update(self, current: Array, multiplier: int, shift: int) -> Array:
+        """The spikes of one step; `u` is after their reset. multiplier, shift: the options of an IntLIF."""
         if multiplier == 1:
             self.u >>= shift
         else:
             self.u[:] = (self.u.astype(np.int64) * multiplier) >> shift
         self.u += self.bias
         self.u += current
-        spikes = self.u >= self.threshold
+        spikes: Array = self.u >= self.threshold
         np.copyto(self.u, 0, where=spikes)
-        self.s_out.send(pooled(spikes, self.part.pool) if self.part.pool else spikes)
-        append(self.spike_file, spikes)
-        append(self.membrane_file, self.u, np.int32)
+        return spikes
 
 
 def opened(name: str, wanted: bool) -> BinaryIO | None:
