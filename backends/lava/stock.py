@@ -60,7 +60,7 @@ class Planner:
         self.parts: list[Part] = []
         self.arrays: Arrays = {}
 
-    def put(self, part: Part, **arrays: npt.NDArray[Any]) -> tuple[str, ...]:
+    def put(self, part: Part, **arrays: npt.NDArray[Any]) -> Names:
         """One more part, with its arrays; its name."""
         self.parts.append(part)
         self.arrays.update({f"{part.name}.{name}": array for name, array in arrays.items()})
@@ -135,7 +135,7 @@ def plan(network: IntegerNetwork, spikes: bool = True) -> Plan:
     parts = {part.name: part for part in wiring}
     planner = Planner(network, given, spikes)
     planner.parts.append(parts[network.input.name])
-    reads = (network.input.name,)
+    reads: Names = (network.input.name,)
     for lif in network.of(IntLIF):
         _check_neuron(lif)
     for layer in layers:

@@ -6,6 +6,7 @@ besides the input. Sum-pools and sums of spikes are folded into the synapses tha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -24,6 +25,7 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
+from qpsnn_core.kind_table import KindTable, Refusal
 
 Bools = npt.NDArray[np.bool_]
 Longs = npt.NDArray[np.int64]
@@ -87,23 +89,6 @@ class _Origin(NamedTuple):
     cols: Bools
 
 
-def populations(network: IntegerNetwork) -> tuple[Population, ...]:
-    """All populations, in order; the first is the input."""
-    found: list[Population] = []
-    for node in network:
-        if isinstance(node, IntInput):
-            found.append(Population(node, "input", network.shape(node.name), ()))
-        elif isinstance(node, IntLIF):
-            read = tuple(p for source in node.sources for p in _synapse(network, network[source]))
-            found.append(Population(node, "neurons", network.shape(node.name), read))
-        elif isinstance(node, IntMaxPool):
-            found.append(Population(node, "pool", network.shape(node.name), tuple(_max_pool(network, node))))
-        elif isinstance(node, IntReadout):
-            read = tuple(_synapse(network, network[node.source]))
-            found.append(Population(node, "readout", network.shape(node.name), read))
-    return tuple(found)
-
-
 def windows(size: int, out: int, kernel: int, stride: int, padding: int) -> Bools:
     """[size, out]: whether window `out`, from `out*stride - padding`, holds the position."""
     offset = np.arange(size)[:, None] + padding - stride * np.arange(out)
@@ -115,56 +100,167 @@ def _outer(rows: Any, cols: Any, channels: Any) -> Longs:
     return product
 
 
+def _itself(network: IntegerNetwork, node: Any) -> list[_Origin]:
+    height, width, _ = network.shape(node.name)
+    return [_Origin(node.name, np.eye(height, dtype=bool), np.eye(width, dtype=bool))]
+
+
+def _of_summands(network: IntegerNetwork, node: IntSum) -> list[_Origin]:
+    return [origin for source in node.sources for origin in _origins(network, source)]
+
+
+def _of_windows(network: IntegerNetwork, node: IntSumPool) -> list[_Origin]:
+    rows, cols = _slid(network, node, node.size, node.size, 0)
+    return [_Origin(o.name, o.rows @ rows, o.cols @ cols) for o in _origins(network, node.source)]
+
+
+def _slid(network: IntegerNetwork, node: Any, kernel: int, stride: int, padding: int) -> tuple[Bools, Bools]:
+    """Which rows, and which columns, of its source the windows of a node hold."""
+    before, after = network.shape(node.source), network.shape(node.name)
+    rows, cols = (windows(before[axis], after[axis], kernel, stride, padding) for axis in (0, 1))
+    return rows, cols
+
+
+CURRENT = Refusal("it gives a current, not spikes")
+
+ORIGINS: KindTable[Callable[[IntegerNetwork, Any], list[_Origin]]] = KindTable(
+    "the Loihi mapping of spikes",
+    {
+        IntInput: _itself,
+        IntConv: CURRENT,
+        IntLinear: CURRENT,
+        IntShortcut: CURRENT,
+        IntLIF: _itself,
+        IntMaxPool: _itself,
+        IntSumPool: _of_windows,
+        IntSum: _of_summands,
+        IntReadout: Refusal("nothing reads its sums"),
+    },
+)
+"""The populations that a node's spikes come from."""
+
+
 def _origins(network: IntegerNetwork, name: str) -> list[_Origin]:
     node = network[name]
-    if isinstance(node, IntSum):
-        return [origin for source in node.sources for origin in _origins(network, source)]
-    height, width, _ = network.shape(name)
-    if isinstance(node, IntSumPool):
-        before = network.shape(node.source)
-        rows, cols = (
-            windows(size, out, node.size, node.size, 0) for size, out in zip(before[:2], (height, width), strict=True)
-        )
-        return [_Origin(o.name, o.rows @ rows, o.cols @ cols) for o in _origins(network, node.source)]
-    return [_Origin(name, np.eye(height, dtype=bool), np.eye(width, dtype=bool))]
+    return ORIGINS[node](network, node)
 
 
-def _synapse(network: IntegerNetwork, node: Any) -> list[Projection]:
-    """The projections of a Conv, Linear or Shortcut, one for each population that it reads."""
-    height, width, channels = network.shape(node.source)
-    out = network.shape(node.name)
+def _read(
+    network: IntegerNetwork,
+    node: Any,
+    rows: Bools,
+    cols: Bools,
+    channels: Bools,
+    weights: Longs,
+    *,
+    shared: int = 0,
+    regular: bool = False,
+) -> list[Projection]:
+    """The projections of a node, one for each population that its source's counts come from; rows, cols: of these."""
+    return [
+        Projection(node.name, o.name, o.rows @ rows, o.cols @ cols, channels, weights, shared, regular)
+        for o in _origins(network, node.source)
+    ]
+
+
+def _conv(network: IntegerNetwork, node: IntConv) -> list[Projection]:
+    rows, cols = _slid(network, node, node.kernel, node.stride, node.padding)
+    return _read(network, node, rows, cols, _every(network, node), _weights(network, node), shared=node.kernel**2)
+
+
+def _linear(network: IntegerNetwork, node: IntLinear) -> list[Projection]:
+    height, width, _ = network.shape(node.source)
+    rows, cols = np.ones((height, 1), bool), np.ones((width, 1), bool)
+    return _read(network, node, rows, cols, _every(network, node), _weights(network, node), regular=True)
+
+
+def _shortcut(network: IntegerNetwork, node: IntShortcut) -> list[Projection]:
+    rows, cols = _slid(network, node, 1, node.stride, 0)
+    channels = np.arange(network.shape(node.source)[2])[:, None] == np.array(node.channel_map)
+    gain = network.arrays[node.name]["gain"].astype(np.int64)
+    return _read(network, node, rows, cols, channels, gain[channels.any(0)])
+
+
+def _window(network: IntegerNetwork, node: IntMaxPool) -> list[Projection]:
+    rows, cols = _slid(network, node, node.size, node.stride, node.padding)
+    channels = np.eye(network.shape(node.source)[2], dtype=bool)
+    return _read(network, node, rows, cols, channels, np.ones(1, np.int64))
+
+
+def _every(network: IntegerNetwork, node: IntConv | IntLinear) -> Bools:
+    """Each channel reaches each."""
+    return np.ones((network.shape(node.source)[2], network.shape(node.name)[2]), bool)
+
+
+def _weights(network: IntegerNetwork, node: IntConv | IntLinear) -> Longs:
     arrays = network.arrays[node.name]
-    gain = arrays["gain"].astype(np.int64)
-    shared, regular, dense = 0, False, np.ones((channels, out[2]), bool)
-    if isinstance(node, IntConv):
-        rows, cols = (
-            windows(size, to, node.kernel, node.stride, node.padding)
-            for size, to in zip((height, width), out[:2], strict=True)
-        )
-        weights, shared = arrays["codes"].astype(np.int64) * gain, node.kernel**2
-    elif isinstance(node, IntShortcut):
-        rows, cols = (windows(size, to, 1, node.stride, 0) for size, to in zip((height, width), out[:2], strict=True))
-        dense = np.arange(channels)[:, None] == np.array(node.channel_map)
-        weights = gain[dense.any(0)]
-    else:
-        assert isinstance(node, IntLinear)  # noqa: S101 - the network's own check: only synapses give currents
-        rows, cols = np.ones((height, 1), bool), np.ones((width, 1), bool)
-        weights, regular = arrays["codes"].astype(np.int64) * gain, True
-    return [
-        Projection(node.name, o.name, o.rows @ rows, o.cols @ cols, dense, weights, shared, regular)
-        for o in _origins(network, node.source)
-    ]
+    weights: Longs = arrays["codes"].astype(np.int64) * arrays["gain"].astype(np.int64)
+    return weights
 
 
-def _max_pool(network: IntegerNetwork, node: IntMaxPool) -> list[Projection]:
-    height, width, channels = network.shape(node.source)
-    out = network.shape(node.name)
-    rows, cols = (
-        windows(size, to, node.size, node.stride, node.padding)
-        for size, to in zip((height, width), out[:2], strict=True)
-    )
-    one = np.ones(1, np.int64)
-    return [
-        Projection(node.name, o.name, o.rows @ rows, o.cols @ cols, np.eye(channels, dtype=bool), one, 0, False)
-        for o in _origins(network, node.source)
-    ]
+COUNTS = Refusal("it gives spikes, not a current")
+
+SYNAPSES: KindTable[Callable[[IntegerNetwork, Any], list[Projection]]] = KindTable(
+    "the Loihi mapping of synapses",
+    {
+        IntInput: COUNTS,
+        IntConv: _conv,
+        IntLinear: _linear,
+        IntShortcut: _shortcut,
+        IntLIF: COUNTS,
+        IntMaxPool: _window,
+        IntSumPool: Refusal("it is folded into the synapses that read it"),
+        IntSum: Refusal("it is folded into the synapses that read it"),
+        IntReadout: Refusal("nothing reads its sums"),
+    },
+)
+"""The projections of a node, one for each population that it reads."""
+
+
+def _projections(network: IntegerNetwork, *names: str) -> tuple[Projection, ...]:
+    """Those of nodes that have synapses."""
+    return tuple(projection for name in names for projection in SYNAPSES[network[name]](network, network[name]))
+
+
+def _folded(network: IntegerNetwork, node: Any) -> tuple[Population, ...]:
+    """No neurons: it is part of what reads it."""
+    return ()
+
+
+def _input(network: IntegerNetwork, node: IntInput) -> tuple[Population, ...]:
+    return (Population(node, "input", network.shape(node.name), ()),)
+
+
+def _lif(network: IntegerNetwork, node: IntLIF) -> tuple[Population, ...]:
+    return (Population(node, "neurons", network.shape(node.name), _projections(network, *node.sources)),)
+
+
+def _max_pool(network: IntegerNetwork, node: IntMaxPool) -> tuple[Population, ...]:
+    """A neuron for each window, with synapses of its own."""
+    return (Population(node, "pool", network.shape(node.name), _projections(network, node.name)),)
+
+
+def _readout(network: IntegerNetwork, node: IntReadout) -> tuple[Population, ...]:
+    return (Population(node, "readout", network.shape(node.name), _projections(network, node.source)),)
+
+
+POPULATIONS: KindTable[Callable[[IntegerNetwork, Any], tuple[Population, ...]]] = KindTable(
+    "the Loihi mapping",
+    {
+        IntInput: _input,
+        IntConv: _folded,
+        IntLinear: _folded,
+        IntShortcut: _folded,
+        IntLIF: _lif,
+        IntMaxPool: _max_pool,
+        IntSumPool: _folded,
+        IntSum: _folded,
+        IntReadout: _readout,
+    },
+)
+"""The populations that a node becomes."""
+
+
+def populations(network: IntegerNetwork) -> tuple[Population, ...]:
+    """All populations, in order; the first is the input. Raises NodeKindError for a kind of node that is not known."""
+    return tuple(population for node in network for population in POPULATIONS[node](network, node))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,18 @@ from qpsnn_backends.loihi.memory import weight_bits
 from qpsnn_backends.loihi.populations import Longs, Population, Projection
 from qpsnn_core.integer.bounds import Array
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntLIF
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntReadout,
+    IntShortcut,
+    IntSum,
+    IntSumPool,
+)
+from qpsnn_core.kind_table import KindTable, Refusal
 
 
 class Need(NamedTuple):
@@ -25,27 +37,6 @@ class Need(NamedTuple):
     used: int
     limit: Limit
     fraction: int | None
-
-
-def state_shift(population: Population, network: IntegerNetwork, chip: Chip) -> int:
-    """By how many bits the state is scaled up on the chip.
-
-    Its own fraction bits (Loihi 1: the threshold's unit is 2**6), and, where leaks round otherwise than ours, as many
-    as keep T-1 leaks of `shift` bits each from rounding. The readout is compared with nothing: 0.
-    """
-    node = population.node
-    if not isinstance(node, IntLIF):
-        return 0
-    rounding = 0 if chip.exact_leak or not node.multiplier else node.shift * (network.steps - 1)
-    return chip.fraction + rounding
-
-
-def needs(population: Population, network: IntegerNetwork, chip: Chip) -> list[Need]:
-    """Weight bits of each projection; of neurons threshold, bias and state; of the readout bias and state."""
-    scale = state_shift(population, network, chip)
-    fraction = np.zeros(1, np.int64) if population.kind == "pool" else _fraction(population, network)
-    found = {p.synapse: _weight(p, network, chip, scale, int(fraction.min())) for p in population.projections}
-    return [*found.values(), *_state(population, network, chip, scale, fraction)]
 
 
 def _fraction(population: Population, network: IntegerNetwork) -> Longs:
@@ -83,21 +74,79 @@ def _weight(projection: Projection, network: IntegerNetwork, chip: Chip, scale: 
     return Need(projection.synapse, "weight bits", used, chip.weight_bits, left)
 
 
-def _state(population: Population, network: IntegerNetwork, chip: Chip, scale: int, fraction: Longs) -> list[Need]:
-    if population.kind == "pool":
-        return []
-    name, arrays, value = population.name, network.arrays[population.name], network.values[population.name]
-    bias = np.abs(arrays["bias"].astype(np.int64))
-    found = [_need(name, "bias", bias, scale - min(chip.bias_shift, scale), chip.bias, fraction)]
-    if isinstance(population.node, IntLIF):
-        strict = 0 if chip.exact_leak else 1  # it fires above the threshold, ours at it
-        need = _need(name, "threshold", arrays["threshold"], scale - chip.fraction, chip.threshold, fraction)
-        found.append(need._replace(used=need.used - strict))
-        membrane = value.membrane
-        largest = membrane.largest if membrane is not None else value.interval.largest
-    else:
-        largest = value.interval.largest
-    return [*found, _need(name, "state", largest, scale, chip.state, fraction)]
+def _neurons(population: Population, network: IntegerNetwork, chip: Chip) -> list[Need]:
+    """Of an IntLIF, its state scaled up by its own fraction bits (Loihi 1: the threshold's unit is 2**6), and,
+
+    where leaks round otherwise than ours, by as many as keep T-1 leaks of `shift` bits each from rounding.
+    """
+    node: IntLIF = population.node
+    rounding = 0 if chip.exact_leak or not node.multiplier else node.shift * (network.steps - 1)
+    scale, fraction = chip.fraction + rounding, _fraction(population, network)
+    strict = 0 if chip.exact_leak else 1  # it fires above the threshold, ours at it
+    need = _need(
+        node.name,
+        "threshold",
+        network.arrays[node.name]["threshold"],
+        scale - chip.fraction,
+        chip.threshold,
+        fraction,
+    )
+    membrane = network.values[node.name].membrane
+    assert membrane is not None  # noqa: S101 - an IntLIF has one
+    return [
+        *_weights(population, network, chip, scale, fraction),
+        _bias(node.name, network, chip, scale, fraction),
+        need._replace(used=need.used - strict),
+        _need(node.name, "state", membrane.largest, scale, chip.state, fraction),
+    ]
+
+
+def _readout(population: Population, network: IntegerNetwork, chip: Chip) -> list[Need]:
+    """It is compared with nothing: its state is not scaled."""
+    name, fraction = population.name, _fraction(population, network)
+    return [
+        *_weights(population, network, chip, 0, fraction),
+        _bias(name, network, chip, 0, fraction),
+        _need(name, "state", network.values[name].interval.largest, 0, chip.state, fraction),
+    ]
+
+
+def _max_pool(population: Population, network: IntegerNetwork, chip: Chip) -> list[Need]:
+    """Weights of 1, no bias and no state."""
+    return _weights(population, network, chip, 0, np.zeros(1, np.int64))
+
+
+FOLDED = Refusal("it is no population, but a part of those that read it")
+
+NEEDS: KindTable[Callable[[Population, IntegerNetwork, Chip], list[Need]]] = KindTable(
+    "the ranges of Loihi",
+    {
+        IntInput: Refusal("images are on the host"),
+        IntConv: FOLDED,
+        IntLinear: FOLDED,
+        IntShortcut: FOLDED,
+        IntLIF: _neurons,
+        IntMaxPool: _max_pool,
+        IntSumPool: FOLDED,
+        IntSum: FOLDED,
+        IntReadout: _readout,
+    },
+)
+
+
+def needs(population: Population, network: IntegerNetwork, chip: Chip) -> list[Need]:
+    """Weight bits of each projection; of neurons threshold, bias and state; of the readout bias and state."""
+    return NEEDS[population.node](population, network, chip)
+
+
+def _weights(population: Population, network: IntegerNetwork, chip: Chip, scale: int, fraction: Longs) -> list[Need]:
+    found = {p.synapse: _weight(p, network, chip, scale, int(fraction.min())) for p in population.projections}
+    return list(found.values())
+
+
+def _bias(name: str, network: IntegerNetwork, chip: Chip, scale: int, fraction: Longs) -> Need:
+    bias = np.abs(network.arrays[name]["bias"].astype(np.int64))
+    return _need(name, "bias", bias, scale - min(chip.bias_shift, scale), chip.bias, fraction)
 
 
 def _need(place: str, resource: str, values: Array, scale: int, limit: Limit, fraction: Longs) -> Need:
