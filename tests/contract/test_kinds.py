@@ -7,6 +7,10 @@ from typing import Any, get_args
 
 import pytest
 
+from qpsnn_backends.c import plan as c
+from qpsnn_backends.lava import plan as lava
+from qpsnn_backends.lava import stock
+from qpsnn_backends.loihi import populations, ranges
 from qpsnn_core.errors import LoweringError, NodeKindError
 from qpsnn_core.integer.nodes import IntNode
 from qpsnn_core.kind_table import KindTable, Refusal
@@ -18,9 +22,24 @@ TRAINED_ROOMS: list[KindTable[Any]] = []
 INTEGER_ROOMS: list[KindTable[Any]] = []
 """Rooms that treat the nodes of an integer network."""
 
+BACKEND_ROOMS: list[KindTable[Any]] = [
+    c.PLANNED,
+    lava.PLANNED,
+    stock.PLANNED,
+    populations.POPULATIONS,
+    populations.ORIGINS,
+    populations.SYNAPSES,
+    ranges.NEEDS,
+]
+"""Rooms of C, Lava and Loihi, which treat the nodes of an integer network; none of them needs Lava."""
+
 CELLS = [
     pytest.param(kind, table, id=f"{kind.__name__}-{table.room}")
-    for kinds, tables in ((get_args(Node), TRAINED_ROOMS), (get_args(IntNode), INTEGER_ROOMS))
+    for kinds, tables in (
+        (get_args(Node), TRAINED_ROOMS),
+        (get_args(IntNode), INTEGER_ROOMS),
+        (get_args(IntNode), BACKEND_ROOMS),
+    )
     for kind in kinds
     for table in tables
 ]
@@ -42,7 +61,7 @@ def test_every_room_has_an_entry_for_every_kind(kind, table):
         assert len(entry.reason.split()) >= 3
 
 
-@pytest.mark.parametrize("table", [*TRAINED_ROOMS, *INTEGER_ROOMS], ids=lambda table: table.room)
+@pytest.mark.parametrize("table", [*TRAINED_ROOMS, *INTEGER_ROOMS, *BACKEND_ROOMS], ids=lambda table: table.room)
 def test_a_foreign_kind_is_refused_by_name(table):
     with pytest.raises(NodeKindError, match=rf"^norm: .*{table.room}.* got LayerNorm$"):
         table[LayerNorm("norm", "conv")]

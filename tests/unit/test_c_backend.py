@@ -13,7 +13,7 @@ from generators import random_integer_network
 
 import qpsnn_backends
 import qpsnn_core as qp
-from qpsnn_backends.c import helpers
+from qpsnn_backends.c import helpers, neurons
 from qpsnn_core.errors import BackendError, BackendTimeout, ConfigError, DataError, ShapeError, UnsupportedError
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout
@@ -143,7 +143,7 @@ int main(void)
 @needs_cc
 @pytest.mark.parametrize("halving", [True, False])
 def test_shifts_of_negative_numbers_are_floors(tmp_path, halving):
-    leak, words = (helpers.SHIFT, "u, shift") if halving else (helpers.LEAK, "u, multiplier, shift")
+    leak, words = (neurons.SHIFT, "u, shift") if halving else (neurons.LEAK, "u, multiplier, shift")
     text = helpers.SIGNED + helpers.LOWEST + leak
     text = ARITHMETIC % (", ".join(map(str, helpers.PLACES)), text, words)
     text = text.replace("&shift) == 3) {", "&shift) == 3) {\n        (void)multiplier;")
