@@ -62,10 +62,12 @@ class Planner:
         latency = max((self.outputs[source].latency for source in sources), default=0)
         return Output(self._align(sources, latency), latency)
 
-    def put(self, node: IntNode, kind: Kind, settings: Settings | None = None, pool: Pool | None = None) -> None:
-        """A part of its own for a node; a synapse sends one step later."""
+    def put(
+        self, node: IntNode, kind: Kind, settings: Settings | None = None, pool: Pool | None = None, wait: int = 0
+    ) -> None:
+        """A part of its own for a node. wait: steps from what it reads to what it sends, 1 for a synapse."""
         (reads, latency), sources = self.read(node), self.network.sources(node)
-        latency += kind in ("conv", "dense", "shortcut")
+        latency += wait
         inputs = self.shape(sources[0]) if sources else self.shape(node.name)
         self._put(Part(node.name, kind, reads, inputs, self.shape(node.name), latency, settings or {}, pool))
         self.outputs[node.name] = Output((node.name,), latency)
@@ -139,18 +141,18 @@ def _input(planner: Planner, node: IntInput) -> None:
 
 def _conv(planner: Planner, node: IntConv) -> None:
     bits = planner.message_bits(node.source)
-    planner.put(node, "conv", {"stride": node.stride, "padding": node.padding, "message_bits": bits})
+    planner.put(node, "conv", {"stride": node.stride, "padding": node.padding, "message_bits": bits}, wait=1)
     planner.keep(node, weight=np.ascontiguousarray(planner.weight(node)[::-1, ::-1].transpose(3, 1, 0, 2)))
 
 
 def _linear(planner: Planner, node: IntLinear) -> None:
-    planner.put(node, "dense", {"message_bits": planner.message_bits(node.source)})
+    planner.put(node, "dense", {"message_bits": planner.message_bits(node.source)}, wait=1)
     mapped = planner.weight(node).reshape(*planner.network.shape(node.source), node.features).transpose(3, 1, 0, 2)
     planner.keep(node, weight=np.ascontiguousarray(mapped.reshape(node.features, -1)))
 
 
 def _shortcut(planner: Planner, node: IntShortcut) -> None:
-    planner.put(node, "shortcut", {"stride": node.stride, "delay": 1})
+    planner.put(node, "shortcut", {"stride": node.stride, "delay": 1}, wait=1)
     channel_map = np.array(node.channel_map, np.int32)
     planner.keep(node, gain=planner.network.arrays[node.name]["gain"], channel_map=channel_map)
 
