@@ -17,7 +17,6 @@ from qpsnn_core.evaluation import evaluate
 from qpsnn_core.history import Listener
 from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.synapses import Conv, Linear
 from qpsnn_core.stages import network_for, prune_as, score_as
 from qpsnn_core.structure import nearest
 from qpsnn_core.study import load_results, save_results, seeded, spread, trained, tuned
@@ -152,11 +151,9 @@ def table(results: Sequence[Result]) -> list[Row]:
 def with_quantizers(model: Model, like: Network) -> Model:
     """The model with the quantizer that each synapse has in `like`, a network with the same names."""
     quantizers = {node.name: node.quantizer for node in like.synapses}
-    nodes = (
-        replace(node, quantizer=quantizers[node.name]) if isinstance(node, (Conv, Linear)) else node
-        for node in model.network
-    )
-    return model._replace(network=Network(tuple(nodes), model.network.steps))
+    changed = {node.name: replace(node, quantizer=quantizers[node.name]) for node in model.network.synapses}
+    nodes = tuple(changed.get(node.name, node) for node in model.network)
+    return model._replace(network=Network(nodes, model.network.steps))
 
 
 def _one(recipe: Recipe, data: Split, folder: Path, name: str, seed: int, progress: Listener | None) -> Result:

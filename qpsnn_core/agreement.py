@@ -14,7 +14,6 @@ from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.integer.run import Record, Run
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.model import Model
-from qpsnn_core.network.nodes import LIF
 from qpsnn_datasets import Dataset
 
 Array = npt.NDArray[Any]
@@ -43,7 +42,7 @@ def deviation(model: Model, network: IntegerNetwork, images: Array) -> Agreement
         x = steps_first(images[low : low + BATCH])
         ours = forward(model, x, keep=True)
         theirs = simulate(network, x, record="spikes")
-        for node in model.network.of(LIF):
+        for node in model.network.neurons:
             spikes += theirs.spikes[node.name].size
             wrong += int((ours.values[node.name] != theirs.spikes[node.name]).sum())
         answers += int((ours.logits.sum(0).argmax(1) != theirs.readout.argmax(1)).sum())

@@ -16,7 +16,6 @@ from qpsnn_core.evaluation import check_data, steps_first
 from qpsnn_core.integer.lower import lower
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.model import Model
-from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.synapses import Quantizer
 from qpsnn_core.quantize import quantize
 from qpsnn_core.scoring import score
@@ -130,7 +129,7 @@ def _codes(model: Model) -> Iterator[tuple[str, float]]:
 def _scores(model: Model, images: npt.NDArray[Any]) -> Iterator[tuple[str, float]]:
     found = score(model, images, batches=1, batch=len(images), epsilon=EPSILON).values
     done = forward(model, steps_first(images), keep=True)
-    for node in model.network.of(LIF):
+    for node in model.network.neurons:
         maps = done.values[node.name].mean(0, dtype=np.float64).transpose(0, 3, 1, 2)
         ref = (np.linalg.svd(maps, compute_uv=False) > EPSILON).sum(2).mean(0)
         yield node.name, float(np.abs(found[node.name] - ref).max())

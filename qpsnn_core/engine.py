@@ -41,7 +41,7 @@ def initialise(network: Network, seed: int = 0) -> Model:
     state: Arrays = {}
     for index, node in enumerate(network.nodes[1:], 1):
         rng = np.random.default_rng([seed, index])
-        own, statistics = LAYERS[type(node)].init(node, network.inputs_of(node), rng)
+        own, statistics = LAYERS[node].init(node, network.inputs_of(node), rng)
         if own:
             params[node.name] = own
         if statistics:
@@ -66,7 +66,7 @@ def forward(model: Model, images: Images, *, train: bool = False, keep: bool = F
             own = (model.params.get(node.name, {}), model.state.get(node.name, {}))
             call = Call(*own, network.inputs_of(node), network.steps, train, wanted[node.name])
             try:
-                output = LAYERS[type(node)].forward(node, call, *(values[source] for source in node.sources))
+                output = LAYERS[node].forward(node, call, *(values[source] for source in node.sources))
             except NumericsError as error:
                 raise NumericsError(f"{node.name}.{error}") from error
             values[node.name] = output.value
@@ -100,7 +100,7 @@ def backward(model: Model, done: Pass, gradient: Floats, *, discard: bool = Fals
                 done.values.pop(node.name, None)
             if node.name not in gradients:
                 continue
-            back = LAYERS[type(node)].backward(node, cache, gradients.pop(node.name))
+            back = LAYERS[node].backward(node, cache, gradients.pop(node.name))
             del cache
             if back.params:
                 params[node.name] = back.params
@@ -151,11 +151,12 @@ def _met(first: Any, second: Any) -> Any:
 
 def _wanted(network: Network) -> dict[str, bool]:
     """Whether any parameter lies before a node, so that its input gradient is needed."""
+    weighted = {node.name for node in network.synapses}
     trained: dict[str, bool] = {network.input.name: False}
     wanted: dict[str, bool] = {}
     for node in network.nodes[1:]:
         wanted[node.name] = any(trained[source] for source in node.sources)
-        trained[node.name] = wanted[node.name] or hasattr(node, "quantizer")
+        trained[node.name] = wanted[node.name] or node.name in weighted
     return wanted
 
 

@@ -119,7 +119,7 @@ def evaluate(
         predicted,
         _confusion(dataset.labels, predicted, network.classes),
         {name: total / len(dataset) for name, total in totals.items()},
-        tuple(node.name for node in network.nodes if isinstance(node, (LIF, IntLIF))),
+        tuple(node.name for node in _neurons(network)),
         network.steps,
     )
 
@@ -143,6 +143,10 @@ def check_data(network: Network | IntegerNetwork, dataset: Dataset) -> None:
 def steps_first(images: Images) -> Images:
     """Images [B, H, W, C] as they are; frames [B, T, H, W, C] as [T, B, H, W, C]."""
     return images if images.ndim == 4 else np.ascontiguousarray(images.swapaxes(0, 1))
+
+
+def _neurons(network: Network | IntegerNetwork) -> tuple[LIF, ...] | tuple[IntLIF, ...]:
+    return network.neurons if isinstance(network, Network) else network.of(IntLIF)
 
 
 def answers(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

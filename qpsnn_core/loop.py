@@ -18,7 +18,6 @@ from qpsnn_core.evaluation import Images, Labels, answers, evaluate, steps_first
 from qpsnn_core.history import Epoch, Listener, Position, Progress
 from qpsnn_core.loss import LOSSES
 from qpsnn_core.model import Model
-from qpsnn_core.network.nodes import LIF
 from qpsnn_core.optimizer import Optimizer, State, clip_gradients
 from qpsnn_core.schedule import Schedule
 from qpsnn_datasets import Augment, Dataset, batches, prefetch
@@ -82,7 +81,7 @@ def _step(plan: Plan, now: Now, images: Images, labels: Labels) -> tuple[Now, fl
         if not np.isfinite(done.logits).all():
             raise NumericsError(expected(f"{network.readout.name}: logits", "finite numbers", Words("NaN or infinity")))
         loss, gradient = LOSSES[plan.config.loss](done.logits, labels)
-        spikes = sum(int(np.count_nonzero(done.values[n.name])) for n in network.of(LIF))
+        spikes = sum(int(np.count_nonzero(done.values[n.name])) for n in network.neurons)
         gradients = backward(now.model, done, gradient, discard=True)
         check_finite("gradients", gradients)
         if plan.config.clip_norm:
@@ -112,7 +111,7 @@ def _epoch_done(plan: Plan, now: Now) -> Now:
             plan.progress(replace(progress, stage="validate", epoch=number, epochs=plan.config.epochs))
 
     accuracy = evaluate(now.model, plan.validation, progress=told).accuracy if plan.validation else None
-    neurons = sum(int(np.prod(network.shape(node.name))) for node in network.of(LIF))
+    neurons = sum(int(np.prod(network.shape(node.name))) for node in network.neurons)
     epoch = Epoch(
         number,
         past.loss / past.samples,

@@ -15,7 +15,7 @@ from qpsnn_core.config import REINITS, RESIDUALS
 from qpsnn_core.engine import initialise
 from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.model import Arrays, Model
-from qpsnn_core.network import LIF, Conv, Network
+from qpsnn_core.network import Conv, Network
 from qpsnn_core.network.values import check_at_least, check_choice
 from qpsnn_core.rates import Rates, kept_count, prunable, resolve
 from qpsnn_core.scoring import Scores
@@ -101,7 +101,7 @@ def prune(
         count = kept_count(network.shape(group[0])[2], rate[group[0]])
         best = _best(_mean(values, group), _mean(second, group), count)
         kept.update(dict.fromkeys(group, best))
-    kept = {node.name: kept[node.name] for node in network.of(LIF)}
+    kept = {node.name: kept[node.name] for node in network.neurons}
     pruned = remove_channels(model, kept)
     if reinit == "paper":
         pruned = _reinitialised(pruned, seed)
@@ -121,7 +121,7 @@ def _mean(values: Mapping[str, Doubles], group: tuple[str, ...]) -> Doubles:
 
 def _second(network: Network, scores: Any, ties: str) -> dict[str, Doubles]:
     if ties == "index":
-        return {node.name: np.zeros(network.shape(node.name)[2]) for node in network.of(LIF)}
+        return {node.name: np.zeros(network.shape(node.name)[2]) for node in network.neurons}
     if not isinstance(scores, Scores):
         raise ConfigError(expected("prune.ties", "'index' for scores that are not of `score`", ties))
     return _checked("scores.sca", network, scores.sca)
@@ -129,7 +129,7 @@ def _second(network: Network, scores: Any, ties: str) -> dict[str, Doubles]:
 
 def _checked(place: str, network: Network, scores: Mapping[str, npt.ArrayLike]) -> dict[str, Doubles]:
     """One finite number for each channel of every LIF; names that are no LIF's are refused."""
-    sizes = {node.name: network.shape(node.name)[2] for node in network.of(LIF)}
+    sizes = {node.name: network.shape(node.name)[2] for node in network.neurons}
     for name in scores:
         if name not in sizes:
             raise ConfigError(expected(place, "the name of a LIF" + nearest(name, sizes), name))
@@ -164,7 +164,7 @@ def _report(
     kept: Mapping[str, Indices],
 ) -> PruneReport:
     layers = []
-    for node in before.network.of(LIF):
+    for node in before.network.neurons:
         own = values[node.name]
         removed = np.delete(own, kept[node.name])
         layers.append(

@@ -10,7 +10,7 @@ import numpy as np
 
 from qpsnn_core.channels import fixed, origins, tied
 from qpsnn_core.errors import ConfigError, expected
-from qpsnn_core.network import LIF, Network
+from qpsnn_core.network import Network
 from qpsnn_core.structure import nearest
 
 Rates = float | Sequence[float] | Mapping[str, float]
@@ -44,14 +44,14 @@ def prunable(network: Network, *, prune_last: bool = False, together: bool = Fal
     """
     excluded = fixed(network) | (frozenset() if prune_last else frozenset(last(network)))
     free = {name for group in tied(network, together=together) if not excluded & set(group) for name in group}
-    return tuple(node.name for node in network.of(LIF) if node.name in free)
+    return tuple(node.name for node in network.neurons if node.name in free)
 
 
 def last(network: Network) -> tuple[str, ...]:
     """The LIFs that the classifier reads: the synapse of the Readout."""
     origin = origins(network)
     current = network[network.readout.source]
-    return tuple(node.name for node in network.of(LIF) if any(node.name in origin[name] for name in current.sources))
+    return tuple(node.name for node in network.neurons if any(node.name in origin[name] for name in current.sources))
 
 
 def resolve(network: Network, rates: Rates, chosen: Sequence[str]) -> dict[str, float]:
@@ -62,7 +62,7 @@ def resolve(network: Network, rates: Rates, chosen: Sequence[str]) -> dict[str, 
     fit, the longest counts. Raises ConfigError, naming the place: a rate that is not from 0 to below 1, a length, a
     name, a rate above 0 for what is not chosen at all.
     """
-    found = dict.fromkeys((node.name for node in network.of(LIF)), 0.0)
+    found = dict.fromkeys((node.name for node in network.neurons), 0.0)
     if isinstance(rates, Mapping):
         found.update(_by_name(network, {key: _rate(f"rates.{key}", rate) for key, rate in rates.items()}, chosen))
     elif isinstance(rates, Sequence) and not isinstance(rates, str):
@@ -111,7 +111,7 @@ def _by_name(network: Network, rates: dict[str, float], chosen: Sequence[str]) -
     """The rates of chosen LIFs by a table."""
     found: dict[str, float] = {}
     names: dict[str, list[str]] = {}
-    for node in network.of(LIF):
+    for node in network.neurons:
         exact = (node.name, *node.sources)
         stages = sorted({stage for name in exact for stage in _stages(name)}, key=len, reverse=True)
         for key in (*exact, *stages):

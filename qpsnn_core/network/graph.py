@@ -5,19 +5,41 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 from qpsnn_core.errors import ConfigError, FormatError, VersionError, Words, expected
-from qpsnn_core.network.nodes import Input, Node, Readout
+from qpsnn_core.kind_table import KindTable
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.ordered import Ordered, check_order, check_read
-from qpsnn_core.network.synapses import Conv, Linear, Synapse
+from qpsnn_core.network.synapses import Conv, Linear, Shortcut, Synapse
 from qpsnn_core.network.values import Value
-from qpsnn_core.structure import converter, structure, tag_union
+from qpsnn_core.structure import TAG, converter, structure, tag_union
 
 VERSION = 1
 
 _convert = converter()
 tag_union(_convert, Node)
+
+WEIGHTS, NEURONS, NEITHER = "weights", "neurons", "neither"
+
+ROLES: KindTable[str] = KindTable(
+    "the network",
+    {
+        Input: NEITHER,
+        Conv: WEIGHTS,
+        Linear: WEIGHTS,
+        Shortcut: NEITHER,
+        LIF: NEURONS,
+        MaxPool: NEITHER,
+        AvgPool: NEITHER,
+        Sum: NEITHER,
+        Readout: NEITHER,
+    },
+)
+"""What a node of each kind consists of: WEIGHTS that are trained (Eq. 4), NEURONS with a membrane, or NEITHER."""
+
+TAGS: KindTable[str] = KindTable("the JSON of a network", {kind: kind.__name__ for kind in get_args(Node)})
+"""What JSON calls each kind."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +69,13 @@ class Network(Ordered[Node]):
 
     @property
     def synapses(self) -> tuple[Synapse, ...]:
-        """The nodes that have weights, in order."""
-        return tuple(node for node in self.nodes if isinstance(node, (Conv, Linear)))
+        """The nodes that have weights, in order. Raises NodeKindError for a kind that is not of `Node`."""
+        return self._playing(WEIGHTS)
+
+    @property
+    def neurons(self) -> tuple[LIF, ...]:
+        """The nodes that have membranes, in order. Raises as `synapses`."""
+        return self._playing(NEURONS)
 
     @property
     def input(self) -> Input:
@@ -74,8 +101,11 @@ class Network(Ordered[Node]):
         return replace(self, nodes=tuple(replace(n, **changes) if n is old else n for n in self.nodes))
 
     def to_json(self) -> str:
-        """All of it as canonical JSON: sorted keys, no spaces; the text that `digest` hashes."""
-        nodes = [_convert.unstructure(node, unstructure_as=Node) for node in self.nodes]
+        """All of it as canonical JSON: sorted keys, no spaces; the text that `digest` hashes.
+
+        Raises NodeKindError for a kind that is not of `Node`.
+        """
+        nodes = [{TAG: TAGS[node], **_convert.unstructure(node)} for node in self.nodes]
         data = {"format": "qpsnn-network", "version": VERSION, "steps": self.steps, "nodes": nodes}
         return json.dumps(data, sort_keys=True, separators=(",", ":"))
 
@@ -99,3 +129,6 @@ class Network(Ordered[Node]):
     def digest(self) -> str:
         """SHA-256 of the canonical JSON: the same for equal networks, in any process."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def _playing(self, role: str) -> tuple[Any, ...]:
+        return tuple(node for node in self.nodes if ROLES[node] == role)

@@ -33,7 +33,7 @@ class Layer:
     def __init__(self, node: Any, value: Value, train: bool):
         rng = np.random.default_rng(3)
         self.node, self.value, self.train = node, value, train
-        self.params, self.state = LAYERS[type(node)].init(node, (value,), rng)
+        self.params, self.state = LAYERS[node].init(node, (value,), rng)
         for name, array in self.params.items():
             array[:] = rng.normal(0.5, 0.5, array.shape) if name != "weight" else rng.normal(0, 0.3, array.shape)
         shape = (2, 3, *value.shape)
@@ -44,7 +44,7 @@ class Layer:
 
     def output(self, params=None, x=None):
         call = Call(params or self.params, self.state, (self.value,), 2, self.train, True)
-        return LAYERS[type(self.node)].forward(self.node, call, self.x if x is None else x)
+        return LAYERS[self.node].forward(self.node, call, self.x if x is None else x)
 
     def loss(self, params=None, x=None):
         acc, scale, shift = self.output(params, x).value
@@ -52,7 +52,7 @@ class Layer:
 
     def back(self):
         output = self.output()
-        return LAYERS[type(self.node)].backward(self.node, output.cache, with_moments(self.weights, output.value.acc))
+        return LAYERS[self.node].backward(self.node, output.cache, with_moments(self.weights, output.value.acc))
 
 
 def differences(node, value, train=True):
@@ -79,10 +79,10 @@ def counting(node, *values):
     weights = rng.integers(-9, 10, (2, 3, *node.output(*values).shape)).astype(np.float32)
 
     def loss(xs):
-        got = LAYERS[type(node)].forward(node, call, *xs).value
+        got = LAYERS[node].forward(node, call, *xs).value
         real = got.scale.astype(float) * got.acc + got.shift if hasattr(got, "acc") else got.astype(float)
         return float((real * weights).sum())
 
-    output = LAYERS[type(node)].forward(node, call, *xs)
+    output = LAYERS[node].forward(node, call, *xs)
     gradient = with_moments(weights, output.value.acc) if hasattr(output.value, "acc") else weights
-    return loss, xs, LAYERS[type(node)].backward(node, output.cache, gradient).inputs
+    return loss, xs, LAYERS[node].backward(node, output.cache, gradient).inputs
