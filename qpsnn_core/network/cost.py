@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.kind_table import KindTable
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import LIF, Node, Readout
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.stored import bitmap_bits, stored
-from qpsnn_core.network.synapses import Conv, Linear, Shortcut
+from qpsnn_core.network.synapses import Conv, Linear, Shortcut, Synapse
 from qpsnn_core.network.values import Shape
 
 FLOAT_BITS = 32
@@ -120,7 +121,7 @@ def cost(network: Network, firing: Firing | None = None, *, frames: bool = False
     """
     masks = masks or {}
     operations = sops(network, firing, masks) if firing is not None else {}
-    rows = [_node_cost(network, node, operations.get(node.name), masks.get(node.name)) for node in network]
+    rows = [PRICES[node].cost(network, node, operations.get(node.name), masks.get(node.name)) for node in network]
     times = network.steps if frames else 1
     image = sum(row.macs for row, node in zip(rows, network, strict=True) if _reads_image(network, node))
     return Cost(tuple(rows), network.steps, times * image)
@@ -128,12 +129,8 @@ def cost(network: Network, firing: Firing | None = None, *, frames: bool = False
 
 def counted(network: Network) -> tuple[str, ...]:
     """The values of spikes that synapses read: those to be measured for the synaptic operations."""
-    return tuple(
-        node.name
-        for node in network
-        if network.values[node.name].kind == "spikes"
-        and any(isinstance(reader, (Conv, Linear, Shortcut)) for reader in network.consumers(node.name))
-    )
+    read = {source for node in network if PRICES[node].reach for source in node.sources}
+    return tuple(node.name for node in network if node.name in read and network.values[node.name].kind == "spikes")
 
 
 def sops(network: Network, firing: Firing, masks: Masks | None = None) -> dict[str, float]:
@@ -160,8 +157,9 @@ def sops(network: Network, firing: Firing, masks: Masks | None = None) -> dict[s
         if spikes.shape == ():
             spikes = np.full(shape, spikes * network.steps)
         for node in network.consumers(source):
-            if type(node) in REACH:
-                totals[node.name] = float((spikes * _reach(network, node, (masks or {}).get(node.name))).sum())
+            reach = _reach(network, node, (masks or {}).get(node.name))
+            if reach is not None:
+                totals[node.name] = float((spikes * reach).sum())
     return totals
 
 
@@ -172,8 +170,9 @@ def fanout(network: Network, name: str) -> Counts:
     """
     total = np.zeros(network.shape(name), np.int64)
     for node in network.consumers(name):
-        if type(node) in REACH:
-            total += _reach(network, node)
+        reach = _reach(network, node)
+        if reach is not None:
+            total += reach
     return total
 
 
@@ -206,36 +205,46 @@ def _shortcut_reach(node: Shortcut, source: Shape, output: Shape, outputs: Count
     return reach
 
 
-REACH: Mapping[type, Callable[..., Counts]] = {Conv: _conv_reach, Linear: _linear_reach, Shortcut: _shortcut_reach}
-
-
-def _reach(network: Network, node: Node, mask: npt.NDArray[np.bool_] | None = None) -> Counts:
-    """Additions in this synapse for one spike of each element of its source, [H, W, C]."""
+def _reach(network: Network, node: Node, mask: npt.NDArray[np.bool_] | None = None) -> Counts | None:
+    """Additions in this node for one spike of each element of its source, [H, W, C]; None if it adds none up."""
+    reach = PRICES[node].reach
+    if reach is None:
+        return None
     outputs = network.shape(node.name)[2] if mask is None else _checked(network, node, mask).sum(-1)
-    return REACH[type(node)](node, network.shape(node.sources[0]), network.shape(node.name), outputs)
+    return reach(node, network.shape(node.sources[0]), network.shape(node.name), outputs)
 
 
 def _checked(network: Network, node: Node, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    want = node.weight_shape(network.inputs_of(node)[0]) if isinstance(node, (Conv, Linear)) else "none"
+    shapes = {one.name: one.weight_shape(network.values[one.source]) for one in network.synapses}
+    want = shapes.get(node.name, "none")
     if mask.shape != want:
         raise ShapeError(expected(f"masks.{node.name}", want, Words(f"{mask.shape}")))
     return mask
 
 
 def _reads_image(network: Network, node: Node) -> bool:
-    return isinstance(node, (Conv, Linear)) and network.values[node.source].kind == "analog"
+    return any(value.kind == "analog" for value in network.inputs_of(node))
 
 
-def _node_cost(network: Network, node: Node, operations: float | None, mask: npt.NDArray[np.bool_] | None) -> NodeCost:
+def _free(network: Network, node: Node, operations: float | None, mask: Any) -> NodeCost:
+    return NodeCost(node.name, type(node).__name__)
+
+
+def _neuron(network: Network, node: LIF, operations: float | None, mask: Any) -> NodeCost:
+    return NodeCost(node.name, type(node).__name__, saved_bits=2 * INTEGER_BITS * network.shape(node.name)[2])
+
+
+def _readout(network: Network, node: Readout, operations: float | None, mask: Any) -> NodeCost:
+    return NodeCost(node.name, type(node).__name__, saved_bits=INTEGER_BITS * network.shape(node.name)[2])
+
+
+def _shortcut(network: Network, node: Shortcut, operations: float | None, mask: Any) -> NodeCost:
+    return NodeCost(node.name, type(node).__name__, saved_bits=INTEGER_BITS * node.channels, sops=operations)
+
+
+def _weights(network: Network, node: Synapse, operations: float | None, mask: npt.NDArray[np.bool_] | None) -> NodeCost:
     kind = type(node).__name__
     height, width, channels = network.shape(node.name)
-    if isinstance(node, (LIF, Readout)):
-        constants = 2 if isinstance(node, LIF) else 1
-        return NodeCost(node.name, kind, saved_bits=constants * INTEGER_BITS * channels)
-    if isinstance(node, Shortcut):
-        return NodeCost(node.name, kind, saved_bits=INTEGER_BITS * channels, sops=operations)
-    if not isinstance(node, (Conv, Linear)):
-        return NodeCost(node.name, kind)
     weights = math.prod(node.weight_shape(network.inputs_of(node)[0]))
     each = FLOAT_BITS if node.quantizer is None else node.quantizer.bits
     codes = saved = each * weights
@@ -248,3 +257,30 @@ def _node_cost(network: Network, node: Node, operations: float | None, mask: npt
     if node.quantizer is None:
         return NodeCost(node.name, kind, 0, weights + constants, bits, saved + bits - codes, macs, operations)
     return NodeCost(node.name, kind, weights, constants, bits, saved + INTEGER_BITS * channels, macs, operations)
+
+
+class Price(NamedTuple):
+    """What a kind costs. cost: `(network, node, sops, mask) -> NodeCost`.
+
+    reach: additions for one spike of each element of the source, `(node, source, output, outputs) -> [H, W, C]`, of a
+    kind that adds up what it reads; None of one that does not.
+    """
+
+    cost: Callable[..., NodeCost]
+    reach: Callable[..., Counts] | None = None
+
+
+PRICES: KindTable[Price] = KindTable(
+    "the cost counter",
+    {
+        Input: Price(_free),
+        Conv: Price(_weights, _conv_reach),
+        Linear: Price(_weights, _linear_reach),
+        Shortcut: Price(_shortcut, _shortcut_reach),
+        LIF: Price(_neuron),
+        MaxPool: Price(_free),
+        AvgPool: Price(_free),
+        Sum: Price(_free),
+        Readout: Price(_readout),
+    },
+)
