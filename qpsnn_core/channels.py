@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.kind_table import KindTable
 from qpsnn_core.model import Arrays, Model
-from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Node, Readout, Shortcut, Sum
+from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Node, Readout, Shortcut, Sum
+from qpsnn_core.network.values import Shape
 from qpsnn_core.structure import nearest
 
 Indices = npt.NDArray[np.int64]
@@ -40,22 +42,16 @@ def remove_channels(model: Model, keep: Keep) -> Model:
     params: Arrays = {}
     state: Arrays = {}
     for node in network.nodes:
-        size = network.shape(node.name)[2]
-        outputs = kept[node.name]
-        source = kept[node.sources[0]] if node.sources else outputs
-        changed = len(outputs) < size
-        if isinstance(node, Shortcut):
-            nodes.append(_shortcut(node, network.shape(node.source)[2], source, outputs))
-        elif isinstance(node, Conv) and changed:
-            nodes.append(replace(node, channels=len(outputs)))
-        elif isinstance(node, Linear) and changed:
-            nodes.append(replace(node, features=len(outputs)))
-        else:
-            nodes.append(node)
+        first = node.sources[0] if node.sources else node.name
+        cut = Cut(network.shape(first), kept[first], kept[node.name])
+        kind = CHANNELS[node]
+        nodes.append(kind.narrow(node, cut))
         for old, new in ((model.params, params), (model.state, state)):
             if node.name in old:
-                shape = network.shape(node.sources[0]) if isinstance(node, Linear) else None
-                new[node.name] = {name: _slice(name, a, source, outputs, shape) for name, a in old[node.name].items()}
+                new[node.name] = {
+                    name: np.ascontiguousarray((kind.weight if name == "weight" else _by_output)(array, cut))
+                    for name, array in old[node.name].items()
+                }
     return Model(replace(network, nodes=tuple(nodes)), params, state)
 
 
@@ -66,7 +62,7 @@ def tied(network: Network, *, together: bool = False) -> tuple[tuple[str, ...], 
     a Shortcut leads from one to the other channel by channel (`channel_map` the identity, as many channels).
     """
     origin = origins(network)
-    parent = {node.name: node.name for node in network.of(LIF)}
+    parent = {node.name: node.name for node in network.neurons}
 
     def root(name: str) -> str:
         while parent[name] != name:
@@ -79,12 +75,9 @@ def tied(network: Network, *, together: bool = False) -> tuple[tuple[str, ...], 
             parent[other] = roots[0]
 
     for node in network.nodes:
-        if isinstance(node, Sum):
-            join(origin[node.name])
-        elif isinstance(node, (Conv, Linear, Shortcut)):
-            readers = [reader.name for reader in network.consumers(node.name) if isinstance(reader, LIF)]
-            through = together and isinstance(node, Shortcut) and _identity(network, node)
-            join([*readers, *origin[node.source]] if through else readers)
+        readers = [reader.name for reader in network.consumers(node.name)]
+        through = together and CHANNELS[node].copies(network, node)
+        join([*origin[node.name], *readers, *(origin[node.sources[0]] if through else ())])
     groups: dict[str, list[str]] = {}
     for name in parent:
         groups.setdefault(root(name), []).append(name)
@@ -95,33 +88,23 @@ def origins(network: Network) -> dict[str, tuple[str, ...]]:
     """For each node that gives spikes or the image, the LIFs (or the Input) whose channels these are; else none."""
     found: dict[str, tuple[str, ...]] = {}
     for node in network.nodes:
-        if isinstance(node, (Input, LIF)):
-            found[node.name] = (node.name,)
-        elif isinstance(node, (Conv, Linear, Shortcut, Readout)):
-            found[node.name] = ()
-        else:
-            found[node.name] = tuple(dict.fromkeys(name for source in node.sources for name in found[source]))
+        found[node.name] = CHANNELS[node].origin(node, found)
     return found
 
 
 def fixed(network: Network) -> frozenset[str]:
     """The LIFs whose channels cannot be removed: they meet the Input in a Sum, or share a synapse with the Readout."""
     origin = origins(network)
-    names = {lif.name for lif in network.of(LIF) if set(lif.sources) & set(network.readout.sources)}
-    for node in network.of(Sum):
-        if network.input.name in origin[node.name]:
-            names.update(origin[node.name])
+    names = {lif.name for lif in network.neurons if set(lif.sources) & set(network.readout.sources)}
+    for met in origin.values():
+        if network.input.name in met:
+            names.update(met)
     return frozenset(lif for group in tied(network) if names & set(group) for lif in group)
-
-
-def _identity(network: Network, node: Shortcut) -> bool:
-    inputs = network.shape(node.source)[2]
-    return node.mapping(inputs) == tuple(range(inputs))
 
 
 def _kept(network: Network, keep: Keep) -> dict[str, Indices]:
     """The channels that stay of every node's output."""
-    lifs = {lif.name: network.shape(lif.name)[2] for lif in network.of(LIF)}
+    lifs = {lif.name: network.shape(lif.name)[2] for lif in network.neurons}
     for name in keep:
         if name not in lifs:
             raise ConfigError(expected("keep", "the name of a LIF" + nearest(name, lifs), name))
@@ -139,7 +122,7 @@ def _kept(network: Network, keep: Keep) -> dict[str, Indices]:
     kept: dict[str, Indices] = {}
     origin = origins(network)
     for node in network.nodes:
-        readers = tuple(reader.name for reader in network.consumers(node.name) if isinstance(reader, LIF))
+        readers = tuple(reader.name for reader in network.consumers(node.name))
         found = [name for name in origin[node.name] + readers if name in chosen]
         kept[node.name] = chosen[found[0]] if found else np.arange(network.shape(node.name)[2])
     return kept
@@ -160,21 +143,94 @@ def _brief(indices: Any) -> str:
     return np.array2string(indices, threshold=12)
 
 
-def _shortcut(node: Shortcut, inputs: int, source: Indices, outputs: Indices) -> Shortcut:
-    if len(source) == inputs and len(outputs) == node.channels:
+class Cut(NamedTuple):
+    """What a node keeps. before: (H, W, C) of its first source as it was; source, outputs: the channels that stay."""
+
+    before: Shape
+    source: Indices
+    outputs: Indices
+
+
+def _own(node: Input | LIF, found: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return (node.name,)
+
+
+def _none(node: Node, found: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return ()
+
+
+def _of_sources(node: MaxPool | AvgPool | Sum, found: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for source in node.sources for name in found[source]))
+
+
+def _same(node: Node, cut: Cut) -> Node:
+    return node
+
+
+def _conv(node: Conv, cut: Cut) -> Conv:
+    return replace(node, channels=len(cut.outputs))
+
+
+def _linear(node: Linear, cut: Cut) -> Linear:
+    return replace(node, features=len(cut.outputs))
+
+
+def _shortcut(node: Shortcut, cut: Cut) -> Shortcut:
+    inputs = cut.before[2]
+    if len(cut.source) == inputs and len(cut.outputs) == node.channels:
         return node
     place = np.full(inputs + 1, -1)
-    place[source] = np.arange(len(source))
-    mapping = place[np.array(node.mapping(inputs))[outputs]]
-    return replace(node, channels=len(outputs), channel_map=tuple(int(index) for index in mapping))
+    place[cut.source] = np.arange(len(cut.source))
+    mapping = place[np.array(node.mapping(inputs))[cut.outputs]]
+    return replace(node, channels=len(cut.outputs), channel_map=tuple(int(index) for index in mapping))
 
 
-def _slice(name: str, array: Any, source: Indices, outputs: Indices, shape: tuple[int, ...] | None) -> Any:
-    """The part of a synapse's array that stays, copied. shape: (H, W, C) of the spikes that a Linear flattens."""
-    if name == "weight":
-        spread = array if shape is None else array.reshape(*shape, array.shape[-1])
-        cut = spread[:, :, source][..., outputs]
-        array = cut if shape is None else cut.reshape(-1, len(outputs))
-    else:
-        array = array[..., outputs]
-    return np.ascontiguousarray(array)
+def _by_output(array: Any, cut: Cut) -> Any:
+    return array[..., cut.outputs]
+
+
+def _kernel(weight: Any, cut: Cut) -> Any:
+    return weight[:, :, cut.source][..., cut.outputs]
+
+
+def _rows(weight: Any, cut: Cut) -> Any:
+    return _kernel(weight.reshape(*cut.before, weight.shape[-1]), cut).reshape(-1, len(cut.outputs))
+
+
+def _never(network: Network, node: Node) -> bool:
+    return False
+
+
+def _identity(network: Network, node: Shortcut) -> bool:
+    inputs = network.shape(node.source)[2]
+    return node.mapping(inputs) == tuple(range(inputs))
+
+
+class Channels(NamedTuple):
+    """What a kind does with channels.
+
+    origin: `(node, found)`, its line of `origins`, after those of the nodes that it reads. narrow: `(node, cut)`, the
+    node that is left. weight: `(array, cut)`, what is left of its weight; its other arrays go by output channel.
+    copies: `(network, node)`, whether its channels are its source's, one by one.
+    """
+
+    origin: Callable[..., tuple[str, ...]]
+    narrow: Callable[..., Node] = _same
+    weight: Callable[[Any, Cut], Any] = _by_output
+    copies: Callable[..., bool] = _never
+
+
+CHANNELS: KindTable[Channels] = KindTable(
+    "the removal of channels",
+    {
+        Input: Channels(_own),
+        Conv: Channels(_none, _conv, _kernel),
+        Linear: Channels(_none, _linear, _rows),
+        Shortcut: Channels(_none, _shortcut, copies=_identity),
+        LIF: Channels(_own),
+        MaxPool: Channels(_of_sources),
+        AvgPool: Channels(_of_sources),
+        Sum: Channels(_of_sources),
+        Readout: Channels(_none),
+    },
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +18,10 @@ from qpsnn_core.evaluation import steps_first
 from qpsnn_core.history import Listener, Progress
 from qpsnn_core.kernels import svd
 from qpsnn_core.kernels.parallel import chunks, each, single_blas
+from qpsnn_core.kind_table import KindTable, Refusal
 from qpsnn_core.layers import lif
 from qpsnn_core.model import Model
-from qpsnn_core.network import LIF
+from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Readout, Shortcut, Sum
 from qpsnn_core.network.values import check_choice
 from qpsnn_datasets import Dataset, Split
 
@@ -30,6 +32,25 @@ IMAGES = 16
 """Images that go forward at once: what is kept of them has to fit in memory."""
 PIXELS = 2**16
 """Spike counts of undecided maps that LAPACK decomposes at once in each thread: 512 KiB in float64."""
+
+
+_NO_CHANNELS_OF_ITS_OWN = Refusal("it has no membrane, and no channels that could be removed by themselves")
+
+MEMBRANES: KindTable[Callable[..., Array]] = KindTable(
+    "the scores",
+    {
+        Input: _NO_CHANNELS_OF_ITS_OWN,
+        Conv: _NO_CHANNELS_OF_ITS_OWN,
+        Linear: _NO_CHANNELS_OF_ITS_OWN,
+        Shortcut: _NO_CHANNELS_OF_ITS_OWN,
+        LIF: lif.potentials,
+        MaxPool: _NO_CHANNELS_OF_ITS_OWN,
+        AvgPool: _NO_CHANNELS_OF_ITS_OWN,
+        Sum: _NO_CHANNELS_OF_ITS_OWN,
+        Readout: _NO_CHANNELS_OF_ITS_OWN,
+    },
+)
+"""`(node, cache) -> [T, B, H, W, C]`: the membranes before reset, of a kind whose channels are scored."""
 
 
 class Scores(NamedTuple):
@@ -129,7 +150,7 @@ def _totals(
     model: Model, parts: list[Array], epsilon: float | None, progress: Listener | None
 ) -> tuple[dict[str, Doubles], dict[str, Doubles]]:
     """Sums over the images of each batch, [N, C]: of SVS (zeros where epsilon is None), and of SCA."""
-    neurons = model.network.of(LIF)
+    neurons = model.network.neurons
     steps = model.network.steps
     empty = {node.name: np.zeros((len(parts), model.network.shape(node.name)[2])) for node in neurons}
     svs, sca = empty, {name: total.copy() for name, total in empty.items()}
@@ -137,7 +158,7 @@ def _totals(
         for low in range(0, len(part), IMAGES):
             done = forward(model, steps_first(part[low : low + IMAGES]), keep=True)
             for node in neurons:
-                norms = np.abs(lif.potentials(node, done.caches[node.name])).sum(axis=(0, 1, 2, 3), dtype=np.float64)
+                norms = np.abs(MEMBRANES[node](node, done.caches[node.name])).sum(axis=(0, 1, 2, 3), dtype=np.float64)
                 if not np.isfinite(norms).all():
                     raise NumericsError(expected(f"{node.name}: membrane", "finite numbers", Words("NaN or infinity")))
                 sca[node.name][row] += norms / steps
