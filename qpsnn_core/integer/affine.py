@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -10,7 +11,9 @@ import numpy.typing as npt
 
 from qpsnn_core.errors import LoweringError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, accumulator
+from qpsnn_core.kind_table import KindTable, Refusal
 from qpsnn_core.model import Model
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import BN_EPSILON, KEPT, Conv, Linear, Quantizer, Shortcut
 from qpsnn_core.quantize import quantize
 
@@ -38,19 +41,27 @@ class Affine(NamedTuple):
     rounded: bool
 
 
-def affine(model: Model, node: Conv | Linear | Shortcut) -> Affine:
-    """The synapse's current in terms of integer counts.
+def affine(model: Model, node: Node) -> Affine:
+    """The current of a node in terms of integer counts.
 
     `scale = in_scale*step*ratio`, `shift = bn_bias + (bias - mean)*ratio`, `ratio = bn_weight/sqrt(var + eps)`.
-    Raises ShapeError or NumericsError (a parameter), LoweringError (accumulators that int32 cannot hold).
+    Raises ShapeError or NumericsError (a parameter), LoweringError (accumulators that int32 cannot hold, a node that
+    gives no current).
     """
+    return CURRENTS[node](model, node)
+
+
+def _copied(model: Model, node: Shortcut) -> Affine:
+    value = model.network.values[node.source]
+    mapped = np.array(node.mapping(value.shape[2]))
+    zeros = np.zeros(node.channels)
+    reach = Interval(zeros.astype(np.int64), np.where(mapped >= 0, value.peak or 1, 0))
+    return Affine(None, zeros + value.scale, zeros, reach, zeros > 0, False)
+
+
+def _weighted(model: Model, node: Conv | Linear) -> Affine:
     value = model.network.values[node.source]
     peak = value.peak or 1
-    if isinstance(node, Shortcut):
-        mapped = np.array(node.mapping(value.shape[2]))
-        zeros = np.zeros(node.channels)
-        reach = Interval(zeros.astype(np.int64), np.where(mapped >= 0, peak, 0))
-        return Affine(None, zeros + value.scale, zeros, reach, zeros > 0, False)
     weight = _array(model.params, node.name, "weight", node.weight_shape(value))
     codes, step = _codes(model, node, weight.astype(np.float32))
     reach = accumulator(codes, peak)
@@ -73,6 +84,25 @@ def affine(model: Model, node: Conv | Linear | Shortcut) -> Affine:
     codes = np.where(flipped, -codes, codes).astype(codes.dtype)
     reach = Interval(np.where(flipped, -reach.high, reach.low), np.where(flipped, -reach.low, reach.high))
     return Affine(codes, np.abs(scale), shift, reach, flipped, node.quantizer is None)
+
+
+_NO_CURRENT = Refusal("it gives no current")
+
+CURRENTS: KindTable[Callable[..., Affine]] = KindTable(
+    "the folding of currents",
+    {
+        Input: _NO_CURRENT,
+        Conv: _weighted,
+        Linear: _weighted,
+        Shortcut: _copied,
+        LIF: _NO_CURRENT,
+        MaxPool: _NO_CURRENT,
+        AvgPool: _NO_CURRENT,
+        Sum: _NO_CURRENT,
+        Readout: _NO_CURRENT,
+    },
+    LoweringError,
+)
 
 
 def _codes(model: Model, node: Conv | Linear, weight: Array) -> tuple[Array, Doubles]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -26,9 +27,10 @@ from qpsnn_core.integer.nodes import (
 )
 from qpsnn_core.integer.report import LoweringReport, NeuronReport, ReadoutReport, SynapseReport
 from qpsnn_core.integer.rounding import COARSE, MOST_BITS, ROOM, Rounded, choose, leak, margin
+from qpsnn_core.kind_table import KindTable
 from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 
@@ -57,9 +59,8 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     if network.input.peak is None:
         want = "images of integers (a peak); real numbers have no integer form"
         raise LoweringError(expected(f"{network.input.name}.peak", want, network.input.peak))
-    weighted: tuple[Conv | Linear, ...] = (*network.of(Conv), *network.of(Linear))
-    synapses: tuple[Conv | Linear | Shortcut, ...] = (*weighted, *network.of(Shortcut))
-    currents = {node.name: affine(model, node) for node in synapses}
+    forms = [FORMS[node] for node in network]
+    currents = {node.name: affine(model, node) for node in network if network.values[node.name].kind == "current"}
     gains: dict[str, Longs] = {}
     biases: dict[str, Longs] = {}
     thresholds: dict[str, Longs] = {}
@@ -74,23 +75,24 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
             neurons[lif.name] = _neuron(lif, shared, rounded, network.steps)
     scale, answer = _readout(network.readout, currents, gains, biases, readout_bits)
     arrays = {node.name: _arrays(node.name, currents, gains, biases, thresholds) for node in network}
-    nodes = tuple(_node(node, network, neurons, scale) for node in network)
-    changed = tuple(_synapse(node, currents[node.name]) for node in weighted)
-    ordered = tuple(neurons[lif.name] for lif in network.of(LIF))
+    known = Known(network, neurons, scale)
+    nodes = tuple(form(node, known) for form, node in zip(forms, network, strict=True))
+    changed = tuple(_synapse(node, currents[node.name]) for node in network.synapses)
+    ordered = tuple(neurons[lif.name] for lif in network.neurons)
     report = LoweringReport(fraction_bits, changed, ordered, answer)
     return Lowered(IntegerNetwork(nodes, arrays, network.steps), report)
 
 
 def horizon(network: Network) -> int:
     """The steps for which membranes are proven to fit."""
-    leaks = all(multiplier < 2**shift for multiplier, shift in (leak(lif.beta) for lif in network.of(LIF)))
+    leaks = all(multiplier < 2**shift for multiplier, shift in (leak(lif.beta) for lif in network.neurons))
     return FOR_EVER if network.input.spikes and leaks else network.steps
 
 
 def _groups(network: Network) -> list[tuple[LIF, ...]]:
     """LIFs that share a current share their unit: the connected components."""
     groups: list[tuple[LIF, ...]] = []
-    for lif in network.of(LIF):
+    for lif in network.neurons:
         near = [group for group in groups if any(set(other.sources) & set(lif.sources) for other in group)]
         merged = (*(other for group in near for other in group), lif)
         groups = [group for group in groups if group not in near] + [merged]
@@ -168,22 +170,38 @@ def _arrays(
     return found
 
 
-def _node(node: Node, network: Network, neurons: dict[str, NeuronReport], scale: float) -> IntNode:
-    if isinstance(node, Conv):
-        return IntConv(node.name, node.source, node.channels, node.kernel, node.stride, node.padding)
-    if isinstance(node, Linear):
-        return IntLinear(node.name, node.source, node.features)
-    if isinstance(node, Shortcut):
-        mapped = node.mapping(network.shape(node.source)[2])
-        return IntShortcut(node.name, node.source, node.channels, node.stride, mapped)
-    if isinstance(node, LIF):
-        return IntLIF(node.name, node.sources, *neurons[node.name].leak)
-    if isinstance(node, MaxPool):
-        return IntMaxPool(node.name, node.source, node.size, node.step, node.padding)
-    if isinstance(node, AvgPool):
-        return IntSumPool(node.name, node.source, node.size)
-    if isinstance(node, Sum):
-        return IntSum(node.name, node.sources)
-    if isinstance(node, Input):
-        return IntInput(node.name, node.shape, cast(int, node.peak))
-    return IntReadout(node.name, node.source, scale)
+class Known(NamedTuple):
+    """What is known when the nodes are made. neurons: by LIF; scale: of the readout."""
+
+    network: Network
+    neurons: dict[str, NeuronReport]
+    scale: float
+
+
+def _conv(node: Conv, known: Known) -> IntConv:
+    return IntConv(node.name, node.source, node.channels, node.kernel, node.stride, node.padding)
+
+
+def _linear(node: Linear, known: Known) -> IntLinear:
+    return IntLinear(node.name, node.source, node.features)
+
+
+def _shortcut(node: Shortcut, known: Known) -> IntShortcut:
+    mapped = node.mapping(known.network.shape(node.source)[2])
+    return IntShortcut(node.name, node.source, node.channels, node.stride, mapped)
+
+
+FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
+    "lowering",
+    {
+        Input: lambda node, known: IntInput(node.name, node.shape, cast(int, node.peak)),
+        Conv: _conv,
+        Linear: _linear,
+        Shortcut: _shortcut,
+        LIF: lambda node, known: IntLIF(node.name, node.sources, *known.neurons[node.name].leak),
+        MaxPool: lambda node, known: IntMaxPool(node.name, node.source, node.size, node.step, node.padding),
+        AvgPool: lambda node, known: IntSumPool(node.name, node.source, node.size),
+        Sum: lambda node, known: IntSum(node.name, node.sources),
+        Readout: lambda node, known: IntReadout(node.name, node.source, known.scale),
+    },
+)
