@@ -7,19 +7,20 @@ inputs (batch norm included); and a neuron's backward pass is Eq. 14, whose h is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.engine import Pass, forward
+from qpsnn_core.kind_table import KindTable, Refusal
 from qpsnn_core.layers import LAYERS
 from qpsnn_core.layers.lif import Cache
 from qpsnn_core.loss import LOSSES
 from qpsnn_core.model import Arrays, Model
-from qpsnn_core.network.nodes import LIF
-from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
 from qpsnn_core.quantize import gamma, quantize
 from qpsnn_core.surrogates import primitive
 
@@ -47,7 +48,7 @@ def trace(model: Model, images: npt.NDArray[Any], labels: npt.NDArray[Any], loss
     for node in reversed(model.network.nodes[1:]):
         if node.name not in given:
             continue
-        backs[node.name] = LAYERS[type(node)].backward(node, done.caches[node.name], given[node.name])
+        backs[node.name] = LAYERS[node].backward(node, done.caches[node.name], given[node.name])
         for source, share in zip(node.sources, backs[node.name].inputs, strict=True):
             if share is not None:
                 given[source] = given[source] + share if source in given else share
@@ -84,7 +85,7 @@ def inputs(model: Model, seen: Trace, samples: int, rng: np.random.Generator) ->
 
 def neurons(model: Model, seen: Trace) -> Iterator[tuple[str, float]]:
     """Of every LIF, `|dX - dX of Eq. 14| / |dX of Eq. 14|` (2-norms), the slope by finite differences."""
-    for node in model.network.of(LIF):
+    for node in model.network.neurons:
         if node.name not in seen.given:
             continue
         cache: Cache = seen.done.caches[node.name]
@@ -92,7 +93,7 @@ def neurons(model: Model, seen: Trace) -> Iterator[tuple[str, float]]:
         current = np.zeros(spikes.shape)
         for acc, scale, shift in cache.currents:
             current += scale.astype(np.float64) * acc + shift
-        ref = backward_of(node, current, spikes, seen.given[node.name].astype(np.float64))
+        ref = BACKWARDS[node](node, current, spikes, seen.given[node.name].astype(np.float64))
         for share in seen.back[node.name].inputs:
             found = share.array.astype(np.float64)
             want = ref if len(found) == len(ref) else ref.sum(0, keepdims=True)
@@ -118,6 +119,49 @@ def backward_of(node: LIF, current: Doubles, spikes: Doubles, gradient: Doubles)
     return out
 
 
+class Windows(NamedTuple):
+    """What a synapse multiplies with its weights: windows of images [M, H, W, C]."""
+
+    images: Doubles
+    size: int
+    stride: int
+    padding: int
+
+
+_NO_MEMBRANE = Refusal("it has no membrane")
+_NO_WEIGHTS = Refusal("it has no weights")
+
+BACKWARDS: KindTable[Callable[..., Doubles]] = KindTable(
+    "the audit of neurons",
+    {
+        Input: _NO_MEMBRANE,
+        Conv: _NO_MEMBRANE,
+        Linear: _NO_MEMBRANE,
+        Shortcut: _NO_MEMBRANE,
+        LIF: backward_of,
+        MaxPool: _NO_MEMBRANE,
+        AvgPool: _NO_MEMBRANE,
+        Sum: _NO_MEMBRANE,
+        Readout: _NO_MEMBRANE,
+    },
+)
+
+WINDOWS: KindTable[Callable[..., Windows]] = KindTable(
+    "the audit of weights",
+    {
+        Input: _NO_WEIGHTS,
+        Conv: lambda node, x: Windows(x.reshape(-1, *x.shape[2:]), node.kernel, node.stride, node.padding),
+        Linear: lambda node, x: Windows(x.reshape(-1, 1, 1, x[0, 0].size), 1, 1, 0),
+        Shortcut: _NO_WEIGHTS,
+        LIF: _NO_WEIGHTS,
+        MaxPool: _NO_WEIGHTS,
+        AvgPool: _NO_WEIGHTS,
+        Sum: _NO_WEIGHTS,
+        Readout: _NO_WEIGHTS,
+    },
+)
+
+
 class Layer:
     """One synapse in float64: `L = sum dL/dX * X`, X being batch norm's of all windows' sums."""
 
@@ -130,8 +174,7 @@ class Layer:
             kept = model.state.get(node.name, {}).get("gamma")
             codes = quantize(model.params[node.name]["weight"], node.quantizer, kept)
             used = codes.codes * codes.step.astype(np.float64)
-        size, self.stride, padding = (node.kernel, node.stride, node.padding) if isinstance(node, Conv) else (1, 1, 0)
-        images = x.reshape(-1, *x.shape[2:]) if isinstance(node, Conv) else x.reshape(-1, 1, 1, x[0, 0].size)
+        images, size, self.stride, padding = WINDOWS[node](node, x)
         self.images = np.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
         self.weight = used.reshape(size, size, images.shape[3], -1)
         self.padding, self.scale = padding, value.scale

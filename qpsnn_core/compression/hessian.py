@@ -16,11 +16,12 @@ from qpsnn_core.engine import forward
 from qpsnn_core.evaluation import steps_first
 from qpsnn_core.kernels.elimination import add_events
 from qpsnn_core.kernels.parallel import single_blas, spread
+from qpsnn_core.kind_table import KindTable, Refusal
 from qpsnn_core.layers.conv import windows
 from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import LIF
-from qpsnn_core.network.synapses import BN_EPSILON, Conv, Synapse
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut, Synapse
 from qpsnn_core.network.values import check_choice
 
 Array = npt.NDArray[Any]
@@ -78,7 +79,7 @@ def filters(network: Network, node: Synapse, objective: str = "membrane") -> lis
     if objective == "current":
         return [np.eye(network.steps)]
     gap = np.subtract.outer(np.arange(network.steps), np.arange(network.steps))
-    betas = [float(one.beta) if isinstance(one, LIF) else 0.0 for one in network.consumers(node.name)]
+    betas = [LEAKS[one](one) for one in network.consumers(node.name)]
     return [np.where(gap >= 0, beta ** np.maximum(gap, 0), 0.0) for beta in betas]
 
 
@@ -107,7 +108,7 @@ def _add(network: Network, node: Synapse, x: Array, objective: str, total: Doubl
     twice: Doubles = sum((m.T @ m for m in filters(network, node, objective)), start=np.zeros((network.steps,) * 2))
     if len(x) == 1:
         twice = twice.sum(keepdims=True)
-    for counts, filtered in _unfolded(node, x, twice):
+    for counts, filtered in UNFOLDED[node](node, x, twice):
         if np.count_nonzero(counts) > SPARSE * counts.size:
             total += counts.T.astype(np.float64) @ filtered
             continue
@@ -118,14 +119,14 @@ def _add(network: Network, node: Synapse, x: Array, objective: str, total: Doubl
         spread(add_events, len(total), 1, *events, filtered.reshape(-1), len(total), total.reshape(-1))
 
 
-def _unfolded(node: Synapse, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doubles]]:
-    """Counts, and `twice` times them over time, each as rows [n, d] of what a sum of the synapse sees; part by part."""
-    if not isinstance(node, Conv):
-        size = x[0, 0].size
-        for low, high in _spans(x.shape[1], len(x) * size):
-            flat = x[:, low:high].reshape(len(x), -1)
-            yield flat.reshape(-1, size), (twice @ flat).reshape(-1, size)
-        return
+def _vectors(node: Linear, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doubles]]:
+    size = x[0, 0].size
+    for low, high in _spans(x.shape[1], len(x) * size):
+        flat = x[:, low:high].reshape(len(x), -1)
+        yield flat.reshape(-1, size), (twice @ flat).reshape(-1, size)
+
+
+def _windows(node: Conv, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doubles]]:
     edge = (node.padding, node.padding)
     padded = np.pad(x, ((0, 0), (0, 0), edge, edge, (0, 0)))
     rows = (padded.shape[2] - node.kernel) // node.stride + 1
@@ -137,6 +138,43 @@ def _unfolded(node: Synapse, x: Array, twice: Doubles) -> Iterator[tuple[Array, 
             images = band.reshape(-1, *band.shape[2:])
             after = (twice @ band.reshape(len(x), -1)).reshape(images.shape)
             yield tuple(windows(i, node.kernel, node.stride, i.dtype) for i in (images, after))  # type: ignore[misc] # two
+
+
+_NO_WEIGHTS = Refusal("it has no weights to be pruned or quantized")
+_NO_READER = Refusal("it reads no current")
+
+UNFOLDED: KindTable[Callable[..., Iterator[tuple[Array, Doubles]]]] = KindTable(
+    "the Hessian of weights",
+    {
+        Input: _NO_WEIGHTS,
+        Conv: _windows,
+        Linear: _vectors,
+        Shortcut: _NO_WEIGHTS,
+        LIF: _NO_WEIGHTS,
+        MaxPool: _NO_WEIGHTS,
+        AvgPool: _NO_WEIGHTS,
+        Sum: _NO_WEIGHTS,
+        Readout: _NO_WEIGHTS,
+    },
+)
+"""`(node, x, twice)`: counts, and `twice` times them over time, each as rows [n, d] of what a sum of the synapse sees;
+part by part."""
+
+LEAKS: KindTable[Callable[[Any], float]] = KindTable(
+    "the filter of membranes",
+    {
+        Input: _NO_READER,
+        Conv: _NO_READER,
+        Linear: _NO_READER,
+        Shortcut: _NO_READER,
+        LIF: lambda node: float(node.beta),
+        MaxPool: _NO_READER,
+        AvgPool: _NO_READER,
+        Sum: _NO_READER,
+        Readout: lambda node: 0.0,
+    },
+)
+"""What is left of a current in its reader after a step."""
 
 
 def _spans(count: int, size: int) -> list[tuple[int, int]]:

@@ -20,7 +20,7 @@ from qpsnn_core.model import Arrays, Model
 from qpsnn_core.network.cost import Cost, cost, counted
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import Node
-from qpsnn_core.network.synapses import KEPT, Conv, Linear, Quantizer, Synapse
+from qpsnn_core.network.synapses import KEPT, Quantizer, Synapse
 from qpsnn_core.network.values import check_at_least, check_choice, check_number
 from qpsnn_core.quantize import dequantize, quantize
 from qpsnn_datasets import Dataset, Split
@@ -184,26 +184,26 @@ def finish(
     check_target(sparsity, bits, prepared.method, ratios, scale)
     begun, earlier = time.perf_counter(), prepared.traced
     counts = pruning.RATIOS[ratios](prepared.weights, sparsity)
-    nodes: list[Node] = []
+    changed: dict[str, Node] = {}
     params: Arrays = {name: dict(own) for name, own in prepared.model.params.items()}
     state: Arrays = {name: dict(own) for name, own in prepared.model.state.items()}
     layers = []
-    for node in prepared.model.network:
-        if isinstance(node, (Conv, Linear)):
-            weight, gamma, kept = _one(prepared, node, counts, bits, scale)
-            layers.append(_report(prepared, node, weight, kept, bits))
-            shape = params[node.name]["weight"].shape
-            params[node.name]["weight"] = np.ascontiguousarray(weight.T.reshape(shape), np.float32)
-            own = state.setdefault(node.name, {})
-            own.pop("gamma", None)
-            if gamma is not None:
-                own["gamma"] = gamma
-            if not own:
-                del state[node.name]
-            quantizer = Quantizer(bits, gamma=KEPT, zero=True) if bits else None
-            node = replace(node, quantizer=quantizer, sparse=sparsity > 0 or node.sparse)
-        nodes.append(node)
-    model = Model(Network(tuple(nodes), prepared.model.network.steps), params, state)
+    network = prepared.model.network
+    for node in network.synapses:
+        weight, gamma, kept = _one(prepared, node, counts, bits, scale)
+        layers.append(_report(prepared, node, weight, kept, bits))
+        shape = params[node.name]["weight"].shape
+        params[node.name]["weight"] = np.ascontiguousarray(weight.T.reshape(shape), np.float32)
+        own = state.setdefault(node.name, {})
+        own.pop("gamma", None)
+        if gamma is not None:
+            own["gamma"] = gamma
+        if not own:
+            del state[node.name]
+        quantizer = Quantizer(bits, gamma=KEPT, zero=True) if bits else None
+        changed[node.name] = replace(node, quantizer=quantizer, sparse=sparsity > 0 or node.sparse)
+    nodes = tuple(changed.get(node.name, node) for node in network)
+    model = Model(Network(nodes, network.steps), params, state)
     seconds = time.perf_counter() - begun - (prepared.traced - earlier)
     seconds += prepared.seconds + (prepared.traced if sparsity else 0.0)
     return Compressed(model, tuple(layers), seconds)
