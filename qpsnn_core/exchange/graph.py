@@ -7,10 +7,26 @@ from typing import Any
 
 import nir
 import numpy as np
+import numpy.typing as npt
 
 from qpsnn_core.errors import NetworkError, expected
 from qpsnn_core.integer.bounds import Array
 from qpsnn_core.network.values import Shape
+
+
+def named(network: Any, source: str, reader: str) -> str:
+    """A synapse's name; where several read it, each has its own copy."""
+    return source if len(network.consumers(source)) == 1 else f"{source}_{reader}"
+
+
+def gap(beta: float) -> float:
+    """`dt/tau`, by which a LIF multiplies its input; an IF does not."""
+    return 1 - beta if beta < 1 else 1.0
+
+
+def copying(channel_map: tuple[int, ...], inputs: int) -> npt.NDArray[np.float64]:
+    """A 1x1 kernel that copies channels: [1, 1, in, out]."""
+    return np.equal.outer(np.arange(inputs), np.array(channel_map)).astype(np.float64)[None, None]
 
 
 class Graph:

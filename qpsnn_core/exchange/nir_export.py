@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import ConfigError, UnsupportedError, Words, expected
-from qpsnn_core.exchange.folded import folded
-from qpsnn_core.exchange.graph import Graph
+from qpsnn_core.exchange.graph import Graph, copying, gap, named
+from qpsnn_core.exchange.nir_model import of_model
 from qpsnn_core.integer.bounds import Array
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
@@ -31,8 +31,6 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 from qpsnn_core.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
-from qpsnn_core.network.synapses import Conv, Linear
 from qpsnn_core.storage import replacing, write_all
 
 EXACT_DT = 1.0
@@ -81,7 +79,7 @@ def save_nir(
         graph = _of_integers(source, exact, step, np.float64 if bits > FLOAT32_BITS else np.float32)
         network: Any = source
     else:
-        graph = _of_model(source, step)
+        graph = of_model(source, step)
         network = source.network
     about = {
         "variant": "exact" if exact else "float",
@@ -107,13 +105,13 @@ def _of_integers(network: IntegerNetwork, exact: bool, dt: float, dtype: Any) ->
         if isinstance(node, IntLIF):
             beta, margin = _leak(network, node, exact)
             level = arrays["threshold"].astype(np.float64) - margin
-            scale = np.ones_like(level) if exact else 1 / (level * _gap(beta))
+            scale = np.ones_like(level) if exact else 1 / (level * gap(beta))
             _currents(graph, network, node, node.sources, arrays["bias"], scale, areas)
             graph.neuron(
                 node.name,
-                [_named(network, source, node.name) for source in node.sources],
+                [named(network, source, node.name) for source in node.sources],
                 beta,
-                1 / _gap(beta) if exact else 1.0,
+                1 / gap(beta) if exact else 1.0,
                 level if exact else np.ones_like(level),
                 dt,
             )
@@ -132,7 +130,7 @@ def _of_integers(network: IntegerNetwork, exact: bool, dt: float, dtype: Any) ->
         elif isinstance(node, IntReadout):
             scale = np.ones(network.classes) if exact else np.full(network.classes, node.scale)
             _currents(graph, network, node, (node.source,), arrays["bias"], scale, areas)
-            graph.output(node.name, _named(network, node.source, node.name))
+            graph.output(node.name, named(network, node.source, node.name))
         elif not isinstance(node, (IntConv, IntLinear, IntShortcut, IntInput)):
             raise _no_node(node)
     return graph
@@ -151,69 +149,17 @@ def _currents(
     for index, source in enumerate(sources):
         node: Any = network[source]
         arrays = network.arrays[source]
-        name = _named(network, source, reader.name)
+        name = named(network, source, reader.name)
         factor = scale * arrays["gain"] * areas[node.source]
         offset = bias * scale if index == 0 else np.zeros(len(scale))
         if isinstance(node, IntShortcut):
-            weight = _shortcut(node.channel_map, network.shape(node.source)[2])
+            weight = copying(node.channel_map, network.shape(node.source)[2])
             graph.conv(name, node.source, weight * factor, offset, node.stride, 0, network.shape(source))
         elif isinstance(node, IntLinear):
             graph.linear(name, node.source, arrays["codes"] * factor, offset, network.shape(node.source))
         else:
             weight = arrays["codes"] * factor
             graph.conv(name, node.source, weight, offset, node.stride, node.padding, network.shape(source))
-
-
-def _of_model(model: Model, dt: float) -> Graph:
-    network = model.network
-    graph = Graph(network.input.name, network.input.shape, np.float32)
-    for node in network.nodes[1:]:
-        if isinstance(node, (LIF, Readout)):
-            for source in node.sources:
-                _current(graph, model, source, node)
-            names = [_named(network, source, node.name) for source in node.sources]
-            if isinstance(node, LIF):
-                graph.neuron(node.name, names, node.beta, 1.0, np.ones(network.shape(node.name)[2]), dt)
-            else:
-                graph.output(node.name, names[0])
-        elif isinstance(node, AvgPool):
-            graph.pool(node.name, node.source, node.size, mean=True)
-        elif isinstance(node, MaxPool) and network.values[node.source].peak == 1:
-            graph.max_pool(node.name, node.source, node.size, node.step, node.padding, dt, mean=True, r=1.0)
-        elif isinstance(node, Sum):
-            graph.join(node.name, node.sources)
-        elif not isinstance(node, (Input, Conv, Linear)) and not hasattr(node, "channel_map"):
-            raise _no_node(node)
-    return graph
-
-
-def _current(graph: Graph, model: Model, source: str, reader: LIF | Readout) -> None:
-    network = model.network
-    node: Any = network[source]
-    name = _named(network, source, reader.name)
-    scale = 1.0
-    if isinstance(reader, LIF):
-        scale = 1 / (reader.threshold * _gap(reader.beta))
-    if isinstance(node, Conv):
-        weight, bias = folded(model, node)
-        graph.conv(name, node.source, weight * scale, bias * scale, node.stride, node.padding, network.shape(source))
-    elif isinstance(node, Linear):
-        weight, bias = folded(model, node)
-        graph.linear(name, node.source, weight * scale, bias * scale, network.shape(node.source))
-    else:
-        inputs = network.shape(node.source)[2]
-        weight = _shortcut(node.mapping(inputs), inputs) * scale
-        graph.conv(name, node.source, weight, np.zeros(node.channels), node.stride, 0, network.shape(source))
-
-
-def _shortcut(channel_map: tuple[int, ...], inputs: int) -> npt.NDArray[np.float64]:
-    """A 1x1 kernel that copies channels: [1, 1, in, out]."""
-    return np.equal.outer(np.arange(inputs), np.array(channel_map)).astype(np.float64)[None, None]
-
-
-def _gap(beta: float) -> float:
-    """`dt/tau`, by which a LIF multiplies its input; an IF does not."""
-    return 1 - beta if beta < 1 else 1.0
 
 
 def _leak(network: IntegerNetwork, node: IntLIF, exact: bool) -> tuple[float, float]:
@@ -238,11 +184,6 @@ def _bits(network: IntegerNetwork) -> int:
     return max(most, int(network.values[network.readout.name].peak).bit_length())
 
 
-def _named(network: Any, source: str, reader: str) -> str:
-    """A synapse's name; where several read it, each has its own copy."""
-    return source if len(network.consumers(source)) == 1 else f"{source}_{reader}"
-
-
 def _same_areas(node: IntSum, areas: dict[str, int]) -> None:
     found = {areas[source] for source in node.sources}
     if len(found) > 1:
@@ -257,8 +198,8 @@ def _no_node(node: Any) -> UnsupportedError:
 def _codes(source: Model | IntegerNetwork) -> dict[str, Array]:
     if isinstance(source, IntegerNetwork):
         return {name: arrays["codes"] for name, arrays in source.arrays.items() if "codes" in arrays}
-    nodes: tuple[Conv | Linear, ...] = (*source.network.of(Conv), *source.network.of(Linear))
-    return {node.name: np.array([node.quantizer.levels]) for node in nodes if node.quantizer is not None}
+    chosen = {node.name: node.quantizer for node in source.network.synapses if node.quantizer is not None}
+    return {name: np.array([quantizer.levels]) for name, quantizer in chosen.items()}
 
 
 def _width(codes: Array) -> int:

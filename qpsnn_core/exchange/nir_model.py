@@ -1,0 +1,114 @@
+"""A trained model as a NIR graph: thresholds, batch norm and quantizers are folded into the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from qpsnn_core.errors import UnsupportedError, Words, expected
+from qpsnn_core.exchange.folded import folded
+from qpsnn_core.exchange.graph import Graph, copying, gap, named
+from qpsnn_core.kind_table import KindTable, Refusal
+from qpsnn_core.model import Model
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.synapses import Conv, Linear, Shortcut
+
+
+def of_model(model: Model, dt: float) -> Graph:
+    """The graph, in float32. Raises UnsupportedError (a max-pool of counts)."""
+    network = model.network
+    graph = Graph(network.input.name, network.input.shape, np.float32)
+    for node in network:
+        NODES[node](graph, model, node, dt)
+    return graph
+
+
+def _nothing(graph: Graph, model: Model, node: Input | Conv | Linear | Shortcut, dt: float) -> None:
+    """The graph begins with its input; synapses are written with the neurons that read them."""
+
+
+def _neuron(graph: Graph, model: Model, node: LIF, dt: float) -> None:
+    scale = 1 / (node.threshold * gap(node.beta))
+    names = [_current(graph, model, source, node.name, scale) for source in node.sources]
+    graph.neuron(node.name, names, node.beta, 1.0, np.ones(model.network.shape(node.name)[2]), dt)
+
+
+def _readout(graph: Graph, model: Model, node: Readout, dt: float) -> None:
+    graph.output(node.name, _current(graph, model, node.source, node.name, 1.0))
+
+
+def _mean(graph: Graph, model: Model, node: AvgPool, dt: float) -> None:
+    graph.pool(node.name, node.source, node.size, mean=True)
+
+
+def _largest(graph: Graph, model: Model, node: MaxPool, dt: float) -> None:
+    if model.network.values[node.source].peak != 1:
+        want = "a kind that NIR can express (of counts, no max-pool)"
+        raise UnsupportedError(expected(f"nir: {node.name}", want, Words(type(node).__name__)))
+    graph.max_pool(node.name, node.source, node.size, node.step, node.padding, dt, mean=True, r=1.0)
+
+
+def _sum(graph: Graph, model: Model, node: Sum, dt: float) -> None:
+    graph.join(node.name, node.sources)
+
+
+def _current(graph: Graph, model: Model, source: str, reader: str, scale: float) -> str:
+    """Write a synapse for one of its readers, its current times `scale`; its name in the graph."""
+    network = model.network
+    node, name = network[source], named(network, source, reader)
+    CURRENTS[node](graph, model, node, name, scale)
+    return name
+
+
+def _conv(graph: Graph, model: Model, node: Conv, name: str, scale: float) -> None:
+    weight, bias = folded(model, node)
+    out = model.network.shape(node.name)
+    graph.conv(name, node.source, weight * scale, bias * scale, node.stride, node.padding, out)
+
+
+def _linear(graph: Graph, model: Model, node: Linear, name: str, scale: float) -> None:
+    weight, bias = folded(model, node)
+    graph.linear(name, node.source, weight * scale, bias * scale, model.network.shape(node.source))
+
+
+def _shortcut(graph: Graph, model: Model, node: Shortcut, name: str, scale: float) -> None:
+    inputs, out = model.network.shape(node.source)[2], model.network.shape(node.name)
+    weight = copying(node.mapping(inputs), inputs) * scale
+    graph.conv(name, node.source, weight, np.zeros(node.channels), node.stride, 0, out)
+
+
+NODES: KindTable[Callable[[Graph, Model, Any, float], None]] = KindTable(
+    "the NIR graph of a model",
+    {
+        Input: _nothing,
+        Conv: _nothing,
+        Linear: _nothing,
+        Shortcut: _nothing,
+        LIF: _neuron,
+        MaxPool: _largest,
+        AvgPool: _mean,
+        Sum: _sum,
+        Readout: _readout,
+    },
+    UnsupportedError,
+)
+
+_NO_CURRENT = Refusal("it gives no current")
+
+CURRENTS: KindTable[Callable[[Graph, Model, Any, str, float], None]] = KindTable(
+    "the NIR currents of a model",
+    {
+        Input: _NO_CURRENT,
+        Conv: _conv,
+        Linear: _linear,
+        Shortcut: _shortcut,
+        LIF: _NO_CURRENT,
+        MaxPool: _NO_CURRENT,
+        AvgPool: _NO_CURRENT,
+        Sum: _NO_CURRENT,
+        Readout: _NO_CURRENT,
+    },
+    UnsupportedError,
+)
