@@ -11,12 +11,37 @@ from qpsnn_backends.c import plan as c
 from qpsnn_backends.lava import plan as lava
 from qpsnn_backends.lava import stock
 from qpsnn_backends.loihi import populations, ranges
+from qpsnn_core.audit_gradients import BACKWARDS, WINDOWS
+from qpsnn_core.channels import CHANNELS
+from qpsnn_core.compression.hessian import LEAKS, UNFOLDED
 from qpsnn_core.errors import LoweringError, NodeKindError
+from qpsnn_core.exchange import nir_model
+from qpsnn_core.integer.affine import CURRENTS
+from qpsnn_core.integer.lower import FORMS
 from qpsnn_core.integer.nodes import IntNode
 from qpsnn_core.kind_table import KindTable, Refusal
+from qpsnn_core.layers import LAYERS
 from qpsnn_core.network import LIF, Conv, Node
+from qpsnn_core.network.cost import PRICES
+from qpsnn_core.network.graph import ROLES, TAGS
+from qpsnn_core.scoring import MEMBRANES
 
-TRAINED_ROOMS: list[KindTable[Any]] = []
+TRAINED_ROOMS: list[KindTable[Any]] = [
+    ROLES,
+    TAGS,
+    LAYERS,
+    PRICES,
+    CHANNELS,
+    MEMBRANES,
+    FORMS,
+    CURRENTS,
+    UNFOLDED,
+    LEAKS,
+    BACKWARDS,
+    WINDOWS,
+    nir_model.NODES,
+    nir_model.CURRENTS,
+]
 """Rooms that treat the nodes of a network that is trained."""
 
 INTEGER_ROOMS: list[KindTable[Any]] = []
