@@ -47,7 +47,7 @@ KNOWN = Network((*FRONT, LIF("lif", ("conv",)), *BACK), 2)
 FOREIGN = Network((*FRONT, LayerNorm("norm", "conv"), LIF("lif", ("norm",)), *BACK), 2)  # type: ignore[arg-type] # foreign
 MODEL = qp.initialise(KNOWN)._replace(network=FOREIGN)
 DATA = Dataset(np.full((4, 4, 4, 3), 90, np.uint8), np.arange(4), tuple("abcde"), "grey")
-LAYERS = {node.name: np.ones(6) for node in KNOWN.of(LIF)}
+SCORES = {node.name: np.ones(6) for node in KNOWN.of(LIF)}
 
 
 def unknown_cache(path):
@@ -90,7 +90,7 @@ VERBS = {
     "prunable": ("the removal of channels", lambda path: rates.prunable(FOREIGN)),
     "resolve": ("the network", lambda path: rates.resolve(FOREIGN, 0.5, ["lif"])),
     "score": ("the engine", lambda path: qp.score(MODEL, DATA)),
-    "prune": ("the engine", lambda path: qp.prune(MODEL, LAYERS)),
+    "prune": ("the engine", lambda path: qp.prune(MODEL, SCORES)),
     "lower": ("lowering", lambda path: qp.lower(MODEL)),
     "affine": ("the folding of currents", lambda path: affine(MODEL, FOREIGN["norm"])),
     "horizon": ("the network", lambda path: horizon(FOREIGN)),

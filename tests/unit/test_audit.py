@@ -97,11 +97,11 @@ def test_a_wrong_input_gradient_is_found(small, monkeypatch):
 
 
 def test_a_wrong_neuron_is_found(small, monkeypatch):
-    layer = LAYERS[LIF]
+    layer = LAYERS.entries[LIF]
     wrong = layer._replace(
         backward=lambda node, cache, gradient: layer.backward(replace(node, beta=0.4), cache, gradient)
     )
-    monkeypatch.setitem(LAYERS, LIF, wrong)
+    monkeypatch.setitem(LAYERS.entries, LIF, wrong)
     findings = found(*small)
     assert findings["neurons"].verdict == "FAIL"
     assert findings["weights"].verdict == "pass"

@@ -59,7 +59,7 @@ def test_counting_layers_by_differences(node, values):
 
 def test_the_readout_by_differences():
     node, value = Readout("n", "x"), Value("current", (1, 1, 3))
-    layer, rng = LAYERS[Readout], np.random.default_rng(6)
+    layer, rng = LAYERS[node], np.random.default_rng(6)
     call = Call({}, {}, (value,), 4, True, True)
     weights = rng.integers(-9, 10, (4, 2, 3)).astype(np.float32)
     for length in (1, 4):
