@@ -10,7 +10,6 @@ import numpy.typing as npt
 from qpsnn_core.engine import forward
 from qpsnn_core.evaluation import Evaluation, evaluate, steps_first
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.integer.run import Record, Run
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.model import Model
@@ -65,13 +64,12 @@ def agreement(
     record: Record = "all" if membranes else "spikes"
     found = other.run(network, images, record=record)
     exact = simulate(network, images, record=record)
-    names = [node.name for node in network.of(IntLIF)]
     spikes, readouts = disagreements(found, exact)
     figures = Agreement(
         len(data),
-        sum(exact.spikes[name].size for name in names),
+        sum(fired.size for fired in exact.spikes.values()),
         spikes,
-        sum(int((found.membranes[name] != exact.membranes[name]).sum()) for name in names) if membranes else None,
+        sum(int((found.membranes[name] != own).sum()) for name, own in exact.membranes.items()) if membranes else None,
         readouts,
         int((found.readout.argmax(1) != exact.readout.argmax(1)).sum()),
     )

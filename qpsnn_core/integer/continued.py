@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from qpsnn_core.errors import ConfigError, UnsupportedError, Words, expected
 from qpsnn_core.integer.bounds import FOR_EVER, Array
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntLIF
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntNode,
+    IntReadout,
+    IntShortcut,
+    IntSum,
+    IntSumPool,
+)
 from qpsnn_core.integer.run import Run
 from qpsnn_core.integer.simulate import simulate_from
+from qpsnn_core.kind_table import KindTable
 
 
 class Continued:
@@ -45,8 +60,34 @@ class Continued:
 
 def check_for_ever(network: IntegerNetwork) -> None:
     """UnsupportedError or NumericsError where a membrane that is never reset from outside can leave int32."""
-    for node in network.of(IntLIF):
-        if node.multiplier == 2**node.shift:
-            want = "less than 2**shift: a leak, as a membrane that is kept could otherwise grow for ever"
-            raise UnsupportedError(expected(f"{node.name}.multiplier", want, Words(f"{node.multiplier}")))
+    for node in network:
+        KEPT[node](node)
     IntegerNetwork(network.nodes, network.arrays, FOR_EVER)
+
+
+def _nothing(node: IntNode) -> None:
+    """Every step is computed alone."""
+
+
+def _membranes(node: IntLIF) -> None:
+    if node.multiplier == 2**node.shift:
+        want = "less than 2**shift: a leak, as a membrane that is kept could otherwise grow for ever"
+        raise UnsupportedError(expected(f"{node.name}.multiplier", want, Words(f"{node.multiplier}")))
+
+
+KEPT: KindTable[Callable[[Any], None]] = KindTable(
+    "the run that goes on",
+    {
+        IntInput: _nothing,
+        IntConv: _nothing,
+        IntLinear: _nothing,
+        IntShortcut: _nothing,
+        IntLIF: _membranes,
+        IntMaxPool: _nothing,
+        IntSumPool: _nothing,
+        IntSum: _nothing,
+        IntReadout: _nothing,
+    },
+    UnsupportedError,
+)
+"""From node kind to the check that what it keeps from step to step may be kept for ever."""

@@ -23,6 +23,7 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
+from qpsnn_core.kind_table import KindTable
 from qpsnn_core.network.values import Shape, window
 
 CODE_MAX = 255
@@ -208,15 +209,18 @@ def _no_output(node: IntInput, inputs: tuple[IntValue, ...], arrays: Named, step
     return _counts(node.shape, node.peak)
 
 
-KINDS: dict[type[Any], Kind] = {
-    IntInput: Kind("counts", checks.input_node, _no_arrays, _no_output),
-    IntConv: Kind("counts", checks.conv, _conv_specs, _conv_output),
-    IntLinear: Kind("counts", checks.linear, _linear_specs, _linear_output),
-    IntShortcut: Kind("counts", checks.shortcut, _shortcut_specs, _shortcut_output),
-    IntLIF: Kind("current", checks.lif, _lif_specs, _lif_output),
-    IntMaxPool: Kind("counts", checks.max_pool, _no_arrays, _max_pool_output),
-    IntSumPool: Kind("counts", checks.sum_pool, _no_arrays, _sum_pool_output),
-    IntSum: Kind("counts", checks.sum_node, _no_arrays, _sum_output),
-    IntReadout: Kind("current", checks.readout, _readout_specs, _readout_output),
-}
-"""From node kind to behaviour; a test demands that every kind of `IntNode` is here."""
+KINDS: KindTable[Kind] = KindTable(
+    "the integer network",
+    {
+        IntInput: Kind("counts", checks.input_node, _no_arrays, _no_output),
+        IntConv: Kind("counts", checks.conv, _conv_specs, _conv_output),
+        IntLinear: Kind("counts", checks.linear, _linear_specs, _linear_output),
+        IntShortcut: Kind("counts", checks.shortcut, _shortcut_specs, _shortcut_output),
+        IntLIF: Kind("current", checks.lif, _lif_specs, _lif_output),
+        IntMaxPool: Kind("counts", checks.max_pool, _no_arrays, _max_pool_output),
+        IntSumPool: Kind("counts", checks.sum_pool, _no_arrays, _sum_pool_output),
+        IntSum: Kind("counts", checks.sum_node, _no_arrays, _sum_output),
+        IntReadout: Kind("current", checks.readout, _readout_specs, _readout_output),
+    },
+)
+"""From node kind to behaviour."""

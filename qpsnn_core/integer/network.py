@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -15,11 +15,15 @@ from qpsnn_core.integer.bounds import Array
 from qpsnn_core.integer.kinds import KINDS, IntValue, Named, Spec
 from qpsnn_core.integer.nodes import IntInput, IntNode, IntReadout
 from qpsnn_core.integer.packing import pack
+from qpsnn_core.kind_table import KindTable
 from qpsnn_core.network.ordered import Ordered, check_order, check_read, sources_of
-from qpsnn_core.structure import converter, nearest, structure, tag_union
+from qpsnn_core.structure import TAG, converter, nearest, structure, tag_union
 
 _convert = converter()
 tag_union(_convert, IntNode)
+
+TAGS: KindTable[str] = KindTable("the JSON of an integer network", {kind: kind.__name__ for kind in get_args(IntNode)})
+"""What JSON calls each kind."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +45,12 @@ class IntegerNetwork(Ordered[IntNode]):
     def __post_init__(self) -> None:
         if type(self.steps) is not int or self.steps < 1:
             raise ConfigError(expected("network.steps", "an integer of at least 1", self.steps))
-        _check_kinds(self.nodes)
+        kinds = [KINDS[node] for node in (self.nodes if isinstance(self.nodes, tuple) else ())]
         check_order(self.nodes, IntInput, IntReadout)
         _check_names("network.arrays", self.arrays, {node.name for node in self.nodes}, "the name of a node")
         values: dict[str, IntValue] = {}
         arrays: dict[str, Named] = {}
-        for node in self.nodes:
-            kind = KINDS[type(node)]
+        for node, kind in zip(self.nodes, kinds, strict=True):
             kind.check(node)
             inputs = tuple(values[source] for source in sources_of(node))
             for source, value in zip(sources_of(node), inputs, strict=True):
@@ -84,7 +87,7 @@ class IntegerNetwork(Ordered[IntNode]):
 
     def nodes_json(self) -> str:
         """The nodes as canonical JSON: sorted keys, no spaces."""
-        nodes = [_convert.unstructure(node, unstructure_as=IntNode) for node in self.nodes]
+        nodes = [{TAG: TAGS[node], **_convert.unstructure(node)} for node in self.nodes]
         return json.dumps(nodes, sort_keys=True, separators=(",", ":"))
 
     def digest(self) -> str:
@@ -104,12 +107,6 @@ def nodes_from_json(text: str) -> tuple[IntNode, ...]:
     except json.JSONDecodeError as error:
         raise ConfigError(f"network.nodes: not JSON: {error}") from error
     return structure(_convert, data, tuple[IntNode, ...], "network.nodes")
-
-
-def _check_kinds(nodes: tuple[IntNode, ...]) -> None:
-    for node in nodes if isinstance(nodes, tuple) else ():
-        if type(node) not in KINDS:
-            raise NetworkError(expected("network.nodes", "nodes of an integer network", Words(type(node).__name__)))
 
 
 def _check_names(place: str, found: Mapping[str, Any], valid: set[str], what: str) -> None:

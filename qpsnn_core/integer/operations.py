@@ -31,6 +31,7 @@ from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.parallel import each, spread
 from qpsnn_core.kernels.pool import max_forward, sum_forward
+from qpsnn_core.kind_table import KindTable
 from qpsnn_core.network.synapses import neighbours
 
 EVENT_PEAK = 16
@@ -237,15 +238,18 @@ def _dense_part(low: int, high: int, images: Array, flat: Array, acc: Array, nod
     acc[low * area : high * area] = np.ascontiguousarray(windows, flat.dtype).reshape(-1, len(flat)) @ flat
 
 
-OPERATIONS: dict[type[Any], Callable[..., Any]] = {
-    IntInput: given,
-    IntConv: conv,
-    IntLinear: linear,
-    IntShortcut: shortcut,
-    IntLIF: lif,
-    IntMaxPool: max_pool,
-    IntSumPool: sum_pool,
-    IntSum: add,
-    IntReadout: readout,
-}
-"""From node kind to what computes it; a test demands that every kind of `IntNode` is here."""
+OPERATIONS: KindTable[Callable[..., Any]] = KindTable(
+    "the exact simulator",
+    {
+        IntInput: given,
+        IntConv: conv,
+        IntLinear: linear,
+        IntShortcut: shortcut,
+        IntLIF: lif,
+        IntMaxPool: max_pool,
+        IntSumPool: sum_pool,
+        IntSum: add,
+        IntReadout: readout,
+    },
+)
+"""From node kind to what computes it."""

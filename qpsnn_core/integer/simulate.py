@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.integer.operations import OPERATIONS, Call, Fired
 from qpsnn_core.integer.run import Record, Run
 from qpsnn_core.kernels.integer import add_counts
@@ -108,7 +107,7 @@ def check_images(network: IntegerNetwork, images: Array) -> Array:
 
 def _recorded(network: IntegerNetwork, record: Record | Collection[str]) -> tuple[set[str], set[str]]:
     """The LIF whose spikes, and those whose membranes are recorded."""
-    names = {node.name for node in network.of(IntLIF)}
+    names = {name for name, value in network.values.items() if value.membrane is not None}
     if isinstance(record, str):
         if record not in get_args(Record):
             want = f"one of {', '.join(get_args(Record))}, or the names of LIF nodes"
@@ -143,7 +142,7 @@ def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice, start: 
         begin = start[node.name][part] if node.name in start else None
         given = network.arrays[node.name], reads, network.values[node.name], network.steps
         call = Call(*given, keep, ready[node.name], begin)
-        value = OPERATIONS[type(node)](node, call, *inputs)
+        value = OPERATIONS[node](node, call, *inputs)
         if isinstance(value, Fired):
             value = _write(run, node.name, part, value)
         if node.name in run.counts:

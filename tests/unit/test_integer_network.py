@@ -243,7 +243,7 @@ def test_a_node_that_nobody_reads_is_refused():
 
 def test_foreign_nodes_arrays_and_steps_are_refused():
     nodes, arrays = parts()
-    with pytest.raises(NetworkError, match="expected nodes of an integer network, got object"):
+    with pytest.raises(NetworkError, match=r"expected a kind of node that the integer network knows .*, got object"):
         IntegerNetwork((nodes[0], object(), nodes[-1]), arrays, 3)
     with pytest.raises(
         NetworkError, match=r"network.arrays: expected the name of a node .did you mean 'conv'.*'convv'"
