@@ -6,6 +6,7 @@ Its integers are ours times 2**k, as `qpsnn_core.integer.stock` says; NetX has n
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +14,31 @@ import numpy as np
 from qpsnn_core.errors import UnsupportedError, Words, expected
 from qpsnn_core.integer.bounds import Array, Longs
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntConv, IntLIF, IntLinear
-from qpsnn_core.integer.stock import BIAS_MAX, STATE_MAX, THRESHOLD_MAX, at_most, chain, reach, scale, thresholds
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntReadout,
+    IntShortcut,
+    IntSum,
+    IntSumPool,
+)
+from qpsnn_core.integer.stock import (
+    BIAS_MAX,
+    NO_LAYER,
+    STATE_MAX,
+    THRESHOLD_MAX,
+    Layer,
+    at_most,
+    chain,
+    reach,
+    scale,
+    thresholds,
+)
+from qpsnn_core.kind_table import KindTable
+from qpsnn_core.network.values import Shape
 from qpsnn_core.storage import writing
 
 KIND = "lava-dl-netx"
@@ -44,6 +68,26 @@ class NetxLayer(NamedTuple):
     rounding: float
 
 
+class Scaled(NamedTuple):
+    """What a neuron makes of a layer's integers: all times 2**k.
+
+    weights: int64, in our order; bias: int64 [C]. threshold: of all channels, or int64 [C]. decay: `vDecay`. state:
+    the largest magnitude on the way to its membrane. rounding: see `NetxLayer`.
+    """
+
+    k: int
+    weights: Longs
+    bias: Longs
+    threshold: int | Longs
+    decay: int
+    state: int
+    rounding: float
+
+
+Group = dict[str, Any]
+"""A layer of the file: data sets, texts and further groups by name."""
+
+
 def save_netx(
     path: str | os.PathLike[str], network: IntegerNetwork, *, host_first: bool = False
 ) -> tuple[NetxLayer, ...]:
@@ -57,118 +101,146 @@ def save_netx(
     Raises UnsupportedError, naming the node: pools, sums, branches; weights, biases, thresholds, states out of range.
     """
     layers = chain(network, WHO)
-    height, width, channels = network.input.shape
+    shape = network.input.shape
     if host_first:
         (_, first), *layers = layers
         if not layers:
             want = "a layer of spikes besides the first"
             raise UnsupportedError(expected("netx: host_first", want, Words("none")))
-        height, width, channels = network.shape(first.name)
+        shape = network.shape(first.name)
+    groups: list[Group] = NETX[network.input](shape)
     written = []
+    for layer in layers:
+        more, made = _layer(network, layer)
+        groups += more
+        written.append(made)
     with writing(path, KIND, VERSION) as file:
         root = file.create_group("layer")
-        _put(root, 0, {"type": "input", "shape": [channels, height, width]})
-        index = 1
-        for synapse, neuron in layers:
-            data, made = _layer(network, synapse, neuron)
-            if isinstance(synapse, IntLinear) and network.shape(synapse.source)[:2] != (1, 1):
-                _put(root, index, {"type": "flatten"})
-                index += 1
-            _put(root, index, data)
-            index += 1
-            written.append(made)
+        for index, group in enumerate(groups):
+            _put(root, index, group)
     return tuple(written)
 
 
-def _layer(network: IntegerNetwork, synapse: IntConv | IntLinear, neuron: Any) -> tuple[dict[str, Any], NetxLayer]:
+def _layer(network: IntegerNetwork, layer: Layer) -> tuple[list[Group], NetxLayer]:
     """What is written of a layer, and what is told of it."""
-    spiking = isinstance(neuron, IntLIF)
-    k = scale(neuron, network.steps, WHO)
-    weights, bias, rounding = _integers(network, synapse, neuron)
-    weights, bias = weights << k, bias << k
-    threshold = _threshold(network, neuron, k)
-    bits = _weight_range(synapse, weights)
-    at_most(f"{WHO}: {neuron.name}.bias", int(np.abs(bias).max()), BIAS_MAX, k)
-    state = reach(network, neuron) << k if spiking else _sums(network, synapse, weights, bias)
-    at_most(f"{WHO}: {neuron.name}.state", state, STATE_MAX, k)
-    data = {
-        **_synapse(network, synapse, weights),
-        "bias": bias,
-        "neuron": {
-            "type": "CUBA",
-            "iDecay": DECAY,
-            "vDecay": DECAY - ((neuron.multiplier * DECAY) >> neuron.shift) if spiking else 0,
-            "vThMant": threshold,
-            "refDelay": 1,
-            "gradedSpike": False,
-        },
+    synapse, neuron = layer
+    made: Scaled = NETX[neuron](network, synapse, neuron)
+    groups: list[Group] = NETX[synapse](network, synapse, made.weights)
+    at_most(f"{WHO}: {neuron.name}.bias", int(np.abs(made.bias).max()), BIAS_MAX, made.k)
+    at_most(f"{WHO}: {neuron.name}.state", made.state, STATE_MAX, made.k)
+    groups[-1]["bias"] = made.bias
+    groups[-1]["neuron"] = {
+        "type": "CUBA",
+        "iDecay": DECAY,
+        "vDecay": made.decay,
+        "vThMant": made.threshold,
+        "refDelay": 1,
+        "gradedSpike": False,
     }
-    return data, NetxLayer(synapse.name, neuron.name, data["type"], k, bits, np.size(threshold), rounding)
+    told = synapse.name, neuron.name, groups[-1]["type"]
+    return groups, NetxLayer(*told, made.k, _bits(made.weights), np.size(made.threshold), made.rounding)
 
 
-def _integers(network: IntegerNetwork, synapse: IntConv | IntLinear, neuron: Any) -> tuple[Longs, Longs, float]:
-    """Weights and bias. The readout's are divided by its gain, where that is one for all classes."""
-    codes = network.arrays[synapse.name]["codes"].astype(np.int64)
-    gain = network.arrays[synapse.name]["gain"].astype(np.int64)
-    bias = network.arrays[neuron.name]["bias"].astype(np.int64)
-    if isinstance(neuron, IntLIF) or len(np.unique(gain)) > 1 or gain[0] < 1:
-        return codes * gain, bias, 0.0
-    rounded = np.rint(bias / gain).astype(np.int64)
-    return codes, rounded, float(np.abs(rounded - bias / gain).max())
-
-
-def _threshold(network: IntegerNetwork, neuron: Any, k: int) -> Any:
-    """One for all channels, or one for each: lava-dl's files have one, its loader and Lava's LIF take either."""
-    if not isinstance(neuron, IntLIF):
-        return THRESHOLD_MAX
-    found = thresholds(network, neuron, k, WHO)
-    return found if len(np.unique(found)) > 1 else int(found[0])
-
-
-def _weight_range(synapse: IntConv | IntLinear, weights: Longs) -> int:
-    """Bits of the weights with their sign; UnsupportedError where a dense layer would clip or round them."""
+def _bits(weights: Longs) -> int:
+    """Of the weights, with their sign."""
     low, high = int(weights.min()), int(weights.max())
-    even = not (weights % 2).any()
-    if isinstance(synapse, IntLinear):
-        least, most = (-2 * DENSE_MAX - 2, 2 * DENSE_MAX) if even else (-DENSE_MAX - 1, DENSE_MAX)
-        if low < least or high > most or low == high == 0:
-            want = f"weights from {least} to {most}, not all 0 (NetX's dense layers)"
-            raise UnsupportedError(expected(f"netx: {synapse.name}.weight", want, Words(f"{low} to {high}")))
     return max(high.bit_length(), (-low).bit_length()) + (low < 0)
 
 
-def _sums(network: IntegerNetwork, synapse: IntConv | IntLinear, weights: Longs, bias: Longs) -> int:
-    """What the readout's neuron, without a leak, can reach in T steps."""
-    peak = network.values[synapse.source].peak
-    each = np.abs(weights).reshape(-1, weights.shape[-1]).sum(0) * peak + np.abs(bias)
-    return int(each.max()) * network.steps
+def _input(shape: Shape) -> list[Group]:
+    height, width, channels = shape
+    return [{"type": "input", "shape": [channels, height, width]}]
 
 
-def _synapse(network: IntegerNetwork, node: IntConv | IntLinear, weights: Longs) -> dict[str, Any]:
-    """Weights as NetX has them: OIHW of a convolution; [out, in] of a dense layer, in from (C, H, W)."""
+def _conv(network: IntegerNetwork, node: IntConv, weights: Longs) -> list[Group]:
+    """Weights OIHW."""
+    height, width, channels = network.shape(node.name)
+    return [
+        {
+            "type": "conv",
+            "shape": [channels, height, width],
+            "inChannels": network.shape(node.source)[2],
+            "outChannels": node.channels,
+            "kernelSize": [node.kernel, node.kernel],
+            "stride": [node.stride, node.stride],
+            "padding": [node.padding, node.padding],
+            "dilation": [1, 1],
+            "groups": 1,
+            "weight": weights.transpose(3, 2, 0, 1),
+        }
+    ]
+
+
+def _dense(network: IntegerNetwork, node: IntLinear, weights: Longs) -> list[Group]:
+    """Weights [out, in], in from (C, H, W). UnsupportedError where NetX would clip or round them."""
+    low, high = int(weights.min()), int(weights.max())
+    even = not (weights % 2).any()
+    least, most = (-2 * DENSE_MAX - 2, 2 * DENSE_MAX) if even else (-DENSE_MAX - 1, DENSE_MAX)
+    if low < least or high > most or low == high == 0:
+        want = f"weights from {least} to {most}, not all 0 (NetX's dense layers)"
+        raise UnsupportedError(expected(f"netx: {node.name}.weight", want, Words(f"{low} to {high}")))
     height, width, channels = network.shape(node.source)
-    out = network.shape(node.name)
-    if isinstance(node, IntLinear):
-        rows = weights.reshape(height, width, channels, node.features).transpose(3, 2, 0, 1)
-        return {
+    rows = weights.reshape(height, width, channels, node.features).transpose(3, 2, 0, 1)
+    flatten: list[Group] = [] if height == width == 1 else [{"type": "flatten"}]
+    return [
+        *flatten,
+        {
             "type": "dense",
             "shape": [node.features],
             "inFeatures": height * width * channels,
             "outFeatures": node.features,
             "weight": rows.reshape(node.features, -1),
-        }
-    return {
-        "type": "conv",
-        "shape": [out[2], out[0], out[1]],
-        "inChannels": channels,
-        "outChannels": node.channels,
-        "kernelSize": [node.kernel, node.kernel],
-        "stride": [node.stride, node.stride],
-        "padding": [node.padding, node.padding],
-        "dilation": [1, 1],
-        "groups": 1,
-        "weight": weights.transpose(3, 2, 0, 1),
-    }
+        },
+    ]
+
+
+def _lif(network: IntegerNetwork, synapse: IntConv | IntLinear, node: IntLIF) -> Scaled:
+    """One threshold for all channels, or one for each: NetX's files have one, its loader and Lava's LIF take either."""
+    k = scale(node, network.steps, WHO)
+    weights, bias = _integers(network, synapse, node)
+    found = thresholds(network, node, k, WHO)
+    threshold = found if len(np.unique(found)) > 1 else int(found[0])
+    decay = DECAY - ((node.multiplier * DECAY) >> node.shift)
+    return Scaled(k, weights << k, bias << k, threshold, decay, reach(network, node) << k, 0.0)
+
+
+def _readout(network: IntegerNetwork, synapse: IntConv | IntLinear, node: IntReadout) -> Scaled:
+    """A neuron without a leak that never fires; divided by its gain, where that is one for all classes."""
+    weights, bias = _integers(network, synapse, node)
+    gain, rounding = network.arrays[synapse.name]["gain"].astype(np.int64), 0.0
+    if len(np.unique(gain)) == 1 and gain[0] >= 1:
+        weights, exact = weights // gain, bias / gain
+        bias = np.rint(exact).astype(np.int64)
+        rounding = float(np.abs(bias - exact).max())
+    peak = network.values[synapse.source].peak
+    each = np.abs(weights).reshape(-1, weights.shape[-1]).sum(0) * peak + np.abs(bias)
+    return Scaled(0, weights, bias, THRESHOLD_MAX, 0, int(each.max()) * network.steps, rounding)
+
+
+def _integers(
+    network: IntegerNetwork, synapse: IntConv | IntLinear, neuron: IntLIF | IntReadout
+) -> tuple[Longs, Longs]:
+    """Weights and bias."""
+    codes, gain = (network.arrays[synapse.name][name].astype(np.int64) for name in ("codes", "gain"))
+    return codes * gain, network.arrays[neuron.name]["bias"].astype(np.int64)
+
+
+NETX: KindTable[Callable[..., Any]] = KindTable(
+    "NetX",
+    {
+        IntInput: _input,
+        IntConv: _conv,
+        IntLinear: _dense,
+        IntShortcut: NO_LAYER,
+        IntLIF: _lif,
+        IntMaxPool: NO_LAYER,
+        IntSumPool: NO_LAYER,
+        IntSum: NO_LAYER,
+        IntReadout: _readout,
+    },
+    UnsupportedError,
+)
+"""From node kind to the groups of an input or a synapse, or to what a neuron makes of its layer's integers."""
 
 
 def _put(root: Any, name: int | str, data: dict[str, Any]) -> None:

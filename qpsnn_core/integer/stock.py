@@ -7,14 +7,28 @@ of T steps then rounds: `k = shift*(T - 1)`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.errors import UnsupportedError, Words, expected
+from qpsnn_core.errors import UnsupportedError, expected
 from qpsnn_core.integer.bounds import Longs
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntConv, IntLIF, IntLinear, IntReadout
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntNode,
+    IntReadout,
+    IntShortcut,
+    IntSum,
+    IntSumPool,
+)
+from qpsnn_core.kind_table import KindTable, Refusal
+from qpsnn_core.network.ordered import sources_of
 
 THRESHOLD_BITS = 17
 """Lava's LIF: `vth` is an unsigned integer of so many bits."""
@@ -37,36 +51,58 @@ class Layer(NamedTuple):
 
 def chain(network: IntegerNetwork, who: str) -> list[Layer]:
     """The layers in order; UnsupportedError, naming the node, where the network is no chain of them. who: refuses."""
-    layers: list[Layer] = []
-    synapse: IntConv | IntLinear | None = None
     last = network.input.name
     for node in network.nodes[1:]:
-        place = f"{who}: {node.name}"
-        if isinstance(node, (IntConv, IntLinear)):
-            if node.source != last:
-                raise UnsupportedError(expected(place, f"to read {last} (a chain of layers)", node.source))
-            synapse = node
-        elif isinstance(node, (IntLIF, IntReadout)) and synapse is not None:
-            sources = node.sources if isinstance(node, IntLIF) else (node.source,)
-            if sources != (last,):
-                raise UnsupportedError(expected(place, f"to read {last} alone", ", ".join(sources)))
-            layers.append(Layer(synapse, node))
-        else:
-            want = "Conv or Linear, LIF and Readout, no pools, sums and shortcuts"
-            raise UnsupportedError(expected(place, want, Words(type(node).__name__)))
+        try:
+            SCALES[node]  # refuses what is in no layer
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{who}: {error}") from error
+        sources = sources_of(node)
+        if sources != (last,):
+            want = f"to read {last} alone (a chain of layers)"
+            raise UnsupportedError(expected(f"{who}: {node.name}", want, ", ".join(sources)))
         last = node.name
-    return layers
+    pairs: Any = zip(network.nodes[1::2], network.nodes[2::2], strict=True)  # counts and currents take turns
+    return [Layer(synapse, neuron) for synapse, neuron in pairs]
 
 
 def scale(neuron: IntLIF | IntReadout, steps: int, who: str) -> int:
     """The k of the powers of two; 0 of a readout. UnsupportedError where not even a threshold of 1 would fit."""
-    if not isinstance(neuron, IntLIF) or not neuron.multiplier:
+    return SCALES[neuron](neuron, steps, who)
+
+
+def _no_leak(node: IntNode, steps: int, who: str) -> int:
+    return 0
+
+
+def _leak(neuron: IntLIF, steps: int, who: str) -> int:
+    if not neuron.multiplier:
         return 0
     bits = neuron.shift * (steps - 1)
     if bits > THRESHOLD_BITS:
         want = f"at most {THRESHOLD_BITS} bits of leaks in {steps} steps (a threshold of 1 times 2**k has 17)"
         raise UnsupportedError(expected(f"{who}: {neuron.name}.shift", want, bits))
     return bits
+
+
+NO_LAYER = Refusal("it computes Conv or Linear, LIF and Readout in a chain, no pools, sums and shortcuts")
+
+SCALES: KindTable[Callable[[Any, int, str], int]] = KindTable(
+    "Lava's own LIF",
+    {
+        IntInput: _no_leak,
+        IntConv: _no_leak,
+        IntLinear: _no_leak,
+        IntShortcut: NO_LAYER,
+        IntLIF: _leak,
+        IntMaxPool: NO_LAYER,
+        IntSumPool: NO_LAYER,
+        IntSum: NO_LAYER,
+        IntReadout: _no_leak,
+    },
+    UnsupportedError,
+)
+"""From the kinds of node of a chain to the k that keeps their leaks from rounding."""
 
 
 def thresholds(network: IntegerNetwork, neuron: IntLIF, k: int, who: str) -> Longs:
