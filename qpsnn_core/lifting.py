@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.calibration import calibration_batches, recalibrate
 from qpsnn_core.errors import LoweringError, Words, expected
+from qpsnn_core.integer.kinds import Named
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -19,12 +21,15 @@ from qpsnn_core.integer.nodes import (
     IntMaxPool,
     IntNode,
     IntReadout,
+    IntShortcut,
     IntSum,
     IntSumPool,
 )
+from qpsnn_core.kind_table import KindTable, Refusal
 from qpsnn_core.model import Arrays, Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.ordered import sources_of
 from qpsnn_core.network.synapses import BN_EPSILON, KEPT, Conv, Linear, Quantizer, Synapse
 from qpsnn_core.quantize import quantize
 from qpsnn_datasets import Dataset, Split
@@ -34,6 +39,13 @@ Doubles = npt.NDArray[np.float64]
 
 USUAL = 0.8
 """The mean size of a normal variable: so are gammas of weights as they are drawn for a VGG."""
+
+
+class Unit(NamedTuple):
+    """Of currents: what 1 of their integers is, and what is added to their sum, both [C]."""
+
+    one: Doubles
+    bias: Doubles
 
 
 def lift(network: IntegerNetwork, images: Dataset | Split | Array, *, batch: int = 256) -> Model:
@@ -48,92 +60,132 @@ def lift(network: IntegerNetwork, images: Dataset | Split | Array, *, batch: int
     Raises LoweringError (a shortcut, a current that two nodes read), and what `recalibrate` raises.
     """
     (first,) = calibration_batches("lift", images, 1, batch, None)
-    nodes = tuple(_node(node, network, events=first.ndim == 5) for node in network.nodes)
-    units = {source: _unit(node, network) for node in network.nodes for source in _currents(node)}
+    nodes = tuple(LIFTS[node].node(node, network, first.ndim == 5) for node in network)
+    units = {source: unit for node in network for source, unit in _units(node, network)}
+    graph = Network(nodes, network.steps)
     params: Arrays = {}
     state: Arrays = {}
-    graph = Network(nodes, network.steps)
-    made: list[Node] = []
-    for node in graph:
-        if isinstance(node, (Conv, Linear)):
-            node, params[node.name], state[node.name] = _synapse(node, network, graph, *units[node.name])
-        made.append(node)
-    model = Model(Network(tuple(made), network.steps), params, {name: own for name, own in state.items() if own})
+    made: dict[str, Node] = {node.name: node for node in graph}
+    for node in graph.synapses:
+        made[node.name], params[node.name], state[node.name] = _synapse(node, network, graph, units[node.name])
+    whole = Network(tuple(made.values()), network.steps)
+    model = Model(whole, params, {name: own for name, own in state.items() if own})
     for node in model.network.synapses:
         if node.batch_norm:
             model = _settled(model, node.name, recalibrate(model, first, batches=1, batch=batch))
     return model
 
 
-def _currents(node: IntNode) -> tuple[str, ...]:
-    if isinstance(node, IntLIF):
-        return node.sources
-    return (node.source,) if isinstance(node, IntReadout) else ()
+def _units(node: IntNode, network: IntegerNetwork) -> Iterator[tuple[str, Unit]]:
+    """Of each current that the node reads; the bias is added to the first of them."""
+    unit, bias = LIFTS[node].unit(node, network.arrays[node.name])
+    for index, source in enumerate(sources_of(node)):
+        if network.values[source].kind == "current":
+            yield source, Unit(unit, bias if index == 0 else np.zeros_like(bias))
 
 
-def _unit(node: IntNode, network: IntegerNetwork) -> tuple[Doubles, Doubles]:
-    """Of the currents of a LIF or readout: what 1 of their integers is, and what is added to the first of them.
-
-    A LIF fires at `U >= threshold`, in integers `U > threshold - 1`: half way lies as far from both as can be.
-    """
-    own = network.arrays[node.name]
-    bias = own["bias"].astype(np.float64)
-    if isinstance(node, IntReadout):
-        return np.full(bias.shape, node.scale), bias * node.scale
-    unit = 1 / (own["threshold"].astype(np.float64) - 0.5)
-    return unit, bias * unit
+def _no_unit(node: IntNode, arrays: Named) -> Unit:
+    """It reads no currents."""
+    return Unit(np.ones(1), np.zeros(1))
 
 
-def _node(node: IntNode, network: IntegerNetwork, events: bool) -> Node:
-    readers = [other.name for other in network.nodes if node.name in _currents(other)]
-    if isinstance(node, (IntConv, IntLinear)) and len(readers) == 1:
-        inner = isinstance(network[readers[0]], IntLIF)
-        if isinstance(node, IntLinear):
-            return Linear(node.name, node.source, node.features, bias=not inner, batch_norm=inner)
-        return Conv(
-            node.name,
-            node.source,
-            node.channels,
-            node.kernel,
-            node.stride,
-            node.padding,
-            bias=not inner,
-            batch_norm=inner,
-        )
-    if isinstance(node, IntInput):
-        scale = 1.0 if events else 1 / node.peak
-        return Input(node.name, node.shape, node.peak, scale, spikes=events)
-    if isinstance(node, IntLIF):
-        return LIF(node.name, node.sources, beta=node.multiplier / 2**node.shift)
-    if isinstance(node, IntMaxPool):
-        return MaxPool(node.name, node.source, node.size, node.stride, node.padding)
-    if isinstance(node, IntSumPool):
-        return AvgPool(node.name, node.source, node.size)
-    if isinstance(node, IntSum):
-        return Sum(node.name, node.sources)
-    if isinstance(node, IntReadout):
-        return Readout(node.name, node.source)
-    got = Words(type(node).__name__ + (f" read by {', '.join(readers)}" if len(readers) > 1 else ""))
-    raise LoweringError(expected(node.name, "a node that can be trained on, and one reader of each current", got))
+def _threshold(node: IntLIF, arrays: Named) -> Unit:
+    """A LIF fires at `U >= threshold`, in integers `U > threshold - 1`: half way lies as far from both as can be."""
+    one = 1 / (arrays["threshold"].astype(np.float64) - 0.5)
+    return Unit(one, arrays["bias"].astype(np.float64) * one)
+
+
+def _scale(node: IntReadout, arrays: Named) -> Unit:
+    bias = arrays["bias"].astype(np.float64)
+    return Unit(np.full(bias.shape, node.scale), bias * node.scale)
+
+
+def _input(node: IntInput, network: IntegerNetwork, events: bool) -> Node:
+    scale = 1.0 if events else 1 / node.peak
+    return Input(node.name, node.shape, node.peak, scale, spikes=events)
+
+
+def _conv(node: IntConv, network: IntegerNetwork, events: bool) -> Node:
+    inner = _reader(node, network) is not network.readout
+    sizes = node.channels, node.kernel, node.stride, node.padding
+    return Conv(node.name, node.source, *sizes, bias=not inner, batch_norm=inner)
+
+
+def _linear(node: IntLinear, network: IntegerNetwork, events: bool) -> Node:
+    inner = _reader(node, network) is not network.readout
+    return Linear(node.name, node.source, node.features, bias=not inner, batch_norm=inner)
+
+
+def _reader(node: IntNode, network: IntegerNetwork) -> IntNode:
+    """The one node that reads this current."""
+    readers = network.consumers(node.name)
+    if len(readers) > 1:
+        got = Words(f"{type(node).__name__} read by {', '.join(reader.name for reader in readers)}")
+        raise LoweringError(expected(node.name, "one reader of each current, to be trained on", got))
+    return readers[0]
+
+
+def _lif(node: IntLIF, network: IntegerNetwork, events: bool) -> Node:
+    return LIF(node.name, node.sources, beta=node.multiplier / 2**node.shift)
+
+
+def _max_pool(node: IntMaxPool, network: IntegerNetwork, events: bool) -> Node:
+    return MaxPool(node.name, node.source, node.size, node.stride, node.padding)
+
+
+def _sum_pool(node: IntSumPool, network: IntegerNetwork, events: bool) -> Node:
+    return AvgPool(node.name, node.source, node.size)
+
+
+def _sum(node: IntSum, network: IntegerNetwork, events: bool) -> Node:
+    return Sum(node.name, node.sources)
+
+
+def _readout(node: IntReadout, network: IntegerNetwork, events: bool) -> Node:
+    return Readout(node.name, node.source)
+
+
+class Lift(NamedTuple):
+    """node(node, network, events): the node to be trained. unit(node, arrays): of the currents that the node reads."""
+
+    node: Callable[[Any, IntegerNetwork, bool], Node]
+    unit: Callable[[Any, Named], Unit]
+
+
+LIFTS: KindTable[Lift] = KindTable(
+    "the lift",
+    {
+        IntInput: Lift(_input, _no_unit),
+        IntConv: Lift(_conv, _no_unit),
+        IntLinear: Lift(_linear, _no_unit),
+        IntShortcut: Refusal("a Shortcut that is trained on adds spikes as they are, without a gain for each channel"),
+        IntLIF: Lift(_lif, _threshold),
+        IntMaxPool: Lift(_max_pool, _no_unit),
+        IntSumPool: Lift(_sum_pool, _no_unit),
+        IntSum: Lift(_sum, _no_unit),
+        IntReadout: Lift(_readout, _scale),
+    },
+    LoweringError,
+)
+"""From the kind of an integer node to the node that lowering would make it of."""
 
 
 def _synapse(
-    node: Synapse, network: IntegerNetwork, graph: Network, unit: Doubles, shift: Doubles
+    node: Synapse, network: IntegerNetwork, graph: Network, unit: Unit
 ) -> tuple[Synapse, dict[str, Array], dict[str, Array]]:
     """The node with its quantizer, its params and its state; batch norm's statistics are those of numbers of size 1."""
     codes, gain = network.arrays[node.name]["codes"], network.arrays[node.name]["gain"]
-    factor = gain * unit / graph.values[node.source].scale
-    fan = codes.size // codes.shape[2] if isinstance(node, Conv) else codes.shape[-1]
+    factor = gain * unit.one / graph.values[node.source].scale
+    fan = codes.size // codes.shape[-2]
     step = np.full(len(gain), USUAL * np.sqrt(2 / fan) / np.abs(codes).max(initial=1)) if node.batch_norm else factor
     quantizer, weight, gamma = weights(codes, step)
     node = replace(node, quantizer=quantizer, sparse=bool((codes == 0).any()))
     params: dict[str, Array] = {"weight": weight}
     state: dict[str, Array] = {"gamma": gamma} if quantizer.gamma == KEPT else {}
     if not node.batch_norm:
-        return node, params | {"bias": shift.astype(np.float32)}, state
-    readers = [other.sources[0] for other in network.of(IntLIF) if node.name in other.sources]
+        return node, params | {"bias": unit.bias.astype(np.float32)}, state
     params["bn_weight"] = (factor / step).astype(np.float32)
-    params["bn_bias"] = (shift * (node.name in readers)).astype(np.float32)
+    params["bn_bias"] = unit.bias.astype(np.float32)
     zeros = np.zeros(len(gain), np.float32)
     return node, params, state | {"mean": zeros, "var": zeros + np.float32(1 - BN_EPSILON)}
 
