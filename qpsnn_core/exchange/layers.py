@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import nir
 import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import FormatError, NetworkError, NumericsError, QpsnnError, ShapeError, Words, expected
-from qpsnn_core.exchange.values import bias_of, by_channel, padding_of, shape_of, the_same
+from qpsnn_core.exchange.values import Held, Options, bias_of, by_channel, padding_of, shape_of, the_same
+from qpsnn_core.kind_table import KindTable
 from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Quantizer
-from qpsnn_core.network.values import Shape
 
 Doubles = npt.NDArray[np.float64]
 
@@ -31,32 +30,6 @@ STRICT = float(np.nextafter(np.float32(1), np.float32(2)))
 
 FLOAT32_ERROR = 1e-6
 """By what share a quotient of file numbers in float32 may be off."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a file is read; see `load_nir`. inclusive: neurons fire at their threshold, not only above it."""
-
-    steps: int
-    dt: float
-    peak: int | None
-    scale: float
-    events: bool
-    bits: int
-    inclusive: bool
-
-
-class Held(NamedTuple):
-    """What one of our nodes gives. current: of a synapse (else spikes or the input). gain: what NIR's value is times.
-
-    flat: NIR sees a vector, in the order (C, H, W).
-    """
-
-    node: str
-    shape: Shape
-    current: bool
-    gain: float = 1.0
-    flat: bool = False
 
 
 class Layers:
@@ -72,19 +45,17 @@ class Layers:
     def add(self, name: str, sources: list[str]) -> None:
         """Read one NIR node; its sources have been read."""
         node = self.found[name]
-        kind = type(node)
-        if kind not in READERS:
-            want = f"one of {', '.join(sorted(each.__name__ for each in READERS))}"
-            raise NetworkError(expected(f"nir: {name}", want, Words(kind.__name__)))
-        if kind is not nir.Input and not sources:
-            raise NetworkError(expected(f"nir: {name}", "an edge that leads to it", Words("none")))
+        place, kind = f"nir: {name}", type(node)
         try:
-            READERS[kind](self, name, node, [self.held[source] for source in sources])
+            reader = READERS[node]
+            if kind is not nir.Input and not sources:
+                raise NetworkError(expected(place, "an edge that leads to it", Words("none")))
+            reader(self, name, node, [self.held[source] for source in sources])
         except QpsnnError as error:
-            place = f"nir: {name}"
-            raise error if str(error).startswith(place) else type(error)(f"{place}: {error}") from error
+            text = str(error).removeprefix("node: ")  # NIR's nodes have no names of their own
+            raise error if text.startswith(place) else type(error)(f"{place}: {text}") from error
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise FormatError(f"nir: {name}: not a whole {kind.__name__}: {error}") from error
+            raise FormatError(f"{place}: not a whole {kind.__name__}: {error}") from error
 
     def model(self) -> Model:
         """The finished model; NetworkError where there is no output."""
@@ -187,9 +158,17 @@ def _linear(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
     layers.put(name, made, Held(made.name, (1, 1, features), True, flat=True), weight=rows * source.gain, bias=bias)
 
 
-def _neuron(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
-    """Folds thresholds, r and v_leak into the synapses, which no other neuron may read."""
-    if len(sources) == 1 and not sources[0].current and _max_pool(layers, name, node, sources[0]):
+def _lif(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
+    _neuron(layers, name, node, sources, by_channel(name, "tau", node.tau, sources[0].shape))
+
+
+def _if(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
+    _neuron(layers, name, node, sources, None)
+
+
+def _neuron(layers: Layers, name: str, node: Any, sources: list[Held], tau: Doubles | None) -> None:
+    """Folds thresholds, r and v_leak into the synapses, which no other neuron may read. tau: None without a leak."""
+    if len(sources) == 1 and not sources[0].current and _max_pool(layers, name, node, sources[0], tau):
         return
     for source in sources:
         if not source.current:
@@ -197,9 +176,8 @@ def _neuron(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
         if source.shape != sources[0].shape:
             raise ShapeError(expected(f"nir: {name} (from {source.node})", f"{sources[0].shape}", source.shape))
         if any(source.node in other.sources for other in layers.nodes if isinstance(other, LIF)):
-            raise NetworkError(
-                expected(f"nir: {name}", f"to be the only neuron that reads {source.node}", Words("two"))
-            )
+            want = f"to be the only neuron that reads {source.node}"
+            raise NetworkError(expected(f"nir: {name}", want, Words("two")))
     shape, dt = sources[0].shape, layers.options.dt
     level = by_channel(name, "v_threshold", node.v_threshold, shape)
     reset = by_channel(name, "v_reset", getattr(node, "v_reset", 0.0), shape)
@@ -208,8 +186,7 @@ def _neuron(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
     if not (level > 0).all():
         raise NetworkError(expected(f"nir: {name}.v_threshold", "positive numbers", float(level.min())))
     gain, offset, beta = by_channel(name, "r", node.r, shape) * dt, np.zeros(shape[2]), 1.0
-    if isinstance(node, nir.LIF):
-        tau = by_channel(name, "tau", node.tau, shape)
+    if tau is not None:
         if tau.min() != tau.max() or not tau.min() >= dt * (1 - 1e-6):
             got = Words(f"{tau.min():g} to {tau.max():g}")
             raise NetworkError(expected(f"nir: {name}.tau", f"one of at least dt ({dt:g}) for all neurons", got))
@@ -225,16 +202,14 @@ def _neuron(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
     layers.put(name, made, Held(made.name, shape, False, flat=sources[0].flat))
 
 
-def _max_pool(layers: Layers, name: str, node: Any, source: Held) -> bool:
+def _max_pool(layers: Layers, name: str, node: Any, source: Held, tau: Doubles | None) -> bool:
     """A neuron that fires whenever a spike is in the window of its pool: together they are a max-pool."""
     made = {each.name: each for each in layers.nodes}
     pool = made[source.node]
     if not isinstance(pool, AvgPool) or not isinstance(made[pool.source], (LIF, MaxPool)):
         return False
     one = by_channel(name, "r", node.r, source.shape) * layers.options.dt
-    if isinstance(node, nir.LIF):
-        one = one / by_channel(name, "tau", node.tau, source.shape)
-    one = one * source.gain / pool.size**2
+    one = (one if tau is None else one / tau) * source.gain / pool.size**2
     level = by_channel(name, "v_threshold", node.v_threshold, source.shape)
     rest = [by_channel(name, label, getattr(node, label, 0.0), source.shape).any() for label in ("v_leak", "v_reset")]
     if any(rest) or not ((level > 0) & (one > level * (1 + FLOAT32_ERROR))).all():
@@ -245,7 +220,15 @@ def _max_pool(layers: Layers, name: str, node: Any, source: Held) -> bool:
     return True
 
 
-def _pool(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
+def _mean_pool(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
+    _pool(layers, name, node, sources)
+
+
+def _sum_pool(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
+    _pool(layers, name, node, sources, summed=True)
+
+
+def _pool(layers: Layers, name: str, node: Any, sources: list[Held], summed: bool = False) -> None:
     source = layers.joined(name, sources)
     size = the_same(f"nir: {name}.kernel_size", node.kernel_size, "a square window")
     stride = the_same(f"nir: {name}.stride", node.stride, "one stride")
@@ -255,7 +238,7 @@ def _pool(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
         raise NetworkError(expected(f"nir: {name}", "windows side by side", got))
     made = AvgPool(layers.named(name), source.node, size)
     height, width, channels = source.shape
-    gain = source.gain * (size**2 if isinstance(node, nir.SumPool2d) else 1)
+    gain = source.gain * (size**2 if summed else 1)
     layers.put(name, made, Held(made.name, (height // size, width // size, channels), False, gain))
 
 
@@ -284,16 +267,19 @@ def _output(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
 
 Reader = Callable[[Layers, str, Any, list[Held]], None]
 
-READERS: dict[type[Any], Reader] = {
-    nir.Input: _input,
-    nir.Conv2d: _conv,
-    nir.Linear: _linear,
-    nir.Affine: _linear,
-    nir.LIF: _neuron,
-    nir.IF: _neuron,
-    nir.SumPool2d: _pool,
-    nir.AvgPool2d: _pool,
-    nir.Flatten: _flatten,
-    nir.Output: _output,
-}
+READERS: KindTable[Reader] = KindTable(
+    "the reader of NIR",
+    {
+        nir.Input: _input,
+        nir.Conv2d: _conv,
+        nir.Linear: _linear,
+        nir.Affine: _linear,
+        nir.LIF: _lif,
+        nir.IF: _if,
+        nir.SumPool2d: _sum_pool,
+        nir.AvgPool2d: _mean_pool,
+        nir.Flatten: _flatten,
+        nir.Output: _output,
+    },
+)
 """From NIR's kind to what reads it."""

@@ -12,24 +12,12 @@ from typing import Any, NamedTuple
 
 import nir
 import numpy as np
-import numpy.typing as npt
 
-from qpsnn_core.errors import ConfigError, UnsupportedError, Words, expected
-from qpsnn_core.exchange.graph import Graph, copying, gap, named
+from qpsnn_core.errors import ConfigError, Words, expected
+from qpsnn_core.exchange.nir_integers import float_bits, of_integers
 from qpsnn_core.exchange.nir_model import of_model
 from qpsnn_core.integer.bounds import Array
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import (
-    IntConv,
-    IntInput,
-    IntLIF,
-    IntLinear,
-    IntMaxPool,
-    IntReadout,
-    IntShortcut,
-    IntSum,
-    IntSumPool,
-)
 from qpsnn_core.model import Model
 from qpsnn_core.storage import replacing, write_all
 
@@ -75,8 +63,8 @@ def save_nir(
     step = dt or (EXACT_DT if exact else FLOAT_DT)
     bits = 0
     if isinstance(source, IntegerNetwork):
-        bits = _bits(source) if exact else 0
-        graph = _of_integers(source, exact, step, np.float64 if bits > FLOAT32_BITS else np.float32)
+        bits = float_bits(source) if exact else 0
+        graph = of_integers(source, exact, step, np.float64 if bits > FLOAT32_BITS else np.float32)
         network: Any = source
     else:
         graph = of_model(source, step)
@@ -95,104 +83,6 @@ def save_nir(
     with replacing(path) as beside:
         write_all(beside, image.getbuffer())
     return NirSummary(about["variant"], len(made.nodes), len(made.edges), step, network.steps, bits)
-
-
-def _of_integers(network: IntegerNetwork, exact: bool, dt: float, dtype: Any) -> Graph:
-    graph = Graph(network.input.name, network.input.shape, dtype)
-    areas = {network.input.name: 1}  # a mean-pool's output times this is the count
-    for node in network.nodes[1:]:
-        arrays = network.arrays[node.name]
-        if isinstance(node, IntLIF):
-            beta, margin = _leak(network, node, exact)
-            level = arrays["threshold"].astype(np.float64) - margin
-            scale = np.ones_like(level) if exact else 1 / (level * gap(beta))
-            _currents(graph, network, node, node.sources, arrays["bias"], scale, areas)
-            graph.neuron(
-                node.name,
-                [named(network, source, node.name) for source in node.sources],
-                beta,
-                1 / gap(beta) if exact else 1.0,
-                level if exact else np.ones_like(level),
-                dt,
-            )
-            areas[node.name] = 1
-        elif isinstance(node, IntSumPool):
-            graph.pool(node.name, node.source, node.size, mean=not exact)
-            areas[node.name] = areas[node.source] * (1 if exact else node.size**2)
-        elif isinstance(node, IntMaxPool) and network.values[node.source].peak == 1:
-            window = (node.size, node.stride, node.padding)
-            graph.max_pool(node.name, node.source, *window, dt, mean=not exact, r=2.0 if exact else 1.0)
-            areas[node.name] = 1
-        elif isinstance(node, IntSum):
-            _same_areas(node, areas)
-            graph.join(node.name, node.sources)
-            areas[node.name] = areas[node.sources[0]]
-        elif isinstance(node, IntReadout):
-            scale = np.ones(network.classes) if exact else np.full(network.classes, node.scale)
-            _currents(graph, network, node, (node.source,), arrays["bias"], scale, areas)
-            graph.output(node.name, named(network, node.source, node.name))
-        elif not isinstance(node, (IntConv, IntLinear, IntShortcut, IntInput)):
-            raise _no_node(node)
-    return graph
-
-
-def _currents(
-    graph: Graph,
-    network: IntegerNetwork,
-    reader: IntLIF | IntReadout,
-    sources: tuple[str, ...],
-    bias: Array,
-    scale: npt.NDArray[np.float64],
-    areas: dict[str, int],
-) -> None:
-    """The synapses of one reader, times `scale` per channel; the first has its bias."""
-    for index, source in enumerate(sources):
-        node: Any = network[source]
-        arrays = network.arrays[source]
-        name = named(network, source, reader.name)
-        factor = scale * arrays["gain"] * areas[node.source]
-        offset = bias * scale if index == 0 else np.zeros(len(scale))
-        if isinstance(node, IntShortcut):
-            weight = copying(node.channel_map, network.shape(node.source)[2])
-            graph.conv(name, node.source, weight * factor, offset, node.stride, 0, network.shape(source))
-        elif isinstance(node, IntLinear):
-            graph.linear(name, node.source, arrays["codes"] * factor, offset, network.shape(node.source))
-        else:
-            weight = arrays["codes"] * factor
-            graph.conv(name, node.source, weight, offset, node.stride, node.padding, network.shape(source))
-
-
-def _leak(network: IntegerNetwork, node: IntLIF, exact: bool) -> tuple[float, float]:
-    """beta, and how far below theta the threshold is put."""
-    if node.multiplier > 1 and node.shift:
-        if exact:
-            got = Words(f"{node.multiplier}/{2**node.shift}, whose rounding no real-valued simulator has")
-            raise UnsupportedError(expected(f"nir: {node.name}", "a leak that is a power of two, if exact", got))
-        return node.multiplier / 2**node.shift, 0.5
-    beta = 0.0 if not node.multiplier else 2.0**-node.shift
-    return beta, 2.0 ** -(node.shift * (network.steps - 1) + 1)
-
-
-def _bits(network: IntegerNetwork) -> int:
-    """Bits that hold every state, with the binary digits that its leaks and its threshold have below the point."""
-    most = 1
-    for node in network.of(IntLIF):
-        reach = network.values[node.name].membrane
-        largest = int(reach.largest.max()) if reach is not None else 0
-        largest = max(largest, int(network.arrays[node.name]["threshold"].max()))
-        most = max(most, largest.bit_length() + node.shift * (network.steps - 1) + 1)
-    return max(most, int(network.values[network.readout.name].peak).bit_length())
-
-
-def _same_areas(node: IntSum, areas: dict[str, int]) -> None:
-    found = {areas[source] for source in node.sources}
-    if len(found) > 1:
-        raise UnsupportedError(expected(f"nir: {node.name}", "sources pooled alike", Words(f"areas {sorted(found)}")))
-
-
-def _no_node(node: Any) -> UnsupportedError:
-    want = "a kind that NIR can express (of counts, no max-pool)"
-    return UnsupportedError(expected(f"nir: {node.name}", want, Words(type(node).__name__)))
 
 
 def _codes(source: Model | IntegerNetwork) -> dict[str, Array]:

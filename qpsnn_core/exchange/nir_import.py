@@ -10,7 +10,8 @@ from typing import Any
 import nir
 
 from qpsnn_core.errors import ConfigError, FileError, FormatError, NetworkError, Words, expected
-from qpsnn_core.exchange.layers import Layers, Options
+from qpsnn_core.exchange.layers import Layers
+from qpsnn_core.exchange.values import Options
 from qpsnn_core.model import Model
 from qpsnn_core.structure import nearest
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,32 @@ from qpsnn_core.errors import NetworkError, ShapeError, Words, expected
 from qpsnn_core.network.values import Shape
 
 Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a file is read; see `load_nir`. inclusive: neurons fire at their threshold, not only above it."""
+
+    steps: int
+    dt: float
+    peak: int | None
+    scale: float
+    events: bool
+    bits: int
+    inclusive: bool
+
+
+class Held(NamedTuple):
+    """What one of our nodes gives. current: of a synapse (else spikes or the input). gain: what NIR's value is times.
+
+    flat: NIR sees a vector, in the order (C, H, W).
+    """
+
+    node: str
+    shape: Shape
+    current: bool
+    gain: float = 1.0
+    flat: bool = False
 
 
 def shape_of(name: str, shape: Any) -> Shape:

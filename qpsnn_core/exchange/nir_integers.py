@@ -1,0 +1,193 @@
+"""An integer network as a NIR graph: the integers as they are, or with thresholds folded into the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.errors import UnsupportedError, Words, expected
+from qpsnn_core.exchange.graph import Graph, copying, gap, named
+from qpsnn_core.integer.bounds import Array
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntNode,
+    IntReadout,
+    IntShortcut,
+    IntSum,
+    IntSumPool,
+)
+from qpsnn_core.kind_table import KindTable
+from qpsnn_core.network.ordered import sources_of
+
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Making:
+    """A graph on the way. areas: of each value that is no current, what NIR's is to be multiplied by for the count."""
+
+    graph: Graph
+    network: IntegerNetwork
+    exact: bool
+    dt: float
+    areas: dict[str, int]
+
+
+class Form(NamedTuple):
+    """How NIR has a kind of node.
+
+    node(making, node): adds it, a neuron or readout with the synapses that it reads. current(making, node, name,
+    factor, offset): adds a synapse, its codes times `factor` and with a bias `offset`, both [C]. bits(network, node):
+    that a float needs to hold its state.
+    """
+
+    node: Callable[[Making, Any], None]
+    current: Callable[[Making, Any, str, Doubles, Doubles], None]
+    bits: Callable[[IntegerNetwork, Any], int]
+
+
+def of_integers(network: IntegerNetwork, exact: bool, dt: float, dtype: Any) -> Graph:
+    """The graph, its numbers of that dtype. Raises UnsupportedError, naming the node, where NIR has none like it."""
+    making = Making(Graph(network.input.name, network.input.shape, dtype), network, exact, dt, {})
+    for node in network:
+        FORMS[node].node(making, node)
+    return making.graph
+
+
+def float_bits(network: IntegerNetwork) -> int:
+    """Bits that hold every state, with the binary digits that its leaks and its threshold have below the point."""
+    return max(FORMS[node].bits(network, node) for node in network)
+
+
+def _input(making: Making, node: IntInput) -> None:
+    """The graph begins with it."""
+    making.areas[node.name] = 1
+
+
+def _with_reader(making: Making, node: IntConv | IntLinear | IntShortcut) -> None:
+    """Each neuron that reads it adds it."""
+
+
+def _neuron(making: Making, node: IntLIF) -> None:
+    network, exact = making.network, making.exact
+    beta, margin = _leak(network, node, exact)
+    level = network.arrays[node.name]["threshold"].astype(np.float64) - margin
+    scale = np.ones_like(level) if exact else 1 / (level * gap(beta))
+    names = _currents(making, node, scale)
+    levels = level if exact else np.ones_like(level)
+    making.graph.neuron(node.name, names, beta, 1 / gap(beta) if exact else 1.0, levels, making.dt)
+    making.areas[node.name] = 1
+
+
+def _sum_pool(making: Making, node: IntSumPool) -> None:
+    making.graph.pool(node.name, node.source, node.size, mean=not making.exact)
+    making.areas[node.name] = making.areas[node.source] * (1 if making.exact else node.size**2)
+
+
+def _max_pool(making: Making, node: IntMaxPool) -> None:
+    if making.network.values[node.source].peak != 1:
+        want = "a kind that NIR can express (of counts, no max-pool)"
+        raise UnsupportedError(expected(f"nir: {node.name}", want, Words(type(node).__name__)))
+    window = node.size, node.stride, node.padding
+    r = 2.0 if making.exact else 1.0
+    making.graph.max_pool(node.name, node.source, *window, making.dt, mean=not making.exact, r=r)
+    making.areas[node.name] = 1
+
+
+def _sum(making: Making, node: IntSum) -> None:
+    found = {making.areas[source] for source in node.sources}
+    if len(found) > 1:
+        raise UnsupportedError(expected(f"nir: {node.name}", "sources pooled alike", Words(f"areas {sorted(found)}")))
+    making.graph.join(node.name, node.sources)
+    making.areas[node.name] = making.areas[node.sources[0]]
+
+
+def _readout(making: Making, node: IntReadout) -> None:
+    scale = np.full(making.network.classes, 1.0 if making.exact else node.scale)
+    (name,) = _currents(making, node, scale)
+    making.graph.output(node.name, name)
+
+
+def _currents(making: Making, reader: IntLIF | IntReadout, scale: Doubles) -> list[str]:
+    """Add the synapses of one reader, times `scale` per channel, the first with its bias; their names."""
+    network = making.network
+    names = []
+    for index, source in enumerate(sources_of(reader)):
+        node: Any = network[source]
+        names.append(named(network, source, reader.name))
+        factor = scale * network.arrays[source]["gain"] * making.areas[node.source]
+        offset = network.arrays[reader.name]["bias"] * scale if index == 0 else np.zeros(len(scale))
+        FORMS[node].current(making, node, names[-1], factor, offset)
+    return names
+
+
+def _conv(making: Making, node: IntConv, name: str, factor: Doubles, offset: Doubles) -> None:
+    weight: Array = making.network.arrays[node.name]["codes"] * factor
+    out = making.network.shape(node.name)
+    making.graph.conv(name, node.source, weight, offset, node.stride, node.padding, out)
+
+
+def _linear(making: Making, node: IntLinear, name: str, factor: Doubles, offset: Doubles) -> None:
+    weight: Array = making.network.arrays[node.name]["codes"] * factor
+    making.graph.linear(name, node.source, weight, offset, making.network.shape(node.source))
+
+
+def _shortcut(making: Making, node: IntShortcut, name: str, factor: Doubles, offset: Doubles) -> None:
+    weight = copying(node.channel_map, making.network.shape(node.source)[2]) * factor
+    making.graph.conv(name, node.source, weight, offset, node.stride, 0, making.network.shape(node.name))
+
+
+def _no_current(making: Making, node: IntNode, name: str, factor: Doubles, offset: Doubles) -> None:
+    raise UnsupportedError(expected(f"nir: {node.name}", "a kind that gives a current", Words(type(node).__name__)))
+
+
+def _leak(network: IntegerNetwork, node: IntLIF, exact: bool) -> tuple[float, float]:
+    """beta, and how far below theta the threshold is put."""
+    if node.multiplier > 1 and node.shift:
+        if exact:
+            got = Words(f"{node.multiplier}/{2**node.shift}, whose rounding no real-valued simulator has")
+            raise UnsupportedError(expected(f"nir: {node.name}", "a leak that is a power of two, if exact", got))
+        return node.multiplier / 2**node.shift, 0.5
+    beta = 0.0 if not node.multiplier else 2.0**-node.shift
+    return beta, 2.0 ** -(node.shift * (network.steps - 1) + 1)
+
+
+def _no_state(network: IntegerNetwork, node: IntNode) -> int:
+    return 1
+
+
+def _membrane_bits(network: IntegerNetwork, node: IntLIF) -> int:
+    reach = network.values[node.name].membrane
+    largest = int(reach.largest.max()) if reach is not None else 0
+    largest = max(largest, int(network.arrays[node.name]["threshold"].max()))
+    return largest.bit_length() + node.shift * (network.steps - 1) + 1
+
+
+def _sum_bits(network: IntegerNetwork, node: IntReadout) -> int:
+    return network.values[node.name].peak.bit_length()
+
+
+FORMS: KindTable[Form] = KindTable(
+    "the NIR graph of integers",
+    {
+        IntInput: Form(_input, _no_current, _no_state),
+        IntConv: Form(_with_reader, _conv, _no_state),
+        IntLinear: Form(_with_reader, _linear, _no_state),
+        IntShortcut: Form(_with_reader, _shortcut, _no_state),
+        IntLIF: Form(_neuron, _no_current, _membrane_bits),
+        IntMaxPool: Form(_max_pool, _no_current, _no_state),
+        IntSumPool: Form(_sum_pool, _no_current, _no_state),
+        IntSum: Form(_sum, _no_current, _no_state),
+        IntReadout: Form(_readout, _no_current, _sum_bits),
+    },
+    UnsupportedError,
+)
