@@ -15,12 +15,19 @@ from qpsnn_core.audit_gradients import BACKWARDS, WINDOWS
 from qpsnn_core.channels import CHANNELS
 from qpsnn_core.compression.hessian import LEAKS, UNFOLDED
 from qpsnn_core.errors import LoweringError, NodeKindError
-from qpsnn_core.exchange import nir_model
+from qpsnn_core.exchange import nir_integers, nir_model
+from qpsnn_core.exchange.netx import NETX
+from qpsnn_core.integer import network as integers
 from qpsnn_core.integer.affine import CURRENTS
+from qpsnn_core.integer.continued import KEPT
+from qpsnn_core.integer.kinds import KINDS
 from qpsnn_core.integer.lower import FORMS
 from qpsnn_core.integer.nodes import IntNode
+from qpsnn_core.integer.operations import OPERATIONS
+from qpsnn_core.integer.stock import SCALES
 from qpsnn_core.kind_table import KindTable, Refusal
 from qpsnn_core.layers import LAYERS
+from qpsnn_core.lifting import LIFTS
 from qpsnn_core.network import LIF, Conv, Node
 from qpsnn_core.network.cost import PRICES
 from qpsnn_core.network.graph import ROLES, TAGS
@@ -44,7 +51,16 @@ TRAINED_ROOMS: list[KindTable[Any]] = [
 ]
 """Rooms that treat the nodes of a network that is trained."""
 
-INTEGER_ROOMS: list[KindTable[Any]] = []
+INTEGER_ROOMS: list[KindTable[Any]] = [
+    KINDS,
+    integers.TAGS,
+    OPERATIONS,
+    KEPT,
+    SCALES,
+    LIFTS,
+    NETX,
+    nir_integers.FORMS,
+]
 """Rooms that treat the nodes of an integer network."""
 
 BACKEND_ROOMS: list[KindTable[Any]] = [
