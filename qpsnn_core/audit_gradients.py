@@ -106,14 +106,15 @@ def backward_of(node: LIF, current: Doubles, spikes: Doubles, gradient: Doubles)
     membrane = np.zeros(current.shape[1:])
     for t in range(len(current)):
         before[t] = node.beta * membrane + current[t]
-        membrane = before[t] * (1 - spikes[t])
+        membrane = before[t] * (1 - spikes[t]) if node.reset == "zero" else before[t] - node.threshold * spikes[t]
     step = STEP * node.width
     out, carry = np.empty_like(current), np.zeros(current.shape[1:])
     for t in reversed(range(len(current))):
         distance = before[t] - node.threshold
         rise = primitive(node.surrogate, node.width, distance + step)
         slope = (rise - primitive(node.surrogate, node.width, distance - step)) / (2 * step)
-        kept = (1 - spikes[t]) - (0 if node.detach_reset else before[t] * slope)
+        kept, lost = (1 - spikes[t], before[t]) if node.reset == "zero" else (1.0, node.threshold)
+        kept = kept - (0 if node.detach_reset else lost * slope)
         out[t] = gradient[t] * slope + carry * kept
         carry = node.beta * out[t]
     return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_origin
 
 import cattrs
@@ -16,7 +16,7 @@ from cattrs.errors import (
     IterableValidationError,
     IterableValidationNote,
 )
-from cattrs.gen import make_dict_structure_fn
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.strategies import configure_tagged_union
 
 from qpsnn_core.errors import ConfigError, QpsnnError, expected
@@ -24,6 +24,9 @@ from qpsnn_core.errors import ConfigError, QpsnnError, expected
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
 TAG = "kind"
+ADDED_LATER = {"added_later": True}
+"""Metadata of a field that the format did not always have: at its default it is not written, so that what is as it
+always was has the text and the digest that it always had."""
 WORDS: dict[Callable[[Any], Any], str] = {int: "an integer", bool: "true or false", str: "a string", float: "a number"}
 
 
@@ -39,6 +42,7 @@ def converter() -> cattrs.Converter:
     for kind in WORDS:
         strict.register_structure_hook(kind, _scalar(kind))
     strict.register_structure_hook_factory(is_dataclass, lambda kind: _table(strict, kind))
+    strict.register_unstructure_hook_factory(is_dataclass, lambda kind: _written(strict, kind))
     strict.register_structure_hook_factory(_is_tuple, lambda kind: _tuple(strict, kind))
     return strict
 
@@ -116,6 +120,13 @@ def _table(strict: cattrs.Converter, kind: Any) -> Hook:
         raise ConfigError(expected_here("a table of keys", value))
 
     return structure
+
+
+def _written(strict: cattrs.Converter, kind: Any) -> Callable[[Any], dict[str, Any]]:
+    later = [field.name for field in fields(kind) if field.metadata.get("added_later")]
+    options: Any = {name: override(omit_if_default=True) for name in later}
+    write: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(kind, strict, **options)
+    return write
 
 
 def _tuple(strict: cattrs.Converter, kind: Any) -> Hook:

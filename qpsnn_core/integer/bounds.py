@@ -64,11 +64,21 @@ def leak(potential: Longs, multiplier: int, shift: int) -> Longs:
 
 
 def membrane(
-    currents: tuple[Interval, ...], bias: Array, threshold: Array, multiplier: int, shift: int, steps: int
+    currents: tuple[Interval, ...],
+    bias: Array,
+    threshold: Array,
+    multiplier: int,
+    shift: int,
+    reset: str,
+    steps: int,
 ) -> Membrane:
-    """Follow the two ends of U for `steps` steps of `U~ = ((U*multiplier) >> shift) + bias + sum_k X_k`.
+    """Follow the two ends of U for `steps` steps of `U~ = ((U*multiplier) >> shift) + bias + sum_k X_k` and its reset.
 
-    The leak grows with U, so the ends stay ends; after the reset U is below the threshold, and 0 where it can fire.
+    The leak grows with U, so the ends stay ends. After the step U is U~ below the threshold, or what the reset leaves:
+    0, or with "subtract" `U~ - threshold`, from 0 up to the high end less the threshold. So the low end is that of
+    either reset, and the high end at least threshold - 1 (as far as U~ gets) and, with "subtract", U~'s high end less
+    the threshold: without a leak it grows by `drive - threshold` at every step, with one it stays. `U~ - threshold` is
+    below U~ and not negative: what fits U~ fits it.
     An end that is beyond any int32 by far stays there: the caller refuses it anyway. FOR_EVER steps begin at ends that
     U never leaves; where there is a leak they are at most `1 / (1 - leak)` wider than what it reaches.
     """
@@ -78,8 +88,7 @@ def membrane(
     magnitudes = np.abs(offset) + sum((x.largest for x in currents), start=np.zeros_like(offset))
     low, high = np.zeros_like(offset), np.zeros_like(offset)
     if steps >= FOR_EVER and multiplier < 2**shift:
-        low, high = _never_left(drive_low, drive_high, multiplier, shift)
-        high = np.minimum(high, limit - 1)
+        low, high = _never_left(drive_low, drive_high, limit, multiplier, shift, reset)
     before_low, before_high = drive_low, drive_high
     left_low, left_high = low, high
     for _ in range(steps):
@@ -87,7 +96,7 @@ def membrane(
         before_low = np.minimum(before_low, left_low + drive_low)
         before_high = np.maximum(before_high, left_high + drive_high)
         after_low = np.maximum(np.minimum(low, np.where(before_low < limit, before_low, 0)), -FAR)
-        after_high = np.maximum(high, np.minimum(before_high, limit - 1))
+        after_high = np.minimum(np.maximum(high, _highest(before_high, limit, reset)), FAR)
         settled = np.array_equal(after_low, low) and np.array_equal(after_high, high)
         low, high = after_low, after_high
         if settled:
@@ -96,8 +105,31 @@ def membrane(
     return Membrane(Interval(before_low, before_high), Interval(low, high), largest)
 
 
-def _never_left(drive_low: Longs, drive_high: Longs, multiplier: int, shift: int) -> tuple[Longs, Longs]:
-    """`drive / (1 - leak)`, around 0: ends of `leak(low) + drive_low >= low` and `leak(high) + drive_high <= high`."""
-    rest = 2**shift - multiplier
-    below, above = np.minimum(drive_low - 1, 0) * 2**shift, np.maximum(drive_high, 0) * 2**shift
-    return below // rest, -(-above // rest)
+def _highest(before: Longs, limit: Longs, reset: str) -> Longs:
+    """The largest U of any U~ up to `before`."""
+    below = np.minimum(before, limit - 1)
+    return np.maximum(below, before - limit) if reset == "subtract" else below
+
+
+def _never_left(
+    drive_low: Longs, drive_high: Longs, limit: Longs, multiplier: int, shift: int, reset: str
+) -> tuple[Longs, Longs]:
+    """Ends that U keeps to once it is between them, 0 among it.
+
+    For integers `f(U) = U - leak(U)` never falls, since of two neighbours' leaks one is at most 1 larger. Low, of
+    either reset: `f(low) <= drive_low`, `drive_low / (1 - leak)`. High: `_rest(drive_high) =: E` has `f(E) >=
+    drive_high`, so that U~ of `U <= E` is at most E. A reset to zero has `high = min(E, threshold - 1)`: U below the
+    threshold is at most either. By subtraction, with `R := _rest(drive_high - threshold)`, `high = max(min(E, threshold
+    - 1), R)`. What fired is at most `leak(high) + drive_high - threshold <= high`, as `high >= R`. What did not is at
+    most threshold - 1; where that is above high, high is at least E, and U~ at most high.
+    """
+    low = np.minimum(drive_low - 1, 0) * 2**shift // (2**shift - multiplier)
+    high = np.minimum(_rest(drive_high, multiplier, shift), limit - 1)
+    if reset == "subtract":
+        high = np.maximum(high, _rest(drive_high - limit, multiplier, shift))
+    return low, high
+
+
+def _rest(drive: Longs, multiplier: int, shift: int) -> Longs:
+    """`drive / (1 - leak)`, rounded up and at least 0: a U with `U - leak(U) >= drive`."""
+    return -(-(np.maximum(drive, 0) * 2**shift) // (2**shift - multiplier))

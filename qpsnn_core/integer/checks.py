@@ -14,7 +14,8 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.network.values import check_at_least, check_sources
+from qpsnn_core.network.nodes import RESETS
+from qpsnn_core.network.values import check_at_least, check_choice, check_sources
 
 SHIFT_MAX = 12
 """Leaks are k/2**m with m up to 12, as on Loihi."""
@@ -59,7 +60,7 @@ def shortcut(node: IntShortcut) -> None:
 
 
 def lif(node: IntLIF) -> None:
-    """A leak of at most 1, in at most SHIFT_MAX bits."""
+    """A leak of at most 1, in at most SHIFT_MAX bits; a reset that there is."""
     check_sources(node.name, node.sources, 1)
     check_at_least(f"{node.name}.shift", node.shift, 0)
     check_at_least(f"{node.name}.multiplier", node.multiplier, 0)
@@ -68,6 +69,7 @@ def lif(node: IntLIF) -> None:
     if node.multiplier > 2**node.shift:
         want = f"at most 2**shift = {2**node.shift} (a leak, no growth)"
         raise ConfigError(expected(f"{node.name}.multiplier", want, node.multiplier))
+    check_choice(f"{node.name}.reset", node.reset, RESETS)
 
 
 def max_pool(node: IntMaxPool) -> None:

@@ -153,7 +153,8 @@ def _lif_specs(node: IntLIF, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
 def _lif_output(node: IntLIF, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
     _same_shape(node.name, node.sources, inputs)
     currents = tuple(value.interval for value in inputs)
-    reach = membrane(currents, arrays["bias"], arrays["threshold"], node.multiplier, node.shift, steps)
+    leaking = node.multiplier, node.shift, node.reset
+    reach = membrane(currents, arrays["bias"], arrays["threshold"], *leaking, steps)
     fits(f"{node.name}.membrane", reach.largest, f"membranes within {steps} steps")
     spikes = _counts(inputs[0].shape, 1)
     return IntValue("counts", spikes.shape, spikes.interval, membrane=reach)

@@ -198,7 +198,7 @@ FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
         Conv: _conv,
         Linear: _linear,
         Shortcut: _shortcut,
-        LIF: lambda node, known: IntLIF(node.name, node.sources, *known.neurons[node.name].leak),
+        LIF: lambda node, known: IntLIF(node.name, node.sources, *known.neurons[node.name].leak, node.reset),
         MaxPool: lambda node, known: IntMaxPool(node.name, node.source, node.size, node.step, node.padding),
         AvgPool: lambda node, known: IntSumPool(node.name, node.source, node.size),
         Sum: lambda node, known: IntSum(node.name, node.sources),

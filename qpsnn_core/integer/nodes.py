@@ -7,7 +7,9 @@ can be compared by name. Two kinds of value run between nodes: counts (non-negat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from qpsnn_core.structure import ADDED_LATER
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,9 @@ class IntShortcut:
 
 @dataclass(frozen=True)
 class IntLIF:
-    """`U~ = ((U * multiplier) >> shift) + bias + sum_k X_k`; `S = U~ >= threshold`; `U = 0 if S else U~`.
+    """`U~ = ((U * multiplier) >> shift) + bias + sum_k X_k`; `S = U~ >= threshold`; `U` is U~ after its reset.
 
+    `reset` "zero": `U = 0 if S else U~`; "subtract": `U = U~ - threshold if S else U~`.
     The shift is arithmetic (floor); beta = 1/2 is multiplier 1, shift 1. U starts at 0 for each sample.
     Arrays: `threshold` and `bias` int32 [C], threshold >= 1.
     """
@@ -72,6 +75,7 @@ class IntLIF:
     sources: tuple[str, ...]
     multiplier: int = 1
     shift: int = 1
+    reset: str = field(default="zero", metadata=ADDED_LATER)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from qpsnn_core.integer.nodes import (
 from qpsnn_core.kernels.conv import conv_forward
 from qpsnn_core.kernels.image import image_forward, panels
 from qpsnn_core.kernels.integer import add_scaled, current, int_lif
-from qpsnn_core.kernels.lif import around
+from qpsnn_core.kernels.lif import RESETS, around
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.parallel import each, spread
@@ -150,6 +150,7 @@ def lif(node: IntLIF, call: Call, *currents: Current) -> Fired:
         positions,
         node.multiplier,
         node.shift,
+        RESETS[node.reset],
         *(() if call.start is None else (np.ascontiguousarray(call.start).reshape(-1),)),
     )
     shape = (call.steps, batch, *call.gives.shape)

@@ -106,7 +106,8 @@ def margin(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int) 
     Where both had the same inputs and the same spikes so far, they fire differently only where the real U~ is this
     near to the threshold: `margin = unit * (G*(drive + decay + floors) + ceiling)`, `G = sum_{t<T} beta**t`, with drive
     the rounding of gains and bias, decay that of beta, and ceiling that of the threshold. Floors of one shift commute:
-    with multiplier 1 they sum to less than 1 in all.
+    with multiplier 1 they sum to less than 1 in all. A reset by subtraction takes the rounded threshold off at every
+    spike, and what that was off by leaks as the rest does: `G*ceiling`.
     """
     neuron, unit = rounded.neurons[lif.name], rounded.unit
     growth = math.fsum(lif.beta**t for t in range(steps))
@@ -118,7 +119,8 @@ def margin(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int) 
     floors = 0 if neuron.shift == 0 else 1
     floors_in_all = floors if neuron.multiplier == 1 else growth * floors
     ceiling = np.abs(neuron.threshold - lif.threshold / unit)
-    total = unit * (growth * (gain + bias + decay) + floors_in_all + ceiling)
+    ceilings = {"zero": ceiling, "subtract": growth * ceiling}[lif.reset]
+    total = unit * (growth * (gain + bias + decay) + floors_in_all + ceilings)
     parts = {"gain": gain, "bias": bias, "threshold": ceiling}
     return total, {name: part * unit / lif.threshold for name, part in parts.items()}
 
@@ -131,7 +133,7 @@ def _rounded(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, uni
         threshold = np.maximum(_integers(np.ceil(lif.threshold / unit * (1 - SLACK))), 1)
         bias = _integers(_shift(lif, currents) / unit)
         multiplier, shift = leak(lif.beta)
-        reach = membrane(reaches, bias, threshold, multiplier, shift, steps)
+        reach = membrane(reaches, bias, threshold, multiplier, shift, lif.reset, steps)
         neurons[lif.name] = Neuron(threshold, bias, multiplier, shift, reach)
     return Rounded(unit, bits, gains, neurons)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.kernels.lif import after, around
+from qpsnn_core.kernels.lif import after, after_reset, around
 from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import at_least, fill16, halve, load16, put, select, take16, to
+from qpsnn_core.kernels.vector import at_least, fill16, halve, load16, put, take16, to
 
 
 def current(acc: Any, gain: Any, step: int) -> tuple[Any, Any, int]:
@@ -39,12 +39,26 @@ def scaled(current, t, i, phase, count):
 
 @kernel
 def int_lif(
-    low, high, first, second, bias, threshold, spikes, membranes, steps, positions, multiplier, shift, start=None
+    low,
+    high,
+    first,
+    second,
+    bias,
+    threshold,
+    spikes,
+    membranes,
+    steps,
+    positions,
+    multiplier,
+    shift,
+    subtract,
+    start=None,
 ):
     """`U~ = leak(U) + bias + gain*acc; S = U~ >= threshold; U = 0 if S else U~`, positions low..high-1.
 
     first, second: currents (the second may be None). bias, threshold: int32, `around`. spikes: uint8 `[T*N, C]`;
-    membranes after reset: int32 `[T*N, C]`, or 0 rows: not kept. start: U before the first step, int32, flat; None: 0.
+    membranes after reset: int32 `[T*N, C]`, or 0 rows: not kept. subtract: of RESETS; True: `U = U~ - threshold if S
+    else U~`. start: U before the first step, int32, flat; None: 0.
     """
     channels = spikes.shape[1]
     keep = membranes.shape[0] > 0
@@ -63,8 +77,9 @@ def int_lif(
                 u = halve(u, shift) + x
             else:
                 u = to(halve(to(u, wide) * fill16(multiplier, wide), shift), bias) + x
-            fired = at_least(u, load16(threshold, phase))
-            u = select(fired, zero, u)
+            limit = load16(threshold, phase)
+            fired = at_least(u, limit)
+            u = after_reset(u, fired, limit, zero, subtract)
             put(out, t * positions * channels + i, to(fired, out), count)
             if keep:
                 put(kept, t * positions * channels + i, u, count)

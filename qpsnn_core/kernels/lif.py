@@ -17,6 +17,9 @@ from qpsnn_core.kernels.vector import at_least, exponential, fill16, load16, neg
 
 TRIANGLE, SIGMOID, ARCTAN, RECTANGULAR = range(4)
 
+RESETS = {"zero": None, "subtract": True}
+"""What the kernels take as `subtract`. None has a type of its own, so that Numba compiles a variant for each."""
+
 
 @kernel
 def add_current(low, high, total, acc, scale, shift, steps, positions, step):
@@ -59,8 +62,16 @@ def currents_at(first, second, t, i, phase, count):
 
 
 @kernel
-def lif_forward(low, high, first, second, spikes, steps, positions, beta, threshold):
-    """Spikes uint8 `[T*N, C]` of positions low..high-1; the membrane starts at 0 and resets to 0."""
+def after_reset(u, fired, limit, zero, subtract):
+    """U of U~: 0 where it fired (`subtract` None), or `U~ - threshold` there (True)."""
+    if subtract is None:
+        return select(fired, zero, u)
+    return select(fired, u - limit, u)
+
+
+@kernel
+def lif_forward(low, high, first, second, spikes, steps, positions, beta, threshold, subtract):
+    """Spikes uint8 `[T*N, C]` of positions low..high-1; the membrane starts at 0. subtract: of RESETS."""
     channels = spikes.shape[1]
     out = spikes.reshape(-1)
     leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
@@ -72,12 +83,12 @@ def lif_forward(low, high, first, second, spikes, steps, positions, beta, thresh
             u = leak * u + currents_at(first, second, t, i, phase, count)
             fired = at_least(u, limit)
             put(out, t * positions * channels + i, to(fired, out), count)
-            u = select(fired, zero, u)
+            u = after_reset(u, fired, limit, zero, subtract)
         phase = after(phase, channels)
 
 
 @kernel
-def lif_potentials(low, high, first, second, potentials, steps, positions, beta, threshold):
+def lif_potentials(low, high, first, second, potentials, steps, positions, beta, threshold, subtract):
     """The membrane before reset, float32 `[T*N, C]`: what SCA scores and what the tests look at."""
     channels = potentials.shape[1]
     out = potentials.reshape(-1)
@@ -89,7 +100,7 @@ def lif_potentials(low, high, first, second, potentials, steps, positions, beta,
         for t in range(steps):
             u = leak * u + currents_at(first, second, t, i, phase, count)
             put(out, t * positions * channels + i, u, count)
-            u = select(at_least(u, limit), zero, u)
+            u = after_reset(u, at_least(u, limit), limit, zero, subtract)
         phase = after(phase, channels)
 
 
@@ -129,11 +140,26 @@ def fold(sums, out):
 
 @kernel
 def lif_backward(
-    low, high, first, second, spike_gradient, gradient, moments, steps, positions, beta, threshold, kind, width, detach
+    low,
+    high,
+    first,
+    second,
+    spike_gradient,
+    gradient,
+    moments,
+    steps,
+    positions,
+    beta,
+    threshold,
+    subtract,
+    kind,
+    width,
+    detach,
 ):
     """dL/dX float32 from dL/dS `[T*N, C]`, positions low..high-1, and its sums; membranes are recomputed.
 
-    `g = gS*h + carry*((1 - S) - U~*h)` (without the last term, detached) and `carry = beta*g`, backwards in time.
+    `g = gS*h + carry*((1 - S) - U~*h)`, with `subtract` `g = gS*h + carry*(1 - threshold*h)` (detached: without the
+    last term), and `carry = beta*g`, backwards in time.
     gradient: `[T*N, C]`, or `[N, C]` for the sum over T. moments: float64 `[3, C]`, to which are added the sums over
     time and positions of g, of g*acc of the first current, and of g*acc of the second.
     """
@@ -156,14 +182,17 @@ def lif_backward(
         for t in range(steps):
             u = leak * u + currents_at(first, second, t, i, phase, count)
             store(before, t * 16, u)
-            u = select(at_least(u, limit), zero, u)
+            u = after_reset(u, at_least(u, limit), limit, zero, subtract)
         carry, total, product, other = zero, zero, zero, zero
         for t in range(steps - 1, -1, -1):
             u = load16(before, t * 16)
             h = surrogate(kind, width, u - limit, first[1])
-            through = select(at_least(u, limit), zero, kept)
+            if subtract is None:
+                through, lost = select(at_least(u, limit), zero, kept), u
+            else:
+                through, lost = kept, limit
             if not detach:
-                through = through - u * h
+                through = through - lost * h
             g = take16(given, t * positions * channels + i, count) * h + carry * through
             carry = leak * g
             total = total + g

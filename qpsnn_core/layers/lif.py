@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.kernels.lif import add_current, current, lif_backward_parts, lif_forward, lif_potentials
+from qpsnn_core.kernels.lif import RESETS, add_current, current, lif_backward_parts, lif_forward, lif_potentials
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.parallel import chunks, spread
 from qpsnn_core.layers.base import Array, Back, Call, Current, CurrentGradient, Floats, Output, nothing, rows
@@ -40,9 +40,8 @@ def backward(node: LIF, cache: Cache, gradient: Floats) -> Back:
     once = all(len(current.acc) == 1 for current in cache.currents)
     out = empty((1 if once else cache.steps, *gradient.shape[1:]), np.float32)
     positions = gradient[0].size // gradient.shape[-1]
-    settings = (np.float32(node.beta), np.float32(node.threshold))
     kind, width = SURROGATES.index(node.surrogate), np.float32(node.width)
-    arguments = (cache.steps, positions, *settings, kind, width, node.detach_reset)
+    arguments = (cache.steps, positions, *_membrane(node), kind, width, node.detach_reset)
     given, flat = rows(gradient), rows(out)
 
     parts = chunks(positions, LEAST)
@@ -64,8 +63,12 @@ def potentials(node: LIF, cache: Cache) -> Floats:
 
 def _run(kernel: Any, node: LIF, cache: Cache, out: Array) -> None:
     positions = out[0].size // out.shape[-1]
-    settings = (np.float32(node.beta), np.float32(node.threshold))
-    spread(kernel, positions, LEAST, *cache.driving, rows(out), cache.steps, positions, *settings)
+    spread(kernel, positions, LEAST, *cache.driving, rows(out), cache.steps, positions, *_membrane(node))
+
+
+def _membrane(node: LIF) -> tuple[Any, ...]:
+    """What every kernel is told of the neuron: beta, threshold, subtract."""
+    return np.float32(node.beta), np.float32(node.threshold), RESETS[node.reset]
 
 
 def _summed(out: Floats, x: Current) -> Floats:

@@ -5,7 +5,7 @@ Synapses (Conv, Linear, Shortcut) are next door; `Node` is the union of all kind
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from qpsnn_core.errors import ConfigError, ShapeError, Words, expected
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
@@ -21,8 +21,10 @@ from qpsnn_core.network.values import (
     positive,
     window,
 )
+from qpsnn_core.structure import ADDED_LATER
 
 SURROGATES = ("triangle", "sigmoid", "arctan", "rectangular")
+RESETS = ("zero", "subtract")
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,11 @@ class Input:
 
 @dataclass(frozen=True)
 class LIF:
-    """Eqs. 1 to 3: `U~[t] = beta*U[t-1] + sum_k X_k[t]`; `S[t] = U~[t] >= threshold`; `U[t] = U~[t]*(1 - S[t])`.
+    """Eqs. 1 to 3: `U~[t] = beta*U[t-1] + sum_k X_k[t]`; `S[t] = U~[t] >= threshold`; `U[t]` is U~[t] after its reset.
 
-    Sums its currents as a dendrite does. Backward (Eq. 14): `dS/dU~` is the `surrogate` of that `width`;
-    `detach_reset` cuts the gradient that flows through `1 - S[t]`. Gives Spikes.
+    `reset` "zero" (Eq. 3): `U[t] = U~[t]*(1 - S[t])`; "subtract": `U[t] = U~[t] - threshold*S[t]`. Sums its currents
+    as a dendrite does. Backward (Eq. 14): `dS/dU~` is the `surrogate` of that `width`; `detach_reset` cuts the
+    gradient that flows through the reset's S[t]. Gives Spikes.
     """
 
     name: str
@@ -76,6 +79,7 @@ class LIF:
     surrogate: str = "triangle"
     width: float = 1.0
     detach_reset: bool = False
+    reset: str = field(default="zero", metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -84,6 +88,7 @@ class LIF:
         check_number(f"{self.name}.beta", self.beta, "a number from 0 to 1", lambda beta: 0 <= beta <= 1)
         check_choice(f"{self.name}.surrogate", self.surrogate, SURROGATES)
         check_number(f"{self.name}.width", self.width, "a positive number", positive)
+        check_choice(f"{self.name}.reset", self.reset, RESETS)
 
     def output(self, *values: Value) -> Value:
         """Spikes, 0 or 1, of the currents' shape."""

@@ -65,6 +65,7 @@ CASES = [
     Case(LIF("n", ("a",)), (MAP,)),
     Case(LIF("n", ("a", "b"), 1.1, 0.9, "arctan", 0.8), (WIDE_MAP, WIDE_MAP)),
     Case(LIF("n", ("a", "b", "c"), 0.7, 0.9, "sigmoid", 1.5, True), (MAP, MAP, MAP)),
+    *(Case(LIF("n", ("a",), 0.8, 0.9, detach_reset=cut, reset="subtract"), (MAP,)) for cut in (False, True)),
     *(Case(MaxPool("n", "a", 2), (value,)) for value in (SPIKES, MANY)),
     Case(MaxPool("n", "a", 3, 1, 2), (COUNTS,)),
     *(Case(AvgPool("n", "a", 2), (value,)) for value in (SPIKES, COUNTS, MANY, HUGE)),

@@ -22,16 +22,19 @@ LEAKS = ((1, 1), (1, 1), (1, 2), (3, 2), (1, 0), (0, 0), (3481, 12))
 """(multiplier, shift): 1/2, 1/4, 3/4, no leak, no memory, 0.85."""
 
 
-def random_integer_network(seed):
-    """(network, images): T from 1 to 10; 2 images [B, H, W, C] or frames [T, B, H, W, C], uint8."""
-    return Builder(seed).build()
+def random_integer_network(seed, resets=("zero",)):
+    """(network, images): T from 1 to 10; 2 images [B, H, W, C] or frames [T, B, H, W, C], uint8.
+
+    resets: of which each neuron draws its own; whichever there are, the rest of the network is the same.
+    """
+    return Builder(seed, resets).build()
 
 
-def random_wide_network(seed):
+def random_wide_network(seed, resets=("zero",)):
     """As `random_integer_network`: channels in several words, a hidden Linear, three currents, large counts."""
     for attempt in range(10):
         try:
-            return WideBuilder((seed, attempt)).build()
+            return WideBuilder((seed, attempt), resets).build()
         except NumericsError:  # now and then sums of large counts leave int32
             continue
     raise ValueError(f"no network of seed {seed}")
@@ -47,8 +50,9 @@ class Builder:
         *(("residual", 2), ("two_convs", 1), ("sum", 2)),
     )
 
-    def __init__(self, seed):
+    def __init__(self, seed, resets):
         self.rng = np.random.default_rng(seed)
+        self.resets, self.reset_rng = resets, np.random.default_rng([*np.atleast_1d(seed), 17])
         self.nodes, self.arrays, self.shapes, self.powers = [], {}, {}, {}
         self.steps = int(self.rng.integers(1, 11))
         self.top = "input"
@@ -133,7 +137,7 @@ class Builder:
         threshold = np.ceil(strength * rng.uniform(0.05, 1.5, shape[2])).astype(np.int32)
         bias = np.rint(strength * rng.normal(0.2, 0.4, shape[2])).astype(np.int32)
         multiplier, shift = LEAKS[rng.integers(len(LEAKS))]
-        node = IntLIF(self.name("lif"), sources, multiplier, shift)
+        node = IntLIF(self.name("lif"), sources, multiplier, shift, str(self.reset_rng.choice(self.resets)))
         self.top = self.put(node, shape, 0.4, threshold=threshold, bias=bias)
 
     def add_conv(self):

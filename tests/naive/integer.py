@@ -69,7 +69,9 @@ def lif(node, arrays, *currents_and_potential):
         u = (int(potential[place]) * node.multiplier) >> node.shift
         u += arrays["bias"][place[2]] + sum(current[place] for current in currents)
         spikes[place] = int(u >= arrays["threshold"][place[2]])
-        potential[place] = 0 if spikes[place] else u
+        if spikes[place]:
+            u = 0 if node.reset == "zero" else u - arrays["threshold"][place[2]]
+        potential[place] = u
     return spikes
 
 

@@ -28,8 +28,8 @@ def add(total, acc, scale, shift):
     return out
 
 
-def forward(x, beta, threshold):
-    """Spikes uint8 and membranes before reset float32, both [T, N, C]."""
+def forward(x, beta, threshold, reset):
+    """Spikes uint8 and membranes before reset float32, both [T, N, C]. reset: "zero" or "subtract"."""
     spikes, before = np.zeros(x.shape, np.uint8), np.zeros(x.shape, F)
     for n in range(x.shape[1]):
         for c in range(x.shape[2]):
@@ -39,14 +39,15 @@ def forward(x, beta, threshold):
                 before[t, n, c] = u
                 if u >= F(threshold):
                     spikes[t, n, c] = 1
-                    u = F(0)
+                    u = F(0) if reset == "zero" else u - F(threshold)
     return spikes, before
 
 
-def backward(before, spike_gradient, beta, threshold, slope, detach):
-    """dL/dX float64 from dL/dS: `dL/dU~ = dL/dS*h + dL/dU*((1 - S) - U~*h)`, and `dL/dU[t-1] = beta*dL/dU~[t]`.
+def backward(before, spike_gradient, beta, threshold, reset, slope, detach):
+    """dL/dX float64 from dL/dS: `dL/dU~ = dL/dS*h + dL/dU*dU/dU~`, and `dL/dU[t-1] = beta*dL/dU~[t]`.
 
-    slope: h as a function of `U~ - threshold`. detach: without the last term.
+    dU/dU~ is `(1 - S) - U~*h` of a reset to zero and `1 - threshold*h` of one by subtraction; detach: without the last
+    term. slope: h as a function of `U~ - threshold`.
     """
     out = np.zeros(before.shape)
     beta, threshold = F(beta).item(), F(threshold).item()
@@ -56,8 +57,11 @@ def backward(before, spike_gradient, beta, threshold, slope, detach):
             for t in reversed(range(before.shape[0])):
                 u = before[t, n, c].item()
                 h = slope(u - threshold)
-                kept = 0.0 if u >= threshold else 1.0
-                through = kept if detach else kept - u * h
+                if reset == "zero":
+                    kept, lost = 0.0 if u >= threshold else 1.0, u
+                else:
+                    kept, lost = 1.0, threshold
+                through = kept if detach else kept - lost * h
                 out[t, n, c] = spike_gradient[t, n, c].item() * h + carried * through
                 carried = beta * out[t, n, c]
     return out

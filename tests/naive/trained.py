@@ -58,7 +58,7 @@ def lif(node, currents, steps):
     for t in range(steps):
         before[t] = node.beta * u + x[t]
         spikes[t] = before[t] >= node.threshold
-        u = np.where(spikes[t], 0, before[t])
+        u = np.where(spikes[t], 0 if node.reset == "zero" else before[t] - node.threshold, before[t])
     return spikes, before
 
 

@@ -109,7 +109,8 @@ def _(node: LIF, on, *currents):
         s = tape.spike(u, node.threshold, node.surrogate, node.width, on.smooth)
         before.append(u.value)
         spikes.append(s)
-        u = u * (1 + (tape.detach(s) if node.detach_reset else s) * -1.0)
+        fired = tape.detach(s) if node.detach_reset else s
+        u = u * (1 + fired * -1.0) if node.reset == "zero" else u + fired * -node.threshold
     on.potentials[node.name] = np.stack(before)
     on.spikes[node.name] = np.stack([s.value for s in spikes])
     return spikes

@@ -6,7 +6,7 @@ import numpy as np
 
 from qpsnn_core.errors import ConfigError, ShapeError
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
-from qpsnn_core.network.nodes import SURROGATES
+from qpsnn_core.network.nodes import RESETS, SURROGATES
 from qpsnn_core.network.synapses import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH
 
 
@@ -43,7 +43,7 @@ class Draw:
 
     def lif(self, name, *sources):
         neuron = self.pick(0.7, 1.0), self.pick(0.0, 0.5, 0.9, 1.0), self.pick(*SURROGATES), self.pick(0.8, 1.0, 1.7)
-        return LIF(name, sources, *neuron, bool(self.rng.integers(2)))
+        return LIF(name, sources, *neuron, bool(self.rng.integers(2)), self.pick(*RESETS))
 
     def conv(self, name):
         kernel, flags = int(self.rng.integers(1, 4)), (bool(self.rng.integers(2)), bool(self.rng.integers(2)))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from qpsnn_core.errors import NetworkError
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
 from qpsnn_core.network.cost import cost, counted, fanout, sops
-from qpsnn_core.network.nodes import SURROGATES
+from qpsnn_core.network.nodes import RESETS, SURROGATES
 from qpsnn_core.network.synapses import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH
 
 quantizers = st.none() | st.builds(
@@ -44,6 +44,7 @@ def networks(draw):
             beta=draw(st.floats(0, 1)),
             surrogate=draw(st.sampled_from(SURROGATES)),
             detach_reset=draw(st.booleans()),
+            reset=draw(st.sampled_from(RESETS)),
         )
 
     for index in range(draw(st.integers(1, 4))):

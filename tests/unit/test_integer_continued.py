@@ -16,6 +16,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.network import LIF, Input, Network
+from qpsnn_core.network.nodes import RESETS
 
 PIECES = 4
 
@@ -25,19 +26,20 @@ def frames_of(network, steps, batch=2, seed=0):
     return rng.integers(0, network.input.peak + 1, (steps, batch, *network.input.shape)).astype(np.uint8)
 
 
-def runs_on(seed):
+def runs_on(seed, resets=("zero",)):
     """A random network all of whose neurons leak, else None."""
-    network, _ = random_integer_network(seed)
+    network, _ = random_integer_network(seed, resets)
     return network if all(node.multiplier < 2**node.shift for node in network.of(IntLIF)) else None
 
 
 LEAKING = [seed for seed in range(40) if runs_on(seed)][:15]
 
 
+@pytest.mark.parametrize("resets", [("zero",), ("zero", "subtract")], ids=str)
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("seed", LEAKING)
-def test_kept_membranes_make_of_all_pieces_one_long_run(seed, steps):
-    network = runs_on(seed)
+def test_kept_membranes_make_of_all_pieces_one_long_run(seed, steps, resets):
+    network = runs_on(seed, resets)
     frames = frames_of(network, PIECES * steps)
     long = IntegerNetwork(network.nodes, network.arrays, PIECES * steps)
     readout, spikes, membranes = naive.run(long, frames)
@@ -132,8 +134,9 @@ def test_what_could_leave_int32_some_day_is_refused_beforehand():
         Continued(neuron(gain=1), 2).run(np.zeros((3, 1, 1, 1, 1), np.uint8))
 
 
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("settings", [(1, 1), (0, 0), (1, 2), (3, 2), (4095, 12), (1, 12)], ids=str)
-def test_bounds_for_ever_hold_at_every_step_and_are_not_much_wider(settings):
+def test_bounds_for_ever_hold_at_every_step_and_are_not_much_wider(settings, reset):
     """Against the ends themselves, followed in Python's integers until they no longer move."""
     multiplier, shift = settings
     for low, high, bias, threshold in (
@@ -144,11 +147,12 @@ def test_bounds_for_ever_hold_at_every_step_and_are_not_much_wider(settings):
         (7, 9, 0, 5),
     ):
         currents = (Interval(np.array([low]), np.array([high])),)
-        ever = membrane(currents, np.array([bias]), np.array([threshold]), multiplier, shift, FOR_EVER)
+        ever = membrane(currents, np.array([bias]), np.array([threshold]), multiplier, shift, reset, FOR_EVER)
         least, most = 0, 0
         for _ in range(100_000):
             below = min(least, leak(least, multiplier, shift) + low + bias)
-            above = max(most, min(leak(most, multiplier, shift) + high + bias, threshold - 1))
+            before = leak(most, multiplier, shift) + high + bias
+            above = max(most, min(before, threshold - 1), before - threshold if reset == "subtract" else 0)
             if (below, above) == (least, most):
                 break
             least, most = below, above

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -13,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from qpsnn_core.errors import FileError, FormatError, VersionError
+from qpsnn_core.errors import ConfigError, FileError, FormatError, VersionError
 from qpsnn_core.integer.file import load_integer, save_integer
+from qpsnn_core.integer.network import IntegerNetwork, nodes_from_json
+from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.integer.packing import Packed, pack, unpack
+from qpsnn_core.network.nodes import RESETS
 
 
 @pytest.fixture
@@ -73,11 +77,26 @@ def test_a_wide_step_is_refused_where_it_leaves_the_type():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_network_comes_back(tmp_path, seed):
-    network, _ = random_integer_network(seed)
+    network, _ = random_integer_network(seed, RESETS)
     save_integer(tmp_path / "network.h5", network)
     back = load_integer(tmp_path / "network.h5")
     assert back.digest() == network.digest()
     assert (back.nodes, back.steps) == (network.nodes, network.steps)
+
+
+def test_a_reset_to_zero_is_not_written_and_one_by_subtraction_is():
+    """What was lowered before there was a choice keeps its text and its digest."""
+    network, _ = random_integer_network(3)
+    assert "reset" not in network.nodes_json()
+    assert network.digest().startswith("ee1874d7245e4276")
+    lif = network.of(IntLIF)[0]
+    nodes = tuple(replace(node, reset="subtract") if node is lif else node for node in network.nodes)
+    changed = IntegerNetwork(nodes, network.arrays, network.steps)
+    assert changed.nodes_json().count('"reset":"subtract"') == 1
+    assert changed.digest() != network.digest()
+    assert nodes_from_json(changed.nodes_json()) == nodes
+    with pytest.raises(ConfigError, match=f"{lif.name}.reset: expected one of zero, subtract, got 'sub'"):
+        IntegerNetwork(tuple(replace(n, reset="sub") if n is lif else n for n in nodes), network.arrays, network.steps)
 
 
 def test_the_file_is_as_small_as_its_bits(saved):

@@ -84,9 +84,10 @@ def test_every_path_is_the_twin(options, frames):
 
 
 @pytest.mark.interpreted
+@pytest.mark.parametrize("resets", [("zero",), ("zero", "subtract")], ids=str)
 @pytest.mark.parametrize("seed", range(100, 110))
-def test_random_networks_are_the_twin(seed):
-    net, images = random_integer_network(seed)
+def test_random_networks_are_the_twin(seed, resets):
+    net, images = random_integer_network(seed, resets)
     readout, spikes, membranes = naive.run(net, images)
     run = simulate(net, images, record="all")
     np.testing.assert_array_equal(run.readout, readout)

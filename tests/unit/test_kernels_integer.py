@@ -12,7 +12,8 @@ import pytest
 
 from naive import integer as naive
 from qpsnn_core.integer.nodes import IntLIF
-from qpsnn_core.kernels import integer
+from qpsnn_core.kernels import integer, lif
+from qpsnn_core.network.nodes import RESETS
 
 STEPS = 6
 SHAPES = [(1, 1), (7, 3), (40, 1), (2, 15), (3, 16), (2, 17), (2, 31), (2, 33), (1, 64), (2, 100)]
@@ -36,9 +37,9 @@ class Case:
     def spread(self, *values):
         return np.resize(np.array(values, np.int32), self.channels)
 
-    def twin(self, multiplier, shift):
+    def twin(self, multiplier, shift, reset="zero"):
         """Spikes and membranes after reset, [T, N, C]."""
-        node = IntLIF("lif", ("x",), multiplier, shift)
+        node = IntLIF("lif", ("x",), multiplier, shift, reset)
         arrays = {"bias": self.bias.astype(object), "threshold": self.threshold.astype(object)}
         potential = np.zeros((self.positions, 1, self.channels), object)
         spikes, membranes = [], []
@@ -58,7 +59,7 @@ class Case:
         found.accs = [np.resize(acc[low:high], (STEPS, *acc.shape[1:])) if len(acc) > 1 else acc for acc in self.accs]
         return found
 
-    def run(self, multiplier, shift, *, keep=True, spans=None, start=None):
+    def run(self, multiplier, shift, reset="zero", *, keep=True, spans=None, start=None):
         spikes = np.full((STEPS * self.positions, self.channels), 9, np.uint8)
         membranes = np.full((STEPS * self.positions if keep else 0, self.channels), 9, np.int32)
         currents = [
@@ -67,7 +68,7 @@ class Case:
         ]
         first, second = currents if len(currents) == 2 else (currents[0], None)
         around = integer.around(self.bias), integer.around(self.threshold)
-        settings = (STEPS, self.positions, multiplier, shift)
+        settings = (STEPS, self.positions, multiplier, shift, lif.RESETS[reset])
         if start is not None:
             settings += (start.astype(np.int32).reshape(-1),)
         for low, high in spans or ((1, self.positions), (0, 1)):
@@ -76,27 +77,30 @@ class Case:
         return spikes.reshape(shape), membranes.reshape(shape)
 
 
-def compare(case, *leak):
-    spikes, membranes = case.run(*leak)
-    ref_spikes, ref_membranes = case.twin(*leak)
+def compare(case, *neuron):
+    """neuron: multiplier, shift, reset."""
+    spikes, membranes = case.run(*neuron)
+    ref_spikes, ref_membranes = case.twin(*neuron)
     np.testing.assert_array_equal(spikes, ref_spikes)
     np.testing.assert_array_equal(membranes, ref_membranes)
     return spikes, membranes
 
 
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("leak", [(1, 1), (1, 2), (1, 0), (0, 0), (0, 3), (1, 12), (3, 2), (4095, 12)], ids=str)
 @pytest.mark.parametrize("steps", [1, STEPS])
 @pytest.mark.parametrize("dtype", [np.int16, np.int32])
-def test_int_lif(leak, steps, dtype):
-    spikes, _ = compare(Case((steps,), (dtype,)), *leak)
+def test_int_lif(leak, steps, dtype, reset):
+    spikes, _ = compare(Case((steps,), (dtype,)), *leak, reset)
     assert 0 < spikes.mean() < 1
 
 
 @pytest.mark.parametrize(("positions", "channels"), SHAPES)
 @pytest.mark.parametrize("lengths", [(STEPS,), (1,), (STEPS, STEPS), (STEPS, 1), (1, STEPS), (1, 1)], ids=str)
 @pytest.mark.parametrize("leak", [(1, 1), (5, 3)], ids=str)
-def test_any_number_of_neurons_and_two_currents(leak, lengths, positions, channels):
-    compare(Case(lengths, (np.int16, np.int32), positions, channels), *leak)
+@pytest.mark.parametrize("reset", RESETS)
+def test_any_number_of_neurons_and_two_currents(leak, lengths, positions, channels, reset):
+    compare(Case(lengths, (np.int16, np.int32), positions, channels), *leak, reset)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 16, 33])
@@ -110,12 +114,13 @@ def test_positions_outside_the_range_are_left_alone(channels):
 
 @pytest.mark.parametrize(("positions", "channels"), SHAPES)
 @pytest.mark.parametrize("lengths", [(STEPS,), (STEPS, 1)], ids=str)
-def test_membranes_that_are_given_are_where_it_begins(lengths, positions, channels):
+@pytest.mark.parametrize("reset", RESETS)
+def test_membranes_that_are_given_are_where_it_begins(lengths, positions, channels, reset):
     """The whole run, and the same run broken off after two steps and taken up again."""
     case = Case(lengths, (np.int16, np.int32), positions, channels)
-    ref = case.twin(3, 2)
-    begun = case.part(0, 2).run(3, 2)
-    ended = case.part(2, STEPS).run(3, 2, start=begun[1][1])
+    ref = case.twin(3, 2, reset)
+    begun = case.part(0, 2).run(3, 2, reset)
+    ended = case.part(2, STEPS).run(3, 2, reset, start=begun[1][1])
     for one, two, whole in zip(begun, ended, ref, strict=True):
         np.testing.assert_array_equal(np.concatenate((one[:2], two[: STEPS - 2])), whole)
 
@@ -127,8 +132,9 @@ def test_membranes_that_nobody_wants_are_not_kept():
     np.testing.assert_array_equal(spikes, case.twin(1, 1)[0])
 
 
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("leak", [(1, 1), (4095, 12)], ids=str)
-def test_int_lif_at_the_ends_of_int32(leak):
+def test_int_lif_at_the_ends_of_int32(leak, reset):
     """The largest figures that a network may have: |leak(U)| + |bias| + |X| up to 2**31 - 1."""
     case = Case((STEPS,), (np.int32,))
     case.accs[0][:] = [2**29, -(2**29), -(2**20)]
@@ -136,7 +142,7 @@ def test_int_lif_at_the_ends_of_int32(leak):
     case.gains[0][:] = 1
     case.bias = np.array([2**29 - 1, -(2**29), 2**20 - 1], np.int32) // 2**4
     case.threshold = np.array([2**31 - 1, 1, 2**31 - 1], np.int32)
-    _, membranes = compare(case, *leak)
+    _, membranes = compare(case, *leak, reset)
     assert 2**29 < abs(membranes.astype(np.int64)).max() < 2**31
 
 
@@ -160,6 +166,16 @@ def test_a_neuron_fires_at_its_threshold_and_forgets():
     spikes, membranes = case.run(1, 0)
     assert spikes[:2, 0].tolist() == [[1, 0, 0], [0, 1, 0]]
     assert membranes[:2, 0].tolist() == [[0, 11, -25], [5, 0, -20]]
+
+
+def test_a_neuron_that_subtracts_keeps_what_is_above_its_threshold():
+    case = Case((STEPS,), (np.int16,), 1, 3)
+    case.accs[0][:] = 0
+    case.accs[0][0], case.accs[0][1] = [4, 13, -9], 1
+    case.gains[0][:], case.bias[:], case.threshold[:] = 3, 2, 14
+    spikes, membranes = case.run(1, 0, "subtract")
+    assert spikes[:3, 0].tolist() == [[1, 1, 0], [0, 1, 0], [0, 1, 0]]
+    assert membranes[:3, 0].tolist() == [[0, 27, -25], [5, 18, -20], [7, 6, -18]]
 
 
 @pytest.mark.parametrize("steps", [1, STEPS])

@@ -15,7 +15,7 @@ from naive.moments import of_products
 from qpsnn_core import surrogates
 from qpsnn_core.kernels import lif
 from qpsnn_core.kernels.vector import take16
-from qpsnn_core.network.nodes import SURROGATES
+from qpsnn_core.network.nodes import RESETS, SURROGATES
 
 F = np.float32
 BETAS = [0.0, 0.5, 0.9, 1.0]
@@ -56,11 +56,11 @@ def chunks(positions):
     return [(1, positions), (0, 1)]
 
 
-def run(kernel, currents, steps, beta, threshold, dtype, fill, spans=None):
+def run(kernel, currents, steps, beta, threshold, dtype, fill, spans=None, reset="zero"):
     positions, channels = currents[0][0].shape[1:]
     out = np.full((steps * positions, channels), fill, dtype)
     for low, high in spans or chunks(positions):
-        kernel(low, high, *driving(currents, steps), out, steps, positions, F(beta), F(threshold))
+        kernel(low, high, *driving(currents, steps), out, steps, positions, F(beta), F(threshold), lif.RESETS[reset])
     return out.reshape(steps, positions, -1)
 
 
@@ -78,7 +78,7 @@ def run_back(currents, gradient, once, constants, spans=None, fill=np.nan):
 def test_parts_have_sums_of_their_own(size):
     """Each as lif_backward has them; later parts first."""
     acc, scale, shift = draw(0, 3, 7, 5, np.int16)
-    currents, constants = ((acc, scale, shift),), (F(0.5), F(1), lif.TRIANGLE, F(1), False)
+    currents, constants = ((acc, scale, shift),), (F(0.5), F(1), None, lif.TRIANGLE, F(1), False)
     gradient = np.random.default_rng(1).normal(0, 1, (3, 7, 5)).astype(F)
     count = -(-7 // size)
     out, moments = np.full((21, 5), 77, F), np.zeros((count, 3, 5))
@@ -93,29 +93,40 @@ def test_parts_have_sums_of_their_own(size):
         np.testing.assert_array_equal(own, run_back(currents, gradient, False, constants, [span])[1])
 
 
+def compare_forward(currents, steps, beta, reset):
+    """Spikes and membranes of the kernels and of the loops: the same bits; the spikes."""
+    ref, ref_before = naive.forward(summed(currents, steps), beta, 0.9, reset)
+    spikes = run(lif.lif_forward, currents, steps, beta, 0.9, np.uint8, 9, reset=reset)
+    np.testing.assert_array_equal(spikes, ref)
+    before = run(lif.lif_potentials, currents, steps, beta, 0.9, F, np.nan, reset=reset)
+    np.testing.assert_array_equal(before, ref_before)
+    return spikes
+
+
+def test_the_kernels_know_the_resets_of_the_node():
+    assert tuple(lif.RESETS) == RESETS
+
+
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.uint8, np.uint16, np.uint32])
 @pytest.mark.parametrize(("steps", "length"), [(1, 1), (2, 2), (5, 5), (5, 1)])
-def test_forward_gives_the_same_bits_as_the_loops(steps, length, dtype, beta):
-    currents = [draw([steps, 3], steps, 7, 3, dtype, length)]
-    ref, ref_before = naive.forward(summed(currents, steps), beta, 0.9)
-    np.testing.assert_array_equal(run(lif.lif_forward, currents, steps, beta, 0.9, np.uint8, 9), ref)
-    np.testing.assert_array_equal(run(lif.lif_potentials, currents, steps, beta, 0.9, F, np.nan), ref_before)
+def test_forward_gives_the_same_bits_as_the_loops(steps, length, dtype, beta, reset):
+    compare_forward([draw([steps, 3], steps, 7, 3, dtype, length)], steps, beta, reset)
 
 
 @pytest.mark.parametrize(("positions", "channels"), SHAPES)
 @pytest.mark.parametrize("lengths", [(4,), (1,), (4, 4), (4, 1), (1, 4), (1, 1)], ids=str)
-def test_any_number_of_neurons_and_two_currents(lengths, positions, channels):
+@pytest.mark.parametrize("reset", RESETS)
+def test_any_number_of_neurons_and_two_currents(lengths, positions, channels, reset):
     dtypes = (np.int16, np.float32)
     currents = [
         draw([7, channels, i], 4, positions, channels, d, n)
         for i, (n, d) in enumerate(zip(lengths, dtypes, strict=False))
     ]
-    ref, ref_before = naive.forward(summed(currents, 4), 0.5, 0.9)
-    np.testing.assert_array_equal(run(lif.lif_forward, currents, 4, 0.5, 0.9, np.uint8, 9), ref)
-    np.testing.assert_array_equal(run(lif.lif_potentials, currents, 4, 0.5, 0.9, F, np.nan), ref_before)
-    if ref.size > 100:
-        assert 0 < ref.mean() < 1
+    spikes = compare_forward(currents, 4, 0.5, reset)
+    if spikes.size > 100:
+        assert 0 < spikes.mean() < 1
 
 
 def test_a_membrane_at_the_threshold_fires():
@@ -127,7 +138,7 @@ def test_a_membrane_at_the_threshold_fires():
     before = run(lif.lif_potentials, currents, 3, 0.5, 1.0, F, 0)
     np.testing.assert_array_equal(before[:, 0], [[0.5, 0.5, 0.5], [1, 0.75, 1.25], [0.5, 0.875, 0.5]])
     given = np.array([[[0, 0, 0]], [[0, 0, 0]], [[1, 1, 1]]], F)
-    gradient, moments = run_back(currents, given, False, (F(0.5), F(1), lif.RECTANGULAR, F(4), True))
+    gradient, moments = run_back(currents, given, False, (F(0.5), F(1), None, lif.RECTANGULAR, F(4), True))
     np.testing.assert_array_equal(gradient[:, 0], [[0, 0.0625, 0], [0, 0.125, 0], [0.25, 0.25, 0.25]])
     np.testing.assert_array_equal(moments, [[0.25, 0.4375, 0.25], [0.5, 0.875, 0.5], [0, 0, 0]])
 
@@ -138,13 +149,22 @@ def test_the_membrane_is_zero_after_a_spike_whatever_it_was():
     np.testing.assert_array_equal(comp[:, 0, 0], [100, 0, 1])
 
 
+def test_what_is_above_the_threshold_stays_after_a_reset_by_subtraction():
+    """Fires for as long as it is at or above the threshold, at 2.5, 1.5 and 2 * 0.5."""
+    currents = [(np.array([[[5]], [[0]], [[1]], [[0]]], np.int16), np.full(1, 0.5, F), np.zeros(1, F))]
+    spikes = run(lif.lif_forward, currents, 4, 1.0, 1.0, np.uint8, 9, reset="subtract")
+    np.testing.assert_array_equal(spikes[:, 0, 0], [1, 1, 1, 0])
+    before = run(lif.lif_potentials, currents, 4, 1.0, 1.0, F, 0, reset="subtract")
+    np.testing.assert_array_equal(before[:, 0, 0], [2.5, 1.5, 1, 0])
+
+
 @pytest.mark.parametrize("channels", [1, 3, 16, 33])
 def test_positions_outside_the_range_are_left_alone(channels):
     currents = [draw(3, 2, 5, channels, np.int16)]
     comp = run(lif.lif_forward, currents, 2, 0.5, 1.0, np.uint8, 9, [(1, 3)])
     assert (comp[:, [0, 3, 4]] == 9).all()
     assert (comp[:, 1:3] <= 1).all()
-    constants = (F(0.5), F(1), lif.TRIANGLE, F(1), False)
+    constants = (F(0.5), F(1), None, lif.TRIANGLE, F(1), False)
     for once in (False, True):
         back, _ = run_back(currents, np.ones((2, 5, channels), F), once, constants, [(1, 3)])
         assert np.isnan(back[:, [0, 3, 4]]).all()
@@ -170,29 +190,31 @@ def test_currents_are_added_in_their_order(length, dtype):
     np.testing.assert_array_equal(comp.reshape(total.shape), ref)
 
 
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("kind", SURROGATES)
 @pytest.mark.parametrize("detach", [False, True], ids=["through", "detached"])
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize(("steps", "length", "dtype"), [(1, 1, np.int16), (5, 5, np.int32), (4, 1, np.float32)])
-def test_backward_equals_the_loops(kind, detach, beta, steps, length, dtype):
-    compare_back([draw([steps, 11], steps, 7, 3, dtype, length)], steps, kind, detach, beta)
+def test_backward_equals_the_loops(kind, detach, beta, steps, length, dtype, reset):
+    compare_back([draw([steps, 11], steps, 7, 3, dtype, length)], steps, kind, detach, beta, reset)
 
 
 @pytest.mark.parametrize(("positions", "channels"), SHAPES)
 @pytest.mark.parametrize("lengths", [(4,), (1,), (4, 4), (4, 1), (1, 4), (1, 1)], ids=str)
-def test_backward_of_any_number_of_neurons_and_two_currents(lengths, positions, channels):
+@pytest.mark.parametrize("reset", RESETS)
+def test_backward_of_any_number_of_neurons_and_two_currents(lengths, positions, channels, reset):
     dtypes = (np.int16, np.float32)
     currents = [
         draw([8, channels, i], 4, positions, channels, d, n)
         for i, (n, d) in enumerate(zip(lengths, dtypes, strict=False))
     ]
-    compare_back(currents, 4, "triangle", False, 0.5)
+    compare_back(currents, 4, "triangle", False, 0.5, reset)
 
 
-def compare_back(currents, steps, kind, detach, beta):
+def compare_back(currents, steps, kind, detach, beta, reset):
     """One float32 step errs by a few units in 2**24, and errors are carried T steps: 1e-6 of the largest gradient."""
     width, threshold = 1.3, 0.9
-    _, before = naive.forward(summed(currents, steps), beta, threshold)
+    _, before = naive.forward(summed(currents, steps), beta, threshold, reset)
     gradient = np.random.default_rng(2).normal(0, 1, before.shape).astype(F)
     distance = np.abs(before - F(threshold))
     assert np.abs(distance - (width / 2 if kind == "rectangular" else width)).min() > 1e-5, "on an edge of the slope"
@@ -200,11 +222,11 @@ def compare_back(currents, steps, kind, detach, beta):
     def slope(d):
         return surrogates.slope(kind, F(width).item(), d).item()
 
-    ref = naive.backward(before, gradient, beta, threshold, slope, detach)
+    ref = naive.backward(before, gradient, beta, threshold, reset, slope, detach)
     largest = np.abs(ref).max()
     assert largest > 0.1 or ref.size < 10
     once = steps > 1 and all(len(acc) == 1 for acc, *_ in currents)
-    constants = (F(beta), F(threshold), SURROGATES.index(kind), F(width), detach)
+    constants = (F(beta), F(threshold), lif.RESETS[reset], SURROGATES.index(kind), F(width), detach)
     comp, moments = run_back(currents, gradient, once, constants)
     np.testing.assert_allclose(comp, ref.sum(0, keepdims=True) if once else ref, rtol=0, atol=1e-6 * steps * largest)
     sums, *products = moments
@@ -221,7 +243,7 @@ def compare_back(currents, steps, kind, detach, beta):
 def test_moments_are_added_to_what_is_there():
     currents = [draw(3, 2, 5, 17, np.int16)]
     gradient = np.ones((2, 5, 17), F)
-    constants = (F(0.5), F(1), lif.TRIANGLE, F(1), False)
+    constants = (F(0.5), F(1), None, lif.TRIANGLE, F(1), False)
     _, whole = run_back(currents, gradient, False, constants, [(0, 5)])
     _, parts = run_back(currents, gradient, False, constants, [(3, 5), (0, 3)])
     np.testing.assert_allclose(parts, whole, rtol=1e-12, atol=1e-12)
@@ -233,9 +255,19 @@ def test_one_step_back_in_numbers():
     acc = np.array([[[2, 4, 8]], [[0, 0, 0]]], np.int16)
     given = np.repeat(np.array([3, 32], F), 3).reshape(2, 1, 3)
     for detach, ref in ((False, [0.75 + 4 * 0.875, 0.75 - 4 * 0.25, 0.75 - 4 * 0.5]), (True, [4.75, 0.75, 0.75])):
-        constants = (F(0.5), F(1), lif.RECTANGULAR, F(4), detach)
+        constants = (F(0.5), F(1), None, lif.RECTANGULAR, F(4), detach)
         back, _ = run_back([(acc, np.full(3, 0.25, F), np.zeros(3, F))], given, False, constants)
         np.testing.assert_array_equal(back[:, 0], [ref, [8, 8, 8]])
+
+
+def test_one_step_back_through_a_subtraction_in_numbers():
+    """`g = gS*h + carry*(1 - threshold*h)`, whatever U~: h = 1/4 at 0.5, 1 and 2; carry is 4, threshold 1."""
+    acc = np.array([[[2, 4, 8]], [[0, 0, 0]]], np.int16)
+    given = np.repeat(np.array([3, 32], F), 3).reshape(2, 1, 3)
+    for detach, ref in ((False, 0.75 + 4 * 0.75), (True, 4.75)):
+        constants = (F(0.5), F(1), True, lif.RECTANGULAR, F(4), detach)
+        back, _ = run_back([(acc, np.full(3, 0.25, F), np.zeros(3, F))], given, False, constants)
+        np.testing.assert_array_equal(back[:, 0], [[ref] * 3, [8, 8, 8]])
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 7, 15, 16, 17, 31, 33, 100])

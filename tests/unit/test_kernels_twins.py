@@ -48,6 +48,7 @@ TWINS = {
     "integer.int_lif": "integer.lif",
     "integer.scaled": "integer.lif",
     "lif.add_current": "lif.add",
+    "lif.after_reset": "lif.forward",
     "lif.currents_at": "lif.current",
     "lif.lif_forward": "lif.forward",
     "lif.lif_potentials": "lif.forward",

@@ -182,6 +182,7 @@ WRONG_NODES = [
     (lambda: LIF("n", ("a", "a")), ConfigError, "n.sources: expected a tuple of at least 1 different names"),
     (lambda: LIF("n", ("a",), threshold=0), ConfigError, "n.threshold: expected a positive number, got 0"),
     (lambda: LIF("n", ("a",), beta=1.5), ConfigError, "n.beta: expected a number from 0 to 1, got 1.5"),
+    (lambda: LIF("n", ("a",), reset="soft"), ConfigError, "n.reset: expected one of zero, subtract, got 'soft'"),
     (lambda: LIF("n", ("a",), width=-1.0), ConfigError, "n.width: expected a positive number, got -1.0"),
     (lambda: LIF("n", ("a",), surrogate="triangel"), ConfigError, "n.surrogate: expected one of triangle, sigmoid"),
     (lambda: MaxPool("p", "lif1", 2, padding=2), ConfigError, "p.padding: expected less than the size (2), got 2"),

@@ -42,6 +42,16 @@ def test_json_round_trip(net):
     assert again.values == net.values
 
 
+def test_a_reset_to_zero_is_not_written_and_one_by_subtraction_is():
+    """What was written before there was a choice loads, and keeps its text and its digest."""
+    assert "reset" not in EVERY_KIND.to_json().replace("detach_reset", "")
+    assert EVERY_KIND.digest() == "f98dcc7a258a38ba96b4429163fbf529f5ef3cd3651c9d137c8916a21c98bdbf"
+    changed = EVERY_KIND.change("lif1", reset="subtract")
+    assert changed.to_json().count('"reset":"subtract"') == 1
+    assert Network.from_json(changed.to_json()) == changed
+    assert changed.digest() != EVERY_KIND.digest()
+
+
 def test_json_does_not_depend_on_its_writing():
     pretty = json.dumps(json.loads(EVERY_KIND.to_json()), indent=2)
     assert Network.from_json(pretty).digest() == EVERY_KIND.digest()
@@ -90,6 +100,7 @@ WRONG_JSON = [
     (edited(lambda d: d["nodes"][2].update(sources="conv1")), ConfigError, "network.nodes[2].sources: expected a list"),
     (edited(lambda d: d["nodes"][0].update(shape=[8, 8])), ConfigError, "network.nodes[0].shape: expected 3 entries"),
     (edited(lambda d: d["nodes"][0].update(shape=[8, 8, "2"])), ConfigError, "network.nodes[0].shape[2]: expected an"),
+    (edited(lambda d: d["nodes"][2].update(reset="soft")), ConfigError, "lif1.reset: expected one of zero, subtract, "),
     (edited(lambda d: d["nodes"].pop(3)), NetworkError, "lif2.source: expected the name of a node"),
 ]
 
