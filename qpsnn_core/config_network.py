@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from qpsnn_core.checks import check, choices, least, place, positive, typed
 from qpsnn_core.errors import ConfigError, expected
-from qpsnn_core.network.ends import ENDS, Neuron
+from qpsnn_core.network.ends import ENDS
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import SURROGATES
+from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.synapses import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer
 from qpsnn_core.network.values import Shape, check_at_least
 from qpsnn_core.network.zoo import ZOO, build, layers_of
 
 FULL_PRECISION = 32
+
+NEURON_KEYS = {field.name: field.name for field in fields(LIF) if field.name not in ("name", "sources")}
+NEURON_KEYS["width"] = "surrogate_width"
+"""From each option of a LIF to its key in a recipe, where `width` is that of the layers."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class NetworkConfig:
     steps per image. gamma, granularity, ste, percentile: as in Quantizer. ends: of the first convolution and the last
     linear layer, "integer" (8-bit, deployable) or "float". threshold: in units of the membrane potential. beta: the
     share of the potential that is left after one step, 0 to 1. surrogate, surrogate_width (in units of the potential),
-    detach_reset: as in LIF.
+    detach_reset, reset ("zero", "subtract"): as in LIF, which has the defaults and the checks.
     """
 
     name: str = "vgg_small"
@@ -38,23 +42,23 @@ class NetworkConfig:
     ste: str = "clip"
     percentile: float = 0.99
     ends: str = "integer"
-    threshold: float = 1.0
-    beta: float = 0.5
-    surrogate: str = "triangle"
-    surrogate_width: float = 1.0
-    detach_reset: bool = False
+    threshold: float = LIF.threshold
+    beta: float = LIF.beta
+    surrogate: str = LIF.surrogate
+    surrogate_width: float = LIF.width
+    detach_reset: bool = LIF.detach_reset
+    reset: str = LIF.reset
 
     def __post_init__(self) -> None:
         typed(self)
         choices(self, name=tuple(ZOO), gamma=GAMMAS, granularity=GRANULARITIES, ste=STRAIGHT_THROUGH, ends=ENDS)
-        choices(self, surrogate=SURROGATES)
-        positive(self, "width", "threshold", "surrogate_width")
+        positive(self, "width", "surrogate_width")
+        self._lif(type(self).__name__)
         least(self, steps=1)
         self._check_widths()
         bits = type(self.bits) is int and (2 <= self.bits <= 8 or self.bits == FULL_PRECISION)
         check(self, "bits", bits, f"an integer from 2 to 8, or {FULL_PRECISION}")
         check(self, "percentile", 0.5 < self.percentile <= 1, "a number in (0.5, 1]")
-        check(self, "beta", 0 <= self.beta <= 1, "a number from 0 to 1")
 
     def _check_widths(self) -> None:
         where, layers = place(self, "widths"), layers_of(self.name)
@@ -76,9 +80,12 @@ class NetworkConfig:
         return Quantizer(self.bits, self.gamma, self.granularity, self.ste, self.percentile)
 
     @property
-    def neuron(self) -> Neuron:
-        """Of all layers."""
-        return Neuron(self.threshold, self.beta, self.surrogate, self.surrogate_width, self.detach_reset)
+    def neuron(self) -> LIF:
+        """What those of all layers are like."""
+        return self._lif("neuron")
+
+    def _lif(self, name: str) -> LIF:
+        return LIF(name, ("current",), **{option: getattr(self, key) for option, key in NEURON_KEYS.items()})
 
     def build(self, shape: Shape, classes: int, *, events: bool = False) -> Network:
         """The network for images of `shape` (H, W, C), or for frames of counted events."""

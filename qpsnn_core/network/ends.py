@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from functools import partial
 
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, Node, Readout
@@ -17,20 +17,9 @@ INTEGER_LAST = Quantizer(8, gamma="max", granularity="layer")
 POOL = 0
 
 
-@dataclass(frozen=True)
-class Neuron:
-    """What all neurons of a zoo network share; the meaning and the checks are those of LIF."""
-
-    threshold: float = 1.0
-    beta: float = 0.5
-    surrogate: str = "triangle"
-    width: float = 1.0
-    detach_reset: bool = False
-
-    def lif(self, name: str, *sources: str) -> LIF:
-        """A LIF node of this kind."""
-        return LIF(name, sources, **asdict(self))
-
+Neuron = partial(LIF, "neuron", ("current",))
+"""`Neuron(threshold, beta, ...)`: the LIF that all neurons of a zoo network are `like`; its name and sources are not
+used."""
 
 PAPER_NEURON = Neuron()
 PAPER_QUANTIZER = Quantizer(4)

@@ -90,6 +90,10 @@ class LIF:
         check_number(f"{self.name}.width", self.width, "a positive number", positive)
         check_choice(f"{self.name}.reset", self.reset, RESETS)
 
+    def like(self, name: str, *sources: str) -> LIF:
+        """The same neuron under another name, with other currents."""
+        return replace(self, name=name, sources=sources)
+
     def output(self, *values: Value) -> Value:
         """Spikes, 0 or 1, of the currents' shape."""
         for source, value in zip(self.sources, values, strict=True):

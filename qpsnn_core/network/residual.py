@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from qpsnn_core.network.ends import PAPER_NEURON, PAPER_QUANTIZER, Neuron, head, input_of, quantizers, widths_of
+from qpsnn_core.network.ends import PAPER_NEURON, PAPER_QUANTIZER, head, input_of, quantizers, widths_of
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import MaxPool, Node, Sum
+from qpsnn_core.network.nodes import LIF, MaxPool, Node, Sum
 from qpsnn_core.network.synapses import Conv, Quantizer, Shortcut
 from qpsnn_core.network.values import Shape
 
@@ -25,7 +25,7 @@ def resnet20(
     widths: Sequence[int] | None = None,
     quantizer: Quantizer | None = PAPER_QUANTIZER,
     ends: str = "integer",
-    neuron: Neuron = PAPER_NEURON,
+    neuron: LIF = PAPER_NEURON,
     events: bool = False,
 ) -> Network:
     """ResNet20 of Table 10: Conv-BN-LIF, three stages of three blocks, global average-pool, one linear layer.
@@ -37,7 +37,7 @@ def resnet20(
     first, inner, last = quantizers(quantizer, ends)
     channels = iter(widths_of("resnet20", RESNET20, width, widths))
     nodes: list[Node] = [input_of(shape, events), Conv("conv0", "input", next(channels), quantizer=first)]
-    nodes.append(neuron.lif("lif0", "conv0"))
+    nodes.append(neuron.like("lif0", "conv0"))
     remaining = min(shape[:2])
     for stage, first_stride in enumerate(RESNET20_STRIDES, 1):
         for index in range(3):
@@ -56,7 +56,7 @@ def sew_resnet18(
     widths: Sequence[int] | None = None,
     quantizer: Quantizer | None = PAPER_QUANTIZER,
     ends: str = "integer",
-    neuron: Neuron = PAPER_NEURON,
+    neuron: LIF = PAPER_NEURON,
     events: bool = False,
 ) -> Network:
     """SEW-ResNet18 with ADD (Fang et al. 2021, arXiv:2102.04159, Fig. 2 and Table S1), the paper's ImageNet network.
@@ -72,7 +72,7 @@ def sew_resnet18(
     nodes: list[Node] = [
         input_of(shape, events),
         Conv("conv0", "input", source, 7, 2, 3, quantizer=first),
-        neuron.lif("lif0", "conv0"),
+        neuron.like("lif0", "conv0"),
         MaxPool("pool0", "lif0", 3, 2, 1),
     ]
     remaining = -(-size // 4)
@@ -86,17 +86,17 @@ def sew_resnet18(
 
 
 def _block(
-    name: str, source: str, channels: Iterator[int], stride: int, quantizer: Quantizer | None, neuron: Neuron
+    name: str, source: str, channels: Iterator[int], stride: int, quantizer: Quantizer | None, neuron: LIF
 ) -> list[Node]:
     """A basic block; takes its middle and output widths from `channels`."""
     middle, output = next(channels), next(channels)
     conv1, lif1, conv2, shortcut = (f"{name}.{part}" for part in ("conv1", "lif1", "conv2", "shortcut"))
     return [
         Conv(conv1, source, middle, stride=stride, quantizer=quantizer),
-        neuron.lif(lif1, conv1),
+        neuron.like(lif1, conv1),
         Conv(conv2, lif1, output, quantizer=quantizer),
         Shortcut(shortcut, source, output, stride),
-        neuron.lif(f"{name}.lif2", conv2, shortcut),
+        neuron.like(f"{name}.lif2", conv2, shortcut),
     ]
 
 
@@ -108,17 +108,17 @@ def _sew_block(
     output: int,
     stride: int,
     quantizer: Quantizer | None,
-    neuron: Neuron,
+    neuron: LIF,
 ) -> list[Node]:
     """Two Conv-BN-LIF, whose spikes are added to the block's input."""
     nodes: list[Node] = [
         Conv(f"{name}.conv1", source, middle, stride=stride, quantizer=quantizer),
-        neuron.lif(f"{name}.lif1", f"{name}.conv1"),
+        neuron.like(f"{name}.lif1", f"{name}.conv1"),
         Conv(f"{name}.conv2", f"{name}.lif1", output, quantizer=quantizer),
-        neuron.lif(f"{name}.lif2", f"{name}.conv2"),
+        neuron.like(f"{name}.lif2", f"{name}.conv2"),
     ]
     if stride > 1 or inputs != output:
         nodes.append(Conv(f"{name}.down", source, output, 1, stride, 0, quantizer=quantizer))
-        nodes.append(neuron.lif(f"{name}.lif3", f"{name}.down"))
+        nodes.append(neuron.like(f"{name}.lif3", f"{name}.down"))
         source = f"{name}.lif3"
     return [*nodes, Sum(f"{name}.sum", (f"{name}.lif2", source))]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from qpsnn_core.errors import ConfigError, expected
-from qpsnn_core.network.ends import PAPER_NEURON, PAPER_QUANTIZER, POOL, Neuron, head, input_of, quantizers, widths_of
+from qpsnn_core.network.ends import PAPER_NEURON, PAPER_QUANTIZER, POOL, head, input_of, quantizers, widths_of
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import MaxPool, Node, Readout
+from qpsnn_core.network.nodes import LIF, MaxPool, Node, Readout
 from qpsnn_core.network.residual import RESNET20, SEW_RESNET18, resnet20, sew_resnet18
 from qpsnn_core.network.synapses import Conv, Linear, Quantizer
 from qpsnn_core.network.values import Shape
@@ -30,7 +30,7 @@ def vgg16(
     widths: Sequence[int] | None = None,
     quantizer: Quantizer | None = PAPER_QUANTIZER,
     ends: str = "integer",
-    neuron: Neuron = PAPER_NEURON,
+    neuron: LIF = PAPER_NEURON,
     events: bool = False,
 ) -> Network:
     """VGG-16 of Table 9: thirteen Conv-BN-LIF, four max-pools, average-pool 2, one linear layer.
@@ -54,7 +54,7 @@ def vgg9(
     widths: Sequence[int] | None = None,
     quantizer: Quantizer | None = PAPER_QUANTIZER,
     ends: str = "integer",
-    neuron: Neuron = PAPER_NEURON,
+    neuron: LIF = PAPER_NEURON,
     events: bool = False,
 ) -> Network:
     """The convolutions of VGG-9: seven Conv-BN-LIF, three max-pools, average-pool 2, one linear layer; as vgg16.
@@ -74,7 +74,7 @@ def vggsnn(
     widths: Sequence[int] | None = None,
     quantizer: Quantizer | None = PAPER_QUANTIZER,
     ends: str = "integer",
-    neuron: Neuron = PAPER_NEURON,
+    neuron: LIF = PAPER_NEURON,
     events: bool = True,
 ) -> Network:
     """VGGSNN of Table 11: eight Conv-BN-LIF, three max-pools, average-pool 2, one linear layer; arguments as vgg16.
@@ -96,7 +96,7 @@ def vgg_small(
     widths: Sequence[int] | None = None,
     quantizer: Quantizer | None = PAPER_QUANTIZER,
     ends: str = "integer",
-    neuron: Neuron = PAPER_NEURON,
+    neuron: LIF = PAPER_NEURON,
     events: bool = False,
 ) -> Network:
     """Six Conv-BN-LIF (32, 32, 64, 64, 128, 128), two max-pools, global average-pool, linear; arguments as vgg16.
@@ -117,7 +117,7 @@ def mlp(
     widths: Sequence[int] | None = None,
     quantizer: Quantizer | None = PAPER_QUANTIZER,
     ends: str = "integer",
-    neuron: Neuron = PAPER_NEURON,
+    neuron: LIF = PAPER_NEURON,
     events: bool = False,
 ) -> Network:
     """OSBC's network for N-MNIST: a layer of 256 neurons that sees all of the image, a linear layer; as vgg16.
@@ -131,7 +131,7 @@ def mlp(
     for index, features in enumerate(chosen, 1):
         name, own = f"hidden{index}", first if index == 1 else inner
         nodes.append(Linear(name, nodes[-1].name, features, quantizer=own))
-        nodes.append(neuron.lif(f"lif{index}", name))
+        nodes.append(neuron.like(f"lif{index}", name))
     nodes.append(Linear("linear", nodes[-1].name, classes, quantizer=last))
     return Network((*nodes, Readout("readout", "linear")), steps)
 
@@ -177,7 +177,7 @@ def _vgg(
     widths: Sequence[int],
     quantizer: Quantizer | None,
     ends: str,
-    neuron: Neuron,
+    neuron: LIF,
     events: bool,
 ) -> Network:
     """A chain: each width of the plan a Conv-BN-LIF (the first with a bias), each POOL a max-pool of 2.
@@ -197,7 +197,7 @@ def _vgg(
         name, begin = f"conv{convolutions}", convolutions == 1
         own = first if begin else inner
         nodes.append(Conv(name, source, widths[convolutions - 1], quantizer=own, bias=begin))
-        nodes.append(neuron.lif(f"lif{convolutions}", name))
+        nodes.append(neuron.like(f"lif{convolutions}", name))
     if average is None:
         average = max(1, min(shape[:2]) >> pools)
     return Network((*nodes, *head(nodes[-1].name, average, classes, last)), steps)

@@ -52,6 +52,8 @@ NETWORKS = {
     "2 bits": ("vgg_small", {"width": 0.2, "quantizer": Quantizer(2)}),
     "pass": ("vgg_small", {"width": 0.2, "quantizer": Quantizer(4, ste="pass", granularity="layer")}),
     "neuron": ("vgg_small", {"width": 0.2, "neuron": Neuron(0.7, 0.9, "arctan", 0.8, True)}),
+    "subtract": ("vgg_small", {"width": 0.2, "neuron": Neuron(reset="subtract")}),
+    "subtract, detached": ("vgg_small", {"width": 0.2, "neuron": Neuron(detach_reset=True, reset="subtract")}),
 }
 
 

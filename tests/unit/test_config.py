@@ -18,12 +18,15 @@ from qpsnn_core.config import (
     load_recipe,
     recipe_from_dict,
 )
+from qpsnn_core.config_network import NEURON_KEYS
 from qpsnn_core.errors import ConfigError, FileError
 from qpsnn_core.network import LIF, Conv, Linear, Quantizer
 from qpsnn_core.network.zoo import ZOO, layers_of
 
 OTHER = Recipe(
-    NetworkConfig(name="resnet20", width=0.5, bits=2, steps=2, gamma="max", beta=0.25, detach_reset=True),
+    NetworkConfig(
+        name="resnet20", width=0.5, bits=2, steps=2, gamma="max", beta=0.25, detach_reset=True, reset="subtract"
+    ),
     DataConfig(name="cifar10", path='a "quoted"\\path\x7f\n', limit=100, crop=4, flip=True, cutout=8),
     TrainConfig(epochs=3, lr=0.3, weight_decay=0.0, schedule="step", clip_norm=1.5, loss="tet", seed=7),
     PruneConfig(criterion="sca", rates={"conv0": 0.1, "layer1.0.conv1": 0.25}, residual="together", reinit="paper"),
@@ -76,6 +79,19 @@ def test_a_network_config_builds_its_network():
     assert config.build((8, 8, 2), 5, events=True).input.spikes
 
 
+def test_every_option_of_a_neuron_has_a_key_and_its_default():
+    plain, default = NetworkConfig(), LIF("neuron", ("current",))
+    assert plain.neuron == default
+    given = {"threshold": 0.5, "beta": 0.25, "surrogate": "arctan", "surrogate_width": 2.0, "detach_reset": True}
+    given["reset"] = "subtract"
+    assert set(given) == set(NEURON_KEYS.values())
+    neuron = recipe_from_dict({"network": given}).network.neuron
+    for option, key in NEURON_KEYS.items():
+        assert getattr(neuron, option) == given[key] != getattr(default, option)
+    built = NetworkConfig(**given).build((8, 8, 1), 5)
+    assert {lif.like("neuron", "current") for lif in built.of(LIF)} == {neuron}
+
+
 def test_channel_counts_can_be_given_one_by_one(tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text('[network]\nname = "vgg_small"\nwidths = [3, 5, 7, 9, 11, 13]\n')
@@ -102,7 +118,7 @@ def test_the_counts_of_a_network_of_the_zoo_are_as_many_as_its_recipe_takes(name
 
 def test_a_recipe_of_before_channel_counts_is_the_same_recipe():
     old = Recipe().to_dict()
-    del old["network"]["widths"]
+    del old["network"]["widths"], old["network"]["reset"]
     assert recipe_from_dict(old) == Recipe()
 
 
@@ -136,6 +152,9 @@ MISTAKES = [
     ({"network": {"name": "vgg-small"}}, "network.name: expected one of vgg16, resnet20, vggsnn"),
     ({"network": {"bits": 0}}, "network.bits: expected an integer from 2 to 8, or 32, got 0"),
     ({"network": {"bits": 9}}, "network.bits: expected an integer from 2 to 8, or 32, got 9"),
+    ({"network": {"threshold": 0}}, "network.threshold: expected a positive number, got 0.0"),
+    ({"network": {"surrogate_width": 0}}, "network.surrogate_width: expected a positive number, got 0.0"),
+    ({"network": {"reset": "soft"}}, "network.reset: expected one of zero, subtract, got 'soft'"),
     ({"network": {"beta": 1.1}}, "network.beta: expected a number from 0 to 1, got 1.1"),
     ({"network": {"width": 0}}, "network.width: expected a positive number, got 0.0"),
     ({"network": {"widths": 3}}, "network.widths: expected a list, got 3"),

@@ -96,7 +96,7 @@ def test_a_reset_to_zero_is_not_written_and_one_by_subtraction_is():
     assert changed.digest() != network.digest()
     assert nodes_from_json(changed.nodes_json()) == nodes
     with pytest.raises(ConfigError, match=f"{lif.name}.reset: expected one of zero, subtract, got 'sub'"):
-        IntegerNetwork(tuple(replace(n, reset="sub") if n is lif else n for n in nodes), network.arrays, network.steps)
+        IntegerNetwork(tuple(replace(n, reset="sub") if n == lif else n for n in network), network.arrays, 2)
 
 
 def test_the_file_is_as_small_as_its_bits(saved):

@@ -83,9 +83,9 @@ def test_a_reset_by_subtraction_leaves_what_is_above_the_threshold():
     with pytest.raises(NumericsError, match=rf"lif\.membrane: .*got up to {x * (steps + 1) - 7 * steps} "):
         wide(steps + 1, **settings)
     assert wide(FOR_EVER, leak=(1, 1), **settings).values["lif"].membrane.after.high.tolist() == [2 * (x - 7)]
-    calm = wide(100, bias=-x, **settings).values["lif"].membrane
+    calm = wide(100, bias=6 - x, **settings).values["lif"].membrane
     assert calm.after.high.tolist() == [6]
-    assert calm.after.low.tolist() == [-100 * x]
+    assert calm.after.low.tolist() == [-100 * (x - 6)]
 
 
 def ends(interval, bias, threshold, multiplier, shift, reset, steps):

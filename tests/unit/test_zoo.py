@@ -102,12 +102,12 @@ def test_quantizers(name):
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_options_reach_the_nodes(name):
-    neuron = Neuron(0.5, 0.25, "sigmoid", 2.0, True)
+    neuron = Neuron(0.5, 0.25, "sigmoid", 2.0, True, "subtract")
     network = build(name, (48, 48, 2), 7, steps=3, neuron=neuron, events=False, width=0.1)
     assert (network.steps, network.classes) == (3, 7)
     assert network.input == Input("input", (48, 48, 2))
     for node in network.of(LIF):
-        assert node == LIF(node.name, node.sources, 0.5, 0.25, "sigmoid", 2.0, True)
+        assert node == LIF(node.name, node.sources, 0.5, 0.25, "sigmoid", 2.0, True, "subtract")
     assert network.of(Conv)[0].channels == round(network_width(name) * 0.1)
     events = build(name, (48, 48, 2), 7, events=True).input
     assert (events.spikes, events.peak, events.scale) == (True, 255, 1.0)
@@ -170,7 +170,7 @@ def test_resnet20_of_odd_and_oblong_images(size):
         (lambda: resnet20(widths=[3, 2] * 9 + [1]), ShapeError, "layer3.2.shortcut.channels: expected at least 3"),
         (lambda: vggsnn(ends="floats"), ConfigError, "network.ends: expected one of integer, float, got 'floats'"),
         (lambda: vgg16(steps=0), ConfigError, "network.steps: expected an integer of at least 1, got 0"),
-        (lambda: vgg16(neuron=Neuron(0)), ConfigError, "lif1.threshold: expected a positive number, got 0"),
+        (lambda: vgg16(neuron=Neuron(0)), ConfigError, "neuron.threshold: expected a positive number, got 0"),
         (lambda: build("vgg", (8, 8, 1), 2), ConfigError, "network.name: expected one of vgg16, resnet20, vggsnn"),
     ],
 )
