@@ -33,6 +33,14 @@ def reset_gradient_missing(monkeypatch):
     monkeypatch.setattr(lif, "lif_backward_parts", lambda *given: right(*given[:-1], (*given[-1][:-1], True)))
 
 
+def reset_gradient_of_the_other(monkeypatch):
+    """The engine's backward pass forgets that the reset subtracts."""
+    right = lif.lif_backward_parts
+    monkeypatch.setattr(
+        lif, "lif_backward_parts", lambda *given: right(*given[:-1], (*given[-1][:4], None, *given[-1][5:]))
+    )
+
+
 def statistics_held_constant(monkeypatch):
     """Batch norm's gradient forgets that mean and variance depend on the weights."""
     right = batch_norm.backward

@@ -12,7 +12,7 @@ import pytest
 from oracle import alone, checks, networks, wild
 from oracle import faults as inject
 from qpsnn_core.network import Quantizer
-from qpsnn_core.network.nodes import SURROGATES
+from qpsnn_core.network.nodes import RESETS, SURROGATES
 
 # Measured maxima over all cases below: 1.2e-7, 2e-7, 0, 5e-7, 7e-6, 7e-8, 1.3e-7.
 LIMITS = {"loss": 5e-7, "logits": 2e-6, "spikes": 0, "membrane": 5e-6, "gradient": 3e-5, "mean": 1e-6, "var": 1e-6}
@@ -57,12 +57,14 @@ def test_networks_that_nobody_would_draw(seed):
     assert not faults(checks.deviations(case), {**LIMITS, "gradient": 5e-3, "membrane": 1e-4})
 
 
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize("detach", [False, True], ids=["through", "detached"])
 @pytest.mark.parametrize("surrogate", SURROGATES)
 @pytest.mark.parametrize("name", ["residual with a channel map", "sums and fan-out"])
-def test_every_neuron(name, surrogate, detach, beta):
+def test_every_neuron(name, surrogate, detach, beta, reset):
     neuron = {"surrogate": surrogate, "detach_reset": detach, "beta": beta, "width": 1.3, "threshold": 0.9}
+    neuron["reset"] = reset
     assert not faults(checks.deviations(checks.settled(networks.network(name, neuron=neuron))))
 
 
@@ -75,10 +77,11 @@ def test_every_quantizer(bits, gamma, granularity, ste):
     assert not faults(checks.deviations(checks.settled(net)))
 
 
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("surrogate", SURROGATES)
 @pytest.mark.parametrize("name", networks.NETWORKS)
-def test_the_tape_with_smooth_spikes_by_differences(name, surrogate):
-    net = networks.network(name, quantizer=False, neuron={"surrogate": surrogate, "width": 1.3})
+def test_the_tape_with_smooth_spikes_by_differences(name, surrogate, reset):
+    net = networks.network(name, quantizer=False, neuron={"surrogate": surrogate, "width": 1.3, "reset": reset})
     found = checks.slopes(checks.settled(net))
     assert max(found.values()) < DIFFERENCES, found
 
@@ -114,6 +117,14 @@ def test_what_each_method_finds(monkeypatch, fault, by_the_tape, by_differences)
     if fault:
         fault(monkeypatch)
     assert (found_by_the_tape(), found_by_differences()) == (by_the_tape, by_differences)
+
+
+@pytest.mark.parametrize("fault", [inject.reset_gradient_missing, inject.reset_gradient_of_the_other])
+def test_the_tape_finds_a_wrong_gradient_of_a_subtraction(monkeypatch, fault):
+    case = checks.settled(networks.network("sums and fan-out", neuron={"reset": "subtract", "threshold": 0.9}))
+    assert not faults(checks.deviations(case))
+    fault(monkeypatch)
+    assert faults(checks.deviations(case))
 
 
 @pytest.mark.parametrize("fraction", [1e-2, 1e-3, 1e-4])

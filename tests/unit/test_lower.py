@@ -22,12 +22,13 @@ from qpsnn_core.integer.rounding import leak
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.model import Model
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
+from qpsnn_core.network.nodes import RESETS
 
 
-def block(bits=4, beta=0.5, threshold=1.0, steps=4, quantizer=None, peak=255):
+def block(bits=4, beta=0.5, threshold=1.0, steps=4, quantizer=None, peak=255, reset="zero"):
     """Every kind of node: a residual block with a shortcut, SEW's sum, both pools, batch norm and biases."""
     q = quantizer or Quantizer(bits)
-    neuron = {"beta": beta, "threshold": threshold}
+    neuron = {"beta": beta, "threshold": threshold, "reset": reset}
     nodes = (
         Input("image", (6, 7, 2), peak, 1 / peak),
         Conv("conv1", "image", 4, quantizer=Quantizer(8, gamma="max"), bias=True),
@@ -98,10 +99,11 @@ def differences(model, lowered, images, share=1.0, quantizer=None):
     return count
 
 
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("bits", range(2, 9))
 @pytest.mark.parametrize("beta", [0.5, 0.9, 0.25, 0.0, 1.0])
-def test_spikes_are_the_trained_ones_within_the_reported_rounding(bits, beta):
-    network = block(bits, beta)
+def test_spikes_are_the_trained_ones_within_the_reported_rounding(bits, beta, reset):
+    network = block(bits, beta, reset=reset)
     model = model_of(network, bits)
     assert differences(model, lower(model), images_of(network)) <= 1
 
@@ -121,8 +123,9 @@ def test_quantizers(quantizer):
     assert differences(model, lower(model), images_of(network)) <= 1
 
 
-def test_coarse_units_stay_within_what_they_report():
-    network = block(2)
+@pytest.mark.parametrize("reset", RESETS)
+def test_coarse_units_stay_within_what_they_report(reset):
+    network = block(2, reset=reset, steps=4 if reset == "zero" else 9)
     total = 0
     for seed in range(5):
         model = model_of(network, seed)
