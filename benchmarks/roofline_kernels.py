@@ -113,7 +113,7 @@ def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     half = np.empty((images, layer.side // 2, layer.side // 2, channels), np.uint8)
     given, under = np.ones(half.shape, np.float32), np.zeros(maps.shape, np.float32)
     spans, parts = chunks(positions, 64), chunks(len(acc), 256)
-    settings = (layer.steps, positions, leak, one)
+    settings = (layer.steps, positions, leak, one, None)
     return {
         "short_moments": Work(
             2 * neurons, 0, 0, 0, 7 * neurons, "int32", lambda: each(short_moments, parts, acc, sums, squares)
@@ -143,7 +143,7 @@ def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
             0,
             6 * neurons,
             "int32",
-            lambda: each(int_lif, spans, whole, None, bias, limit, spikes, none, layer.steps, positions, 1, 1),
+            lambda: each(int_lif, spans, whole, None, bias, limit, spikes, none, layer.steps, positions, 1, 1, None),
         ),
         "max_forward": Work(
             neurons,

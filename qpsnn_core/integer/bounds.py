@@ -132,4 +132,5 @@ def _never_left(
 
 def _rest(drive: Longs, multiplier: int, shift: int) -> Longs:
     """`drive / (1 - leak)`, rounded up and at least 0: a U with `U - leak(U) >= drive`."""
-    return -(-(np.maximum(drive, 0) * 2**shift) // (2**shift - multiplier))
+    least: Longs = -(-(np.maximum(drive, 0) * 2**shift) // (2**shift - multiplier))
+    return least
