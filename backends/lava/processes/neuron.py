@@ -23,8 +23,9 @@ Array = npt.NDArray[Any]
 
 
 class IntLIF(AbstractProcess):
-    """`u = ((u * multiplier) >> shift) + bias + a_in; spike = u >= threshold; u[spike] = 0`, u from 0 in each sample.
+    """`u = ((u * multiplier) >> shift) + bias + a_in; spike = u >= threshold`, then the reset; u from 0 in each sample.
 
+    `u[spike] = 0`, or where its node subtracts, `u[spike] -= threshold`.
     What it sends is pooled first where its part says so. Where the wiring asks for it, every spike and membrane (after
     the reset) of every step is appended to `<name>.spikes` (uint8) and `<name>.membranes` (int32).
     """
@@ -75,8 +76,8 @@ class IntLIFModel(GuardedModel):
         append(self.spike_file, spikes)
         append(self.membrane_file, self.u, np.int32)
 
-    def update(self, current: Array, multiplier: int, shift: int) -> Array:
-        """The spikes of one step; `u` is after their reset. multiplier, shift: the options of an IntLIF."""
+    def update(self, current: Array, multiplier: int, shift: int, reset: str) -> Array:
+        """The spikes of one step; `u` is after their reset. multiplier, shift, reset: the options of an IntLIF."""
         if multiplier == 1:
             self.u >>= shift
         else:
@@ -84,7 +85,10 @@ class IntLIFModel(GuardedModel):
         self.u += self.bias
         self.u += current
         spikes: Array = self.u >= self.threshold
-        np.copyto(self.u, 0, where=spikes)
+        if reset == "subtract":
+            np.subtract(self.u, self.threshold, out=self.u, where=spikes)
+        else:
+            np.copyto(self.u, 0, where=spikes)
         return spikes
 
 
