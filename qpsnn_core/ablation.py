@@ -14,9 +14,9 @@ import numpy as np
 from qpsnn_core.config import FULL_PRECISION, Recipe
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.evaluation import evaluate
-from qpsnn_core.history import Listener
 from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
+from qpsnn_core.progress import Listener
 from qpsnn_core.stages import network_for, prune_as, score_as
 from qpsnn_core.structure import nearest
 from qpsnn_core.study import load_results, save_results, seeded, spread, trained, tuned

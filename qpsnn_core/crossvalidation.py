@@ -13,9 +13,9 @@ import numpy as np
 
 from qpsnn_core.config import Recipe
 from qpsnn_core.evaluation import evaluate
-from qpsnn_core.history import Listener
 from qpsnn_core.integer.file import save_integer
 from qpsnn_core.integer.lower import lower
+from qpsnn_core.progress import Listener
 from qpsnn_core.stages import prune_as, score_as
 from qpsnn_core.study import load_results, save_results, trained, tuned
 from qpsnn_datasets import Dataset, Split

@@ -13,13 +13,13 @@ from qpsnn_backends import get
 from qpsnn_core.arrays import check_model
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import ConfigError, DataError, LabelError, ShapeError, Words, expected
-from qpsnn_core.history import Listener, Progress
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.loss import LOSSES
 from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF
+from qpsnn_core.progress import Listener, Progress
 from qpsnn_datasets import Dataset, Split, batch_count, batches
 
 Images = npt.NDArray[np.uint8]

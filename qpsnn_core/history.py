@@ -1,30 +1,9 @@
-"""What training tells while it runs, and what is remembered of every epoch."""
+"""What is remembered of every epoch of training, and where a run was left."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Told after every batch: `batch` of `batches` are done in this epoch (counted from 1) of this stage.
-
-    stage: "train", "finetune", "validate", "evaluate", "score", "recalibrate", "calibrate" or "prune" (by rows).
-    loss: nats, of this batch. accuracy: 0 to 1, of this stage and epoch so far.
-    """
-
-    stage: str
-    epoch: int
-    epochs: int
-    batch: int
-    batches: int
-    loss: float | None
-    accuracy: float | None
-
-
-Listener = Callable[[Progress], object]
 
 
 @dataclass(frozen=True)

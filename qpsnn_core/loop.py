@@ -15,10 +15,11 @@ from qpsnn_core.config import TrainConfig
 from qpsnn_core.engine import backward, forward
 from qpsnn_core.errors import NumericsError, Words, expected
 from qpsnn_core.evaluation import Images, Labels, answers, evaluate, steps_first
-from qpsnn_core.history import Epoch, Listener, Position, Progress
+from qpsnn_core.history import Epoch, Position
 from qpsnn_core.loss import LOSSES
 from qpsnn_core.model import Model
 from qpsnn_core.optimizer import Optimizer, State, clip_gradients
+from qpsnn_core.progress import Listener, Progress
 from qpsnn_core.schedule import Schedule
 from qpsnn_datasets import Augment, Dataset, batches, prefetch
 

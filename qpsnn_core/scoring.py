@@ -15,7 +15,6 @@ from qpsnn_core.config import CRITERIA
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import ConfigError, NumericsError, Words, expected
 from qpsnn_core.evaluation import steps_first
-from qpsnn_core.history import Listener, Progress
 from qpsnn_core.kernels import svd
 from qpsnn_core.kernels.parallel import chunks, each, single_blas
 from qpsnn_core.kind_table import KindTable, Refusal
@@ -23,6 +22,7 @@ from qpsnn_core.layers import lif
 from qpsnn_core.model import Model
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Readout, Shortcut, Sum
 from qpsnn_core.network.values import check_choice
+from qpsnn_core.progress import Listener, Progress
 from qpsnn_datasets import Dataset, Split
 
 Array = npt.NDArray[Any]

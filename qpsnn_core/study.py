@@ -12,8 +12,8 @@ import numpy as np
 
 from qpsnn_core.config import FinetuneConfig, Recipe, recipe_from_dict
 from qpsnn_core.errors import ConfigError, FormatError, Words, expected
-from qpsnn_core.history import Listener
 from qpsnn_core.model import Model
+from qpsnn_core.progress import Listener
 from qpsnn_core.stages import augmentation, network_for
 from qpsnn_core.storage import save_json
 from qpsnn_core.training import Trained, finetune, train

@@ -18,11 +18,12 @@ from qpsnn_core.config import FinetuneConfig, TrainConfig
 from qpsnn_core.engine import initialise
 from qpsnn_core.errors import ConfigError, DataError, FileError, Words, expected
 from qpsnn_core.evaluation import check_data
-from qpsnn_core.history import Epoch, Listener, Position
+from qpsnn_core.history import Epoch, Position
 from qpsnn_core.loop import Now, Plan, run
 from qpsnn_core.model import Model, with_steps
 from qpsnn_core.network.graph import Network
 from qpsnn_core.optimizer import OPTIMIZERS
+from qpsnn_core.progress import Listener
 from qpsnn_core.schedule import SCHEDULES
 from qpsnn_datasets import Augment, Dataset, Split, batch_count
 

@@ -17,10 +17,10 @@ from qpsnn_core.config import FinetuneConfig, TrainConfig
 from qpsnn_core.engine import initialise
 from qpsnn_core.errors import ConfigError, DataError, FileError, LabelError, NumericsError, ShapeError
 from qpsnn_core.evaluation import evaluate
-from qpsnn_core.history import Progress
 from qpsnn_core.model import Model
 from qpsnn_core.network import LIF
 from qpsnn_core.network.zoo import vgg_small
+from qpsnn_core.progress import Progress
 from qpsnn_core.training import finetune, train
 from qpsnn_datasets import Augment, Dataset
 
