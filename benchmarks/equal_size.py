@@ -21,10 +21,11 @@ import numpy as np
 
 import qpsnn_core as qp
 from qpsnn_core.cli import show
-from qpsnn_core.compression.run import Compressed, Prepared, finish, nonzero, prepare, priced
+from qpsnn_core.compression.run import Compressed, Prepared, finish, prepare
 from qpsnn_core.config import Recipe
 from qpsnn_core.errors import ConfigError, Words, expected
 from qpsnn_core.model import Model
+from qpsnn_core.pricing import nonzero, priced
 from qpsnn_core.stages import data_for, prune_as, score_as
 from qpsnn_core.study import dealt, load_results, save_results, seeded, spread, trained, tuned
 from qpsnn_datasets import Split

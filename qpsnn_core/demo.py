@@ -15,13 +15,13 @@ import numpy.typing as npt
 import qpsnn_core as qp
 from qpsnn_backends import get
 from qpsnn_core.agreement import Agreement, agreement, deviation
-from qpsnn_core.compression.run import priced
 from qpsnn_core.config import DataConfig, FinetuneConfig, PruneConfig, Recipe, TrainConfig
 from qpsnn_core.evaluation import Evaluation, steps_first
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.report import LoweringReport
 from qpsnn_core.model import Model
 from qpsnn_core.network.synapses import Conv, Quantizer
+from qpsnn_core.pricing import priced
 from qpsnn_core.progress import Listener
 from qpsnn_core.quantize import integers, quantize
 from qpsnn_core.scoring import Scores

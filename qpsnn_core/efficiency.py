@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.calibration import recalibrate
-from qpsnn_core.compression.run import nonzero, priced
 from qpsnn_core.config import NetworkConfig
 from qpsnn_core.engine import initialise
 from qpsnn_core.evaluation import evaluate
@@ -17,6 +16,7 @@ from qpsnn_core.model import Model
 from qpsnn_core.network.cost import cost, energy_mj
 from qpsnn_core.network.graph import Network
 from qpsnn_core.paper import entry
+from qpsnn_core.pricing import nonzero, priced
 from qpsnn_datasets import Dataset
 
 

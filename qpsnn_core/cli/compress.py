@@ -43,7 +43,8 @@ def compress(
     quiet: Quiet = False,
 ) -> None:
     """Prune single weights, and quantize the others, in one shot after training (OSBC)."""
-    from qpsnn_core.compression.run import check_target, nonzero
+    from qpsnn_core.compression.run import check_target
+    from qpsnn_core.pricing import nonzero
 
     wanted = None if bits == FULL else bits
     check_target(sparsity, wanted, method, ratios, scale)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from qpsnn_core.cli import show
-from qpsnn_core.compression.run import priced
 from qpsnn_core.evaluation import Evaluation
 from qpsnn_core.model import Model
+from qpsnn_core.pricing import priced
 
 
 def show_cost(title: str, model: Model, measured: Evaluation, as_json: bool) -> None:

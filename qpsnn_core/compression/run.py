@@ -14,15 +14,14 @@ from qpsnn_core.arrays import check_model
 from qpsnn_core.calibration import calibration_batches
 from qpsnn_core.compression import hessian, pruning, rounding
 from qpsnn_core.errors import ConfigError, expected
-from qpsnn_core.evaluation import MEMORY, Evaluation, bytes_of
+from qpsnn_core.evaluation import MEMORY, bytes_of
 from qpsnn_core.model import Arrays, Model
-from qpsnn_core.network.cost import Cost, cost, counted
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import Node
 from qpsnn_core.network.synapses import KEPT, Quantizer, Synapse
 from qpsnn_core.network.values import check_at_least, check_choice, check_number
+from qpsnn_core.pricing import effective
 from qpsnn_core.progress import Listener, Progress
-from qpsnn_core.quantize import dequantize, quantize
 from qpsnn_datasets import Dataset, Split
 
 Array = npt.NDArray[Any]
@@ -207,27 +206,6 @@ def finish(
     seconds = time.perf_counter() - begun - (prepared.traced - earlier)
     seconds += prepared.seconds + (prepared.traced if sparsity else 0.0)
     return Compressed(model, tuple(layers), seconds)
-
-
-def effective(model: Model, node: Synapse) -> Array:
-    """The weights that the layer multiplies with, its own or those of its codes."""
-    weight = model.params[node.name]["weight"]
-    if node.quantizer is None:
-        return weight
-    kept = model.state.get(node.name, {}).get("gamma")
-    return dequantize(quantize(weight, node.quantizer, kept))
-
-
-def nonzero(model: Model) -> dict[str, npt.NDArray[np.bool_]]:
-    """Of each synapse in which weights can be 0: which of them are not, for `cost`."""
-    chosen = [node for node in model.network.synapses if node.sparse or (node.quantizer and node.quantizer.zero)]
-    return {node.name: effective(model, node) != 0 for node in chosen}
-
-
-def priced(model: Model, found: Evaluation) -> Cost:
-    """What a model costs, with the spikes that were found: weights that are 0 take no operation."""
-    spikes = {name: found.spikes[name] for name in counted(model.network)}
-    return cost(model.network, spikes, masks=nonzero(model))
 
 
 def rows_of(weight: Array) -> Doubles:

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.compression.pruning import Trace
-from qpsnn_core.compression.run import METHODS, check_target, finish, prepare, priced
+from qpsnn_core.compression.run import METHODS, check_target, finish, prepare
 from qpsnn_core.config import FULL_PRECISION, Recipe
 from qpsnn_core.evaluation import evaluate
 from qpsnn_core.integer.lower import lower
+from qpsnn_core.pricing import priced
 from qpsnn_core.progress import Listener
 from qpsnn_core.storage import reading, writing
 from qpsnn_core.study import dealt, load_results, save_results, spread, trained

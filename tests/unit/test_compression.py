@@ -13,12 +13,13 @@ import qpsnn_core as qp
 from naive import compression as ref
 from qpsnn_core.compression import hessian as hessians
 from qpsnn_core.compression import pruning, rounding
-from qpsnn_core.compression.run import effective, finish, prepare
+from qpsnn_core.compression.run import finish, prepare
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError
 from qpsnn_core.evaluation import steps_first
 from qpsnn_core.kernels import parallel
 from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Readout
+from qpsnn_core.pricing import effective
 
 DATA = small.dataset(frames=3)
 """Frames, so that spikes and currents change with time from the first layer on."""

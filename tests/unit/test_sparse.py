@@ -14,12 +14,12 @@ from hypothesis.extra import numpy as arrays
 import qpsnn_core as qp
 from qpsnn_core import agreement
 from qpsnn_core.audit import audit
-from qpsnn_core.compression.run import effective, nonzero
 from qpsnn_core.errors import ConfigError, FormatError, NumericsError, ShapeError
 from qpsnn_core.integer.packing import pack, unpack
 from qpsnn_core.network import Conv, Linear, Quantizer
 from qpsnn_core.network.cost import cost, counted, sops
 from qpsnn_core.network.stored import stored
+from qpsnn_core.pricing import effective, nonzero
 from qpsnn_core.quantize import quantize
 
 DATA = small.dataset(40, frames=3)
