@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.roofline_layer import Layer, Work, codes_of, counts, spikes_of
 from qpsnn_core.kernels.channels import list_channels
+from qpsnn_core.kernels.cyclic_channels import around
 from qpsnn_core.kernels.events import LANES
-from qpsnn_core.kernels.lif import around
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.quantize import encode
 from qpsnn_core.kernels.update import sgd_step

@@ -13,11 +13,12 @@ from benchmarks.roofline_gradients import input_works, inside, weight_works
 from benchmarks.roofline_layer import Layer, Work, codes_of, counts, spikes_of
 from benchmarks.roofline_peaks import fastest
 from qpsnn_core.kernels.conv import conv_forward
+from qpsnn_core.kernels.cyclic_channels import around
 from qpsnn_core.kernels.events import GROUP, LANES, list_columns
 from qpsnn_core.kernels.image import image_forward, panels
 from qpsnn_core.kernels.integer import current as integer_current
 from qpsnn_core.kernels.integer import int_lif
-from qpsnn_core.kernels.lif import TRIANGLE, around, current, lif_backward, lif_forward
+from qpsnn_core.kernels.lif import TRIANGLE, current, lif_backward, lif_forward
 from qpsnn_core.kernels.moments import short_moments
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.parallel import chunks, each, kernel

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import NumericsError, ShapeError, Words, expected
-from qpsnn_core.kernels.lif import around
+from qpsnn_core.kernels.cyclic_channels import around
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.parallel import chunks, each, spread
 from qpsnn_core.kernels.quantize import encode, pass_within, sum_of_sizes

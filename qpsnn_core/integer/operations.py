@@ -24,9 +24,10 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 from qpsnn_core.kernels.conv import conv_forward
+from qpsnn_core.kernels.cyclic_channels import around
 from qpsnn_core.kernels.image import image_forward, panels
 from qpsnn_core.kernels.integer import add_scaled, current, int_lif
-from qpsnn_core.kernels.lif import RESETS, around
+from qpsnn_core.kernels.lif import RESETS
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.packing import pack
 from qpsnn_core.kernels.parallel import each, spread

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.kernels.lif import after, after_reset, around
+from qpsnn_core.kernels.cyclic_channels import after, around
+from qpsnn_core.kernels.lif import after_reset
 from qpsnn_core.kernels.parallel import kernel
 from qpsnn_core.kernels.vector import at_least, fill16, halve, load16, put, take16, to
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from qpsnn_core.kernels.cyclic_channels import after, around, fold, gather_sum
 from qpsnn_core.kernels.parallel import kernel
 from qpsnn_core.kernels.vector import at_least, exponential, fill16, load16, negative, put, select, store, take16, to
 
@@ -31,23 +32,9 @@ def add_current(low, high, total, acc, scale, shift, steps, positions, step):
                 o[c] += scale[c] * np.float32(a[c]) + shift[c]
 
 
-def around(values: Any) -> Any:
-    """The channels' values, and the first ones again, so that 16 can be read from any channel on."""
-    return np.concatenate((values,) * (2 + 15 // len(values)))[: len(values) + 16]
-
-
 def current(acc: Any, scale: Any, shift: Any, step: int) -> tuple[Any, Any, Any, int]:
     """A current as the kernels below take it: everything flat, scale and shift `around`, step in numbers."""
     return acc.reshape(-1), around(scale), around(shift), step * len(scale)
-
-
-@kernel
-def after(phase, channels):
-    """The channel 16 neurons on."""
-    phase += 16
-    while phase >= channels:
-        phase -= channels
-    return phase
 
 
 @kernel
@@ -123,19 +110,6 @@ def surrogate(kind, width, distance, like):
         z = fill16(np.float32(math.pi / 2) * inverse, like) * distance
         return fill16(np.float32(0.5) * inverse, like) / (one + z * z)
     return select(at_least(size, fill16(np.float32(0.5) * width, like)), zero, fill16(inverse, like))
-
-
-@kernel
-def gather_sum(sums, phase, values):
-    """`sums[phase:phase + 16] += values`, in float64."""
-    store(sums, phase, load16(sums, phase) + to(values, sums))
-
-
-@kernel
-def fold(sums, out):
-    """Sums of channels `around` added to those of the channels."""
-    for c in range(len(sums)):
-        out[c % len(out)] += sums[c]
 
 
 @kernel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.kernels.lif import after, fold, gather_sum
+from qpsnn_core.kernels.cyclic_channels import after, fold, gather_sum
 from qpsnn_core.kernels.parallel import kernel
 from qpsnn_core.kernels.vector import at_least, fill16, load16, nearest, negative, put, select, take16, to
 

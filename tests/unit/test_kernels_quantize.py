@@ -10,7 +10,7 @@ import pytest
 from naive import optimizer as naive_optimizer
 from naive import quantize as naive
 from qpsnn_core.kernels import quantize
-from qpsnn_core.kernels.lif import around
+from qpsnn_core.kernels.cyclic_channels import around
 from qpsnn_core.kernels.update import sgd_step
 
 F = np.float32

@@ -1,0 +1,37 @@
+"""Channels read 16 at a time from any of them on: the first ones follow the last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qpsnn_core.kernels.parallel import kernel
+from qpsnn_core.kernels.vector import load16, store, to
+
+
+def around(values: Any) -> Any:
+    """The channels' values, and the first ones again, so that 16 can be read from any channel on."""
+    return np.concatenate((values,) * (2 + 15 // len(values)))[: len(values) + 16]
+
+
+@kernel
+def after(phase, channels):
+    """The channel 16 neurons on."""
+    phase += 16
+    while phase >= channels:
+        phase -= channels
+    return phase
+
+
+@kernel
+def gather_sum(sums, phase, values):
+    """`sums[phase:phase + 16] += values`, in float64."""
+    store(sums, phase, load16(sums, phase) + to(values, sums))
+
+
+@kernel
+def fold(sums, out):
+    """Sums of channels `around` added to those of the channels."""
+    for c in range(len(sums)):
+        out[c % len(out)] += sums[c]
