@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from qpsnn_core.network.graph import Network as Network
     from qpsnn_core.network.synapses import Quantizer as Quantizer
     from qpsnn_core.network.zoo import build as build
+    from qpsnn_core.paper_rates import paper_rates as paper_rates
     from qpsnn_core.pruning import prune as prune
-    from qpsnn_core.rates import paper_rates as paper_rates
     from qpsnn_core.scoring import score as score
     from qpsnn_core.scoring import stability as stability
     from qpsnn_core.streaming import stream as stream

@@ -21,7 +21,7 @@ from qpsnn_core.config_network import NetworkConfig as NetworkConfig
 from qpsnn_core.errors import ConfigError, FileError, expected
 from qpsnn_core.loss import LOSSES
 from qpsnn_core.optimizer import OPTIMIZERS
-from qpsnn_core.rates import PAPER_SETS, paper_rates
+from qpsnn_core.paper_rates import PAPER_SETS, paper_rates
 from qpsnn_core.schedule import SCHEDULES
 from qpsnn_core.structure import at_index, converter, expected_here, structure, to_toml
 

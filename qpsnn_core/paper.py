@@ -21,7 +21,8 @@ from qpsnn_core.network.graph import Network
 from qpsnn_core.network.synapses import Quantizer
 from qpsnn_core.network.values import Shape
 from qpsnn_core.network.zoo import build
-from qpsnn_core.rates import PAPER_SETS, kept_count, paper_rates, prunable, resolve
+from qpsnn_core.paper_rates import PAPER_SETS, paper_rates
+from qpsnn_core.rates import kept_count, prunable, resolve
 from qpsnn_core.structure import nearest
 
 
