@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 import qpsnn_core as qp
 from benchmarks.roofline_peaks import fastest
+from qpsnn_core.formats import Quantizer
 from qpsnn_core.kernels.conv import conv_forward
 from qpsnn_core.kernels.memory import scratch
 from qpsnn_core.kernels.packing import pack
@@ -21,7 +22,7 @@ from qpsnn_core.layers.gradients import weight_sums
 from qpsnn_core.loss import LOSSES
 from qpsnn_core.model import Model
 from qpsnn_core.network.nodes import LIF
-from qpsnn_core.network.synapses import Conv, Quantizer
+from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import Value
 from qpsnn_core.optimizer import OPTIMIZERS
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qpsnn_core.engine import forward as forward
     from qpsnn_core.engine import initialise as initialise
     from qpsnn_core.evaluation import evaluate as evaluate
+    from qpsnn_core.formats import Quantizer as Quantizer
     from qpsnn_core.integer.file import load_integer as load_integer
     from qpsnn_core.integer.file import save_integer as save_integer
     from qpsnn_core.integer.lower import lower as lower
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from qpsnn_core.model import Model as Model
     from qpsnn_core.network.cost import cost as cost
     from qpsnn_core.network.graph import Network as Network
-    from qpsnn_core.network.synapses import Quantizer as Quantizer
     from qpsnn_core.network.zoo import build as build
     from qpsnn_core.paper_rates import paper_rates as paper_rates
     from qpsnn_core.pruning import prune as prune

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import ConfigError, Words, expected
+from qpsnn_core.formats import GAMMAS, Quantizer
 from qpsnn_core.model import Model
-from qpsnn_core.network.synapses import GAMMAS, Quantizer
 from qpsnn_core.quantize import integers, quantize, utilization
 from qpsnn_core.scoring import score, stability
 from qpsnn_datasets import Dataset

@@ -17,10 +17,11 @@ from qpsnn_backends import get
 from qpsnn_core.agreement import Agreement, agreement, deviation
 from qpsnn_core.config import DataConfig, FinetuneConfig, PruneConfig, Recipe, TrainConfig
 from qpsnn_core.evaluation import Evaluation, steps_first
+from qpsnn_core.formats import Quantizer
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.report import LoweringReport
 from qpsnn_core.model import Model
-from qpsnn_core.network.synapses import Conv, Quantizer
+from qpsnn_core.network.synapses import Conv
 from qpsnn_core.pricing import priced
 from qpsnn_core.progress import Listener
 from qpsnn_core.quantize import integers, quantize

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from qpsnn_core.calibration import calibration_batches, recalibrate
 from qpsnn_core.errors import LoweringError, Words, expected
+from qpsnn_core.formats import KEPT, Quantizer
 from qpsnn_core.integer.kinds import Named
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
@@ -30,7 +31,7 @@ from qpsnn_core.model import Arrays, Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.ordered import sources_of
-from qpsnn_core.network.synapses import BN_EPSILON, KEPT, Conv, Linear, Quantizer, Synapse
+from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Synapse
 from qpsnn_core.quantize import quantize
 from qpsnn_datasets import Dataset, Split
 

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import NumericsError, ShapeError, Words, expected
+from qpsnn_core.formats import KEPT, Quantizer
 from qpsnn_core.kernels.cyclic_channels import around
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.parallel import chunks, each, spread
 from qpsnn_core.kernels.quantize import encode, pass_within, sum_of_sizes
-from qpsnn_core.network.synapses import KEPT, Quantizer
 
 Floats = npt.NDArray[np.float32]
 

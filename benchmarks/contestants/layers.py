@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Conv, Linear, Quantizer, Shortcut
+from qpsnn_core.formats import Quantizer
+from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Conv, Linear, Shortcut
 
 Named = dict[str, Any]
 

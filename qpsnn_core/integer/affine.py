@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import LoweringError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.formats import KEPT, Quantizer
 from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, accumulator
 from qpsnn_core.kind_table import KindTable, Refusal
 from qpsnn_core.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
-from qpsnn_core.network.synapses import BN_EPSILON, KEPT, Conv, Linear, Quantizer, Shortcut
+from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
 from qpsnn_core.quantize import quantize
 
 Doubles = npt.NDArray[np.float64]

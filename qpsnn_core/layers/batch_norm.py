@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.errors import NumericsError, Words, expected
+from qpsnn_core.formats import KEPT
 from qpsnn_core.kernels.moments import gradient_moments, integer_moments, real_moments, short_moments
 from qpsnn_core.kernels.parallel import chunks, each, shares
 from qpsnn_core.layers.base import Array, Call, Current, CurrentGradient, Floats, Named, rows
-from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, KEPT, Synapse
+from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Synapse
 
 LEAST_ROWS = 256
 

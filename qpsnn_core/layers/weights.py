@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.errors import NumericsError, Words, expected
+from qpsnn_core.formats import Quantizer
 from qpsnn_core.layers.base import Array, Floats
-from qpsnn_core.network.synapses import Quantizer, Synapse
+from qpsnn_core.network.synapses import Synapse
 from qpsnn_core.quantize import quantize, straight_through
 
 

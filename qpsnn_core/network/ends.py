@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.formats import Quantizer
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, Node, Readout
-from qpsnn_core.network.synapses import Linear, Quantizer
+from qpsnn_core.network.synapses import Linear
 from qpsnn_core.network.values import Shape, check_choice
 
 ENDS = ("integer", "float")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from qpsnn_core.formats import Quantizer
 from qpsnn_core.network.ends import PAPER_NEURON, PAPER_QUANTIZER, head, input_of, quantizers, widths_of
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, MaxPool, Node, Sum
-from qpsnn_core.network.synapses import Conv, Quantizer, Shortcut
+from qpsnn_core.network.synapses import Conv, Shortcut
 from qpsnn_core.network.values import Shape
 
 RESNET20 = (64, *(width for stage in (128, 256, 512) for width in (stage,) * 6))

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.formats import Quantizer
 from qpsnn_core.network.ends import PAPER_NEURON, PAPER_QUANTIZER, POOL, head, input_of, quantizers, widths_of
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, MaxPool, Node, Readout
 from qpsnn_core.network.residual import RESNET20, SEW_RESNET18, resnet20, sew_resnet18
-from qpsnn_core.network.synapses import Conv, Linear, Quantizer
+from qpsnn_core.network.synapses import Conv, Linear
 from qpsnn_core.network.values import Shape
 from qpsnn_core.structure import nearest
 

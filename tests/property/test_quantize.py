@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from qpsnn_core.formats import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH
 from qpsnn_core.network import Quantizer
-from qpsnn_core.network.synapses import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH
 from qpsnn_core.quantize import dequantize, gamma, integers, quantize, straight_through, utilization
 
 EPS = np.finfo(np.float32).eps

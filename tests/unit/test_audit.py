@@ -11,10 +11,10 @@ import qpsnn_core as qp
 from qpsnn_core import audit_gradients
 from qpsnn_core.audit import audit, codes_of
 from qpsnn_core.errors import ShapeError
+from qpsnn_core.formats import GAMMAS
 from qpsnn_core.layers import LAYERS
 from qpsnn_core.network import LIF, Conv, Quantizer
 from qpsnn_core.network.ends import Neuron
-from qpsnn_core.network.synapses import GAMMAS
 from qpsnn_core.quantize import quantize
 from qpsnn_datasets import Dataset
 

@@ -15,9 +15,9 @@ import qpsnn_backends
 import qpsnn_core as qp
 from qpsnn_backends.c import helpers, neurons
 from qpsnn_core.errors import BackendError, BackendTimeout, ConfigError, DataError, ShapeError, UnsupportedError
+from qpsnn_core.formats import Quantizer
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout
-from qpsnn_core.network.synapses import Quantizer
 from qpsnn_core.network.zoo import ZOO
 
 

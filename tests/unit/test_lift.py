@@ -8,9 +8,10 @@ import pytest
 import qpsnn_core as qp
 from qpsnn_core.compression.run import compress
 from qpsnn_core.errors import LoweringError
+from qpsnn_core.formats import KEPT
 from qpsnn_core.lifting import weights
 from qpsnn_core.network.nodes import LIF
-from qpsnn_core.network.synapses import KEPT, Conv, Linear
+from qpsnn_core.network.synapses import Conv, Linear
 from qpsnn_core.quantize import dequantize, quantize
 
 

@@ -10,8 +10,8 @@ import pytest
 from naive import quantize as naive
 from qpsnn_core import quantize as comp
 from qpsnn_core.errors import NumericsError
+from qpsnn_core.formats import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH
 from qpsnn_core.network import Quantizer
-from qpsnn_core.network.synapses import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH
 
 BITS = range(2, 9)
 SCALES = (0.02, 1.0, 40.0)
