@@ -19,7 +19,10 @@ from scipy import ndimage
 import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.compression import sweep
-from qpsnn_core.config import DataConfig, NetworkConfig, Recipe, TrainConfig
+from qpsnn_core.config import Recipe
+from qpsnn_core.config_data import DataConfig
+from qpsnn_core.config_network import NetworkConfig
+from qpsnn_core.config_training import TrainConfig
 from qpsnn_datasets import Dataset, Split
 
 THRESHOLD = 0.2

@@ -21,7 +21,7 @@ import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.compression import hessian, pruning, sweep
 from qpsnn_core.compression.run import finish, prepare, rows_of
-from qpsnn_core.config import FULL_PRECISION
+from qpsnn_core.config_network import FULL_PRECISION
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.stages import data_for
 from qpsnn_core.storage import save_json

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from qpsnn_core.checkpoint import load_model as load_model
     from qpsnn_core.checkpoint import save_checkpoint as save_checkpoint
     from qpsnn_core.compression.run import compress as compress
-    from qpsnn_core.config import FinetuneConfig as FinetuneConfig
     from qpsnn_core.config import Recipe as Recipe
-    from qpsnn_core.config import TrainConfig as TrainConfig
     from qpsnn_core.config import load_recipe as load_recipe
     from qpsnn_core.config import recipe_from_dict as recipe_from_dict
+    from qpsnn_core.config_training import FinetuneConfig as FinetuneConfig
+    from qpsnn_core.config_training import TrainConfig as TrainConfig
     from qpsnn_core.engine import backward as backward
     from qpsnn_core.engine import forward as forward
     from qpsnn_core.engine import initialise as initialise

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.config import FULL_PRECISION, Recipe
+from qpsnn_core.config import Recipe
+from qpsnn_core.config_network import FULL_PRECISION
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.evaluation import evaluate
 from qpsnn_core.model import Model

@@ -15,7 +15,10 @@ import numpy.typing as npt
 import qpsnn_core as qp
 from qpsnn_backends import get
 from qpsnn_core.agreement import Agreement, agreement, deviation
-from qpsnn_core.config import DataConfig, FinetuneConfig, PruneConfig, Recipe, TrainConfig
+from qpsnn_core.config import Recipe
+from qpsnn_core.config_data import DataConfig
+from qpsnn_core.config_pruning import PruneConfig
+from qpsnn_core.config_training import FinetuneConfig, TrainConfig
 from qpsnn_core.evaluation import Evaluation, steps_first
 from qpsnn_core.formats import Quantizer
 from qpsnn_core.integer.network import IntegerNetwork

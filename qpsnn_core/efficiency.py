@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.calibration import recalibrate
-from qpsnn_core.config import NetworkConfig
+from qpsnn_core.config_network import NetworkConfig
 from qpsnn_core.engine import initialise
 from qpsnn_core.evaluation import evaluate
 from qpsnn_core.model import Model

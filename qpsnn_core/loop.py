@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.arrays import check_finite
-from qpsnn_core.config import TrainConfig
+from qpsnn_core.config_training import TrainConfig
 from qpsnn_core.engine import backward, forward
 from qpsnn_core.errors import NumericsError, Words, expected
 from qpsnn_core.evaluation import Images, Labels, answers, evaluate, steps_first

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from qpsnn_core.analysis import NAMES, Codes, Stability, Use
 from qpsnn_core.compression.sweep import Row
-from qpsnn_core.config import FULL_PRECISION
+from qpsnn_core.config_network import FULL_PRECISION
 from qpsnn_core.plot import BLUE, GREY, ORANGE, write
 
 COLOURS = {"one": GREY, "mean": BLUE, "max": "#7fb069", "percentile": ORANGE}

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from qpsnn_core.arrays import check_model
 from qpsnn_core.channels import Indices, remove_channels, tied
-from qpsnn_core.config import REINITS, RESIDUALS
+from qpsnn_core.config_pruning import REINITS, RESIDUALS
 from qpsnn_core.engine import initialise
 from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.model import Arrays, Model

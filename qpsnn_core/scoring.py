@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from qpsnn_core.arrays import check_model
 from qpsnn_core.calibration import calibration_batches
-from qpsnn_core.config import CRITERIA
+from qpsnn_core.config_pruning import CRITERIA
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import ConfigError, NumericsError, Words, expected
 from qpsnn_core.evaluation import steps_first

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 
 from qpsnn_core.calibration import recalibrate
-from qpsnn_core.config import DataConfig, Recipe
+from qpsnn_core.config import Recipe
+from qpsnn_core.config_data import DataConfig
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from qpsnn_core.config import FinetuneConfig, Recipe, recipe_from_dict
+from qpsnn_core.config import Recipe, recipe_from_dict
+from qpsnn_core.config_training import FinetuneConfig
 from qpsnn_core.errors import ConfigError, FormatError, Words, expected
 from qpsnn_core.model import Model
 from qpsnn_core.progress import Listener

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from qpsnn_core.arrays import check_model
 from qpsnn_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from qpsnn_core.config import FinetuneConfig, TrainConfig
+from qpsnn_core.config_training import FinetuneConfig, TrainConfig
 from qpsnn_core.engine import initialise
 from qpsnn_core.errors import ConfigError, DataError, FileError, Words, expected
 from qpsnn_core.evaluation import check_data

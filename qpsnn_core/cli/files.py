@@ -8,7 +8,8 @@ from typing import Any
 
 import qpsnn_core as qp
 from qpsnn_core.checkpoint import KIND, Checkpoint
-from qpsnn_core.config import NetworkConfig, Recipe
+from qpsnn_core.config import Recipe
+from qpsnn_core.config_network import NetworkConfig
 from qpsnn_core.errors import FormatError, expected
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.stages import data_for, set_of

@@ -12,7 +12,8 @@ import numpy as np
 
 from qpsnn_core.compression.pruning import Trace
 from qpsnn_core.compression.run import METHODS, check_target, finish, prepare
-from qpsnn_core.config import FULL_PRECISION, Recipe
+from qpsnn_core.config import Recipe
+from qpsnn_core.config_network import FULL_PRECISION
 from qpsnn_core.evaluation import evaluate
 from qpsnn_core.integer.lower import lower
 from qpsnn_core.pricing import priced

@@ -14,7 +14,10 @@ pytest.importorskip("sklearn")
 
 import qpsnn_core as qp
 from qpsnn_core.compression import pruning, sweep
-from qpsnn_core.config import DataConfig, NetworkConfig, Recipe, TrainConfig
+from qpsnn_core.config import Recipe
+from qpsnn_core.config_data import DataConfig
+from qpsnn_core.config_network import NetworkConfig
+from qpsnn_core.config_training import TrainConfig
 from qpsnn_core.demo import DIGITS
 from qpsnn_core.errors import ConfigError, FormatError
 

@@ -7,18 +7,12 @@ import math
 
 import pytest
 
-from qpsnn_core.config import (
-    DataConfig,
-    FinetuneConfig,
-    LowerConfig,
-    NetworkConfig,
-    PruneConfig,
-    Recipe,
-    TrainConfig,
-    load_recipe,
-    recipe_from_dict,
-)
-from qpsnn_core.config_network import NEURON_KEYS
+from qpsnn_core.config import Recipe, load_recipe, recipe_from_dict
+from qpsnn_core.config_data import DataConfig
+from qpsnn_core.config_lowering import LowerConfig
+from qpsnn_core.config_network import NEURON_KEYS, NetworkConfig
+from qpsnn_core.config_pruning import PruneConfig
+from qpsnn_core.config_training import FinetuneConfig, TrainConfig
 from qpsnn_core.errors import ConfigError, FileError
 from qpsnn_core.network import LIF, Conv, Linear, Quantizer
 from qpsnn_core.network.zoo import ZOO, layers_of

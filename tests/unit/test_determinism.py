@@ -13,7 +13,7 @@ import pytest
 import small
 from golden import make_trajectory
 
-from qpsnn_core.config import TrainConfig
+from qpsnn_core.config_training import TrainConfig
 from qpsnn_core.kernels import parallel
 from qpsnn_core.network import Quantizer
 from qpsnn_core.network.zoo import resnet20, vgg_small

@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 import qpsnn_core as qp
-from qpsnn_core.config import DataConfig, NetworkConfig, Recipe, TrainConfig
+from qpsnn_core.config import Recipe
+from qpsnn_core.config_data import DataConfig
+from qpsnn_core.config_network import NetworkConfig
+from qpsnn_core.config_training import TrainConfig
 from qpsnn_core.errors import ConfigError, DataError, LabelError
 from qpsnn_core.stages import data_for, network_for
 from qpsnn_datasets import load_data

@@ -16,7 +16,7 @@ import pytest
 import small
 from processes import until
 
-from qpsnn_core.config import TrainConfig
+from qpsnn_core.config_training import TrainConfig
 from qpsnn_core.errors import ConfigError, NumericsError
 from qpsnn_core.training import train
 from qpsnn_datasets import Augment, batches, prefetch

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from qpsnn_core.config import DataConfig
+from qpsnn_core.config_data import DataConfig
 from qpsnn_core.errors import ConfigError, DataError
 from qpsnn_core.stages import augmentation
 from qpsnn_datasets import Augment, resized_crop

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from qpsnn_core.config import NetworkConfig, Recipe
+from qpsnn_core.config import Recipe
+from qpsnn_core.config_network import NetworkConfig
 from qpsnn_core.errors import ConfigError
 from qpsnn_core.storage import save_json
 from qpsnn_core.study import load_results, save_results

@@ -13,7 +13,7 @@ import small
 from qpsnn_core import checkpoint as checkpoints
 from qpsnn_core import loop, storage, training
 from qpsnn_core.checkpoint import Checkpoint, load_checkpoint, load_model, save_checkpoint
-from qpsnn_core.config import FinetuneConfig, TrainConfig
+from qpsnn_core.config_training import FinetuneConfig, TrainConfig
 from qpsnn_core.engine import initialise
 from qpsnn_core.errors import ConfigError, DataError, FileError, LabelError, NumericsError, ShapeError
 from qpsnn_core.evaluation import evaluate
