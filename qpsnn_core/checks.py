@@ -1,13 +1,15 @@
-"""What a dataclass checks of its own fields: each message names the class and the field."""
+"""Checks of single values, and of the fields of a dataclass: each message names the place."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import re
+from collections.abc import Callable
 from typing import Any
 
 from qpsnn_core.errors import ConfigError, expected
-from qpsnn_core.network.values import check_at_least, check_choice
+from qpsnn_core.structure import nearest
 
 PLAIN = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 
@@ -48,3 +50,32 @@ def positive(owner: Any, *names: str) -> None:
     """Each of these fields is a finite number above 0."""
     for name in names:
         check(owner, name, 0 < getattr(owner, name) < math.inf, "a positive number")
+
+
+def check_name(name: str) -> None:
+    """ConfigError unless `name` can name a node, and a part of a file."""
+    if not re.fullmatch(r"[A-Za-z_][\w.]*", name):
+        raise ConfigError(expected("node.name", "a letter, then letters, digits, '_' or '.'", name))
+
+
+def check_at_least(place: str, value: int, least: int) -> None:
+    """ConfigError unless `value` is an integer of at least `least`."""
+    if type(value) is not int or value < least:
+        raise ConfigError(expected(place, f"an integer of at least {least}", value))
+
+
+def is_positive(value: float) -> bool:
+    """Finite and above 0."""
+    return 0 < value < math.inf
+
+
+def check_number(place: str, value: float, want: str, valid: Callable[[float], bool]) -> None:
+    """ConfigError unless `value` is a number (a truth value or a word is none) that is `valid`, as `want` says."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not valid(value):
+        raise ConfigError(expected(place, want, value))
+
+
+def check_choice(place: str, value: str, valid: tuple[str, ...]) -> None:
+    """ConfigError, with the nearest valid word, unless `value` is one of them."""
+    if value not in valid:
+        raise ConfigError(expected(place, f"one of {', '.join(valid)}", value) + nearest(value, valid))

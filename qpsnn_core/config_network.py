@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from qpsnn_core.checks import check, choices, least, place, positive, typed
+from qpsnn_core.checks import check, check_at_least, choices, least, place, positive, typed
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.formats import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer
 from qpsnn_core.network.ends import ENDS
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF
-from qpsnn_core.network.values import Shape, check_at_least
+from qpsnn_core.network.values import Shape
 from qpsnn_core.network.zoo import ZOO, build, layers_of
 
 FULL_PRECISION = 32

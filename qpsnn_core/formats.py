@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qpsnn_core.checks import check_choice, check_number
 from qpsnn_core.errors import ConfigError, expected
-from qpsnn_core.network.values import (
-    check_choice,
-    check_number,
-)
 
 GAMMAS = ("mean", "max", "percentile", "one")
 

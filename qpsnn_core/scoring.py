@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from qpsnn_core.arrays import check_model
 from qpsnn_core.calibration import calibration_batches
+from qpsnn_core.checks import check_choice
 from qpsnn_core.config_pruning import CRITERIA
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import ConfigError, NumericsError, Words, expected
@@ -21,7 +22,6 @@ from qpsnn_core.kind_table import KindTable, Refusal
 from qpsnn_core.layers import lif
 from qpsnn_core.model import Model
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Readout, Shortcut, Sum
-from qpsnn_core.network.values import check_choice
 from qpsnn_core.progress import Listener, Progress
 from qpsnn_datasets import Dataset, Split
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.checks import check_choice
 from qpsnn_core.engine import forward
 from qpsnn_core.evaluation import steps_first
 from qpsnn_core.kernels.elimination import add_events
@@ -22,7 +23,6 @@ from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut, Synapse
-from qpsnn_core.network.values import check_choice
 
 Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from qpsnn_core.arrays import check_model
 from qpsnn_core.calibration import calibration_batches
+from qpsnn_core.checks import check_at_least, check_choice, check_number
 from qpsnn_core.compression import hessian, pruning, rounding
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.evaluation import MEMORY, bytes_of
@@ -20,7 +21,6 @@ from qpsnn_core.model import Arrays, Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import Node
 from qpsnn_core.network.synapses import Synapse
-from qpsnn_core.network.values import check_at_least, check_choice, check_number
 from qpsnn_core.pricing import effective
 from qpsnn_core.progress import Listener, Progress
 from qpsnn_datasets import Dataset, Split

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from qpsnn_core.checks import check_choice
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.formats import Quantizer
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, Node, Readout
 from qpsnn_core.network.synapses import Linear
-from qpsnn_core.network.values import Shape, check_choice
+from qpsnn_core.network.values import Shape
 
 ENDS = ("integer", "float")
 INTEGER_FIRST = Quantizer(8, gamma="max")

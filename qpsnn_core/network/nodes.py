@@ -7,20 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from qpsnn_core.checks import check_at_least, check_choice, check_name, check_number, is_positive
 from qpsnn_core.errors import ConfigError, ShapeError, Words, expected
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
-from qpsnn_core.network.values import (
-    Shape,
-    Value,
-    check_at_least,
-    check_choice,
-    check_kind,
-    check_name,
-    check_number,
-    check_sources,
-    positive,
-    window,
-)
+from qpsnn_core.network.values import Shape, Value, check_kind, check_sources, window
 from qpsnn_core.structure import ADDED_LATER
 
 SURROGATES = ("triangle", "sigmoid", "arctan", "rectangular")
@@ -50,7 +40,7 @@ class Input:
             check_at_least(f"{self.name}.peak", self.peak, 1)
         elif self.spikes:
             raise ConfigError(expected(f"{self.name}.peak", "an integer, for spikes", self.peak))
-        check_number(f"{self.name}.scale", self.scale, "a positive number", positive)
+        check_number(f"{self.name}.scale", self.scale, "a positive number", is_positive)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -84,10 +74,10 @@ class LIF:
     def __post_init__(self) -> None:
         check_name(self.name)
         check_sources(self.name, self.sources, 1)
-        check_number(f"{self.name}.threshold", self.threshold, "a positive number", positive)
+        check_number(f"{self.name}.threshold", self.threshold, "a positive number", is_positive)
         check_number(f"{self.name}.beta", self.beta, "a number from 0 to 1", lambda beta: 0 <= beta <= 1)
         check_choice(f"{self.name}.surrogate", self.surrogate, SURROGATES)
-        check_number(f"{self.name}.width", self.width, "a positive number", positive)
+        check_number(f"{self.name}.width", self.width, "a positive number", is_positive)
         check_choice(f"{self.name}.reset", self.reset, RESETS)
 
     def like(self, name: str, *sources: str) -> LIF:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
+from qpsnn_core.checks import check_name
 from qpsnn_core.errors import NetworkError, Words, expected
-from qpsnn_core.network.values import Shape, check_name
+from qpsnn_core.network.values import Shape
 from qpsnn_core.structure import nearest
 
 

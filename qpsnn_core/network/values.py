@@ -1,4 +1,4 @@
-"""What runs between nodes, and the checks that nodes share.
+"""What runs between nodes, and the checks of what nodes read.
 
 Three kinds of value:
 - `"analog"`: the input image, integers `0..peak` times `scale` (or real numbers, `peak` None);
@@ -8,14 +8,10 @@ Three kinds of value:
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from qpsnn_core.errors import ConfigError, ShapeError, Words, expected
-from qpsnn_core.structure import nearest
 
 Kind = Literal["analog", "spikes", "current"]
 Shape = tuple[int, int, int]
@@ -29,35 +25,6 @@ class Value:
     shape: Shape
     peak: int | None = None
     scale: float = 1.0
-
-
-def check_name(name: str) -> None:
-    """ConfigError unless `name` can name a node, and a part of a file."""
-    if not re.fullmatch(r"[A-Za-z_][\w.]*", name):
-        raise ConfigError(expected("node.name", "a letter, then letters, digits, '_' or '.'", name))
-
-
-def check_at_least(place: str, value: int, least: int) -> None:
-    """ConfigError unless `value` is an integer of at least `least`."""
-    if type(value) is not int or value < least:
-        raise ConfigError(expected(place, f"an integer of at least {least}", value))
-
-
-def positive(value: float) -> bool:
-    """Finite and above 0."""
-    return 0 < value < math.inf
-
-
-def check_number(place: str, value: float, want: str, valid: Callable[[float], bool]) -> None:
-    """ConfigError unless `value` is a number (a truth value or a word is none) that is `valid`, as `want` says."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not valid(value):
-        raise ConfigError(expected(place, want, value))
-
-
-def check_choice(place: str, value: str, valid: tuple[str, ...]) -> None:
-    """ConfigError, with the nearest valid word, unless `value` is one of them."""
-    if value not in valid:
-        raise ConfigError(expected(place, f"one of {', '.join(valid)}", value) + nearest(value, valid))
 
 
 def check_sources(name: str, sources: tuple[str, ...], least: int) -> None:
