@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from threading import Thread, current_thread
 from typing import NamedTuple, TypeVar
 
-from .checks import whole
+from qpsnn_core.checks import whole
 
 Item = TypeVar("Item")
 

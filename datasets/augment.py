@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qpsnn_core.checks import number, whole
 from qpsnn_core.errors import ConfigError, expected
 
 from .autoaugment import autoaugment
-from .checks import number, whole
 from .nda import MOST, nda
 from .resized_crop import resized_crop
 from .schema import Images

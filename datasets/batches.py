@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from qpsnn_core.checks import whole
 from qpsnn_core.errors import ConfigError, expected
 
 from .augment import Augment
-from .checks import whole
 from .order import AUGMENT, SHUFFLE, bit_stream, permutation
 from .schema import Dataset, Images, Labels
 

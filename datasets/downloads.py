@@ -9,9 +9,8 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
+from qpsnn_core.checks import near
 from qpsnn_core.errors import ConfigError, DataError, FileError, FormatError, Words, expected
-
-from .checks import near
 
 
 class Source(NamedTuple):

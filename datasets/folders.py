@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from qpsnn_core.checks import whole
 from qpsnn_core.errors import ConfigError, FileError, FormatError, Words, expected
 
-from .checks import existing, read_bytes, whole
+from .checks import existing, read_bytes
 from .jpeg_h5 import decode_jpeg, pillow
 from .mapped import mapped
 from .schema import Dataset, Images, Labels, Split, limited_indices

@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from qpsnn_core.checks import whole
 from qpsnn_core.errors import ConfigError, expected
-
-from .checks import whole
 
 Indices = NDArray[np.int64]
 

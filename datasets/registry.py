@@ -7,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from qpsnn_core.checks import near, whole
 from qpsnn_core.errors import ConfigError, expected
 
-from .checks import near, whole
 from .cifar import load_cifar10, load_cifar100
 from .digits import load_digits
 from .events.loading import load_event_frames

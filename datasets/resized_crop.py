@@ -10,9 +10,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from qpsnn_core.checks import number
 from qpsnn_core.errors import ConfigError, expected
 
-from .checks import number
 from .schema import Images, check_images
 
 TRIES = 10

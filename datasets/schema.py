@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qpsnn_core.checks import whole
 from qpsnn_core.errors import ConfigError, DataError, LabelError, Words, expected
 
-from .checks import whole
 from .order import LIMIT, SPLIT, folds, stratified
 
 Images = NDArray[np.uint8]

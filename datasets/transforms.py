@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .checks import whole
+from qpsnn_core.checks import whole
+
 from .schema import Images, check_images
 
 

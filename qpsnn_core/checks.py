@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from qpsnn_core.errors import ConfigError, expected
@@ -79,3 +81,30 @@ def check_choice(place: str, value: str, valid: tuple[str, ...]) -> None:
     """ConfigError, with the nearest valid word, unless `value` is one of them."""
     if value not in valid:
         raise ConfigError(expected(place, f"one of {', '.join(valid)}", value) + nearest(value, valid))
+
+
+def whole(place: str, value: object, least: int) -> int:
+    """`value` as an int of at least `least`; ConfigError otherwise (a bool is not a number here)."""
+    want = f"a whole number of at least {least}"
+    if isinstance(value, bool):
+        raise ConfigError(expected(place, want, value))
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]  # the TypeError is the check
+    except TypeError:
+        raise ConfigError(expected(place, want, value)) from None
+    if number < least:
+        raise ConfigError(expected(place, want, number))
+    return number
+
+
+def number(place: str, value: object, low: float, high: float) -> float:
+    """`value` if it is a number from `low` to `high`; ConfigError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise ConfigError(expected(place, f"a number from {low:g} to {high:g}", value))
+    return value
+
+
+def near(name: object, valid: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` for the nearest name of a set, or nothing."""
+    close = get_close_matches(str(name).lower(), list(valid), n=1, cutoff=0.4)
+    return f" (did you mean {close[0]!r}?)" if close else ""

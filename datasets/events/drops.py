@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import number
+from qpsnn_core.checks import number
+
 from ..order import EVENTS, bit_stream
 from .filters import kept
 from .recording import Recording

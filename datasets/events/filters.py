@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qpsnn_core.checks import whole
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.kernels.event_filters import NEVER, rested, supported
 
-from ..checks import whole
 from .recording import Recording
 
 BESIDE = ((-1, 0), (0, -1), (0, 1), (1, 0))

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from qpsnn_core.checks import whole
 from qpsnn_core.errors import ConfigError, DataError, Words, expected
 
-from ..checks import whole
 from ..schema import limited_indices
 from .guess import NAMES, guess
 from .layouts import FORMATS, Item, Sensor, Source, class_folders

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from qpsnn_core.checks import whole
 from qpsnn_core.errors import ConfigError, DataError, Words, expected
 
-from ..checks import whole
 from ..order import SPLIT, stratified
 from ..schema import Dataset, Split, limited_indices
 from .filters import resize

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qpsnn_core.checks import number, whole
 from qpsnn_core.errors import ConfigError, DataError, Words, expected
 from qpsnn_core.kernels.event_camera import FINE, LEVELS, watch
 
-from ..checks import number, whole
 from ..order import NOISE, bit_stream
 from .filters import refractory
 from .recording import UNLABELLED, Recording
