@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
-from qpsnn_core.checks import near
 from qpsnn_core.errors import ConfigError, DataError, FileError, FormatError, Words, expected
+from qpsnn_core.structure import nearest
 
 
 class Source(NamedTuple):
@@ -108,7 +108,9 @@ def download(name: str, folder: str | Path, *, progress: bool = False) -> Path:
     (the checksum is another, or the archive lacks what it should hold). Nothing half-written stays.
     """
     if name not in SOURCES:
-        raise ConfigError(expected("set to download", f"one of {', '.join(SOURCES)}", name) + near(name, SOURCES))
+        raise ConfigError(
+            expected("set to download", f"one of {', '.join(SOURCES)}", name) + nearest(name.lower(), SOURCES)
+        )
     pooch = _pooch()
     target = Path(folder).expanduser()
     try:

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from qpsnn_core.checks import near, whole
+from qpsnn_core.checks import whole
 from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.structure import nearest
 
 from .cifar import load_cifar10, load_cifar100
 from .digits import load_digits
@@ -69,7 +70,7 @@ def load_data(
         return BUILT_IN[name](**options)
     reader = FILE_READERS.get(name) if isinstance(name, str) else None
     if reader is None:
-        raise ConfigError(expected("dataset name", f"one of {', '.join(NAMES)}", name) + near(name, NAMES))
+        raise ConfigError(expected("dataset name", f"one of {', '.join(NAMES)}", name) + nearest(name.lower(), NAMES))
     if path is None:
         raise ConfigError(expected(f"{name}.path", "the folder or file that holds the set", None))
     return reader(path, **options)

@@ -6,8 +6,7 @@ import dataclasses
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable
-from difflib import get_close_matches
+from collections.abc import Callable
 from typing import Any
 
 from qpsnn_core.errors import ConfigError, expected
@@ -102,9 +101,3 @@ def number(place: str, value: object, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise ConfigError(expected(place, f"a number from {low:g} to {high:g}", value))
     return value
-
-
-def near(name: object, valid: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` for the nearest name of a set, or nothing."""
-    close = get_close_matches(str(name).lower(), list(valid), n=1, cutoff=0.4)
-    return f" (did you mean {close[0]!r}?)" if close else ""
