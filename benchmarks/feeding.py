@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.engine import backward, forward, initialise
-from qpsnn_core.evaluation import steps_first
+from qpsnn_core.inputs import steps_first
 from qpsnn_core.kernels import parallel
 from qpsnn_core.loss import LOSSES
 from qpsnn_core.network.zoo import vgg_small

@@ -109,7 +109,7 @@ def download(name: str, folder: str | Path, *, progress: bool = False) -> Path:
     """
     if name not in SOURCES:
         raise ConfigError(
-            expected("set to download", f"one of {', '.join(SOURCES)}", name) + nearest(name.lower(), SOURCES)
+            expected("set to download", f"one of {', '.join(SOURCES)}", name) + nearest(str(name).lower(), SOURCES)
         )
     pooch = _pooch()
     target = Path(folder).expanduser()

@@ -70,7 +70,9 @@ def load_data(
         return BUILT_IN[name](**options)
     reader = FILE_READERS.get(name) if isinstance(name, str) else None
     if reader is None:
-        raise ConfigError(expected("dataset name", f"one of {', '.join(NAMES)}", name) + nearest(name.lower(), NAMES))
+        raise ConfigError(
+            expected("dataset name", f"one of {', '.join(NAMES)}", name) + nearest(str(name).lower(), NAMES)
+        )
     if path is None:
         raise ConfigError(expected(f"{name}.path", "the folder or file that holds the set", None))
     return reader(path, **options)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy.typing as npt
 
 from qpsnn_core.engine import forward
-from qpsnn_core.evaluation import Evaluation, evaluate, steps_first
+from qpsnn_core.evaluation import Evaluation, evaluate
+from qpsnn_core.inputs import steps_first
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.run import Record, Run
 from qpsnn_core.integer.simulate import simulate

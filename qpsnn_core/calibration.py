@@ -12,7 +12,7 @@ from qpsnn_core.arrays import check_model
 from qpsnn_core.checks import check_at_least
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import DataError, ShapeError, expected
-from qpsnn_core.evaluation import steps_first
+from qpsnn_core.inputs import steps_first
 from qpsnn_core.model import Arrays, Model
 from qpsnn_core.network.synapses import BN_MOMENTUM
 from qpsnn_core.progress import Listener, Progress

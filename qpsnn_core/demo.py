@@ -19,8 +19,9 @@ from qpsnn_core.config import Recipe
 from qpsnn_core.config_data import DataConfig
 from qpsnn_core.config_pruning import PruneConfig
 from qpsnn_core.config_training import FinetuneConfig, TrainConfig
-from qpsnn_core.evaluation import Evaluation, steps_first
+from qpsnn_core.evaluation import Evaluation
 from qpsnn_core.formats import Quantizer
+from qpsnn_core.inputs import steps_first
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.report import LoweringReport
 from qpsnn_core.model import Model

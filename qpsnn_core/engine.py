@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.inputs import check_images
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.parallel import single_blas, spread
 from qpsnn_core.layers import LAYERS
 from qpsnn_core.layers.base import Call
 from qpsnn_core.model import Arrays, Model
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import Input
 
 LEAST = 2**16
 """Numbers of a part, of two gradients that are added."""
@@ -108,35 +108,6 @@ def backward(model: Model, done: Pass, gradient: Floats, *, discard: bool = Fals
                 if share is not None:
                     gradients[source] = _met(gradients[source], share) if source in gradients else share
     return params
-
-
-def check_images(node: Input, images: Images, steps: int) -> Images:
-    """`images` as [T or 1, B, H, W, C] of the Input's type, or a typed error that says what is wrong."""
-    if not isinstance(images, np.ndarray):
-        raise DataError(expected(f"{node.name}: images", "a NumPy array", Words(type(images).__name__)))
-    if images.ndim not in (4, 5) or images.shape[-3:] != node.shape:
-        want = f"[B, {', '.join(map(str, node.shape))}] or [T, B, ...]"
-        raise ShapeError(expected(f"{node.name}: images", want, list(images.shape)))
-    if images.ndim == 5 and len(images) != steps:
-        raise ShapeError(expected(f"{node.name}: images", f"{steps} steps", len(images)))
-    if images.size == 0:
-        raise DataError(expected(f"{node.name}: images", "at least one image", Words("none")))
-    with np.errstate(over="ignore"):
-        finite = images.dtype.kind != "f" or np.isfinite(images.astype(np.float32, copy=False)).all()
-    if not finite:
-        raise NumericsError(expected(f"{node.name}: images", "finite numbers", Words("NaN or infinity")))
-    x = images[None] if images.ndim == 4 else images
-    if node.peak is None:
-        if images.dtype.kind not in "fuib":
-            raise DataError(expected(f"{node.name}: images", "real numbers", images.dtype))
-        return np.ascontiguousarray(x, np.float32)
-    if images.dtype.kind not in "ui":
-        raise DataError(expected(f"{node.name}: images", f"integers 0..{node.peak}", images.dtype))
-    if images.dtype != np.uint8 or node.peak < 255:
-        low, high = int(images.min()), int(images.max())
-        if low < 0 or high > node.peak:
-            raise DataError(expected(f"{node.name}: images", f"integers 0..{node.peak}", Words(f"{low}..{high}")))
-    return np.ascontiguousarray(x, np.uint8 if node.peak < 256 else np.uint16 if node.peak < 65536 else np.uint32)
 
 
 def _met(first: Any, second: Any) -> Any:

@@ -13,6 +13,7 @@ from qpsnn_backends import get
 from qpsnn_core.arrays import check_model
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import ConfigError, DataError, LabelError, ShapeError, Words, expected
+from qpsnn_core.inputs import steps_first
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.loss import LOSSES
@@ -138,11 +139,6 @@ def check_data(network: Network | IntegerNetwork, dataset: Dataset) -> None:
     if peak is not None and peak < 255 and int(dataset.images.max()) > peak:
         want = f"integers 0..{peak} (from {network.input.name})"
         raise DataError(expected(f"{dataset.name}.images", want, Words(f"{dataset.images.max()}")))
-
-
-def steps_first(images: Images) -> Images:
-    """Images [B, H, W, C] as they are; frames [B, T, H, W, C] as [T, B, H, W, C]."""
-    return images if images.ndim == 4 else np.ascontiguousarray(images.swapaxes(0, 1))
 
 
 def _neurons(network: Network | IntegerNetwork) -> tuple[LIF, ...] | tuple[IntLIF, ...]:

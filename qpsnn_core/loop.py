@@ -14,8 +14,9 @@ from qpsnn_core.arrays import check_finite
 from qpsnn_core.config_training import TrainConfig
 from qpsnn_core.engine import backward, forward
 from qpsnn_core.errors import NumericsError, Words, expected
-from qpsnn_core.evaluation import Images, Labels, answers, evaluate, steps_first
+from qpsnn_core.evaluation import Images, Labels, answers, evaluate
 from qpsnn_core.history import Epoch, Position
+from qpsnn_core.inputs import steps_first
 from qpsnn_core.loss import LOSSES
 from qpsnn_core.model import Model
 from qpsnn_core.optimizer import Optimizer, State, clip_gradients

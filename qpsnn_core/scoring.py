@@ -15,7 +15,7 @@ from qpsnn_core.checks import check_choice
 from qpsnn_core.config_pruning import CRITERIA
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import ConfigError, NumericsError, Words, expected
-from qpsnn_core.evaluation import steps_first
+from qpsnn_core.inputs import steps_first
 from qpsnn_core.kernels import svd
 from qpsnn_core.kernels.parallel import chunks, each, single_blas
 from qpsnn_core.kind_table import KindTable, Refusal

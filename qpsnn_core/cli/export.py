@@ -102,7 +102,7 @@ def _is_integer(file: Path) -> bool:
 def _c(network: Path, folder: Path, name: str, data: str, path: str, vectors: int, json: bool) -> None:
     from qpsnn_backends.c.export import export as write
     from qpsnn_backends.c.vectors import noise
-    from qpsnn_core.evaluation import steps_first
+    from qpsnn_core.inputs import steps_first
 
     loaded = load_integer(network)
     images = steps_first(images_of(Recipe(), data, path, vectors).images) if data else noise(loaded, vectors)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from qpsnn_core.checks import check_choice
 from qpsnn_core.engine import forward
-from qpsnn_core.evaluation import steps_first
+from qpsnn_core.inputs import steps_first
 from qpsnn_core.kernels.elimination import add_events
 from qpsnn_core.kernels.parallel import single_blas, spread
 from qpsnn_core.kind_table import KindTable, Refusal

@@ -16,7 +16,7 @@ from qpsnn_core.compression import pruning, rounding
 from qpsnn_core.compression.run import finish, prepare
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError
-from qpsnn_core.evaluation import steps_first
+from qpsnn_core.inputs import steps_first
 from qpsnn_core.kernels import parallel
 from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Readout
 from qpsnn_core.pricing import effective
