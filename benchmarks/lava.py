@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 import qpsnn_backends
-from qpsnn_backends.base import Run
 from qpsnn_core.calibration import recalibrate
 from qpsnn_core.engine import initialise
+from qpsnn_core.integer.backends import Run
 from qpsnn_core.integer.lower import lower
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.network.zoo import vgg_small

@@ -8,11 +8,12 @@ from typing import Any
 import numpy.typing as npt
 
 from qpsnn_core.engine import forward
-from qpsnn_core.evaluation import Evaluation, evaluate
+from qpsnn_core.evaluation import evaluate
 from qpsnn_core.inputs import steps_first
+from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.run import Record, Run
 from qpsnn_core.integer.simulate import simulate
+from qpsnn_core.measuring import Evaluation
 from qpsnn_core.model import Model
 from qpsnn_datasets import Dataset
 
@@ -57,7 +58,7 @@ def agreement(
     membranes: whether to compare them, too. options: of the backend. The evaluation's answers are the backend's own;
     its spike counts are the exact simulator's.
     """
-    from qpsnn_backends import get
+    from qpsnn_core.integer.backends import get
 
     images = steps_first(data.images)
     other = get(backend, **options)

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import ConfigError, DataError, ShapeError, Words, expected
+from qpsnn_core.integer.backends import Run
 from qpsnn_core.integer.continued import Continued
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.run import Run
 from qpsnn_datasets.events import Recording
 from qpsnn_datasets.events.frames import frames_in_bins
 from qpsnn_datasets.events.recording import FIELDS, UNLABELLED

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_backends.base import Record, Run
 from qpsnn_backends.c.compiler import called, command, compiled
 from qpsnn_backends.c.counts import narrowest
 from qpsnn_backends.c.driver import RUN
@@ -18,6 +17,7 @@ from qpsnn_backends.c.memory import memory
 from qpsnn_backends.c.plan import Plan, plan
 from qpsnn_backends.c.source import header, source
 from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.integer.simulate import check_images

@@ -30,7 +30,7 @@ def predict(
 
     Events of another sensor are scaled to the network's. Exit status 1 if a spike or a readout differs.
     """
-    from qpsnn_backends import get
+    from qpsnn_core.integer.backends import get
 
     loaded = qp.load_integer(network)
     height, width, channels = loaded.input.shape

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qpsnn_core.errors import ConfigError, UnsupportedError, Words, expected
+from qpsnn_core.integer.backends import Run
 from qpsnn_core.integer.bounds import FOR_EVER, Array
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
@@ -20,7 +21,6 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.integer.run import Run
 from qpsnn_core.integer.simulate import simulate_from
 from qpsnn_core.kind_table import KindTable
 

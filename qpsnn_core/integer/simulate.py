@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.operations import OPERATIONS, Call, Fired
-from qpsnn_core.integer.run import Record, Run
 from qpsnn_core.kernels.integer import add_counts
 from qpsnn_core.kernels.parallel import single_blas, spread
 from qpsnn_core.network.ordered import sources_of

@@ -16,8 +16,7 @@ from generators import random_integer_network, random_wide_network
 
 import qpsnn_backends
 from naive import integer as naive
-from qpsnn_backends import BACKENDS
-from qpsnn_backends.base import Backend, Run
+from qpsnn_core.integer.backends import BACKENDS, Backend, Run
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,

@@ -13,9 +13,9 @@ from generators import random_integer_network
 
 import qpsnn_backends
 from naive import integer as naive
-from qpsnn_backends.base import Backend
 from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError
 from qpsnn_core.integer import simulate as module
+from qpsnn_core.integer.backends import Backend
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout, IntSumPool
 from qpsnn_core.integer.simulate import predict, simulate

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import qpsnn_core as qp
-from qpsnn_backends import get
+from qpsnn_core.integer.backends import get
 from qpsnn_core.network.zoo import ZOO
 
 STEPS = 2

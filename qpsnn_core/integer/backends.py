@@ -1,0 +1,74 @@
+"""What an integer network runs on: what a backend is, what a run gives, and backends by name, loaded when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from inspect import signature
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.structure import nearest
+
+BACKENDS = {
+    "exact": ("qpsnn_backends.exact", "ExactBackend"),
+    "lava": ("qpsnn_backends.lava.backend", "LavaBackend"),
+    "c": ("qpsnn_backends.c.backend", "CBackend"),
+}
+"""The module and class of each backend, by name; another package may add its own."""
+
+Record = Literal["none", "spikes", "all"]
+"""What is kept besides the readout: nothing, the spikes of all LIF, or their spikes and membranes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What came out of a network.
+
+    readout: int64 [B, K], the sum over T. spikes: of each recorded LIF, uint8 [T, B, H, W, C]. membranes: of each
+    recorded LIF, int32 [T, B, H, W, C], after the reset. counts: of every node that gives counts, their sum over all
+    steps and images, int64 [H, W, C] (only from the exact simulator): times the fan-out, the synaptic operations.
+    """
+
+    readout: npt.NDArray[np.int64]
+    spikes: dict[str, npt.NDArray[np.uint8]]
+    membranes: dict[str, npt.NDArray[np.int32]]
+    counts: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Runs integer networks."""
+
+    @property
+    def name(self) -> str:
+        """The word that `get` knows it by."""
+
+    def check(self, network: IntegerNetwork) -> None:
+        """Raises UnsupportedError, with figures, where this backend or this machine cannot run the network."""
+
+    def run(self, network: IntegerNetwork, images: npt.NDArray[Any], record: Record = "spikes") -> Run:
+        """Run images [B, H, W, C] or frames [T, B, H, W, C] and return what was asked for.
+
+        record: "none", "spikes" of all LIF, or "all" their spikes and membranes.
+        Raises UnsupportedError before anything starts, BackendError, BackendTimeout, or what is wrong with the images.
+        """
+
+
+def get(name: str, **options: Any) -> Backend:
+    """The backend of that name, made with its own options. ConfigError for a name or an option that it has not."""
+    if name not in BACKENDS:
+        raise ConfigError(expected("backend", f"one of {', '.join(BACKENDS)}", name) + nearest(name, BACKENDS))
+    module, kind = BACKENDS[name]
+    made = getattr(import_module(module), kind)
+    known = list(signature(made).parameters)
+    for option in options:
+        if option not in known:
+            want = f"one of {', '.join(known)}" if known else "no options"
+            raise ConfigError(expected(f"backend.{name}", want, option) + nearest(option, known))
+    backend: Backend = made(**options)
+    return backend
