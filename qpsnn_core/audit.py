@@ -12,11 +12,11 @@ from qpsnn_core import audit_gradients
 from qpsnn_core.agreement import agreement, deviation
 from qpsnn_core.engine import backward, forward
 from qpsnn_core.errors import LoweringError, QpsnnError
-from qpsnn_core.evaluation import check_data
 from qpsnn_core.formats import Quantizer
 from qpsnn_core.inputs import steps_first
 from qpsnn_core.integer.lower import lower
 from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.measuring import check_data
 from qpsnn_core.model import Model
 from qpsnn_core.quantize import quantize
 from qpsnn_core.scoring import score

@@ -13,17 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 import qpsnn_core as qp
-from qpsnn_backends import get
 from qpsnn_core.agreement import Agreement, agreement, deviation
 from qpsnn_core.config import Recipe
 from qpsnn_core.config_data import DataConfig
 from qpsnn_core.config_pruning import PruneConfig
 from qpsnn_core.config_training import FinetuneConfig, TrainConfig
-from qpsnn_core.evaluation import Evaluation
 from qpsnn_core.formats import Quantizer
 from qpsnn_core.inputs import steps_first
+from qpsnn_core.integer.backends import get
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.report import LoweringReport
+from qpsnn_core.measuring import Evaluation
 from qpsnn_core.model import Model
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.pricing import priced

@@ -14,10 +14,10 @@ from qpsnn_core.arrays import check_finite
 from qpsnn_core.config_training import TrainConfig
 from qpsnn_core.engine import backward, forward
 from qpsnn_core.errors import NumericsError, Words, expected
-from qpsnn_core.evaluation import Images, Labels, answers, evaluate
 from qpsnn_core.history import Epoch, Position
 from qpsnn_core.inputs import steps_first
 from qpsnn_core.loss import LOSSES
+from qpsnn_core.measuring import Images, Labels, answers, measure_model
 from qpsnn_core.model import Model
 from qpsnn_core.optimizer import Optimizer, State, clip_gradients
 from qpsnn_core.progress import Listener, Progress
@@ -112,7 +112,7 @@ def _epoch_done(plan: Plan, now: Now) -> Now:
         if plan.progress:
             plan.progress(replace(progress, stage="validate", epoch=number, epochs=plan.config.epochs))
 
-    accuracy = evaluate(now.model, plan.validation, progress=told).accuracy if plan.validation else None
+    accuracy = measure_model(now.model, plan.validation, progress=told).accuracy if plan.validation else None
     neurons = sum(int(np.prod(network.shape(node.name))) for node in network.neurons)
     epoch = Epoch(
         number,

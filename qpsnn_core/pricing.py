@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.evaluation import Evaluation
+from qpsnn_core.measuring import Evaluation
 from qpsnn_core.model import Model
 from qpsnn_core.network.cost import Cost, cost, counted
 from qpsnn_core.network.synapses import Synapse

@@ -17,9 +17,9 @@ from qpsnn_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from qpsnn_core.config_training import FinetuneConfig, TrainConfig
 from qpsnn_core.engine import initialise
 from qpsnn_core.errors import ConfigError, DataError, FileError, Words, expected
-from qpsnn_core.evaluation import check_data
 from qpsnn_core.history import Epoch, Position
 from qpsnn_core.loop import Now, Plan, run
+from qpsnn_core.measuring import check_data
 from qpsnn_core.model import Model, with_steps
 from qpsnn_core.network.graph import Network
 from qpsnn_core.optimizer import OPTIMIZERS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qpsnn_core.cli import show
-from qpsnn_core.evaluation import Evaluation
+from qpsnn_core.measuring import Evaluation
 from qpsnn_core.model import Model
 from qpsnn_core.pricing import priced
 

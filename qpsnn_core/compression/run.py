@@ -15,8 +15,8 @@ from qpsnn_core.calibration import calibration_batches
 from qpsnn_core.checks import check_at_least, check_choice, check_number
 from qpsnn_core.compression import hessian, pruning, rounding
 from qpsnn_core.errors import ConfigError, expected
-from qpsnn_core.evaluation import MEMORY, bytes_of
 from qpsnn_core.formats import KEPT, Quantizer
+from qpsnn_core.measuring import MEMORY, bytes_of
 from qpsnn_core.model import Arrays, Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import Node

@@ -28,6 +28,7 @@ class Ordered(Generic[NodeT]):
 
     nodes: tuple[NodeT, ...]
     values: Any
+    steps: int
 
     def __iter__(self) -> Iterator[NodeT]:
         return iter(self.nodes)
@@ -41,6 +42,16 @@ class Ordered(Generic[NodeT]):
                 return node
         names = [node.name for node in self.nodes]
         raise NetworkError(expected("network", "the name of a node" + nearest(name, names), name))
+
+    @property
+    def input(self) -> Any:
+        """The first node."""
+        return self.nodes[0]
+
+    @property
+    def readout(self) -> Any:
+        """The last node."""
+        return self.nodes[-1]
 
     @property
     def classes(self) -> int:

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import small
 
-from qpsnn_core import evaluation
+from qpsnn_core import evaluation, measuring
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import ConfigError, DataError, LabelError, NumericsError, ShapeError
-from qpsnn_core.evaluation import answers, evaluate
+from qpsnn_core.evaluation import evaluate
 from qpsnn_core.integer.lower import lower
 from qpsnn_core.integer.simulate import simulate
+from qpsnn_core.measuring import answers
 from qpsnn_core.network import LIF
 from qpsnn_datasets import Dataset
 
@@ -73,8 +74,8 @@ def test_the_batch_changes_nothing(model, data, batch):
 def test_a_batch_too_large_for_memory_is_made_smaller(model, data, monkeypatch):
     whole = evaluate(model, data)
     sizes = []
-    monkeypatch.setattr(evaluation, "MEMORY", 4 * evaluation.bytes_of(model.network))
-    monkeypatch.setattr(evaluation, "forward", lambda m, x, **k: sizes.append(len(x)) or forward(m, x, **k))
+    monkeypatch.setattr(measuring, "MEMORY", 4 * measuring.bytes_of(model.network))
+    monkeypatch.setattr(measuring, "forward", lambda m, x, **k: sizes.append(len(x)) or forward(m, x, **k))
     same(evaluate(model, data), whole)
     assert sizes == [4, 4, 4, 4, 4, 3]
 
