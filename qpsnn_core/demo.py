@@ -12,25 +12,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import qpsnn_core as qp
 from qpsnn_core.agreement import Agreement, agreement, deviation
 from qpsnn_core.config import Recipe
 from qpsnn_core.config_data import DataConfig
 from qpsnn_core.config_pruning import PruneConfig
 from qpsnn_core.config_training import FinetuneConfig, TrainConfig
+from qpsnn_core.engine import initialise
+from qpsnn_core.evaluation import evaluate
 from qpsnn_core.formats import Quantizer
 from qpsnn_core.inputs import steps_first
 from qpsnn_core.integer.backends import get
+from qpsnn_core.integer.file import save_integer
+from qpsnn_core.integer.lower import lower
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.report import LoweringReport
+from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.measuring import Evaluation
 from qpsnn_core.model import Model
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.pricing import priced
 from qpsnn_core.progress import Listener
 from qpsnn_core.quantize import integers, quantize
-from qpsnn_core.scoring import Scores
+from qpsnn_core.scoring import Scores, stability
 from qpsnn_core.stages import augmentation, data_for, network_for, prune_as, score_as
+from qpsnn_core.training import finetune, train
 from qpsnn_datasets import Dataset
 
 Array = npt.NDArray[Any]
@@ -105,23 +110,23 @@ def run(
 
     data = data_for(recipe)
     network = network_for(recipe, data)
-    get(backend).check(qp.lower(qp.initialise(network, recipe.train.seed)).network)
+    get(backend).check(lower(initialise(network, recipe.train.seed)).network)
     options: dict[str, Any] = {"augment": augmentation(recipe.data), "progress": progress}
     with timed("train", f"train {recipe.network.name} at {recipe.network.bits} bits"):
-        trained = qp.train(network, data.train, recipe.train, **options).model
-        stages = [stage("trained", trained, qp.evaluate(trained, data.test))]
+        trained = train(network, data.train, recipe.train, **options).model
+        stages = [stage("trained", trained, evaluate(trained, data.test))]
     with timed("prune", f"prune by {recipe.prune.criterion.upper()}"):
         scores = score_as(recipe, trained, data.train)
         pruned = prune_as(recipe, trained, scores, data.train)
-        stages.append(stage("pruned", pruned.model, qp.evaluate(pruned.model, data.test)))
+        stages.append(stage("pruned", pruned.model, evaluate(pruned.model, data.test)))
     with timed("finetune", "fine-tune"):
-        tuned = qp.finetune(pruned.model, data.train, recipe.finetune, **options).model
-        stages.append(stage("fine-tuned", tuned, qp.evaluate(tuned, data.test)))
+        tuned = finetune(pruned.model, data.train, recipe.finetune, **options).model
+        stages.append(stage("fine-tuned", tuned, evaluate(tuned, data.test)))
     with timed("lower", "lower to integers, and run them exactly"):
-        lowered = qp.lower(tuned, fraction_bits=recipe.lower.fraction_bits)
+        lowered = lower(tuned, fraction_bits=recipe.lower.fraction_bits)
         if save is not None:
-            qp.save_integer(save, lowered.network)
-        stages.append(stage("integer", tuned, qp.evaluate(lowered.network, data.test)))
+            save_integer(save, lowered.network)
+        stages.append(stage("integer", tuned, evaluate(lowered.network, data.test)))
         rounding = deviation(tuned, lowered.network, data.test.images)
     with timed("backend", f"run {min(images, len(data.test))} images on {backend}"):
         some = data.test.limited(images)
@@ -157,7 +162,7 @@ def _code_use(model: Model) -> tuple[Array, Array]:
 
 
 def _first_image(network: IntegerNetwork, data: Dataset) -> dict[str, Array]:
-    run = qp.simulate(network, steps_first(data.images[:1]), record="spikes")
+    run = simulate(network, steps_first(data.images[:1]), record="spikes")
     return {name: spikes[:, 0].reshape(len(spikes), -1) for name, spikes in run.spikes.items()}
 
 
@@ -168,7 +173,7 @@ def as_json(done: Demo) -> dict[str, Any]:
         "lava": {"backend": done.backend, **asdict(done.backend_run)},
         "trained_against_integer": asdict(done.rounding),
         "lowering": done.lowering.to_dict(),
-        "scores": {"criterion": done.scores.criterion, "stability": qp.stability(done.scores)},
+        "scores": {"criterion": done.scores.criterion, "stability": stability(done.scores)},
         "kept": {name: np.asarray(kept).tolist() for name, kept in done.kept.items()},
         "seconds": {name: round(value, 2) for name, value in done.seconds.items()},
     }
