@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 import qpsnn_core as qp
-from qpsnn_core.cli import show
+from benchmarks.table import say, show
 from qpsnn_core.compression import sweep
 from qpsnn_core.config import Recipe
 from qpsnn_core.config_data import DataConfig
@@ -79,9 +79,9 @@ def main() -> None:
     )
     print(f"{data.train.images.mean():.2%} of the inputs are events")
     settings = sweep.Settings(scale=args.scale, images=args.images)
-    results = sweep.run(recipe, data, args.out, settings, seeds=args.seeds, say=show.say)
+    results = sweep.run(recipe, data, args.out, settings, seeds=args.seeds, say=say)
     rows = sweep.table(results)
-    show.table(f"moving MNIST, dense {np.mean([one.dense for one in results]):.2%}", sweep.Row._fields, rows)
+    show(f"moving MNIST, dense {np.mean([one.dense for one in results]):.2%}", sweep.Row._fields, rows)
     print(f"an epoch of training: {np.mean([one.epoch_seconds for one in results]):.2f} s")
 
 

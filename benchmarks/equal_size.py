@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 import qpsnn_core as qp
-from qpsnn_core.cli import show
+from benchmarks.table import say, show
 from qpsnn_core.compression.run import Compressed, Prepared, finish, prepare
 from qpsnn_core.config import Recipe
 from qpsnn_core.errors import ConfigError, Words, expected
@@ -167,7 +167,7 @@ def run(
         steps = [Step(one, rate, split, folder) for rate, one in every]
         for step in steps:
             if not any((one.seed, one.rate, one.sparsity) == (seed, step.rate, 0) for one in results):
-                show.say(f"seed {seed}, SVS {step.rate:g}")
+                say(f"seed {seed}, SVS {step.rate:g}")
                 results.append(step.structured())
                 save_results(folder, made_by, results)
         sizes = {one.target: one.size_mb for one in results if one.seed == seed and not one.sparsity}
@@ -175,7 +175,7 @@ def run(
             there = {one.target for one in results if (one.seed, one.rate) == (seed, step.rate) and one.sparsity}
             for target in rates:
                 if target > step.rate and target not in there:
-                    show.say(f"seed {seed}, OSBC from {step.rate:g} to the size of {target:g}")
+                    say(f"seed {seed}, OSBC from {step.rate:g} to the size of {target:g}")
                     results += step.unstructured(target, sizes[target])
                     save_results(folder, made_by, results)
     return [one for one in results if one.seed < seeds and one.target in (0.0, *rates)]
@@ -210,7 +210,7 @@ def main() -> None:
     recipe = qp.load_recipe(args.recipe)
     rates = [float(rate) for rate in args.rates.split(",")]
     results = run(recipe, data_for(recipe), args.out, rates, args.seeds, args.folds or None)
-    show.table(f"{args.recipe}: at equal size", Row._fields, table(results))
+    show(f"{args.recipe}: at equal size", Row._fields, table(results))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 import qpsnn_core as qp
-from qpsnn_core.cli import show
+from benchmarks.table import show
 from qpsnn_core.compression import hessian, pruning, sweep
 from qpsnn_core.compression.run import finish, prepare, rows_of
 from qpsnn_core.config_network import FULL_PRECISION
@@ -121,8 +121,8 @@ def main() -> None:
     args.sweep.mkdir(parents=True, exist_ok=True)
     settings = sweep.Settings(folds=args.folds or None)
     rows, likenesses = compare(recipe, splits[args.seed % len(splits)], args.sweep, settings, args.sparsity)
-    show.table(f"{args.recipe}, {args.sparsity:.0%} pruned: shares that are lost", Row._fields, rows)
-    show.table("the membrane's Hessian and the current's", Alike._fields, likenesses)
+    show(f"{args.recipe}, {args.sparsity:.0%} pruned: shares that are lost", Row._fields, rows)
+    show("the membrane's Hessian and the current's", Alike._fields, likenesses)
     if args.out:
         made_by = {"recipe": recipe.to_dict(), "sparsity": args.sparsity, **settings._asdict()}
         tables = {"rows": [row._asdict() for row in rows], "alike": [one._asdict() for one in likenesses]}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,26 @@ def _times(value: float | None) -> str:
 
 def _listed(values: Iterable[float | None]) -> str:
     return " / ".join("–" if value is None else _short(value) if value < 1000 else f"{value:.0f}" for value in values)
+
+
+def show(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table in the terminal: numbers to the right, with as many digits as a reader wants."""
+    lines = [list(heads), *([cell if isinstance(cell, str) else _number(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    print(title)
+    for first, *others in lines:
+        right = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+        print("  ".join((first.ljust(widths[0]), *right)).rstrip())
+
+
+def say(text: str) -> None:
+    """A line for the person, on standard error."""
+    print(text, file=sys.stderr)
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.4g}"
