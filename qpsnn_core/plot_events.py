@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.animation import PillowWriter
 
-from qpsnn_core.event_pictures import PAPER, colours, counts, edges, rate
 from qpsnn_core.plot import BLUE, ORANGE, write
 from qpsnn_datasets.events import Recording
+from qpsnn_datasets.events.pictures import PAPER, colours, counts, edges, rate
 
 SIDE = 240
 """Pixels that a cochlea's raster has each way."""

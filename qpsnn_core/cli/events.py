@@ -10,13 +10,13 @@ import numpy as np
 import typer
 from rich.text import Text
 
-from qpsnn_core import event_pictures
 from qpsnn_core.cli import show
 from qpsnn_core.cli.files import repairs_of
 from qpsnn_core.cli.options import Json, Quiet
 from qpsnn_core.errors import ConfigError, DataError, Words, expected
 from qpsnn_core.progress import Progress
 from qpsnn_datasets.events import NAMES, REPAIRS, SPLITS, EventStore, Recording, import_events, load_events
+from qpsnn_datasets.events import pictures as event_pictures
 
 app = typer.Typer(help="Recordings of event cameras: import them, look at them.", no_args_is_help=True)
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from generators import event_files as files
 
-from qpsnn_core import event_pictures as pictures
 from qpsnn_core.errors import ConfigError
-from qpsnn_datasets.events import Recording
+from qpsnn_datasets.events import Recording, pictures
 
 
 def looped(recording, times, size):
