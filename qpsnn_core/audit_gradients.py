@@ -20,9 +20,9 @@ from qpsnn_core.layers.lif import Cache
 from qpsnn_core.loss import LOSSES
 from qpsnn_core.model import Arrays, Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.surrogates import primitive
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
 from qpsnn_core.quantize import gamma, quantize
-from qpsnn_core.surrogates import primitive
 
 Doubles = npt.NDArray[np.float64]
 STEP = 1e-4

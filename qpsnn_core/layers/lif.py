@@ -11,7 +11,8 @@ from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.parallel import chunks, spread
 from qpsnn_core.layers.base import Array, Back, Call, Current, CurrentGradient, Floats, Output, nothing, rows
 from qpsnn_core.layers.batch_norm import with_moments
-from qpsnn_core.network.nodes import LIF, SURROGATES
+from qpsnn_core.network.nodes import LIF
+from qpsnn_core.network.surrogates import SURROGATES
 
 LEAST = 64
 """Positions in a chunk."""
@@ -40,7 +41,7 @@ def backward(node: LIF, cache: Cache, gradient: Floats) -> Back:
     once = all(len(current.acc) == 1 for current in cache.currents)
     out = empty((1 if once else cache.steps, *gradient.shape[1:]), np.float32)
     positions = gradient[0].size // gradient.shape[-1]
-    kind, width = SURROGATES.index(node.surrogate), np.float32(node.width)
+    kind, width = SURROGATES[node.surrogate].number, np.float32(node.width)
     arguments = (cache.steps, positions, *_membrane(node), kind, width, node.detach_reset)
     given, flat = rows(gradient), rows(out)
 

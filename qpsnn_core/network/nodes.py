@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 
 from qpsnn_core.checks import check_at_least, check_choice, check_name, check_number, is_positive
 from qpsnn_core.errors import ConfigError, ShapeError, Words, expected
+from qpsnn_core.network.surrogates import SURROGATES
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.network.values import Shape, Value, check_kind, check_sources, window
 from qpsnn_core.structure import ADDED_LATER
 
-SURROGATES = ("triangle", "sigmoid", "arctan", "rectangular")
 RESETS = ("zero", "subtract")
 
 
@@ -76,7 +76,7 @@ class LIF:
         check_sources(self.name, self.sources, 1)
         check_number(f"{self.name}.threshold", self.threshold, "a positive number", is_positive)
         check_number(f"{self.name}.beta", self.beta, "a number from 0 to 1", lambda beta: 0 <= beta <= 1)
-        check_choice(f"{self.name}.surrogate", self.surrogate, SURROGATES)
+        check_choice(f"{self.name}.surrogate", self.surrogate, tuple(SURROGATES))
         check_number(f"{self.name}.width", self.width, "a positive number", is_positive)
         check_choice(f"{self.name}.reset", self.reset, RESETS)
 

@@ -17,12 +17,13 @@ if __name__ == "__main__":
 from oracle import networks
 from qpsnn_core import engine
 from qpsnn_core.loss import mean_logits_cross_entropy
-from qpsnn_core.network.nodes import RESETS, SURROGATES
+from qpsnn_core.network.nodes import RESETS
+from qpsnn_core.network.surrogates import SURROGATES
 
 
 def arrays(name, index, train):
     """Every array of a pass forward and backward, with a name; surrogates take turns, and so do images and frames."""
-    neuron = {"surrogate": SURROGATES[index % 4], "detach_reset": index % 3 == 0, "width": 1.3, "beta": 0.9}
+    neuron = {"surrogate": tuple(SURROGATES)[index % 4], "detach_reset": index % 3 == 0, "width": 1.3, "beta": 0.9}
     neuron["reset"] = RESETS[index // 2 % 2]
     net = networks.network(name, 3, neuron=neuron)
     model, labels = networks.model(net), networks.labels(net)

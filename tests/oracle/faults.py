@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from naive import lif as naive_lif
-from qpsnn_core import engine, surrogates
+from qpsnn_core import engine
 from qpsnn_core.layers import batch_norm, lif
+from qpsnn_core.network import surrogates
 
 
 def one_gradient_off(monkeypatch, fraction=1e-2):

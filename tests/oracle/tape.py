@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core import surrogates
+from qpsnn_core.network import surrogates
 
 
 class Tensor:

@@ -12,7 +12,8 @@ import pytest
 from oracle import alone, checks, networks, wild
 from oracle import faults as inject
 from qpsnn_core.network import Quantizer
-from qpsnn_core.network.nodes import RESETS, SURROGATES
+from qpsnn_core.network.nodes import RESETS
+from qpsnn_core.network.surrogates import SURROGATES
 
 # Measured maxima over all cases below: 1.2e-7, 2e-7, 0, 5e-7, 7e-6, 7e-8, 1.3e-7.
 LIMITS = {"loss": 5e-7, "logits": 2e-6, "spikes": 0, "membrane": 5e-6, "gradient": 3e-5, "mean": 1e-6, "var": 1e-6}

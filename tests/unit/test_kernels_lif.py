@@ -12,10 +12,11 @@ import pytest
 
 from naive import lif as naive
 from naive.moments import of_products
-from qpsnn_core import surrogates
 from qpsnn_core.kernels import lif
 from qpsnn_core.kernels.vector import take16
-from qpsnn_core.network.nodes import RESETS, SURROGATES
+from qpsnn_core.network import surrogates
+from qpsnn_core.network.nodes import RESETS
+from qpsnn_core.network.surrogates import SURROGATES
 
 F = np.float32
 BETAS = [0.0, 0.5, 0.9, 1.0]
@@ -226,7 +227,7 @@ def compare_back(currents, steps, kind, detach, beta, reset):
     largest = np.abs(ref).max()
     assert largest > 0.1 or ref.size < 10
     once = steps > 1 and all(len(acc) == 1 for acc, *_ in currents)
-    constants = (F(beta), F(threshold), lif.RESETS[reset], SURROGATES.index(kind), F(width), detach)
+    constants = (F(beta), F(threshold), lif.RESETS[reset], SURROGATES[kind].number, F(width), detach)
     comp, moments = run_back(currents, gradient, once, constants)
     np.testing.assert_allclose(comp, ref.sum(0, keepdims=True) if once else ref, rtol=0, atol=1e-6 * steps * largest)
     sums, *products = moments

@@ -19,10 +19,11 @@ Curve = Callable[[Doubles, float], Doubles]
 
 
 class Surrogate(NamedTuple):
-    """Two functions of `(distance, width)`: the slope is the derivative of the primitive."""
+    """Two functions of `(distance, width)`: the slope is the derivative of the primitive. number: the kernels' own."""
 
     slope: Curve
     primitive: Curve
+    number: int
 
 
 def _triangle_slope(d: Doubles, a: float) -> Doubles:
@@ -63,11 +64,12 @@ def _rectangular_primitive(d: Doubles, a: float) -> Doubles:
 
 
 SURROGATES: dict[str, Surrogate] = {
-    "triangle": Surrogate(_triangle_slope, _triangle_primitive),
-    "sigmoid": Surrogate(_sigmoid_slope, _sigmoid_primitive),
-    "arctan": Surrogate(_arctan_slope, _arctan_primitive),
-    "rectangular": Surrogate(_rectangular_slope, _rectangular_primitive),
+    "triangle": Surrogate(_triangle_slope, _triangle_primitive, 0),
+    "sigmoid": Surrogate(_sigmoid_slope, _sigmoid_primitive, 1),
+    "arctan": Surrogate(_arctan_slope, _arctan_primitive, 2),
+    "rectangular": Surrogate(_rectangular_slope, _rectangular_primitive, 3),
 }
+"""All that a neuron can name."""
 
 
 def slope(kind: str, width: float, distance: npt.ArrayLike) -> Doubles:
