@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,6 @@ def say(text: str) -> None:
 def _number(value: Any) -> str:
     if value is None:
         return "-"
-    if isinstance(value, int):
-        return f"{value:,}"
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
     return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.4g}"
