@@ -9,9 +9,8 @@ from typing import Annotated, Any
 import typer
 
 import qpsnn_core as qp
-from qpsnn_core.cli import compress, events, export, loihi, plots, predict, show, stream, studies, tables
-from qpsnn_core.cli import data as sets
-from qpsnn_core.cli.files import data_of, images_of, load_any, load_trained, recipe_for, recipe_of, with_prune
+from qpsnn_core.cli import compress, events, export, inputs, loihi, plots, predict, show, stream, studies, tables
+from qpsnn_core.cli.inputs import data_of, images_of, load_any, load_trained, recipe_for, recipe_of, with_prune
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
 from qpsnn_core.config import Recipe
 from qpsnn_core.paper_rates import PAPER_SETS
@@ -251,7 +250,7 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Run an integer network on a backend, and compare it with the exact simulator, spike for spike."""
-    from qpsnn_core.cli.simulate import compare
+    from qpsnn_core.cli.predict import compare
 
     loaded = qp.load_integer(network)
     images = images_of(recipe_for(loaded), data, path, limit).limited(limit or None)
@@ -270,7 +269,7 @@ app.command()(studies.ablate)
 app.command()(studies.front)
 app.command()(studies.crossvalidate)
 app.command()(studies.audit)
-app.command()(sets.download)
+app.command()(inputs.download)
 app.command()(stream.stream)
 app.command()(predict.predict)
 app.command()(loihi.loihi)

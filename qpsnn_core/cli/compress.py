@@ -9,7 +9,7 @@ import typer
 
 import qpsnn_core as qp
 from qpsnn_core.cli import show
-from qpsnn_core.cli.files import data_of, load_trained, recipe_of
+from qpsnn_core.cli.inputs import data_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Data, File, Folds, Json, Limit, Out, Quiet, Where
 from qpsnn_core.errors import ConfigError, FileError, Words, expected
 from qpsnn_core.network.stored import stored

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from qpsnn_core.cli import show
-from qpsnn_core.cli.files import repairs_of
+from qpsnn_core.cli.inputs import repairs_of
 from qpsnn_core.cli.options import Json, Quiet
 from qpsnn_core.errors import ConfigError, DataError, Words, expected
 from qpsnn_core.progress import Progress

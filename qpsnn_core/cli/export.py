@@ -12,7 +12,7 @@ import typer
 
 import qpsnn_core as qp
 from qpsnn_core.cli import show
-from qpsnn_core.cli.files import data_of, images_of, load_any
+from qpsnn_core.cli.inputs import data_of, images_of, load_any
 from qpsnn_core.cli.options import Json, Out, Where
 from qpsnn_core.config import Recipe, load_recipe
 from qpsnn_core.errors import ConfigError, DataError, FormatError, Words, expected

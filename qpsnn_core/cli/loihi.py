@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.cli.files import images_of
+from qpsnn_core.cli.inputs import images_of
 from qpsnn_core.cli.options import Json, Where
 from qpsnn_core.config import Recipe
 

@@ -10,7 +10,7 @@ import typer
 
 from qpsnn_core import analysis
 from qpsnn_core.cli import show
-from qpsnn_core.cli.files import data_of, load_trained, recipe_of
+from qpsnn_core.cli.inputs import data_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Data, File, Json, Where
 from qpsnn_core.errors import ConfigError, DataError, FormatError, Words, expected
 from qpsnn_core.paper import TABLE_1

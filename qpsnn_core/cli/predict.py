@@ -1,19 +1,23 @@
-"""`qpsnn predict`: the classes of recordings, from the files of event cameras to a backend's answers."""
+"""`qpsnn predict`, from the files of event cameras to a backend's answers, and what `qpsnn simulate` compares."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
 import qpsnn_core as qp
-from qpsnn_core.agreement import disagreements
+from qpsnn_core.agreement import agreement, disagreements
 from qpsnn_core.cli import show
-from qpsnn_core.cli.files import recording_of
+from qpsnn_core.cli.inputs import recording_of
 from qpsnn_core.cli.options import Json
 from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_datasets import Dataset
 from qpsnn_datasets.events import frames_in_bins, resize
 
 
@@ -58,3 +62,19 @@ def predict(
         show.out.print(f"{spikes} spikes and {readouts} readouts differ from the exact simulator's", highlight=False)
     if spikes or readouts:
         raise typer.Exit(1)
+
+
+def compare(network: IntegerNetwork, data: Dataset, backend: str, stock: bool = False) -> dict[str, Any]:
+    """Accuracy on the backend, and how many of its spikes, membranes and readouts differ from the exact ones.
+
+    stock: Lava's own processes alone, which tell no membranes.
+    """
+    begun = time.perf_counter()
+    figures, measured = agreement(network, data, backend, membranes=not stock, **({"stock": True} if stock else {}))
+    return {
+        "backend": backend,
+        "accuracy": measured.accuracy,
+        "firing_rate": measured.firing_rate,
+        **asdict(figures),
+        "seconds": time.perf_counter() - begun,
+    }

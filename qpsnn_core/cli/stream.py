@@ -12,7 +12,7 @@ import typer
 
 import qpsnn_core as qp
 from qpsnn_core.cli import show
-from qpsnn_core.cli.files import recording_of
+from qpsnn_core.cli.inputs import recording_of
 from qpsnn_core.cli.options import Json
 from qpsnn_core.errors import DataError, FileError, Words, expected
 from qpsnn_core.integer.network import IntegerNetwork

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.cli.files import data_of, images_of, load_trained, recipe_of
+from qpsnn_core.cli.inputs import data_of, images_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Data, File, Json, Quiet, Where
 from qpsnn_core.config import load_recipe
 from qpsnn_core.errors import ConfigError, expected

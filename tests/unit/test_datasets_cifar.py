@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import qpsnn_core as qp
-from qpsnn_core.cli.files import data_of, images_of
+from qpsnn_core.cli.inputs import data_of, images_of
 from qpsnn_core.config_data import DataConfig
 from qpsnn_core.errors import DataError, FileError, FormatError, LabelError
 from qpsnn_datasets import load_data, load_jpeg_h5, load_jpeg_part

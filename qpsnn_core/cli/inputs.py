@@ -1,13 +1,17 @@
-"""What commands read: checkpoints, integer networks, and the data that their recipe names."""
+"""What commands read: checkpoints, integer networks, the data that their recipe names, and `qpsnn download`."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 import qpsnn_core as qp
 from qpsnn_core.checkpoint import KIND, Checkpoint
+from qpsnn_core.cli import show
+from qpsnn_core.cli.options import Quiet
 from qpsnn_core.config import Recipe
 from qpsnn_core.config_network import NetworkConfig
 from qpsnn_core.errors import FormatError, expected
@@ -81,3 +85,14 @@ def images_of(recipe: Recipe, name: str = "", path: str = "", limit: int = 0) ->
 
 def _named(name: str, path: str) -> tuple[str, str]:
     return ("cifar10", name) if name.endswith(JPEGS) else (name, path)
+
+
+def download(
+    name: Annotated[str, typer.Argument(help="mnist, cifar10, cifar100, tinyimagenet, nmnist or cifar10dvs.")],
+    folder: Annotated[Path, typer.Argument(help="Where to put it; made if it is missing.")],
+    quiet: Quiet = False,
+) -> None:
+    """Fetch a known set, check it against its published checksum, unpack it; what is there is not fetched again."""
+    from qpsnn_datasets import download as fetch
+
+    show.say(f"{name} is in {fetch(name, folder, progress=not quiet)}")
