@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qpsnn_core.config import Recipe as Recipe
     from qpsnn_core.config import load_recipe as load_recipe
     from qpsnn_core.config import recipe_from_dict as recipe_from_dict
+    from qpsnn_core.config_paper_rates import paper_rates as paper_rates
     from qpsnn_core.config_training import FinetuneConfig as FinetuneConfig
     from qpsnn_core.config_training import TrainConfig as TrainConfig
     from qpsnn_core.engine import backward as backward
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from qpsnn_core.network.cost import cost as cost
     from qpsnn_core.network.graph import Network as Network
     from qpsnn_core.network.zoo import build as build
-    from qpsnn_core.paper_rates import paper_rates as paper_rates
     from qpsnn_core.pruning import prune as prune
     from qpsnn_core.scoring import score as score
     from qpsnn_core.scoring import stability as stability
@@ -48,13 +48,13 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Checkpoint": "qpsnn_core.checkpoint",
-    "FinetuneConfig": "qpsnn_core.config",
+    "FinetuneConfig": "qpsnn_core.config_training",
     "IntegerNetwork": "qpsnn_core.integer.network",
     "Model": "qpsnn_core.model",
     "Network": "qpsnn_core.network.graph",
-    "Quantizer": "qpsnn_core.network.synapses",
+    "Quantizer": "qpsnn_core.formats",
     "Recipe": "qpsnn_core.config",
-    "TrainConfig": "qpsnn_core.config",
+    "TrainConfig": "qpsnn_core.config_training",
     "backward": "qpsnn_core.engine",
     "build": "qpsnn_core.network.zoo",
     "compress": "qpsnn_core.compression.run",
@@ -72,7 +72,7 @@ _WHERE = {
     "load_model": "qpsnn_core.checkpoint",
     "load_recipe": "qpsnn_core.config",
     "lower": "qpsnn_core.integer.lower",
-    "paper_rates": "qpsnn_core.rates",
+    "paper_rates": "qpsnn_core.config_paper_rates",
     "prune": "qpsnn_core.pruning",
     "recalibrate": "qpsnn_core.calibration",
     "remove_channels": "qpsnn_core.channels",

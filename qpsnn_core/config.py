@@ -16,10 +16,10 @@ from cattrs.errors import IterableValidationError
 from qpsnn_core.config_data import DataConfig
 from qpsnn_core.config_lowering import LowerConfig
 from qpsnn_core.config_network import NetworkConfig
+from qpsnn_core.config_paper_rates import PAPER_SETS, paper_rates
 from qpsnn_core.config_pruning import PruneConfig, Rates
 from qpsnn_core.config_training import FinetuneConfig, TrainConfig
 from qpsnn_core.errors import ConfigError, FileError
-from qpsnn_core.paper_rates import PAPER_SETS, paper_rates
 from qpsnn_core.structure import at_index, converter, expected_here, structure, to_toml
 
 if sys.version_info >= (3, 11):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.config_paper_rates import PAPER_SETS, paper_rates
 from qpsnn_core.engine import initialise
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.formats import Quantizer
@@ -21,7 +22,6 @@ from qpsnn_core.network.cost import cost
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.values import Shape
 from qpsnn_core.network.zoo import build
-from qpsnn_core.paper_rates import PAPER_SETS, paper_rates
 from qpsnn_core.rates import kept_count, prunable, resolve
 from qpsnn_core.structure import nearest
 

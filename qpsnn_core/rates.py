@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from qpsnn_core.channels import fixed, origins, tied
+from qpsnn_core.config_paper_rates import checked_rate
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.network import Network
-from qpsnn_core.paper_rates import checked_rate
 from qpsnn_core.structure import nearest
 
 Rates = float | Sequence[float] | Mapping[str, float]

@@ -7,9 +7,9 @@ import pytest
 import qpsnn_core as qp
 from qpsnn_core import efficiency, paper
 from qpsnn_core.config import recipe_from_dict
+from qpsnn_core.config_paper_rates import PAPER_SETS
 from qpsnn_core.errors import ConfigError
 from qpsnn_core.network import LIF, Conv, Sum
-from qpsnn_core.paper_rates import PAPER_SETS
 from qpsnn_datasets import Dataset
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from qpsnn_core.arrays import check_model
 from qpsnn_core.channels import fixed, remove_channels, tied
+from qpsnn_core.config_paper_rates import paper_rates
 from qpsnn_core.engine import forward, initialise
 from qpsnn_core.errors import ConfigError, NumericsError, ShapeError
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
 from qpsnn_core.network.zoo import resnet20, vgg16, vgg_small, vggsnn
-from qpsnn_core.paper_rates import paper_rates
 from qpsnn_core.pruning import prune
 from qpsnn_core.quantize import gamma
 from qpsnn_core.rates import kept_count, last, prunable, resolve

@@ -26,15 +26,19 @@ MAY_IMPORT = {
     "qpsnn_core.structure": ("errors",),
     "qpsnn_core.kind_table": ("errors",),
     "qpsnn_core.storage": ("errors",),
+    "qpsnn_core.checks": ("structure", "errors"),
+    "qpsnn_core.formats": ("checks", "errors"),
     "qpsnn_core.kernels": ("kernels",),
-    "qpsnn_core.network": ("network", "structure", "kind_table", "errors"),
-    "qpsnn_core.quantize": ("network", "kernels", "errors"),
-    "qpsnn_core.layers": ("layers", "network", "kernels", "quantize", "kind_table", "errors"),
+    "qpsnn_core.network": ("network", "formats", "checks", "structure", "kind_table", "errors"),
+    "qpsnn_core.quantize": ("formats", "kernels", "errors"),
+    "qpsnn_core.layers": ("layers", "network", "formats", "kernels", "quantize", "kind_table", "errors"),
     "qpsnn_core.integer": (
         "integer",
         "model",
         "network",
         "quantize",
+        "formats",
+        "checks",
         "kernels",
         "structure",
         "storage",
@@ -42,7 +46,7 @@ MAY_IMPORT = {
         "errors",
     ),
     "qpsnn_backends": ("integer", "kind_table", "errors", "qpsnn_backends"),
-    "qpsnn_datasets": ("structure", "storage", "kernels", "errors", "qpsnn_datasets"),
+    "qpsnn_datasets": ("checks", "structure", "storage", "kernels", "errors", "qpsnn_datasets"),
 }
 
 # The only places that may import these libraries. A trailing * takes in what the name begins.
