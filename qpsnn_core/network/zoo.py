@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.formats import Quantizer
@@ -137,36 +137,35 @@ def mlp(
     return Network((*nodes, Readout("readout", "linear")), steps)
 
 
-ZOO: Mapping[str, Callable[..., Network]] = {
-    "vgg16": vgg16,
-    "resnet20": resnet20,
-    "vggsnn": vggsnn,
-    "vgg9": vgg9,
-    "vgg_small": vgg_small,
-    "mlp": mlp,
-    "sew_resnet18": sew_resnet18,
-}
+class Entry(NamedTuple):
+    """How a network is built. plan: its widths in order, and POOL; None where it takes any number of them."""
 
-PLANS: Mapping[str, Sequence[int]] = {
-    "vgg16": VGG16,
-    "resnet20": RESNET20,
-    "vggsnn": VGGSNN,
-    "vgg9": VGG9,
-    "vgg_small": VGG_SMALL,
-    "sew_resnet18": SEW_RESNET18,
+    build: Callable[..., Network]
+    plan: Sequence[int] | None
+
+
+ZOO: Mapping[str, Entry] = {
+    "vgg16": Entry(vgg16, VGG16),
+    "resnet20": Entry(resnet20, RESNET20),
+    "vggsnn": Entry(vggsnn, VGGSNN),
+    "vgg9": Entry(vgg9, VGG9),
+    "vgg_small": Entry(vgg_small, VGG_SMALL),
+    "mlp": Entry(mlp, None),
+    "sew_resnet18": Entry(sew_resnet18, SEW_RESNET18),
 }
 
 
 def layers_of(name: str) -> int | None:
     """How many `widths` the network of that name takes; None for any number (mlp)."""
-    return sum(width != POOL for width in PLANS[name]) if name in PLANS else None
+    plan = ZOO[name].plan
+    return None if plan is None else sum(width != POOL for width in plan)
 
 
 def build(name: str, shape: Shape, classes: int, **options: Any) -> Network:
     """The network of that name, for images of `shape` (H, W, C). ConfigError names the nearest valid name."""
     if name not in ZOO:
         raise ConfigError(expected("network.name", f"one of {', '.join(ZOO)}", name) + nearest(name, ZOO))
-    return ZOO[name](shape, classes, **options)
+    return ZOO[name].build(shape, classes, **options)
 
 
 def _vgg(

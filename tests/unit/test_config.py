@@ -102,7 +102,7 @@ def test_the_counts_of_a_network_of_the_zoo_are_as_many_as_its_recipe_takes(name
     if layers is None:
         assert name == "mlp"
         return
-    plain = ZOO[name](shape, 10, width=1 / 32)
+    plain = ZOO[name].build(shape, 10, width=1 / 32)
     counts = tuple(conv.channels for conv in plain.of(Conv) if not conv.name.endswith(".down"))
     assert len(counts) == layers
     assert (

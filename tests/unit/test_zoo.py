@@ -133,12 +133,12 @@ def test_a_perceptron():
 
 
 def network_width(name):
-    return ZOO[name]().of(Conv)[0].channels
+    return ZOO[name].build().of(Conv)[0].channels
 
 
 @pytest.mark.parametrize("name", ZOO)
 def test_the_defaults_are_a_network_that_survives_json(name):
-    network = ZOO[name]()
+    network = ZOO[name].build()
     again = Network.from_json(network.to_json())
     assert again == network
     assert again.digest() == network.digest()
