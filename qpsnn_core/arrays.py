@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.array_types import Arrays
 from qpsnn_core.engine import initialise
 from qpsnn_core.errors import NumericsError, ShapeError, Words, expected
-from qpsnn_core.model import Arrays, Model
+from qpsnn_core.model import Model
 
 
 def check_model(model: Model) -> None:

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.array_types import Arrays
 from qpsnn_core.engine import Pass, forward
 from qpsnn_core.kind_table import KindTable, Refusal
 from qpsnn_core.layers import LAYERS
 from qpsnn_core.layers.lif import Cache
 from qpsnn_core.loss import LOSSES
-from qpsnn_core.model import Arrays, Model
+from qpsnn_core.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.surrogates import primitive
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut

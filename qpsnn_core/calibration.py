@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.array_types import Arrays
 from qpsnn_core.arrays import check_model
 from qpsnn_core.checks import check_at_least
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import DataError, ShapeError, expected
 from qpsnn_core.inputs import steps_first
-from qpsnn_core.model import Arrays, Model
+from qpsnn_core.model import Model
 from qpsnn_core.network.synapses import BN_MOMENTUM
 from qpsnn_core.progress import Listener, Progress
 from qpsnn_datasets import Dataset, Split, epoch_order

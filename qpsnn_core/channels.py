@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.array_types import Arrays
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.kind_table import KindTable
-from qpsnn_core.model import Arrays, Model
+from qpsnn_core.model import Model
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Node, Readout, Shortcut, Sum
 from qpsnn_core.network.values import Shape
 from qpsnn_core.structure import nearest

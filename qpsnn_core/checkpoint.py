@@ -18,11 +18,12 @@ from typing import Any
 import h5py
 import numpy as np
 
+from qpsnn_core.array_types import Arrays
 from qpsnn_core.arrays import check_arrays, check_finite, check_model, each_array
 from qpsnn_core.engine import initialise
 from qpsnn_core.errors import ConfigError, FileError, FormatError, QpsnnError, expected
 from qpsnn_core.history import Epoch, Position
-from qpsnn_core.model import Arrays, Model
+from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.optimizer import State
 from qpsnn_core.storage import reading, writing

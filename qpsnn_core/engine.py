@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.array_types import Arrays
 from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.inputs import check_images
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.parallel import single_blas, spread
 from qpsnn_core.layers import LAYERS
 from qpsnn_core.layers.base import Call
-from qpsnn_core.model import Arrays, Model
+from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
 
 LEAST = 2**16

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from qpsnn_core.array_types import Array, Images
 from qpsnn_core.errors import ConfigError, DataError, Words, expected
 from qpsnn_core.integer.backends import get
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
-from qpsnn_core.measuring import Counts, Evaluation, Images, Runner, check_data, measure, measure_model, summed
+from qpsnn_core.measuring import Evaluation, Runner, check_data, measure, measure_model, summed
 from qpsnn_core.model import Model
 from qpsnn_core.progress import Listener
 from qpsnn_datasets import Dataset, Split
@@ -47,7 +48,7 @@ def _runner(network: IntegerNetwork, backend: str) -> Runner:
     chosen.check(network)
     scale = network.readout.scale / network.steps
 
-    def run(images: Images) -> tuple[Counts, dict[str, Counts]]:
+    def run(images: Images) -> tuple[Array, dict[str, Array]]:
         done = chosen.run(network, images, record="none" if backend == "exact" else "spikes")
         counts = done.counts or {name: summed(spikes, network.steps) for name, spikes in done.spikes.items()}
         return (done.readout * scale)[None], counts

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.array_types import Arrays
 from qpsnn_core.calibration import calibration_batches, recalibrate
 from qpsnn_core.errors import LoweringError, Words, expected
 from qpsnn_core.formats import KEPT, Quantizer
@@ -27,7 +28,7 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 from qpsnn_core.kind_table import KindTable, Refusal
-from qpsnn_core.model import Arrays, Model
+from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.ordered import sources_of

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.array_types import Images, Labels
 from qpsnn_core.arrays import check_finite
 from qpsnn_core.config_training import TrainConfig
 from qpsnn_core.engine import backward, forward
@@ -17,7 +18,7 @@ from qpsnn_core.errors import NumericsError, Words, expected
 from qpsnn_core.history import Epoch, Position
 from qpsnn_core.inputs import steps_first
 from qpsnn_core.loss import LOSSES
-from qpsnn_core.measuring import Images, Labels, answers, measure_model
+from qpsnn_core.measuring import answers, measure_model
 from qpsnn_core.model import Model
 from qpsnn_core.optimizer import Optimizer, State, clip_gradients
 from qpsnn_core.progress import Listener, Progress

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.array_types import Array, Images, Labels
 from qpsnn_core.arrays import check_model
 from qpsnn_core.engine import forward
 from qpsnn_core.errors import DataError, LabelError, ShapeError, Words, expected
@@ -19,14 +20,7 @@ from qpsnn_core.network.ordered import Ordered
 from qpsnn_core.progress import Listener, Progress
 from qpsnn_datasets import Dataset, batch_count, batches
 
-Images = npt.NDArray[np.uint8]
-
-
-Labels = npt.NDArray[np.int64]
-
-
-Counts = npt.NDArray[Any]
-Runner = Callable[[Images], tuple[Counts, dict[str, Counts]]]
+Runner = Callable[[Images], tuple[Array, dict[str, Array]]]
 """From images to logits [T or 1, B, K], and each node's spikes summed over images and steps."""
 
 
@@ -85,7 +79,7 @@ def measure_model(model: Model, dataset: Dataset, *, batch: int = 256, progress:
     check_model(model)
     names = [name for name, value in network.values.items() if value.kind == "spikes"]
 
-    def run(images: Images) -> tuple[Counts, dict[str, Counts]]:
+    def run(images: Images) -> tuple[Array, dict[str, Array]]:
         done = forward(model, images, keep=True)
         return done.logits, {name: summed(done.values[name], network.steps) for name in names}
 
@@ -104,7 +98,7 @@ def measure(
 ) -> Evaluation:
     """Count what `run` gives for a set that fits the network. neurons: the names of the LIF. ConfigError: batch."""
     count = batch_count(len(dataset), batch)
-    totals: dict[str, Counts] = {}
+    totals: dict[str, Array] = {}
     predictions: list[Labels] = []
     loss, correct = 0.0, 0
     for index, (images, labels) in enumerate(batches(dataset, batch), 1):
@@ -153,9 +147,9 @@ def answers(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return chosen
 
 
-def summed(counts: Counts, steps: int) -> Counts:
-    """Counts [T or 1, B, H, W, C] over images and all steps, int64 [H, W, C]."""
-    total: Counts = counts.sum((0, 1), dtype=np.int64) * (steps // len(counts))
+def summed(counts: Array, steps: int) -> Array:
+    """Array [T or 1, B, H, W, C] over images and all steps, int64 [H, W, C]."""
+    total: Array = counts.sum((0, 1), dtype=np.int64) * (steps // len(counts))
     return total
 
 
@@ -164,6 +158,6 @@ def bytes_of(network: Ordered[Any]) -> int:
     return 6 * network.steps * sum(int(np.prod(value.shape)) for value in network.values.values())
 
 
-def _confusion(labels: Counts, predicted: Counts, classes: int) -> npt.NDArray[np.int64]:
+def _confusion(labels: Array, predicted: Array, classes: int) -> npt.NDArray[np.int64]:
     counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
     return counts.astype(np.int64).reshape(classes, classes)

@@ -5,15 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
+from qpsnn_core.array_types import Arrays
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.network.graph import Network
-
-Array = npt.NDArray[np.generic]
-Arrays = dict[str, dict[str, npt.NDArray[np.float32]]]
-"""Arrays of each node, by node name and array name."""
 
 
 class Model(NamedTuple):

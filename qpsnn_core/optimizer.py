@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.array_types import Arrays
 from qpsnn_core.checks import check_choice
 from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.kernels.memory import empty
 from qpsnn_core.kernels.parallel import spread
 from qpsnn_core.kernels.update import sgd_step
-from qpsnn_core.model import Arrays
 
 Floats = npt.NDArray[np.float32]
 DECAYS = ("weight", "all")

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.array_types import Arrays
 from qpsnn_core.config_paper_rates import PAPER_SETS, paper_rates
 from qpsnn_core.engine import initialise
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.formats import Quantizer
 from qpsnn_core.integer.file import save_integer
 from qpsnn_core.integer.lower import lower
-from qpsnn_core.model import Arrays, Model
+from qpsnn_core.model import Model
 from qpsnn_core.network.cost import cost
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.values import Shape

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.array_types import Arrays
 from qpsnn_core.arrays import check_model
 from qpsnn_core.channels import Indices, remove_channels, tied
 from qpsnn_core.checks import check_at_least, check_choice
 from qpsnn_core.config_pruning import REINITS, RESIDUALS
 from qpsnn_core.engine import initialise
 from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, Words, expected
-from qpsnn_core.model import Arrays, Model
+from qpsnn_core.model import Model
 from qpsnn_core.network import Conv, Network
 from qpsnn_core.rates import Rates, kept_count, prunable, resolve
 from qpsnn_core.scoring import Scores

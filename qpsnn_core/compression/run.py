@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.array_types import Arrays
 from qpsnn_core.arrays import check_model
 from qpsnn_core.calibration import calibration_batches
 from qpsnn_core.checks import check_at_least, check_choice, check_number
@@ -17,7 +18,7 @@ from qpsnn_core.compression import hessian, pruning, rounding
 from qpsnn_core.errors import ConfigError, expected
 from qpsnn_core.formats import KEPT, Quantizer
 from qpsnn_core.measuring import MEMORY, bytes_of
-from qpsnn_core.model import Arrays, Model
+from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import Node
 from qpsnn_core.network.synapses import Synapse
