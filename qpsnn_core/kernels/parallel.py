@@ -22,7 +22,14 @@ from qpsnn_core.kernels.vector import fresh
 
 CHUNKS = 16
 
-_SOURCES = sorted((p.name, p.stat().st_mtime_ns, p.stat().st_size) for p in Path(__file__).parent.glob("*.py"))
+
+def stamp(folder: Path) -> list[tuple[str, int, int]]:
+    """The path within the folder, the time of change and the size of every source file in it and below."""
+    found = ((path.relative_to(folder).as_posix(), path.stat()) for path in folder.rglob("*.py"))
+    return sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
+
+
+_SOURCES = stamp(Path(__file__).parent)
 
 
 def kernel(function: Callable[..., Any]) -> Any:

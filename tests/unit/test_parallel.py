@@ -155,3 +155,14 @@ def test_a_kernel_is_compiled_anew_where_another_that_it_calls_has_changed(tmp_p
         assert done.returncode == 0, done.stderr
         found.append(done.stdout.split())
     assert found == [["11", "0"], ["11", "1"], ["2001", "0"]]
+
+
+def test_the_stamp_of_kernels_sees_a_change_in_a_subfolder(tmp_path):
+    (tmp_path / "conv").mkdir()
+    for path in ("pool.py", "conv/pool.py"):
+        (tmp_path / path).write_text("x = 1\n")
+    before = parallel.stamp(tmp_path)
+    assert [name for name, *_ in before] == ["conv/pool.py", "pool.py"]
+    assert parallel.stamp(tmp_path) == before
+    (tmp_path / "conv" / "pool.py").write_text("x = 10\n")
+    assert parallel.stamp(tmp_path) != before
