@@ -108,7 +108,7 @@ WITHOUT = {
     "cyclic_channels.gather_sum": "the test walks around the channels itself",
     "integer.current": "only puts arrays together",
     "lif.current": "only puts arrays together",
-    "lif.surrogate": "its twin is qpsnn_core.network.surrogates, itself compared with the derivative of a primitive",
+    "lif.surrogate": "its twin is network.surrogates, itself compared with the derivative of a primitive",
     "quantize.sum_of_sizes": "the test has the exact sum from math.fsum",
     "weight_gradient.layout": "the test states what any layout must cover",
     "weight_gradient.zeros_on_line": "zeros",
