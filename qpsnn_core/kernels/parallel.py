@@ -42,7 +42,20 @@ def kernel(function: Callable[..., Any]) -> Any:
     index = getattr(getattr(made, "_cache", None), "_cache_file", None)
     if index is not None:
         index._source_stamp = _SOURCES
+        index._load_index = readable(index._load_index)
     return made
+
+
+def readable(load: Callable[[], dict[Any, Any]]) -> Callable[[], dict[Any, Any]]:
+    """What `load` reads of a cache; nothing of one that names modules or classes that have moved since."""
+
+    def found() -> dict[Any, Any]:
+        try:
+            return load()
+        except (ImportError, AttributeError):
+            return {}
+
+    return found
 
 
 TURNS = 0 if getattr(numba.config, "DISABLE_JIT") else 16384  # noqa: B009 - numba fills its config at run time

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -166,3 +167,20 @@ def test_the_stamp_of_kernels_sees_a_change_in_a_subfolder(tmp_path):
     assert parallel.stamp(tmp_path) == before
     (tmp_path / "conv" / "pool.py").write_text("x = 10\n")
     assert parallel.stamp(tmp_path) != before
+
+
+class Gone:
+    """A class that a cache names, and that is not there any more."""
+
+
+@pytest.mark.parametrize("lost", ["module", "class"])
+def test_a_cache_that_names_what_has_moved_is_made_anew(lost, monkeypatch):
+    written = pickle.dumps({"key": Gone()})
+    assert set(parallel.readable(lambda: pickle.loads(written))()) == {"key"}
+    if lost == "module":
+        written = written.replace(Gone.__module__.encode(), b"x" * len(Gone.__module__))
+    else:
+        monkeypatch.delattr(sys.modules[Gone.__module__], "Gone")
+    with pytest.raises((ImportError, AttributeError)):
+        pickle.loads(written)
+    assert parallel.readable(lambda: pickle.loads(written))() == {}
