@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qpsnn_core.checks import check_at_least
+from qpsnn_core.checks import check_at_least, check_choice
 from qpsnn_core.errors import ConfigError, ShapeError, expected
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -16,7 +16,7 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 from qpsnn_core.network.nodes import RESETS
-from qpsnn_core.network.values import check_choice, check_sources
+from qpsnn_core.network.values import check_sources
 
 SHIFT_MAX = 12
 """Leaks are k/2**m with m up to 12, as on Loihi."""

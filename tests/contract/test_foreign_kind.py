@@ -14,7 +14,6 @@ from qpsnn_core.agreement import deviation
 from qpsnn_core.audit import audit
 from qpsnn_core.calibration import recalibrate
 from qpsnn_core.compression import hessian
-from qpsnn_core.compression.run import nonzero
 from qpsnn_core.efficiency import bits_of, weights
 from qpsnn_core.engine import Pass, backward, forward
 from qpsnn_core.errors import NodeKindError
@@ -23,6 +22,7 @@ from qpsnn_core.integer.affine import affine
 from qpsnn_core.integer.lower import horizon
 from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Readout, Value
 from qpsnn_core.network.cost import counted, fanout, sops
+from qpsnn_core.pricing import nonzero
 from qpsnn_datasets import Dataset
 
 
