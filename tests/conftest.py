@@ -20,9 +20,14 @@ INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 # sets the start method of multiprocessing.
 EXTRAS = {"lava": "lava-nc", "cli": "typer", "plot": "matplotlib", "events": "faery", "exchange": "nir"}
 
-# A compiled kernel's first call takes seconds, so no example has a deadline.
+# A compiled kernel's first call takes seconds, so that no example has a deadline, and slow examples are no fault.
 hypothesis.settings.register_profile(
-    "qpsnn", deadline=None, derandomize=CI, max_examples=25 if INTERPRETED else 100, print_blob=True
+    "qpsnn",
+    deadline=None,
+    derandomize=CI,
+    max_examples=25 if INTERPRETED else 100,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("qpsnn")
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,26 +150,37 @@ def test_what_is_wrong_is_said_in_one_line(qpsnn, trained, recipe, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
+INTERRUPTED = """
+import os, signal
+from qpsnn_core.cli import main
+replace = os.replace
+def replace_and_interrupt(*paths):
+    replace(*paths)
+    os.replace = replace
+    signal.raise_signal(signal.SIGINT)
+os.replace = replace_and_interrupt
+main()
+"""
+"""The command line, interrupted as soon as its first checkpoint is there."""
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_an_interrupted_run_resumes_to_the_same_bits(recipe, tmp_path):
     longer = tmp_path / "longer.toml"
     longer.write_text(recipe.read_text().replace("epochs = 2", "epochs = 12"))
-    words = [sys.executable, "-c", "from qpsnn_core.cli import main; main()", "train", str(longer), "--json"]
-    subprocess.run([*words, "--out", str(tmp_path / "whole.h5")], check=True, capture_output=True, timeout=300)
-    child = subprocess.Popen(
-        [*words, "--out", str(tmp_path / "parts.h5")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "parts.h5").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=120)
-    assert child.returncode == 130, said
-    assert "--resume" in said
-    subprocess.run(
-        [*words, "--out", str(tmp_path / "parts.h5"), "--resume"], check=True, capture_output=True, timeout=300
-    )
+
+    def command(code, name, *options):
+        words = [sys.executable, "-c", code, "train", longer, "--json", "--out", tmp_path / name, *options]
+        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
+
+    whole = "from qpsnn_core.cli import main; main()"
+    assert command(whole, "whole.h5").returncode == 0
+    stopped = command(INTERRUPTED, "parts.h5")
+    assert stopped.returncode == 130, stopped.stderr
+    assert "--resume" in stopped.stderr
+    assert len(qp.load_checkpoint(tmp_path / "parts.h5").history) == 1
+    assert command(whole, "parts.h5", "--resume").returncode == 0
     whole, parts = (qp.load_model(tmp_path / name) for name in ("whole.h5", "parts.h5"))
     for node, arrays in whole.params.items():
         for name, array in arrays.items():

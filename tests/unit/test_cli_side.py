@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -304,9 +305,12 @@ def on_a_terminal(network, answer):
     os.close(theirs)
     os.write(ours, answer)
     out, _ = child.communicate(timeout=120)
-    shown = os.read(ours, 2**16).decode()
+    shown = b""
+    with suppress(OSError):  # which says that the other end is closed and that all was read
+        while part := os.read(ours, 2**16):
+            shown += part
     os.close(ours)
-    return child.returncode, out.strip(), shown
+    return child.returncode, out.strip(), shown.decode()
 
 
 @pytest.mark.parametrize(("answer", "status"), [(b"n\n", 2), (b"\n", 2), (b"\x04", 130)])

@@ -50,25 +50,33 @@ for k in range(3):
     assert send.probe()
     send.send(np.full((3, 2), k))
 assert not send.probe()
-process = mp.Process(target=lambda: send.send(np.full((3, 2), 3)))
+begun = mp.Event()
+def sender():
+    begun.set()
+    send.send(np.full((3, 2), 3))
+process = mp.Process(target=sender)
 process.start()
+begun.wait()
 time.sleep(0.2)
 assert process.is_alive()
 assert recv.recv()[0, 0] == 0
-process.join(10)
+process.join(60)
 assert process.exitcode == 0
 assert [recv.recv()[0, 0] for _ in range(3)] == [1, 2, 3]
 """,
     "a receiver waits and a look leaves the message": """
 send, recv = channel()
 recv.start()
+looked = mp.Event()
 def later():
     send.start()
+    looked.wait()
     time.sleep(0.2)
     send.send(np.ones((3, 2)))
 process = mp.Process(target=later)
 process.start()
 assert not recv.probe()
+looked.set()
 assert recv.peek().all() and recv.probe() and recv.peek().all()
 assert recv.recv().all() and not recv.probe()
 process.join()

@@ -63,7 +63,7 @@ def folder(tmp_path, monkeypatch):
     """Where temporary folders come to lie; it must be empty, and no process in it, when the test ends."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     yield tmp_path
-    assert until(lambda: not running(tmp_path), 10), running(tmp_path)
+    assert until(lambda: not running(tmp_path)), running(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -153,7 +153,7 @@ def test_an_interrupted_or_killed_caller_leaves_no_process(tmp_path, number, say
         caller.send_signal(number)
         _, errors = caller.communicate(timeout=60)
     assert says in errors
-    assert until(lambda: not running(tmp_path), 10), running(tmp_path)
+    assert until(lambda: not running(tmp_path)), running(tmp_path)
     assert number == signal.SIGKILL or list(tmp_path.iterdir()) == []
 
 

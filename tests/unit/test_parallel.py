@@ -67,7 +67,7 @@ def test_watching_ends_when_it_should():
     other = threading.Timer(0.05, lambda: counter.__setitem__(0, 3))
     other.start()
     if parallel.TURNS:
-        parallel.watch(counter, 3, 10**9)
+        parallel.watch(counter, 3, 10**12)
         assert counter[0] == 3
     other.join()
 

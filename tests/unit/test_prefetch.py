@@ -115,19 +115,24 @@ def test_ahead_is_checked_at_the_call(ahead):
         prefetch(iter(()), ahead)
 
 
-def interrupt_soon():
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-
-
 def test_ctrl_c_while_waiting_for_an_item():
-    def slow():
+    """The thread that makes the item sends it: once the other one waits, and goes on when that one waits no more."""
+    waiter, asked = threading.get_ident(), threading.Event()
+
+    def waiting():
+        return sys._current_frames()[waiter].f_code.co_name == "_prefetched"
+
+    def interrupting():
         yield 0
-        time.sleep(2)
+        asked.wait(60)
+        until(waiting)
+        os.kill(os.getpid(), signal.SIGINT)
+        until(lambda: not waiting())
         yield 1
 
-    items = prefetch(slow())
+    items = prefetch(interrupting())
     next(items)
-    interrupt_soon()
+    asked.set()
     with pytest.raises(KeyboardInterrupt):
         next(items)
 
