@@ -4,7 +4,7 @@ PINS := .ci/constraints-3.10.txt
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test core-test bench lint format pins clean environment
+.PHONY: help check demo test test-compiled test-interpreted core-test bench lint format pins clean environment
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -12,8 +12,15 @@ help: ## this list
 demo: environment ## train, prune, lower and run on Lava; writes demo/report.json and demo/report.png
 	$(BIN)/qpsnn demo --out demo
 
-test: environment ## the whole suite, then the kernels' and the contract tests again without the compiler
+check: lint ## lint, and a few cases of every test that is not slow, in three minutes; the first run compiles kernels
+	$(BIN)/pytest -m quick
+
+test: test-compiled test-interpreted ## the whole suite, then the kernels' and the contract tests without the compiler
+
+test-compiled: environment
 	$(BIN)/pytest
+
+test-interpreted: environment
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m "interpreted and not slow and not lava"
 
 core-test: ## the suite against an installed core without Lava, on the newest Python found

@@ -20,6 +20,9 @@ INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 # sets the start method of multiprocessing.
 EXTRAS = {"lava": "lava-nc", "cli": "typer", "plot": "matplotlib", "events": "faery", "exchange": "nir"}
 
+QUICK_CASES = 4
+"""How many cases of one test `make check` runs at most."""
+
 # A compiled kernel's first call takes seconds, so that no example has a deadline, and slow examples are no fault.
 hypothesis.settings.register_profile(
     "qpsnn",
@@ -55,7 +58,19 @@ def pytest_report_header() -> str:
     return f"kernels: {'interpreted' if INTERPRETED else 'compiled'}; extras: {here}"
 
 
+def mark_quick(items: list[pytest.Item]) -> None:
+    """Of every test that is neither slow nor on Lava so many cases, evenly spaced: the marker of `make check`."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if not (item.get_closest_marker("slow") or item.get_closest_marker("lava")):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for same in cases.values():
+        for item in same[:: -(-len(same) // QUICK_CASES)]:
+            item.add_marker(pytest.mark.quick)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_quick(items)
     missing = {extra for extra, distribution in EXTRAS.items() if not installed(distribution)}
     for item in items:
         # What is compiled from C runs no kernel.
@@ -63,7 +78,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if contract or item.path.name.startswith("test_kernels"):
             item.add_marker(pytest.mark.interpreted)
         for extra in sorted(missing):
-            if extra in item.keywords:
+            if item.get_closest_marker(extra):  # not item.keywords, which folders' names are among
                 item.add_marker(pytest.mark.skip(reason=f"the [{extra}] extra is not installed ({EXTRAS[extra]})"))
 
 

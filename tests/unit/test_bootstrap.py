@@ -159,7 +159,7 @@ def test_uv_makes_the_environment_where_there_is_one(make_environment, machine):
 
 @pytest.fixture
 def ci(root, tmp_path):
-    """Runs a copy of .ci/run with a `make` that fails at some targets; core-test waits for test to have begun."""
+    """Runs a copy of .ci/run with a `make` that fails at some targets; the first two wait for each other."""
     (tmp_path / "checkout" / ".ci").mkdir(parents=True)
     shutil.copy(root / ".ci" / "run", tmp_path / "checkout" / ".ci")
     (tmp_path / "bin").mkdir()
@@ -169,7 +169,8 @@ def ci(root, tmp_path):
         make.write_text(
             f"""#!/bin/sh
             touch "{tmp_path}/$1"
-            [ "$1" = core-test ] && while [ ! -e "{tmp_path}/test" ]; do sleep 0.1; done
+            case $1 in test-compiled) other=core-test ;; core-test) other=test-compiled ;; *) other=$1 ;; esac
+            while [ ! -e "{tmp_path}/$other" ]; do sleep 0.1; done
             echo "said by $1"; echo "5 passed in 1.0s"
             case " {" ".join(failing)} " in *" $1 "*) exit 2 ;; esac
             """
@@ -182,11 +183,11 @@ def ci(root, tmp_path):
     return run
 
 
-STAGES = ("lint", "test", "demo", "core-test")
+STAGES = ("test-compiled", "core-test", "test-interpreted", "lint", "demo")
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
-@pytest.mark.parametrize("failing", [(), *((stage,) for stage in STAGES), STAGES])
+@pytest.mark.parametrize("failing", [(), *((stage,) for stage in STAGES), STAGES, ("environment",)])
 def test_all_stages_run_and_one_that_fails_fails_the_run(ci, failing):
     done = ci(*failing)
     assert done.returncode == (1 if failing else 0), done.stderr
@@ -195,4 +196,4 @@ def test_all_stages_run_and_one_that_fails_fails_the_run(ci, failing):
         assert f"said by {stage}\n" in done.stdout
         verdict = "FAILED" if stage in failing else "passed"
         assert any(line.split()[:2] == [stage, verdict] for line in summary.splitlines()), summary
-    assert summary.count("5 passed in 1.0s") == 2
+    assert summary.count("5 passed in 1.0s") == 3

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ pytest.importorskip("rich")
 pytest.importorskip("sklearn")
 
 import qpsnn_core as qp
+from qpsnn_core import paper
 from qpsnn_core.demo import DIGITS
 
 pytestmark = pytest.mark.cli
@@ -187,7 +189,8 @@ def test_an_interrupted_run_resumes_to_the_same_bits(recipe, tmp_path):
             assert array.tobytes() == parts.params[node][name].tobytes(), (node, name)
 
 
-def test_the_table_of_sizes(qpsnn):
+def test_the_table_of_sizes(qpsnn, monkeypatch):
+    monkeypatch.setattr(paper, "sizes", cache(lambda sizes=paper.sizes: list(sizes())))  # for both tables: it is slow
     code, out, _ = qpsnn("table", "sizes", "--json")
     assert code == 0
     rows = json.loads(out)
