@@ -12,8 +12,11 @@ help: ## this list
 demo: environment ## train, prune, lower and run on Lava; writes demo/report.json and demo/report.png
 	$(BIN)/qpsnn demo --out demo
 
-check: lint ## lint, and a few cases of every test that is not slow, in three minutes; the first run compiles kernels
-	$(BIN)/pytest -m quick
+check: environment ## lint, and a few cases of every test that is not slow: three minutes, once kernels are compiled
+	@mkdir -p build
+	@$(MAKE) --no-print-directory lint > build/lint.log 2>&1 & lint=$$!; \
+	$(BIN)/pytest -m quick; status=$$?; \
+	wait $$lint || status=1; cat build/lint.log; exit $$status
 
 test: test-compiled test-interpreted ## the whole suite, then the kernels' and the contract tests without the compiler
 

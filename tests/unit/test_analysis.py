@@ -71,6 +71,7 @@ def test_a_network_in_floating_point_needs_bits():
     assert len(analysis.use_of_bits(model, 4)) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.plot
 @pytest.mark.cli
 def test_every_figure_is_written_twice(model, tmp_path, capsys, monkeypatch):

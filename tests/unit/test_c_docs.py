@@ -34,6 +34,7 @@ int main(void)
 """
 
 
+@pytest.mark.slow
 def test_its_commands_run_and_its_c_compiles(tmp_path):
     pytest.importorskip("typer")
     pytest.importorskip("sklearn")

@@ -189,6 +189,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(recipe, tmp_path):
             assert array.tobytes() == parts.params[node][name].tobytes(), (node, name)
 
 
+@pytest.mark.slow
 def test_the_table_of_sizes(qpsnn, monkeypatch):
     monkeypatch.setattr(paper, "sizes", cache(lambda sizes=paper.sizes: list(sizes())))  # for both tables: it is slow
     code, out, _ = qpsnn("table", "sizes", "--json")

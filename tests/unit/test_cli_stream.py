@@ -44,6 +44,7 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_every_command_takes_events(qpsnn, folder, tmp_path):
     trained, network = folder / "trained.h5", folder / "network.h5"
     for words in (
@@ -62,6 +63,7 @@ def test_every_command_takes_events(qpsnn, folder, tmp_path):
         assert json.loads(out)
 
 
+@pytest.mark.slow
 def test_stream_answers_every_window_as_evaluate_does(qpsnn, folder):
     network = folder / "network.h5"
     code, out, err = qpsnn("stream", network, "--json")

@@ -36,6 +36,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 9])
 def test_classes_labels_and_pixels(folder, workers):
     train, test = load_imagenet(folder, side=16, workers=workers)
@@ -69,6 +70,7 @@ def test_the_middle_is_cut_out_of_the_scaled_image(size):
     assert np.polyfit(np.arange(56), line, 1)[0] == pytest.approx(slope, rel=0.05)
 
 
+@pytest.mark.slow
 def test_what_is_damaged_or_missing(folder, tmp_path):
     broken = folder / "train" / "b" / "1.JPEG"
     broken.write_bytes(jpeg(3)[:-40])
@@ -95,6 +97,7 @@ def test_what_is_damaged_or_missing(folder, tmp_path):
             load_imagenet(folder, **options)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_on_the_disk(folder, tmp_path, monkeypatch):
     import tempfile
 

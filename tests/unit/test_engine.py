@@ -31,6 +31,7 @@ def on_threads(counts, work):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", networks.NETWORKS)
 class TestEveryNetwork:
     def test_nothing_that_is_handed_in_changes(self, name):
