@@ -18,7 +18,7 @@ import qpsnn_core as qp
 from benchmarks.contestants import neuron
 from benchmarks.contestants.pytorch import Twin, tensors
 from benchmarks.networks import Case
-from qpsnn_core.loss import LOSSES
+from qpsnn_core.optim.losses import LOSSES
 
 SPIKES = 1e-4
 """The share of a layer's spikes that may differ. Rounding moves a membrane by 1e-6 or so; measured are 0 to 1e-5."""

@@ -32,7 +32,7 @@ from qpsnn_backends.c.compiler import command
 from qpsnn_backends.c.memory import memory, total
 from qpsnn_backends.c.plan import plan
 from qpsnn_backends.c.source import header, source
-from qpsnn_core.demo import DIGITS
+from qpsnn_core.experiments.demo import DIGITS
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_datasets import Dataset

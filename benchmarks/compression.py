@@ -18,11 +18,11 @@ from scipy import ndimage
 
 import qpsnn_core as qp
 from benchmarks.table import say, show
-from qpsnn_core.compression import sweep
-from qpsnn_core.config import Recipe
-from qpsnn_core.config_data import DataConfig
-from qpsnn_core.config_network import NetworkConfig
-from qpsnn_core.config_training import TrainConfig
+from qpsnn_core.experiments import compression_sweep
+from qpsnn_core.recipes.data import DataConfig
+from qpsnn_core.recipes.network import NetworkConfig
+from qpsnn_core.recipes.recipe import Recipe
+from qpsnn_core.recipes.training import TrainConfig
 from qpsnn_datasets import Dataset, Split
 
 THRESHOLD = 0.2
@@ -78,10 +78,10 @@ def main() -> None:
         train=TrainConfig(epochs=args.epochs, optimizer="adam", lr=args.lr),
     )
     print(f"{data.train.images.mean():.2%} of the inputs are events")
-    settings = sweep.Settings(scale=args.scale, images=args.images)
-    results = sweep.run(recipe, data, args.out, settings, seeds=args.seeds, say=say)
-    rows = sweep.table(results)
-    show(f"moving MNIST, dense {np.mean([one.dense for one in results]):.2%}", sweep.Row._fields, rows)
+    settings = compression_sweep.Settings(scale=args.scale, images=args.images)
+    results = compression_sweep.run(recipe, data, args.out, settings, seeds=args.seeds, say=say)
+    rows = compression_sweep.table(results)
+    show(f"moving MNIST, dense {np.mean([one.dense for one in results]):.2%}", compression_sweep.Row._fields, rows)
     print(f"an epoch of training: {np.mean([one.epoch_seconds for one in results]):.2f} s")
 
 

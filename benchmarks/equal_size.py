@@ -21,13 +21,13 @@ import numpy as np
 
 import qpsnn_core as qp
 from benchmarks.table import say, show
-from qpsnn_core.compression.run import Compressed, Prepared, finish, prepare
-from qpsnn_core.config import Recipe
-from qpsnn_core.errors import ConfigError, Words, expected
-from qpsnn_core.model import Model
-from qpsnn_core.pricing import nonzero, priced
-from qpsnn_core.stages import data_for, prune_as, score_as
-from qpsnn_core.study import dealt, load_results, save_results, seeded, spread, trained, tuned
+from qpsnn_core.common.errors import ConfigError, Words, expected
+from qpsnn_core.compression.weights.osbc import Compressed, Prepared, finish, prepare
+from qpsnn_core.engine.pricing import nonzero, priced
+from qpsnn_core.experiments.runs import dealt, load_results, save_results, seeded, spread, trained, tuned
+from qpsnn_core.experiments.stages import data_for, prune_as, score_as
+from qpsnn_core.network.model import Model
+from qpsnn_core.recipes.recipe import Recipe
 from qpsnn_datasets import Split
 
 HALVINGS = 9

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import Effort, alternate
-from qpsnn_core.kernels import parallel
+from qpsnn_core.kernels import threads as parallel
 from qpsnn_datasets.digits import load_digits
 from qpsnn_datasets.events import Recording
 from qpsnn_datasets.events.drops import event_drop

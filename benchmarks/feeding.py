@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.engine import backward, forward, initialise
-from qpsnn_core.inputs import steps_first
-from qpsnn_core.kernels import parallel
-from qpsnn_core.loss import LOSSES
-from qpsnn_core.network.zoo import vgg_small
+from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.passes import backward, forward, initialise
+from qpsnn_core.kernels import threads as parallel
+from qpsnn_core.network.zoo.vgg import vgg_small
+from qpsnn_core.optim.losses import LOSSES
 from qpsnn_datasets import Augment, Dataset, batches, prefetch
 
 AUGMENT = Augment(crop=4, flip=True, cutout=16)

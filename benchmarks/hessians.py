@@ -19,13 +19,14 @@ import numpy.typing as npt
 
 import qpsnn_core as qp
 from benchmarks.table import show
-from qpsnn_core.compression import hessian, pruning, sweep
-from qpsnn_core.compression.run import finish, prepare, rows_of
-from qpsnn_core.config_network import FULL_PRECISION
+from qpsnn_core.common.hdf5 import save_json
+from qpsnn_core.compression.weights import eliminate, hessian
+from qpsnn_core.compression.weights.osbc import finish, prepare, rows_of
+from qpsnn_core.experiments import compression_sweep
+from qpsnn_core.experiments.runs import dealt, seeded, trained
+from qpsnn_core.experiments.stages import data_for
 from qpsnn_core.network.nodes import LIF
-from qpsnn_core.stages import data_for
-from qpsnn_core.storage import save_json
-from qpsnn_core.study import dealt, seeded, trained
+from qpsnn_core.recipes.network import FULL_PRECISION
 from qpsnn_datasets import Split
 
 Doubles = npt.NDArray[np.float64]
@@ -61,7 +62,7 @@ class Alike(NamedTuple):
 
 
 def compare(
-    recipe: qp.Recipe, split: Split, folder: Path, settings: sweep.Settings, sparsity: float
+    recipe: qp.Recipe, split: Split, folder: Path, settings: compression_sweep.Settings, sparsity: float
 ) -> tuple[list[Row], list[Alike]]:
     """Of each layer with neurons behind it. recipe: with the seed. Raises what training and compression raise."""
     model = trained(recipe, split, folder / f"dense-{recipe.train.seed}.h5", None).model
@@ -72,9 +73,9 @@ def compare(
     ready["magnitude"] = replace(ready["osbc"], method="magnitude")
     made: dict[str, Mapping[str, Doubles]] = {}
     for method, one in ready.items():
-        path = sweep.first_pass(folder, method, recipe.train.seed)
+        path = compression_sweep.first_pass(folder, method, recipe.train.seed)
         if path.exists():
-            one.traces, one.traced = sweep.read_traces(path)
+            one.traces, one.traced = compression_sweep.read_traces(path)
         params = finish(one, sparsity, ratios=settings.ratios).model.params
         made[method] = {name: rows_of(params[name]["weight"]) for name in one.weights}
     tested = [split.test.images[low : low + 64] for low in range(0, len(split.test), 64)]
@@ -87,7 +88,7 @@ def compare(
         later = hessian.hessians(model, tested, "membrane", [node])[name]
         dense = ready["osbc"].weights[name]
         kept = made["osbc"][name] != 0, made["obc"][name] != 0
-        mixed = pruning.compensated(dense, kept[0], pruning.damped(current, settings.damping))
+        mixed = eliminate.compensated(dense, kept[0], eliminate.damped(current, settings.damping))
         every = {**{method: own[name] for method, own in made.items()}, MIXED: mixed}
         for what, weight in every.items():
             shares = (hessian.errors(one, weight - dense, dense, factors)[1] for one in (membrane, later, current))
@@ -119,7 +120,7 @@ def main() -> None:
     recipe = seeded(replace(read, network=replace(read.network, bits=FULL_PRECISION)), args.seed)
     splits = dealt(read, data_for(read), args.folds or None)
     args.sweep.mkdir(parents=True, exist_ok=True)
-    settings = sweep.Settings(folds=args.folds or None)
+    settings = compression_sweep.Settings(folds=args.folds or None)
     rows, likenesses = compare(recipe, splits[args.seed % len(splits)], args.sweep, settings, args.sparsity)
     show(f"{args.recipe}, {args.sparsity:.0%} pruned: shares that are lost", Row._fields, rows)
     show("the membrane's Hessian and the current's", Alike._fields, likenesses)

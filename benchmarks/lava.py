@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 
 import qpsnn_backends
-from qpsnn_core.calibration import recalibrate
-from qpsnn_core.engine import initialise
+from qpsnn_core.engine.calibration import recalibrate
+from qpsnn_core.engine.passes import initialise
 from qpsnn_core.integer.backends import Run
-from qpsnn_core.integer.lower import lower
+from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.network.zoo import vgg_small
+from qpsnn_core.network.zoo.vgg import vgg_small
 from qpsnn_datasets import load_cifar10, load_digits
 
 STEPS = 4

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 import qpsnn_core as qp
-from qpsnn_core.model import Model
+from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF
 
 NAMES = ("vgg_small", "vgg9", "vgg16", "resnet20")

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.kernels import parallel
-from qpsnn_core.scoring import significant
+from qpsnn_core.compression.channels.score import significant
+from qpsnn_core.kernels import threads as parallel
 
 try:
     import torch

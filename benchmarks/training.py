@@ -14,10 +14,10 @@ import numpy as np
 
 import qpsnn_core as qp
 from benchmarks.networks import SHAPE
-from qpsnn_core.loss import LOSSES
-from qpsnn_core.model import Model
 from qpsnn_core.network.graph import Network
-from qpsnn_core.optimizer import OPTIMIZERS
+from qpsnn_core.network.model import Model
+from qpsnn_core.optim.losses import LOSSES
+from qpsnn_core.optim.optimizers import OPTIMIZERS
 from qpsnn_datasets import Dataset, batches, load_data
 
 STEPS = 2

@@ -1,6 +1,5 @@
 """Labelled images: readers of known sets, seeded batches, random changes."""
 
-from .ahead import prefetch
 from .augment import Augment
 from .autoaugment import autoaugment
 from .batches import batch_count, batches, epoch_order
@@ -11,6 +10,7 @@ from .folders import load_imagenet
 from .jpeg_h5 import load_jpeg_h5, load_jpeg_part
 from .mnist import load_mnist, read_idx
 from .nda import nda
+from .prefetch import prefetch
 from .registry import NAMES, load_data
 from .resized_crop import resized_crop
 from .schema import Dataset, Split, to_uint8

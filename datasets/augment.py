@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qpsnn_core.checks import number, whole
-from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.validation import number, whole
 
 from .autoaugment import autoaugment
 from .nda import MOST, nda

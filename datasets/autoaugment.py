@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.errors import DataError, Words, expected
+from qpsnn_core.common.errors import DataError, Words, expected
 
 from .schema import Images, check_images
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.checks import whole
-from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.validation import whole
 
 from .augment import Augment
-from .order import AUGMENT, SHUFFLE, bit_stream, permutation
 from .schema import Dataset, Images, Labels
+from .seeding import AUGMENT, SHUFFLE, bit_stream, permutation
 
 
 def batch_count(samples: int, size: int, *, drop_last: bool = False) -> int:

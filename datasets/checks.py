@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-from qpsnn_core.errors import FileError, Words, expected
+from qpsnn_core.common.errors import FileError, Words, expected
 
 CHUNK = 1 << 22
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import FileError, FormatError, Words, expected
 
 from .checks import existing, read_bytes
 from .jpeg_h5 import load_jpeg_h5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.errors import DataError, Words, expected
+from qpsnn_core.common.errors import DataError, Words, expected
 
 from .schema import Dataset, Split
 

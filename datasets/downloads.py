@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
-from qpsnn_core.errors import ConfigError, DataError, FileError, FormatError, Words, expected
-from qpsnn_core.structure import nearest
+from qpsnn_core.common.errors import ConfigError, DataError, FileError, FormatError, Words, expected
+from qpsnn_core.common.serialization import nearest
 
 
 class Source(NamedTuple):

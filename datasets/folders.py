@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.checks import whole
-from qpsnn_core.errors import ConfigError, FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import ConfigError, FileError, FormatError, Words, expected
+from qpsnn_core.common.validation import whole
 
 from .checks import existing, read_bytes
 from .jpeg_h5 import decode_jpeg, pillow
-from .mapped import mapped
+from .memmap import mapped
 from .schema import Dataset, Images, Labels, Split, limited_indices
 
 SIDE = 224

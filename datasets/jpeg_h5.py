@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import DataError, FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import DataError, FileError, FormatError, Words, expected
 
 from .schema import Dataset, Images, Labels, Split, check_labels, limited_indices
 

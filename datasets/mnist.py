@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import FileError, FormatError, Words, expected
 
 from .checks import existing, read_up_to
 from .schema import Dataset, Split, check_labels

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.checks import whole
-from qpsnn_core.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.validation import whole
 
 from .schema import Images, check_images
 from .transforms import cutout, random_flip

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import FormatError, Words, expected
+from qpsnn_core.common.errors import FormatError, Words, expected
 
 _ALLOWED = {
     "numpy.ndarray": "type",

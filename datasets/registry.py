@@ -7,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from qpsnn_core.checks import whole
-from qpsnn_core.errors import ConfigError, expected
-from qpsnn_core.structure import nearest
+from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.validation import whole
 
 from .cifar import load_cifar10, load_cifar100
 from .digits import load_digits

@@ -10,8 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.checks import number
-from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.validation import number
 
 from .schema import Images, check_images
 

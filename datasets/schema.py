@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.checks import whole
-from qpsnn_core.errors import ConfigError, DataError, LabelError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, LabelError, Words, expected
+from qpsnn_core.common.validation import whole
 
-from .order import LIMIT, SPLIT, folds, stratified
+from .seeding import LIMIT, SPLIT, folds, stratified
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]

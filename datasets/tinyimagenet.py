@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 
-from qpsnn_core.errors import FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import FileError, FormatError, Words, expected
 
 from .checks import existing, read_bytes
 from .jpeg_h5 import decode_jpeg, pillow

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from qpsnn_core.checks import whole
+from qpsnn_core.common.validation import whole
 
 from .schema import Images, check_images
 

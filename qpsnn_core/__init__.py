@@ -8,83 +8,83 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qpsnn_core import errors as errors
-    from qpsnn_core.calibration import recalibrate as recalibrate
-    from qpsnn_core.channels import remove_channels as remove_channels
-    from qpsnn_core.checkpoint import Checkpoint as Checkpoint
-    from qpsnn_core.checkpoint import load_checkpoint as load_checkpoint
-    from qpsnn_core.checkpoint import load_model as load_model
-    from qpsnn_core.checkpoint import save_checkpoint as save_checkpoint
-    from qpsnn_core.compression.run import compress as compress
-    from qpsnn_core.config import Recipe as Recipe
-    from qpsnn_core.config import load_recipe as load_recipe
-    from qpsnn_core.config import recipe_from_dict as recipe_from_dict
-    from qpsnn_core.config_paper_rates import paper_rates as paper_rates
-    from qpsnn_core.config_training import FinetuneConfig as FinetuneConfig
-    from qpsnn_core.config_training import TrainConfig as TrainConfig
-    from qpsnn_core.engine import backward as backward
-    from qpsnn_core.engine import forward as forward
-    from qpsnn_core.engine import initialise as initialise
-    from qpsnn_core.evaluation import evaluate as evaluate
-    from qpsnn_core.formats import Quantizer as Quantizer
+    from qpsnn_core.compression.channels.prune import prune as prune
+    from qpsnn_core.compression.channels.remove import remove_channels as remove_channels
+    from qpsnn_core.compression.channels.score import score as score
+    from qpsnn_core.compression.channels.score import stability as stability
+    from qpsnn_core.compression.weights.osbc import compress as compress
+    from qpsnn_core.engine.calibration import recalibrate as recalibrate
+    from qpsnn_core.engine.passes import backward as backward
+    from qpsnn_core.engine.passes import forward as forward
+    from qpsnn_core.engine.passes import initialise as initialise
+    from qpsnn_core.exchange.lift import lift as lift
+    from qpsnn_core.inference.evaluate import evaluate as evaluate
+    from qpsnn_core.inference.streaming import stream as stream
     from qpsnn_core.integer.file import load_integer as load_integer
     from qpsnn_core.integer.file import save_integer as save_integer
-    from qpsnn_core.integer.lower import lower as lower
+    from qpsnn_core.integer.lowering.lower import lower as lower
     from qpsnn_core.integer.network import IntegerNetwork as IntegerNetwork
     from qpsnn_core.integer.simulate import simulate as simulate
-    from qpsnn_core.kernels.parallel import set_threads as set_threads
-    from qpsnn_core.lifting import lift as lift
-    from qpsnn_core.model import Model as Model
+    from qpsnn_core.kernels.threads import set_threads as set_threads
     from qpsnn_core.network.cost import cost as cost
     from qpsnn_core.network.graph import Network as Network
-    from qpsnn_core.network.zoo import build as build
-    from qpsnn_core.pruning import prune as prune
-    from qpsnn_core.scoring import score as score
-    from qpsnn_core.scoring import stability as stability
-    from qpsnn_core.streaming import stream as stream
-    from qpsnn_core.training import finetune as finetune
-    from qpsnn_core.training import train as train
+    from qpsnn_core.network.model import Model as Model
+    from qpsnn_core.network.zoo.vgg import build as build
+    from qpsnn_core.quantization.formats import Quantizer as Quantizer
+    from qpsnn_core.recipes.paper_rates import paper_rates as paper_rates
+    from qpsnn_core.recipes.recipe import Recipe as Recipe
+    from qpsnn_core.recipes.recipe import load_recipe as load_recipe
+    from qpsnn_core.recipes.recipe import recipe_from_dict as recipe_from_dict
+    from qpsnn_core.recipes.training import FinetuneConfig as FinetuneConfig
+    from qpsnn_core.recipes.training import TrainConfig as TrainConfig
+    from qpsnn_core.training.checkpoint import Checkpoint as Checkpoint
+    from qpsnn_core.training.checkpoint import load_checkpoint as load_checkpoint
+    from qpsnn_core.training.checkpoint import load_model as load_model
+    from qpsnn_core.training.checkpoint import save_checkpoint as save_checkpoint
+    from qpsnn_core.training.train import finetune as finetune
+    from qpsnn_core.training.train import train as train
     from qpsnn_datasets import download as download
     from qpsnn_datasets import load_data as load_data
 
 _WHERE = {
-    "Checkpoint": "qpsnn_core.checkpoint",
-    "FinetuneConfig": "qpsnn_core.config_training",
+    "Checkpoint": "qpsnn_core.training.checkpoint",
+    "FinetuneConfig": "qpsnn_core.recipes.training",
     "IntegerNetwork": "qpsnn_core.integer.network",
-    "Model": "qpsnn_core.model",
+    "Model": "qpsnn_core.network.model",
     "Network": "qpsnn_core.network.graph",
-    "Quantizer": "qpsnn_core.formats",
-    "Recipe": "qpsnn_core.config",
-    "TrainConfig": "qpsnn_core.config_training",
-    "backward": "qpsnn_core.engine",
-    "build": "qpsnn_core.network.zoo",
-    "compress": "qpsnn_core.compression.run",
+    "Quantizer": "qpsnn_core.quantization.formats",
+    "Recipe": "qpsnn_core.recipes.recipe",
+    "TrainConfig": "qpsnn_core.recipes.training",
+    "backward": "qpsnn_core.engine.passes",
+    "build": "qpsnn_core.network.zoo.vgg",
+    "compress": "qpsnn_core.compression.weights.osbc",
     "cost": "qpsnn_core.network.cost",
     "download": "qpsnn_datasets",
     "errors": "qpsnn_core.errors",
-    "evaluate": "qpsnn_core.evaluation",
-    "finetune": "qpsnn_core.training",
-    "forward": "qpsnn_core.engine",
-    "initialise": "qpsnn_core.engine",
-    "lift": "qpsnn_core.lifting",
-    "load_checkpoint": "qpsnn_core.checkpoint",
+    "evaluate": "qpsnn_core.inference.evaluate",
+    "finetune": "qpsnn_core.training.train",
+    "forward": "qpsnn_core.engine.passes",
+    "initialise": "qpsnn_core.engine.passes",
+    "lift": "qpsnn_core.exchange.lift",
+    "load_checkpoint": "qpsnn_core.training.checkpoint",
     "load_data": "qpsnn_datasets",
     "load_integer": "qpsnn_core.integer.file",
-    "load_model": "qpsnn_core.checkpoint",
-    "load_recipe": "qpsnn_core.config",
-    "lower": "qpsnn_core.integer.lower",
-    "paper_rates": "qpsnn_core.config_paper_rates",
-    "prune": "qpsnn_core.pruning",
-    "recalibrate": "qpsnn_core.calibration",
-    "remove_channels": "qpsnn_core.channels",
-    "recipe_from_dict": "qpsnn_core.config",
-    "save_checkpoint": "qpsnn_core.checkpoint",
+    "load_model": "qpsnn_core.training.checkpoint",
+    "load_recipe": "qpsnn_core.recipes.recipe",
+    "lower": "qpsnn_core.integer.lowering.lower",
+    "paper_rates": "qpsnn_core.recipes.paper_rates",
+    "prune": "qpsnn_core.compression.channels.prune",
+    "recalibrate": "qpsnn_core.engine.calibration",
+    "remove_channels": "qpsnn_core.compression.channels.remove",
+    "recipe_from_dict": "qpsnn_core.recipes.recipe",
+    "save_checkpoint": "qpsnn_core.training.checkpoint",
     "save_integer": "qpsnn_core.integer.file",
-    "score": "qpsnn_core.scoring",
-    "set_threads": "qpsnn_core.kernels.parallel",
+    "score": "qpsnn_core.compression.channels.score",
+    "set_threads": "qpsnn_core.kernels.threads",
     "simulate": "qpsnn_core.integer.simulate",
-    "stability": "qpsnn_core.scoring",
-    "stream": "qpsnn_core.streaming",
-    "train": "qpsnn_core.training",
+    "stability": "qpsnn_core.compression.channels.score",
+    "stream": "qpsnn_core.inference.streaming",
+    "train": "qpsnn_core.training.train",
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import qpsnn_core as qp
-from qpsnn_core.network.zoo import resnet20, vgg_small
+from qpsnn_core.network.zoo.vgg import resnet20, vgg_small
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 

@@ -75,7 +75,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         # What is compiled from C runs no kernel.
         contract = "contract" in item.path.parts and not item.name.startswith("test_c_")
-        if contract or item.path.name.startswith("test_kernels"):
+        if contract or item.path.is_relative_to(ROOT / "tests" / "unit" / "kernels"):
             item.add_marker(pytest.mark.interpreted)
         for extra in sorted(missing):
             if item.get_closest_marker(extra):  # not item.keywords, which folders' names are among

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.model import Model
 from qpsnn_core.network import (
     LIF,
     AvgPool,
@@ -20,8 +19,9 @@ from qpsnn_core.network import (
     Shortcut,
     Sum,
 )
+from qpsnn_core.network.model import Model
 from qpsnn_datasets import Dataset, Split
-from qpsnn_datasets.order import bit_stream
+from qpsnn_datasets.seeding import bit_stream
 
 CLASSES = ("a", "b", "c")
 

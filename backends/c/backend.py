@@ -16,7 +16,7 @@ from qpsnn_backends.c.driver import RUN
 from qpsnn_backends.c.memory import memory
 from qpsnn_backends.c.plan import Plan, plan
 from qpsnn_backends.c.source import header, source
-from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF

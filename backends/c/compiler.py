@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from qpsnn_core.errors import BackendError, BackendTimeout, UnsupportedError, Words, expected
+from qpsnn_core.common.errors import BackendError, BackendTimeout, UnsupportedError, Words, expected
 
 STANDARD = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 

@@ -17,7 +17,7 @@ from qpsnn_backends.c.memory import memory, total
 from qpsnn_backends.c.plan import plan
 from qpsnn_backends.c.source import header, source
 from qpsnn_backends.c.vectors import noise, vectors
-from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.integer.network import IntegerNetwork
 
 VECTORS = 100

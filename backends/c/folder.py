@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from qpsnn_core.errors import FileError, Words, expected
+from qpsnn_core.common.errors import FileError, Words, expected
 
 MARK = "Written by qpsnn export."
 """Stands in the Makefile of every export."""

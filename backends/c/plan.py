@@ -12,6 +12,7 @@ from qpsnn_backends.c.joins import Added, Pool
 from qpsnn_backends.c.neurons import Neurons, neurons
 from qpsnn_backends.c.readout import Answer
 from qpsnn_backends.c.synapses import Synapse, Window, skip, window
+from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -25,7 +26,6 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.kind_table import KindTable
 
 Job = Neurons | Pool | Added | Answer
 """Each answers by itself what it reads, declares, calls and computes."""

@@ -12,7 +12,7 @@ from qpsnn_backends.lava import limits, stock
 from qpsnn_backends.lava.job import Job, Progress
 from qpsnn_backends.lava.plan import Plan, plan, to_lava
 from qpsnn_backends.lava.wiring import Part, Wiring
-from qpsnn_core.errors import ConfigError, UnsupportedError, expected
+from qpsnn_core.common.errors import ConfigError, UnsupportedError, expected
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.simulate import check_images

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from qpsnn_backends.lava.plan import Arrays
 from qpsnn_backends.lava.wiring import Wiring
-from qpsnn_core.errors import BackendError, BackendTimeout, expected
+from qpsnn_core.common.errors import BackendError, BackendTimeout, expected
 
 CHILD = "qpsnn_backends.lava.child"
 

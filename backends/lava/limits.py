@@ -14,7 +14,7 @@ from pathlib import Path
 
 from qpsnn_backends.lava.plan import Arrays
 from qpsnn_backends.lava.wiring import Wiring
-from qpsnn_core.errors import MissingError, UnsupportedError, Words, expected
+from qpsnn_core.common.errors import MissingError, UnsupportedError, Words, expected
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv
 

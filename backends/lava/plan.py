@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_backends.lava.wiring import Kind, Part, Pool, Settings, Shape, Wiring
+from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -28,7 +29,6 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.kind_table import KindTable
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -17,8 +17,10 @@ import numpy.typing as npt
 from qpsnn_backends.lava import plan as ordinary
 from qpsnn_backends.lava.plan import Arrays, Plan
 from qpsnn_backends.lava.wiring import Part, Wiring
-from qpsnn_core.errors import UnsupportedError, Words, expected
+from qpsnn_core.common.errors import UnsupportedError, Words, expected
+from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.integer.bounds import INT32_MAX, accumulator
+from qpsnn_core.integer.lava_lif import BIAS_MAX, STATE_MAX, at_most, chain, reach, scale, thresholds
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -31,8 +33,6 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.integer.stock import BIAS_MAX, STATE_MAX, at_most, chain, reach, scale, thresholds
-from qpsnn_core.kind_table import KindTable, Refusal
 
 WHO = "lava: stock"
 

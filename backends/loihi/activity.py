@@ -11,7 +11,7 @@ import numpy.typing as npt
 from qpsnn_backends.loihi.limits import MESSAGE_PJ, SYNAPSE_PJ, UPDATE_PJ, Chip
 from qpsnn_backends.loihi.mapping import Placed
 from qpsnn_backends.loihi.populations import Population
-from qpsnn_core.errors import ConfigError, ShapeError, Words, expected
+from qpsnn_core.common.errors import ConfigError, ShapeError, Words, expected
 
 Longs = npt.NDArray[np.int64]
 

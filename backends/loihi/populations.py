@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -25,7 +26,6 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.kind_table import KindTable, Refusal
 
 Bools = npt.NDArray[np.bool_]
 Longs = npt.NDArray[np.int64]

@@ -10,6 +10,7 @@ import numpy as np
 from qpsnn_backends.loihi.limits import WEIGHT_BITS, Chip, Limit
 from qpsnn_backends.loihi.memory import weight_bits
 from qpsnn_backends.loihi.populations import Longs, Population, Projection
+from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.integer.bounds import Array
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
@@ -23,7 +24,6 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.kind_table import KindTable, Refusal
 
 
 class Need(NamedTuple):

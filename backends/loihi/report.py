@@ -17,7 +17,7 @@ from qpsnn_backends.loihi.memory import stored_width
 from qpsnn_backends.loihi.populations import Population, populations
 from qpsnn_backends.loihi.ranges import Need, needs
 from qpsnn_backends.loihi.remedies import chip_remedy, core_remedy, unsupported, value_remedy
-from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.integer.network import IntegerNetwork
 
 Longs = npt.NDArray[np.int64]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qpsnn_core.formats import Quantizer
 from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Conv, Linear, Shortcut
+from qpsnn_core.quantization.formats import Quantizer
 
 Named = dict[str, Any]
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 from benchmarks.contestants import MOMENTUM, RATE
 from benchmarks.contestants.layers import Classifier, Convolution, Soma, Subsample, fake_quantized
 from benchmarks.networks import Case
-from qpsnn_core.model import Model
+from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, MaxPool, Readout
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 

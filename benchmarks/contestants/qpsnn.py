@@ -8,9 +8,9 @@ from typing import Any
 import qpsnn_core as qp
 from benchmarks import contestants
 from benchmarks.networks import Case
-from qpsnn_core.loss import LOSSES
-from qpsnn_core.model import Model
-from qpsnn_core.optimizer import OPTIMIZERS
+from qpsnn_core.network.model import Model
+from qpsnn_core.optim.losses import LOSSES
+from qpsnn_core.optim.optimizers import OPTIMIZERS
 
 
 def runs(work: str, case: Case) -> list[contestants.Run]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.checks import number
+from qpsnn_core.common.validation import number
+from qpsnn_datasets.seeding import EVENTS, bit_stream
 
-from ..order import EVENTS, bit_stream
 from .filters import kept
 from .recording import Recording
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.checks import whole
-from qpsnn_core.errors import ConfigError, expected
-from qpsnn_core.kernels.event_filters import NEVER, rested, supported
+from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.validation import whole
+from qpsnn_core.kernels.events.filters import NEVER, rested, supported
 
 from .recording import Recording
 

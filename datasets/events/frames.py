@@ -12,12 +12,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.checks import whole
-from qpsnn_core.errors import ConfigError, DataError, LabelError, Words, expected
-from qpsnn_core.kernels.event_frames import count_events
-from qpsnn_core.kernels.parallel import spread
+from qpsnn_core.common.errors import ConfigError, DataError, LabelError, Words, expected
+from qpsnn_core.common.validation import whole
+from qpsnn_core.kernels.events.frames import count_events
+from qpsnn_core.kernels.threads import spread
+from qpsnn_datasets.memmap import mapped
 
-from ..mapped import mapped
 from ..schema import Dataset, Images
 from .recording import Recording
 

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import h5py
 
-from qpsnn_core.errors import ConfigError, Words, expected
+from qpsnn_core.common.errors import ConfigError, Words, expected
 
 from .formats import aedat2, aedat3
 from .layouts import CIFAR10, DIGITS, FORMATS

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.checks import whole
-from qpsnn_core.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.validation import whole
 
 from ..schema import limited_indices
 from .guess import NAMES, guess

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from qpsnn_core.errors import ConfigError, FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import ConfigError, FileError, FormatError, Words, expected
 
 from .formats import aedat2, aedat3, aedat4, arrays, atis_bin, dat, evt, hdf5
 from .raw import Raw

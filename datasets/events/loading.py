@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.checks import whole
-from qpsnn_core.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.validation import whole
+from qpsnn_datasets.seeding import SPLIT, stratified
 
-from ..order import SPLIT, stratified
 from ..schema import Dataset, Split, limited_indices
 from .filters import resize
 from .frames import to_dataset

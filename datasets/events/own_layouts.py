@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from qpsnn_core.errors import FileError, FormatError, LabelError, Words, expected
+from qpsnn_core.common.errors import FileError, FormatError, LabelError, Words, expected
 
 from .formats import aedat3, hdf5
 from .layouts import Item, Source

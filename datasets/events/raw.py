@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import ConfigError, DataError, FormatError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Words, expected
 
 from .recording import UNLABELLED, Recording
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import DataError, LabelError, Words, expected
+from qpsnn_core.common.errors import DataError, LabelError, Words, expected
 
 UNLABELLED = -1
 LARGEST_SIDE = 1 << 16

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.checks import number, whole
-from qpsnn_core.errors import ConfigError, DataError, Words, expected
-from qpsnn_core.kernels.event_camera import FINE, LEVELS, watch
+from qpsnn_core.common.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.validation import number, whole
+from qpsnn_core.kernels.events.camera import FINE, LEVELS, watch
+from qpsnn_datasets.seeding import NOISE, bit_stream
 
-from ..order import NOISE, bit_stream
 from .filters import refractory
 from .recording import UNLABELLED, Recording
 

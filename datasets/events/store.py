@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import ConfigError, DataError, FileError, FormatError, Words, expected
-from qpsnn_core.storage import CACHE, reading
+from qpsnn_core.common.errors import ConfigError, DataError, FileError, FormatError, Words, expected
+from qpsnn_core.common.hdf5 import CACHE, reading
 
 from .recording import Recording
 from .writer import EVENTS, KIND, SPLITS, TABLE, VERSION, check_classes, checksum

@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from qpsnn_core.errors import DataError, FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import DataError, FileError, FormatError, Words, expected
 
 from ..checks import existing, read_bytes
 

@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import ConfigError, DataError, LabelError, expected
-from qpsnn_core.storage import Sink, streaming
+from qpsnn_core.common.errors import ConfigError, DataError, LabelError, expected
+from qpsnn_core.common.hdf5 import Sink, streaming
 
 from .recording import Recording
 

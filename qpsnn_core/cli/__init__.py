@@ -11,13 +11,13 @@ def main() -> None:
         from qpsnn_core.cli.app import app
     except ModuleNotFoundError as error:
         sys.exit(f"error: the command line needs {error.name}: pip install 'qpsnn[cli]'")
-    from qpsnn_core.errors import MissingError, QpsnnError
+    from qpsnn_core.common.errors import MissingError, QpsnnError
 
     try:
         try:
             app()
         except MissingError as error:
-            from qpsnn_core.cli.side import run_there
+            from qpsnn_core.cli.lava_environment import run_there
 
             run_there(error)
     except QpsnnError as error:

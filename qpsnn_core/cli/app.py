@@ -12,9 +12,9 @@ import qpsnn_core as qp
 from qpsnn_core.cli import compress, events, export, inputs, loihi, plots, predict, show, stream, studies, tables
 from qpsnn_core.cli.inputs import data_of, images_of, load_any, load_trained, recipe_for, recipe_of, with_prune
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
-from qpsnn_core.config import Recipe
-from qpsnn_core.config_paper_rates import PAPER_SETS
-from qpsnn_core.stages import augmentation, network_for, prune_as, score_as
+from qpsnn_core.experiments.stages import augmentation, network_for, prune_as, score_as
+from qpsnn_core.recipes.paper_rates import PAPER_SETS
+from qpsnn_core.recipes.recipe import Recipe
 
 app = typer.Typer(
     help="Quantized and pruned spiking neural networks: train, compress, lower to integers, run on Lava.",

@@ -11,8 +11,8 @@ import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import data_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Data, File, Folds, Json, Limit, Out, Quiet, Where
-from qpsnn_core.errors import ConfigError, FileError, Words, expected
-from qpsnn_core.network.stored import stored
+from qpsnn_core.common.errors import ConfigError, FileError, Words, expected
+from qpsnn_core.network.sparse_storage import stored
 
 Images = Annotated[int, typer.Option("--images", min=1, help="Training images for calibration.")]
 Damping = Annotated[float, typer.Option("--damping", min=0.0, help="Of the Hessian, times its mean diagonal.")]
@@ -43,8 +43,8 @@ def compress(
     quiet: Quiet = False,
 ) -> None:
     """Prune single weights, and quantize the others, in one shot after training (OSBC)."""
-    from qpsnn_core.compression.run import check_target
-    from qpsnn_core.pricing import nonzero
+    from qpsnn_core.compression.weights.osbc import check_target
+    from qpsnn_core.engine.pricing import nonzero
 
     wanted = None if bits == FULL else bits
     check_target(sparsity, wanted, method, ratios, scale)
@@ -108,10 +108,10 @@ def compress_sweep(
     quiet: Quiet = False,
 ) -> None:
     """Every method at every sparsity and number of bits, over seeds; stopped, it goes on where it was."""
-    from qpsnn_core.compression import sweep
+    from qpsnn_core.experiments import compression_sweep
 
-    usual = sweep.Settings()
-    settings = sweep.Settings(
+    usual = compression_sweep.Settings()
+    settings = compression_sweep.Settings(
         tuple(methods.split(",")) if methods else usual.methods,
         _numbers("--sparsities", sparsities, float) or usual.sparsities,
         _numbers("--bits", bits, int) or usual.bits,
@@ -124,8 +124,8 @@ def compress_sweep(
     chosen = qp.load_recipe(recipe)
     say = (lambda text: None) if quiet else show.say
     with show.bars(quiet) as listen:
-        results = sweep.run(chosen, data_of(chosen), out, settings, seeds=seeds, progress=listen, say=say)
-    rows = sweep.table(results)
+        results = compression_sweep.run(chosen, data_of(chosen), out, settings, seeds=seeds, progress=listen, say=say)
+    rows = compression_sweep.table(results)
     if json:
         show.print_json({"table": [r._asdict() for r in rows], "results": [r._asdict() for r in results]})
         return

@@ -10,8 +10,8 @@ from typing import Any
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.demo import DIGITS, DIGITS_EVENTS, Demo, as_json
-from qpsnn_core.demo import run as run_demo
+from qpsnn_core.experiments.demo import DIGITS, DIGITS_EVENTS, Demo, as_json
+from qpsnn_core.experiments.demo import run as run_demo
 
 
 def run(out: Path, *, events: bool, images: int, backend: str, as_json: bool, quiet: bool) -> None:
@@ -37,7 +37,7 @@ def _write(out: Path, done: Demo, name: str) -> dict[str, Any]:
     beside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     os.replace(beside, out / "report.json")
     try:
-        from qpsnn_core import plot
+        from qpsnn_core.experiments.plots import report as plot
     except ModuleNotFoundError as error:
         show.say(f"no report.png: it needs {error.name}, pip install 'qpsnn[plot]'")
         return report

@@ -13,8 +13,8 @@ from rich.text import Text
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import repairs_of
 from qpsnn_core.cli.options import Json, Quiet
-from qpsnn_core.errors import ConfigError, DataError, Words, expected
-from qpsnn_core.progress import Progress
+from qpsnn_core.common.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.progress import Progress
 from qpsnn_datasets.events import NAMES, REPAIRS, SPLITS, EventStore, Recording, import_events, load_events
 from qpsnn_datasets.events import pictures as event_pictures
 
@@ -114,7 +114,7 @@ def show_(
     if out.suffix.lower() not in (".png", ".gif"):
         raise ConfigError(expected("--out", "a file .png or .gif", str(out)))
     try:
-        from qpsnn_core import plot_events
+        from qpsnn_core.experiments.plots import events as plot_events
     except ImportError as error:
         want = "matplotlib, which draws (pip install 'qpsnn[plot]')"
         raise DataError(expected("show", want, Words(f"no such package ({error})"))) from error

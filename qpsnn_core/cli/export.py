@@ -14,10 +14,10 @@ import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import data_of, images_of, load_any
 from qpsnn_core.cli.options import Json, Out, Where
-from qpsnn_core.config import Recipe, load_recipe
-from qpsnn_core.errors import ConfigError, DataError, FormatError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Words, expected
+from qpsnn_core.common.hdf5 import kind_of
 from qpsnn_core.integer.file import KIND, load_integer
-from qpsnn_core.storage import kind_of
+from qpsnn_core.recipes.recipe import Recipe, load_recipe
 
 
 def export(
@@ -64,7 +64,7 @@ def read(
     json: Json = False,
 ) -> None:
     """Make a checkpoint, to quantize, prune and fine-tune: of another simulator's NIR file, or of integers again."""
-    from qpsnn_core.checkpoint import Checkpoint, save_checkpoint
+    from qpsnn_core.training.checkpoint import Checkpoint, save_checkpoint
 
     chosen = load_recipe(recipe) if recipe else None
     if _is_integer(file):
@@ -102,7 +102,7 @@ def _is_integer(file: Path) -> bool:
 def _c(network: Path, folder: Path, name: str, data: str, path: str, vectors: int, json: bool) -> None:
     from qpsnn_backends.c.export import export as write
     from qpsnn_backends.c.vectors import noise
-    from qpsnn_core.inputs import steps_first
+    from qpsnn_core.engine.inputs import steps_first
 
     loaded = load_integer(network)
     images = steps_first(images_of(Recipe(), data, path, vectors).images) if data else noise(loaded, vectors)

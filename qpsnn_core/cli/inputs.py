@@ -9,15 +9,15 @@ from typing import Annotated, Any
 import typer
 
 import qpsnn_core as qp
-from qpsnn_core.checkpoint import KIND, Checkpoint
 from qpsnn_core.cli import show
 from qpsnn_core.cli.options import Quiet
-from qpsnn_core.config import Recipe
-from qpsnn_core.config_network import NetworkConfig
-from qpsnn_core.errors import FormatError, expected
+from qpsnn_core.common.errors import FormatError, expected
+from qpsnn_core.common.hdf5 import kind_of
+from qpsnn_core.experiments.stages import data_for, set_of
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.stages import data_for, set_of
-from qpsnn_core.storage import kind_of
+from qpsnn_core.recipes.network import NetworkConfig
+from qpsnn_core.recipes.recipe import Recipe
+from qpsnn_core.training.checkpoint import KIND, Checkpoint
 from qpsnn_datasets import Dataset, Split, load_jpeg_part
 from qpsnn_datasets.events import Recording, read_events
 

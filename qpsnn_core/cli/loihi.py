@@ -10,7 +10,7 @@ import typer
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import images_of
 from qpsnn_core.cli.options import Json, Where
-from qpsnn_core.config import Recipe
+from qpsnn_core.recipes.recipe import Recipe
 
 
 def loihi(

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from qpsnn_core import analysis
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import data_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Data, File, Json, Where
-from qpsnn_core.errors import ConfigError, DataError, FormatError, Words, expected
-from qpsnn_core.paper import TABLE_1
+from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Words, expected
+from qpsnn_core.experiments import analysis
+from qpsnn_core.experiments.paper_table1 import TABLE_1
 
 app = typer.Typer(help="Figures of a checkpoint, or of what a study found.", no_args_is_help=True)
 
@@ -97,11 +97,11 @@ def compression(
     as_json: Json = False,
 ) -> None:
     """Accuracy against sparsity and against bits, each method of `compress-sweep`, with its spread over seeds."""
-    from qpsnn_core.compression import sweep
-    from qpsnn_core.study import read_results
+    from qpsnn_core.experiments import compression_sweep
+    from qpsnn_core.experiments.runs import read_results
 
-    found = read_results(results, sweep.Result, "the results of a sweep")[1]
-    rows = sweep.table(found)
+    found = read_results(results, compression_sweep.Result, "the results of a sweep")[1]
+    rows = compression_sweep.table(found)
     there = sorted({row.sparsity for row in rows})
     if at not in there:
         raise ConfigError(expected("--at", f"one of {', '.join(map(str, there))}", at))
@@ -127,7 +127,7 @@ def _points(file: Path) -> list[dict[str, Any]]:
 
 def _drawing() -> Any:
     try:
-        from qpsnn_core import plot_analysis
+        from qpsnn_core.experiments.plots import analysis as plot_analysis
     except ImportError as error:
         want = "matplotlib, which draws (pip install 'qpsnn[plot]')"
         raise DataError(expected("plot", want, Words(f"no such package ({error})"))) from error

@@ -11,11 +11,11 @@ import numpy as np
 import typer
 
 import qpsnn_core as qp
-from qpsnn_core.agreement import agreement, disagreements
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import recording_of
 from qpsnn_core.cli.options import Json
-from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.inference.agreement import agreement, disagreements
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_datasets import Dataset
 from qpsnn_datasets.events import frames_in_bins, resize

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from qpsnn_core.cli import show
-from qpsnn_core.measuring import Evaluation
-from qpsnn_core.model import Model
-from qpsnn_core.pricing import priced
+from qpsnn_core.engine.evaluation import Evaluation
+from qpsnn_core.engine.pricing import priced
+from qpsnn_core.network.model import Model
 
 
 def show_cost(title: str, model: Model, measured: Evaluation, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from qpsnn_core.progress import Listener, Progress
+from qpsnn_core.common.progress import Listener, Progress
 
 out = Console()
 err = Console(stderr=True)

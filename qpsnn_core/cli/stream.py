@@ -14,10 +14,10 @@ import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import recording_of
 from qpsnn_core.cli.options import Json
-from qpsnn_core.errors import DataError, FileError, Words, expected
+from qpsnn_core.common.errors import DataError, FileError, Words, expected
+from qpsnn_core.common.hdf5 import kind_of
+from qpsnn_core.inference.streaming import Answer, end_to_end, one_after_the_other
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.storage import kind_of
-from qpsnn_core.streaming import Answer, end_to_end, one_after_the_other
 from qpsnn_datasets.digits import load_digits
 from qpsnn_datasets.events import load_events
 from qpsnn_datasets.events.recording import Recording

@@ -11,9 +11,9 @@ import typer
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import data_of, images_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Data, File, Json, Quiet, Where
-from qpsnn_core.config import load_recipe
-from qpsnn_core.errors import ConfigError, expected
-from qpsnn_core.storage import save_json
+from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.hdf5 import save_json
+from qpsnn_core.recipes.recipe import load_recipe
 
 
 def ablate(
@@ -30,7 +30,7 @@ def ablate(
     quiet: Quiet = False,
 ) -> None:
     """Tables 2 and 3: vanilla against ReScaW, SCA against SVS, pruning before or after quantizing, over seeds."""
-    from qpsnn_core import ablation
+    from qpsnn_core.experiments import ablation
 
     chosen = load_recipe(recipe)
     names = [name.strip() for name in models.split(",")] if models else list(ablation.USUAL)
@@ -61,7 +61,7 @@ def front(
     quiet: Quiet = False,
 ) -> None:
     """Accuracy against size (Fig. 1) over bits and pruning rates; `qpsnn plot front OUT/front.json` draws it."""
-    from qpsnn_core import front as study
+    from qpsnn_core.experiments import pareto_front as study
 
     chosen = load_recipe(recipe)
     say = (lambda text: None) if quiet else show.say
@@ -95,7 +95,7 @@ def crossvalidate(
     quiet: Quiet = False,
 ) -> None:
     """Train, prune, fine-tune and lower in each fold of all samples; accuracy of the integers on those held out."""
-    from qpsnn_core import crossvalidation as study
+    from qpsnn_core.experiments import cross_validation as study
 
     chosen = load_recipe(recipe)
     say = (lambda text: None) if quiet else show.say
@@ -131,7 +131,7 @@ def audit(
     json: Json = False,
 ) -> None:
     """Recompute gradients, codes, scores, integers and Lava's spikes from the equations; exit status 1 if one fails."""
-    from qpsnn_core.audit import audit as checks
+    from qpsnn_core.experiments.audit import audit as checks
 
     loaded = load_trained(checkpoint)
     test = images_of(recipe_of(loaded), data, path, images)

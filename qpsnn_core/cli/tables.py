@@ -10,7 +10,7 @@ import typer
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import images_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Json, Where
-from qpsnn_core.config import Recipe
+from qpsnn_core.recipes.recipe import Recipe
 
 app = typer.Typer(help="The tables of the QP-SNN paper, computed, beside the printed figures.", no_args_is_help=True)
 
@@ -18,7 +18,7 @@ app = typer.Typer(help="The tables of the QP-SNN paper, computed, beside the pri
 @app.command()
 def sizes(json: Json = False) -> None:
     """Table 1's sizes of every QP-SNN network at 8, 4 and 2 bits; and what the saved integer file takes."""
-    from qpsnn_core.paper import sizes
+    from qpsnn_core.experiments.paper_table1 import sizes
 
     rows = list(sizes())
     if json:
@@ -52,7 +52,7 @@ def efficiency(
     json: Json = False,
 ) -> None:
     """Tables 6 and 7: synaptic operations and energy from measured firing, of checkpoints or of untrained networks."""
-    from qpsnn_core import efficiency
+    from qpsnn_core.experiments import paper_tables6_7 as efficiency
 
     if checkpoints:
         rows = []

@@ -1,1 +1,1 @@
-"""One-shot compression after training (OSBC): unstructured pruning and symmetric quantization, from a few images."""
+"""Smaller networks: whole channels by their scores, and single weights after training, from a few images."""

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.model import Model
+from qpsnn_core.network.model import Model
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear
-from qpsnn_core.quantize import quantize
+from qpsnn_core.quantization.rescaw import quantize
 
 Doubles = npt.NDArray[np.float64]
 

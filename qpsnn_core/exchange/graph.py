@@ -9,7 +9,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import NetworkError, expected
+from qpsnn_core.common.errors import NetworkError, expected
 from qpsnn_core.integer.bounds import Array
 from qpsnn_core.network.values import Shape
 

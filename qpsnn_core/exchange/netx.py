@@ -1,6 +1,6 @@
 """An integer network as lava-dl's NetX HDF5 file, for Lava's stock LIF: the same spikes, or refused with figures.
 
-Its integers are ours times 2**k, as `qpsnn_core.integer.stock` says; NetX has no exponents, so biases grow too.
+Its integers are ours times 2**k, as `qpsnn_core.integer.lava_lif` says; NetX has no exponents, so biases grow too.
 """
 
 from __future__ import annotations
@@ -11,8 +11,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.errors import UnsupportedError, Words, expected
+from qpsnn_core.common.errors import UnsupportedError, Words, expected
+from qpsnn_core.common.hdf5 import writing
+from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.integer.bounds import Array, Longs
+from qpsnn_core.integer.lava_lif import (
+    BIAS_MAX,
+    NO_LAYER,
+    STATE_MAX,
+    THRESHOLD_MAX,
+    Layer,
+    at_most,
+    chain,
+    reach,
+    scale,
+    thresholds,
+)
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -25,21 +39,7 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.integer.stock import (
-    BIAS_MAX,
-    NO_LAYER,
-    STATE_MAX,
-    THRESHOLD_MAX,
-    Layer,
-    at_most,
-    chain,
-    reach,
-    scale,
-    thresholds,
-)
-from qpsnn_core.kind_table import KindTable
 from qpsnn_core.network.values import Shape
-from qpsnn_core.storage import writing
 
 KIND = "lava-dl-netx"
 VERSION = 1

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import nir
 import numpy as np
 
-from qpsnn_core.errors import ConfigError, Words, expected
+from qpsnn_core.common.errors import ConfigError, Words, expected
+from qpsnn_core.common.hdf5 import replacing, write_all
 from qpsnn_core.exchange.nir_integers import float_bits, of_integers
 from qpsnn_core.exchange.nir_model import of_model
 from qpsnn_core.integer.bounds import Array
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.model import Model
-from qpsnn_core.storage import replacing, write_all
+from qpsnn_core.network.model import Model
 
 EXACT_DT = 1.0
 FLOAT_DT = 1e-4

@@ -9,11 +9,11 @@ from typing import Any
 
 import nir
 
-from qpsnn_core.errors import ConfigError, FileError, FormatError, NetworkError, Words, expected
+from qpsnn_core.common.errors import ConfigError, FileError, FormatError, NetworkError, Words, expected
+from qpsnn_core.common.serialization import nearest
 from qpsnn_core.exchange.layers import Layers
 from qpsnn_core.exchange.values import Options
-from qpsnn_core.model import Model
-from qpsnn_core.structure import nearest
+from qpsnn_core.network.model import Model
 
 DT = 1e-4
 """The step of snnTorch, and SpikingJelly's default, where a file says nothing."""

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import UnsupportedError, Words, expected
+from qpsnn_core.common.errors import UnsupportedError, Words, expected
+from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.exchange.graph import Graph, copying, gap, named
 from qpsnn_core.integer.bounds import Array
 from qpsnn_core.integer.network import IntegerNetwork
@@ -25,8 +26,7 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.kind_table import KindTable
-from qpsnn_core.network.ordered import sources_of
+from qpsnn_core.network.ordered_graph import sources_of
 
 Doubles = npt.NDArray[np.float64]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.errors import UnsupportedError, Words, expected
+from qpsnn_core.common.errors import UnsupportedError, Words, expected
+from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.exchange.folded import folded
 from qpsnn_core.exchange.graph import Graph, copying, gap, named
-from qpsnn_core.kind_table import KindTable, Refusal
-from qpsnn_core.model import Model
+from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 

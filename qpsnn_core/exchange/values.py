@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import NetworkError, ShapeError, Words, expected
+from qpsnn_core.common.errors import NetworkError, ShapeError, Words, expected
 from qpsnn_core.network.values import Shape
 
 Doubles = npt.NDArray[np.float64]

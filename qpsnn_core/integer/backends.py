@@ -10,9 +10,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.serialization import nearest
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.structure import nearest
 
 BACKENDS = {
     "exact": ("qpsnn_backends.exact", "ExactBackend"),

@@ -14,11 +14,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from qpsnn_core.errors import FileError, FormatError, QpsnnError, expected
-from qpsnn_core.integer.kinds import Named
+from qpsnn_core.common.errors import FileError, FormatError, QpsnnError, expected
+from qpsnn_core.common.hdf5 import reading, writing
 from qpsnn_core.integer.network import IntegerNetwork, nodes_from_json
+from qpsnn_core.integer.node_kinds import Named
 from qpsnn_core.integer.packing import Packed, pack, unpack
-from qpsnn_core.storage import reading, writing
 
 KIND = "qpsnn-integer"
 VERSION = 1

@@ -10,14 +10,14 @@ from typing import Any, get_args
 
 import numpy as np
 
-from qpsnn_core.errors import ConfigError, NetworkError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.errors import ConfigError, NetworkError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.serialization import TAG, converter, nearest, structure, tag_union
 from qpsnn_core.integer.bounds import Array
-from qpsnn_core.integer.kinds import KINDS, IntValue, Named, Spec
+from qpsnn_core.integer.node_kinds import KINDS, IntValue, Named, Spec
 from qpsnn_core.integer.nodes import IntInput, IntNode, IntReadout
 from qpsnn_core.integer.packing import pack
-from qpsnn_core.kind_table import KindTable
-from qpsnn_core.network.ordered import Ordered, check_order, check_read, sources_of
-from qpsnn_core.structure import TAG, converter, nearest, structure, tag_union
+from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read, sources_of
 
 _convert = converter()
 tag_union(_convert, IntNode)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from qpsnn_core.structure import ADDED_LATER
+from qpsnn_core.common.serialization import ADDED_LATER
 
 
 @dataclass(frozen=True)

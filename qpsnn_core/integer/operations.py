@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.integer.bounds import Array
-from qpsnn_core.integer.kinds import IntValue, Named
+from qpsnn_core.integer.node_kinds import IntValue, Named
 from qpsnn_core.integer.nodes import (
     IntConv,
     IntInput,
@@ -23,16 +24,15 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.kernels.conv import conv_forward
+from qpsnn_core.kernels.buffers import empty
+from qpsnn_core.kernels.conv.forward import conv_forward
+from qpsnn_core.kernels.conv.image import image_forward, panels
+from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.cyclic_channels import around
-from qpsnn_core.kernels.image import image_forward, panels
-from qpsnn_core.kernels.integer import add_scaled, current, int_lif
-from qpsnn_core.kernels.lif import RESETS
-from qpsnn_core.kernels.memory import empty
-from qpsnn_core.kernels.packing import pack
-from qpsnn_core.kernels.parallel import each, spread
+from qpsnn_core.kernels.neurons.integer_lif import add_scaled, current, int_lif
+from qpsnn_core.kernels.neurons.lif import RESETS
 from qpsnn_core.kernels.pool import max_forward, sum_forward
-from qpsnn_core.kind_table import KindTable
+from qpsnn_core.kernels.threads import each, spread
 from qpsnn_core.network.synapses import neighbours
 
 EVENT_PEAK = 16

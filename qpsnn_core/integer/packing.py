@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import FormatError, Words, expected
+from qpsnn_core.common.errors import FormatError, Words, expected
 
 Array = npt.NDArray[Any]
 

@@ -9,14 +9,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import ConfigError, DataError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.serialization import nearest
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.operations import OPERATIONS, Call, Fired
-from qpsnn_core.kernels.integer import add_counts
-from qpsnn_core.kernels.parallel import single_blas, spread
-from qpsnn_core.network.ordered import sources_of
-from qpsnn_core.structure import nearest
+from qpsnn_core.kernels.neurons.integer_lif import add_counts
+from qpsnn_core.kernels.threads import single_blas, spread
+from qpsnn_core.network.ordered_graph import sources_of
 
 Array = npt.NDArray[Any]
 
@@ -56,7 +56,7 @@ def simulate_from(
 ) -> Run:
     """`simulate`, with membranes of LIF before the first step, int32 [B, H, W, C], as an earlier run left them.
 
-    That no membrane leaves int32 on the way is proven for those that begin at 0: see `continued`. Raises also
+    That no membrane leaves int32 on the way is proven for those that begin at 0: see `stateful`. Raises also
     ShapeError (membranes).
     """
     images = check_images(network, images)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import load16, store, to
+from qpsnn_core.kernels.simd.vector import load16, store, to
+from qpsnn_core.kernels.threads import kernel
 
 
 def around(values: Any) -> Any:

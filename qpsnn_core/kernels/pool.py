@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import at_least, fill16, put, select, take16
+from qpsnn_core.kernels.simd.vector import at_least, fill16, put, select, take16
+from qpsnn_core.kernels.threads import kernel
 
 
 @kernel

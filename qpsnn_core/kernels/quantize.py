@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from qpsnn_core.kernels.cyclic_channels import after, fold, gather_sum
-from qpsnn_core.kernels.parallel import kernel
-from qpsnn_core.kernels.vector import at_least, fill16, load16, nearest, negative, put, select, take16, to
+from qpsnn_core.kernels.simd.vector import at_least, fill16, load16, nearest, negative, put, select, take16, to
+from qpsnn_core.kernels.threads import kernel
 
 
 @kernel

@@ -1,10 +1,10 @@
 """The network as data."""
 
-from qpsnn_core.formats import Quantizer
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.network.values import Value
+from qpsnn_core.quantization.formats import Quantizer
 
 __all__ = [
     "LIF",

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import ConfigError, NumericsError, ShapeError, Words, expected
-from qpsnn_core.kind_table import KindTable
+from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
-from qpsnn_core.network.stored import bitmap_bits, stored
+from qpsnn_core.network.sparse_storage import bitmap_bits, stored
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut, Synapse
 from qpsnn_core.network.values import Shape
 

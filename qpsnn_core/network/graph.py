@@ -7,13 +7,13 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from qpsnn_core.errors import ConfigError, FormatError, VersionError, Words, expected
-from qpsnn_core.kind_table import KindTable
+from qpsnn_core.common.errors import ConfigError, FormatError, VersionError, Words, expected
+from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.serialization import TAG, converter, structure, tag_union
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
-from qpsnn_core.network.ordered import Ordered, check_order, check_read
+from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut, Synapse
 from qpsnn_core.network.values import Value
-from qpsnn_core.structure import TAG, converter, structure, tag_union
 
 VERSION = 1
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, expected
 
 Doubles = npt.NDArray[np.float64]
 Curve = Callable[[Doubles, float], Doubles]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from qpsnn_core.checks import check_at_least, check_name
-from qpsnn_core.errors import ConfigError, ShapeError, expected
-from qpsnn_core.formats import Quantizer
+from qpsnn_core.common.errors import ConfigError, ShapeError, expected
+from qpsnn_core.common.validation import check_at_least, check_name
 from qpsnn_core.network.values import Value, check_kind, window
+from qpsnn_core.quantization.formats import Quantizer
 
 BN_EPSILON = 1e-5
 BN_MOMENTUM = 0.1

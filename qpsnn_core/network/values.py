@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from qpsnn_core.errors import ConfigError, ShapeError, Words, expected
+from qpsnn_core.common.errors import ConfigError, ShapeError, Words, expected
 
 Kind = Literal["analog", "spikes", "current"]
 Shape = tuple[int, int, int]

@@ -11,19 +11,19 @@ import pytest
 from generators.chains import chain
 
 import qpsnn_core as qp
-from qpsnn_core.agreement import deviation
-from qpsnn_core.errors import FormatError, LoweringError, NodeKindError, UnsupportedError
+from qpsnn_core.common.errors import FormatError, LoweringError, NodeKindError, UnsupportedError
 from qpsnn_core.exchange.netx import NETX, save_netx
 from qpsnn_core.exchange.nir_export import save_nir
 from qpsnn_core.exchange.nir_import import load_nir
 from qpsnn_core.exchange.nir_integers import FORMS, float_bits
-from qpsnn_core.integer.continued import Continued, check_for_ever
+from qpsnn_core.inference.agreement import deviation
+from qpsnn_core.inference.streaming import stream
 from qpsnn_core.integer.file import load_integer, save_integer
+from qpsnn_core.integer.lava_lif import SCALES
 from qpsnn_core.integer.network import TAGS, IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF, IntMaxPool, IntShortcut, IntSum, IntSumPool
 from qpsnn_core.integer.simulate import predict
-from qpsnn_core.integer.stock import SCALES
-from qpsnn_core.streaming import stream
+from qpsnn_core.integer.stateful import Continued, check_for_ever
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,22 @@ import numpy as np
 import pytest
 
 import qpsnn_core as qp
-from qpsnn_core import analysis, audit_gradients, channels, rates
-from qpsnn_core.ablation import with_quantizers
-from qpsnn_core.agreement import deviation
-from qpsnn_core.audit import audit
-from qpsnn_core.calibration import recalibrate
-from qpsnn_core.compression import hessian
-from qpsnn_core.efficiency import bits_of, weights
-from qpsnn_core.engine import Pass, backward, forward
-from qpsnn_core.errors import NodeKindError
+from qpsnn_core.common.errors import NodeKindError
+from qpsnn_core.compression.channels import rates, remove
+from qpsnn_core.compression.weights import hessian
+from qpsnn_core.engine.calibration import recalibrate
+from qpsnn_core.engine.passes import Pass, backward, forward
+from qpsnn_core.engine.pricing import nonzero
 from qpsnn_core.exchange.nir_export import save_nir
-from qpsnn_core.integer.affine import affine
-from qpsnn_core.integer.lower import horizon
+from qpsnn_core.experiments import analysis, audit_gradients
+from qpsnn_core.experiments.ablation import with_quantizers
+from qpsnn_core.experiments.audit import audit
+from qpsnn_core.experiments.paper_tables6_7 import bits_of, weights
+from qpsnn_core.inference.agreement import deviation
+from qpsnn_core.integer.lowering.fold import affine
+from qpsnn_core.integer.lowering.lower import horizon
 from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Readout, Value
 from qpsnn_core.network.cost import counted, fanout, sops
-from qpsnn_core.pricing import nonzero
 from qpsnn_datasets import Dataset
 
 
@@ -84,9 +85,9 @@ VERBS = {
     "use_of_bits": ("the network", lambda path: analysis.use_of_bits(MODEL)),
     "with_quantizers": ("the network", lambda path: with_quantizers(MODEL, KNOWN)),
     "remove_channels": ("the", lambda path: qp.remove_channels(MODEL, {"lif": [0, 1]})),
-    "tied": ("the removal of channels", lambda path: channels.tied(FOREIGN)),
-    "origins": ("the removal of channels", lambda path: channels.origins(FOREIGN)),
-    "fixed": ("the removal of channels", lambda path: channels.fixed(FOREIGN)),
+    "tied": ("the removal of channels", lambda path: remove.tied(FOREIGN)),
+    "origins": ("the removal of channels", lambda path: remove.origins(FOREIGN)),
+    "fixed": ("the removal of channels", lambda path: remove.fixed(FOREIGN)),
     "prunable": ("the removal of channels", lambda path: rates.prunable(FOREIGN)),
     "resolve": ("the network", lambda path: rates.resolve(FOREIGN, 0.5, ["lif"])),
     "score": ("the engine", lambda path: qp.score(MODEL, DATA)),

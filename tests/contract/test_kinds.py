@@ -11,27 +11,27 @@ from qpsnn_backends.c import plan as c
 from qpsnn_backends.lava import plan as lava
 from qpsnn_backends.lava import stock
 from qpsnn_backends.loihi import populations, ranges
-from qpsnn_core.audit_gradients import BACKWARDS, WINDOWS
-from qpsnn_core.channels import CHANNELS
-from qpsnn_core.compression.hessian import LEAKS, UNFOLDED
-from qpsnn_core.errors import LoweringError, NodeKindError
+from qpsnn_core.common.errors import LoweringError, NodeKindError
+from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.compression.channels.remove import CHANNELS
+from qpsnn_core.compression.channels.score import MEMBRANES
+from qpsnn_core.compression.weights.hessian import LEAKS, UNFOLDED
+from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.exchange import nir_integers, nir_model
+from qpsnn_core.exchange.lift import LIFTS
 from qpsnn_core.exchange.netx import NETX
+from qpsnn_core.experiments.audit_gradients import BACKWARDS, WINDOWS
 from qpsnn_core.integer import network as integers
-from qpsnn_core.integer.affine import CURRENTS
-from qpsnn_core.integer.continued import KEPT
-from qpsnn_core.integer.kinds import KINDS
-from qpsnn_core.integer.lower import FORMS
+from qpsnn_core.integer.lava_lif import SCALES
+from qpsnn_core.integer.lowering.fold import CURRENTS
+from qpsnn_core.integer.lowering.lower import FORMS
+from qpsnn_core.integer.node_kinds import KINDS
 from qpsnn_core.integer.nodes import IntNode
 from qpsnn_core.integer.operations import OPERATIONS
-from qpsnn_core.integer.stock import SCALES
-from qpsnn_core.kind_table import KindTable, Refusal
-from qpsnn_core.layers import LAYERS
-from qpsnn_core.lifting import LIFTS
+from qpsnn_core.integer.stateful import KEPT
 from qpsnn_core.network import LIF, Conv, Node
 from qpsnn_core.network.cost import PRICES
 from qpsnn_core.network.graph import ROLES, TAGS
-from qpsnn_core.scoring import MEMBRANES
 
 TRAINED_ROOMS: list[KindTable[Any]] = [
     ROLES,

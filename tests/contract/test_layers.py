@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import pytest
 
-from qpsnn_core.kernels import parallel
-from qpsnn_core.layers import LAYERS
-from qpsnn_core.layers.base import Call, Current, CurrentGradient, Layer
-from qpsnn_core.layers.batch_norm import with_moments
-from qpsnn_core.layers.pool import count_type
+from qpsnn_core.engine.layers import LAYERS
+from qpsnn_core.engine.layers.base import Call, Current, CurrentGradient, Layer
+from qpsnn_core.engine.layers.batch_norm import with_moments
+from qpsnn_core.engine.layers.pool import count_type
+from qpsnn_core.kernels import threads
 from qpsnn_core.network import (
     LIF,
     AvgPool,
@@ -330,12 +330,12 @@ def scatter(array):
 
 def test_two_threads_give_the_same_bits(case):
     """A batch of 40 makes several chunks of the work."""
-    before, found = parallel.threads(), []
+    before, found = threads.threads(), []
     try:
         for count in (1, 2):
-            parallel.set_threads(count)
-            found.append(everything(Run(case, batch=5 if parallel.numba.config.DISABLE_JIT else 40)))
+            threads.set_threads(count)
+            found.append(everything(Run(case, batch=5 if threads.numba.config.DISABLE_JIT else 40)))
     finally:
-        parallel.set_threads(before)
+        threads.set_threads(before)
     for one, two in zip(*found, strict=True):
         np.testing.assert_array_equal(one, two)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.errors import NumericsError
+from qpsnn_core.common.errors import NumericsError
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from naive import conv as naive
-from qpsnn_core.kernels import weight_gradient as kernels
-from qpsnn_core.layers.gradients import weight_sums
+from qpsnn_core.engine.layers.conv_gradients import weight_sums
+from qpsnn_core.kernels.conv import weight_gradient as kernels
 from qpsnn_core.network import Conv, Value
 
 F = np.float32

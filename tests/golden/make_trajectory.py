@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import small
 
-from qpsnn_core.engine import backward, forward
-from qpsnn_core.layers.lif import potentials
-from qpsnn_core.loss import LOSSES
-from qpsnn_core.model import Model
+from qpsnn_core.engine.layers.lif import potentials
+from qpsnn_core.engine.passes import backward, forward
 from qpsnn_core.network import LIF, Conv, Linear
-from qpsnn_core.optimizer import sgd
-from qpsnn_core.quantize import gamma
+from qpsnn_core.network.model import Model
+from qpsnn_core.optim.losses import LOSSES
+from qpsnn_core.optim.optimizers import sgd
+from qpsnn_core.quantization.rescaw import gamma
 from qpsnn_datasets import batches
 
 STEPS = 10

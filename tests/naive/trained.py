@@ -6,7 +6,7 @@ import numpy as np
 
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
-from qpsnn_core.quantize import quantize
+from qpsnn_core.quantization.rescaw import quantize
 
 EPSILON = 1e-5
 

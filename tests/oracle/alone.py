@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.layers import LAYERS
-from qpsnn_core.layers.base import Call
-from qpsnn_core.layers.batch_norm import with_moments
+from qpsnn_core.engine.layers import LAYERS
+from qpsnn_core.engine.layers.base import Call
+from qpsnn_core.engine.layers.batch_norm import with_moments
 from qpsnn_core.network import Conv, Linear, Value
 
 LIMIT = 5e-4

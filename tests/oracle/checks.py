@@ -8,11 +8,11 @@ import numpy as np
 
 from oracle import network as on_tape
 from oracle import networks
-from qpsnn_core import engine
-from qpsnn_core.layers import lif
-from qpsnn_core.loss import mean_logits_cross_entropy
-from qpsnn_core.model import Model
+from qpsnn_core.engine import passes
+from qpsnn_core.engine.layers import lif
 from qpsnn_core.network import LIF
+from qpsnn_core.network.model import Model
+from qpsnn_core.optim.losses import mean_logits_cross_entropy
 
 MARGIN = 1e-4
 """Nearer than this to an edge, float32 and float64 could decide differently; they differ by about 1e-6."""
@@ -54,9 +54,9 @@ def deviations(case):
     ref = on_tape.run(case.model, case.images, train=case.train)
     ref_loss = on_tape.loss(ref.logits, case.labels)
     ref_loss.backward()
-    comp = engine.forward(case.model, case.images, train=case.train, keep=True)
+    comp = passes.forward(case.model, case.images, train=case.train, keep=True)
     loss, gradient = mean_logits_cross_entropy(comp.logits, case.labels)
-    grads = engine.backward(case.model, comp, gradient)
+    grads = passes.backward(case.model, comp, gradient)
     assert {(node, name) for node, own in grads.items() for name in own} == {
         (node, name) for node, own in ref.leaves.items() for name in own
     }

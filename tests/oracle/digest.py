@@ -15,10 +15,10 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from oracle import networks
-from qpsnn_core import engine
-from qpsnn_core.loss import mean_logits_cross_entropy
+from qpsnn_core.engine import passes
 from qpsnn_core.network.nodes import RESETS
 from qpsnn_core.network.surrogates import SURROGATES
+from qpsnn_core.optim.losses import mean_logits_cross_entropy
 
 
 def arrays(name, index, train):
@@ -27,14 +27,14 @@ def arrays(name, index, train):
     neuron["reset"] = RESETS[index // 2 % 2]
     net = networks.network(name, 3, neuron=neuron)
     model, labels = networks.model(net), networks.labels(net)
-    done = engine.forward(model, networks.images(net, frames=index % 2 == 1), train=train, keep=True)
+    done = passes.forward(model, networks.images(net, frames=index % 2 == 1), train=train, keep=True)
     _, gradient = mean_logits_cross_entropy(done.logits, labels)
     yield "logits", done.logits
     for node, value in done.values.items():
         yield from (
             (f"{node}.{part}", array) for part, array in enumerate(value if isinstance(value, tuple) else [value])
         )
-    for kind, tree in (("state", done.state), ("gradient", engine.backward(model, done, gradient))):
+    for kind, tree in (("state", done.state), ("gradient", passes.backward(model, done, gradient))):
         for node, own in sorted(tree.items()):
             yield from ((f"{kind}.{node}.{key}", array) for key, array in sorted(own.items()))
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from naive import lif as naive_lif
-from qpsnn_core import engine
-from qpsnn_core.layers import batch_norm, lif
+from qpsnn_core.engine import passes
+from qpsnn_core.engine.layers import batch_norm, lif
 from qpsnn_core.network import surrogates
 
 
 def one_gradient_off(monkeypatch, fraction=1e-2):
     """The smallest fault: one weight of one layer, by a fraction of the layer's largest gradient."""
-    right = engine.backward
+    right = passes.backward
 
     def wrong(*arguments):
         grads = right(*arguments)
@@ -20,12 +20,12 @@ def one_gradient_off(monkeypatch, fraction=1e-2):
         array.flat[7] += fraction * np.abs(array).max()
         return grads
 
-    monkeypatch.setattr(engine, "backward", wrong)
+    monkeypatch.setattr(passes, "backward", wrong)
 
 
 def fan_out_overwritten(monkeypatch):
     """A node that several others read keeps the gradient of one only."""
-    monkeypatch.setattr(engine, "_met", lambda first, second: second)
+    monkeypatch.setattr(passes, "_met", lambda first, second: second)
 
 
 def reset_gradient_missing(monkeypatch):

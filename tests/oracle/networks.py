@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from qpsnn_core import engine
+from qpsnn_core.engine import passes
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
 
 ENDS = Quantizer(8, gamma="max")
@@ -156,7 +156,7 @@ def model(net, seed=0):
 
     Linear weights are drawn larger than `N(0, 0.01)`, and batch norm's shifts upwards, so that every layer fires.
     """
-    fresh, rng = engine.initialise(net, seed), np.random.default_rng([seed, 99])
+    fresh, rng = passes.initialise(net, seed), np.random.default_rng([seed, 99])
     for node, own in fresh.params.items():
         for name, value in own.items():
             if name == "weight" and isinstance(net[node], Linear):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.errors import ConfigError, ShapeError
-from qpsnn_core.formats import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH
+from qpsnn_core.common.errors import ConfigError, ShapeError
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
 from qpsnn_core.network.nodes import RESETS
 from qpsnn_core.network.surrogates import SURROGATES
+from qpsnn_core.quantization.formats import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH
 
 
 class Draw:

@@ -13,7 +13,7 @@ from generators import event_files as files
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qpsnn_core.errors import QpsnnError
+from qpsnn_core.common.errors import QpsnnError
 from qpsnn_datasets.events.formats import aedat2, aedat3, aedat4, arrays, atis_bin, dat, evt
 from qpsnn_datasets.events.raw import REPAIRS, Report, mend
 

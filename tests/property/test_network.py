@@ -9,12 +9,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from qpsnn_core.errors import NetworkError
-from qpsnn_core.formats import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH
+from qpsnn_core.common.errors import NetworkError
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
 from qpsnn_core.network.cost import cost, counted, fanout, sops
 from qpsnn_core.network.nodes import RESETS
 from qpsnn_core.network.surrogates import SURROGATES
+from qpsnn_core.quantization.formats import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH
 
 quantizers = st.none() | st.builds(
     Quantizer,

@@ -8,11 +8,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qpsnn_core.arrays import check_model
-from qpsnn_core.channels import fixed, remove_channels, tied
-from qpsnn_core.engine import forward, initialise
-from qpsnn_core.model import Model
+from qpsnn_core.compression.channels.remove import fixed, remove_channels, tied
+from qpsnn_core.engine.checks import check_model
+from qpsnn_core.engine.passes import forward, initialise
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
+from qpsnn_core.network.model import Model
 
 VANILLA = Quantizer(4, gamma="one")
 DYADIC = 16

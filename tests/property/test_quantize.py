@@ -7,9 +7,9 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from qpsnn_core.formats import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH
 from qpsnn_core.network import Quantizer
-from qpsnn_core.quantize import dequantize, gamma, integers, quantize, straight_through, utilization
+from qpsnn_core.quantization.formats import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH
+from qpsnn_core.quantization.rescaw import dequantize, gamma, integers, quantize, straight_through, utilization
 
 EPS = np.finfo(np.float32).eps
 

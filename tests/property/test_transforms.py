@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from naive import transforms as naive
-from qpsnn_core.errors import ConfigError, DataError
+from qpsnn_core.common.errors import ConfigError, DataError
 from qpsnn_datasets import Augment, cutout, random_crop, random_flip, resized_crop
 
 

@@ -17,7 +17,7 @@ import pytest
 from golden import facts
 
 import qpsnn_core as qp
-from qpsnn_core.errors import ConfigError, FormatError, VersionError
+from qpsnn_core.common.errors import ConfigError, FormatError, VersionError
 from qpsnn_datasets.events import load_events
 
 EXPECTED = json.loads((facts.FOLDER / "expected.json").read_text(encoding="utf-8"))

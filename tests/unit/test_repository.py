@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -20,43 +19,46 @@ else:
 FOLDERS = {"qpsnn_core": "qpsnn_core", "qpsnn_backends": "backends", "qpsnn_datasets": "datasets"}
 LONGEST = 300
 
-# Which of our own modules each part may import. A part that is not named here may import any.
-MAY_IMPORT = {
-    "qpsnn_core.errors": (),
-    "qpsnn_core.structure": ("errors",),
-    "qpsnn_core.kind_table": ("errors",),
-    "qpsnn_core.storage": ("errors",),
-    "qpsnn_core.checks": ("structure", "errors"),
-    "qpsnn_core.formats": ("checks", "errors"),
-    "qpsnn_core.kernels": ("kernels",),
-    "qpsnn_core.network": ("network", "formats", "checks", "structure", "kind_table", "errors"),
-    "qpsnn_core.quantize": ("formats", "kernels", "errors"),
-    "qpsnn_core.layers": ("layers", "network", "formats", "kernels", "quantize", "kind_table", "errors"),
-    "qpsnn_core.integer": (
-        "integer",
-        "model",
-        "network",
-        "quantize",
-        "formats",
-        "checks",
-        "kernels",
-        "structure",
-        "storage",
-        "kind_table",
-        "errors",
-    ),
-    "qpsnn_backends": ("integer", "kind_table", "errors", "qpsnn_backends"),
-    "qpsnn_datasets": ("checks", "structure", "storage", "kernels", "errors", "qpsnn_datasets"),
+# Each room: its floor, and the rooms below that it may import (any part of them, or the one that is named).
+GROUND = ("common", "kernels")
+BASE = (*GROUND, "quantization", "optim", "datasets", "network", "recipes", "engine", "integer")
+VERBS = ("training", "compression", "inference", "exchange")
+ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
+    "common": (1, ()),
+    "kernels": (1, ()),
+    "quantization": (2, GROUND),
+    "optim": (2, GROUND),
+    "datasets": (2, GROUND),
+    "network": (3, ("common", "quantization.formats")),
+    "recipes": (4, ("common", "quantization", "optim", "network")),
+    "engine": (4, (*GROUND, "quantization", "optim", "datasets", "network")),
+    "integer": (4, (*GROUND, "quantization", "network")),
+    "training": (5, BASE),
+    "compression": (5, BASE),
+    "inference": (5, BASE),
+    "exchange": (5, BASE),
+    "backends": (5, ("common", "integer")),
+    "experiments": (6, (*BASE, *VERBS)),
+    "cli": (7, (*BASE, *VERBS, "backends", "experiments")),
 }
+"""Nobody imports the package's own face, `qpsnn_core`, but cli (and the benchmarks)."""
 
-# The only places that may import these libraries. A trailing * takes in what the name begins.
+NARROWER = {"qpsnn_core.quantization.formats": ("common",)}
+"""Modules that may import less than their room may."""
+
+FACE = ("qpsnn_core", "qpsnn_core.errors")
+"""What only passes on names: the verbs, and the public path of the errors."""
+
+MOST_FLOORS = 8
+
+# The only places that may import these libraries.
 ONLY_IN = {
     "numba": ("qpsnn_core.kernels",),
-    "h5py": ("qpsnn_core.checkpoint", "qpsnn_core.storage", "qpsnn_core.integer.file", "qpsnn_datasets"),
+    "h5py": ("qpsnn_core.common.hdf5", "qpsnn_core.training.checkpoint", "qpsnn_core.integer.file", "qpsnn_datasets"),
     "lava": ("qpsnn_backends.lava",),
-    "matplotlib": ("qpsnn_core.plot*",),
-    "typer": ("qpsnn_core.cli*",),
-    "rich": ("qpsnn_core.cli*",),
+    "matplotlib": ("qpsnn_core.experiments.plots",),
+    "typer": ("qpsnn_core.cli",),
+    "rich": ("qpsnn_core.cli",),
     "sklearn": ("qpsnn_datasets",),
     "PIL": ("qpsnn_datasets",),
     "pooch": ("qpsnn_datasets",),
@@ -83,7 +85,7 @@ def sources(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def within(module: str, part: str) -> bool:
-    return fnmatchcase(module, part) or fnmatchcase(module, f"{part}.*")
+    return module == part or module.startswith(f"{part}.")
 
 
 def imported(module: str, path: Path) -> Iterator[tuple[int, str]]:
@@ -103,17 +105,61 @@ def imported(module: str, path: Path) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, str(name)) for name in names)
 
 
+def room_of(name: str) -> str | None:
+    """The room that a dotted name of ours lies in; None for the package's own face."""
+    top, *below = name.split(".")
+    if top != "qpsnn_core":
+        return top.removeprefix("qpsnn_")
+    return None if name in FACE or not below else below[0]
+
+
+def dotted(room: str) -> str:
+    """The dotted name of a room, or of one of its parts."""
+    return f"qpsnn_{room}" if room.split(".")[0] in ("backends", "datasets") else f"qpsnn_core.{room}"
+
+
 def import_faults(module: str, path: Path) -> list[str]:
-    part = max((part for part in MAY_IMPORT if within(module, part)), key=len, default=None)
-    allowed = [name if name in FOLDERS else f"qpsnn_core.{name}" for name in MAY_IMPORT.get(part, ())]
+    room = room_of(module)
+    if room is not None and room not in ROOMS:
+        return [f"{path}: {module} is in no room"]
+    allowed = [] if room is None else [dotted(one) for one in (room, *NARROWER.get(module, ROOMS[room][1]))]
+    allowed += [face for face in FACE if room == "cli"]
     faults = []
     for line, name in imported(module, path):
         top = name.split(".")[0]
-        if top in FOLDERS and part and not any(within(name, one) for one in allowed):
+        ours = top in FOLDERS and module not in FACE
+        if ours and name not in allowed and not any(within(name, one) for one in allowed if one not in FACE):
             faults.append(f"{path}:{line}: {module} may not import {name}")
         if top in ONLY_IN and not any(within(module, one) for one in ONLY_IN[top]):
             faults.append(f"{path}:{line}: {module} may not import {top}; only {', '.join(ONLY_IN[top])} may")
     return faults
+
+
+def arrows(root: Path) -> dict[str, set[str]]:
+    """Each room, and the other rooms that it imports, by the code alone."""
+    found: dict[str, set[str]] = {}
+    for module, path in sources(root):
+        room = room_of(module)
+        if room is not None:
+            rooms = {room_of(name) for _, name in imported(module, path) if name.split(".")[0] in FOLDERS}
+            found.setdefault(room, set()).update(one for one in rooms - {room} if one is not None)
+    return found
+
+
+def floors(below: dict[str, set[str]]) -> dict[str, int]:
+    """Each room on the floor above all that it imports, the ground being 1; ValueError names a circle."""
+    found: dict[str, int] = {}
+
+    def floor(room: str, way: tuple[str, ...]) -> int:
+        if room in way:
+            raise ValueError(" -> ".join((*way[way.index(room) :], room)))
+        if room not in found:
+            found[room] = 1 + max((floor(one, (*way, room)) for one in below.get(room, ())), default=0)
+        return found[room]
+
+    for room in below:
+        floor(room, ())
+    return found
 
 
 def text_faults(path: Path) -> list[str]:
@@ -151,6 +197,26 @@ def test_imports_keep_to_the_contract(root):
     assert not faults, "\n".join(faults)
 
 
+def test_rooms_stand_on_few_floors_without_a_circle(root):
+    found = floors(arrows(root))
+    assert set(found) == set(ROOMS)
+    assert max(found.values()) <= MOST_FLOORS
+
+
+def test_no_arrow_leads_upwards(root):
+    upwards = [(room, one) for room, below in arrows(root).items() for one in below if ROOMS[one][0] >= ROOMS[room][0]]
+    assert upwards == []
+    assert [
+        (room, one) for room, (floor, below) in ROOMS.items() for one in below if ROOMS[one.split(".")[0]][0] >= floor
+    ] == []
+
+
+def test_a_circle_of_rooms_is_found():
+    assert floors({"cli": {"engine"}, "engine": {"common"}, "common": set()}) == {"common": 1, "engine": 2, "cli": 3}
+    with pytest.raises(ValueError, match="engine -> network -> engine"):
+        floors({"cli": {"engine"}, "engine": {"network"}, "network": {"engine"}})
+
+
 def test_files_are_short_and_open_with_a_docstring(root):
     faults = [fault for _, path in sources(root) for fault in text_faults(path)]
     assert not faults, "\n".join(faults)
@@ -177,18 +243,25 @@ def test_every_package_is_in_pyproject(root):
 @pytest.mark.parametrize(
     ("module", "line", "fault"),
     [
-        ("qpsnn_core.kernels.lif", "from qpsnn_core.network.nodes import LIF", "qpsnn_core.network.nodes.LIF"),
-        ("qpsnn_core.kernels.lif", "from ..network import nodes", "qpsnn_core.network.nodes"),
-        ("qpsnn_core.kernels.lif", "import qpsnn_core as qp", "may not import qpsnn_core"),
-        ("qpsnn_core.network.graph", "from qpsnn_core import layers", "qpsnn_core.layers"),
-        ("qpsnn_core.layers.conv", "def f():\n    from qpsnn_core.engine import forward", "qpsnn_core.engine.forward"),
-        ("qpsnn_core.integer.lower", "import qpsnn_core.layers.conv", "qpsnn_core.layers.conv"),
-        ("qpsnn_core.errors", "import qpsnn_core.structure", "qpsnn_core.structure"),
+        ("qpsnn_core.kernels.pool", "from qpsnn_core.network.nodes import LIF", "qpsnn_core.network.nodes.LIF"),
+        ("qpsnn_core.kernels.conv.image", "from ...network import nodes", "qpsnn_core.network.nodes"),
+        ("qpsnn_core.kernels.pool", "import qpsnn_core as qp", "may not import qpsnn_core"),
+        ("qpsnn_core.kernels.pool", "from qpsnn_core.common.errors import QpsnnError", "qpsnn_core.common.errors"),
+        ("qpsnn_core.network.graph", "from qpsnn_core.engine import layers", "qpsnn_core.engine.layers"),
+        ("qpsnn_core.network.graph", "from qpsnn_core.quantization import rescaw", "qpsnn_core.quantization.rescaw"),
+        ("qpsnn_core.quantization.formats", "import qpsnn_core.kernels.pool", "qpsnn_core.kernels.pool"),
+        ("qpsnn_core.engine.passes", "def f():\n    from qpsnn_core import train", "may not import qpsnn_core.train"),
+        ("qpsnn_core.engine.passes", "from qpsnn_core.errors import DataError", "qpsnn_core.errors.DataError"),
+        ("qpsnn_core.engine.passes", "import qpsnn_core.training.train", "qpsnn_core.training.train"),
+        ("qpsnn_core.training.train", "from qpsnn_core.inference.evaluate import evaluate", "qpsnn_core.inference"),
+        ("qpsnn_core.integer.file", "import qpsnn_backends", "may not import qpsnn_backends"),
+        ("qpsnn_core.experiments.demo", "import qpsnn_core as qp", "may not import qpsnn_core"),
+        ("qpsnn_core.spare", "import os", "is in no room"),
         ("qpsnn_backends.exact", "from qpsnn_core.network import Network", "qpsnn_core.network.Network"),
         ("qpsnn_backends.exact", "import lava.magma", "only qpsnn_backends.lava may"),
-        ("qpsnn_core.integer.lower", "import h5py", "may not import h5py"),
-        ("qpsnn_core.engine", "import importlib\nimportlib.import_module('numba.core')", "may not import numba"),
-        ("qpsnn_core.report", "from matplotlib import pyplot", "may not import matplotlib"),
+        ("qpsnn_core.integer.simulate", "import h5py", "may not import h5py"),
+        ("qpsnn_core.engine.passes", "import importlib\nimportlib.import_module('numba.core')", "may not import numba"),
+        ("qpsnn_core.cli.report", "from matplotlib import pyplot", "may not import matplotlib"),
     ],
 )
 def test_a_forbidden_import_is_found(tmp_path, module, line, fault):
@@ -200,12 +273,15 @@ def test_a_forbidden_import_is_found(tmp_path, module, line, fault):
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("qpsnn_core.kernels.lif", "import numba\nfrom .parallel import kernel"),
-        ("qpsnn_core.layers.conv", "from qpsnn_core import quantize\nfrom ..kernels.conv import forward"),
-        ("qpsnn_core.integer.file", "import h5py\nfrom qpsnn_core.errors import FormatError"),
-        ("qpsnn_backends.lava.run", "from lava.magma import core\nfrom ..base import Backend"),
-        ("qpsnn_core.train", "import qpsnn_datasets\nfrom qpsnn_core import engine"),
-        ("qpsnn_core.plots", "import matplotlib"),
+        ("qpsnn_core.kernels.pool", "import numba\nfrom .threads import kernel"),
+        ("qpsnn_core.engine.layers.conv", "from qpsnn_core.quantization import rescaw\nfrom .base import Call"),
+        ("qpsnn_core.integer.file", "import h5py\nfrom qpsnn_core.common.errors import FormatError"),
+        ("qpsnn_backends.lava.backend", "from lava.magma import core\nfrom qpsnn_core.integer.backends import Run"),
+        ("qpsnn_core.training.train", "import qpsnn_datasets\nfrom qpsnn_core.engine import passes"),
+        ("qpsnn_core.network.synapses", "from qpsnn_core.quantization.formats import Quantizer"),
+        ("qpsnn_core.experiments.plots.report", "import matplotlib"),
+        ("qpsnn_core.cli.app", "import qpsnn_core as qp\nfrom qpsnn_core.common.errors import QpsnnError"),
+        ("qpsnn_core", "from qpsnn_core.training.train import train"),
     ],
 )
 def test_an_allowed_import_is_let_pass(tmp_path, module, line):

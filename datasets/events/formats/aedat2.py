@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import FormatError, expected
+from qpsnn_core.common.errors import FormatError, expected
 
 from ..raw import Raw
 

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import FormatError, Words, expected
+from qpsnn_core.common.errors import FormatError, Words, expected
 
 from ..raw import Raw
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.errors import DataError, FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import DataError, FileError, FormatError, Words, expected
 
 from ...checks import read_up_to
 from ..raw import Raw

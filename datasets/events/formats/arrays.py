@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import DataError, FormatError, Words, expected
+from qpsnn_core.common.errors import DataError, FormatError, Words, expected
 
 from ..raw import Raw
 

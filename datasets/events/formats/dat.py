@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.errors import FormatError, Words, expected
+from qpsnn_core.common.errors import FormatError, Words, expected
 
 from ..raw import Raw
 from .percent import header, named_sensor

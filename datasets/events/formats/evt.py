@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import FormatError, Words, expected
-from qpsnn_core.kernels.evt3 import evt3_events
+from qpsnn_core.common.errors import FormatError, Words, expected
+from qpsnn_core.kernels.events.evt3 import evt3_events
 
 from ..raw import Raw
 from .percent import header, named_sensor

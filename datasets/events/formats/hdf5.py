@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.errors import DataError, FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import DataError, FileError, FormatError, Words, expected
 
 from ..raw import Raw
 from .percent import named_sensor

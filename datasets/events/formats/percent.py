@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from qpsnn_core.errors import FormatError, Words, expected
+from qpsnn_core.common.errors import FormatError, Words, expected
 
 
 def header(data: bytes) -> tuple[dict[str, str], int]:

@@ -1,0 +1,181 @@
+"""Each kernel on one layer: the bytes and operations that it must move and do, and a call of it to be timed.
+
+The layer: 3x3, stride 1, C channels to C, on spikes `[T, B, H, W, C]` at one firing rate.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.roofline.gradients import input_works, inside, weight_works
+from benchmarks.roofline.layer import Layer, Work, codes_of, counts, spikes_of
+from benchmarks.roofline.peaks import fastest
+from qpsnn_core.kernels.conv.forward import conv_forward
+from qpsnn_core.kernels.conv.image import image_forward, panels
+from qpsnn_core.kernels.conv.packing import pack
+from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES, list_columns
+from qpsnn_core.kernels.cyclic_channels import around
+from qpsnn_core.kernels.neurons.batch_norm import short_moments
+from qpsnn_core.kernels.neurons.integer_lif import current as integer_current
+from qpsnn_core.kernels.neurons.integer_lif import int_lif
+from qpsnn_core.kernels.neurons.lif import TRIANGLE, current, lif_backward, lif_forward
+from qpsnn_core.kernels.pool import apart_backward, max_forward
+from qpsnn_core.kernels.threads import chunks, each, kernel
+
+
+@kernel
+def list_all_columns(images, counts, side, channels, ladder, listed, ends, counted):
+    """`list_columns` of every row of windows, to the same place."""
+    for m in range(images):
+        first = m * side * side * channels
+        for y in range(side):
+            list_columns(counts, first, 1, y - 1, side, side, channels, 3, 3, 1, ladder, listed, 0, ends, counted)
+
+
+def works(layer: Layer) -> dict[str, Work]:
+    """Every kernel on that layer."""
+    rng = np.random.default_rng(0)
+    return {**_forward(layer, rng), **_neurons(layer, rng), **weight_works(layer, rng), **input_works(layer, rng)}
+
+
+def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
+    images, pixels, neurons, blocks, rows = counts(layer)
+    channels, side = layer.channels, layer.side
+    spikes, codes = spikes_of(layer, rng), codes_of(layer, rng)
+    sizes = (channels, side, side, channels, 3, 1, 1)
+    narrow, real = pack(codes, levels=15), pack(codes.astype(np.float32))
+    short, wide = np.empty(neurons, np.int16), np.empty(neurons, np.float32)
+    listed, ladder = np.empty((3 * channels + GROUP) * side + 16, np.int32), np.arange(16, dtype=np.int32) * LANES
+    ends, counted = np.empty(side + 3, np.int32), np.empty(side + 3, np.int32)
+    listing = (images, spikes, side, channels, ladder, listed, ends, counted)
+    width = LANES * (2 if narrow.halves else 1)
+    pictures = rng.integers(0, 256, layer.batch * pixels * 3).astype(np.uint8)
+    kernels = rng.normal(0, 1, (3, 3, 3, channels)).astype(np.float32)
+    packed, shown = panels(kernels), np.empty(layer.batch * pixels * channels, np.float32)
+    taps = layer.batch * 9 * side**2 * 3 * blocks
+    of_images = (pictures, packed, shown, channels, side, side, 3, 3, 1, 1)
+    length = 9 * channels * LANES
+    return {
+        "list_columns": Work(
+            neurons,
+            0,
+            12 * neurons * layer.rate,
+            4 * 3 * side * channels * layer.rate,
+            3 * neurons,
+            "uint8",
+            lambda: list_all_columns(*listing),
+        ),
+        "conv_forward, bytes": Work(
+            neurons,
+            2 * neurons,
+            rows * -(-channels // width) * LANES,
+            length,
+            rows * blocks * LANES,
+            "uint8",
+            lambda: each(conv_forward, chunks(images), spikes, 1, *narrow, short, *sizes),
+        ),
+        "conv_forward, floats": Work(
+            neurons,
+            4 * neurons,
+            rows * blocks * LANES * 4,
+            length * 4,
+            rows * blocks * LANES,
+            "float32",
+            lambda: each(conv_forward, chunks(images), spikes, 1, *real, wide, *sizes),
+        ),
+        "image_forward": Work(
+            len(pictures),
+            4 * len(shown),
+            taps * LANES * 4 // 6,
+            27 * LANES * 4,
+            taps * LANES * 2,
+            "multiply_add",
+            lambda: each(image_forward, chunks(layer.batch), *of_images),
+        ),
+    }
+
+
+def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
+    images, pixels, neurons, _, _ = counts(layer)
+    channels, positions = layer.channels, layer.batch * pixels
+    acc = rng.normal(0, 60, (images * pixels, channels)).astype(np.int16)
+    ones = np.ones(channels, np.float32)
+    driving = current(acc, ones / 60, 0 * ones, positions)
+    spikes, gradient = np.empty(acc.shape, np.uint8), rng.normal(0, 1, acc.shape).astype(np.float32)
+    back, moments = np.empty(acc.shape, np.float32), np.zeros((3, channels))
+    leak, one = np.float32(0.5), np.float32(1)
+    whole = integer_current(acc, np.ones(channels, np.int32), positions)
+    bias, limit = around(np.zeros(channels, np.int32)), around(np.full(channels, 60, np.int32))
+    none = np.empty((0, channels), np.int32)
+    sums, squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
+    maps = (rng.random((images, layer.side, layer.side, channels)) < layer.rate).astype(np.uint8)
+    half = np.empty((images, layer.side // 2, layer.side // 2, channels), np.uint8)
+    given, under = np.ones(half.shape, np.float32), np.zeros(maps.shape, np.float32)
+    spans, parts = chunks(positions, 64), chunks(len(acc), 256)
+    settings = (layer.steps, positions, leak, one, None)
+    return {
+        "short_moments": Work(
+            2 * neurons, 0, 0, 0, 7 * neurons, "int32", lambda: each(short_moments, parts, acc, sums, squares)
+        ),
+        "lif_forward": Work(
+            2 * neurons,
+            neurons,
+            0,
+            0,
+            6 * neurons,
+            "float32",
+            lambda: each(lif_forward, spans, driving, None, spikes, *settings),
+        ),
+        "lif_backward": Work(
+            6 * neurons,
+            4 * neurons,
+            0,
+            0,
+            27 * neurons,
+            "float32",
+            lambda: each(lif_backward, spans, driving, None, gradient, back, moments, *settings, TRIANGLE, one, False),
+        ),
+        "int_lif": Work(
+            2 * neurons,
+            neurons,
+            0,
+            0,
+            6 * neurons,
+            "int32",
+            lambda: each(int_lif, spans, whole, None, bias, limit, spikes, none, layer.steps, positions, 1, 1, None),
+        ),
+        "max_forward": Work(
+            neurons,
+            neurons / 4,
+            0,
+            0,
+            2 * neurons,
+            "uint8",
+            lambda: each(max_forward, chunks(images), maps, half, 2, 2, 0),
+        ),
+        "apart_backward": Work(
+            6 * neurons,
+            4 * neurons,
+            0,
+            0,
+            4 * neurons,
+            "float32",
+            lambda: each(apart_backward, chunks(images), maps, given, under, 2),
+        ),
+    }
+
+
+def measure(layer: Layer, seconds: float) -> dict[str, Any]:
+    """Every kernel's work on the layer, with the least seconds that it takes."""
+    made = works(layer)
+    best = fastest({name: work.call for name, work in made.items() if not work.inner}, seconds)
+    for call in dict.fromkeys(work.call for work in made.values() if work.inner):
+        best |= inside(call, tuple(name for name, work in made.items() if work.call is call), seconds)
+    found = {}
+    for name, work in made.items():
+        if name in best:
+            figures = {key: value for key, value in work._asdict().items() if key not in ("call", "inner")}
+            found[name] = {**figures, "seconds": best[name]}
+    return {"layer": layer._asdict(), "works": found}

@@ -1,0 +1,104 @@
+"""Every error that qpsnn raises on purpose, drawn as a tree.
+
+QpsnnError
+├── NetworkError       the graph: names, order, cycles, dangling sources
+│   ├── ShapeError     two nodes that do not fit
+│   └── NodeKindError  a kind of node that a part of the code does not know, or cannot treat
+├── ConfigError        a hyper-parameter or recipe key
+├── DataError          images, labels, events
+│   └── LabelError     a label that is no class
+├── NumericsError      NaN or infinity where a number must be, an integer out of its range
+├── FileError          a file that cannot be read or written
+│   ├── FormatError    not the kind of file it should be, or damaged
+│   └── VersionError   written by another version of the format
+├── LoweringError      a network that has no integer form
+└── BackendError       a backend that cannot run the network, or failed while running it
+    ├── UnsupportedError    the backend says no before anything starts
+    │   └── MissingError    what it runs on is not installed in this Python
+    └── BackendTimeout      it did not answer in time
+
+A message reads `place: expected ..., got ...`; `expected` builds one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class QpsnnError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class NetworkError(QpsnnError, ValueError):
+    """The graph is wrong: a name, an order, a cycle, a source that is not there."""
+
+
+class ShapeError(NetworkError):
+    """Two shapes, or two kinds of value, do not fit."""
+
+
+class NodeKindError(NetworkError):
+    """A part of the code does not know this kind of node, or cannot treat it."""
+
+
+class ConfigError(QpsnnError, ValueError):
+    """A hyper-parameter or a recipe key is wrong."""
+
+
+class DataError(QpsnnError, ValueError):
+    """Images, labels or events are wrong."""
+
+
+class LabelError(DataError):
+    """A label is not one of the classes."""
+
+
+class NumericsError(QpsnnError, ArithmeticError):
+    """NaN or infinity where a number must be, or an integer out of its range."""
+
+
+class FileError(QpsnnError, OSError):
+    """A file cannot be read or written."""
+
+
+class FormatError(FileError):
+    """A file is not of the kind it should be, or is damaged."""
+
+
+class VersionError(FileError):
+    """A file was written by another version of the format."""
+
+
+class LoweringError(QpsnnError, ValueError):
+    """A network has no integer form."""
+
+
+class BackendError(QpsnnError, RuntimeError):
+    """A backend failed."""
+
+
+class UnsupportedError(BackendError):
+    """A backend refuses a network before anything starts."""
+
+
+class MissingError(UnsupportedError):
+    """What a backend runs on is not installed in this Python, but could be had beside it."""
+
+
+class BackendTimeout(BackendError, TimeoutError):  # noqa: N818 - reads as what it is
+    """A backend did not answer in time."""
+
+
+class Words(str):
+    """What came, put in words: `expected` shows it without the quotes that a string value gets."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """The text itself."""
+        return str(self)
+
+
+def expected(place: str, want: object, got: Any) -> str:
+    """`place: expected want, got got`: the one form of every message."""
+    return f"{place}: expected {want}, got {got!r}" if isinstance(got, str) else f"{place}: expected {want}, got {got}"

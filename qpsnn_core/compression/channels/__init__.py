@@ -1,0 +1,1 @@
+"""Channels: scored, and those that score lowest removed (Algorithm 1)."""

@@ -1,0 +1,187 @@
+"""Structured pruning: of every LIF the channels with the highest scores stay, the others leave the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.types import Arrays
+from qpsnn_core.common.validation import check_at_least, check_choice
+from qpsnn_core.compression.channels.rates import Rates, kept_count, prunable, resolve
+from qpsnn_core.compression.channels.remove import Indices, remove_channels, tied
+from qpsnn_core.compression.channels.score import Scores
+from qpsnn_core.engine.checks import check_model
+from qpsnn_core.engine.passes import initialise
+from qpsnn_core.network import Conv, Network
+from qpsnn_core.network.model import Model
+from qpsnn_core.recipes.pruning import REINITS, RESIDUALS
+
+TIES = ("index", "sca")
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What pruning did to one LIF. parameters: of the synapses that feed it; the scores' means are None of nothing."""
+
+    name: str
+    rate: float
+    channels_before: int
+    channels_after: int
+    parameters_before: int
+    parameters_after: int
+    score_kept: float | None
+    score_removed: float | None
+
+
+@dataclass(frozen=True)
+class PruneReport:
+    """What pruning did: layer by layer in the network's order, and the parameters of the whole model."""
+
+    layers: tuple[LayerReport, ...]
+    parameters_before: int
+    parameters_after: int
+
+
+class Pruned(NamedTuple):
+    """The pruned model, the channels that each LIF kept (rising, numbered as before), and the report."""
+
+    model: Model
+    kept: dict[str, Indices]
+    report: PruneReport
+
+
+def prune(
+    model: Model,
+    scores: Scores | Mapping[str, npt.ArrayLike],
+    rates: Rates = 0.5,
+    *,
+    reinit: str = "carry",
+    residual: str = "map",
+    ties: str = "index",
+    prune_last: bool = False,
+    seed: int = 0,
+) -> Pruned:
+    """Remove the share `rates` of each LIF's channels, those with the lowest scores (Algorithm 1, step 2), at once.
+
+    scores: of `score`, or any finite numbers [C] by LIF. rates: 0 to below 1: a number, a list, or a table by LIF,
+    synapse or stage (`resolve`); a LIF of C channels keeps `C - ceil(rate*C)` of them, at least one. The LIF that
+    the classifier reads loses none unless `prune_last`.
+    reinit: "carry" keeps every array of what is left, batch norm and classifier included; "paper" only the weights
+    of convolutions: the rest is drawn anew from `seed`.
+    residual: "map" lets each LIF choose its own channels, and shortcuts map what is left of one to the other;
+    "together" lets LIFs that a shortcut joins channel by channel keep the same. Where spikes meet in a Sum they must
+    be the same. LIFs that keep the same channels go by the mean of their scores, and need the same rate.
+    ties: among equal scores the lower index stays ("index"), or first the larger SCA of `scores` ("sca").
+    An optimizer's state does not fit the pruned model: fine-tuning starts a fresh one.
+    Raises ConfigError (an argument), ShapeError, NumericsError (scores or model).
+    """
+    check_choice("prune.reinit", reinit, REINITS)
+    check_choice("prune.residual", residual, RESIDUALS)
+    check_choice("prune.ties", ties, TIES)
+    check_at_least("prune.seed", seed, 0)
+    check_model(model)
+    network = model.network
+    together = residual == "together"
+    chosen = prunable(network, prune_last=prune_last, together=together)
+    rate = resolve(network, rates, chosen)
+    values = _checked("scores", network, scores.values if isinstance(scores, Scores) else scores)
+    second = _second(network, scores, ties)
+    kept: dict[str, Indices] = {}
+    for group in tied(network, together=together):
+        for name in group[1:]:
+            if rate[name] != rate[group[0]]:
+                want = f"{rate[group[0]]}, as {group[0]} keeps the same channels"
+                raise ConfigError(expected(f"rates.{name}", want, rate[name]))
+        count = kept_count(network.shape(group[0])[2], rate[group[0]])
+        best = _best(_mean(values, group), _mean(second, group), count)
+        kept.update(dict.fromkeys(group, best))
+    kept = {node.name: kept[node.name] for node in network.neurons}
+    pruned = remove_channels(model, kept)
+    if reinit == "paper":
+        pruned = _reinitialised(pruned, seed)
+    return Pruned(pruned, kept, _report(model, pruned, rate, values, kept))
+
+
+def _best(scores: Doubles, second: Doubles, count: int) -> Indices:
+    """The `count` channels with the highest scores, rising; of equal ones the higher `second`, then the lower index."""
+    order = np.lexsort((np.arange(len(scores)), -second, -scores))
+    return np.sort(order[:count])
+
+
+def _mean(values: Mapping[str, Doubles], group: tuple[str, ...]) -> Doubles:
+    total: Doubles = np.mean([values[name] for name in group], axis=0)
+    return total
+
+
+def _second(network: Network, scores: Any, ties: str) -> dict[str, Doubles]:
+    if ties == "index":
+        return {node.name: np.zeros(network.shape(node.name)[2]) for node in network.neurons}
+    if not isinstance(scores, Scores):
+        raise ConfigError(expected("prune.ties", "'index' for scores that are not of `score`", ties))
+    return _checked("scores.sca", network, scores.sca)
+
+
+def _checked(place: str, network: Network, scores: Mapping[str, npt.ArrayLike]) -> dict[str, Doubles]:
+    """One finite number for each channel of every LIF; names that are no LIF's are refused."""
+    sizes = {node.name: network.shape(node.name)[2] for node in network.neurons}
+    for name in scores:
+        if name not in sizes:
+            raise ConfigError(expected(place, "the name of a LIF" + nearest(name, sizes), name))
+    found = {}
+    for name, size in sizes.items():
+        if name not in scores:
+            raise ConfigError(expected(f"{place}.{name}", f"{size} scores", Words("nothing")))
+        found[name] = np.asarray(scores[name], np.float64)
+        if found[name].shape != (size,):
+            raise ShapeError(expected(f"{place}.{name}", f"[{size}]", list(found[name].shape)))
+        if not np.isfinite(found[name]).all():
+            raise NumericsError(expected(f"{place}.{name}", "finite numbers", Words("NaN or infinity")))
+    return found
+
+
+def _reinitialised(model: Model, seed: int) -> Model:
+    """Convolution weights, and gammas that are kept, as they are; all else as a new model of `seed` has it."""
+    fresh = initialise(model.network, seed)
+    params: Arrays = {name: dict(arrays) for name, arrays in fresh.params.items()}
+    for node in model.network.of(Conv):
+        params[node.name]["weight"] = model.params[node.name]["weight"]
+    kept = {name: {"gamma": own["gamma"]} for name, own in model.state.items() if "gamma" in own}
+    state: Arrays = {name: own | kept.get(name, {}) for name, own in fresh.state.items()}
+    return fresh._replace(params=params, state=state)
+
+
+def _report(
+    before: Model,
+    after: Model,
+    rate: Mapping[str, float],
+    values: Mapping[str, Doubles],
+    kept: Mapping[str, Indices],
+) -> PruneReport:
+    layers = []
+    for node in before.network.neurons:
+        own = values[node.name]
+        removed = np.delete(own, kept[node.name])
+        layers.append(
+            LayerReport(
+                node.name,
+                rate[node.name],
+                len(own),
+                len(kept[node.name]),
+                _parameters(before, node.sources),
+                _parameters(after, node.sources),
+                float(own[kept[node.name]].mean()),
+                float(removed.mean()) if removed.size else None,
+            )
+        )
+    return PruneReport(tuple(layers), _parameters(before, before.params), _parameters(after, after.params))
+
+
+def _parameters(model: Model, names: Any) -> int:
+    return sum(array.size for name in names for array in model.params.get(name, {}).values())

@@ -1,0 +1,237 @@
+"""Removes channels from a network: a pure function of the model and of which channels stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.types import Arrays
+from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Node, Readout, Shortcut, Sum
+from qpsnn_core.network.model import Model
+from qpsnn_core.network.values import Shape
+
+Indices = npt.NDArray[np.int64]
+Keep = Mapping[str, Sequence[int] | npt.NDArray[np.integer[Any]]]
+
+
+def remove_channels(model: Model, keep: Keep) -> Model:
+    """The model with only the channels `keep[lif]` of each LIF named in it; a pure function.
+
+    keep: rising channel indices by LIF name; a LIF that is not named keeps all. The synapses that feed a LIF lose
+    output channels (weight, bias, batch norm, running statistics), those that read it lose input channels (Linear:
+    rows in (H, W, C) order), and a Shortcut gets a `channel_map` to the source channels that are left, -1 where the
+    source lost its channel. All other arrays are carried over. Where no channel goes, a node and its arrays stay as
+    they are: the network is equal to the old one if nothing is removed.
+
+    Stored weights are carried over, codes need not be: gamma (Eq. 9) is a function of the weights, so a quantizer
+    with gamma "mean", "max" or "percentile" takes it anew from those that are left, as the paper does. With gamma
+    "one", and without a quantizer, the codes stay too, and removing a channel that never fires changes no logit.
+
+    Raises ConfigError, naming the LIF: an unknown name, channels that are not rising, out of range or none, a LIF
+    that shares channels with another (`tied`) with a different set, one whose channels cannot be removed.
+    """
+    network = model.network
+    kept = _kept(network, keep)
+    nodes: list[Node] = []
+    params: Arrays = {}
+    state: Arrays = {}
+    for node in network.nodes:
+        first = node.sources[0] if node.sources else node.name
+        cut = Cut(network.shape(first), kept[first], kept[node.name])
+        kind = CHANNELS[node]
+        nodes.append(kind.narrow(node, cut))
+        for old, new in ((model.params, params), (model.state, state)):
+            if node.name in old:
+                new[node.name] = {
+                    name: np.ascontiguousarray((kind.weight if name == "weight" else _by_output)(array, cut))
+                    for name, array in old[node.name].items()
+                }
+    return Model(replace(network, nodes=tuple(nodes)), params, state)
+
+
+def tied(network: Network, *, together: bool = False) -> tuple[tuple[str, ...], ...]:
+    """The LIFs of a network in groups that must keep the same channels; most are alone. In the network's order.
+
+    LIFs share channels where their spikes meet in a Sum, or where one synapse feeds them both. together: also where
+    a Shortcut leads from one to the other channel by channel (`channel_map` the identity, as many channels).
+    """
+    origin = origins(network)
+    parent = {node.name: node.name for node in network.neurons}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            name = parent[name]
+        return name
+
+    def join(names: Iterable[str]) -> None:
+        roots = [root(name) for name in names if name in parent]
+        for other in roots[1:]:
+            parent[other] = roots[0]
+
+    for node in network.nodes:
+        readers = [reader.name for reader in network.consumers(node.name)]
+        through = together and CHANNELS[node].copies(network, node)
+        join([*origin[node.name], *readers, *(origin[node.sources[0]] if through else ())])
+    groups: dict[str, list[str]] = {}
+    for name in parent:
+        groups.setdefault(root(name), []).append(name)
+    return tuple(tuple(group) for group in groups.values())
+
+
+def origins(network: Network) -> dict[str, tuple[str, ...]]:
+    """For each node that gives spikes or the image, the LIFs (or the Input) whose channels these are; else none."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in network.nodes:
+        found[node.name] = CHANNELS[node].origin(node, found)
+    return found
+
+
+def fixed(network: Network) -> frozenset[str]:
+    """The LIFs whose channels cannot be removed: they meet the Input in a Sum, or share a synapse with the Readout."""
+    origin = origins(network)
+    names = {lif.name for lif in network.neurons if set(lif.sources) & set(network.readout.sources)}
+    for met in origin.values():
+        if network.input.name in met:
+            names.update(met)
+    return frozenset(lif for group in tied(network) if names & set(group) for lif in group)
+
+
+def _kept(network: Network, keep: Keep) -> dict[str, Indices]:
+    """The channels that stay of every node's output."""
+    lifs = {lif.name: network.shape(lif.name)[2] for lif in network.neurons}
+    for name in keep:
+        if name not in lifs:
+            raise ConfigError(expected("keep", "the name of a LIF" + nearest(name, lifs), name))
+    chosen = {name: _checked(name, keep.get(name), size) for name, size in lifs.items()}
+    for group in tied(network):
+        for name in group[1:]:
+            if not np.array_equal(chosen[name], chosen[group[0]]):
+                want = f"those of keep.{group[0]}, as both have the same channels"
+                raise ConfigError(expected(f"keep.{name}", want, _brief(chosen[name])))
+    for name in sorted(fixed(network)):
+        if len(chosen[name]) < lifs[name]:
+            raise ConfigError(
+                expected(f"keep.{name}", f"all {lifs[name]} (the input or the logits share them)", len(chosen[name]))
+            )
+    kept: dict[str, Indices] = {}
+    origin = origins(network)
+    for node in network.nodes:
+        readers = tuple(reader.name for reader in network.consumers(node.name))
+        found = [name for name in origin[node.name] + readers if name in chosen]
+        kept[node.name] = chosen[found[0]] if found else np.arange(network.shape(node.name)[2])
+    return kept
+
+
+def _checked(name: str, indices: Any, size: int) -> Indices:
+    if indices is None:
+        return np.arange(size)
+    array = np.asarray(indices)
+    rising = array.ndim == 1 and array.size > 0 and array.dtype.kind in "iu" and bool((np.diff(array) > 0).all())
+    if not rising or array[0] < 0 or array[-1] >= size:
+        want = f"rising channel indices from 0 to {size - 1}, at least one"
+        raise ConfigError(expected(f"keep.{name}", want, _brief(array)))
+    return array.astype(np.int64)
+
+
+def _brief(indices: Any) -> str:
+    return np.array2string(indices, threshold=12)
+
+
+class Cut(NamedTuple):
+    """What a node keeps. before: (H, W, C) of its first source as it was; source, outputs: the channels that stay."""
+
+    before: Shape
+    source: Indices
+    outputs: Indices
+
+
+def _own(node: Input | LIF, found: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return (node.name,)
+
+
+def _none(node: Node, found: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return ()
+
+
+def _of_sources(node: MaxPool | AvgPool | Sum, found: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for source in node.sources for name in found[source]))
+
+
+def _same(node: Node, cut: Cut) -> Node:
+    return node
+
+
+def _conv(node: Conv, cut: Cut) -> Conv:
+    return replace(node, channels=len(cut.outputs))
+
+
+def _linear(node: Linear, cut: Cut) -> Linear:
+    return replace(node, features=len(cut.outputs))
+
+
+def _shortcut(node: Shortcut, cut: Cut) -> Shortcut:
+    inputs = cut.before[2]
+    if len(cut.source) == inputs and len(cut.outputs) == node.channels:
+        return node
+    place = np.full(inputs + 1, -1)
+    place[cut.source] = np.arange(len(cut.source))
+    mapping = place[np.array(node.mapping(inputs))[cut.outputs]]
+    return replace(node, channels=len(cut.outputs), channel_map=tuple(int(index) for index in mapping))
+
+
+def _by_output(array: Any, cut: Cut) -> Any:
+    return array[..., cut.outputs]
+
+
+def _kernel(weight: Any, cut: Cut) -> Any:
+    return weight[:, :, cut.source][..., cut.outputs]
+
+
+def _rows(weight: Any, cut: Cut) -> Any:
+    return _kernel(weight.reshape(*cut.before, weight.shape[-1]), cut).reshape(-1, len(cut.outputs))
+
+
+def _never(network: Network, node: Node) -> bool:
+    return False
+
+
+def _identity(network: Network, node: Shortcut) -> bool:
+    inputs = network.shape(node.source)[2]
+    return node.mapping(inputs) == tuple(range(inputs))
+
+
+class Channels(NamedTuple):
+    """What a kind does with channels.
+
+    origin: `(node, found)`, its line of `origins`, after those of the nodes that it reads. narrow: `(node, cut)`, the
+    node that is left. weight: `(array, cut)`, what is left of its weight; its other arrays go by output channel.
+    copies: `(network, node)`, whether its channels are its source's, one by one.
+    """
+
+    origin: Callable[..., tuple[str, ...]]
+    narrow: Callable[..., Node] = _same
+    weight: Callable[[Any, Cut], Any] = _by_output
+    copies: Callable[..., bool] = _never
+
+
+CHANNELS: KindTable[Channels] = KindTable(
+    "the removal of channels",
+    {
+        Input: Channels(_own),
+        Conv: Channels(_none, _conv, _kernel),
+        Linear: Channels(_none, _linear, _rows),
+        Shortcut: Channels(_none, _shortcut, copies=_identity),
+        LIF: Channels(_own),
+        MaxPool: Channels(_of_sources),
+        AvgPool: Channels(_of_sources),
+        Sum: Channels(_of_sources),
+        Readout: Channels(_none),
+    },
+)

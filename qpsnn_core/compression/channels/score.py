@@ -1,0 +1,179 @@
+"""Scores every channel of every LIF: SVS (Eqs. 11 to 13) or SCA (Eq. 7), and how stable the scores are (Eq. 15)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.errors import ConfigError, NumericsError, Words, expected
+from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.progress import Listener, Progress
+from qpsnn_core.common.validation import check_choice
+from qpsnn_core.engine.calibration import calibration_batches
+from qpsnn_core.engine.checks import check_model
+from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.layers import lif
+from qpsnn_core.engine.passes import forward
+from qpsnn_core.kernels.linalg import singular_values
+from qpsnn_core.kernels.threads import chunks, each, single_blas
+from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Readout, Shortcut, Sum
+from qpsnn_core.network.model import Model
+from qpsnn_core.recipes.pruning import CRITERIA
+from qpsnn_datasets import Dataset, Split
+
+Array = npt.NDArray[Any]
+Doubles = npt.NDArray[np.float64]
+
+IMAGES = 16
+"""Images that go forward at once: what is kept of them has to fit in memory."""
+PIXELS = 2**16
+"""Spike counts of undecided maps that LAPACK decomposes at once in each thread: 512 KiB in float64."""
+
+
+_NO_CHANNELS_OF_ITS_OWN = Refusal("it has no membrane, and no channels that could be removed by themselves")
+
+MEMBRANES: KindTable[Callable[..., Array]] = KindTable(
+    "the scores",
+    {
+        Input: _NO_CHANNELS_OF_ITS_OWN,
+        Conv: _NO_CHANNELS_OF_ITS_OWN,
+        Linear: _NO_CHANNELS_OF_ITS_OWN,
+        Shortcut: _NO_CHANNELS_OF_ITS_OWN,
+        LIF: lif.potentials,
+        MaxPool: _NO_CHANNELS_OF_ITS_OWN,
+        AvgPool: _NO_CHANNELS_OF_ITS_OWN,
+        Sum: _NO_CHANNELS_OF_ITS_OWN,
+        Readout: _NO_CHANNELS_OF_ITS_OWN,
+    },
+)
+"""`(node, cache) -> [T, B, H, W, C]`: the membranes before reset, of a kind whose channels are scored."""
+
+
+class Scores(NamedTuple):
+    """The scores of each LIF's channels by its name, float64: the larger, the more the channel is worth.
+
+    values: [C], over all images. batches: [N, C], of each batch. sca: [C], Eq. 7, which may break ties.
+    """
+
+    criterion: str
+    values: dict[str, Doubles]
+    batches: dict[str, Doubles]
+    sca: dict[str, Doubles]
+
+
+def score(
+    model: Model,
+    images: Dataset | Split | Array,
+    *,
+    criterion: str = "svs",
+    batches: int = 5,
+    batch: int = 64,
+    epsilon: float = 1e-6,
+    seed: int | None = None,
+    progress: Listener | None = None,
+) -> Scores:
+    """Run the model in evaluation mode (running statistics) over calibration images, and score all channels.
+
+    "svs": the mean number of singular values above `epsilon` of the spikes averaged over T, in float64. "sca": the
+    mean over images and T of the L1 norm of the membrane before reset.
+    images: a Dataset (of a Split: the training part), or an array as its images: [N, H, W, C], or frames
+    [N, T, H, W, C]. At most `batches` batches of `batch` images are used (fewer where there are not so many): the
+    first ones, or with a seed those that it draws. progress: called after every batch, as stage "score".
+    Raises ConfigError (an argument), DataError (no images), ShapeError (not the network's), NumericsError (NaN in
+    images, weights or membranes).
+    """
+    check_choice("score.criterion", criterion, CRITERIA)
+    if not 0 <= epsilon < np.inf:
+        raise ConfigError(expected("score.epsilon", "a number of at least 0", epsilon))
+    parts = calibration_batches("score", images, batches, batch, seed)
+    check_model(model)
+    counts = np.array([len(part) for part in parts])
+    svs, sca = _totals(model, parts, epsilon if criterion == "svs" else None, progress)
+    main = sca if criterion == "sca" else svs
+    return Scores(
+        criterion,
+        {name: total.sum(0) / counts.sum() for name, total in main.items()},
+        {name: total / counts[:, None] for name, total in main.items()},
+        {name: total.sum(0) / counts.sum() for name, total in sca.items()},
+    )
+
+
+def stability(scores: Scores) -> dict[str, float]:
+    """AvgCosS (Eq. 15) of each LIF: the mean cosine between the scores of any two batches; 1 if they always agree.
+
+    Two batches in which every score is 0 count as equal. Raises ConfigError if there is only one batch.
+    """
+    found = {}
+    for name, rows in scores.batches.items():
+        if len(rows) < 2:
+            raise ConfigError(expected("stability.scores", "at least two batches", len(rows)))
+        cosines = [_cosine(first, second) for first, second in itertools.combinations(rows, 2)]
+        found[name] = float(np.mean(cosines))
+    return found
+
+
+def significant(counts: Array, steps: int, epsilon: float = 1e-6) -> npt.NDArray[np.int64]:
+    """Eqs. 11 to 13 before the mean: how many singular values of `counts / steps` exceed `epsilon`, int64 [B, C].
+
+    counts: spikes summed over T, [B, H, W, C]. The integers are taken, and the threshold multiplied by T. Where the
+    kernel cannot prove the number (a value next to the threshold, an epsilon of 0), and for maps of more than 64
+    columns, LAPACK's values are counted.
+    """
+    batch, height, width, channels = counts.shape
+    threshold = epsilon * steps
+    if min(height, width) == 1:
+        lengths: Doubles = np.sqrt(np.square(counts, dtype=np.float64).sum((1, 2)))
+        return (lengths > threshold).astype(np.int64)
+    counts = np.ascontiguousarray(counts, np.uint8 if counts.dtype == np.uint8 else np.float64)
+    found = np.full((batch, channels), singular_values.UNDECIDED, np.int64)
+    if width <= singular_values.PITCH:
+        each(
+            singular_values.count_maps, chunks(batch * -(-channels // singular_values.LANES)), counts, threshold, found
+        )
+    rows, columns = np.nonzero(found == singular_values.UNDECIDED)
+    if len(rows):
+
+        def decide(low: int, high: int) -> None:
+            maps = counts[rows[low:high], :, :, columns[low:high]].astype(np.float64)
+            values = np.linalg.svd(maps, compute_uv=False)
+            found[rows[low:high], columns[low:high]] = (values > threshold).sum(1)
+
+        size = max(1, PIXELS // (height * width))
+        with single_blas():
+            each(decide, [(low, min(low + size, len(rows))) for low in range(0, len(rows), size)])
+    return found
+
+
+def _totals(
+    model: Model, parts: list[Array], epsilon: float | None, progress: Listener | None
+) -> tuple[dict[str, Doubles], dict[str, Doubles]]:
+    """Sums over the images of each batch, [N, C]: of SVS (zeros where epsilon is None), and of SCA."""
+    neurons = model.network.neurons
+    steps = model.network.steps
+    empty = {node.name: np.zeros((len(parts), model.network.shape(node.name)[2])) for node in neurons}
+    svs, sca = empty, {name: total.copy() for name, total in empty.items()}
+    for row, part in enumerate(parts):
+        for low in range(0, len(part), IMAGES):
+            done = forward(model, steps_first(part[low : low + IMAGES]), keep=True)
+            for node in neurons:
+                norms = np.abs(MEMBRANES[node](node, done.caches[node.name])).sum(axis=(0, 1, 2, 3), dtype=np.float64)
+                if not np.isfinite(norms).all():
+                    raise NumericsError(expected(f"{node.name}: membrane", "finite numbers", Words("NaN or infinity")))
+                sca[node.name][row] += norms / steps
+                if epsilon is not None:
+                    summed = done.values[node.name].sum(axis=0, dtype=np.uint8 if steps < 256 else np.int64)
+                    svs[node.name][row] += significant(summed, steps, epsilon).sum(0)
+        if progress:
+            progress(Progress("score", 1, 1, row + 1, len(parts), None, None))
+    return svs, sca
+
+
+def _cosine(first: Doubles, second: Doubles) -> float:
+    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
+    if norms == 0:
+        return float(not first.any() and not second.any())
+    return float(first @ second) / norms

@@ -1,0 +1,1 @@
+"""Weights: pruned one by one and quantized after training (OSBC)."""

@@ -1,0 +1,207 @@
+"""The Hessian of each layer's error, from the spikes that one pass of the dense network gives.
+
+A change `dw` of one output's weights changes its membrane, without reset, by `sum_i M[t, i] dw S[i]`: the squared
+change, summed over steps and places, mean over images, is `1/2 dw H dw` with `H = 2 E[(M S)^T (M S)]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.validation import check_choice
+from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.layers.conv import windows
+from qpsnn_core.engine.passes import forward
+from qpsnn_core.kernels.linalg.obs import add_events
+from qpsnn_core.kernels.threads import single_blas, spread
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.model import Model
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut, Synapse
+
+Array = npt.NDArray[Any]
+Doubles = npt.NDArray[np.float64]
+
+OBJECTIVES = ("membrane", "current")
+
+PART = 2**22
+"""Numbers (float64) of unfolded, filtered spikes at a time."""
+
+MEMORY = 2**31
+"""Bytes of Hessians that there are at once; where a network has more, it is run again for the others."""
+
+SPARSE = 0.3
+"""Below this share of spikes, adding rows of events is faster than a product of all: measured, `docs/osbc.md`."""
+
+
+def hessians(
+    model: Model,
+    parts: Sequence[Array],
+    objective: str = "membrane",
+    nodes: Sequence[Synapse] = (),
+    told: Callable[[int], None] = lambda batches: None,
+) -> dict[str, Doubles]:
+    """Of each of these synapses (else of all), by its name: float64 [d, d], d its inputs (k*k*C_in, or H*W*C_in).
+
+    parts: batches of images, samples first. objective: the "membrane" (OSBC), or the "current" (OBC: M is the
+    identity). told: called after every batch. Raises ConfigError (objective), and what `forward` raises.
+    """
+    check_choice("hessians.objective", objective, OBJECTIVES)
+    network = model.network
+    chosen = nodes or network.synapses
+    found = {node.name: np.zeros((inputs_of(network, node),) * 2) for node in chosen}
+    samples = sum(len(part) for part in parts)
+    with single_blas():
+        for index, part in enumerate(parts, 1):
+            values = forward(model, steps_first(part), keep=True).values
+            for node in chosen:
+                _add(network, node, values[node.source], objective, found[node.name])
+            told(index)
+    for node in chosen:
+        own = found[node.name]
+        own *= 2 * network.values[node.source].scale ** 2 / samples
+        for row in range(len(own)):
+            own[row + 1 :, row] = own[row, row + 1 :]
+    return found
+
+
+def filters(network: Network, node: Synapse, objective: str = "membrane") -> list[Doubles]:
+    """M of each reader of this synapse, [T, T]: `beta**(t - i)` for `i <= t` of a LIF, the identity of the Readout.
+
+    The Readout has no membrane. The error of its mean over T was tried, too: it has as many samples as there are
+    images, not T times as many, and lost accuracy (`docs/osbc.md`).
+    """
+    if objective == "current":
+        return [np.eye(network.steps)]
+    gap = np.subtract.outer(np.arange(network.steps), np.arange(network.steps))
+    betas = [LEAKS[one](one) for one in network.consumers(node.name)]
+    return [np.where(gap >= 0, beta ** np.maximum(gap, 0), 0.0) for beta in betas]
+
+
+def groups(network: Network) -> list[list[Synapse]]:
+    """All synapses, those together whose Hessians MEMORY holds."""
+    found: list[list[Synapse]] = [[]]
+    used = 0
+    for node in network.synapses:
+        size = 8 * inputs_of(network, node) ** 2
+        if found[-1] and used + size > MEMORY:
+            found.append([])
+            used = 0
+        found[-1].append(node)
+        used += size
+    return found
+
+
+def inputs_of(network: Network, node: Synapse) -> int:
+    """How many weights each of its outputs has."""
+    shape = node.weight_shape(network.inputs_of(node)[0])
+    return int(np.prod(shape[:-1]))
+
+
+def _add(network: Network, node: Synapse, x: Array, objective: str, total: Doubles) -> None:
+    """`total += S^T (M^T M) S`, its upper triangle; x: counts [T or 1, B, H, W, C]."""
+    twice: Doubles = sum((m.T @ m for m in filters(network, node, objective)), start=np.zeros((network.steps,) * 2))
+    if len(x) == 1:
+        twice = twice.sum(keepdims=True)
+    for counts, filtered in UNFOLDED[node](node, x, twice):
+        if np.count_nonzero(counts) > SPARSE * counts.size:
+            total += counts.T.astype(np.float64) @ filtered
+            continue
+        inputs, places = np.nonzero(np.ascontiguousarray(counts.T))
+        starts = np.zeros(len(total) + 1, np.int64)
+        np.cumsum(np.bincount(inputs, minlength=len(total)), out=starts[1:])
+        events = (starts, places, counts[places, inputs].astype(np.float64))
+        spread(add_events, len(total), 1, *events, filtered.reshape(-1), len(total), total.reshape(-1))
+
+
+def _vectors(node: Linear, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doubles]]:
+    size = x[0, 0].size
+    for low, high in _spans(x.shape[1], len(x) * size):
+        flat = x[:, low:high].reshape(len(x), -1)
+        yield flat.reshape(-1, size), (twice @ flat).reshape(-1, size)
+
+
+def _windows(node: Conv, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doubles]]:
+    edge = (node.padding, node.padding)
+    padded = np.pad(x, ((0, 0), (0, 0), edge, edge, (0, 0)))
+    rows = (padded.shape[2] - node.kernel) // node.stride + 1
+    columns = (padded.shape[3] - node.kernel) // node.stride + 1
+    row = len(x) * columns * node.kernel**2 * x.shape[4]
+    for low, high in _spans(x.shape[1], row * rows):
+        for first, last in _spans(rows, row * (high - low)):
+            band = padded[:, low:high, first * node.stride : (last - 1) * node.stride + node.kernel]
+            images = band.reshape(-1, *band.shape[2:])
+            after = (twice @ band.reshape(len(x), -1)).reshape(images.shape)
+            yield tuple(windows(i, node.kernel, node.stride, i.dtype) for i in (images, after))  # type: ignore[misc] # two
+
+
+_NO_WEIGHTS = Refusal("it has no weights to be pruned or quantized")
+_NO_READER = Refusal("it reads no current")
+
+UNFOLDED: KindTable[Callable[..., Iterator[tuple[Array, Doubles]]]] = KindTable(
+    "the Hessian of weights",
+    {
+        Input: _NO_WEIGHTS,
+        Conv: _windows,
+        Linear: _vectors,
+        Shortcut: _NO_WEIGHTS,
+        LIF: _NO_WEIGHTS,
+        MaxPool: _NO_WEIGHTS,
+        AvgPool: _NO_WEIGHTS,
+        Sum: _NO_WEIGHTS,
+        Readout: _NO_WEIGHTS,
+    },
+)
+"""`(node, x, twice)`: counts, and `twice` times them over time, each as rows [n, d] of what a sum of the synapse sees;
+part by part."""
+
+LEAKS: KindTable[Callable[[Any], float]] = KindTable(
+    "the filter of membranes",
+    {
+        Input: _NO_READER,
+        Conv: _NO_READER,
+        Linear: _NO_READER,
+        Shortcut: _NO_READER,
+        LIF: lambda node: float(node.beta),
+        MaxPool: _NO_READER,
+        AvgPool: _NO_READER,
+        Sum: _NO_READER,
+        Readout: lambda node: 0.0,
+    },
+)
+"""What is left of a current in its reader after a step."""
+
+
+def _spans(count: int, size: int) -> list[tuple[int, int]]:
+    """`count` things of `size` numbers each, as many together as PART holds."""
+    step = max(1, PART // size)
+    return [(low, min(low + step, count)) for low in range(0, count, step)]
+
+
+def error(hessian: Doubles, change: Doubles, factors: Doubles) -> float:
+    """`1/2 sum_o (factor_o)**2 dw_o H dw_o`: the mean squared error per image, summed over steps and places.
+
+    change: [O, d]; factors: what batch norm multiplies each output's current with, [O].
+    """
+    return float((factors**2 * ((change @ hessian) * change).sum(1)).sum() / 2)
+
+
+def errors(hessian: Doubles, change: Doubles, dense: Doubles, factors: Doubles) -> tuple[float, float]:
+    """The error of a change, and its share of the dense weights' own squared size; 0 where no spike comes."""
+    off, whole = (error(hessian, weight, factors) for weight in (change, dense))
+    return off, off / whole if whole else 0.0
+
+
+def gains(model: Model, node: Synapse) -> Doubles:
+    """What batch norm multiplies each output's current with, [C_out]; 1 without batch norm."""
+    if not node.batch_norm:
+        return np.ones(node.channels)
+    own: Mapping[str, Array] = model.params[node.name]
+    deviation = np.sqrt(model.state[node.name]["var"].astype(np.float64) + BN_EPSILON)
+    gain: Doubles = own["bn_weight"] / deviation
+    return gain

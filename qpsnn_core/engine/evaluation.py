@@ -1,0 +1,163 @@
+"""How well something that gives logits does on a set, and how much its neurons fire: the counting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.errors import DataError, LabelError, ShapeError, Words, expected
+from qpsnn_core.common.progress import Listener, Progress
+from qpsnn_core.common.types import Array, Images, Labels
+from qpsnn_core.engine.checks import check_model
+from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.passes import forward
+from qpsnn_core.network.model import Model
+from qpsnn_core.network.ordered_graph import Ordered
+from qpsnn_core.optim.losses import LOSSES
+from qpsnn_datasets import Dataset, batch_count, batches
+
+Runner = Callable[[Images], tuple[Array, dict[str, Array]]]
+"""From images to logits [T or 1, B, K], and each node's spikes summed over images and steps."""
+
+
+MEMORY = 2**29
+"""Bytes that one batch may take; a batch that would take more is made smaller."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What came out over a set of N images.
+
+    loss: nats, of the logits' mean over T (an integer network's readouts, times their scale). predictions: int64 [N],
+    in the set's order; confusion: int64 [K, K], rows the true class, columns the predicted one. spikes: of every node
+    that gives spikes, the count over all T steps, mean over images, float64 [H, W, C], in stored integers (an
+    AvgPool's are sums); of LIF alone where a backend tells no more. neurons: the names of the LIF.
+    """
+
+    accuracy: float
+    images: int
+    correct: int
+    loss: float
+    predictions: npt.NDArray[np.int64]
+    confusion: npt.NDArray[np.int64]
+    spikes: dict[str, npt.NDArray[np.float64]]
+    neurons: tuple[str, ...]
+    steps: int
+
+    @property
+    def rates(self) -> dict[str, npt.NDArray[np.float64]]:
+        """`spikes` per step."""
+        return {name: count / self.steps for name, count in self.spikes.items()}
+
+    @property
+    def firing_rates(self) -> dict[str, float]:
+        """Of each LIF: spikes per neuron and step, 0 to 1."""
+        return {name: float(self.spikes[name].mean()) / self.steps for name in self.neurons}
+
+    @property
+    def firing_rate(self) -> float:
+        """Spikes per neuron and step, over all LIF."""
+        return self.spikes_per_image / (self.steps * max(1, sum(self.spikes[name].size for name in self.neurons)))
+
+    @property
+    def spikes_per_image(self) -> float:
+        """Spikes of all LIF over all T steps."""
+        return float(sum(self.spikes[name].sum() for name in self.neurons))
+
+
+def measure_model(model: Model, dataset: Dataset, *, batch: int = 256, progress: Listener | None = None) -> Evaluation:
+    """Run a set through a trained model with its running statistics; fewer images at a time where memory is short.
+
+    Raises ShapeError, DataError, LabelError, NumericsError (model or data), ConfigError (batch).
+    """
+    network = model.network
+    check_data(network, dataset)
+    check_model(model)
+    names = [name for name, value in network.values.items() if value.kind == "spikes"]
+
+    def run(images: Images) -> tuple[Array, dict[str, Array]]:
+        done = forward(model, images, keep=True)
+        return done.logits, {name: summed(done.values[name], network.steps) for name in names}
+
+    if batch > 0:
+        batch = max(1, min(batch, MEMORY // bytes_of(network)))
+    return measure(run, network, tuple(node.name for node in network.neurons), dataset, batch, progress)
+
+
+def measure(
+    run: Runner,
+    network: Ordered[Any],
+    neurons: tuple[str, ...],
+    dataset: Dataset,
+    batch: int,
+    progress: Listener | None = None,
+) -> Evaluation:
+    """Count what `run` gives for a set that fits the network. neurons: the names of the LIF. ConfigError: batch."""
+    count = batch_count(len(dataset), batch)
+    totals: dict[str, Array] = {}
+    predictions: list[Labels] = []
+    loss, correct = 0.0, 0
+    for index, (images, labels) in enumerate(batches(dataset, batch), 1):
+        logits, spikes = run(steps_first(images))
+        part, _ = LOSSES["mean"](logits, labels)
+        predictions.append(answers(logits))
+        loss += part * len(labels)
+        correct += int((predictions[-1] == labels).sum())
+        for name, counts in spikes.items():
+            totals[name] = totals.get(name, 0) + counts
+        if progress:
+            progress(Progress("evaluate", 1, 1, index, count, part, correct / (min(index * batch, len(dataset)))))
+    predicted = np.concatenate(predictions)
+    return Evaluation(
+        correct / len(dataset),
+        len(dataset),
+        correct,
+        loss / len(dataset),
+        predicted,
+        _confusion(dataset.labels, predicted, network.classes),
+        {name: total / len(dataset) for name, total in totals.items()},
+        neurons,
+        network.steps,
+    )
+
+
+def check_data(network: Ordered[Any], dataset: Dataset) -> None:
+    """Images of the Input's shape and range, labels that are classes: ShapeError, DataError, LabelError otherwise."""
+    shape, steps = network.input.shape, network.steps
+    if dataset.sample_shape not in (shape, (steps, *shape)):
+        want = f"{list(shape)} or {[steps, *shape]} (from {network.input.name})"
+        raise ShapeError(expected(f"{dataset.name}.images", want, list(dataset.sample_shape)))
+    wrong = np.flatnonzero(dataset.labels >= network.classes)
+    if wrong.size:
+        want = f"0 to {network.classes - 1} (from {network.readout.name})"
+        raise LabelError(expected(f"{dataset.name}.labels[{wrong[0]}]", want, int(dataset.labels[wrong[0]])))
+    peak = network.input.peak
+    if peak is not None and peak < 255 and int(dataset.images.max()) > peak:
+        want = f"integers 0..{peak} (from {network.input.name})"
+        raise DataError(expected(f"{dataset.name}.images", want, Words(f"{dataset.images.max()}")))
+
+
+def answers(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """The class [B] with the largest mean over T of logits [T, B, K]; of equal ones, the first."""
+    chosen: npt.NDArray[np.int64] = logits.mean(0).argmax(1)
+    return chosen
+
+
+def summed(counts: Array, steps: int) -> Array:
+    """Array [T or 1, B, H, W, C] over images and all steps, int64 [H, W, C]."""
+    total: Array = counts.sum((0, 1), dtype=np.int64) * (steps // len(counts))
+    return total
+
+
+def bytes_of(network: Ordered[Any]) -> int:
+    """About what one sample takes: each value once as spikes and once as sums."""
+    return 6 * network.steps * sum(int(np.prod(value.shape)) for value in network.values.values())
+
+
+def _confusion(labels: Array, predicted: Array, classes: int) -> npt.NDArray[np.int64]:
+    counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
+    return counts.astype(np.int64).reshape(classes, classes)

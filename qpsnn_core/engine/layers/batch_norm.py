@@ -1,0 +1,157 @@
+"""Batch norm as part of the Current: `y = step*acc + bias`, normalised per channel over (T, B, H, W)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from qpsnn_core.common.errors import NumericsError, Words, expected
+from qpsnn_core.engine.layers.base import Array, Call, Current, CurrentGradient, Floats, Named, rows
+from qpsnn_core.kernels.neurons.batch_norm import gradient_moments, integer_moments, real_moments, short_moments
+from qpsnn_core.kernels.threads import chunks, each, shares
+from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Synapse
+from qpsnn_core.quantization.formats import KEPT
+
+LEAST_ROWS = 256
+
+
+class Affine(NamedTuple):
+    """What the backward pass needs: `y = step*acc + bias`, and how it was normalised (None: not at all)."""
+
+    step: Floats
+    weight: Floats | None
+    mean: Array
+    deviation: Array
+    batch: bool
+
+
+def init(node: Synapse) -> tuple[Named, Named]:
+    """BN scale 1, shift 0; running mean 0, variance 1; bias 0; a quantizer's gamma that is kept 1."""
+    params: Named = {}
+    state: Named = {}
+    if node.bias:
+        params["bias"] = np.zeros(node.channels, np.float32)
+    if node.batch_norm:
+        params["bn_weight"] = np.ones(node.channels, np.float32)
+        params["bn_bias"] = np.zeros(node.channels, np.float32)
+        state["mean"] = np.zeros(node.channels, np.float32)
+        state["var"] = np.ones(node.channels, np.float32)
+    if node.quantizer is not None and node.quantizer.gamma == KEPT:
+        state["gamma"] = np.ones(node.channels, np.float32)
+    return params, state
+
+
+def forward(acc: Array, step: Floats, call: Call) -> tuple[Current, Affine, Named]:
+    """The Current of `acc` [T or 1, B, H, W, C], the cache, and the new running statistics.
+
+    Training: `X = bn_weight*(y - mean)/sqrt(var + eps) + bn_bias` with the batch's own mean and (biased) variance;
+    else with the running ones. The running variance is unbiased, over T*B*H*W values, as in PyTorch. Raises
+    NumericsError where an array holds NaN or infinity: a membrane that is NaN would never fire, and nobody would know.
+    """
+    _check(call)
+    bias = call.params.get("bias", np.zeros_like(step)).astype(np.float64)
+    wide = step.astype(np.float64)
+    if "bn_weight" not in call.params:
+        return Current(acc, step, bias.astype(np.float32)), Affine(step, None, bias, bias, False), call.state
+    weight, shift = call.params["bn_weight"].astype(np.float64), call.params["bn_bias"].astype(np.float64)
+    state = call.state
+    if call.train:
+        sums, squares = _moments(rows(acc))
+        count = acc.size // acc.shape[-1]
+        mean_acc = sums / count
+        variance = np.maximum(squares / count - mean_acc * mean_acc, 0) * wide * wide
+        mean = wide * mean_acc + bias
+        total = count * (call.steps // acc.shape[0])
+        unbiased = variance * (total / max(total - 1, 1))
+        state = {
+            **call.state,
+            "mean": _blend(call.state["mean"], mean),
+            "var": _blend(call.state["var"], unbiased),
+        }
+    else:
+        mean, variance = call.state["mean"].astype(np.float64), call.state["var"].astype(np.float64)
+    deviation = np.sqrt(variance + BN_EPSILON)
+    ratio = weight / deviation
+    current = Current(acc, (wide * ratio).astype(np.float32), (shift + (bias - mean) * ratio).astype(np.float32))
+    return current, Affine(step, call.params["bn_weight"], mean - bias, deviation, call.train), state
+
+
+def backward(affine: Affine, gradient: CurrentGradient, count: int, names: Named) -> tuple[Named, Floats]:
+    """Parameter gradients, and the three factors [3, C] of `dL/dy = f0*g + f1*acc + f2` per channel.
+
+    count: the accumulators of each channel. names: the node's params, to know which it has.
+    """
+    sums, products = gradient.sums, gradient.products
+    grads: Named = {}
+    factors = np.zeros((3, len(affine.step)))
+    if affine.weight is None:
+        if "bias" in names:
+            grads["bias"] = sums.astype(np.float32)
+        factors[0] = 1
+        return grads, factors.astype(np.float32)
+    step = affine.step.astype(np.float64)
+    normed = (step * products - affine.mean * sums) / affine.deviation
+    ratio = affine.weight / affine.deviation
+    grads["bn_weight"] = normed.astype(np.float32)
+    grads["bn_bias"] = sums.astype(np.float32)
+    factors[0] = ratio
+    if affine.batch:
+        slope = ratio * normed / (count * affine.deviation)
+        factors[1] = -slope * step
+        factors[2] = slope * affine.mean - ratio * sums / count
+    if "bias" in names:
+        total = step * 0 if affine.batch else ratio * sums
+        grads["bias"] = total.astype(np.float32)
+    return grads, factors.astype(np.float32)
+
+
+def with_moments(array: Floats, acc: Array) -> CurrentGradient:
+    """dL/dX, and its sums with the accumulators `acc` of the same shape."""
+    gradient, total = rows(array), rows(acc)
+    channels = total.shape[1]
+
+    def part(low: int, high: int) -> tuple[Array, Array]:
+        sums, products = np.zeros(channels), np.zeros(channels)
+        gradient_moments(low, high, gradient, total, sums, products)
+        return sums, products
+
+    return CurrentGradient(array, *_added(each(part, chunks(len(total), LEAST_ROWS))))
+
+
+def _check(call: Call) -> None:
+    for name, array in (*call.params.items(), *call.state.items()):
+        if name != "weight" and not np.isfinite(array).all():
+            raise NumericsError(expected(name, "finite numbers", Words("NaN or infinity")))
+    if (call.state.get("var", np.zeros(1)) < 0).any():
+        raise NumericsError(expected("var", "numbers of at least 0", call.state["var"].min()))
+
+
+def _blend(old: Floats, new: Array) -> Floats:
+    return ((1 - BN_MOMENTUM) * old + BN_MOMENTUM * new).astype(np.float32)
+
+
+def _fits(total: Array) -> bool:
+    """Whether these are integers whose squares add up to less than 2**63."""
+    if total.dtype.kind != "i":
+        return False
+    largest = 2**15 if total.dtype == np.int16 else max(int(total.max()), -int(total.min()))
+    return largest**2 * len(total) < 2**63
+
+
+def _moments(total: Array) -> tuple[Array, Array]:
+    kind, kernel = (np.int64, integer_moments) if _fits(total) else (np.float64, real_moments)
+    kernel = short_moments if total.dtype == np.int16 else kernel
+    channels = total.shape[1]
+
+    def part(low: int, high: int) -> tuple[Array, Array]:
+        sums, squares = np.zeros(channels, kind), np.zeros(channels, kind)
+        kernel(low, high, total, sums, squares)
+        return sums, squares
+
+    divided = shares if kind is np.int64 else chunks
+    return _added(each(part, divided(len(total), LEAST_ROWS)))
+
+
+def _added(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    return sum(first for first, _ in parts), sum(second for _, second in parts)  # type: ignore[return-value] # arrays

@@ -1,0 +1,153 @@
+"""Conv: integer accumulators from codes and spikes; images are multiplied out, exactly."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from qpsnn_core.engine.layers import batch_norm
+from qpsnn_core.engine.layers.base import Array, Back, Call, CurrentGradient, Floats, Named, Output, rows
+from qpsnn_core.engine.layers.conv_gradients import input_gradient, weight_sums
+from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator, exact_float, weight_gradient, weights
+from qpsnn_core.kernels.buffers import empty
+from qpsnn_core.kernels.conv.forward import conv_forward
+from qpsnn_core.kernels.conv.gemm import WIDTH
+from qpsnn_core.kernels.conv.image import image_forward, image_gradient, panels
+from qpsnn_core.kernels.conv.packing import pack
+from qpsnn_core.kernels.conv.spike_lists import LANES
+from qpsnn_core.kernels.threads import chunks, each, spread
+from qpsnn_core.network.synapses import Conv
+from qpsnn_core.network.values import Value
+
+CACHE = 800_000
+"""Bytes of weights that stay in the second-level cache."""
+
+ROWS = 1024
+"""Rows of a product with BLAS: enough to be fast, few enough to stay in the cache."""
+
+
+class Cache(NamedTuple):
+    """x: the input [T or 1, B, H, W, C]; acc: the accumulator [T or 1, B, H', W', C_out]."""
+
+    x: Array
+    acc: Array
+    weights: Weights
+    affine: batch_norm.Affine
+    call: Call
+
+
+def init(node: Conv, inputs: tuple[Value, ...], rng: np.random.Generator) -> tuple[Named, Named]:
+    """Kaiming normal, fan-out: `N(0, sqrt(2 / (k*k*C_out)))`."""
+    deviation = np.sqrt(2 / (node.kernel**2 * node.channels))
+    params, state = batch_norm.init(node)
+    weight = rng.normal(0, deviation, node.weight_shape(inputs[0])).astype(np.float32)
+    return {"weight": weight, **params}, state
+
+
+def forward(node: Conv, call: Call, x: Array) -> Output:
+    """`acc = sum codes*S` over each window; then batch norm as the Current's affine."""
+    value = call.inputs[0]
+    used = weights(call.params["weight"], node.quantizer, call.state.get("gamma"))
+    height, width, channels = node.output(value).shape
+    if value.kind == "analog":
+        acc = _of_images(node, call, used, x, (height, width, channels))
+    elif _dense_wins(node, used, x):
+        acc = _dense(node, x, rows(used.codes), height * width)
+    else:
+        count = x.shape[0] * x.shape[1]
+        acc = empty((count * height * width * channels,), accumulator(used, value.peak))
+        sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
+        packed = pack(used.codes, node.stride, width, node.quantizer.levels if node.quantizer else None)
+        spread(conv_forward, count, 1, rows(x).reshape(-1), value.peak, *packed, acc, *sizes)
+    acc = acc.reshape(*x.shape[:2], height, width, channels)
+    step = used.step * np.float32(value.scale)
+    current, affine, state = batch_norm.forward(acc, step, call)
+    return Output(current, Cache(x, acc, used, affine, call), state)
+
+
+def backward(node: Conv, cache: Cache, gradient: CurrentGradient) -> Back:
+    """Weights by adding gradient rows under spikes; inputs by a dense product with the flipped kernel."""
+    value, call = cache.call.inputs[0], cache.call
+    params, factors = batch_norm.backward(cache.affine, gradient, cache.acc.size // node.channels, call.params)
+    factors *= np.float32(value.scale)
+    found = rows(gradient.array), rows(cache.acc), factors
+    if value.kind == "analog":
+        raw = _image_weight_gradient(node, value, cache.x, *found)
+    else:
+        raw = weight_sums(node, value, cache.x, *found)
+    params["weight"] = weight_gradient(raw, call.params["weight"], cache.weights, node)
+    if value.kind == "analog" or not call.wanted:
+        return Back((None,), params)
+    factors *= cache.weights.step
+    return Back((input_gradient(node, value, cache.weights.codes, *found).reshape(cache.x.shape),), params)
+
+
+def windows(images: Array, size: int, stride: int, dtype: Any) -> Array:
+    """Every window of padded images [M, H, W, C] as a row [M*H'*W', size*size*C]."""
+    view = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))  # type: ignore[call-overload] # numpy 1.26 takes a tuple
+    view = view[:, ::stride, ::stride]
+    return np.ascontiguousarray(view.transpose(0, 1, 2, 4, 5, 3), dtype).reshape(-1, size * size * images.shape[3])
+
+
+def _padded(node: Conv, x: Array) -> Array:
+    edge = (node.padding, node.padding)
+    return np.pad(x.reshape(-1, *x.shape[2:]), ((0, 0), edge, edge, (0, 0)))
+
+
+def _dense_wins(node: Conv, used: Weights, x: Array) -> bool:
+    """Whether a product of all of `x` is faster than one of its spikes: for real weights, above a rate of spikes.
+
+    The rates were measured (docs/performance.md); they are lower where a block of weight rows no longer fits the
+    second-level cache. Codes of at most 5 bits never lose below 60%.
+    """
+    if used.integer:
+        return False
+    crossing = 0.5 if node.kernel**2 * x.shape[-1] * LANES * 4 <= CACHE else 0.2
+    return bool(np.count_nonzero(x) > crossing * x.size)
+
+
+def _of_images(node: Conv, call: Call, used: Weights, x: Array, shape: tuple[int, int, int]) -> Array:
+    """int32 of integer images and codes, else float32; through BLAS in float64 where float32 is not exact."""
+    value = call.inputs[0]
+    height, width, channels = shape
+    whole = bool(value.peak) and used.integer
+    count = x.shape[0] * x.shape[1]
+    if exact_float(used, value.peak) == np.float64:
+        return np.rint(_dense(node, x, rows(used.codes).astype(np.float64), height * width)).astype(np.int32)
+    acc = empty((count * height * width * channels,), np.int32 if whole else np.float32)
+    sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
+    spread(image_forward, count, 1, np.ascontiguousarray(x).reshape(-1), panels(used.codes), acc, *sizes)
+    return acc
+
+
+def _dense(node: Conv, x: Array, flat: Array, area: int) -> Array:
+    images = _padded(node, x)
+    out = np.empty((len(images) * area, flat.shape[1]), flat.dtype)
+
+    def part(low: int, high: int) -> None:
+        columns = windows(images[low:high], node.kernel, node.stride, flat.dtype)
+        np.dot(columns, flat, out=out[low * area : high * area])
+
+    each(part, _spans(len(images), area))
+    return out
+
+
+def _image_weight_gradient(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:
+    """`[k*k*C_in, C_out]`, in a fixed number of parts."""
+    taps, wide = node.kernel**2 * value.shape[2], -(-node.channels // WIDTH) * WIDTH
+    images = np.ascontiguousarray(x).reshape(-1)
+    sizes = (*value.shape, node.kernel, node.stride, node.padding)
+
+    def part(low: int, high: int) -> Floats:
+        sums = np.zeros((-(-taps // 6) * 6, wide), np.float32)
+        image_gradient(low, high, images, gradient, acc, factors, *sizes, wide, sums.reshape(-1))
+        return sums
+
+    total: Floats = sum(each(part, chunks(x.shape[0] * x.shape[1])), start=np.zeros((), np.float32))
+    return np.ascontiguousarray(total[:taps, : node.channels])
+
+
+def _spans(images: int, area: int) -> list[tuple[int, int]]:
+    size = max(1, ROWS // area)
+    return [(low, min(low + size, images)) for low in range(0, images, size)]

@@ -1,0 +1,103 @@
+"""LIF (Eqs. 1 to 3): currents to spikes, one pass over memory; backward (Eq. 14) recomputes the membrane."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from qpsnn_core.engine.layers.base import Array, Back, Call, Current, CurrentGradient, Floats, Output, nothing, rows
+from qpsnn_core.engine.layers.batch_norm import with_moments
+from qpsnn_core.kernels.buffers import empty
+from qpsnn_core.kernels.neurons.lif import RESETS, add_current, current, lif_backward_parts, lif_forward, lif_potentials
+from qpsnn_core.kernels.threads import chunks, spread
+from qpsnn_core.network.nodes import LIF
+from qpsnn_core.network.surrogates import SURROGATES
+
+LEAST = 64
+"""Positions in a chunk."""
+
+init = nothing
+
+
+class Cache(NamedTuple):
+    """currents: as given; driving: one or two of them, as the kernels take them (of more, the rest is one sum)."""
+
+    currents: tuple[Current, ...]
+    driving: tuple[Any, Any]
+    steps: int
+
+
+def forward(node: LIF, call: Call, *currents: Current) -> Output:
+    """Spikes uint8 [T, B, H, W, C]."""
+    spikes = empty((call.steps, *currents[0].acc.shape[1:]), np.uint8)
+    cache = Cache(currents, _driving(currents, call.steps), call.steps)
+    _run(lif_forward, node, cache, spikes)
+    return Output(spikes, cache, {})
+
+
+def backward(node: LIF, cache: Cache, gradient: Floats) -> Back:
+    """dL/dX for each current; one that is the same at every step gets the sum over T."""
+    once = all(len(current.acc) == 1 for current in cache.currents)
+    out = empty((1 if once else cache.steps, *gradient.shape[1:]), np.float32)
+    positions = gradient[0].size // gradient.shape[-1]
+    kind, width = SURROGATES[node.surrogate].number, np.float32(node.width)
+    arguments = (cache.steps, positions, *_membrane(node), kind, width, node.detach_reset)
+    given, flat = rows(gradient), rows(out)
+
+    parts = chunks(positions, LEAST)
+    sums = np.zeros((len(parts), 3, gradient.shape[-1]))
+    spread(lif_backward_parts, len(parts), 1, parts[0][1], *cache.driving, given, flat, sums, arguments)
+    moments = sums.sum(0)
+    if len(cache.currents) > 2:
+        return Back(tuple(_of(out, current) for current in cache.currents), {})
+    found = zip(cache.currents, moments[1:], strict=False)
+    return Back(tuple(CurrentGradient(_summed(out, x), moments[0], products) for x, products in found), {})
+
+
+def potentials(node: LIF, cache: Cache) -> Floats:
+    """The membrane before reset, U~ [T, B, H, W, C], recomputed."""
+    out = empty((cache.steps, *cache.currents[0].acc.shape[1:]), np.float32)
+    _run(lif_potentials, node, cache, out)
+    return out
+
+
+def _run(kernel: Any, node: LIF, cache: Cache, out: Array) -> None:
+    positions = out[0].size // out.shape[-1]
+    spread(kernel, positions, LEAST, *cache.driving, rows(out), cache.steps, positions, *_membrane(node))
+
+
+def _membrane(node: LIF) -> tuple[Any, ...]:
+    """What every kernel is told of the neuron: beta, threshold, subtract."""
+    return np.float32(node.beta), np.float32(node.threshold), RESETS[node.reset]
+
+
+def _summed(out: Floats, x: Current) -> Floats:
+    return out if len(out) == len(x.acc) else out.sum(0, keepdims=True)
+
+
+def _of(out: Floats, x: Current) -> CurrentGradient:
+    return with_moments(_summed(out, x), x.acc)
+
+
+def _driving(currents: tuple[Current, ...], steps: int) -> tuple[Any, Any]:
+    """The currents as the kernels take them; all but the first are added up where there are more than two."""
+    if len(currents) > 2:
+        currents = (currents[0], _added(currents[1:]))
+    taken = []
+    for acc, scale, shift in currents:
+        positions = acc[0].size // acc.shape[-1]
+        taken.append(current(rows(acc), scale, shift, positions if len(acc) == steps else 0))
+    return taken[0], taken[1] if len(taken) > 1 else None
+
+
+def _added(currents: tuple[Current, ...]) -> Current:
+    steps = max(len(one.acc) for one in currents)
+    acc = np.zeros((steps, *currents[0].acc.shape[1:]), np.float32)
+    positions = acc[0].size // acc.shape[-1]
+    for one in currents:
+        step = positions if len(one.acc) == steps else 0
+        flat = (rows(acc), rows(one.acc), one.scale, one.shift)
+        spread(add_current, positions, LEAST, *flat, steps, positions, step)
+    channels = acc.shape[-1]
+    return Current(acc, np.ones(channels, np.float32), np.zeros(channels, np.float32))

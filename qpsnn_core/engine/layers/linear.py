@@ -1,0 +1,61 @@
+"""Linear: a product of counts and codes through BLAS, in a float that holds every sum exactly."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from qpsnn_core.engine.layers import batch_norm
+from qpsnn_core.engine.layers.base import Array, Back, Call, CurrentGradient, Named, Output, rows
+from qpsnn_core.engine.layers.quantized_weights import Weights, exact_float, weight_gradient, weights
+from qpsnn_core.network.synapses import Linear
+from qpsnn_core.network.values import Value
+
+
+class Cache(NamedTuple):
+    """x: the input [T or 1, B, H, W, C]; acc: the accumulator [T or 1, B, 1, 1, features]."""
+
+    x: Array
+    acc: Array
+    weights: Weights
+    affine: batch_norm.Affine
+    call: Call
+
+
+def init(node: Linear, inputs: tuple[Value, ...], rng: np.random.Generator) -> tuple[Named, Named]:
+    """`N(0, 0.01)`, as the paper's classifier."""
+    params, state = batch_norm.init(node)
+    return {"weight": rng.normal(0, 0.01, node.weight_shape(inputs[0])).astype(np.float32), **params}, state
+
+
+def forward(node: Linear, call: Call, x: Array) -> Output:
+    """`acc[o] = sum_i codes[i, o]*S[i]`, i over (H, W, C)."""
+    value = call.inputs[0]
+    used = weights(call.params["weight"], node.quantizer, call.state.get("gamma"))
+    dtype = exact_float(used, value.peak)
+    acc = _flat(x).astype(dtype) @ used.codes.astype(dtype)
+    if used.integer and value.peak:
+        acc = np.rint(acc).astype(np.int32)
+    acc = acc.reshape(*x.shape[:2], 1, 1, node.features)
+    current, affine, state = batch_norm.forward(acc, used.step * np.float32(value.scale), call)
+    return Output(current, Cache(x, acc, used, affine, call), state)
+
+
+def backward(node: Linear, cache: Cache, gradient: CurrentGradient) -> Back:
+    """`dW = S^T g`, `dS = g W_hat^T`."""
+    call, value = cache.call, cache.call.inputs[0]
+    count = cache.acc.size // node.features
+    params, factors = batch_norm.backward(cache.affine, gradient, count, call.params)
+    gy = rows(factors[0] * gradient.array + factors[1] * cache.acc.astype(np.float32) + factors[2]) * np.float32(
+        value.scale
+    )
+    raw = _flat(cache.x).astype(np.float32).T @ gy
+    params["weight"] = weight_gradient(raw, call.params["weight"], cache.weights, node)
+    if not call.wanted or value.kind == "analog":
+        return Back((None,), params)
+    return Back(((gy @ cache.weights.effective().T).reshape(cache.x.shape),), params)
+
+
+def _flat(x: Array) -> Array:
+    return x.reshape(x.shape[0] * x.shape[1], -1)

@@ -1,0 +1,24 @@
+"""Readout: the current multiplied out, as logits of every step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qpsnn_core.engine.layers.base import Array, Back, Call, Current, Floats, Output, nothing
+from qpsnn_core.engine.layers.batch_norm import with_moments
+from qpsnn_core.network.nodes import Readout
+
+init = nothing
+
+
+def forward(node: Readout, call: Call, current: Current) -> Output:
+    """Logits float32 [T, B, K]."""
+    logits = current.scale * current.acc.astype(np.float32) + current.shift
+    logits = np.broadcast_to(logits, (call.steps, *logits.shape[1:])).reshape(call.steps, logits.shape[1], -1)
+    return Output(logits, current.acc, {})
+
+
+def backward(node: Readout, acc: Array, gradient: Floats) -> Back:
+    """gradient: [T, B, K]."""
+    full = gradient if len(acc) == len(gradient) else gradient.sum(0, keepdims=True)
+    return Back((with_moments(np.ascontiguousarray(full, np.float32).reshape(acc.shape), acc),), {})

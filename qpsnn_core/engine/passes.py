@@ -1,0 +1,139 @@
+"""Run a network forward, and backward through time (Eq. 14)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.types import Arrays
+from qpsnn_core.engine.inputs import check_images
+from qpsnn_core.engine.layers import LAYERS
+from qpsnn_core.engine.layers.base import Call
+from qpsnn_core.kernels.buffers import empty
+from qpsnn_core.kernels.threads import single_blas, spread
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.model import Model
+
+LEAST = 2**16
+"""Numbers of a part, of two gradients that are added."""
+
+Images = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
+
+
+class Pass(NamedTuple):
+    """A forward pass: logits float32 [T, B, K]; `values` and `caches` by node name; `state` with new statistics.
+
+    values: spikes [T, B, H, W, C] and Currents. Kept only when asked for.
+    """
+
+    logits: Floats
+    state: Arrays
+    values: dict[str, Any]
+    caches: dict[str, Any]
+
+
+def initialise(network: Network, seed: int = 0) -> Model:
+    """Fresh parameters: each node's own draw, so that a change in one node leaves the others' alone."""
+    params: Arrays = {}
+    state: Arrays = {}
+    for index, node in enumerate(network.nodes[1:], 1):
+        rng = np.random.default_rng([seed, index])
+        own, statistics = LAYERS[node].init(node, network.inputs_of(node), rng)
+        if own:
+            params[node.name] = own
+        if statistics:
+            state[node.name] = statistics
+    return Model(network, params, state)
+
+
+def forward(model: Model, images: Images, *, train: bool = False, keep: bool = False) -> Pass:
+    """Run `images` [B, H, W, C] (the same at every step) or [T, B, H, W, C] through the network.
+
+    train: batch norm uses the batch's statistics and updates the running ones. keep: keep values and caches, for
+    `backward` and for scores. Raises ShapeError, DataError or NumericsError for images that are not the Input's.
+    """
+    network = model.network
+    x = check_images(network.input, images, network.steps)
+    values: dict[str, Any] = {network.input.name: x}
+    caches: dict[str, Any] = {}
+    state: Arrays = dict(model.state)
+    wanted = _wanted(network)
+    with single_blas():
+        for place, node in enumerate(network.nodes[1:], 1):
+            own = (model.params.get(node.name, {}), model.state.get(node.name, {}))
+            call = Call(*own, network.inputs_of(node), network.steps, train, wanted[node.name])
+            try:
+                output = LAYERS[node].forward(node, call, *(values[source] for source in node.sources))
+            except NumericsError as error:
+                raise NumericsError(f"{node.name}.{error}") from error
+            values[node.name] = output.value
+            if keep:
+                caches[node.name] = output.cache
+            else:
+                _drop(network, values, place)
+            if output.state:
+                state[node.name] = output.state
+    return Pass(values[network.readout.name], state, values if keep else {}, caches)
+
+
+def backward(model: Model, done: Pass, gradient: Floats, *, discard: bool = False) -> Arrays:
+    """Gradients of the parameters, by node and name, from dL/dlogits [T, B, K]; `done` must have been kept.
+
+    discard: take values and caches out of `done` as they are used up, so that what they hold can be used again.
+    Raises ConfigError (not kept) and ShapeError (a gradient that is not that of the logits).
+    """
+    network = model.network
+    if not done.caches:
+        raise ConfigError(expected("backward", "a pass made with keep=True", Words("one without caches")))
+    if gradient.shape != done.logits.shape:
+        raise ShapeError(expected(f"{network.readout.name}: gradient", list(done.logits.shape), list(gradient.shape)))
+    gradients: dict[str, Any] = {network.readout.name: gradient}
+    params: Arrays = {}
+    with single_blas():
+        for node in reversed(network.nodes[1:]):
+            cache = done.caches[node.name]
+            if discard:
+                del done.caches[node.name]
+                done.values.pop(node.name, None)
+            if node.name not in gradients:
+                continue
+            back = LAYERS[node].backward(node, cache, gradients.pop(node.name))
+            del cache
+            if back.params:
+                params[node.name] = back.params
+            for source, share in zip(node.sources, back.inputs, strict=True):
+                if share is not None:
+                    gradients[source] = _met(gradients[source], share) if source in gradients else share
+    return params
+
+
+def _met(first: Any, second: Any) -> Any:
+    """The sum of two gradients of one value; of arrays in memory that is used again."""
+    if not isinstance(first, np.ndarray) or not isinstance(second, np.ndarray):
+        return first + second
+    total = empty(first.shape, np.float32)
+    flat = first.reshape(-1), second.reshape(-1), total.reshape(-1)
+    spread(lambda low, high: np.add(flat[0][low:high], flat[1][low:high], flat[2][low:high]), total.size, LEAST)
+    return total
+
+
+def _wanted(network: Network) -> dict[str, bool]:
+    """Whether any parameter lies before a node, so that its input gradient is needed."""
+    weighted = {node.name for node in network.synapses}
+    trained: dict[str, bool] = {network.input.name: False}
+    wanted: dict[str, bool] = {}
+    for node in network.nodes[1:]:
+        wanted[node.name] = any(trained[source] for source in node.sources)
+        trained[node.name] = wanted[node.name] or node.name in weighted
+    return wanted
+
+
+def _drop(network: Network, values: dict[str, Any], place: int) -> None:
+    """Forget values that no later node reads."""
+    later = {source for node in network.nodes[place + 1 :] for source in node.sources}
+    for name in [name for name in values if name not in later and name != network.nodes[place].name]:
+        del values[name]

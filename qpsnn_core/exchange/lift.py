@@ -1,0 +1,228 @@
+"""The way back from `lower`: an integer network as a model that can be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.errors import LoweringError, Words, expected
+from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.types import Arrays
+from qpsnn_core.engine.calibration import calibration_batches, recalibrate
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.node_kinds import Named
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntNode,
+    IntReadout,
+    IntShortcut,
+    IntSum,
+    IntSumPool,
+)
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.model import Model
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.ordered_graph import sources_of
+from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Synapse
+from qpsnn_core.quantization.formats import KEPT, Quantizer
+from qpsnn_core.quantization.rescaw import quantize
+from qpsnn_datasets import Dataset, Split
+
+Array = npt.NDArray[Any]
+Doubles = npt.NDArray[np.float64]
+
+USUAL = 0.8
+"""The mean size of a normal variable: so are gammas of weights as they are drawn for a VGG."""
+
+
+class Unit(NamedTuple):
+    """Of currents: what 1 of their integers is, and what is added to their sum, both [C]."""
+
+    one: Doubles
+    bias: Doubles
+
+
+def lift(network: IntegerNetwork, images: Dataset | Split | Array, *, batch: int = 256) -> Model:
+    """A model with the integer network's own codes, which fires as it does, to be trained on where no checkpoint is.
+
+    images: some of the training images [N, H, W, C], or frames [N, T, H, W, C]; batch norm takes its statistics from
+    the first `batch` of them, and its factors so that the currents stay what they are: `bn_weight / sqrt(var + eps) =
+    gain_k / threshold` of a current of 1. Thresholds become 1, straight-through gradients "pass". The weight of a code
+    is the middle of what is rounded to it (Eq. 4), and beyond gamma so far that the mean size is gamma (Eq. 9). A
+    weight whose code is 0 stays 0 (`sparse`).
+    Lost are the weights' places between two codes, and membranes' rounding: a few spikes in a million differ.
+    Raises LoweringError (a shortcut, a current that two nodes read), and what `recalibrate` raises.
+    """
+    (first,) = calibration_batches("lift", images, 1, batch, None)
+    nodes = tuple(LIFTS[node].node(node, network, first.ndim == 5) for node in network)
+    units = {source: unit for node in network for source, unit in _units(node, network)}
+    graph = Network(nodes, network.steps)
+    params: Arrays = {}
+    state: Arrays = {}
+    made: dict[str, Node] = {node.name: node for node in graph}
+    for node in graph.synapses:
+        made[node.name], params[node.name], state[node.name] = _synapse(node, network, graph, units[node.name])
+    whole = Network(tuple(made.values()), network.steps)
+    model = Model(whole, params, {name: own for name, own in state.items() if own})
+    for node in model.network.synapses:
+        if node.batch_norm:
+            model = _settled(model, node.name, recalibrate(model, first, batches=1, batch=batch))
+    return model
+
+
+def _units(node: IntNode, network: IntegerNetwork) -> Iterator[tuple[str, Unit]]:
+    """Of each current that the node reads; the bias is added to the first of them."""
+    unit, bias = LIFTS[node].unit(node, network.arrays[node.name])
+    for index, source in enumerate(sources_of(node)):
+        if network.values[source].kind == "current":
+            yield source, Unit(unit, bias if index == 0 else np.zeros_like(bias))
+
+
+def _no_unit(node: IntNode, arrays: Named) -> Unit:
+    """It reads no currents."""
+    return Unit(np.ones(1), np.zeros(1))
+
+
+def _threshold(node: IntLIF, arrays: Named) -> Unit:
+    """A LIF fires at `U >= threshold`, in integers `U > threshold - 1`: half way lies as far from both as can be."""
+    one = 1 / (arrays["threshold"].astype(np.float64) - 0.5)
+    return Unit(one, arrays["bias"].astype(np.float64) * one)
+
+
+def _scale(node: IntReadout, arrays: Named) -> Unit:
+    bias = arrays["bias"].astype(np.float64)
+    return Unit(np.full(bias.shape, node.scale), bias * node.scale)
+
+
+def _input(node: IntInput, network: IntegerNetwork, events: bool) -> Node:
+    scale = 1.0 if events else 1 / node.peak
+    return Input(node.name, node.shape, node.peak, scale, spikes=events)
+
+
+def _conv(node: IntConv, network: IntegerNetwork, events: bool) -> Node:
+    inner = _reader(node, network) is not network.readout
+    sizes = node.channels, node.kernel, node.stride, node.padding
+    return Conv(node.name, node.source, *sizes, bias=not inner, batch_norm=inner)
+
+
+def _linear(node: IntLinear, network: IntegerNetwork, events: bool) -> Node:
+    inner = _reader(node, network) is not network.readout
+    return Linear(node.name, node.source, node.features, bias=not inner, batch_norm=inner)
+
+
+def _reader(node: IntNode, network: IntegerNetwork) -> IntNode:
+    """The one node that reads this current."""
+    readers = network.consumers(node.name)
+    if len(readers) > 1:
+        got = Words(f"{type(node).__name__} read by {', '.join(reader.name for reader in readers)}")
+        raise LoweringError(expected(node.name, "one reader of each current, to be trained on", got))
+    return readers[0]
+
+
+def _lif(node: IntLIF, network: IntegerNetwork, events: bool) -> Node:
+    return LIF(node.name, node.sources, beta=node.multiplier / 2**node.shift)
+
+
+def _max_pool(node: IntMaxPool, network: IntegerNetwork, events: bool) -> Node:
+    return MaxPool(node.name, node.source, node.size, node.stride, node.padding)
+
+
+def _sum_pool(node: IntSumPool, network: IntegerNetwork, events: bool) -> Node:
+    return AvgPool(node.name, node.source, node.size)
+
+
+def _sum(node: IntSum, network: IntegerNetwork, events: bool) -> Node:
+    return Sum(node.name, node.sources)
+
+
+def _readout(node: IntReadout, network: IntegerNetwork, events: bool) -> Node:
+    return Readout(node.name, node.source)
+
+
+class Lift(NamedTuple):
+    """node(node, network, events): the node to be trained. unit(node, arrays): of the currents that the node reads."""
+
+    node: Callable[[Any, IntegerNetwork, bool], Node]
+    unit: Callable[[Any, Named], Unit]
+
+
+LIFTS: KindTable[Lift] = KindTable(
+    "the lift",
+    {
+        IntInput: Lift(_input, _no_unit),
+        IntConv: Lift(_conv, _no_unit),
+        IntLinear: Lift(_linear, _no_unit),
+        IntShortcut: Refusal("a Shortcut that is trained on adds spikes as they are, without a gain for each channel"),
+        IntLIF: Lift(_lif, _threshold),
+        IntMaxPool: Lift(_max_pool, _no_unit),
+        IntSumPool: Lift(_sum_pool, _no_unit),
+        IntSum: Lift(_sum, _no_unit),
+        IntReadout: Lift(_readout, _scale),
+    },
+    LoweringError,
+)
+"""From the kind of an integer node to the node that lowering would make it of."""
+
+
+def _synapse(
+    node: Synapse, network: IntegerNetwork, graph: Network, unit: Unit
+) -> tuple[Synapse, dict[str, Array], dict[str, Array]]:
+    """The node with its quantizer, its params and its state; batch norm's statistics are those of numbers of size 1."""
+    codes, gain = network.arrays[node.name]["codes"], network.arrays[node.name]["gain"]
+    factor = gain * unit.one / graph.values[node.source].scale
+    fan = codes.size // codes.shape[-2]
+    step = np.full(len(gain), USUAL * np.sqrt(2 / fan) / np.abs(codes).max(initial=1)) if node.batch_norm else factor
+    quantizer, weight, gamma = weights(codes, step)
+    node = replace(node, quantizer=quantizer, sparse=bool((codes == 0).any()))
+    params: dict[str, Array] = {"weight": weight}
+    state: dict[str, Array] = {"gamma": gamma} if quantizer.gamma == KEPT else {}
+    if not node.batch_norm:
+        return node, params | {"bias": unit.bias.astype(np.float32)}, state
+    params["bn_weight"] = (factor / step).astype(np.float32)
+    params["bn_bias"] = unit.bias.astype(np.float32)
+    zeros = np.zeros(len(gain), np.float32)
+    return node, params, state | {"mean": zeros, "var": zeros + np.float32(1 - BN_EPSILON)}
+
+
+def weights(codes: Array, step: Doubles) -> tuple[Quantizer, Array, Array]:
+    """A quantizer, weights float32 that it rounds to `codes` times `step` [C_out], and its gammas float32 [C_out].
+
+    The quantizer's gamma is the mean, else the maximum, of the weights, if those can give this step; else it is kept.
+    """
+    zero = bool((codes % 2 == 0).any())
+    wanted = codes * (1 + zero)
+    bits = next(bits for bits in range(2, 9) if Quantizer(bits, zero=zero).levels >= np.abs(wanted).max(initial=0))
+    plain = Quantizer(bits, ste="pass", zero=zero)
+    gamma = step / (1 + zero) * plain.levels
+    level = wanted.reshape(-1, codes.shape[-1]) / plain.levels
+    full = np.abs(level) == 1
+    lacking = len(level) - np.abs(level).sum(0)
+    longer = level * np.where(full, 1 + lacking / np.maximum(full.sum(0), 1), 1)
+    for quantizer, values in (
+        (plain, longer),
+        (replace(plain, gamma="max"), level),
+        (replace(plain, gamma="max", granularity="layer"), level),
+    ):
+        weight = (values * gamma).astype(np.float32).reshape(codes.shape)
+        found = quantize(weight, quantizer)
+        if np.array_equal(found.codes, wanted) and np.allclose(found.gamma, gamma, rtol=1e-5, atol=0):
+            return quantizer, weight, found.gamma
+    return replace(plain, gamma=KEPT), (level * gamma).astype(np.float32).reshape(codes.shape), gamma.astype(np.float32)
+
+
+def _settled(model: Model, name: str, measured: Model) -> Model:
+    """The node with these statistics, and with factors that give the same currents with them as with its own."""
+    params, old, new = model.params[name], model.state[name], measured.state[name]
+    ratio = params["bn_weight"] / np.sqrt(old["var"].astype(np.float64) + BN_EPSILON)
+    weight = ratio * np.sqrt(new["var"].astype(np.float64) + BN_EPSILON)
+    bias = params["bn_bias"] + (new["mean"].astype(np.float64) - old["mean"]) * ratio
+    changed = {"bn_weight": weight.astype(np.float32), "bn_bias": bias.astype(np.float32)}
+    return model._replace(params=model.params | {name: params | changed}, state=model.state | {name: old | new})

@@ -1,0 +1,1 @@
+"""Whole runs of many verbs: recipes in stages, studies, the paper's tables, the demo."""

@@ -1,0 +1,246 @@
+"""The gradients of a model on its own data, layer by layer, against finite differences and Eq. 14 in plain NumPy.
+
+A spike has no derivative, so no finite difference of the whole loss can show Eq. 14. But every part of the chain has
+one: with dL/dX of a current as the engine has it, `sum dL/dX * X(W)` is a smooth function of the weights and of the
+inputs (batch norm included); and a neuron's backward pass is Eq. 14, whose h is the slope of a smooth step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.types import Arrays
+from qpsnn_core.engine.layers import LAYERS
+from qpsnn_core.engine.layers.lif import Cache
+from qpsnn_core.engine.passes import Pass, forward
+from qpsnn_core.network.model import Model
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.surrogates import primitive
+from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
+from qpsnn_core.optim.losses import LOSSES
+from qpsnn_core.quantization.rescaw import gamma, quantize
+
+Doubles = npt.NDArray[np.float64]
+STEP = 1e-4
+"""Of finite differences, as a part of the largest weight, and of the width of a surrogate."""
+
+
+class Trace(NamedTuple):
+    """A forward and a backward pass, with all that went from node to node: `given` to a node, its `back`."""
+
+    done: Pass
+    given: dict[str, Any]
+    back: dict[str, Any]
+    params: Arrays
+    gradient: npt.NDArray[np.float32]
+
+
+def trace(model: Model, images: npt.NDArray[Any], labels: npt.NDArray[Any], loss: str = "mean") -> Trace:
+    """Training mode, on these images (steps first)."""
+    done = forward(model, images, train=True, keep=True)
+    gradient = LOSSES[loss](done.logits, labels)[1]
+    given: dict[str, Any] = {model.network.readout.name: gradient}
+    backs: dict[str, Any] = {}
+    for node in reversed(model.network.nodes[1:]):
+        if node.name not in given:
+            continue
+        backs[node.name] = LAYERS[node].backward(node, done.caches[node.name], given[node.name])
+        for source, share in zip(node.sources, backs[node.name].inputs, strict=True):
+            if share is not None:
+                given[source] = given[source] + share if source in given else share
+    params = {name: back.params for name, back in backs.items() if back.params}
+    return Trace(done, given, backs, params, gradient)
+
+
+def weights(model: Model, seen: Trace, samples: int, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
+    """Of every synapse, the largest error of `samples` weights' gradients, as a part of its largest gradient."""
+    for node in model.network.synapses:
+        layer = Layer(model, node, seen)
+        weight = model.params[node.name]["weight"]
+        found = seen.params[node.name]["weight"]
+        worst = 0.0
+        for index in rng.choice(weight.size, min(samples, weight.size), replace=False):
+            place = tuple(int(i) for i in np.unravel_index(index, weight.shape))
+            ref = layer.by_weight(place) * _passed(model, node, place)
+            worst = max(worst, abs(float(found[place]) - ref))
+        yield node.name, worst / _size(found)
+
+
+def inputs(model: Model, seen: Trace, samples: int, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
+    """Likewise of `samples` of its inputs."""
+    for node in model.network.synapses:
+        found = seen.back[node.name].inputs[0]
+        if found is None:
+            continue
+        layer, worst = Layer(model, node, seen), 0.0
+        for index in rng.choice(found.size, min(samples, found.size), replace=False):
+            place = tuple(int(i) for i in np.unravel_index(index, found.shape))
+            worst = max(worst, abs(float(found[place]) - layer.by_input(place)))
+        yield node.name, worst / _size(found)
+
+
+def neurons(model: Model, seen: Trace) -> Iterator[tuple[str, float]]:
+    """Of every LIF, `|dX - dX of Eq. 14| / |dX of Eq. 14|` (2-norms), the slope by finite differences."""
+    for node in model.network.neurons:
+        if node.name not in seen.given:
+            continue
+        cache: Cache = seen.done.caches[node.name]
+        spikes = seen.done.values[node.name].astype(np.float64)
+        current = np.zeros(spikes.shape)
+        for acc, scale, shift in cache.currents:
+            current += scale.astype(np.float64) * acc + shift
+        ref = BACKWARDS[node](node, current, spikes, seen.given[node.name].astype(np.float64))
+        for share in seen.back[node.name].inputs:
+            found = share.array.astype(np.float64)
+            want = ref if len(found) == len(ref) else ref.sum(0, keepdims=True)
+            yield node.name, float(np.linalg.norm(found - want) / max(float(np.linalg.norm(want)), 1e-300))
+
+
+def backward_of(node: LIF, current: Doubles, spikes: Doubles, gradient: Doubles) -> Doubles:
+    """Eq. 14 for one layer: dL/dX [T, ...] from X, the spikes S, and dL/dS."""
+    before = np.empty_like(current)
+    membrane = np.zeros(current.shape[1:])
+    for t in range(len(current)):
+        before[t] = node.beta * membrane + current[t]
+        membrane = before[t] * (1 - spikes[t]) if node.reset == "zero" else before[t] - node.threshold * spikes[t]
+    step = STEP * node.width
+    out, carry = np.empty_like(current), np.zeros(current.shape[1:])
+    for t in reversed(range(len(current))):
+        distance = before[t] - node.threshold
+        rise = primitive(node.surrogate, node.width, distance + step)
+        slope = (rise - primitive(node.surrogate, node.width, distance - step)) / (2 * step)
+        kept, lost = (1 - spikes[t], before[t]) if node.reset == "zero" else (1.0, node.threshold)
+        kept = kept - (0 if node.detach_reset else lost * slope)
+        out[t] = gradient[t] * slope + carry * kept
+        carry = node.beta * out[t]
+    return out
+
+
+class Windows(NamedTuple):
+    """What a synapse multiplies with its weights: windows of images [M, H, W, C]."""
+
+    images: Doubles
+    size: int
+    stride: int
+    padding: int
+
+
+_NO_MEMBRANE = Refusal("it has no membrane")
+_NO_WEIGHTS = Refusal("it has no weights")
+
+BACKWARDS: KindTable[Callable[..., Doubles]] = KindTable(
+    "the audit of neurons",
+    {
+        Input: _NO_MEMBRANE,
+        Conv: _NO_MEMBRANE,
+        Linear: _NO_MEMBRANE,
+        Shortcut: _NO_MEMBRANE,
+        LIF: backward_of,
+        MaxPool: _NO_MEMBRANE,
+        AvgPool: _NO_MEMBRANE,
+        Sum: _NO_MEMBRANE,
+        Readout: _NO_MEMBRANE,
+    },
+)
+
+WINDOWS: KindTable[Callable[..., Windows]] = KindTable(
+    "the audit of weights",
+    {
+        Input: _NO_WEIGHTS,
+        Conv: lambda node, x: Windows(x.reshape(-1, *x.shape[2:]), node.kernel, node.stride, node.padding),
+        Linear: lambda node, x: Windows(x.reshape(-1, 1, 1, x[0, 0].size), 1, 1, 0),
+        Shortcut: _NO_WEIGHTS,
+        LIF: _NO_WEIGHTS,
+        MaxPool: _NO_WEIGHTS,
+        AvgPool: _NO_WEIGHTS,
+        Sum: _NO_WEIGHTS,
+        Readout: _NO_WEIGHTS,
+    },
+)
+
+
+class Layer:
+    """One synapse in float64: `L = sum dL/dX * X`, X being batch norm's of all windows' sums."""
+
+    def __init__(self, model: Model, node: Conv | Linear, seen: Trace) -> None:
+        value = model.network.values[node.source]
+        x = seen.done.values[node.source].astype(np.float64) * value.scale
+        self.shape = x.shape
+        used: Any = model.params[node.name]["weight"].astype(np.float64)
+        if node.quantizer is not None:
+            kept = model.state.get(node.name, {}).get("gamma")
+            codes = quantize(model.params[node.name]["weight"], node.quantizer, kept)
+            used = codes.codes * codes.step.astype(np.float64)
+        images, size, self.stride, padding = WINDOWS[node](node, x)
+        self.images = np.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+        self.weight = used.reshape(size, size, images.shape[3], -1)
+        self.padding, self.scale = padding, value.scale
+        array = seen.given[node.name].array.astype(np.float64)
+        self.gradient = array.reshape(-1, *array.shape[2:])
+        self.gain = model.params[node.name].get("bn_weight")
+        self.step = STEP * float(np.abs(self.weight).max())
+        height, width = self.gradient.shape[1:3]
+        self.sums = np.zeros(self.gradient.shape)
+        for ky, kx in np.ndindex(size, size):
+            self.sums += self._seen(ky, kx, height, width) @ self.weight[ky, kx]
+
+    def _seen(self, ky: int, kx: int, height: int, width: int) -> Doubles:
+        """What tap (ky, kx) of every window sees, [M, H', W', C]."""
+        s = self.stride
+        return self.images[:, ky : ky + s * (height - 1) + 1 : s, kx : kx + s * (width - 1) + 1 : s]
+
+    def _loss(self, sums: Doubles, gradient: Doubles, gain: Any) -> float:
+        if gain is None:
+            return float((gradient * sums).sum())
+        normed = (sums - sums.mean((0, 1, 2))) / np.sqrt(sums.var((0, 1, 2)) + BN_EPSILON)
+        return float((gradient * normed * gain.astype(np.float64)).sum())
+
+    def by_weight(self, place: tuple[int, ...]) -> float:
+        """dL/dW_hat of the weight at [ky, kx, c_in, c_out] (a Linear's: [in, out])."""
+        ky, kx, source, channel = place if len(place) == 4 else (0, 0, *place)
+        line = slice(channel, channel + 1)
+        change = self._seen(ky, kx, *self.gradient.shape[1:3])[..., source : source + 1]
+        gain = None if self.gain is None else self.gain[line]
+        high, low = (
+            self._loss(self.sums[..., line] + sign * self.step * change, self.gradient[..., line], gain)
+            for sign in (1, -1)
+        )
+        return (high - low) / (2 * self.step)
+
+    def by_input(self, place: tuple[int, ...]) -> float:
+        """dL/dS of the stored count at [t, b, y, x, c]."""
+        m = place[0] * self.shape[1] + place[1]
+        y, x, c = place[2:]
+        if self.images.shape[1:3] == (1, 1) and self.shape[2:4] != (1, 1):
+            y, x, c = 0, 0, int(np.ravel_multi_index(place[2:], self.shape[2:]))
+        change = np.zeros(self.sums.shape)
+        for ky, kx in np.ndindex(self.weight.shape[:2]):
+            row, column = y + self.padding - ky, x + self.padding - kx
+            if row % self.stride == 0 and column % self.stride == 0:
+                i, j = row // self.stride, column // self.stride
+                if 0 <= i < change.shape[1] and 0 <= j < change.shape[2]:
+                    change[m, i, j] += self.scale * self.weight[ky, kx, c]
+        high, low = (self._loss(self.sums + sign * STEP * change, self.gradient, self.gain) for sign in (1, -1))
+        return (high - low) / (2 * STEP)
+
+
+def _passed(model: Model, node: Conv | Linear, place: tuple[int, ...]) -> float:
+    """What of dL/dW_hat reaches the weight: the straight-through estimator; nothing where it is pruned."""
+    weight = model.params[node.name]["weight"]
+    if node.sparse and weight[place] == 0:
+        return 0.0
+    if node.quantizer is None:
+        return 1.0
+    scale = float(gamma(weight, node.quantizer, model.state.get(node.name, {}).get("gamma"))[place[-1]])
+    if node.quantizer.ste == "clip":
+        return float(abs(float(weight[place])) <= scale)
+    return 1 / scale
+
+
+def _size(array: npt.NDArray[Any]) -> float:
+    return max(float(np.abs(array).max(initial=0)), 1e-30)

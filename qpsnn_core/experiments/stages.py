@@ -1,0 +1,72 @@
+"""The verbs with the settings of a recipe: what the demo and the command line share."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.compression.channels.prune import Pruned, prune
+from qpsnn_core.compression.channels.score import Scores, score
+from qpsnn_core.engine.calibration import recalibrate
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.model import Model
+from qpsnn_core.recipes.data import DataConfig
+from qpsnn_core.recipes.recipe import Recipe
+from qpsnn_datasets import Augment, Dataset, Split, load_data
+
+
+def set_of(recipe: Recipe, name: str = "", path: str = "") -> tuple[str, str]:
+    """The name and path of the set of that name, else of the recipe's, where a path alone replaces the recipe's."""
+    return (name, path) if name else (recipe.data.name, path or recipe.data.path)
+
+
+def data_for(recipe: Recipe, name: str = "", path: str = "", limit: int = 0) -> Split:
+    """The set of that name, else the recipe's; of events, as many frames as the recipe's network has steps.
+
+    name, path: as `set_of` takes them. limit: as in DataConfig, 0 for the recipe's.
+    """
+    chosen = recipe.data
+    name, path = set_of(recipe, name, path)
+    return load_data(
+        name,
+        path or None,
+        limit=limit or chosen.limit or None,
+        steps=recipe.network.steps,
+        frames=chosen.frames,
+        size=chosen.size,
+    )
+
+
+def network_for(recipe: Recipe, data: Split) -> Network:
+    """The recipe's network for images, or frames of events, of this shape and these classes.
+
+    Raises ConfigError where there are more or fewer frames than steps.
+    """
+    *frames, height, width, channels = data.train.sample_shape
+    if frames and frames[0] != recipe.network.steps:
+        want = f"{frames[0]}, a step for each frame of {data.train.name}"
+        raise ConfigError(expected("network.steps", want, recipe.network.steps))
+    return recipe.network.build((height, width, channels), len(data.train.classes), events=bool(frames))
+
+
+def augmentation(data: DataConfig) -> Augment:
+    """What the recipe does to training images."""
+    return Augment(**{field.name: getattr(data, field.name) for field in fields(Augment)})
+
+
+def score_as(recipe: Recipe, model: Model, data: Dataset) -> Scores:
+    """Scores of the recipe's criterion over its calibration batches."""
+    chosen = recipe.prune
+    return score(
+        model, data, criterion=chosen.criterion, batches=chosen.batches, batch=chosen.batch, epsilon=chosen.epsilon
+    )
+
+
+def prune_as(recipe: Recipe, model: Model, scores: Scores, data: Dataset) -> Pruned:
+    """The model without the channels that the recipe's rates remove, its statistics taken anew from `data`."""
+    chosen = recipe.prune
+    names = ("residual", "reinit", "prune_last", "ties")
+    pruned = prune(model, scores, chosen.rates, **{name: getattr(chosen, name) for name in names})
+    if not chosen.recalibrate or chosen.reinit == "paper":
+        return pruned
+    return pruned._replace(model=recalibrate(pruned.model, data))

@@ -1,0 +1,1 @@
+"""What trained and integer networks answer: over a set, as a stream, and how far two runs agree."""

@@ -1,0 +1,56 @@
+"""How well a model, trained or lowered to integers, does on a set, and how much its neurons fire."""
+
+from __future__ import annotations
+
+from qpsnn_core.common.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.progress import Listener
+from qpsnn_core.common.types import Array, Images
+from qpsnn_core.engine.evaluation import Evaluation, Runner, check_data, measure, measure_model, summed
+from qpsnn_core.integer.backends import get
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import IntLIF
+from qpsnn_core.network.model import Model
+from qpsnn_datasets import Dataset, Split
+
+
+def evaluate(
+    model: Model | IntegerNetwork,
+    data: Dataset | Split,
+    *,
+    batch: int = 256,
+    limit: int | None = None,
+    backend: str = "exact",
+    progress: Listener | None = None,
+) -> Evaluation:
+    """Run a set (of a Split: the test part) through a model: a trained one with its running statistics, or integers.
+
+    batch: images at a time, fewer where they would take too much memory; it changes no result. limit: at most so many
+    images, each class in its proportion. backend: what runs an integer network, by its name in qpsnn_backends; each
+    batch is one run of it. progress: called after every batch.
+    Raises ShapeError, DataError, LabelError, NumericsError (model or data), ConfigError (batch, limit, backend), and
+    what the backend raises.
+    """
+    chosen = data.test if isinstance(data, Split) else data
+    if not isinstance(chosen, Dataset):
+        raise DataError(expected("data", "a Dataset or a Split", Words(type(data).__name__)))
+    dataset = chosen.limited(limit)
+    check_data(model.network if isinstance(model, Model) else model, dataset)
+    if isinstance(model, IntegerNetwork):
+        neurons = tuple(node.name for node in model.of(IntLIF))
+        return measure(_runner(model, backend), model, neurons, dataset, batch, progress)
+    if backend != "exact":
+        raise ConfigError(expected("backend", "'exact' for a network that is not lowered to integers", backend))
+    return measure_model(model, dataset, batch=batch, progress=progress)
+
+
+def _runner(network: IntegerNetwork, backend: str) -> Runner:
+    chosen = get(backend)
+    chosen.check(network)
+    scale = network.readout.scale / network.steps
+
+    def run(images: Images) -> tuple[Array, dict[str, Array]]:
+        done = chosen.run(network, images, record="none" if backend == "exact" else "spikes")
+        counts = done.counts or {name: summed(spikes, network.steps) for name, spikes in done.spikes.items()}
+        return (done.readout * scale)[None], counts
+
+    return run

@@ -1,0 +1,1 @@
+"""From a trained model to integers: folding, fixed point, and what rounding may change."""

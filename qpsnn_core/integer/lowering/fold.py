@@ -1,0 +1,130 @@
+"""A trained synapse as integers and one affine per channel: quantizer step, input scale and batch norm in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.errors import LoweringError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, accumulator
+from qpsnn_core.network.model import Model
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
+from qpsnn_core.quantization.formats import KEPT, Quantizer
+from qpsnn_core.quantization.rescaw import quantize
+
+Doubles = npt.NDArray[np.float64]
+
+REAL_WEIGHTS = Quantizer(8, gamma="max", granularity="channel")
+"""How weights that were trained in floating point become codes."""
+
+SPARSE_WEIGHTS = replace(REAL_WEIGHTS, zero=True)
+"""Likewise, where weights are pruned: 0 has to be a code."""
+
+
+class Affine(NamedTuple):
+    """`X = scale*acc + shift` per channel, scale >= 0: a channel of negative scale has had its codes' sign flipped.
+
+    codes: int8 or int16, the shape of the weight (None: a Shortcut). scale, shift: float64 [C]. reach: what `acc` can
+    be. flipped: bool [C]. rounded: whether floating-point weights became codes here.
+    """
+
+    codes: Array | None
+    scale: Doubles
+    shift: Doubles
+    reach: Interval
+    flipped: npt.NDArray[np.bool_]
+    rounded: bool
+
+
+def affine(model: Model, node: Node) -> Affine:
+    """The current of a node in terms of integer counts.
+
+    `scale = in_scale*step*ratio`, `shift = bn_bias + (bias - mean)*ratio`, `ratio = bn_weight/sqrt(var + eps)`.
+    Raises ShapeError or NumericsError (a parameter), LoweringError (accumulators that int32 cannot hold, a node that
+    gives no current).
+    """
+    return CURRENTS[node](model, node)
+
+
+def _copied(model: Model, node: Shortcut) -> Affine:
+    value = model.network.values[node.source]
+    mapped = np.array(node.mapping(value.shape[2]))
+    zeros = np.zeros(node.channels)
+    reach = Interval(zeros.astype(np.int64), np.where(mapped >= 0, value.peak or 1, 0))
+    return Affine(None, zeros + value.scale, zeros, reach, zeros > 0, False)
+
+
+def _weighted(model: Model, node: Conv | Linear) -> Affine:
+    value = model.network.values[node.source]
+    peak = value.peak or 1
+    weight = _array(model.params, node.name, "weight", node.weight_shape(value))
+    codes, step = _codes(model, node, weight.astype(np.float32))
+    reach = accumulator(codes, peak)
+    largest = reach.high - reach.low
+    if largest.max() > INT32_MAX:
+        got = f"up to {largest.max()} (channel {largest.argmax()}, counts up to {peak} from {node.source})"
+        raise LoweringError(expected(f"{node.name}.weight", f"accumulators of at most {INT32_MAX}", got))
+    scale = step * value.scale
+    shift = np.zeros(node.channels)
+    if node.bias:
+        shift = _channels(model.params, node, "bias")
+    if node.batch_norm:
+        variance = _channels(model.state, node, "var")
+        if (variance < 0).any():
+            raise NumericsError(expected(f"state.{node.name}.var", "numbers of at least 0", Words(f"{variance.min()}")))
+        ratio = _channels(model.params, node, "bn_weight") / np.sqrt(variance + BN_EPSILON)
+        scale = scale * ratio
+        shift = _channels(model.params, node, "bn_bias") + (shift - _channels(model.state, node, "mean")) * ratio
+    flipped = scale < 0
+    codes = np.where(flipped, -codes, codes).astype(codes.dtype)
+    reach = Interval(np.where(flipped, -reach.high, reach.low), np.where(flipped, -reach.low, reach.high))
+    return Affine(codes, np.abs(scale), shift, reach, flipped, node.quantizer is None)
+
+
+_NO_CURRENT = Refusal("it gives no current")
+
+CURRENTS: KindTable[Callable[..., Affine]] = KindTable(
+    "the folding of currents",
+    {
+        Input: _NO_CURRENT,
+        Conv: _weighted,
+        Linear: _weighted,
+        Shortcut: _copied,
+        LIF: _NO_CURRENT,
+        MaxPool: _NO_CURRENT,
+        AvgPool: _NO_CURRENT,
+        Sum: _NO_CURRENT,
+        Readout: _NO_CURRENT,
+    },
+    LoweringError,
+)
+
+
+def _codes(model: Model, node: Conv | Linear, weight: Array) -> tuple[Array, Doubles]:
+    """The codes in their narrowest type, and the step: of a quantizer with a zero, codes are even and are halved."""
+    quantizer = node.quantizer or (SPARSE_WEIGHTS if node.sparse else REAL_WEIGHTS)
+    kept = _array(model.state, node.name, "gamma", (node.channels,)) if quantizer.gamma == KEPT else None
+    codes, step, *_ = quantize(weight, quantizer, kept)
+    if quantizer.zero:
+        return (codes >> 1).astype(np.int8), 2 * step.astype(np.float64)
+    return codes, step.astype(np.float64)
+
+
+def _channels(arrays: Any, node: Conv | Linear, name: str) -> Doubles:
+    return _array(arrays, node.name, name, (node.channels,)).astype(np.float64)
+
+
+def _array(arrays: Any, node: str, name: str, shape: tuple[int, ...]) -> Array:
+    array = arrays.get(node, {}).get(name)
+    if not isinstance(array, np.ndarray) or array.shape != shape:
+        got = Words("nothing" if array is None else f"{np.shape(array)}")
+        raise ShapeError(expected(f"{node}.{name}", f"an array {shape}", got))
+    if not np.isfinite(array).all():
+        raise NumericsError(expected(f"{node}.{name}", "finite numbers", Words("NaN or infinity")))
+    return array

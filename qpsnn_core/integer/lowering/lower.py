@@ -1,0 +1,207 @@
+"""From a trained model to the integer network that fires as it does, and a report of what rounding changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.errors import ConfigError, LoweringError, expected
+from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.integer.bounds import FOR_EVER, INT32_MAX, Longs
+from qpsnn_core.integer.lowering.fixed_point import COARSE, MOST_BITS, ROOM, Rounded, choose, leak, margin
+from qpsnn_core.integer.lowering.fold import REAL_WEIGHTS, Affine, affine
+from qpsnn_core.integer.lowering.report import LoweringReport, NeuronReport, ReadoutReport, SynapseReport
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.node_kinds import Named
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntNode,
+    IntReadout,
+    IntShortcut,
+    IntSum,
+    IntSumPool,
+)
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.model import Model
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.synapses import Conv, Linear, Shortcut
+
+
+class Lowered(NamedTuple):
+    """The integer network, and what lowering changed."""
+
+    network: IntegerNetwork
+    report: LoweringReport
+
+
+def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowered:
+    """Fold quantizer steps, input scales and batch norm into integer gains, biases and thresholds.
+
+    A LIF's unit is `n / 2**f` per channel, n the scale of its largest current: `gain_k =
+    round(2**f*scale_k/n)`, exactly 2**f for a single current, `bias = round(2**f*sum_k shift_k/n)`, `threshold =
+    ceil(2**f*theta/n)`. f is `fraction_bits` (for the readout `readout_bits`), more where several currents meet, less
+    in channels where int32 would not provably hold it: over T steps, or, where events come in and all neurons leak,
+    over any number of them, so that the network can go on from one sample to the next.
+    Raises LoweringError (real-valued images, sums beyond int32), ConfigError (bits), ShapeError or NumericsError
+    (parameters).
+    """
+    for place, bits in (("fraction_bits", fraction_bits), ("readout_bits", readout_bits)):
+        if type(bits) is not int or not 0 <= bits <= MOST_BITS:
+            raise ConfigError(expected(place, f"an integer from 0 to {MOST_BITS}", bits))
+    network = model.network
+    if network.input.peak is None:
+        want = "images of integers (a peak); real numbers have no integer form"
+        raise LoweringError(expected(f"{network.input.name}.peak", want, network.input.peak))
+    forms = [FORMS[node] for node in network]
+    currents = {node.name: affine(model, node) for node in network if network.values[node.name].kind == "current"}
+    gains: dict[str, Longs] = {}
+    biases: dict[str, Longs] = {}
+    thresholds: dict[str, Longs] = {}
+    neurons: dict[str, NeuronReport] = {}
+    for group in _groups(network):
+        shared = {name: currents[name] for lif in group for name in lif.sources}
+        rounded = choose(group, shared, horizon(network), fraction_bits)
+        gains |= rounded.gains
+        for lif in group:
+            biases[lif.name] = rounded.neurons[lif.name].bias
+            thresholds[lif.name] = rounded.neurons[lif.name].threshold
+            neurons[lif.name] = _neuron(lif, shared, rounded, network.steps)
+    scale, answer = _readout(network.readout, currents, gains, biases, readout_bits)
+    arrays = {node.name: _arrays(node.name, currents, gains, biases, thresholds) for node in network}
+    known = Known(network, neurons, scale)
+    nodes = tuple(form(node, known) for form, node in zip(forms, network, strict=True))
+    changed = tuple(_synapse(node, currents[node.name]) for node in network.synapses)
+    ordered = tuple(neurons[lif.name] for lif in network.neurons)
+    report = LoweringReport(fraction_bits, changed, ordered, answer)
+    return Lowered(IntegerNetwork(nodes, arrays, network.steps), report)
+
+
+def horizon(network: Network) -> int:
+    """The steps for which membranes are proven to fit."""
+    leaks = all(multiplier < 2**shift for multiplier, shift in (leak(lif.beta) for lif in network.neurons))
+    return FOR_EVER if network.input.spikes and leaks else network.steps
+
+
+def _groups(network: Network) -> list[tuple[LIF, ...]]:
+    """LIFs that share a current share their unit: the connected components."""
+    groups: list[tuple[LIF, ...]] = []
+    for lif in network.neurons:
+        near = [group for group in groups if any(set(other.sources) & set(lif.sources) for other in group)]
+        merged = (*(other for group in near for other in group), lif)
+        groups = [group for group in groups if group not in near] + [merged]
+    return groups
+
+
+def _neuron(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int) -> NeuronReport:
+    neuron = rounded.neurons[lif.name]
+    distance, parts = margin(lif, currents, rounded, steps)
+    dead = neuron.reach.before.high < neuron.threshold
+    firing = neuron.reach.before.low >= neuron.threshold
+    fine = rounded.bits[rounded.bits != COARSE]
+    return NeuronReport(
+        name=lif.name,
+        beta=lif.beta,
+        leak=(neuron.multiplier, neuron.shift),
+        fraction_bits=(int(fine.min()), int(fine.max())) if fine.size else (0, 0),
+        gain=float(parts["gain"].max()),
+        bias=float(parts["bias"].max()),
+        threshold=float(parts["threshold"].max()),
+        rounding=float((distance / lif.threshold).max(where=~dead, initial=0)),
+        unit=rounded.unit,
+        margin=distance,
+        dead=_places(dead),
+        firing=_places(firing),
+        coarse=_places(rounded.bits == COARSE),
+    )
+
+
+def _places(chosen: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+    return tuple(int(channel) for channel in np.flatnonzero(chosen))
+
+
+def _synapse(node: Conv | Linear, current: Affine) -> SynapseReport:
+    bits = (node.quantizer or REAL_WEIGHTS).bits
+    return SynapseReport(node.name, bits, int(current.flipped.sum()), current.rounded)
+
+
+def _readout(
+    node: Readout, currents: dict[str, Affine], gains: dict[str, Longs], biases: dict[str, Longs], most: int
+) -> tuple[float, ReadoutReport]:
+    """Gains and biases in one unit for all classes; the unit, in which Y is logits times T."""
+    current = currents[node.source]
+    largest = float(current.scale.max())
+    for bits in range(most if largest else COARSE, COARSE - 1, -1):
+        need = max(float(np.abs(current.shift).max()) / 2.0**ROOM, largest) or 1.0
+        unit = need if bits == COARSE else largest / 2.0**bits
+        gain, bias = (
+            np.rint(np.clip(x / unit, -(2.0**32), 2.0**32)).astype(np.int64) for x in (current.scale, current.shift)
+        )
+        reach = gain * current.reach.largest + np.abs(bias)
+        if reach.max() <= INT32_MAX:
+            break
+    else:
+        got = f"up to {reach.max()} (class {reach.argmax()})"
+        raise LoweringError(expected(node.name, f"sums of at most {INT32_MAX}", got))
+    gains[node.source], biases[node.name] = gain, bias
+    off = unit * (np.abs(gain - current.scale / unit) * current.reach.largest + np.abs(bias - current.shift / unit))
+    return unit, ReadoutReport(node.name, bits, float(off.max()))
+
+
+def _arrays(
+    name: str,
+    currents: dict[str, Affine],
+    gains: dict[str, Longs],
+    biases: dict[str, Longs],
+    thresholds: dict[str, Longs],
+) -> Named:
+    found: dict[str, Any] = {}
+    if name in currents and currents[name].codes is not None:
+        found["codes"] = currents[name].codes
+    for label, arrays in (("gain", gains), ("bias", biases), ("threshold", thresholds)):
+        if name in arrays:
+            found[label] = arrays[name].astype(np.int32)
+    return found
+
+
+class Known(NamedTuple):
+    """What is known when the nodes are made. neurons: by LIF; scale: of the readout."""
+
+    network: Network
+    neurons: dict[str, NeuronReport]
+    scale: float
+
+
+def _conv(node: Conv, known: Known) -> IntConv:
+    return IntConv(node.name, node.source, node.channels, node.kernel, node.stride, node.padding)
+
+
+def _linear(node: Linear, known: Known) -> IntLinear:
+    return IntLinear(node.name, node.source, node.features)
+
+
+def _shortcut(node: Shortcut, known: Known) -> IntShortcut:
+    mapped = node.mapping(known.network.shape(node.source)[2])
+    return IntShortcut(node.name, node.source, node.channels, node.stride, mapped)
+
+
+FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
+    "lowering",
+    {
+        Input: lambda node, known: IntInput(node.name, node.shape, cast(int, node.peak)),
+        Conv: _conv,
+        Linear: _linear,
+        Shortcut: _shortcut,
+        LIF: lambda node, known: IntLIF(node.name, node.sources, *known.neurons[node.name].leak, node.reset),
+        MaxPool: lambda node, known: IntMaxPool(node.name, node.source, node.size, node.step, node.padding),
+        AvgPool: lambda node, known: IntSumPool(node.name, node.source, node.size),
+        Sum: lambda node, known: IntSum(node.name, node.sources),
+        Readout: lambda node, known: IntReadout(node.name, node.source, known.scale),
+    },
+)

@@ -1,0 +1,98 @@
+"""The hyper-parameters that an integer node may have; each check raises ConfigError or ShapeError, naming the field."""
+
+from __future__ import annotations
+
+from qpsnn_core.common.errors import ConfigError, ShapeError, expected
+from qpsnn_core.common.validation import check_at_least, check_choice
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntReadout,
+    IntShortcut,
+    IntSum,
+    IntSumPool,
+)
+from qpsnn_core.network.nodes import RESETS
+from qpsnn_core.network.values import check_sources
+
+SHIFT_MAX = 12
+"""Leaks are k/2**m with m up to 12, as on Loihi."""
+
+COUNT_MAX = 2**16 - 1
+"""The largest count of an input."""
+
+
+def input_node(node: IntInput) -> None:
+    """Shape and peak."""
+    if not isinstance(node.shape, tuple) or len(node.shape) != 3:
+        raise ShapeError(expected(f"{node.name}.shape", "(H, W, C)", node.shape))
+    for size in node.shape:
+        check_at_least(f"{node.name}.shape", size, 1)
+    check_at_least(f"{node.name}.peak", node.peak, 1)
+    if node.peak > COUNT_MAX:
+        raise ConfigError(expected(f"{node.name}.peak", f"at most {COUNT_MAX}", node.peak))
+
+
+def conv(node: IntConv) -> None:
+    """Sizes, and padding less than the kernel."""
+    for label in ("channels", "kernel", "stride"):
+        check_at_least(f"{node.name}.{label}", getattr(node, label), 1)
+    check_at_least(f"{node.name}.padding", node.padding, 0)
+    if node.padding >= node.kernel:
+        raise ConfigError(expected(f"{node.name}.padding", f"less than the kernel ({node.kernel})", node.padding))
+
+
+def linear(node: IntLinear) -> None:
+    """At least one feature."""
+    check_at_least(f"{node.name}.features", node.features, 1)
+
+
+def shortcut(node: IntShortcut) -> None:
+    """One entry of the map for each channel."""
+    check_at_least(f"{node.name}.channels", node.channels, 1)
+    check_at_least(f"{node.name}.stride", node.stride, 1)
+    if not isinstance(node.channel_map, tuple) or len(node.channel_map) != node.channels:
+        raise ShapeError(expected(f"{node.name}.channel_map", f"{node.channels} entries", node.channel_map))
+    for index in node.channel_map:
+        check_at_least(f"{node.name}.channel_map", index, -1)
+
+
+def lif(node: IntLIF) -> None:
+    """A leak of at most 1, in at most SHIFT_MAX bits; a reset that there is."""
+    check_sources(node.name, node.sources, 1)
+    check_at_least(f"{node.name}.shift", node.shift, 0)
+    check_at_least(f"{node.name}.multiplier", node.multiplier, 0)
+    if node.shift > SHIFT_MAX:
+        raise ConfigError(expected(f"{node.name}.shift", f"at most {SHIFT_MAX}", node.shift))
+    if node.multiplier > 2**node.shift:
+        want = f"at most 2**shift = {2**node.shift} (a leak, no growth)"
+        raise ConfigError(expected(f"{node.name}.multiplier", want, node.multiplier))
+    check_choice(f"{node.name}.reset", node.reset, RESETS)
+
+
+def max_pool(node: IntMaxPool) -> None:
+    """Sizes, and padding less than the window."""
+    check_at_least(f"{node.name}.size", node.size, 1)
+    check_at_least(f"{node.name}.stride", node.stride, 1)
+    check_at_least(f"{node.name}.padding", node.padding, 0)
+    if node.padding >= node.size:
+        raise ConfigError(expected(f"{node.name}.padding", f"less than the size ({node.size})", node.padding))
+
+
+def sum_pool(node: IntSumPool) -> None:
+    """At least one pixel."""
+    check_at_least(f"{node.name}.size", node.size, 1)
+
+
+def sum_node(node: IntSum) -> None:
+    """At least two different sources."""
+    check_sources(node.name, node.sources, 2)
+
+
+def readout(node: IntReadout) -> None:
+    """A positive, finite scale."""
+    if not (isinstance(node.scale, float) and 0 < node.scale < float("inf")):
+        raise ConfigError(expected(f"{node.name}.scale", "a positive number", node.scale))

@@ -1,0 +1,227 @@
+"""What each kind of integer node reads, holds and gives: one literal table, `KINDS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.errors import NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.integer import node_checks
+from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, Membrane, accumulator, membrane, scaled
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntReadout,
+    IntShortcut,
+    IntSum,
+    IntSumPool,
+)
+from qpsnn_core.network.values import Shape, window
+
+CODE_MAX = 255
+"""The largest code: 8 bits, odd integers from -255 to 255."""
+
+Named = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class IntValue:
+    """What a node gives: "counts" (0..peak) or a "current" (|X| <= peak), its shape (H, W, C) and its interval.
+
+    sums: for a synapse with codes, what no partial sum of `codes*S` exceeds. membrane: for an IntLIF, what its
+    membrane can reach.
+    """
+
+    kind: Literal["counts", "current"]
+    shape: Shape
+    interval: Interval
+    sums: int = 0
+    membrane: Membrane | None = None
+
+    @property
+    def peak(self) -> int:
+        """The largest magnitude of any channel."""
+        return int(self.interval.largest.max())
+
+
+class Spec(NamedTuple):
+    """An array that a node holds: its shape, the dtypes it may have, its least and largest value."""
+
+    shape: tuple[int, ...]
+    dtypes: tuple[str, ...]
+    low: int = -INT32_MAX - 1
+    high: int = INT32_MAX
+
+
+class Kind(NamedTuple):
+    """The behaviour of one kind of node.
+
+    reads: what its sources must be. check(node): its hyper-parameters.
+    specs(node, inputs): its arrays. output(node, inputs, arrays, steps): the IntValue it gives, proven to fit int32.
+    """
+
+    reads: Literal["counts", "current"]
+    check: Callable[[Any], None]
+    specs: Callable[[Any, tuple[IntValue, ...]], dict[str, Spec]]
+    output: Callable[[Any, tuple[IntValue, ...], Named, int], IntValue]
+
+
+def fits(place: str, largest: Array, what: str) -> None:
+    """NumericsError with figures unless every channel's largest magnitude is an int32."""
+    if largest.max() > INT32_MAX:
+        worst = int(largest.argmax())
+        raise NumericsError(
+            expected(place, f"{what} of at most {INT32_MAX}", Words(f"up to {int(largest[worst])} (channel {worst})"))
+        )
+
+
+def _no_arrays(node: Any, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
+    return {}
+
+
+def _counts(shape: Shape, peak: int) -> IntValue:
+    zeros = np.zeros(shape[2], np.int64)
+    return IntValue("counts", shape, Interval(zeros, zeros + peak))
+
+
+def _conv_specs(node: IntConv, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
+    shape = (node.kernel, node.kernel, inputs[0].shape[2], node.channels)
+    return {
+        "codes": Spec(shape, ("int8", "int16"), -CODE_MAX, CODE_MAX),
+        "gain": Spec((node.channels,), ("int32",)),
+    }
+
+
+def _linear_specs(node: IntLinear, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
+    shape = (int(np.prod(inputs[0].shape)), node.features)
+    return {
+        "codes": Spec(shape, ("int8", "int16"), -CODE_MAX, CODE_MAX),
+        "gain": Spec((node.features,), ("int32",)),
+    }
+
+
+def _weighted(name: str, shape: Shape, value: IntValue, arrays: Named) -> IntValue:
+    reach = accumulator(arrays["codes"], value.peak)
+    sums = reach.high - reach.low
+    fits(f"{name}.codes", sums, "accumulators")
+    interval = scaled(reach, arrays["gain"])
+    fits(f"{name}.gain", interval.largest, "currents")
+    return IntValue("current", shape, interval, int(sums.max()))
+
+
+def _conv_output(node: IntConv, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+    height, width = (
+        window(f"{node.name} (from {node.source})", size, node.kernel, node.stride, node.padding)
+        for size in inputs[0].shape[:2]
+    )
+    return _weighted(node.name, (height, width, node.channels), inputs[0], arrays)
+
+
+def _linear_output(node: IntLinear, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+    return _weighted(node.name, (1, 1, node.features), inputs[0], arrays)
+
+
+def _shortcut_specs(node: IntShortcut, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
+    return {"gain": Spec((node.channels,), ("int32",))}
+
+
+def _shortcut_output(node: IntShortcut, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+    height, width, channels = inputs[0].shape
+    chosen = np.array(node.channel_map, np.int64)
+    if chosen.max() >= channels:
+        limit = f"-1 to {channels - 1} (from {node.source})"
+        raise ShapeError(expected(f"{node.name}.channel_map", limit, int(chosen.max())))
+    high = np.where(chosen >= 0, inputs[0].peak, 0)
+    interval = scaled(Interval(np.zeros_like(high), high), arrays["gain"])
+    fits(f"{node.name}.gain", interval.largest, "currents")
+    return IntValue("current", (-(-height // node.stride), -(-width // node.stride), node.channels), interval)
+
+
+def _lif_specs(node: IntLIF, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
+    channels = inputs[0].shape[2]
+    return {"threshold": Spec((channels,), ("int32",), 1), "bias": Spec((channels,), ("int32",))}
+
+
+def _lif_output(node: IntLIF, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+    _same_shape(node.name, node.sources, inputs)
+    currents = tuple(value.interval for value in inputs)
+    leaking = node.multiplier, node.shift, node.reset
+    reach = membrane(currents, arrays["bias"], arrays["threshold"], *leaking, steps)
+    fits(f"{node.name}.membrane", reach.largest, f"membranes within {steps} steps")
+    spikes = _counts(inputs[0].shape, 1)
+    return IntValue("counts", spikes.shape, spikes.interval, membrane=reach)
+
+
+def _same_shape(name: str, sources: tuple[str, ...], inputs: tuple[IntValue, ...]) -> None:
+    for source, value in zip(sources, inputs, strict=True):
+        if value.shape != inputs[0].shape:
+            want = f"{inputs[0].shape} (from {sources[0]})"
+            raise ShapeError(expected(f"{name} (from {source})", want, value.shape))
+
+
+def _max_pool_output(node: IntMaxPool, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+    height, width = (
+        window(f"{node.name} (from {node.source})", size, node.size, node.stride, node.padding)
+        for size in inputs[0].shape[:2]
+    )
+    return _counts((height, width, inputs[0].shape[2]), inputs[0].peak)
+
+
+def _sum_pool_output(node: IntSumPool, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+    height, width = (
+        window(f"{node.name} (from {node.source})", size, node.size, node.size, 0) for size in inputs[0].shape[:2]
+    )
+    return _bounded_counts(node.name, (height, width, inputs[0].shape[2]), inputs[0].peak * node.size**2)
+
+
+def _sum_output(node: IntSum, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+    _same_shape(node.name, node.sources, inputs)
+    return _bounded_counts(node.name, inputs[0].shape, sum(value.peak for value in inputs))
+
+
+def _bounded_counts(name: str, shape: Shape, peak: int) -> IntValue:
+    value = _counts(shape, peak)
+    fits(name, value.interval.high, "counts")
+    return value
+
+
+def _readout_specs(node: IntReadout, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
+    return {"bias": Spec((inputs[0].shape[2],), ("int32",))}
+
+
+def _readout_output(node: IntReadout, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+    shape, (low, high) = inputs[0].shape, inputs[0].interval
+    if shape[:2] != (1, 1):
+        raise ShapeError(expected(f"{node.name} (from {node.source})", "a shape (1, 1, classes)", shape))
+    bias = arrays["bias"].astype(np.int64)
+    fits(f"{node.name}.bias", inputs[0].interval.largest + np.abs(bias), "currents with their bias")
+    return IntValue("current", shape, Interval((low + bias) * steps, (high + bias) * steps))
+
+
+def _no_output(node: IntInput, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+    return _counts(node.shape, node.peak)
+
+
+KINDS: KindTable[Kind] = KindTable(
+    "the integer network",
+    {
+        IntInput: Kind("counts", node_checks.input_node, _no_arrays, _no_output),
+        IntConv: Kind("counts", node_checks.conv, _conv_specs, _conv_output),
+        IntLinear: Kind("counts", node_checks.linear, _linear_specs, _linear_output),
+        IntShortcut: Kind("counts", node_checks.shortcut, _shortcut_specs, _shortcut_output),
+        IntLIF: Kind("current", node_checks.lif, _lif_specs, _lif_output),
+        IntMaxPool: Kind("counts", node_checks.max_pool, _no_arrays, _max_pool_output),
+        IntSumPool: Kind("counts", node_checks.sum_pool, _no_arrays, _sum_pool_output),
+        IntSum: Kind("counts", node_checks.sum_node, _no_arrays, _sum_output),
+        IntReadout: Kind("current", node_checks.readout, _readout_specs, _readout_output),
+    },
+)
+"""From node kind to behaviour."""

@@ -1,0 +1,93 @@
+"""An integer network that runs on and on: piece after piece, its membranes kept from one to the next, or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qpsnn_core.common.errors import ConfigError, UnsupportedError, Words, expected
+from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.integer.backends import Run
+from qpsnn_core.integer.bounds import FOR_EVER, Array
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import (
+    IntConv,
+    IntInput,
+    IntLIF,
+    IntLinear,
+    IntMaxPool,
+    IntNode,
+    IntReadout,
+    IntShortcut,
+    IntSum,
+    IntSumPool,
+)
+from qpsnn_core.integer.simulate import simulate_from
+
+
+class Continued:
+    """A network and the membranes that its last run left.
+
+    steps: of each piece. keep: whether the next piece goes on from where the last one ended; else each begins at 0.
+    What is given is, bit for bit, what the exact simulator gives: with `keep`, for all pieces as one run.
+    Raises ConfigError (steps); where membranes are kept UnsupportedError (a neuron without a leak), NumericsError (a
+    membrane that could leave int32 some day).
+    """
+
+    def __init__(self, network: IntegerNetwork, steps: int, *, keep: bool = False) -> None:
+        if type(steps) is not int or steps < 1:
+            raise ConfigError(expected("steps", "a whole number of at least 1", steps))
+        if keep:
+            check_for_ever(network)
+        self.network = IntegerNetwork(network.nodes, network.arrays, steps)
+        self.keep = keep
+        self.membranes: dict[str, Array] = {}
+
+    def run(self, frames: Array) -> Run:
+        """One piece: frames [steps, B, H, W, C], integers 0..peak, B the same every time; spikes and membranes of all.
+
+        Raises ShapeError, DataError, NumericsError (frames).
+        """
+        done = simulate_from(self.network, frames, self.membranes, record="all", count=False)
+        if self.keep:
+            self.membranes = {name: array[-1] for name, array in done.membranes.items()}
+        return done
+
+    def reset(self) -> None:
+        """The next piece begins at 0."""
+        self.membranes = {}
+
+
+def check_for_ever(network: IntegerNetwork) -> None:
+    """UnsupportedError or NumericsError where a membrane that is never reset from outside can leave int32."""
+    for node in network:
+        KEPT[node](node)
+    IntegerNetwork(network.nodes, network.arrays, FOR_EVER)
+
+
+def _nothing(node: IntNode) -> None:
+    """Every step is computed alone."""
+
+
+def _membranes(node: IntLIF) -> None:
+    if node.multiplier == 2**node.shift:
+        want = "less than 2**shift: a leak, as a membrane that is kept could otherwise grow for ever"
+        raise UnsupportedError(expected(f"{node.name}.multiplier", want, Words(f"{node.multiplier}")))
+
+
+KEPT: KindTable[Callable[[Any], None]] = KindTable(
+    "the run that goes on",
+    {
+        IntInput: _nothing,
+        IntConv: _nothing,
+        IntLinear: _nothing,
+        IntShortcut: _nothing,
+        IntLIF: _membranes,
+        IntMaxPool: _nothing,
+        IntSumPool: _nothing,
+        IntSum: _nothing,
+        IntReadout: _nothing,
+    },
+    UnsupportedError,
+)
+"""From node kind to the check that what it keeps from step to step may be kept for ever."""

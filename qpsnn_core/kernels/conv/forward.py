@@ -1,0 +1,125 @@
+"""Event-driven convolution: add the weight rows of the spikes in each window.
+
+Flat arrays, channels last. Spikes `[M*H*W*C_in]` hold counts; weights are packed by `packing.pack`: 64 output channels
+at a time, so that one block's rows stay in the cache while all images pass, rows in (ky, kx, ci) order. Where there are
+32 output channels or less, several windows side by side are taken as one, with the channels of all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES, list_columns
+from qpsnn_core.kernels.simd.vector import fill64, item, load64, lower, store, to, upper
+from qpsnn_core.kernels.threads import kernel
+
+LISTED = 2**17
+"""Rows of windows are listed together, for one block of weights after another, while they cannot have more spikes."""
+
+
+@kernel
+def add_rows(weights, base, rows, begin, end, often, total):
+    """The sum of the 64 numbers at `weights[base + row]` for `rows[begin:end]`, in the type of `total`.
+
+    There are whole GROUPs of rows, which are added in the weights' own narrow type, `often` times over, before the sum
+    is widened.
+    """
+    sums = fill64(0, total)
+    i = begin
+    while i < end:
+        stop = min(i + GROUP * often, end)
+        part = fill64(0, weights)
+        while i < stop:
+            part = part + load64(weights, base + item(rows, i)) + load64(weights, base + item(rows, i + 1))
+            part = part + load64(weights, base + item(rows, i + 2)) + load64(weights, base + item(rows, i + 3))
+            i += GROUP
+        sums = sums + to(part, total)
+    return sums
+
+
+@kernel
+def add_halves(weights, base, rows, begin, end, often, total):
+    """As `add_rows`, of 128 numbers of four bits, the second 64 in the upper halves of the bytes: two sums of 64."""
+    sums = others = fill64(0, total)
+    i = begin
+    while i < end:
+        stop = min(i + GROUP * often, end)
+        low = high = fill64(0, weights)
+        while i < stop:
+            a, b = load64(weights, base + item(rows, i)), load64(weights, base + item(rows, i + 1))
+            c, d = load64(weights, base + item(rows, i + 2)), load64(weights, base + item(rows, i + 3))
+            low = low + lower(a) + lower(b) + lower(c) + lower(d)
+            high = high + upper(a) + upper(b) + upper(c) + upper(d)
+            i += GROUP
+        sums = sums + to(low, total)
+        others = others + to(high, total)
+    return sums, others
+
+
+@kernel
+def conv_forward(
+    low,
+    high,
+    spikes,
+    peak,
+    weights,
+    gain,
+    offset,
+    often,
+    together,
+    halves,
+    total,
+    outputs,
+    height,
+    width,
+    channels,
+    size,
+    stride,
+    padding,
+):
+    """`total[(m*Ho*Wo + y*Wo + x)*C_out + co] = gain * (sum of weight rows) + offset * (spikes in the window)`.
+
+    Images low..high-1. total: int16, int32 or float32 (the caller has shown that the sums fit), flat. together: windows
+    side by side that one row of the packed weights serves; halves: None where a byte does not hold two of them.
+    """
+    out_height = (height + 2 * padding - size) // stride + 1
+    out_width = (width + 2 * padding - size) // stride + 1
+    across, step, lanes = size + (together - 1) * stride, stride * together, outputs * together
+    wide, area = LANES if halves is None else 2 * LANES, height * width * channels
+    blocks, edge = (lanes + wide - 1) // wide, width + 2 * padding + 1
+    most = (size * channels * peak + GROUP) * width
+    band = 1 if blocks == 1 else min((high - low) * out_height, max(1, LISTED // most))
+    listed = np.empty(band * most + 16, np.int32)
+    ends, counted = np.empty((band, edge), np.int32), np.empty((band, edge), np.int32)
+    ladder = (np.arange(16) * LANES).astype(np.int32)
+    last, spare = high * out_height * out_width * outputs, np.empty(LANES, total.dtype)
+    times = fill64(gain, total)
+    for begin in range(low * out_height, high * out_height, band):
+        end, n = min(high * out_height, begin + band), 0
+        for line in range(begin, end):
+            image, top = line // out_height * area, line % out_height * stride - padding
+            sizes = (top, height, width, channels, size, across, padding)
+            k = line - begin
+            n = list_columns(spikes, image, peak, *sizes, ladder, listed, n, ends[k], counted[k])
+        for block in range(blocks):
+            begins = block * (len(weights) // blocks)
+            column = max(0, min(block * wide, lanes - wide))
+            for line in range(begin, end):
+                place, before = ends[line - begin], counted[line - begin]
+                out = line * out_width * outputs + column
+                for left in range(0, out_width * stride, step):
+                    base = begins - left * channels * LANES
+                    i, j = item(place, left), item(place, left + across)
+                    seen = fill64(offset * (item(before, left + across) - item(before, left)), total)
+                    if halves is not None:
+                        sums, others = add_halves(weights, base, listed, i, j, often, total)
+                        store(total, out, sums * times + seen)
+                        store(total, out + LANES, others * times + seen)
+                    else:
+                        sums = add_rows(weights, base, listed, i, j, often, total) * times + seen
+                        if out + LANES <= last:
+                            store(total, out, sums)
+                        else:
+                            store(spare, 0, sums)
+                            total[out : out + lanes] = spare[:lanes]
+                    out += lanes

@@ -1,0 +1,1 @@
+"""Events of cameras: made, read, filtered, counted into frames."""

@@ -1,0 +1,1 @@
+"""Singular values, and removing weights by an inverse Hessian."""

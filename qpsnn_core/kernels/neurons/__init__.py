@@ -1,0 +1,1 @@
+"""Neurons over time, and the sums that batch norm takes of their currents."""

@@ -1,0 +1,104 @@
+"""The integer LIF neuron over time, and the sum of its currents, in exact int32.
+
+Arrays `[T*N, C]`, N positions (batch, y, x), walked 16 neurons at a time, each through all time steps. A `current` may
+have one step for all (`step = 0`, else N).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qpsnn_core.kernels.cyclic_channels import after, around
+from qpsnn_core.kernels.neurons.lif import after_reset
+from qpsnn_core.kernels.simd.vector import at_least, fill16, halve, load16, put, take16, to
+from qpsnn_core.kernels.threads import kernel
+
+
+def current(acc: Any, gain: Any, step: int) -> tuple[Any, Any, int]:
+    """A current as the kernel below takes it: everything flat, the gain `around`, step in numbers."""
+    return acc.reshape(-1), around(gain), step * len(gain)
+
+
+@kernel
+def add_scaled(low, high, total, acc, gain, steps, positions, step):
+    """`total[t, n] += gain*acc[t, n]`, positions low..high-1: several currents become one."""
+    for t in range(steps):
+        for n in range(low, high):
+            o, a = total[t * positions + n], acc[t * step + n]
+            for c in range(o.shape[0]):
+                o[c] += np.int32(gain[c] * np.int32(a[c]))
+
+
+@kernel
+def scaled(current, t, i, phase, count):
+    """`gain*acc` at step t of neurons i..i+15, whose channels begin at `phase`."""
+    acc, gain, step = current
+    return load16(gain, phase) * to(take16(acc, t * step + i, count), gain)
+
+
+@kernel
+def int_lif(
+    low,
+    high,
+    first,
+    second,
+    bias,
+    threshold,
+    spikes,
+    membranes,
+    steps,
+    positions,
+    multiplier,
+    shift,
+    subtract,
+    start=None,
+):
+    """`U~ = leak(U) + bias + gain*acc; S = U~ >= threshold; U = 0 if S else U~`, positions low..high-1.
+
+    first, second: currents (the second may be None). bias, threshold: int32, `around`. spikes: uint8 `[T*N, C]`;
+    membranes after reset: int32 `[T*N, C]`, or 0 rows: not kept. subtract: of RESETS; True: `U = U~ - threshold if S
+    else U~`. start: U before the first step, int32, flat; None: 0.
+    """
+    channels = spikes.shape[1]
+    keep = membranes.shape[0] > 0
+    out, kept = spikes.reshape(-1), membranes.reshape(-1)
+    wide = np.zeros(0, np.int64)
+    zero = fill16(0, bias)
+    phase = 0
+    for i in range(low * channels, high * channels, 16):
+        count = high * channels - i
+        u = zero if start is None else take16(start, i, count)
+        for t in range(steps):
+            x = load16(bias, phase) + scaled(first, t, i, phase, count)
+            if second is not None:
+                x = x + scaled(second, t, i, phase, count)
+            if multiplier == 1:
+                u = halve(u, shift) + x
+            else:
+                u = to(halve(to(u, wide) * fill16(multiplier, wide), shift), bias) + x
+            limit = load16(threshold, phase)
+            fired = at_least(u, limit)
+            u = after_reset(u, fired, limit, zero, subtract)
+            put(out, t * positions * channels + i, to(fired, out), count)
+            if keep:
+                put(kept, t * positions * channels + i, u, count)
+        phase = after(phase, channels)
+
+
+@kernel
+def add_counts(low, high, counts, times, sums):
+    """`sums[i] += times * (the sum of counts[:, i])`, i from low to high-1; counts: `[frames, size]`, below 2**15."""
+    frames, size = counts.shape
+    flat = counts.reshape(-1)
+    part = np.zeros(16, np.int32)
+    for i in range(low, high, 16):
+        count = high - i
+        for begin in range(0, frames, 2**15):
+            total = fill16(0, part)
+            for frame in range(begin, min(begin + 2**15, frames)):
+                total = total + to(take16(flat, frame * size + i, count), part)
+            put(part, 0, total, 16)
+            for k in range(min(16, count)):
+                sums[i + k] += times * part[k]

@@ -1,0 +1,210 @@
+"""The LIF neuron (Eqs. 1 to 3) over time, and its backward pass (Eq. 14) with the membrane recomputed.
+
+Arrays `[T*N, C]`, N positions (batch, y, x), walked 16 neurons at a time, each through all time steps, so that
+membranes stay in registers. A `current` may have one step for all (`step = 0`, else N). A neuron sums one or two of
+them (`second` may be None).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from qpsnn_core.kernels.cyclic_channels import after, around, fold, gather_sum
+from qpsnn_core.kernels.simd.vector import (
+    at_least,
+    exponential,
+    fill16,
+    load16,
+    negative,
+    put,
+    select,
+    store,
+    take16,
+    to,
+)
+from qpsnn_core.kernels.threads import kernel
+
+TRIANGLE, SIGMOID, ARCTAN, RECTANGULAR = range(4)
+
+RESETS = {"zero": None, "subtract": True}
+"""What the kernels take as `subtract`. None has a type of its own, so that Numba compiles a variant for each."""
+
+
+@kernel
+def add_current(low, high, total, acc, scale, shift, steps, positions, step):
+    """`total[t, n] += scale*acc[t, n] + shift`, positions low..high-1: several currents become one."""
+    for t in range(steps):
+        for n in range(low, high):
+            o, a = total[t * positions + n], acc[t * step + n]
+            for c in range(o.shape[0]):
+                o[c] += scale[c] * np.float32(a[c]) + shift[c]
+
+
+def current(acc: Any, scale: Any, shift: Any, step: int) -> tuple[Any, Any, Any, int]:
+    """A current as the kernels below take it: everything flat, scale and shift `around`, step in numbers."""
+    return acc.reshape(-1), around(scale), around(shift), step * len(scale)
+
+
+@kernel
+def currents_at(first, second, t, i, phase, count):
+    """X at step t of neurons i..i+15, whose channels begin at `phase`: `scale*acc + shift`, one or two added."""
+    acc, scale, shift, step = first
+    x = load16(scale, phase) * to(take16(acc, t * step + i, count), scale) + load16(shift, phase)
+    if second is not None:
+        acc2, scale2, shift2, step2 = second
+        x = x + (load16(scale2, phase) * to(take16(acc2, t * step2 + i, count), scale2) + load16(shift2, phase))
+    return x
+
+
+@kernel
+def after_reset(u, fired, limit, zero, subtract):
+    """U of U~: 0 where it fired (`subtract` None), or `U~ - threshold` there (True)."""
+    if subtract is None:
+        return select(fired, zero, u)
+    return select(fired, u - limit, u)
+
+
+@kernel
+def lif_forward(low, high, first, second, spikes, steps, positions, beta, threshold, subtract):
+    """Spikes uint8 `[T*N, C]` of positions low..high-1; the membrane starts at 0. subtract: of RESETS."""
+    channels = spikes.shape[1]
+    out = spikes.reshape(-1)
+    leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
+    phase = 0
+    for i in range(low * channels, high * channels, 16):
+        count = high * channels - i
+        u = zero
+        for t in range(steps):
+            u = leak * u + currents_at(first, second, t, i, phase, count)
+            fired = at_least(u, limit)
+            put(out, t * positions * channels + i, to(fired, out), count)
+            u = after_reset(u, fired, limit, zero, subtract)
+        phase = after(phase, channels)
+
+
+@kernel
+def lif_potentials(low, high, first, second, potentials, steps, positions, beta, threshold, subtract):
+    """The membrane before reset, float32 `[T*N, C]`: what SCA scores and what the tests look at."""
+    channels = potentials.shape[1]
+    out = potentials.reshape(-1)
+    leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
+    phase = 0
+    for i in range(low * channels, high * channels, 16):
+        count = high * channels - i
+        u = zero
+        for t in range(steps):
+            u = leak * u + currents_at(first, second, t, i, phase, count)
+            put(out, t * positions * channels + i, u, count)
+            u = after_reset(u, at_least(u, limit), limit, zero, subtract)
+        phase = after(phase, channels)
+
+
+@kernel
+def surrogate(kind, width, distance, like):
+    """dS/dU~ at 16 values of `distance = U~ - threshold`: the derivative that stands in for the spike's.
+
+    like: a float32 array, whose type the result has.
+    """
+    inverse = np.float32(1) / width
+    zero, one = fill16(0, like), fill16(1, like)
+    size = select(at_least(distance, zero), distance, negative(distance))
+    if kind == TRIANGLE:
+        h = fill16(width, like) - size
+        return fill16(inverse * inverse, like) * select(at_least(h, zero), h, zero)
+    if kind == SIGMOID:
+        s = one / (one + exponential(negative(size) * fill16(inverse, like)))
+        return fill16(inverse, like) * s * (one - s)
+    if kind == ARCTAN:
+        z = fill16(np.float32(math.pi / 2) * inverse, like) * distance
+        return fill16(np.float32(0.5) * inverse, like) / (one + z * z)
+    return select(at_least(size, fill16(np.float32(0.5) * width, like)), zero, fill16(inverse, like))
+
+
+@kernel
+def lif_backward(
+    low,
+    high,
+    first,
+    second,
+    spike_gradient,
+    gradient,
+    moments,
+    steps,
+    positions,
+    beta,
+    threshold,
+    subtract,
+    kind,
+    width,
+    detach,
+):
+    """dL/dX float32 from dL/dS `[T*N, C]`, positions low..high-1, and its sums; membranes are recomputed.
+
+    `g = gS*h + carry*((1 - S) - U~*h)`, with `subtract` `g = gS*h + carry*(1 - threshold*h)` (detached: without the
+    last term), and `carry = beta*g`, backwards in time.
+    gradient: `[T*N, C]`, or `[N, C]` for the sum over T. moments: float64 `[3, C]`, to which are added the sums over
+    time and positions of g, of g*acc of the first current, and of g*acc of the second.
+    """
+    channels = spike_gradient.shape[1]
+    given, out = spike_gradient.reshape(-1), gradient.reshape(-1)
+    each = len(gradient) == steps * positions
+    before = np.empty(steps * 16, np.float32)
+    added = np.zeros((3, channels + 16))
+    sums, products, others = added[0], added[1], added[2]
+    leak, limit, zero, kept = (
+        fill16(beta, first[1]),
+        fill16(threshold, first[1]),
+        fill16(0, first[1]),
+        fill16(1, first[1]),
+    )
+    phase = 0
+    for i in range(low * channels, high * channels, 16):
+        count = high * channels - i
+        u = zero
+        for t in range(steps):
+            u = leak * u + currents_at(first, second, t, i, phase, count)
+            store(before, t * 16, u)
+            u = after_reset(u, at_least(u, limit), limit, zero, subtract)
+        carry, total, product, other = zero, zero, zero, zero
+        for t in range(steps - 1, -1, -1):
+            u = load16(before, t * 16)
+            h = surrogate(kind, width, u - limit, first[1])
+            if subtract is None:
+                through, lost = select(at_least(u, limit), zero, kept), u
+            else:
+                through, lost = kept, limit
+            if not detach:
+                through = through - lost * h
+            g = take16(given, t * positions * channels + i, count) * h + carry * through
+            carry = leak * g
+            total = total + g
+            product = product + g * to(take16(first[0], t * first[3] + i, count), first[1])
+            if second is not None:
+                other = other + g * to(take16(second[0], t * second[3] + i, count), first[1])
+            if each:
+                put(out, t * positions * channels + i, g, count)
+        if not each:
+            put(out, i, total, count)
+        gather_sum(sums, phase, total)
+        gather_sum(products, phase, product)
+        if second is not None:
+            gather_sum(others, phase, other)
+        phase = after(phase, channels)
+    fold(sums, moments[0])
+    fold(products, moments[1])
+    fold(others, moments[2])
+
+
+@kernel
+def lif_backward_parts(low, high, size, first, second, spike_gradient, gradient, moments, settings):
+    """`lif_backward` of parts low..high-1, of `size` positions, each with sums of its own: moments, `[parts, 3, C]`.
+
+    settings: of lif_backward from `steps` on. Parts are what float sums are divided into, whatever the threads.
+    """
+    positions = settings[1]
+    for part in range(low, high):
+        begin, end = part * size, min((part + 1) * size, positions)
+        lif_backward(begin, end, first, second, spike_gradient, gradient, moments[part], *settings)

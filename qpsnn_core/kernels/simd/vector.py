@@ -1,0 +1,186 @@
+"""Vectors as values: a few neighbouring numbers of a flat array that a kernel adds, multiplies and compares at once.
+
+LLVM turns a Vector into whatever registers the processor has, so that sums stay in registers where a loop over array
+slices would go through memory and check for overlaps. Each instruction below is written twice: as the Python that says
+what it does (and runs when the compiler is off, on small NumPy arrays), and as the LLVM code that it becomes (llvm.py,
+llvm_memory.py). `+ - * /` of two vectors of a type are what they are of NumPy arrays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+
+from qpsnn_core.kernels.simd import llvm, llvm_memory
+from qpsnn_core.kernels.simd.llvm import Vector, instruction
+
+
+@instruction(llvm.one, llvm_memory.item)
+def item(array, index):
+    """`array[index]` of a flat array, where the index is known not to be negative: Numba would look each time."""
+    return array[index]
+
+
+@instruction(llvm.one, llvm_memory.fresh)
+def fresh(array, index):
+    """`array[index]`, which another thread may just have changed."""
+    return array[index]
+
+
+@instruction(llvm.one, llvm_memory.set_item)
+def set_item(array, index, value):
+    """`array[index] = value`, likewise; gives what is there then."""
+    array[index] = value
+    return array[index]
+
+
+@instruction(llvm.of(16), llvm_memory.load)
+def load16(array, index):
+    """The 16 numbers of a flat array from `index` on; nobody checks that they are there."""
+    return array[index : index + 16].copy()
+
+
+@instruction(llvm.of(32), llvm_memory.load)
+def load32(array, index):
+    """The 32 numbers from `index` on."""
+    return array[index : index + 32].copy()
+
+
+@instruction(llvm.of(64), llvm_memory.load)
+def load64(array, index):
+    """The 64 numbers from `index` on."""
+    return array[index : index + 64].copy()
+
+
+@instruction(llvm.written, llvm_memory.store)
+def store(array, index, vector):
+    """Write a vector to a flat array of its type, from `index` on."""
+    array[index : index + len(vector)] = vector
+
+
+@instruction(llvm.of(16), llvm_memory.take)
+def take16(array, index, count):
+    """The next 16 numbers, or the next `count` if that is less, and zeros."""
+    part = np.zeros(16, array.dtype)
+    part[: min(count, 16)] = array[index : index + min(count, 16)]
+    return part
+
+
+@instruction(llvm.of(64), llvm_memory.take)
+def take64(array, index, count):
+    """The next 64 numbers, or the next `count` if that is less, and zeros."""
+    part = np.zeros(64, array.dtype)
+    part[: min(count, 64)] = array[index : index + min(count, 64)]
+    return part
+
+
+@instruction(llvm.written, llvm_memory.put)
+def put(array, index, vector, count):
+    """Write a vector, or its first `count` numbers if that is less."""
+    count = min(count, len(vector))
+    array[index : index + count] = vector[:count]
+
+
+@instruction(llvm.like(16), llvm.fill)
+def fill16(value, like):
+    """16 times a value, in the type of the array `like`, cut to its bits."""
+    return np.full(16, value).astype(like.dtype)
+
+
+@instruction(llvm.like(32), llvm.fill)
+def fill32(value, like):
+    """32 times a value."""
+    return np.full(32, value).astype(like.dtype)
+
+
+@instruction(llvm.like(64), llvm.fill)
+def fill64(value, like):
+    """64 times a value."""
+    return np.full(64, value).astype(like.dtype)
+
+
+@instruction(lambda vector, like: Vector(like.dtype, vector.count), llvm.convert)
+def to(vector, like):
+    """The vector in the type of the array `like`; integers are cut to its bits."""
+    return vector.astype(like.dtype)
+
+
+@instruction(lambda a, b: Vector(types.boolean, a.count), llvm.at_least)
+def at_least(a, b):
+    """Where `a >= b`."""
+    return a >= b
+
+
+@instruction(lambda where, a, b: a, llvm.select)
+def select(where, a, b):
+    """`a` where it holds, `b` elsewhere."""
+    return np.where(where, a, b)
+
+
+@instruction(llvm.appended, llvm_memory.append)
+def append(array, index, where, vector):
+    """Write the integers where it holds side by side from `index` on, cut to the array's type; the next index.
+
+    As many numbers as the vector has may be written, of which those behind the next index say nothing.
+    """
+    chosen = vector[where].astype(array.dtype)
+    array[index : index + len(chosen)] = chosen
+    return index + len(chosen)
+
+
+@instruction(lambda a, b: Vector(a.scalar, 2 * a.count), llvm.weave)
+def weave(a, b):
+    """Twice as many numbers: one of `a`, one of `b`, and so on."""
+    return np.stack((a, b), 1).reshape(-1)
+
+
+@instruction(lambda a, bits: a, llvm.shift)
+def halve(a, bits):
+    """`a >> bits` of signed integers: floor(a / 2**bits)."""
+    return a >> a.dtype.type(bits)
+
+
+@instruction(lambda vector: vector, llvm.lower)
+def lower(vector):
+    """The lower four bits of bytes."""
+    return vector & 15
+
+
+@instruction(lambda vector: vector, llvm.upper)
+def upper(vector):
+    """The upper four bits of bytes, moved down."""
+    return vector >> 4
+
+
+@instruction(lambda vector: vector, llvm.exponential)
+def exponential(vector):
+    """e**x of float32 numbers, one by one in float64."""
+    return np.exp(vector.astype(np.float64)).astype(np.float32)
+
+
+@instruction(lambda a, b, c: a, llvm.by_name("fma"))
+def multiply_add(a, b, c):
+    """`a*b + c` of float32 numbers, rounded once.
+
+    The product is exact in float64. Of a sum that is not, the last bit is made odd, so that float32 does not take it
+    for a half: it is then rounded as the exact sum is.
+    """
+    product = a.astype(np.float64) * b
+    total = product + c
+    added = total - product
+    lost = (product - (total - added)) + (c - added)
+    bits = total.view(np.int64)
+    bits += np.where((lost != 0) & np.isfinite(lost) & (bits & 1 == 0), np.where((lost > 0) == (total > 0), 1, -1), 0)
+    return total.astype(np.float32)
+
+
+@instruction(lambda vector: vector, llvm.by_name("rint"))
+def nearest(vector):
+    """Real numbers rounded to the nearest integers, halves to even ones."""
+    return np.rint(vector)
+
+
+@instruction(lambda vector: vector, lambda c, builder, s, values: builder.fneg(values[0]))
+def negative(vector):
+    """`-x` of real numbers."""
+    return -vector

@@ -1,0 +1,57 @@
+"""How weights are quantized: the format, without arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.validation import check_choice, check_number
+
+GAMMAS = ("mean", "max", "percentile", "one")
+
+
+KEPT = "kept"
+"""The gamma that is not a function of the weights: it stays as it is in the model's state."""
+
+
+GRANULARITIES = ("channel", "layer")
+
+
+STRAIGHT_THROUGH = ("clip", "pass")
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """Eqs. 4 to 10: `W_hat = gamma * (2/s * round(s/2 * (clamp(W/gamma, -1, 1) + 1)) - 1)`, `s = 2**bits - 1`.
+
+    `gamma` is the 1-norm mean ("mean"), the largest magnitude ("max"), the larger magnitude of the percentiles
+    `percentile` and `1 - percentile` ("percentile"), or 1 ("one": vanilla, Eq. 6), per output "channel" or per
+    "layer"; or, per channel, the array `gamma` of the model's state ("kept"). `ste` "clip" passes gradients where
+    `|W/gamma| <= 1` (the paper); "pass" gives all of them, times `1/gamma` (its public code).
+    `zero`: `s = 2**bits - 2`, one level fewer, so that 0 is in the middle: `2*k*gamma/s`, |k| <= 2**(bits-1) - 1.
+    """
+
+    bits: int = 4
+    gamma: str = "mean"
+    granularity: str = "channel"
+    ste: str = "clip"
+    percentile: float = 0.99
+    zero: bool = False
+
+    def __post_init__(self) -> None:
+        if type(self.bits) is not int or not 2 <= self.bits <= 8:
+            raise ConfigError(expected("quantizer.bits", "an integer from 2 to 8", self.bits))
+        check_choice("quantizer.gamma", self.gamma, (*GAMMAS, KEPT))
+        check_choice("quantizer.granularity", self.granularity, GRANULARITIES)
+        check_choice("quantizer.ste", self.ste, STRAIGHT_THROUGH)
+        want = "a number in (0.5, 1]"
+        check_number("quantizer.percentile", self.percentile, want, lambda share: 0.5 < share <= 1)
+        if type(self.zero) is not bool:
+            raise ConfigError(expected("quantizer.zero", "true or false", self.zero))
+        if self.gamma == KEPT and self.granularity != "channel":
+            raise ConfigError(expected("quantizer.granularity", "'channel' for a gamma that is kept", self.granularity))
+
+    @property
+    def levels(self) -> int:
+        """s: codes are every second integer from -s to s, the odd ones, or with `zero` the even ones."""
+        return int(2**self.bits - (2 if self.zero else 1))

@@ -1,0 +1,150 @@
+"""Weights to codes and back (Eqs. 4 to 10): the one definition that training and export share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.errors import NumericsError, ShapeError, Words, expected
+from qpsnn_core.kernels.buffers import empty
+from qpsnn_core.kernels.cyclic_channels import around
+from qpsnn_core.kernels.quantize import encode, pass_within, sum_of_sizes
+from qpsnn_core.kernels.threads import chunks, each, spread
+from qpsnn_core.quantization.formats import KEPT, Quantizer
+
+Floats = npt.NDArray[np.float32]
+
+LEAST = 2**15
+"""Weights of a part."""
+
+
+class Codes(NamedTuple):
+    """`W_hat = step * codes`, with `step = gamma / s` for each output channel (the last axis).
+
+    codes: odd integers in [-s, s] (even ones where the quantizer has a zero), int8 (int16 at 8 bits), the shape of the
+    weight. step, gamma: float32 [C_out]. bound: the largest sum of |codes| of a channel.
+    """
+
+    codes: npt.NDArray[Any]
+    step: Floats
+    gamma: Floats
+    bound: int
+
+
+def gamma(weight: Floats, quantizer: Quantizer, kept: Floats | None = None) -> Floats:
+    """The scale coefficient of Eq. 9, float32 [C_out]; 1 where every weight of a channel is 0.
+
+    weight: [..., C_out]. kept: the gamma of the model's state, where the quantizer's is "kept". Raises NumericsError
+    on NaN or infinity, or a kept gamma that is not positive; ShapeError where that is not there.
+    """
+    outputs = weight.shape[-1]
+    if quantizer.gamma == KEPT:
+        _finite(weight)
+        return _kept(kept, outputs)
+    if quantizer.gamma == "mean" and quantizer.granularity == "channel":
+        sums = _summed(sum_of_sizes, weight, np.float64)
+        _finite(sums)
+        value = sums / (weight.size // outputs)
+    else:
+        _finite(weight)
+        rows = weight.reshape(-1, outputs) if quantizer.granularity == "channel" else weight.reshape(-1, 1)
+        value = _other_gamma(rows, quantizer)
+    value = value.astype(np.float32)
+    return np.broadcast_to(np.where(value > 0, value, np.float32(1)), (outputs,)).copy()
+
+
+def _kept(found: Floats | None, outputs: int) -> Floats:
+    if found is None or found.shape != (outputs,):
+        got = Words("nothing" if found is None else f"{found.shape}")
+        raise ShapeError(expected("gamma", f"an array ({outputs},) that was kept", got))
+    if not (np.isfinite(found).all() and (found > 0).all()):
+        raise NumericsError(expected("gamma", "finite numbers above 0", Words(f"{found.min()}")))
+    return found.astype(np.float32, copy=False)
+
+
+def _other_gamma(rows: Floats, quantizer: Quantizer) -> npt.NDArray[Any]:
+    """Of each column of `rows`."""
+    if quantizer.gamma == "one":
+        return np.ones(rows.shape[1])
+    if quantizer.gamma == "mean":
+        mean: npt.NDArray[Any] = np.abs(rows).mean(0, dtype=np.float64)
+        return mean
+    if quantizer.gamma == "max":
+        largest: npt.NDArray[Any] = np.abs(rows).max(0)
+        return largest
+    edges = np.quantile(rows, (1 - quantizer.percentile, quantizer.percentile), axis=0)
+    found: npt.NDArray[Any] = np.abs(edges).max(0)
+    return found
+
+
+def quantize(weight: Floats, quantizer: Quantizer, kept: Floats | None = None) -> Codes:
+    """Eq. 4 of `W / gamma`: `W_int = round(s/2 * (clamp(W/gamma, -1, 1) + 1))`, half to even; `codes = 2*W_int - s`.
+
+    weight: float32 [..., C_out]. kept: as in `gamma`, which says what is raised.
+    """
+    scale = gamma(weight, quantizer, kept)
+    levels = quantizer.levels
+    codes = empty(weight.shape, np.int8 if levels <= 127 else np.int16)
+    sums = _summed(encode, weight, np.int64, around(scale), levels, codes.reshape(-1))
+    return Codes(codes, scale / np.float32(levels), scale, int(sums.max(initial=0)))
+
+
+def dequantize(codes: Codes) -> Floats:
+    """`W_hat` of Eq. 10, float32."""
+    return codes.codes * codes.step
+
+
+def straight_through(
+    gradient: Floats, weight: Floats, scale: Floats, quantizer: Quantizer, *, out: Floats | None = None
+) -> Floats:
+    """The gradient of W from that of W_hat, both [..., C_out]; gamma counts as a constant.
+
+    out: where to write it, maybe over `gradient`; both then contiguous float32.
+    "clip": where `|W/gamma| <= 1`, else 0 (the paper, App. D). "pass": everywhere, times 1/gamma (its public code).
+    """
+    if quantizer.ste == "clip":
+        passed = empty(weight.shape, np.float32) if out is None else out
+        flat = (_flat(gradient), _flat(weight), around(scale), passed.reshape(-1))
+        spread(pass_within, *_rows(weight), *flat)
+        return passed
+    return np.divide(gradient, scale, out=out)
+
+
+def integers(codes: npt.NDArray[Any], quantizer: Quantizer) -> npt.NDArray[np.int32]:
+    """The paper's `W_int`, 0 to s, from codes."""
+    return (codes.astype(np.int32) + quantizer.levels) // 2
+
+
+def utilization(weight: Floats, quantizer: Quantizer) -> float:
+    """Eq. 8: the share of the 2**b integers (one fewer with a zero) that the layer's weights take."""
+    return len(np.unique(quantize(weight, quantizer).codes)) / (quantizer.levels + 1)
+
+
+def _summed(work: Callable[..., None], weight: Floats, kind: Any, *arguments: Any) -> npt.NDArray[Any]:
+    """What `work` adds up for each output channel, part by part."""
+
+    def part(low: int, high: int) -> npt.NDArray[Any]:
+        sums = np.zeros(weight.shape[-1], kind)
+        work(low, high, flat, *arguments, sums)
+        return sums
+
+    flat, (rows, least) = _flat(weight), _rows(weight)
+    total: npt.NDArray[Any] = sum(each(part, chunks(rows, least)), start=np.zeros(weight.shape[-1], kind))
+    return total
+
+
+def _rows(weight: Floats) -> tuple[int, int]:
+    """The rows of all output channels, and how many a part has at least."""
+    return weight.size // weight.shape[-1], -(-LEAST // weight.shape[-1])
+
+
+def _flat(array: Floats) -> Floats:
+    return np.ascontiguousarray(array, np.float32).reshape(-1)
+
+
+def _finite(values: npt.NDArray[Any]) -> None:
+    if not np.isfinite(values).all():
+        raise NumericsError(expected("weight", "finite numbers", Words("NaN or infinity")))

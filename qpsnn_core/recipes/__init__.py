@@ -1,0 +1,1 @@
+"""Recipes: everything that a run depends on, one file for each TOML table."""

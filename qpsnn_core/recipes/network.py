@@ -1,0 +1,103 @@
+"""The table [network] of a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.validation import check, check_at_least, choices, least, place, positive, typed
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.nodes import LIF
+from qpsnn_core.network.values import Shape
+from qpsnn_core.network.zoo.blocks import ENDS
+from qpsnn_core.network.zoo.vgg import ZOO, build, layers_of
+from qpsnn_core.quantization.formats import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer
+
+FULL_PRECISION = 32
+
+NEURON_KEYS = {field.name: field.name for field in fields(LIF) if field.name not in ("name", "sources")}
+NEURON_KEYS["width"] = "surrogate_width"
+"""From each option of a LIF to its key in a recipe, where `width` is that of the layers."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Which network of the zoo; image shape and classes come with the data.
+
+    name: of the ZOO. width: a factor on all channel counts; widths: instead, the counts themselves, one for each
+    convolution (of mlp: hidden layer), () for none. bits: per weight, 2 to 8, or 32 for floating point. steps: T, time
+    steps per image. gamma, granularity, ste, percentile: as in Quantizer. ends: of the first convolution and the last
+    linear layer, "integer" (8-bit, deployable) or "float". threshold: in units of the membrane potential. beta: the
+    share of the potential that is left after one step, 0 to 1. surrogate, surrogate_width (in units of the potential),
+    detach_reset, reset ("zero", "subtract"): as in LIF, which has the defaults and the checks.
+    """
+
+    name: str = "vgg_small"
+    width: float = 1.0
+    widths: tuple[int, ...] = ()
+    bits: int = 4
+    steps: int = 4
+    gamma: str = "mean"
+    granularity: str = "channel"
+    ste: str = "clip"
+    percentile: float = 0.99
+    ends: str = "integer"
+    threshold: float = LIF.threshold
+    beta: float = LIF.beta
+    surrogate: str = LIF.surrogate
+    surrogate_width: float = LIF.width
+    detach_reset: bool = LIF.detach_reset
+    reset: str = LIF.reset
+
+    def __post_init__(self) -> None:
+        typed(self)
+        choices(self, name=tuple(ZOO), gamma=GAMMAS, granularity=GRANULARITIES, ste=STRAIGHT_THROUGH, ends=ENDS)
+        positive(self, "width", "surrogate_width")
+        self._lif(type(self).__name__)
+        least(self, steps=1)
+        self._check_widths()
+        bits = type(self.bits) is int and (2 <= self.bits <= 8 or self.bits == FULL_PRECISION)
+        check(self, "bits", bits, f"an integer from 2 to 8, or {FULL_PRECISION}")
+        check(self, "percentile", 0.5 < self.percentile <= 1, "a number in (0.5, 1]")
+
+    def _check_widths(self) -> None:
+        where, layers = place(self, "widths"), layers_of(self.name)
+        if not isinstance(self.widths, tuple):
+            raise ConfigError(expected(where, "a tuple of channel counts", self.widths))
+        if not self.widths:
+            return
+        check(self, "width", self.width == 1, "1 where widths are given")
+        for index, width in enumerate(self.widths):
+            check_at_least(f"{where}[{index}]", width, 1)
+        if layers is not None and len(self.widths) != layers:
+            raise ConfigError(expected(where, f"{layers} channel counts for {self.name}", len(self.widths)))
+
+    @property
+    def quantizer(self) -> Quantizer | None:
+        """Of the layers between the ends; None for floating point."""
+        if self.bits == FULL_PRECISION:
+            return None
+        return Quantizer(self.bits, self.gamma, self.granularity, self.ste, self.percentile)
+
+    @property
+    def neuron(self) -> LIF:
+        """What those of all layers are like."""
+        return self._lif("neuron")
+
+    def _lif(self, name: str) -> LIF:
+        return LIF(name, ("current",), **{option: getattr(self, key) for option, key in NEURON_KEYS.items()})
+
+    def build(self, shape: Shape, classes: int, *, events: bool = False) -> Network:
+        """The network for images of `shape` (H, W, C), or for frames of counted events."""
+        return build(
+            self.name,
+            shape,
+            classes,
+            steps=self.steps,
+            width=self.width,
+            widths=self.widths or None,
+            quantizer=self.quantizer,
+            ends=self.ends,
+            neuron=self.neuron,
+            events=events,
+        )

@@ -1,0 +1,94 @@
+"""Recipes: everything that a run depends on, as typed TOML."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cattrs.errors import IterableValidationError
+
+from qpsnn_core.common.errors import ConfigError, FileError
+from qpsnn_core.common.serialization import at_index, converter, expected_here, structure, to_toml
+from qpsnn_core.recipes.data import DataConfig
+from qpsnn_core.recipes.lowering import LowerConfig
+from qpsnn_core.recipes.network import NetworkConfig
+from qpsnn_core.recipes.paper_rates import PAPER_SETS, paper_rates
+from qpsnn_core.recipes.pruning import PruneConfig, Rates
+from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run, one TOML table for each stage; what is left out has its default."""
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    prune: PruneConfig = field(default_factory=PruneConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    lower: LowerConfig = field(default_factory=LowerConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Tables of plain numbers, strings, lists and dicts, as JSON and TOML have them."""
+        return dict(json.loads(json.dumps(dataclasses.asdict(self))))
+
+    def to_toml(self) -> str:
+        """The text that `load_recipe` reads as this recipe."""
+        return to_toml(self.to_dict())
+
+
+def recipe_from_dict(data: Mapping[str, Any]) -> Recipe:
+    """A recipe from plain tables. ConfigError names the full path: `train.lr: expected a positive number, got -1`."""
+    return structure(_convert, data, Recipe)
+
+
+def load_recipe(path: str | os.PathLike[str]) -> Recipe:
+    """A recipe from a TOML file. FileError (cannot be read), ConfigError (not TOML, or what is wrong in it)."""
+    try:
+        data = tomllib.loads(Path(path).read_bytes().decode())
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # of TOML, or of UTF-8
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    try:
+        return recipe_from_dict(data)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _rates(value: Any, _: Any) -> Rates:
+    """A number, a list or a table; tables within the table are names with dots, as TOML writes `a.b = 1`."""
+    if isinstance(value, Mapping):
+        rates: dict[str, float] = {}
+        for name, inner in value.items():
+            try:
+                below = _rates(inner, None)
+            except (ConfigError, IterableValidationError) as error:
+                raise at_index(error, name) from error
+            if isinstance(below, tuple):
+                raise at_index(ConfigError(expected_here("a number", inner)), name)
+            rates |= {f"{name}.{key}": r for key, r in below.items()} if isinstance(below, dict) else {name: below}
+        return rates
+    if isinstance(value, (list, tuple)):
+        return _convert.structure(value, tuple[float, ...])
+    if type(value) in (int, float):
+        return float(value)
+    if value in PAPER_SETS:
+        return paper_rates(value)
+    want = f"a number, a list of numbers, or a table of numbers by name, or one of {', '.join(PAPER_SETS)}"
+    raise ConfigError(expected_here(want, value))
+
+
+_convert = converter()
+_convert.register_structure_hook(Rates, _rates)

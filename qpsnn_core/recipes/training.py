@@ -1,0 +1,64 @@
+"""The tables [train] and [finetune] of a recipe."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from qpsnn_core.common.validation import check, choices, least, positive, typed
+from qpsnn_core.optim.losses import LOSSES
+from qpsnn_core.optim.optimizers import OPTIMIZERS
+from qpsnn_core.optim.schedules import SCHEDULES
+from qpsnn_core.recipes.data import DataConfig as DataConfig
+from qpsnn_core.recipes.network import FULL_PRECISION as FULL_PRECISION
+from qpsnn_core.recipes.network import NetworkConfig as NetworkConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained.
+
+    epochs: passes over the training images. batch: images per update. optimizer: of OPTIMIZERS. lr: learning rate
+    after the warm-up. momentum: of SGD, or Adam's first beta, 0 to below 1. weight_decay: on the weights of Conv and
+    Linear. schedule: of SCHEDULES. warmup_epochs: over which the rate rises linearly. clip_norm: the largest 2-norm of
+    all gradients together, 0 for no limit. loss: of LOSSES. seed: of initial weights, order and changes of images.
+    """
+
+    epochs: int = 30
+    batch: int = 64
+    optimizer: str = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-5
+    schedule: str = "cosine"
+    warmup_epochs: int = 0
+    clip_norm: float = 0.0
+    loss: str = "mean"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        typed(self)
+        choices(self, optimizer=tuple(OPTIMIZERS), schedule=tuple(SCHEDULES), loss=tuple(LOSSES))
+        least(self, epochs=1, batch=1, warmup_epochs=0, seed=0)
+        positive(self, "lr")
+        for name in ("weight_decay", "clip_norm"):
+            check(self, name, 0 <= getattr(self, name) < math.inf, "a number of at least 0")
+        check(self, "momentum", 0 <= self.momentum < 1, "a number from 0 to below 1")
+        check(self, "warmup_epochs", self.warmup_epochs <= self.epochs, f"at most the {self.epochs} epochs")
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(TrainConfig):
+    """How a pruned network is trained again: the fields of TrainConfig, with the paper's Adam at 0.001.
+
+    steps: T, time steps per image from now on, 0 for as many as it was trained with; frames of events fix them.
+    """
+
+    epochs: int = 15
+    optimizer: str = "adam"
+    lr: float = 1e-3
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        least(self, steps=0)

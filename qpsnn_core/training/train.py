@@ -1,0 +1,211 @@
+"""Training and fine-tuning: checked before they start; stopped anywhere, they can go on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from qpsnn_core.common.errors import ConfigError, DataError, FileError, Words, expected
+from qpsnn_core.common.progress import Listener
+from qpsnn_core.engine.checks import check_model
+from qpsnn_core.engine.evaluation import check_data
+from qpsnn_core.engine.passes import initialise
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.model import Model, with_steps
+from qpsnn_core.optim.optimizers import OPTIMIZERS
+from qpsnn_core.optim.schedules import SCHEDULES
+from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
+from qpsnn_core.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from qpsnn_core.training.history import Epoch, Position
+from qpsnn_core.training.loop import Now, Plan, run
+from qpsnn_datasets import Augment, Dataset, Split, batch_count
+
+PathLike = str | os.PathLike[str]
+
+
+class Trained(NamedTuple):
+    """The trained model, what happened in every epoch, and all of it as the checkpoint that was or could be saved."""
+
+    model: Model
+    history: tuple[Epoch, ...]
+    checkpoint: Checkpoint
+
+
+def train(
+    network: Network | Model,
+    data: Dataset | Split,
+    config: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
+    *,
+    augment: Augment | None = None,
+    validation: Dataset | None = None,
+    checkpoint: PathLike | None = None,
+    resume: bool = False,
+    every: int = 1,
+    progress: Listener | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    notes: Mapping[str, Any] | None = None,
+    stage: str = "train",
+) -> Trained:
+    """Train a network from fresh parameters (drawn from `config.seed`), or a model from those that it has.
+
+    data: of a Split, the test part is the validation, unless one is given; it is measured after every epoch, with
+    running statistics. An epoch takes whole batches only: what is left over of the shuffled set waits for another.
+    checkpoint: a file, written after `every` so many epochs, at the end, and on Ctrl-C (KeyboardInterrupt, raised on
+    once the file is whole). resume: go on from that file, bit for bit as if nothing had happened; what decides the
+    result must be given as it was. progress: called after every batch. recipe, notes: JSON data for the checkpoint,
+    on resuming by default those in the file. stage: the name that progress bears.
+    Raises, before anything starts, ShapeError, DataError, LabelError (data), ConfigError (less than one batch, a run
+    resumed with other settings), FileError (checkpoint); later NumericsError, which names epoch, batch and array, and
+    FileError when the disk is full.
+    """
+    if type(every) is not int or every < 1:
+        raise ConfigError(expected("every", "a whole number of epochs, at least 1", every))
+    plan = _planned(stage, network, data, config, augment, validation, progress)
+    past = _past(checkpoint, resume)
+    now = _resumed(plan, network, past, f"{checkpoint}") if past else _begun(plan, network)
+    made_by = dict(recipe) if recipe is not None else past.recipe if past else {stage: asdict(config)}
+    said = dict(notes) if notes is not None else past.notes if past else {}
+
+    def save() -> Checkpoint:
+        whole = Checkpoint(now.model, now.optimizer, now.position, now.history, made_by, said)
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, whole)
+        return whole
+
+    try:
+        for now in run(plan, now):  # noqa: B020 - from where it stands to where it stands next
+            epochs = now.position.epochs
+            if now.position.batches == 0 and epochs % every == 0 and epochs < config.epochs:
+                save()
+        return Trained(now.model, now.history, save())
+    except KeyboardInterrupt:
+        with _undisturbed():
+            save()
+        raise
+
+
+def finetune(
+    model: Model,
+    data: Dataset | Split,
+    config: TrainConfig = FinetuneConfig(),  # noqa: B008 - frozen
+    **options: Any,
+) -> Trained:
+    """`train` for a model that has been pruned: Adam at 0.001 by default; the same options.
+
+    Of a FinetuneConfig with `steps` the model goes on at that T, with the parameters and running statistics that it
+    has. Raises, as well, ConfigError (other steps for a model that reads frames of events, one a step).
+    """
+    steps = config.steps if isinstance(config, FinetuneConfig) else 0
+    if steps:
+        model = with_steps(model, steps, "finetune.steps")
+    return train(model, data, config, **{"stage": "finetune", **options})
+
+
+def _planned(
+    stage: str,
+    network: Network | Model,
+    data: Dataset | Split,
+    config: TrainConfig,
+    augment: Augment | None,
+    validation: Dataset | None,
+    progress: Listener | None,
+) -> Plan:
+    """Everything checked that can be known before the first batch."""
+    dataset = data.train if isinstance(data, Split) else data
+    if not isinstance(dataset, Dataset):
+        raise DataError(expected("data", "a Dataset or a Split", Words(type(data).__name__)))
+    if validation is None and isinstance(data, Split):
+        validation = data.test
+    graph = network.network if isinstance(network, Model) else network
+    for each in (dataset, validation):
+        if each is not None:
+            check_data(graph, each)
+    if len(dataset) < config.batch:
+        raise DataError(expected(f"{dataset.name}", f"at least one batch of {config.batch} images", len(dataset)))
+    count = batch_count(len(dataset), config.batch, drop_last=True)
+    settings = {
+        "stage": stage,
+        "config": asdict(config),
+        "augment": asdict(augment or Augment()),
+        "data": _digest(dataset),
+        "validation": _digest(validation) if validation else None,
+    }
+    return Plan(
+        stage,
+        dataset,
+        validation,
+        augment,
+        config,
+        count,
+        OPTIMIZERS[config.optimizer](config.momentum, config.weight_decay),
+        SCHEDULES[config.schedule](config.lr, count * config.epochs, warmup=count * config.warmup_epochs),
+        settings,
+        progress,
+    )
+
+
+def _past(checkpoint: PathLike | None, resume: bool) -> Checkpoint | None:
+    """The checkpoint to go on from; FileError already now where none could be written later."""
+    if checkpoint is None:
+        if resume:
+            raise ConfigError(expected("checkpoint", "the file to resume from", Words("none")))
+        return None
+    folder = Path(checkpoint).parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(checkpoint).is_dir():
+        raise FileError(expected(f"{checkpoint}", "a file in a folder that can be written", Words("no such place")))
+    return load_checkpoint(checkpoint) if resume else None
+
+
+def _begun(plan: Plan, network: Network | Model) -> Now:
+    model = network if isinstance(network, Model) else initialise(network, plan.config.seed)
+    check_model(model)
+    return Now(model, plan.optimizer.init(model.params), Position(plan.config.seed, settings=plan.settings), ())
+
+
+def _resumed(plan: Plan, network: Network | Model, past: Checkpoint, place: str) -> Now:
+    """What a checkpoint holds, if it is of this very run: ConfigError otherwise."""
+    graph = network.network if isinstance(network, Model) else network
+    if past.optimizer is None or past.position is None:
+        raise ConfigError(expected(place, "a checkpoint of a run", Words("a model alone")))
+    if past.model.network != graph:
+        raise ConfigError(expected(f"{place}: network", past.model.network.digest()[:12], graph.digest()[:12]))
+    old, new = (_flat(settings) for settings in (past.position.settings, plan.settings))
+    for name in [*new, *old]:
+        later = name not in old and not new[name]  # a setting that came after this run began, and is off
+        if old.get(name) != new.get(name) and not later:
+            raise ConfigError(expected(f"{place}: {name}", f"{old.get(name)}, as the run began", new.get(name)))
+    return Now(past.model, past.optimizer, past.position, past.history)
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _digest(dataset: Dataset) -> str:
+    total = sha256(f"{dataset.images.shape}".encode())
+    total.update(dataset.images.data)
+    total.update(dataset.labels.data)
+    return total.hexdigest()
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Another Ctrl-C has no effect until the block is done (in the main thread: no other gets it)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if old is None else old)

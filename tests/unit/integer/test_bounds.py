@@ -1,0 +1,167 @@
+"""What can leave int32 is refused with figures; what cannot is let pass, to the last unit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from generators import random_integer_network
+
+from naive import integer as naive
+from qpsnn_core.common.errors import NumericsError
+from qpsnn_core.integer.bounds import FAR, FOR_EVER, Interval, leak, membrane
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout
+from qpsnn_core.network.nodes import RESETS
+
+INT32 = 2**31 - 1
+
+
+def wide(steps=1, kernel=1, gain=1, bias=0, threshold=INT32, leak=(1, 0), offset=1, reset="zero"):
+    """One neuron, whose X is 65535 * 255 * kernel**2 * gain at most; offset: the readout's bias."""
+    nodes = (
+        IntInput("in", (kernel, kernel, 1), 65535),
+        IntConv("conv", "in", 1, kernel, 1, 0),
+        IntLIF("lif", ("conv",), *leak, reset),
+        IntLinear("fc", "lif", 1),
+        IntReadout("out", "fc"),
+    )
+    one = np.ones(1, np.int32)
+    arrays = {
+        "conv": {"codes": np.full((kernel, kernel, 1, 1), 255, np.int16), "gain": one * gain},
+        "lif": {"threshold": one * threshold, "bias": one * bias},
+        "fc": {"codes": np.ones((1, 1), np.int8), "gain": one},
+        "out": {"bias": one * offset},
+    }
+    return IntegerNetwork(nodes, arrays, steps)
+
+
+def test_currents():
+    assert wide(gain=128).values["conv"].peak == 65535 * 255 * 128
+    with pytest.raises(NumericsError, match=rf"conv\.gain: .*at most {INT32}, got up to {65535 * 255 * 129} "):
+        wide(gain=129)
+
+
+def test_accumulators():
+    assert wide(kernel=11).values["conv"].peak == 65535 * 255 * 121
+    with pytest.raises(NumericsError, match=rf"conv\.codes: .*got up to {65535 * 255 * 144} .channel 0."):
+        wide(kernel=12)
+
+
+def test_codes_of_both_signs_count_together():
+    """A partial sum may be larger than the sum; which one, depends on the order."""
+    net = wide(kernel=2)
+    codes = net.arrays["conv"]["codes"].copy()
+    codes[0] *= -1
+    mixed = IntegerNetwork(net.nodes, {**net.arrays, "conv": {**net.arrays["conv"], "codes": codes}}, 1)
+    assert mixed.values["conv"].sums == 65535 * 255 * 4
+    assert mixed.values["conv"].peak == 65535 * 255 * 2
+
+
+def test_membranes():
+    x = 65535 * 255
+    steps = INT32 // x
+    reach = wide(steps).values["lif"].membrane
+    assert reach.before.high.tolist() == [x * steps]
+    with pytest.raises(NumericsError, match=rf"lif\.membrane: .*got up to {x * (steps + 1)} "):
+        wide(steps + 1)
+    assert wide(10_000, leak=(1, 1)).values["lif"].membrane.before.high[0] <= 2 * x
+
+
+def test_a_reset_bounds_the_membrane():
+    assert wide(10_000, threshold=7).values["lif"].membrane.after.high.tolist() == [6]
+    assert wide(10_000, threshold=7, bias=-1).values["lif"].membrane.after.low.tolist() == [-10_000]
+
+
+def test_a_reset_by_subtraction_leaves_what_is_above_the_threshold():
+    """Without a leak it grows by drive - threshold at every step; with one it stays in range for ever."""
+    x = 65535 * 255
+    settings = {"threshold": 7, "reset": "subtract"}
+    assert wide(1, **settings).values["lif"].membrane.after.high.tolist() == [x - 7]
+    assert wide(3, **settings).values["lif"].membrane.after.high.tolist() == [3 * (x - 7)]
+    steps = INT32 // x
+    assert wide(steps, **settings).values["lif"].membrane.before.high.tolist() == [x * steps - 7 * (steps - 1)]
+    with pytest.raises(NumericsError, match=rf"lif\.membrane: .*got up to {x * (steps + 1) - 7 * steps} "):
+        wide(steps + 1, **settings)
+    assert wide(FOR_EVER, leak=(1, 1), **settings).values["lif"].membrane.after.high.tolist() == [2 * (x - 7)]
+    calm = wide(100, bias=6 - x, **settings).values["lif"].membrane
+    assert calm.after.high.tolist() == [6]
+    assert calm.after.low.tolist() == [-100 * (x - 6)]
+
+
+def ends(interval, bias, threshold, multiplier, shift, reset, steps):
+    """The least and the largest U and U~ within so many steps, U=0 among them: every integer X tried at every step."""
+    reached, before = {0}, set()
+    for _ in range(steps):
+        charged = {(u * multiplier >> shift) + bias + x for u in reached for x in range(interval[0], interval[1] + 1)}
+        before |= charged
+        fired = {u - threshold if reset == "subtract" else 0 for u in charged if u >= threshold}
+        reached = {0, *(u for u in charged if u < threshold), *fired}
+    return min(reached), max(reached), min(before), max(before)
+
+
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("leak", [(1, 1), (0, 0), (1, 0), (3, 2), (7, 3), (1, 12)], ids=str)
+def test_bounds_against_every_input_there_is(leak, reset):
+    """They hold; they are reached wherever an input of 0 can be had (else U may leap over threshold - 1)."""
+    rng = np.random.default_rng([*leak, len(reset)])
+    for case in range(60):
+        low, high = sorted(int(x) for x in rng.integers(-9, 10, 2))
+        bias, threshold, steps = int(rng.integers(-6, 7)), int(rng.integers(1, 14)), int(rng.integers(1, 7))
+        currents = (Interval(np.array([low]), np.array([high])),)
+        given = (currents, np.array([bias]), np.array([threshold]), *leak, reset)
+        least, most, below, above = ends((low, high), bias, threshold, *leak, reset, steps)
+        reach = membrane(*given, steps)
+        assert reach.after.low[0] <= least
+        assert reach.after.high[0] >= most
+        assert reach.before.low[0] <= below
+        assert reach.before.high[0] >= above
+        assert reach.largest[0] >= max(-below, above)
+        if low + bias <= 0 <= high + bias:
+            found = (reach.after.low[0], reach.after.high[0], reach.before.low[0], reach.before.high[0])
+            assert found == (least, most, below, above), case
+        if leak[0] < 2 ** leak[1]:
+            ever = membrane(*given, FOR_EVER)
+            assert ever.after.low[0] <= reach.after.low[0]
+            assert ever.after.high[0] >= reach.after.high[0]
+
+
+def test_bias():
+    room = INT32 - 65535 * 255
+    assert wide(bias=room, threshold=1, leak=(0, 0)).values["lif"].membrane.largest.tolist() == [INT32]
+    with pytest.raises(NumericsError, match=rf"got up to {INT32 + 1} "):
+        wide(bias=room + 1, threshold=1, leak=(0, 0))
+
+
+def test_the_readout():
+    assert wide(steps=3, offset=INT32 - 1).values["out"].peak == 3 * INT32
+    with pytest.raises(NumericsError, match=rf"out\.bias: expected currents with their bias .*up to {INT32 + 1} "):
+        wide(offset=INT32)
+
+
+def test_no_figure_wraps_however_long_the_run():
+    low = Interval(np.array([-(2**31)]), np.array([0]))
+    high = Interval(np.array([0]), np.array([2**31]))
+    for reset in RESETS:
+        reach = membrane((low,), np.array([-(2**31)]), np.array([1]), 1, 0, reset, 10**4)
+        assert reach.after.low.tolist() == [-FAR]
+        assert reach.largest[0] > INT32
+    reach = membrane((high,), np.array([2**31]), np.array([1]), 1, 0, "subtract", 10**4)
+    assert reach.after.high.tolist() == [FAR]
+    assert reach.largest[0] > INT32
+
+
+def test_leaks_round_down():
+    assert leak(np.array([7, -7]), 1, 1).tolist() == [3, -4]
+    assert leak(np.array([-(2**31)]), 4096, 12).tolist() == [-(2**31)]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_bounds_hold_whatever_the_images(seed):
+    net, images = random_integer_network(seed, RESETS)
+    extreme = np.stack([np.zeros_like(images), np.full_like(images, net.input.peak), images])
+    for frames in extreme:
+        _, _, membranes = naive.run(net, frames)
+        for name, after in membranes.items():
+            reach = net.values[name].membrane.after
+            assert (after >= reach.low).all()
+            assert (after <= reach.high).all()

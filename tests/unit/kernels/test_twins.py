@@ -1,0 +1,167 @@
+"""Every kernel has a loops-only twin or a reason to have none; and how the kernels' work is divided among threads."""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import naive
+from qpsnn_core import kernels
+from qpsnn_core.kernels import threads
+
+# Kernel: its twin in tests/naive. A kernel that is only a step of others is compared by itself where its result can be
+# written down without them, too.
+TWINS = {
+    "conv.channel_lists.gather": "conv.gathered",
+    "conv.channel_lists.list_channels": "conv.places",
+    "conv.channel_lists.pixels_of": "conv.by_class",
+    "conv.channel_lists.turn_round": "conv.turned",
+    "conv.forward.add_rows": "conv.sum_of_rows",
+    "conv.forward.add_halves": "conv.sum_of_rows",
+    "conv.forward.conv_forward": "conv.forward",
+    "linalg.obs.add_events": "compression.pairs",
+    "linalg.obs.cheapest": "compression.cheapest",
+    "linalg.obs.close_ranks": "compression.living",
+    "linalg.obs.record_row": "compression.recorded",
+    "linalg.obs.record_rows": "compression.recorded",
+    "linalg.obs.remove": "compression.removed",
+    "linalg.obs.round_rows": "compression.rounded",
+    "linalg.obs.subtract_four": "compression.less",
+    "linalg.obs.subtract_one": "compression.less",
+    "linalg.obs.subtract_rows": "compression.less",
+    "events.camera.level": "events.log_intensity",
+    "events.camera.watch": "events.saccade",
+    "events.filters.rested": "events.rested",
+    "events.filters.supported": "events.supported",
+    "events.frames.count_events": "events.frames",
+    "conv.spike_lists.list_columns": "conv.columns",
+    "events.evt3.evt3_events": "event_files.evt3",
+    "conv.input_gradient.fold": "conv.fold",
+    "conv.input_gradient.tap_inside": "conv.taps",
+    "conv.input_gradient.through_windows": "conv.input_gradient",
+    "conv.image.image_forward": "conv.forward",
+    "conv.image.image_gradient": "conv.weight_gradient",
+    "neurons.integer_lif.add_counts": "integer.sums_of_counts",
+    "neurons.integer_lif.add_scaled": "integer.add_current",
+    "neurons.integer_lif.int_lif": "integer.lif",
+    "neurons.integer_lif.scaled": "integer.lif",
+    "neurons.lif.add_current": "lif.add",
+    "neurons.lif.after_reset": "lif.forward",
+    "neurons.lif.currents_at": "lif.current",
+    "neurons.lif.lif_forward": "lif.forward",
+    "neurons.lif.lif_potentials": "lif.forward",
+    "neurons.lif.lif_backward": "lif.backward",
+    "neurons.lif.lif_backward_parts": "lif.backward",
+    "neurons.batch_norm.short_moments": "moments.of_integers",
+    "neurons.batch_norm.integer_moments": "moments.of_integers",
+    "neurons.batch_norm.real_moments": "moments.of_reals",
+    "neurons.batch_norm.gradient_moments": "moments.of_products",
+    "conv.packing.fill_block": "conv.packed",
+    "conv.packing.fill_halves": "conv.packed",
+    "pool.largest": "pool.largest",
+    "pool.apart_backward": "pool.largest_back",
+    "pool.max_forward": "pool.largest",
+    "pool.max_backward": "pool.largest_back",
+    "pool.sum_forward": "pool.total",
+    "pool.sum_backward": "pool.total_back",
+    "pool.window_of": "pool.window",
+    "conv.gemm.panels_of": "conv.turned",
+    "conv.gemm.products": "product.products",
+    "conv.gemm.square_of": "conv.turned",
+    "quantize.absolute": "quantize.codes",
+    "quantize.encode": "quantize.codes",
+    "quantize.pass_within": "quantize.straight_through",
+    "linalg.singular_values.add_rows": "svd.sum_of_rows",
+    "linalg.singular_values.subtract_row": "svd.less_row",
+    "linalg.singular_values.longest": "svd.first_largest",
+    "linalg.singular_values.measure": "svd.squares",
+    "linalg.singular_values.reflect": "svd.reflected",
+    "linalg.singular_values.inverse_bound": "svd.inverse_bound",
+    "linalg.singular_values.inverse_norm": "svd.inverse_norm",
+    "linalg.singular_values.count_above": "svd.above",
+    "linalg.singular_values.count_maps": "svd.above_maps",
+    "sgd.sgd_step": "optimizer.sgd",
+    "conv.weight_gradient.add_places": "conv.sum_of_rows",
+    "conv.weight_gradient.add_squares": "conv.sum_of_rows",
+    "conv.weight_gradient.lay_out": "conv.laid_out",
+    "conv.weight_gradient.weight_gradient": "conv.weight_gradient",
+    "conv.winograd.gradient_line": "winograd.line",
+    "conv.winograd.weight_line": "winograd.line",
+    "conv.winograd.back_line": "winograd.line",
+    "conv.winograd.back_at": "winograd.backward",
+    "conv.winograd.back_rows": "winograd.backward",
+    "conv.winograd.gradient_tiles": "winograd.tiles",
+    "conv.winograd.weight_points": "winograd.points",
+    "conv.winograd.tiles_back": "winograd.back",
+    "conv.winograd.through_tiles": "conv.input_gradient",
+}
+WITHOUT = {
+    "events.camera.even": "only skips what gives no events; the test states which squares",
+    "conv.image.fill_lines": "the test pads the image",
+    "conv.image.write": "a store or a put",
+    "conv.channel_lists.unit_of": "the test states what the units must cover",
+    "cyclic_channels.after": "the test walks around the channels itself",
+    "cyclic_channels.around": "the test walks around the channels itself",
+    "cyclic_channels.fold": "the test walks around the channels itself",
+    "cyclic_channels.gather_sum": "the test walks around the channels itself",
+    "neurons.integer_lif.current": "only puts arrays together",
+    "neurons.lif.current": "only puts arrays together",
+    "neurons.lif.surrogate": "its twin is network.surrogates, itself compared with the derivative of a primitive",
+    "quantize.sum_of_sizes": "the test has the exact sum from math.fsum",
+    "conv.weight_gradient.layout": "the test states what any layout must cover",
+    "conv.weight_gradient.zeros_on_line": "zeros",
+    "conv.winograd.six_apart": "six stores",
+}
+PLAIN = {"conv.image.panels", "conv.packing.pack", "conv.packing.aligned"}
+"""Python around kernels, with tests of its own."""
+
+NO_KERNELS = {
+    "simd.llvm": "the code of the instructions",
+    "simd.llvm_memory": "likewise",
+    "buffers": "no arithmetic: test_buffers.py",
+    "threads": "no arithmetic: below, and test_threads.py",
+    "simd.vector": "an instruction's twin is its own meaning: test_vector.py",
+}
+FOLDER = Path(kernels.__file__).parent
+FILES = [path.relative_to(FOLDER).with_suffix("") for path in FOLDER.rglob("*.py") if path.stem != "__init__"]
+THERE = {".".join(path.parts) for path in FILES}
+MODULES = sorted(THERE - set(NO_KERNELS))
+
+
+def functions(package, module):
+    """The functions that a module defines itself, compiled or not; of kernels, those that others may call."""
+    found = import_module(f"{package}.{module}")
+    for name, value in vars(found).items():
+        own = getattr(value, "__module__", None) == found.__name__ and callable(value) and not isinstance(value, type)
+        if own and (not name.startswith("_") or hasattr(value, "py_func")):
+            yield f"{module}.{name}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_kernel_has_a_twin(module):
+    found = set(functions("qpsnn_core.kernels", module))
+    known = {name for name in {**TWINS, **WITHOUT} if name.rpartition(".")[0] == module}
+    assert found - PLAIN == known
+    assert not set(TWINS) & set(WITHOUT)
+
+
+def test_only_modules_that_are_there_are_left_out():
+    assert set(NO_KERNELS) <= THERE
+
+
+def test_every_twin_is_there():
+    there = {name for module in pkgutil.iter_modules(naive.__path__) for name in functions("naive", module.name)}
+    assert set(TWINS.values()) <= there
+
+
+@pytest.mark.parametrize("total", [1, 2, 15, 16, 17, 31, 255, 1000])
+@pytest.mark.parametrize("least", [1, 8, 64])
+@pytest.mark.parametrize("count", [1, 4, 16])
+def test_chunks_cover_the_work_once_in_order(total, least, count):
+    ranges = threads.chunks(total, least, count)
+    assert [place for low, high in ranges for place in range(low, high)] == list(range(total))
+    assert len(ranges) <= count
+    assert all(high - low >= least for low, high in ranges[:-1])
