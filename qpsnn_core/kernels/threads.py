@@ -18,31 +18,25 @@ import numba
 import numpy as np
 import threadpoolctl
 
+from qpsnn_core.kernels.machine_code import in_turn, stamp
 from qpsnn_core.kernels.simd.vector import fresh
 
 CHUNKS = 16
 
 
-def stamp(folder: Path) -> list[tuple[str, int, int]]:
-    """The path within the folder, the time of change and the size of every source file in it and below."""
-    found = ((path.relative_to(folder).as_posix(), path.stat()) for path in folder.rglob("*.py"))
-    return sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
-
-
-_SOURCES = stamp(Path(__file__).parent)
-
-
 def kernel(function: Callable[..., Any]) -> Any:
     """The one way in which kernels are compiled: cached on disk, no GIL, no fast-math (it would hide NaN).
 
-    Numba keeps what is cached as long as the function's own file is as it was; here, as long as every kernel's is, for
-    what a kernel calls is inlined.
+    Numba keeps what is cached as long as the function's own file is as it was; here, as long as those that it imports
+    are, too, for what a kernel calls is inlined.
     """
     made = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     index = getattr(getattr(made, "_cache", None), "_cache_file", None)
     if index is not None:
-        index._source_stamp = _SOURCES
+        index._source_stamp = stamp(Path(function.__code__.co_filename))
         index._load_index = readable(index._load_index)
+        for name in ("load", "save"):
+            setattr(index, name, in_turn(getattr(index, name), Path(index._cache_path)))
     return made
 
 

@@ -122,6 +122,7 @@ NO_KERNELS = {
     "simd.llvm": "the code of the instructions",
     "simd.llvm_memory": "likewise",
     "buffers": "no arithmetic: test_buffers.py",
+    "machine_code": "no arithmetic: test_machine_code.py",
     "threads": "no arithmetic: below, and test_threads.py",
     "simd.vector": "an instruction's twin is its own meaning: test_vector.py",
 }
