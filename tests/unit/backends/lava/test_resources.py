@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -36,14 +38,27 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "jobs"
 
 
+def tell(processes, number):
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
 def early_and_late(folder):
-    """What all processes of one run hold after 50 samples or some more, and at most in its last third."""
+    """What all processes of one run hold after 50 samples or some more, and at most in its last third.
+
+    They stand still while they are looked at: a slow look would find those of a run that is over.
+    """
     processes, uses = [], []
 
     def look(done, _):
         if not processes:
             processes.extend(running(folder))
+        if uses and done < uses[-1][0] + SAMPLES / 50:
+            return
+        tell(processes, signal.SIGSTOP)
         uses.append((done, use(processes)))
+        tell(processes, signal.SIGCONT)
 
     LavaBackend(progress=look).run(NETWORK, IMAGES)
     first, early = next(one for one in uses if one[0] >= 50)
