@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,8 @@ from qpsnn_backends.c.counts import Counts, size
 from qpsnn_backends.c.items import Item, table
 from qpsnn_backends.c.jobs import Giving
 from qpsnn_backends.c.synapses import Synapse
-from qpsnn_core.integer.bounds import INT32_MAX, Interval, Longs
+from qpsnn_core.common.kind_table import OptionTable
+from qpsnn_core.integer.bounds import INT32_MAX, Interval, for_ever
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
 
@@ -40,19 +41,60 @@ static inline int32_t leak(int32_t u, int32_t multiplier, int32_t shift)
 
 SUM = "const int32_t u = as_signed((uint32_t)left + driven);"
 
-HELD = "\n * A membrane is held at `floor`, which it cannot reach within the steps of one image."
-
 HELD_SUM = "const int64_t sum = (int64_t)left + as_signed(driven), u = sum < floor ? floor : sum;"
 
+
+class Reset(NamedTuple):
+    """The text of one kind of reset.
+
+    words: of the layer's comment. suffix: of the functions' names. what: of their comment. left: what stays in the
+    membrane, of type int${bits}_t. ends, bounds, left_held: where it is held, the parameters, the comment and the text.
+    """
+
+    words: str
+    suffix: str
+    what: str
+    left: str
+    ends: tuple[str, ...]
+    bounds: str
+    left_held: str
+
+
+RESETS: OptionTable[Reset] = OptionTable(
+    "the C export",
+    "reset",
+    {
+        "zero": Reset(
+            words="",
+            suffix="",
+            what="and 0 again",
+            left="*membrane = fired ? 0 : (int${bits}_t)u;",
+            ends=("floor",),
+            bounds="A membrane is held at `floor`, which it cannot reach within the steps of one image.",
+            left_held="*membrane = fired ? 0 : (int${bits}_t)u;",
+        ),
+        "subtract": Reset(
+            words=", reset by subtraction",
+            suffix="_subtract",
+            what="and the threshold off",
+            left="*membrane = (int${bits}_t)(fired ? u - threshold : u);",
+            ends=("floor", "ceiling"),
+            bounds="A membrane is held at `floor` and `ceiling`, which it does not pass within the steps of one image.",
+            left_held="const int64_t left_over = fired ? u - threshold : u;\n"
+            "    *membrane = (int${bits}_t)(left_over > ceiling ? ceiling : left_over);",
+        ),
+    },
+)
+
 FIRE = Template("""\
-/* One step of a neuron: leak, add what drives it; where that reaches the threshold a spike, and 0 again.$held */
+/* One step of a neuron: leak, add what drives it; where that reaches the threshold a spike, $what.$held */
 static inline uint32_t neuron_i$name(int${bits}_t *membrane, uint32_t driven, int32_t threshold,
                                   $parameters)
 {
     const int32_t left = leak(*membrane, $arguments);
     $sum
     const uint32_t fired = u >= threshold;
-    *membrane = fired ? 0 : (int${bits}_t)u;
+    $left
     return fired;
 }
 
@@ -89,7 +131,6 @@ static void fire_i$name(int${bits}_t *membrane, const int32_t *threshold, uint32
 }
 """)
 
-
 ALL_STEPS = Template("""\
 /* All steps of a still image at once, whose current is computed only once. The spikes of a pixel then take the place
  * of its membranes. */
@@ -124,9 +165,9 @@ static void ${name}_at_step(int32_t t, uint32_t *$spikes)
 class Neurons(Giving):
     """A LIF with the synapses that drive it.
 
-    membrane: the bits of its C type. floor: where the membrane is held, None where it cannot fall so far, however long
-    it runs. Within the network's T steps it never reaches the floor. halving: whether every leak of the network is a
-    shift alone.
+    membrane: the bits of its C type. ends: where the membrane is held, the values of the reset's `ends`; none where it
+    cannot leave its type, however long it runs. Within the network's T steps it never passes them. halving: whether
+    every leak of the network is a shift alone.
     """
 
     gives: Counts
@@ -135,7 +176,7 @@ class Neurons(Giving):
     bias: Array
     threshold: Array
     membrane: int
-    floor: int | None
+    ends: tuple[int, ...]
     halving: bool
 
     @property
@@ -146,7 +187,7 @@ class Neurons(Giving):
     def words(self) -> Iterator[str]:
         """The beginning of its comment."""
         leak = Fraction(self.node.multiplier, 2**self.node.shift)
-        yield f"{self.name}, neurons {size(self.shape)}, leak {leak}. Driven by:"
+        yield f"{self.name}, neurons {size(self.shape)}, leak {leak}{RESETS[self.node].words}. Driven by:"
 
     def constants(self) -> Iterator[Item]:
         """Its own tables."""
@@ -161,7 +202,7 @@ class Neurons(Giving):
     def functions(self) -> Iterator[str]:
         """The shared functions that it calls."""
         yield SHIFT if self.halving else LEAK
-        yield fire(self.membrane, self.halving, self.floor is not None)
+        yield fire(self.membrane, self.halving, RESETS[self.node], bool(self.ends))
 
     def body(self) -> str:
         """Of its function: drive and update a pixel's neurons, one pixel after another."""
@@ -204,11 +245,10 @@ class Neurons(Giving):
 
     def _fire(self, membrane: str, spikes: str) -> str:
         """The call that updates a pixel's neurons."""
-        kind = f"i{self.membrane}" if self.floor is None else f"i{self.membrane}_held"
-        last = [] if self.halving else [self.node.multiplier]
-        last += [self.node.shift] if self.floor is None else [self.node.shift, self.floor]
-        sizes = ", ".join(map(str, (self.shape[2], *last)))
-        return f"fire_{kind}({membrane}, {self.name}_threshold, {spikes}, {sizes});"
+        name = _named(self.membrane, RESETS[self.node], bool(self.ends))
+        leak = () if self.halving else (self.node.multiplier,)
+        sizes = ", ".join(map(str, (self.shape[2], *leak, self.node.shift, *self.ends)))
+        return f"fire_i{name}({membrane}, {self.name}_threshold, {spikes}, {sizes});"
 
 
 def neurons(network: IntegerNetwork, node: IntLIF, gives: Counts, synapses: tuple[Synapse, ...]) -> Neurons:
@@ -217,52 +257,43 @@ def neurons(network: IntegerNetwork, node: IntLIF, gives: Counts, synapses: tupl
     reach, lasts = lasting(network, node)
     low, high = int(reach.low.min()), int(reach.high.max())
     bits = next(bits for bits in (8, 16, 32) if low >= -(2 ** (bits - 1)) and high < 2 ** (bits - 1))
-    floor = None if lasts else low
-    return Neurons(gives, synapses, node, arrays["bias"], arrays["threshold"], bits, floor, halving)
+    held = () if lasts else (low, high)[: len(RESETS[node].ends)]
+    return Neurons(gives, synapses, node, arrays["bias"], arrays["threshold"], bits, held, halving)
 
 
-def fire(bits: int, halving: bool, held: bool) -> str:
-    """The neurons of a pixel; bits: of their membranes; held: whether those stop at a floor."""
-    arguments = "shift" if halving else "multiplier, shift"
-    parameters = "int32_t shift" if halving else "int32_t multiplier, int32_t shift"
+def fire(bits: int, halving: bool, reset: Reset, held: bool) -> str:
+    """The neurons of a pixel; bits: of their membranes; held: whether those stop at the reset's ends."""
+    passed = ["shift"] if halving else ["multiplier", "shift"]
+    given = [*passed, *reset.ends] if held else passed
     return FIRE.substitute(
         bits=bits,
-        name=f"{bits}_held" if held else bits,
-        held=HELD if held else "",
+        name=_named(bits, reset, held),
+        what=reset.what,
+        held=f"\n * {reset.bounds}" if held else "",
         sum=HELD_SUM if held else SUM,
-        parameters=f"{parameters}, int32_t floor" if held else parameters,
-        arguments=arguments,
-        passed=f"{arguments}, floor" if held else arguments,
+        left=Template(reset.left_held if held else reset.left).substitute(bits=bits),
+        parameters=", ".join(f"int32_t {one}" for one in given),
+        arguments=", ".join(passed),
+        passed=", ".join(given),
     )
 
 
-def lasting(network: IntegerNetwork, node: IntLIF) -> tuple[Interval, bool]:
-    """(what U can reach after the reset, whether that holds for ever); else it holds for the network's T steps.
+def _named(bits: int, reset: Reset, held: bool) -> str:
+    return f"{bits}{reset.suffix}{'_held' * held}"
 
-    Where U can only fall by d < 0 a step and leaks by m/2**s, it stays above (d - 1) / (1 - m/2**s): the 1 is what the
-    floor takes. Above it is held by its threshold.
-    """
+
+def lasting(network: IntegerNetwork, node: IntLIF) -> tuple[Interval, bool]:
+    """(what U can reach after the reset, whether that holds for ever); else it holds for the network's T steps."""
     arrays, whole = network.arrays[node.name], 2**node.shift
     offset, threshold = arrays["bias"].astype(np.int64), arrays["threshold"].astype(np.int64)
     currents = [network.values[source].interval for source in node.sources]
-    drive = offset + sum((x.low for x in currents), start=np.zeros_like(offset))
-    magnitudes = np.abs(offset) + sum((x.largest for x in currents), start=np.zeros_like(offset))
-    low = _lowest(drive, node)
-    if low is not None:
-        high = threshold - 1
-        left = (np.maximum(-low, high) * node.multiplier + whole - 1) // whole
+    drive = Interval(offset + sum(x.low for x in currents), offset + sum(x.high for x in currents))
+    magnitudes = np.abs(offset) + sum(x.largest for x in currents)
+    ends = for_ever(drive, threshold, node.multiplier, node.shift, node.reset)
+    if ends is not None:
+        left = (ends.largest * node.multiplier + whole - 1) // whole
         if (magnitudes + left).max() <= INT32_MAX:
-            return Interval(low, high), True
+            return ends, True
     reach = network.values[node.name].membrane
     assert reach is not None  # noqa: S101 - every IntLIF has one
     return reach.after, False
-
-
-def _lowest(drive: Longs, node: IntLIF) -> Longs | None:
-    """The lower end of U when each step adds at least `drive`; None where it falls without end."""
-    falls = np.minimum(drive, 0)
-    whole, part = 2**node.shift, 2**node.shift - node.multiplier
-    if part:
-        low: Longs = np.where(falls < 0, -(((1 - falls) * whole + part - 1) // part), 0)
-        return low
-    return None if falls.any() else falls

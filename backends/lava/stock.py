@@ -18,7 +18,7 @@ from qpsnn_backends.lava import plan as ordinary
 from qpsnn_backends.lava.plan import Arrays, Plan
 from qpsnn_backends.lava.wiring import Part, Wiring
 from qpsnn_core.common.errors import UnsupportedError, Words, expected
-from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.kind_table import KindTable, OptionTable, Refusal
 from qpsnn_core.integer.bounds import INT32_MAX, accumulator
 from qpsnn_core.integer.lava_lif import BIAS_MAX, STATE_MAX, at_most, chain, reach, scale, thresholds
 from qpsnn_core.integer.network import IntegerNetwork
@@ -124,11 +124,22 @@ PLANNED: KindTable[Callable[[Planner, Any, Part, int], Names]] = KindTable(
 """Plans a node from its part in the ordinary plan, integers times 2**k; the names of those that send its value."""
 
 
+RESETS: OptionTable[None] = OptionTable(
+    f"{WHO}: Lava's own LIF",
+    "reset",
+    {
+        "zero": None,
+        "subtract": Refusal("LIFReset, and every other LIF of lava-nc 0.10, sets a membrane that fires to 0"),
+    },
+)
+"""What a spike may leave of a membrane; nothing is planned for it."""
+
+
 def plan(network: IntegerNetwork, spikes: bool = True) -> Plan:
     """The processes that compute the network, each after those it reads. spikes: with one more for each LIF's records.
 
-    Raises UnsupportedError, naming the node: anything but a chain of layers, a leak other than 1/2, integers that the
-    stock processes would clip or wrap.
+    Raises UnsupportedError, naming the node: anything but a chain of layers, a leak other than 1/2, a reset by
+    subtraction, integers that the stock processes would clip or wrap.
     """
     wiring, given = ordinary.plan(network)
     layers = chain(network, WHO)
@@ -160,7 +171,8 @@ def digits(weights: npt.NDArray[np.int64]) -> Digits:
 
 
 def _check_neuron(node: IntLIF) -> None:
-    """Lava's own LIF leaks by a half."""
+    """Lava's own LIF leaks by a half, and resets to zero."""
+    RESETS[node]
     if 2 * node.multiplier != 1 << node.shift:
         got = Words(f"{node.multiplier}/{1 << node.shift}")
         raise UnsupportedError(expected(f"{WHO}: {node.name}", "a leak of 1/2", got))

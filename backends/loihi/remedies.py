@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qpsnn_backends.loihi.limits import WEIGHT_BITS, Chip
+from qpsnn_backends.loihi.limits import LOIHI1, WEIGHT_BITS, Chip
 from qpsnn_backends.loihi.populations import Population
 from qpsnn_backends.loihi.ranges import Need
+from qpsnn_core.common.kind_table import OptionTable
 from qpsnn_core.integer.network import IntegerNetwork
+
+RESETS: OptionTable[Mapping[str, str]] = OptionTable(
+    "the Loihi report",
+    "reset",
+    {
+        "zero": {},
+        "subtract": {
+            LOIHI1.name: "its neuron is set to zero by a spike, and cannot keep what is above the threshold "
+            '(nengo-loihi, pull request 276): train with reset = "zero", or take loihi2, whose neuron is a program'
+        },
+    },
+)
+"""By reset, the chips whose neuron has none of the kind: why, and what would make it fit."""
 
 
 def chip_remedy(use: Any) -> str:
@@ -43,6 +57,10 @@ def unsupported(every: tuple[Population, ...], host: set[str], network: IntegerN
     """What cannot run on the chip at all, whatever the figures."""
     for population in every:
         name = population.name
+        if population.kind == "neurons":
+            lacking = RESETS[population.node]
+            if chip.name in lacking and name not in host:
+                yield f"{name}: resets by subtraction; {chip.name}: {lacking[chip.name]}"
         if population.kind == "pool" and name not in host:
             peak = network.values[population.node.source].peak
             if peak > 1:

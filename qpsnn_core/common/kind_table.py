@@ -1,11 +1,11 @@
-"""What one room of the code does with each kind of node: a literal table keyed by type, and its only lookup."""
+"""What one room of the code does with each kind of node, or each value of an option: literal tables, their lookups."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from qpsnn_core.common.errors import NodeKindError, QpsnnError, Words, expected
+from qpsnn_core.common.errors import NodeKindError, QpsnnError, UnsupportedError, Words, expected
 
 Entry = TypeVar("Entry")
 
@@ -48,3 +48,27 @@ class KindTable(Generic[Entry]):
 
     def __repr__(self) -> str:
         return f"KindTable({self.room!r}, {', '.join(one.__name__ for one in self.entries)})"
+
+
+class OptionTable(Generic[Entry]):
+    """`{value of one option: entry}` of one room; `table[node]` is the entry for the value that the node has.
+
+    room, entries: as of a KindTable. option: the attribute's name. Raises UnsupportedError for a value that is refused,
+    and for one that is not in the table, so that a new value cannot be ignored in silence.
+    """
+
+    def __init__(self, room: str, option: str, entries: Mapping[Any, Entry | Refusal]) -> None:
+        self.room = room
+        self.option = option
+        self.entries: dict[Any, Entry | Refusal] = dict(entries)
+
+    def __getitem__(self, node: Any) -> Entry:
+        """The entry for a node. Raises UnsupportedError."""
+        place, value = f"{node.name}.{self.option}", getattr(node, self.option)
+        if value not in self.entries:
+            want = f"a {self.option} that {self.room} knows ({', '.join(map(str, self.entries))})"
+            raise UnsupportedError(expected(place, want, value))
+        entry = self.entries[value]
+        if isinstance(entry, Refusal):
+            raise UnsupportedError(f"{place}: {self.room} takes no {value!r}: {entry.reason}")
+        return entry

@@ -87,8 +87,9 @@ def membrane(
     drive_high = offset + sum((x.high for x in currents), start=np.zeros_like(offset))
     magnitudes = np.abs(offset) + sum((x.largest for x in currents), start=np.zeros_like(offset))
     low, high = np.zeros_like(offset), np.zeros_like(offset)
-    if steps >= FOR_EVER and multiplier < 2**shift:
-        low, high = _never_left(drive_low, drive_high, limit, multiplier, shift, reset)
+    ends = for_ever(Interval(drive_low, drive_high), limit, multiplier, shift, reset) if steps >= FOR_EVER else None
+    if ends is not None:
+        low, high = ends
     before_low, before_high = drive_low, drive_high
     left_low, left_high = low, high
     for _ in range(steps):
@@ -111,26 +112,29 @@ def _highest(before: Longs, limit: Longs, reset: str) -> Longs:
     return np.maximum(below, before - limit) if reset == "subtract" else below
 
 
-def _never_left(
-    drive_low: Longs, drive_high: Longs, limit: Longs, multiplier: int, shift: int, reset: str
-) -> tuple[Longs, Longs]:
-    """Ends that U keeps to once it is between them, 0 among it.
+def for_ever(drive: Interval, limit: Longs, multiplier: int, shift: int, reset: str) -> Interval | None:
+    """Ends that U keeps to once it is between them, 0 among it, for any number of steps; None where there are none.
 
-    For integers `f(U) = U - leak(U)` never falls, since of two neighbours' leaks one is at most 1 larger. Low, of
-    either reset: `f(low) <= drive_low`, `drive_low / (1 - leak)`. High: `_rest(drive_high) =: E` has `f(E) >=
-    drive_high`, so that U~ of `U <= E` is at most E. A reset to zero has `high = min(E, threshold - 1)`: U below the
-    threshold is at most either. By subtraction, with `R := _rest(drive_high - threshold)`, `high = max(min(E, threshold
-    - 1), R)`. What fired is at most `leak(high) + drive_high - threshold <= high`, as `high >= R`. What did not is at
-    most threshold - 1; where that is above high, high is at least E, and U~ at most high.
+    drive: what each step adds. limit: the threshold. For integers `f(U) = U - leak(U)` never falls, since of two
+    neighbours' leaks one is at most 1 larger. Low, of either reset: `f(low) <= drive.low`, `drive.low / (1 - leak)`.
+    High: `_rest(drive.high) =: E` has `f(E) >= drive.high`, so that U~ of `U <= E` is at most E. A reset to zero has
+    `high = min(E, limit - 1)`: U below the threshold is at most either. By subtraction, with `R := _rest(drive.high -
+    limit)`, `high = max(min(E, limit - 1), R)`. What fired is at most `leak(high) + drive.high - limit <= high`, as
+    `high >= R`. What did not is at most limit - 1; where that is above high, high is at least E, and U~ at most high.
+    Without a leak U falls by any negative drive, and by subtraction grows by any drive above the threshold.
     """
-    low = np.minimum(drive_low - 1, 0) * 2**shift // (2**shift - multiplier)
-    high = np.minimum(_rest(drive_high, multiplier, shift), limit - 1)
+    whole, part = 2**shift, 2**shift - multiplier
+    if not part:
+        grows = reset == "subtract" and (drive.high > limit).any()
+        return None if grows or (drive.low < 0).any() else Interval(np.zeros_like(limit), limit - 1)
+    low = np.where(drive.low < 0, (drive.low - 1) * whole // part, 0)
+    high = np.minimum(_rest(drive.high, whole, part), limit - 1)
     if reset == "subtract":
-        high = np.maximum(high, _rest(drive_high - limit, multiplier, shift))
-    return low, high
+        high = np.maximum(high, _rest(drive.high - limit, whole, part))
+    return Interval(low, high)
 
 
-def _rest(drive: Longs, multiplier: int, shift: int) -> Longs:
-    """`drive / (1 - leak)`, rounded up and at least 0: a U with `U - leak(U) >= drive`."""
-    least: Longs = -(-(np.maximum(drive, 0) * 2**shift) // (2**shift - multiplier))
+def _rest(drive: Longs, whole: int, part: int) -> Longs:
+    """`drive * whole / part`, rounded up and at least 0: a U with `U - leak(U) >= drive`."""
+    least: Longs = -(-(np.maximum(drive, 0) * whole) // part)
     return least

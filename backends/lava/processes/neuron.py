@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,19 +19,35 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from qpsnn_backends.lava.processes.flow import pooled
 from qpsnn_backends.lava.processes.guard import GuardedModel
 from qpsnn_backends.lava.wiring import Part, Wiring
+from qpsnn_core.common.errors import UnsupportedError, expected
 
 Array = npt.NDArray[Any]
 
 
-class IntLIF(AbstractProcess):
-    """`u = ((u * multiplier) >> shift) + bias + a_in; spike = u >= threshold`, then the reset; u from 0 in each sample.
+def _to_zero(u: Array, threshold: Array, spikes: Array) -> None:
+    np.copyto(u, 0, where=spikes)
 
-    `u[spike] = 0`, or where its node subtracts, `u[spike] -= threshold`.
+
+def _subtract(u: Array, threshold: Array, spikes: Array) -> None:
+    np.subtract(u, threshold, out=u, where=spikes)
+
+
+RESETS: dict[str, Callable[[Array, Array, Array], None]] = {"zero": _to_zero, "subtract": _subtract}
+"""Changes u, in place, where there are spikes."""
+
+
+class IntLIF(AbstractProcess):
+    """`u = ((u * multiplier) >> shift) + bias + a_in; spike = u >= threshold`, u from 0 in each sample.
+
+    The reset: `u[spike] = 0`, or `u[spike] -= threshold`; UnsupportedError for another one.
     What it sends is pooled first where its part says so. Where the wiring asks for it, every spike and membrane (after
     the reset) of every step is appended to `<name>.spikes` (uint8) and `<name>.membranes` (int32).
     """
 
     def __init__(self, part: Part, wiring: Wiring, threshold: Any, bias: Any) -> None:
+        if part.settings["reset"] not in RESETS:
+            want = f"a reset that Lava's IntLIF knows ({', '.join(RESETS)})"
+            raise UnsupportedError(expected(f"{part.name}.reset", want, part.settings["reset"]))
         super().__init__(name=part.name, part=part, wiring=wiring)
         self.a_in = InPort(shape=part.inputs)
         self.s_out = OutPort(shape=part.outputs)
@@ -85,10 +102,7 @@ class IntLIFModel(GuardedModel):
         self.u += self.bias
         self.u += current
         spikes: Array = self.u >= self.threshold
-        if reset == "subtract":
-            np.subtract(self.u, self.threshold, out=self.u, where=spikes)
-        else:
-            np.copyto(self.u, 0, where=spikes)
+        RESETS[reset](self.u, self.threshold, spikes)
         return spikes
 
 

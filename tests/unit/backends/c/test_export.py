@@ -306,10 +306,10 @@ def test_a_membrane_that_falls_for_ever_is_held(tmp_path):
     run = qpsnn_backends.get("c", flags=SANITIZED).stream(net, frames_of(images, net.input.peak), 3000, "all")
     ref, _, potentials = naive.run(net, images)
     assert ref.shape == run.readout.shape
-    held = [job for job in planned.neurons if job.floor is not None]
+    held = [job for job in planned.neurons if job.ends]
     assert held
     for job in held:
-        assert run.membranes[job.gives.name].min() >= job.floor
+        assert run.membranes[job.gives.name].min() >= job.ends[0]
         np.testing.assert_array_equal(run.membranes[job.gives.name][: net.steps], potentials[job.gives.name])
 
 

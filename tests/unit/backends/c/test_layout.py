@@ -100,12 +100,12 @@ def test_a_chain_takes_two_slots():
     assert len(shared(made, [6, 6, 6, 6, 6, 6])) == 6
 
 
-def neuron(multiplier, shift, low, threshold=50, bias=0, steps=3):
+def neuron(multiplier, shift, low, threshold=50, bias=0, steps=3, reset="zero"):
     """A network of one neuron whose current is `low` or 0."""
     nodes = (
         IntInput("in", (1, 1, 1), 1),
         IntConv("conv", "in", 1, 1, 1, 0),
-        IntLIF("lif", ("conv",), multiplier, shift),
+        IntLIF("lif", ("conv",), multiplier, shift, reset),
         IntLinear("linear", "lif", 2),
         IntReadout("out", "linear"),
     )
@@ -138,14 +138,13 @@ def test_a_leaking_membrane_stays_above_its_bound_for_ever(multiplier, shift, lo
 def test_a_membrane_without_a_leak_falls_for_ever_or_never(low, bias, lasts):
     net = neuron(1, 0, low, bias=bias)
     assert lasting(net, net["lif"])[1] == lasts
-    floor = plan(net).neurons[0].floor
-    assert floor == (None if lasts else 3 * (min(low, 0) + bias))
+    assert plan(net).neurons[0].ends == (() if lasts else (3 * (min(low, 0) + bias),))
 
 
 def test_a_leaking_membrane_that_would_leave_int32_is_held():
     net = neuron(1, 1, -(2**30), bias=-(2**29), threshold=5, steps=1)
     assert not lasting(net, net["lif"])[1]
-    assert plan(net).neurons[0].floor == -(2**30 + 2**29)
+    assert plan(net).neurons[0].ends == (-(2**30 + 2**29),)
 
 
 @pytest.mark.parametrize(("low", "bits"), [(-60, 8), (-70, 16), (-16000, 16), (-17000, 32)])
