@@ -29,13 +29,21 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
+from qpsnn_core.network.nodes import RESETS
 
 SEEDS = range(60)
 WIDE_SEEDS = range(6)
 LAVA_NETWORKS = 10
 
-network = cache(random_integer_network)
-wide = cache(random_wide_network)
+
+@cache
+def network(seed):
+    return random_integer_network(seed, RESETS)
+
+
+@cache
+def wide(seed):
+    return random_wide_network(seed, RESETS)
 
 
 def braid():
@@ -47,7 +55,7 @@ def braid():
     nodes = (
         IntInput("in", (9, 7, 3), 200),
         IntConv("c1", "in", 5, 3, 1, 1),
-        IntLIF("l1", ("c1",)),
+        IntLIF("l1", ("c1",), reset="subtract"),
         IntConv("c2", "l1", 5, 3, 1, 1),
         IntShortcut("s1", "l1", 5, 1, (0, 1, -1, 3, 4)),
         IntLIF("l2", ("c2", "s1"), 3, 2),
@@ -59,9 +67,9 @@ def braid():
         IntConv("c3", "mp", 4, 3, 2, 1),
         IntLIF("l4", ("c3",)),
         IntConv("c4", "sp", 4, 2, 2, 1),
-        IntLIF("l5", ("c4", "c3"), 1, 0),
+        IntLIF("l5", ("c4", "c3"), 1, 0, "subtract"),
         IntShortcut("s2", "a", 4, 4, (-1, 2, 2, 0)),
-        IntLIF("l6", ("s2", "c4"), 4000, 12),
+        IntLIF("l6", ("s2", "c4"), 4000, 12, "subtract"),
         IntSum("y", ("l4", "l5")),
         IntSum("z", ("y", "l6", "l4")),
         IntLinear("fc", "z", 7),
@@ -125,6 +133,7 @@ def features(net, images):
         halves, keeps, forgets = (1, 1), (1, 0), (0, 0)
         leak = (node.multiplier, node.shift)
         found.add({halves: "leak a half", keeps: "no leak", forgets: "no memory"}.get(leak, "another leak"))
+        found.add(f"reset {node.reset}")
         arrays = net.arrays[node.name]
         found |= {f"own {name}" for name in ("threshold", "bias") if len(set(arrays[name])) > 1}
         found |= {"negative bias"} if (arrays["bias"] < 0).any() else set()
@@ -143,6 +152,7 @@ COMMON = {
     *("conv stride", "conv padding", "even kernel", "odd kernel", "point kernel", "oblong map", "wide codes"),
     *("negative gain", "own gains", "within 24 bits", "shortcut stride", "shortcut without a source"),
     *("residual sum", "two convolutions in one neuron", "leak a half", "no leak", "no memory", "another leak"),
+    *(f"reset {reset}" for reset in RESETS),
     *("own threshold", "own bias", "negative bias", "pool padding", "overlapping pool", "pool of IntLIF"),
 }
 

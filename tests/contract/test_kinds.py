@@ -7,12 +7,13 @@ from typing import Any, get_args
 
 import pytest
 
+from qpsnn_backends.c import neurons
 from qpsnn_backends.c import plan as c
 from qpsnn_backends.lava import plan as lava
 from qpsnn_backends.lava import stock
-from qpsnn_backends.loihi import populations, ranges
-from qpsnn_core.common.errors import LoweringError, NodeKindError
-from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_backends.loihi import populations, ranges, remedies
+from qpsnn_core.common.errors import LoweringError, NodeKindError, UnsupportedError
+from qpsnn_core.common.kind_table import KindTable, OptionTable, Refusal
 from qpsnn_core.compression.channels.remove import CHANNELS
 from qpsnn_core.compression.channels.score import MEMBRANES
 from qpsnn_core.compression.weights.hessian import LEAKS, UNFOLDED
@@ -26,12 +27,13 @@ from qpsnn_core.integer.lava_lif import SCALES
 from qpsnn_core.integer.lowering.fold import CURRENTS
 from qpsnn_core.integer.lowering.lower import FORMS
 from qpsnn_core.integer.node_kinds import KINDS
-from qpsnn_core.integer.nodes import IntNode
+from qpsnn_core.integer.nodes import IntLIF, IntNode
 from qpsnn_core.integer.operations import OPERATIONS
 from qpsnn_core.integer.stateful import KEPT
 from qpsnn_core.network import LIF, Conv, Node
 from qpsnn_core.network.cost import PRICES
 from qpsnn_core.network.graph import ROLES, TAGS
+from qpsnn_core.network.nodes import RESETS
 
 TRAINED_ROOMS: list[KindTable[Any]] = [
     ROLES,
@@ -73,6 +75,9 @@ BACKEND_ROOMS: list[KindTable[Any]] = [
     ranges.NEEDS,
 ]
 """Rooms of C, Lava and Loihi, which treat the nodes of an integer network; none of them needs Lava."""
+
+RESET_ROOMS: list[OptionTable[Any]] = [neurons.RESETS, stock.RESETS, remedies.RESETS]
+"""Rooms of the backends that treat the resets differently."""
 
 CELLS = [
     pytest.param(kind, table, id=f"{kind.__name__}-{table.room}")
@@ -121,3 +126,25 @@ def test_a_subclass_is_a_kind_of_its_own():
 
     with pytest.raises(NodeKindError, match="got Special"):
         KindTable("the press", {Conv: str})[Special("conv", "image", 2)]
+
+
+@pytest.mark.parametrize("table", RESET_ROOMS, ids=lambda table: table.room)
+def test_every_room_has_an_entry_for_every_reset(table):
+    assert set(table.entries) == set(RESETS)
+    for entry in table.entries.values():
+        if isinstance(entry, Refusal):
+            assert len(entry.reason.split()) >= 3
+
+
+@pytest.mark.parametrize("table", RESET_ROOMS, ids=lambda table: table.room)
+def test_an_unknown_reset_is_refused_by_name(table):
+    message = rf"^lif.reset: expected a reset that {table.room} knows \(zero, subtract\), got 'soft'$"
+    with pytest.raises(UnsupportedError, match=message):
+        table[IntLIF("lif", ("conv",), reset="soft")]
+
+
+def test_a_refused_option_raises_with_the_reason():
+    table = OptionTable("the press", "reset", {"zero": 0, "subtract": Refusal("it takes nothing off")})
+    assert table[IntLIF("lif", ("conv",))] == 0
+    with pytest.raises(UnsupportedError, match=r"^lif.reset: the press takes no 'subtract': it takes nothing off$"):
+        table[IntLIF("lif", ("conv",), reset="subtract")]

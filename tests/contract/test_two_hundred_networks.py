@@ -1,6 +1,7 @@
 """Two hundred random networks, of fixed seeds: C and Lava against the exact simulator, bit for bit.
 
-Each has two inputs and 1 to 10 steps. Lava is imported once (warm.py), and two networks run at a time.
+Each has two inputs and 1 to 10 steps; each neuron draws its reset. Lava is imported once (warm.py), and two networks
+run at a time.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from generators import random_integer_network, random_wide_network
 
 import qpsnn_backends
 from qpsnn_backends.lava import job
+from qpsnn_core.network.nodes import RESETS
 
 NETWORKS = [(make, seed) for make in (random_integer_network, random_wide_network) for seed in range(1000, 1100)]
 
@@ -26,7 +28,7 @@ pytestmark = [
 
 def run(index, name, **options):
     make, seed = NETWORKS[index]
-    return qpsnn_backends.get(name, **options).run(*make(seed), record="all")
+    return qpsnn_backends.get(name, **options).run(*make(seed, RESETS), record="all")
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,13 @@ from qpsnn_core.integer.nodes import (
 )
 from qpsnn_core.integer.simulate import simulate
 
-MAKERS = {"small": random_integer_network, "wide": random_wide_network}
+
+def subtracting(seed):
+    """Of a reset by subtraction alone."""
+    return random_integer_network(seed, ("subtract",))
+
+
+MAKERS = {"small": random_integer_network, "wide": random_wide_network, "subtract": subtracting}
 
 
 def make(folder, target="check"):
@@ -48,7 +54,7 @@ def built(folder, flags, *files):
 
 
 @needs_cc
-@pytest.mark.parametrize(("kind", "seed"), [("small", 3), ("small", 14), ("wide", 0), ("wide", 5)])
+@pytest.mark.parametrize(("kind", "seed"), [("small", 3), ("small", 14), ("wide", 0), ("wide", 5), ("subtract", 14)])
 def test_make_check_finds_no_difference(tmp_path, kind, seed):
     net, images = MAKERS[kind](seed)
     done = export(net, tmp_path / "new" / "deep", "some_net", images)
@@ -284,7 +290,7 @@ def lasts(net):
 
 
 @needs_cc
-@pytest.mark.parametrize("kind", ["small", "wide"])
+@pytest.mark.parametrize("kind", ["small", "wide", "subtract"])
 def test_a_stream_goes_on_as_a_longer_network_would(kind):
     made = (MAKERS[kind](seed) for seed in range(40))
     net, images = next((net, images) for net, images in made if lasts(net) and images.ndim == 4 and len(net) > 6)
@@ -299,8 +305,9 @@ def test_a_stream_goes_on_as_a_longer_network_would(kind):
 
 
 @needs_cc
-def test_a_membrane_that_falls_for_ever_is_held(tmp_path):
-    made = map(random_integer_network, range(60))
+@pytest.mark.parametrize("kind", ["small", "subtract"])
+def test_a_membrane_that_falls_or_grows_for_ever_is_held(kind):
+    made = map(MAKERS[kind], range(60))
     net, images = next((net, images) for net, images in made if not lasts(net) and images.ndim == 4)
     planned = plan(net)
     run = qpsnn_backends.get("c", flags=SANITIZED).stream(net, frames_of(images, net.input.peak), 3000, "all")
@@ -309,7 +316,9 @@ def test_a_membrane_that_falls_for_ever_is_held(tmp_path):
     held = [job for job in planned.neurons if job.ends]
     assert held
     for job in held:
-        assert run.membranes[job.gives.name].min() >= job.ends[0]
+        low, high = run.membranes[job.gives.name].min(), run.membranes[job.gives.name].max()
+        assert low >= job.ends[0]
+        assert high <= (job.ends[1] if kind == "subtract" else job.threshold.max() - 1)
         np.testing.assert_array_equal(run.membranes[job.gives.name][: net.steps], potentials[job.gives.name])
 
 

@@ -147,6 +147,29 @@ def test_a_leaking_membrane_that_would_leave_int32_is_held():
     assert plan(net).neurons[0].ends == (-(2**30 + 2**29),)
 
 
+@pytest.mark.parametrize("drive", [1, 49, 50, 51, 90, 3000])
+@pytest.mark.parametrize(("multiplier", "shift"), [(1, 1), (1, 3), (3, 2), (4095, 12), (1, 0), (0, 0)])
+def test_a_membrane_reset_by_subtraction_stays_below_its_bound_for_ever(multiplier, shift, drive):
+    net = neuron(multiplier, shift, drive, reset="subtract")
+    reach, lasts = lasting(net, net["lif"])
+    assert lasts is not (multiplier == 2**shift and drive > 50)
+    top = potential = 0
+    for _ in range(60000 if lasts else 3):
+        potential = ((potential * multiplier) >> shift) + drive
+        potential -= 50 * (potential >= 50)
+        top = max(top, potential)
+        assert potential <= reach.high[0]
+    loose = 1 + 2**shift / (2**shift - multiplier) if multiplier < 2**shift else 3 * drive
+    assert reach.high[0] <= max(top, 49) + loose
+
+
+@pytest.mark.parametrize(("drive", "bits"), [(51, 8), (89, 8), (90, 16), (16000, 32)])
+def test_a_membrane_that_grows_for_ever_is_held_where_t_steps_take_it(drive, bits):
+    (planned,) = plan(neuron(1, 0, drive, reset="subtract")).neurons
+    assert planned.membrane == bits
+    assert planned.ends == (0, max(49, drive - 50) + 2 * (drive - 50))
+
+
 @pytest.mark.parametrize(("low", "bits"), [(-60, 8), (-70, 16), (-16000, 16), (-17000, 32)])
 def test_membranes_take_the_narrowest_type(low, bits):
     assert plan(neuron(1, 1, low)).neurons[0].membrane == bits

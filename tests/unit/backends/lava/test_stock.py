@@ -181,6 +181,16 @@ def test_pools_sums_and_branches_are_refused_by_name():
 
 
 @pytest.mark.usefixtures("installed")
+def test_a_reset_by_subtraction_is_refused_with_the_reason():
+    network = chain(0, 3)
+    nodes = tuple(replace(node, reset="subtract") if node.name == "lif2" else node for node in network.nodes)
+    with pytest.raises(
+        UnsupportedError, match=r"^lif2.reset: lava: stock: Lava's own LIF takes no 'subtract': .* to 0$"
+    ):
+        LavaBackend(stock=True).check(IntegerNetwork(nodes, network.arrays, 3))
+
+
+@pytest.mark.usefixtures("installed")
 def test_a_stride_that_lavas_convolution_cannot_hold_is_refused():
     network = chain(0, 3)
     nodes = tuple(replace(node, stride=128) if node.name == "conv1" else node for node in network.nodes)

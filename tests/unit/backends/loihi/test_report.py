@@ -33,7 +33,17 @@ WIDTH = 5
 
 
 def dense(
-    shape=(1, 1, 4), peak=1, features=3, threshold=5, bias=0, code=3, gain=1, steps=1, classes=2, leak=(1, 1)
+    shape=(1, 1, 4),
+    peak=1,
+    features=3,
+    threshold=5,
+    bias=0,
+    code=3,
+    gain=1,
+    steps=1,
+    classes=2,
+    leak=(1, 1),
+    reset="zero",
 ) -> IntegerNetwork:
     """input -> linear -> lif -> linear -> readout."""
     size = int(np.prod(shape))
@@ -42,7 +52,7 @@ def dense(
     nodes = (
         IntInput("input", shape, peak),
         IntLinear("fc", "input", features),
-        IntLIF("lif", ("fc",), *leak),
+        IntLIF("lif", ("fc",), *leak, reset),
         IntLinear("last", "lif", classes),
         IntReadout("readout", "last"),
     )
@@ -298,6 +308,26 @@ def test_the_largest_of_counts_is_refused():
     found = report(IntegerNetwork(nodes, arrays, 1), "loihi2")
     assert not found.fits
     assert found.refused[0].startswith("pool: the largest of counts up to 2")
+
+
+def test_loihi_1_cannot_subtract_and_the_report_says_what_can():
+    network = dense(reset="subtract")
+    found = report(network, "loihi1")
+    assert not found.fits
+    assert found.problems == ()
+    (refused,) = found.refused
+    assert refused.startswith("lif: resets by subtraction; loihi1: its neuron is set to zero by a spike")
+    assert 'train with reset = "zero", or take loihi2' in refused
+    assert report(network, "loihi2").fits
+    assert report(dense(), "loihi1").fits
+    assert report(dense(peak=2, reset="subtract"), "loihi1").fits  # the layer runs on the host
+
+
+def test_the_state_of_a_reset_by_subtraction_is_what_it_can_reach():
+    """Without a leak: each step adds at most 9 and the bias, and a spike takes 5 off: 14 more with every step."""
+    for steps in (1, 4):
+        found = report(dense(bias=10, leak=(1, 0), steps=steps, reset="subtract"), "loihi2")
+        assert uses(found, "lif")["state"].used == 14 * (steps - 1) + 19
 
 
 @pytest.mark.parametrize("seed", range(6))
