@@ -129,7 +129,7 @@ RESETS: OptionTable[None] = OptionTable(
     "reset",
     {
         "zero": None,
-        "subtract": Refusal("LIFReset, and every other LIF of lava-nc 0.10, sets a membrane that fires to 0"),
+        "subtract": Refusal("LIFReset, and every other LIF of lava-nc 0.10.0, sets a membrane that fires to 0"),
     },
 )
 """What a spike may leave of a membrane; nothing is planned for it."""

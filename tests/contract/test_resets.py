@@ -16,11 +16,11 @@ from qpsnn_core.integer.nodes import IntLIF
 @pytest.fixture(scope="module")
 def trained():
     """A recipe's network after two epochs, as integers; images of its set."""
-    network = {"name": "vgg_small", "width": 0.05, "steps": 4, "bits": 4, "reset": "subtract"}
-    recipe = qp.recipe_from_dict({"network": network, "train": {"epochs": 2, "batch": 10}})
-    data = small.dataset(40)
+    network = {"name": "vgg_small", "width": 0.1, "steps": 4, "bits": 4, "reset": "subtract"}
+    recipe = qp.recipe_from_dict({"network": network, "train": {"epochs": 2, "batch": 8}})
+    data = small.dataset(40, peak=255)
     done = qp.train(recipe.network.build((6, 6, 2), 3), data, recipe.train)
-    lowered = lower(done.model).network
+    lowered = lower(qp.recalibrate(done.model, data.images)).network
     assert {node.reset for node in lowered.of(IntLIF)} == {"subtract"}
     return lowered, data.images[:6]
 

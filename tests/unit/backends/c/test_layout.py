@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from compiled import SANITIZED, needs_cc
 from generators import random_integer_network, random_wide_network
 
+import qpsnn_backends
 from qpsnn_backends.c.codes import SPIKE_BLOCKS, WIDTHS, blocks, chunk, encode, lane
 from qpsnn_backends.c.counts import Counts, shared
 from qpsnn_backends.c.neurons import lasting
@@ -168,6 +170,18 @@ def test_a_membrane_that_grows_for_ever_is_held_where_t_steps_take_it(drive, bit
     (planned,) = plan(neuron(1, 0, drive, reset="subtract")).neurons
     assert planned.membrane == bits
     assert planned.ends == (0, max(49, drive - 50) + 2 * (drive - 50))
+
+
+@needs_cc
+@pytest.mark.parametrize("drive", [89, 90, 16000, 2**29])
+def test_c_holds_a_membrane_that_grows_for_ever(drive):
+    net = neuron(1, 0, drive, reset="subtract")
+    frames = np.ones((1, 1, 1, 1, 1), np.uint8)
+    run = qpsnn_backends.get("c", flags=SANITIZED).stream(net, frames, 50, "all")
+    ceiling = plan(net).neurons[0].ends[1]
+    grown = np.minimum(np.arange(1, 51) * (drive - 50), ceiling)
+    np.testing.assert_array_equal(run.membranes["lif"].ravel(), grown)
+    assert run.spikes["lif"].all()
 
 
 @pytest.mark.parametrize(("low", "bits"), [(-60, 8), (-70, 16), (-16000, 16), (-17000, 32)])
