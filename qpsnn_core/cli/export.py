@@ -58,6 +58,9 @@ def read(
     ] = 0,
     events: Annotated[bool, typer.Option("--events", help="The input is counts of events, not an image.")] = False,
     bits: Annotated[int, typer.Option("--bits", min=0, max=8, help="Quantize all weights; 0: leave them real.")] = 0,
+    reset: Annotated[
+        str, typer.Option("--reset", help="zero or subtract, where the NIR file does not say; empty: zero.")
+    ] = "",
     recipe: Annotated[
         str, typer.Option("--recipe", help="Its data, and how to go on; an integer network needs it.")
     ] = "",
@@ -68,7 +71,7 @@ def read(
 
     chosen = load_recipe(recipe) if recipe else None
     if _is_integer(file):
-        options = {"--steps": steps, "--dt": dt, "--peak": peak, "--events": events, "--bits": bits}
+        options = {"--steps": steps, "--dt": dt, "--peak": peak, "--events": events, "--bits": bits, "--reset": reset}
         given = [name for name, value in options.items() if value]
         if given:
             want = "options of NIR files with a NIR file only: an integer network has its own"
@@ -79,7 +82,7 @@ def read(
         model = qp.lift(load_integer(file), data_of(chosen))
     else:
         load = _exchange("nir_import").load_nir
-        model = load(file, steps=steps, dt=dt, peak=peak or None, events=events, bits=bits)
+        model = load(file, steps=steps, dt=dt, peak=peak or None, events=events, bits=bits, reset=reset or "zero")
     made_by = chosen.to_dict() if chosen else {}
     save_checkpoint(out, Checkpoint(model, recipe=made_by, notes={"imported": str(file)}))
     nodes = [(node.name, type(node).__name__, model.network.shape(node.name)) for node in model.network]

@@ -70,13 +70,19 @@ class Graph:
         node = nir.Affine(weight=self._numbers(rows), bias=self._numbers(bias))
         self._add(name, before, node, (weight.shape[1],))
 
-    def neuron(self, name: str, sources: Sequence[str], beta: float, r: float, threshold: Array, dt: float) -> None:
-        """A LIF of `tau = dt/(1 - beta)`; at beta 1 an IF with `r = 1/dt`. threshold: [C], the same at every place."""
+    def neuron(
+        self, name: str, sources: Sequence[str], beta: float, r: float, threshold: Array, dt: float, reset: str
+    ) -> None:
+        """A LIF of `tau = dt/(1 - beta)`; at beta 1 an IF with `r = 1/dt`. threshold: [C], the same at every place.
+
+        reset: "zero" or "subtract". NIR has no field for it, so it is the node's metadata; `v_reset` is 0 either way.
+        """
         shape = self._shape(sources[0])
         level = self._numbers(np.broadcast_to(threshold.reshape(-1, *(1,) * (len(shape) - 1)), shape))
         zeros = np.zeros(shape, self.dtype)
+        said = {"reset": reset}
         if beta == 1:
-            node = nir.IF(r=zeros + self.dtype(1 / dt), v_threshold=level, v_reset=zeros)
+            node = nir.IF(r=zeros + self.dtype(1 / dt), v_threshold=level, v_reset=zeros, metadata=said)
         else:
             node = nir.LIF(
                 tau=zeros + self.dtype(dt / (1 - beta)),
@@ -84,6 +90,7 @@ class Graph:
                 v_leak=zeros,
                 v_threshold=level,
                 v_reset=zeros.copy(),
+                metadata=said,
             )
         self._add(name, tuple(end for source in sources for end in self.ends[source]), node, shape)
 
@@ -106,7 +113,7 @@ class Graph:
         self.pool(f"{name}_window", source, size, mean, stride, padding)
         one = r / 2 / (size**2 if mean else 1)
         level = np.full(self._shape(f"{name}_window")[0], one / 2)
-        self.neuron(name, (f"{name}_window",), 0.5, r, level, dt)
+        self.neuron(name, (f"{name}_window",), 0.5, r, level, dt, "zero")
 
     def join(self, name: str, sources: Sequence[str]) -> None:
         """A sum: no node, more edges."""

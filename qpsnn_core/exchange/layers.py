@@ -199,8 +199,14 @@ def _neuron(layers: Layers, name: str, node: Any, sources: list[Held], tau: Doub
         arrays["weight"] = arrays["weight"] * (gain / level)
         arrays["bias"] = arrays["bias"] * (gain / level) + (offset / level if index == 0 else 0.0)
     threshold = 1.0 if layers.options.inclusive else STRICT
-    made = LIF(layers.named(name), tuple(source.node for source in sources), threshold, beta)
+    reset = reset_of(layers, node)
+    made = LIF(layers.named(name), tuple(source.node for source in sources), threshold, beta, reset=reset)
     layers.put(name, made, Held(made.name, shape, False, flat=sources[0].flat))
+
+
+def reset_of(layers: Layers, node: Any) -> Any:
+    """As the node's metadata says, where they do: NIR has no field for it."""
+    return node.metadata.get("reset", layers.options.reset)
 
 
 def _max_pool(layers: Layers, name: str, node: Any, source: Held, tau: Doubles | None) -> bool:
@@ -213,7 +219,7 @@ def _max_pool(layers: Layers, name: str, node: Any, source: Held, tau: Doubles |
     one = (one if tau is None else one / tau) * source.gain / pool.size**2
     level = by_channel(name, "v_threshold", node.v_threshold, source.shape)
     rest = [by_channel(name, label, getattr(node, label, 0.0), source.shape).any() for label in ("v_leak", "v_reset")]
-    if any(rest) or not ((level > 0) & (one > level * (1 + FLOAT32_ERROR))).all():
+    if reset_of(layers, node) != "zero" or any(rest) or not ((level > 0) & (one > level * (1 + FLOAT32_ERROR))).all():
         return False
     layers.nodes.remove(pool)
     found = MaxPool(layers.named(name), pool.source, pool.size)

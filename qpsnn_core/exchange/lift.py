@@ -43,6 +43,10 @@ USUAL = 0.8
 """The mean size of a normal variable: so are gammas of weights as they are drawn for a VGG."""
 
 
+JUST = 2.0**-18
+"""A share of a threshold, more than float32 sums of currents and membranes are off, less than integers differ by."""
+
+
 class Unit(NamedTuple):
     """Of currents: what 1 of their integers is, and what is added to their sum, both [C]."""
 
@@ -92,8 +96,12 @@ def _no_unit(node: IntNode, arrays: Named) -> Unit:
 
 
 def _threshold(node: IntLIF, arrays: Named) -> Unit:
-    """A LIF fires at `U >= threshold`, in integers `U > threshold - 1`: half way lies as far from both as can be."""
-    one = 1 / (arrays["threshold"].astype(np.float64) - 0.5)
+    """A LIF fires at `U >= threshold`, in integers `U > threshold - 1`: half way lies as far from both as can be.
+
+    A reset by subtraction takes this number off, and what it is too small adds up: there it is only just smaller.
+    """
+    threshold = arrays["threshold"].astype(np.float64)
+    one = 1 / (threshold - (0.5 if node.reset == "zero" else np.minimum(0.5, threshold * JUST)))
     return Unit(one, arrays["bias"].astype(np.float64) * one)
 
 
@@ -128,7 +136,7 @@ def _reader(node: IntNode, network: IntegerNetwork) -> IntNode:
 
 
 def _lif(node: IntLIF, network: IntegerNetwork, events: bool) -> Node:
-    return LIF(node.name, node.sources, beta=node.multiplier / 2**node.shift)
+    return LIF(node.name, node.sources, beta=node.multiplier / 2**node.shift, reset=node.reset)
 
 
 def _max_pool(node: IntMaxPool, network: IntegerNetwork, events: bool) -> Node:

@@ -1,6 +1,7 @@
 """Networks as NIR files: exact, from integers, or for float simulators with one threshold for each layer.
 
 NIR's LIF at step dt is `v += dt/tau*((v_leak - v) + r*I)`, it fires when `v > v_threshold` and is reset to v_reset.
+NIR has no reset by subtraction: which one a neuron has is in its metadata, and other simulators must be told.
 """
 
 from __future__ import annotations
@@ -51,8 +52,9 @@ def save_nir(
 
     exact (integers only): weights, biases and sums as they are, `tau = dt/(1 - beta)`, `r = tau/dt` (dt 1: tau 2, r 2
     for a leak of 1/2), `v_threshold = theta - 2**-(shift*(T-1) + 1)`: between the largest state that is below theta
-    and theta, so that `>` and `>=` give the same spikes, as integers do. Else thresholds and `r` are folded into the
-    weights (`v_threshold` 1, `r` 1), batch norm too; sum-pools become mean-pools. dt: 0 is 1 if exact, else 1e-4.
+    and theta, so that `>` and `>=` give the same spikes, as integers do (without a leak and with resets by subtraction
+    `theta - 2**-bits(T)`, as up to T of them add up). Else thresholds and `r` are folded into the weights
+    (`v_threshold` 1, `r` 1), batch norm too; sum-pools become mean-pools. dt: 0 is 1 if exact, else 1e-4.
     Raises UnsupportedError (a max-pool of counts; if exact, a leak that is no power of two), ConfigError (floats
     cannot be exact, dt).
     """

@@ -11,9 +11,11 @@ import nir
 
 from qpsnn_core.common.errors import ConfigError, FileError, FormatError, NetworkError, Words, expected
 from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.validation import check_choice
 from qpsnn_core.exchange.layers import Layers
 from qpsnn_core.exchange.values import Options
 from qpsnn_core.network.model import Model
+from qpsnn_core.network.nodes import RESETS
 
 DT = 1e-4
 """The step of snnTorch, and SpikingJelly's default, where a file says nothing."""
@@ -27,14 +29,17 @@ def load_nir(
     peak: int | None = None,
     events: bool = False,
     bits: int = 0,
+    reset: str = "zero",
 ) -> Model:
     """The network of a NIR file with its weights in floating point, or, given `bits`, with quantizers of 2 to 8 bits.
 
     A LIF is `U = (1 - dt/tau)*U + r*dt/tau*I`; thresholds, r and v_leak go into weights and biases, thresholds become
     1 (and where the file does not say `>=`, the next float32 above 1, for NIR's `>`). steps, dt, peak, events: 0 or
-    nothing for what the file says (4, 1e-4, real numbers). peak: images are integers 0..peak, `x = image/peak`.
+    nothing for what the file says (4, 1e-4, real numbers). peak: images are integers 0..peak, `x = image/peak`. reset:
+    of neurons that do not say "zero" or "subtract" in their metadata; NIR has no field for it, and `v_reset` must be 0.
     Raises FileError, FormatError (no NIR file), NetworkError or ShapeError, naming the node that we have not.
     """
+    check_choice("nir: reset", reset, RESETS)
     graph = _read(path)
     about = _about(graph)
     try:
@@ -47,6 +52,7 @@ def load_nir(
             events=events or bool(given.get("events", False)),
             bits=bits,
             inclusive=about.get("rule") == ">=",
+            reset=reset,
         )
     except (TypeError, ValueError) as error:
         raise FormatError(f"nir: metadata.qpsnn: {error}") from error

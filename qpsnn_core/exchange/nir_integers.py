@@ -84,7 +84,8 @@ def _neuron(making: Making, node: IntLIF) -> None:
     scale = np.ones_like(level) if exact else 1 / (level * gap(beta))
     names = _currents(making, node, scale)
     levels = level if exact else np.ones_like(level)
-    making.graph.neuron(node.name, names, beta, 1 / gap(beta) if exact else 1.0, levels, making.dt)
+    r = 1 / gap(beta) if exact else 1.0
+    making.graph.neuron(node.name, names, beta, r, levels, making.dt, node.reset)
     making.areas[node.name] = 1
 
 
@@ -151,14 +152,24 @@ def _no_current(making: Making, node: IntNode, name: str, factor: Doubles, offse
 
 
 def _leak(network: IntegerNetwork, node: IntLIF, exact: bool) -> tuple[float, float]:
-    """beta, and how far below theta the threshold is put."""
+    """beta, and how far below theta the threshold is put.
+
+    Real-valued membranes are multiples of `2**-(shift*(T - 1))`; the distance is less. A reset by subtraction takes off
+    the lowered threshold, so much too little: all that is left of it, and the distance itself, are `1 + beta + ... +
+    beta**(T - 1)` times the distance, which is less than one of those multiples, too.
+    """
     if node.multiplier > 1 and node.shift:
         if exact:
             got = Words(f"{node.multiplier}/{2**node.shift}, whose rounding no real-valued simulator has")
             raise UnsupportedError(expected(f"nir: {node.name}", "a leak that is a power of two, if exact", got))
         return node.multiplier / 2**node.shift, 0.5
     beta = 0.0 if not node.multiplier else 2.0**-node.shift
-    return beta, 2.0 ** -(node.shift * (network.steps - 1) + 1)
+    return beta, 2.0 ** -(node.shift * (network.steps - 1) + _spare(network, node))
+
+
+def _spare(network: IntegerNetwork, node: IntLIF) -> int:
+    """Binary digits of that distance beyond those of the membrane: without a leak what T resets leave adds up."""
+    return network.steps.bit_length() if node.reset == "subtract" and not node.shift else 1
 
 
 def _no_state(network: IntegerNetwork, node: IntNode) -> int:
@@ -169,7 +180,8 @@ def _membrane_bits(network: IntegerNetwork, node: IntLIF) -> int:
     reach = network.values[node.name].membrane
     largest = int(reach.largest.max()) if reach is not None else 0
     largest = max(largest, int(network.arrays[node.name]["threshold"].max()))
-    return largest.bit_length() + node.shift * (network.steps - 1) + 1
+    leaks = node.shift * (network.steps - 1) * (2 if node.reset == "subtract" else 1)
+    return largest.bit_length() + leaks + _spare(network, node)
 
 
 def _sum_bits(network: IntegerNetwork, node: IntReadout) -> int:

@@ -32,7 +32,8 @@ def _nothing(graph: Graph, model: Model, node: Input | Conv | Linear | Shortcut,
 def _neuron(graph: Graph, model: Model, node: LIF, dt: float) -> None:
     scale = 1 / (node.threshold * gap(node.beta))
     names = [_current(graph, model, source, node.name, scale) for source in node.sources]
-    graph.neuron(node.name, names, node.beta, 1.0, np.ones(model.network.shape(node.name)[2]), dt)
+    level = np.ones(model.network.shape(node.name)[2])
+    graph.neuron(node.name, names, node.beta, 1.0, level, dt, node.reset)
 
 
 def _readout(graph: Graph, model: Model, node: Readout, dt: float) -> None:

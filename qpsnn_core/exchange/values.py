@@ -16,7 +16,10 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Options:
-    """How a file is read; see `load_nir`. inclusive: neurons fire at their threshold, not only above it."""
+    """How a file is read; see `load_nir`.
+
+    inclusive: neurons fire at their threshold, not only above it. reset: of neurons whose metadata say none.
+    """
 
     steps: int
     dt: float
@@ -25,6 +28,7 @@ class Options:
     events: bool
     bits: int
     inclusive: bool
+    reset: str
 
 
 class Held(NamedTuple):

@@ -77,7 +77,10 @@ def _no_leak(node: IntNode, steps: int, who: str) -> int:
 
 def _leak(neuron: IntLIF, steps: int, who: str) -> int:
     if not neuron.multiplier:
-        return 0
+        return 0  # nothing is left of a membrane, whatever its reset
+    if neuron.reset != "zero":
+        want = "\"zero\": Lava's own LIF resets to 0, and lava-dl's NetX loads no other neuron"
+        raise UnsupportedError(expected(f"{who}: {neuron.name}.reset", want, neuron.reset))
     bits = neuron.shift * (steps - 1)
     if bits > THRESHOLD_BITS:
         want = f"at most {THRESHOLD_BITS} bits of leaks in {steps} steps (a threshold of 1 times 2**k has 17)"

@@ -1,4 +1,7 @@
-"""A NIR graph run by loops, as NIR defines it: Euler steps of dt, `v > v_threshold` (or `>=`), reset to v_reset."""
+"""A NIR graph run by loops, as NIR defines it: Euler steps of dt, `v > v_threshold` (or `>=`), reset to v_reset.
+
+A neuron whose metadata say "subtract" has its v_threshold taken off instead, as snnTorch and SpikingJelly do.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,8 @@ def step(node, x, states, name, dt, inclusive):
         else:
             v = v + dt * node.r.astype(float) * x
         spikes = v >= node.v_threshold if inclusive else v > node.v_threshold
-        states[name] = np.where(spikes, node.v_reset, v)
+        subtract = node.metadata.get("reset") == "subtract"
+        states[name] = np.where(spikes, v - node.v_threshold if subtract else node.v_reset, v)
         return spikes.astype(float)
     return x
 

@@ -1,7 +1,9 @@
 """The Hessian of each layer's error, from the spikes that one pass of the dense network gives.
 
 A change `dw` of one output's weights changes its membrane, without reset, by `sum_i M[t, i] dw S[i]`: the squared
-change, summed over steps and places, mean over images, is `1/2 dw H dw` with `H = 2 E[(M S)^T (M S)]`.
+change, summed over steps and places, mean over images, is `1/2 dw H dw` with `H = 2 E[(M S)^T (M S)]`. A reset by
+subtraction takes off what does not depend on the weights, so that this is the change as long as no spike changes; a
+reset to zero would also wipe it out.
 """
 
 from __future__ import annotations

@@ -32,25 +32,28 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntInput, IntLIF, IntLinear, IntMaxPool, IntReadout
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, Network, Quantizer, Readout, Shortcut, Sum
+from qpsnn_core.network.ends import Neuron
+from qpsnn_core.network.nodes import RESETS
 
 pytestmark = pytest.mark.exchange
 
 
-def network(steps=3, peak=15, beta=0.5, threshold=1.0) -> Network:
+def network(steps=3, peak=15, beta=0.5, threshold=1.0, reset="zero") -> Network:
     """As `small.network`, without the max-pool."""
+    neuron = LIF("like", ("x",), threshold, beta, reset=reset)
     nodes = (
         Input("image", (6, 6, 2), peak, 1 / peak),
         Conv("conv1", "image", 6, quantizer=Quantizer(8, gamma="max"), bias=True),
-        LIF("block.lif1", ("conv1",), threshold, beta),
+        neuron.like("block.lif1", "conv1"),
         Conv("conv2", "block.lif1", 6, quantizer=Quantizer(4)),
         Shortcut("short", "block.lif1", 6),
-        LIF("lif2", ("conv2", "short"), threshold, beta),
+        neuron.like("lif2", "conv2", "short"),
         Sum("sum", ("block.lif1", "lif2")),
         AvgPool("pool", "sum", 2),
         Conv("conv3", "pool", 8, stride=2, quantizer=None),
-        LIF("lif3", ("conv3",), threshold, beta),
+        neuron.like("lif3", "conv3"),
         Linear("fc", "lif3", 5, quantizer=Quantizer(4)),
-        LIF("lif4", ("fc",), threshold, beta),
+        neuron.like("lif4", "fc"),
         Linear("linear", "lif4", 3),
         Readout("readout", "linear"),
     )
@@ -83,9 +86,10 @@ def channels_first(values, like):
     return values.transpose(0, 3, 1, 2).reshape(like.shape)
 
 
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize(("beta", "threshold"), [(0.5, 0.6), (0.5, 0.8), (0.25, 0.7), (0.0, 0.6), (1.0, 1.0)])
-def test_nirs_equations_give_the_trained_spikes(tmp_path, beta, threshold):
-    made = model(beta=beta, threshold=threshold)
+def test_nirs_equations_give_the_trained_spikes(tmp_path, beta, threshold, reset):
+    made = model(beta=beta, threshold=threshold, reset=reset)
     written = save_nir(tmp_path / "a.nir", made)
     graph, frames = nir.read(tmp_path / "a.nir"), images()
     ref, logits = spikes_of(made, frames)
@@ -98,9 +102,10 @@ def test_nirs_equations_give_the_trained_spikes(tmp_path, beta, threshold):
     assert all(0.01 < spikes.mean() < 0.99 for spikes in ref.values())
 
 
+@pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("beta", [0.5, 0.25, 0.0, 1.0])
-def test_there_and_back_gives_the_same_spikes(tmp_path, beta):
-    made = model(beta=beta, threshold=0.8)
+def test_there_and_back_gives_the_same_spikes(tmp_path, beta, reset):
+    made = model(beta=beta, threshold=0.8, reset=reset)
     save_nir(tmp_path / "a.nir", made)
     back = load_nir(tmp_path / "a.nir")
     frames = images()
@@ -109,12 +114,14 @@ def test_there_and_back_gives_the_same_spikes(tmp_path, beta):
     for name, spikes in ref.items():
         assert (comp[name.replace(".", "_")] == spikes).all(), name
     assert np.allclose(again, logits, atol=1e-4)
-    assert [lif.beta for lif in back.network.of(LIF)] == [beta] * 4
+    assert [(lif.beta, lif.reset) for lif in back.network.of(LIF)] == [(beta, reset)] * 4
     assert (back.network.steps, back.network.input.peak) == (3, 15)
 
 
-def test_a_network_of_the_zoo_goes_there_and_back(tmp_path):
-    made = qp.initialise(qp.build("vgg_small", (8, 8, 1), 10, width=0.25, steps=3))
+@pytest.mark.parametrize("reset", RESETS)
+def test_a_network_of_the_zoo_goes_there_and_back(tmp_path, reset):
+    """The neurons of its max-pools are reset to zero all the same."""
+    made = qp.initialise(qp.build("vgg_small", (8, 8, 1), 10, width=0.25, steps=3, neuron=Neuron(reset=reset)))
     for arrays in made.params.values():
         for key in arrays:
             arrays[key] = arrays[key] + np.float32(0.5 * (key == "bn_bias"))
@@ -124,6 +131,7 @@ def test_a_network_of_the_zoo_goes_there_and_back(tmp_path):
         np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1)).astype(np.uint8),
     )
     assert [type(node) for node in back.network] == [type(node) for node in made.network]
+    assert {lif.reset for lif in back.network.of(LIF)} == {reset}
     (ref, logits), (comp, again) = spikes_of(made, frames), spikes_of(back, frames)
     assert all((comp[name] == spikes).all() for name, spikes in ref.items())
     assert np.allclose(again, logits, atol=1e-4)
@@ -149,9 +157,10 @@ def test_foreign_files_fire_above_their_threshold_only(tmp_path):
         assert spikes_of(back, np.ones((1, 1, 1, 1), np.float32))[0]["n1"].any() == fires
 
 
+@pytest.mark.parametrize("resets", [("zero",), ("zero", "subtract")], ids=str)
 @pytest.mark.parametrize("seed", range(40))
-def test_exact_graphs_give_the_integers_by_either_rule(tmp_path, seed):
-    made, frames = random_integer_network(seed)
+def test_exact_graphs_give_the_integers_by_either_rule(tmp_path, seed, resets):
+    made, frames = random_integer_network(seed, resets)
     arrays, nodes = made.arrays, []
     for node in made.nodes:
         if isinstance(node, IntMaxPool) and made.values[node.source].peak > 1:
@@ -191,11 +200,58 @@ def test_half_below_the_threshold_would_be_wrong(tmp_path):
     assert (naive.run(graph, frames, 1.0)["lif"].reshape(-1) != ref).any()
 
 
-def hand(threshold, bias, currents):
+@pytest.mark.parametrize("leak", [(1, 0), (1, 1), (1, 2), (0, 0)], ids=str)
+def test_what_resets_by_subtraction_leave_does_not_reach_the_threshold(tmp_path, leak):
+    """Neurons driven next to their threshold, by both rules; half below it they would fire too often."""
+    rng, wrong = np.random.default_rng(0), 0
+    for steps in (2, 3, 7, 8):
+        for _ in range(40):
+            currents = rng.integers(5, 9, steps)
+            made = hand(7, 0, currents, IntLIF("lif", ("fc",), *leak, "subtract"))
+            save_nir(tmp_path / "a.nir", made, exact=True)
+            graph = nir.read(tmp_path / "a.nir")
+            frames = currents.reshape(steps, 1, 1, 1)
+            ref = simulate(made, frames[..., None].astype(np.uint8), record="spikes").spikes["lif"].reshape(-1)
+            for inclusive in (False, True):
+                assert (naive.run(graph, frames, 1.0, inclusive)["lif"].reshape(-1) == ref).all()
+            graph.nodes["lif"].v_threshold = np.array([6.5])
+            wrong += (naive.run(graph, frames, 1.0)["lif"].reshape(-1) != ref).sum()
+    assert wrong > 0 or leak == (0, 0)
+
+
+def test_the_metadata_say_the_reset_and_the_reader_can_be_told(tmp_path):
+    """Foreign files do not say: snnTorch's exporter writes v_reset 0 for either. What a file says holds."""
+    frames = np.array([2.5, 0, 0, 0], np.float32).reshape(4, 1, 1, 1, 1)  # of a neuron without a leak
+    for said, told, found in (
+        ({}, "zero", "zero"),
+        ({}, "subtract", "subtract"),
+        ({"reset": "zero"}, "subtract", "zero"),
+        ({"reset": "subtract"}, "zero", "subtract"),
+    ):
+        neuron = nir.IF(r=np.full(1, 1e4), v_threshold=np.ones(1), v_reset=np.zeros(1), metadata=said)
+        nir.write(tmp_path / "a.nir", chain(dense_one(), neuron, shape=(1,)))
+        back = load_nir(tmp_path / "a.nir", steps=4, reset=told)
+        assert back.network["n1"].reset == found
+        fired = spikes_of(back, frames)[0]["n1"].reshape(-1).tolist()
+        assert fired == {"zero": [1, 0, 0, 0], "subtract": [1, 1, 0, 0]}[found]
+    with pytest.raises(ConfigError, match="nir: reset: expected"):
+        load_nir(tmp_path / "a.nir", reset="soft")
+    for wrong in ("soft", 1, np.zeros(2)):
+        neuron.metadata = {"reset": wrong}
+        nir.write(tmp_path / "a.nir", chain(dense_one(), neuron, shape=(1,)))
+        with pytest.raises((ConfigError, FormatError), match="nir: n1: "):
+            load_nir(tmp_path / "a.nir")
+
+
+def dense_one():
+    return nir.Linear(weight=np.ones((1, 1), np.float32))
+
+
+def hand(threshold, bias, currents, neuron=None):
     nodes = (
         IntInput("input", (1, 1, 1), 15),
         IntLinear("fc", "input", 1),
-        IntLIF("lif", ("fc",)),
+        neuron or IntLIF("lif", ("fc",)),
         IntLinear("last", "lif", 1),
         IntReadout("readout", "last"),
     )
