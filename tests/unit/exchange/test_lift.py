@@ -9,8 +9,10 @@ import qpsnn_core as qp
 from qpsnn_core.common.errors import LoweringError
 from qpsnn_core.compression.weights.osbc import compress
 from qpsnn_core.exchange.lift import weights
+from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.synapses import Conv, Linear
+from qpsnn_core.network.zoo.blocks import Neuron
 from qpsnn_core.quantization.formats import KEPT
 from qpsnn_core.quantization.rescaw import dequantize, quantize
 
@@ -48,6 +50,19 @@ def test_it_fires_as_the_integers_do_and_has_their_codes(model, digits):
     inner = lifted.network.of(Conv)[1:]
     assert {node.quantizer.gamma for node in inner} == {"mean"}
     assert {node.quantizer.ste for node in inner} == {"pass"}
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0])
+def test_resets_by_subtraction_stay(digits, beta):
+    """Without fraction bits, where what a threshold is off by shows most."""
+    neuron = Neuron(beta=beta, reset="subtract")
+    network = qp.build("vgg_small", (8, 8, 1), 10, width=0.5, steps=4, neuron=neuron)
+    trained = qp.train(network, digits.train, qp.TrainConfig(epochs=1, batch=32, optimizer="adam", lr=0.005)).model
+    integer = qp.lower(trained, fraction_bits=0).network
+    lifted = qp.lift(integer, digits.train)
+    assert {node.reset for node in lifted.network.of(LIF)} == {"subtract"}
+    assert differing(integer, lifted, digits.test.images[:64])[0] < 1e-5
+    assert {node.reset for node in qp.lower(lifted).network.of(IntLIF)} == {"subtract"}
 
 
 def test_a_batch_in_training_sees_the_same_currents(model, digits):

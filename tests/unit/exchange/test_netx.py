@@ -139,6 +139,21 @@ def test_pools_sums_and_branches_are_refused_by_name(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_reset_by_subtraction_is_refused_where_something_is_left_of_a_membrane(tmp_path):
+    """lava-dl's loader makes Lava's LIF or LIFReset of every layer; both set it to 0."""
+    network = chain()
+    nodes = tuple(replace(node, reset="subtract") if node.name == "lif2" else node for node in network.nodes)
+    want = r"netx: lif2.reset: expected \"zero\": Lava's own LIF .*, got 'subtract'"
+    with pytest.raises(UnsupportedError, match=want):
+        save_netx(tmp_path / "a.net", IntegerNetwork(nodes, network.arrays, network.steps))
+    assert list(tmp_path.iterdir()) == []
+    network = chain(leak=(0, 0))
+    save_netx(tmp_path / "a.net", network)
+    nodes = tuple(replace(node, reset="subtract") if node.name == "lif2" else node for node in network.nodes)
+    save_netx(tmp_path / "b.net", IntegerNetwork(nodes, network.arrays, network.steps))
+    assert (tmp_path / "a.net").stat().st_size == (tmp_path / "b.net").stat().st_size
+
+
 def test_the_command_writes_it_and_says_what(tmp_path, monkeypatch, capsys):
     pytest.importorskip("typer")
     pytest.importorskip("rich")

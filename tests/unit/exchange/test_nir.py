@@ -32,8 +32,8 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntInput, IntLIF, IntLinear, IntMaxPool, IntReadout
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, Network, Quantizer, Readout, Shortcut, Sum
-from qpsnn_core.network.ends import Neuron
 from qpsnn_core.network.nodes import RESETS
+from qpsnn_core.network.zoo.blocks import Neuron
 
 pytestmark = pytest.mark.exchange
 

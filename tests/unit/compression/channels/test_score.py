@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from naive import lif as lif_ref
 from naive import score as ref
 from qpsnn_core.common.errors import ConfigError, DataError, NumericsError, ShapeError
 from qpsnn_core.compression.channels.score import Scores, score, significant, stability
@@ -121,6 +122,24 @@ def test_sca_of_a_model_is_the_twin(model, images):
         np.testing.assert_allclose(scores.values[node.name], want, rtol=1e-6)
         np.testing.assert_array_equal(scores.sca[node.name], scores.values[node.name])
     assert scores.criterion == "sca"
+
+
+def test_sca_of_a_network_that_resets_by_subtraction_is_the_loops(images):
+    """What is left of a membrane counts in the next step."""
+    nodes = (Input("input", SHAPE), Conv("conv", "input", 5), LIF("lif", ("conv",), 0.3, 0.7, reset="subtract"))
+    model = initialise(Network((*nodes, Linear("linear", "lif", 3), Readout("readout", "linear")), 4), 1)
+    done = forward(model, images, keep=True)
+    ((acc, scale, shift),) = done.caches["lif"].currents
+    x = np.repeat(scale * acc + shift, 4, axis=0).astype(np.float32)
+
+    def loops(reset):
+        return [one.reshape(x.shape) for one in lif_ref.forward(x.reshape(4, -1, 5), 0.7, 0.3, reset)]
+
+    spikes, before = loops("subtract")
+    np.testing.assert_array_equal(done.values["lif"], spikes)
+    found = score(model, images, criterion="sca").values["lif"]
+    np.testing.assert_allclose(found, ref.sca(before), rtol=1e-5)
+    assert (found > 1.02 * ref.sca(loops("zero")[1])).any()
 
 
 def test_svs_comes_with_sca(model, images):

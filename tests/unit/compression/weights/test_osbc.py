@@ -17,10 +17,12 @@ from qpsnn_core.compression.weights import hessian as hessians
 from qpsnn_core.compression.weights import round as rounding
 from qpsnn_core.compression.weights.osbc import finish, prepare
 from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.layers import lif
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.engine.pricing import effective
 from qpsnn_core.kernels import threads as parallel
 from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Readout
+from qpsnn_core.network.nodes import RESETS
 
 DATA = small.dataset(frames=3)
 """Frames, so that spikes and currents change with time from the first layer on."""
@@ -106,6 +108,27 @@ def test_the_currents_error_is_another():
     done = finish(ready, 0.5, 4)
     for node, said in zip(dense.network.synapses[:-1], done.layers, strict=False):
         assert abs(said.error / membrane_error(dense, done.model, node, data, 0.5) - 1) > 0.01
+
+
+def test_of_a_reset_by_subtraction_the_error_is_that_of_the_membrane_itself():
+    """A change of weights too small for any spike: a reset to zero wipes part of it out, one by subtraction none."""
+    images = np.random.default_rng(0).integers(0, 3, (40, 6, 1, 1, 5)).astype(np.uint8)
+    change = np.random.default_rng(1).normal(size=(5, 4)) * 1e-3
+    shares = {}
+    for reset in RESETS:
+        nodes = (Input("in", (1, 1, 5), 2, 1.0, True), Linear("a", "in", 4, None), LIF("l", ("a",), reset=reset))
+        dense = qp.initialise(Network((*nodes, Linear("b", "l", 2, None), Readout("out", "b")), 6))
+        dense.params["a"]["weight"] = np.random.default_rng(2).normal(0.2, 0.4, (5, 4)).astype(np.float32)
+        after = dense._replace(params={**dense.params, "a": dict(dense.params["a"])})
+        after.params["a"]["weight"] = (dense.params["a"]["weight"] + change).astype(np.float32)
+        runs = [forward(one, steps_first(images), keep=True) for one in (dense, after)]
+        np.testing.assert_array_equal(runs[0].values["l"], runs[1].values["l"])
+        assert 0.05 < runs[0].values["l"].mean() < 0.95
+        old, new = (lif.potentials(dense.network["l"], run.caches["l"]).astype(np.float64) for run in runs)
+        found = hessians.error(hessians.hessians(dense, [images])["a"], change.T, np.ones(4))
+        shares[reset] = ((new - old) ** 2).sum() / len(images) / found
+    assert shares["subtract"] == pytest.approx(1, rel=1e-3)
+    assert shares["zero"] < 0.95
 
 
 @pytest.mark.parametrize("node", ["conv2", "conv3", "linear"])
