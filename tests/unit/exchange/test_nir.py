@@ -556,12 +556,14 @@ def test_the_commands(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "x.nir").exists()
 
 
-@pytest.mark.parametrize("name", ["snntorch", "spikingjelly"])
-def test_files_of_other_simulators_give_their_spikes(root, name):
+@pytest.mark.parametrize(
+    ("name", "reset"), [("snntorch", "zero"), ("spikingjelly", "zero"), ("snntorch_subtract", "subtract")]
+)
+def test_files_of_other_simulators_give_their_spikes(root, name, reset):
     folder = root / "tests" / "golden" / "nir"
     answers = np.load(folder / f"{name}.npz")
     frames = answers["images"]
-    back = load_nir(folder / f"{name}.nir", steps=len(frames))
+    back = load_nir(folder / f"{name}.nir", steps=len(frames), reset=reset)
     frames = frames[:, :, None, None] if frames.ndim == 3 else np.moveaxis(frames, 2, -1)
     spikes, logits = spikes_of(back, np.ascontiguousarray(frames))
     for key, got in zip(("first", "second"), spikes.values(), strict=True):
@@ -569,3 +571,23 @@ def test_files_of_other_simulators_give_their_spikes(root, name):
         assert (np.moveaxis(got, -1, 2).reshape(want.shape) == want).all(), key
         assert 0 < want.mean() < 1
     assert np.allclose(logits.mean(0), answers["last"], atol=1e-6)
+    other = load_nir(folder / f"{name}.nir", steps=len(frames), reset={"zero": "subtract", "subtract": "zero"}[reset])
+    assert any((a != b).any() for a, b in zip(spikes_of(other, frames)[0].values(), spikes.values(), strict=True))
+
+
+@pytest.mark.parametrize("simulator", ["snntorch", "spikingjelly"])
+def test_other_simulators_give_the_spikes_of_our_file_with_resets_by_subtraction(root, simulator):
+    """tests/golden/make_resets.py wrote it, and let their readers load it; see there and docs/exchange.md."""
+    folder = root / "tests" / "golden" / "nir"
+    answers = np.load(folder / "subtract.npz")
+    assert answers["left_above"] == 0
+    back = load_nir(folder / "subtract.nir")
+    assert {(node.name, node.beta, node.reset) for node in back.network.of(LIF)} == {
+        ("lif1", 0.5, "subtract"),
+        ("lif2", 0.75, "subtract"),
+    }
+    spikes, _ = spikes_of(back, np.ascontiguousarray(np.moveaxis(answers["images"], 2, -1)))
+    for name, found in spikes.items():
+        want = answers[f"{simulator}/{name}"]
+        assert (np.moveaxis(found, -1, 2).reshape(want.shape) == want).all(), name
+        assert 0.05 < want.mean() < 0.95

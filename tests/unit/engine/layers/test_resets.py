@@ -79,6 +79,27 @@ def test_snntorch_until_a_membrane_stays_above_its_threshold(beta, strength):
     assert 0 < spikes[before].mean() < 1
 
 
+@pytest.mark.parametrize("beta", [0.25, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("strength", [0.2, 0.5, 2.0])
+def test_their_own_neurons_as_recorded(root, strength, beta):
+    """tests/golden/make_resets.py ran them."""
+    with np.load(root / "tests" / "golden" / "resets.npz") as file:
+        x = file[f"{strength}/currents"]
+        jelly, torch, above = (
+            np.unpackbits(file[f"{strength}/{beta}/{name}"], count=x.size).reshape(x.shape)
+            for name in ("spikingjelly", "snntorch", "above")
+        )
+    spikes = ours(x, beta, 0.9)
+    np.testing.assert_array_equal(spikes, jelly)
+    ref, membranes = snntorch(x, beta, 0.9)
+    np.testing.assert_array_equal(ref, torch)
+    np.testing.assert_array_equal(membranes > F(0.9), above)
+    before = np.concatenate((np.zeros((1, x.shape[1]), int), above.astype(int).cumsum(0)[:-1])) == 0
+    np.testing.assert_array_equal(spikes[before], torch[before])
+    assert before.mean() > 0.1
+    assert 0 < jelly.mean() < 1
+
+
 def test_snntorch_differs_beyond():
     """A current of 2.5 and then nothing, without a leak: ours fires at 2.5 and 1.5; at 1.5 snnTorch sees 0.5."""
     x = np.array([[2.5], [0], [0]], F)
