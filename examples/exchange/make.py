@@ -7,6 +7,7 @@ Written for each case: the file, and `NAME.npz` with `images` [T, B, C, H, W] as
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,16 @@ STEPS, BATCH, PEAK = 4, 8, 7
 def trained(kind: str) -> qp.Model:
     """A network for images 8x8x2 whose layers all fire, as if it had been trained.
 
-    kind: "plain" convolutions, "pool" with a mean-pool after them, "max" with a max-pool, or "dense" layers only.
+    kind: "plain" convolutions, "pool" with a mean-pool after them, "max" with a max-pool, "dense" layers only, or
+    "subtract": plain, and neurons that reset by subtraction.
     """
+    neuron = LIF("lif", ("conv",), reset="subtract" if kind == "subtract" else "zero")
     inner, last = Quantizer(4, granularity="layer"), Quantizer(7, gamma="max", granularity="layer")
     maps: list[Any] = [
         Conv("conv1", "input", 6, quantizer=inner, bias=True),
-        LIF("lif1", ("conv1",)),
+        neuron.like("lif1", "conv1"),
         Conv("conv2", "lif1", 8, stride=2, quantizer=inner),
-        LIF("lif2", ("conv2",)),
+        neuron.like("lif2", "conv2"),
     ]
     flat: list[Any] = [Linear("fc1", "input", 24, quantizer=inner), LIF("lif2", ("fc1",))]
     nodes = (
@@ -38,7 +41,7 @@ def trained(kind: str) -> qp.Model:
         *(flat if kind == "dense" else maps),
         *({"pool": [AvgPool("pool", "lif2", 2)], "max": [MaxPool("pool", "lif2", 2)]}.get(kind, [])),
         Linear("fc", "pool" if kind in ("pool", "max") else "lif2", 16, quantizer=inner),
-        LIF("lif3", ("fc",), 0.5),
+        replace(neuron.like("lif3", "fc"), threshold=0.5),
         Linear("linear", "lif3", 10, quantizer=last),
         Readout("readout", "linear"),
     )
@@ -51,9 +54,9 @@ def trained(kind: str) -> qp.Model:
 
 
 def make(folder: Path) -> None:
-    """NIR files of four networks and a NetX file."""
+    """NIR files of five networks and a NetX file."""
     images = np.random.default_rng(1).integers(0, PEAK + 1, (STEPS, BATCH, 8, 8, 2)).astype(np.uint8)
-    for name in ("plain", "pool", "max", "dense"):
+    for name in ("plain", "pool", "max", "dense", "subtract"):
         model = trained(name)
         done = qp.forward(model, images, keep=True)
         spikes = {lif.name: done.values[lif.name] for lif in model.network.of(LIF)}

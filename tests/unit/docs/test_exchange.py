@@ -30,7 +30,7 @@ def test_the_pages_commands_run(root, tmp_path):
 
 def test_the_witnesses_networks_are_written(root, tmp_path):
     run([sys.executable, str(root / "examples" / "exchange" / "make.py"), str(tmp_path)], root)
-    assert len(list(tmp_path.glob("*.nir"))) == 12
+    assert len(list(tmp_path.glob("*.nir"))) == 15
     assert (tmp_path / "plain.net").stat().st_size > 1000
 
 
