@@ -540,6 +540,12 @@ def test_the_commands(tmp_path, monkeypatch, capsys):
     assert (code, json.loads(said.out)["steps"]) == (0, 3)
     assert qp.load_model(tmp_path / "d.h5").network["conv1"].quantizer == Quantizer(4)
     assert command("import", tmp_path / "a.nir", "--out", tmp_path / "d.h5")[0] == 0
+    graph = nir.read(tmp_path / "a.nir")
+    for node in graph.nodes.values():
+        node.metadata.pop("reset", None)
+    nir.write(tmp_path / "unsaid.nir", graph)
+    assert command("import", tmp_path / "unsaid.nir", "--out", tmp_path / "r.h5", "--reset", "subtract")[0] == 0
+    assert {lif.reset for lif in qp.load_model(tmp_path / "r.h5").network.of(LIF)} == {"subtract"}
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[finetune]\nepochs = 3\n", encoding="utf-8")
     assert command("import", tmp_path / "a.nir", "--recipe", recipe, "--out", tmp_path / "d.h5")[0] == 0
