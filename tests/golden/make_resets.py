@@ -6,8 +6,8 @@ Then `python make_resets.py` on Python 3.11 with torch 2.13.0, nir 1.0.8, nirtor
 snnTorch's exporter write nir/snntorch_subtract.nir (SpikingJelly's refuses: "NIR does not distinguish soft reset").
 
 Both readers make neurons that reset to zero, so `subtracting` sets them as the nodes' metadata say. snnTorch takes a
-membrane that is above its threshold after a reset for one that has not been reset (see tests/unit/test_resets.py), so
-the networks' currents are too small for that, which `left_above` counts.
+membrane that is above its threshold after a reset for one that has not been reset (test_resets.py shows it), so the
+networks' currents are too small for that, which `left_above` counts.
 """
 
 from __future__ import annotations
@@ -175,7 +175,8 @@ def main():
     np.savez_compressed(HERE / "resets.npz", **neurons())
     found = readers(HERE / "nir" / "subtract.nir")
     np.savez_compressed(HERE / "nir" / "subtract.npz", **found)
-    print({name: array.mean() for name, array in found.items() if "/" in name}, found["left_above"])  # noqa: T201
+    rates = {name: float(array.mean()) for name, array in found.items() if "/" in name}
+    print(rates, "left above", found["left_above"])  # noqa: T201 - a script's report
     exported()
 
 
