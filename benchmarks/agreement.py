@@ -55,7 +55,7 @@ def check(contestant: str, case: Case, form: str = "eager") -> Agreement:
     twin = Twin(case.model, neuron(contestant))
     if form == "parts":
         twin.compile_parts()
-    ours = qp.forward(case.model, case.images, train=True, keep=True)
+    ours = qp.forward(case.model, case.images, train=True, save_for_backward=True)
     _, slope = LOSSES["mean"](ours.logits, case.labels)
     gradients = qp.backward(case.model, ours, slope)
     place = f"{contestant}, {case.name}, T={case.steps}, training"
@@ -76,7 +76,7 @@ def check(contestant: str, case: Case, form: str = "eager") -> Agreement:
     place = place.replace("training", "inference")
     with torch.no_grad():
         resting.fold()
-        ours = qp.forward(case.model, case.images, keep=True)
+        ours = qp.forward(case.model, case.images, save_for_backward=True)
         found = _compare(place, resting, images, ours, None)
         resting.hook = None
         free = _relative(np.abs(resting(images).numpy() - ours.logits).max(), np.abs(ours.logits).max())

@@ -57,7 +57,7 @@ def measure(batch: int, steps: int, repeats: int) -> dict[str, list[float]]:
             for name, feed in feeds.items():
                 began = time.perf_counter()
                 fed, labels = next(feed)
-                done = forward(model, steps_first(fed), train=True, keep=True)
+                done = forward(model, steps_first(fed), train=True, save_for_backward=True)
                 backward(model, done, LOSSES["mean"](done.logits, labels)[1])
                 if repeat:
                     seconds[name].append(time.perf_counter() - began)

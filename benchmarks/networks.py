@@ -55,7 +55,7 @@ def measured(case: Case) -> Case:
 
 
 def _rates(case: Case, train: bool) -> tuple[float, dict[str, float]]:
-    done = qp.forward(case.model, case.images, train=train, keep=True)
+    done = qp.forward(case.model, case.images, train=train, save_for_backward=True)
     spikes = {node.name: done.values[node.name] for node in case.model.network.of(LIF)}
     counts = {name: (int(np.count_nonzero(values)), values.size) for name, values in spikes.items()}
     total = sum(count for count, _ in counts.values()) / sum(size for _, size in counts.values())

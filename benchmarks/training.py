@@ -97,7 +97,7 @@ def _train(network: Network, source: Source, seconds: float, tell: Told) -> tupl
     began = told = perf_counter()
     while not losses or perf_counter() - began < seconds:
         for few, labels in batches(source.train, BATCH, seed=0, epoch=epoch, drop_last=True):
-            done = qp.forward(model, few, train=True, keep=True)
+            done = qp.forward(model, few, train=True, save_for_backward=True)
             loss, gradient = LOSSES["mean"](done.logits, labels)
             params, state = optimizer.update(qp.backward(model, done, gradient), state, model.params, RATE)
             model = Model(network, params, done.state)

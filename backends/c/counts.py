@@ -22,7 +22,7 @@ class Counts:
 
     name: str
     shape: Shape
-    peak: int
+    max_count: int
     kind: str
 
     @property

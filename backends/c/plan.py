@@ -83,8 +83,8 @@ class Planner:
 
     def gives(self, node: IntNode, kind: str = "") -> Counts:
         """The map of a node's counts. kind: of its elements, "" for the narrowest integer."""
-        shape, peak = self.network.shape(node.name), self.network.values[node.name].peak
-        self.maps[node.name] = Counts(self.names[node.name], shape, peak, kind or narrowest(peak))
+        shape, max_count = self.network.shape(node.name), self.network.values[node.name].max_count
+        self.maps[node.name] = Counts(self.names[node.name], shape, max_count, kind or narrowest(max_count))
         return self.maps[node.name]
 
     def window(self, node: IntConv | IntLinear, kernel: tuple[int, int, int, int], linear: bool) -> None:

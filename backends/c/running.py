@@ -109,7 +109,7 @@ $check    ${name}_reset();
 def running(plan: Plan, made: list[Layer], places: dict[str, str], name: str) -> str:
     """The functions of `name`.h. made: each job's function; places: where each map is, by its name in C."""
     words = {"name": name, "upper": name.upper()}
-    full = plan.input.peak == 2 ** (8 if plan.input.kind == "u8" else 16) - 1
+    full = plan.input.max_count == 2 ** (8 if plan.input.kind == "u8" else 16) - 1
     check, checked = ("" if full else CHECK.substitute(words, given=given) for given in ("frame", "image"))
     lines = _calls(plan, made, places)
     first = at_once(plan)

@@ -178,7 +178,7 @@ def window(
     height, width, stride, padding = kernel
     gain, spikes = arrays["gain"], source.kind == "bits"
     rows = arrays["codes"].reshape(height, width, source.shape[2], -1)
-    codes = encode(rows.swapaxes(0, 1) if spikes else rows, source.peak, spikes)
+    codes = encode(rows.swapaxes(0, 1) if spikes else rows, source.max_count, spikes)
     exponent = _exponent(gain, codes.step)
     return Window(name, source, shape, (height, width), stride, padding, codes, gain, exponent, linear)
 

@@ -86,8 +86,8 @@ def check_wiring(wiring: Wiring) -> None:
 def check_stock_conv(network: IntegerNetwork) -> None:
     """UnsupportedError where a convolution can give a current that Lava's own model wraps."""
     for node in network.of(IntConv):
-        peak = network.values[node.name].peak
-        _at_most(f"{node.name}: currents of Lava's own Conv model", peak, STOCK_CURRENT, "24 bits with their sign")
+        largest = network.values[node.name].max_count
+        _at_most(f"{node.name}: currents of Lava's own Conv model", largest, STOCK_CURRENT, "24 bits with their sign")
 
 
 def check_disk(wiring: Wiring, arrays: Arrays, images: int) -> None:

@@ -101,8 +101,8 @@ class Planner:
 
     def message_bits(self, source: str) -> int:
         """How wide Lava's messages are; 0 says that they are booleans."""
-        peak = self.network.values[source].peak
-        return 0 if peak == 1 else peak.bit_length()
+        max_count = self.network.values[source].max_count
+        return 0 if max_count == 1 else max_count.bit_length()
 
     def _align(self, sources: tuple[str, ...], latency: int) -> tuple[str, ...]:
         """The parts that send these values, all `latency` steps after the image, none of them twice."""

@@ -62,9 +62,9 @@ def unsupported(every: tuple[Population, ...], host: set[str], network: IntegerN
             if chip.name in lacking and name not in host:
                 yield f"{name}: resets by subtraction; {chip.name}: {lacking[chip.name]}"
         if population.kind == "pool" and name not in host:
-            peak = network.values[population.node.source].peak
-            if peak > 1:
-                yield f"{name}: the largest of counts up to {peak}: a neuron can only tell that some spike came"
+            max_count = network.values[population.node.source].max_count
+            if max_count > 1:
+                yield f"{name}: the largest of counts up to {max_count}: a neuron can only tell that some spike came"
         sources = {p.source for p in population.projections}
         inside = sources - host
         if name in host and population.kind != "input" and inside:

@@ -27,7 +27,7 @@ def _train(case: Case) -> Callable[[], float]:
 
     def call() -> float:
         model, state = now
-        done = qp.forward(model, case.images, train=True, keep=True)
+        done = qp.forward(model, case.images, train=True, save_for_backward=True)
         loss, gradient = LOSSES["mean"](done.logits, case.labels)
         gradients = qp.backward(model, done, gradient, discard=True)
         params, now[1] = optimizer.update(gradients, state, model.params, contestants.RATE)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import qpsnn_core as qp
 from benchmarks.roofline.peaks import fastest
 from qpsnn_core.engine.layers import conv
-from qpsnn_core.engine.layers.base import Call
+from qpsnn_core.engine.layers.base import LayerContext
 from qpsnn_core.engine.layers.conv_gradients import weight_sums
 from qpsnn_core.kernels.buffers import scratch
 from qpsnn_core.kernels.conv.forward import conv_forward
@@ -21,7 +21,7 @@ from qpsnn_core.kernels.threads import chunks, each
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.synapses import Conv
-from qpsnn_core.network.values import Value
+from qpsnn_core.network.values import ValueSpec
 from qpsnn_core.optim.losses import LOSSES
 from qpsnn_core.optim.optimizers import OPTIMIZERS
 from qpsnn_core.quantization.formats import Quantizer
@@ -96,15 +96,15 @@ def layer_calls(point: Point) -> tuple[Callable[[], Any], Callable[[], Any]]:
     rng = np.random.default_rng(0)
     shape = (point.side, point.side, point.channels)
     node = Conv("conv", "in", point.channels, quantizer=Quantizer(point.bits) if point.bits else None)
-    value = Value("spikes", shape, 1)
+    value = ValueSpec("spikes", shape, 1)
     params, state = conv.init(node, (value,), rng)
-    call = Call(params, state, (value,), point.steps, True, True)
+    context = LayerContext(params, state, (value,), point.steps, True, True)
     spikes = (rng.random((point.steps, point.batch, *shape)) < point.rate).astype(np.uint8)
-    acc = conv.forward(node, call, spikes).cache.acc.reshape(-1, point.channels)
+    acc = conv.forward(node, context, spikes).cache.acc.reshape(-1, point.channels)
     gradient = rng.normal(0, 1, acc.shape).astype(np.float32)
     factors = np.ones((3, point.channels), np.float32)
     return (
-        lambda: conv.forward(node, call, spikes),
+        lambda: conv.forward(node, context, spikes),
         lambda: weight_sums(node, value, spikes, gradient, acc, factors),
     )
 
@@ -121,7 +121,7 @@ def step_call(point: Point) -> Callable[[], Any]:
     state = optimizer.init(model.params)
 
     def step() -> None:
-        done = qp.forward(model, images, train=True, keep=True)
+        done = qp.forward(model, images, train=True, save_for_backward=True)
         _, gradient = LOSSES["mean"](done.logits, labels)
         optimizer.update(qp.backward(model, done, gradient), state, model.params, 0.1)
 
@@ -134,7 +134,7 @@ def awake(model: Model, images: Array, rate: float) -> Model:
     for _ in range(8):
         middle = (low + high) / 2
         moved = _moved(model, middle)
-        done = qp.forward(moved, images, train=True, keep=True)
+        done = qp.forward(moved, images, train=True, save_for_backward=True)
         spikes = [done.values[node.name] for node in model.network.of(LIF)]
         found = sum(np.count_nonzero(one) for one in spikes) / sum(one.size for one in spikes)
         low, high = (middle, high) if found < rate else (low, middle)

@@ -20,7 +20,7 @@ from qpsnn_core.kernels.cyclic_channels import around
 from qpsnn_core.kernels.quantize import encode
 from qpsnn_core.kernels.sgd import sgd_step
 from qpsnn_core.network.synapses import Conv
-from qpsnn_core.network.values import Value
+from qpsnn_core.network.values import ValueSpec
 
 
 def weight_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
@@ -31,7 +31,7 @@ def weight_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     listed = neurons / span * (1 - (1 - layer.rate) ** span)
     adds = 9 * listed * blocks * LANES
     laid = 4 * neurons + (2**span - 1 - span) / span * neurons
-    shape = layout(*spikes.shape[:4], node.kernel, node.stride, node.padding, *spikes.shape[2:4], value.peak)
+    shape = layout(*spikes.shape[:4], node.kernel, node.stride, node.padding, *spikes.shape[2:4], value.max_count)
     table, size = 4 * shape.rows * shape.lanes, 9 * 256 * 256
     weight, codes = rng.normal(0, 1, size).astype(np.float32), np.empty(size, np.int8)
     scale, sums = around(np.ones(256, np.float32)), np.zeros(256, np.int64)
@@ -64,11 +64,11 @@ def weight_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     }
 
 
-def _lists(node: Conv, value: Value, spikes: Any) -> Callable[[], Any]:
+def _lists(node: Conv, value: ValueSpec, spikes: Any) -> Callable[[], Any]:
     """A call that lists all spikes."""
     height, width, channels = value.shape
     sizes = (node.kernel, node.stride, node.padding)
-    shape = layout(*spikes.shape[:4], *sizes, height, width, value.peak)
+    shape = layout(*spikes.shape[:4], *sizes, height, width, value.max_count)
     pixels, spots, room = room_of(value, node.stride, shape)
     counts = np.zeros(shape.tables * channels, np.int32)
     places = np.empty(len(counts) * room, np.uint16)
@@ -106,7 +106,7 @@ def _backward(layer: Layer, rng: np.random.Generator) -> tuple[Any, ...]:
     """A Conv with its input's value, spikes, dL/dX, accumulators, factors and codes."""
     images, pixels, _, _, _ = counts(layer)
     node = Conv("conv", "in", layer.channels)
-    value = Value("spikes", (layer.side, layer.side, layer.channels), 1)
+    value = ValueSpec("spikes", (layer.side, layer.side, layer.channels), 1)
     spikes = spikes_of(layer, rng).reshape(layer.steps, layer.batch, *value.shape)
     gradient = rng.normal(0, 1, (images * pixels, layer.channels)).astype(np.float32)
     acc, factors = np.ones(gradient.shape, np.int16), np.ones((3, layer.channels), np.float32)

@@ -58,7 +58,7 @@ def make(folder: Path) -> None:
     images = np.random.default_rng(1).integers(0, PEAK + 1, (STEPS, BATCH, 8, 8, 2)).astype(np.uint8)
     for name in ("plain", "pool", "max", "dense", "subtract"):
         model = trained(name)
-        done = qp.forward(model, images, keep=True)
+        done = qp.forward(model, images, save_for_backward=True)
         spikes = {lif.name: done.values[lif.name] for lif in model.network.of(LIF)}
         save_nir(folder / f"float_{name}.nir", model)
         _answers(folder / f"float_{name}.npz", images / PEAK, spikes, done.logits.sum(0))

@@ -80,7 +80,7 @@ def measure_model(model: Model, dataset: Dataset, *, batch: int = 256, progress:
     names = [name for name, value in network.values.items() if value.kind == "spikes"]
 
     def run(images: Images) -> tuple[Array, dict[str, Array]]:
-        done = forward(model, images, keep=True)
+        done = forward(model, images, save_for_backward=True)
         return done.logits, {name: summed(done.values[name], network.steps) for name in names}
 
     if batch > 0:

@@ -11,7 +11,7 @@ from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Wor
 from qpsnn_core.common.types import Arrays
 from qpsnn_core.engine.inputs import check_images
 from qpsnn_core.engine.layers import LAYERS
-from qpsnn_core.engine.layers.base import Call
+from qpsnn_core.engine.layers.base import LayerContext
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.threads import single_blas, spread
 from qpsnn_core.network.graph import Network
@@ -24,10 +24,10 @@ Images = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 
 
-class Pass(NamedTuple):
+class ForwardPass(NamedTuple):
     """A forward pass: logits float32 [T, B, K]; `values` and `caches` by node name; `state` with new statistics.
 
-    values: spikes [T, B, H, W, C] and Currents. Kept only when asked for.
+    values: spikes [T, B, H, W, C] and Currents. Values and caches are empty without `save_for_backward`.
     """
 
     logits: Floats
@@ -50,45 +50,47 @@ def initialise(network: Network, seed: int = 0) -> Model:
     return Model(network, params, state)
 
 
-def forward(model: Model, images: Images, *, train: bool = False, keep: bool = False) -> Pass:
+def forward(model: Model, images: Images, *, train: bool = False, save_for_backward: bool = False) -> ForwardPass:
     """Run `images` [B, H, W, C] (the same at every step) or [T, B, H, W, C] through the network.
 
-    train: batch norm uses the batch's statistics and updates the running ones. keep: keep values and caches, for
-    `backward` and for scores. Raises ShapeError, DataError or NumericsError for images that are not the Input's.
+    train: batch norm uses the batch's statistics and updates the running ones. save_for_backward: save values and
+    caches, for `backward` and for scores. Raises ShapeError, DataError or NumericsError for images that are not the
+    Input's.
     """
     network = model.network
     x = check_images(network.input, images, network.steps)
     values: dict[str, Any] = {network.input.name: x}
     caches: dict[str, Any] = {}
     state: Arrays = dict(model.state)
-    wanted = _wanted(network)
+    needs_input_grad = _needs_input_grad(network)
     with single_blas():
         for place, node in enumerate(network.nodes[1:], 1):
             own = (model.params.get(node.name, {}), model.state.get(node.name, {}))
-            call = Call(*own, network.inputs_of(node), network.steps, train, wanted[node.name])
+            context = LayerContext(*own, network.inputs_of(node), network.steps, train, needs_input_grad[node.name])
             try:
-                output = LAYERS[node].forward(node, call, *(values[source] for source in node.sources))
+                output = LAYERS[node].forward(node, context, *(values[source] for source in node.sources))
             except NumericsError as error:
                 raise NumericsError(f"{node.name}.{error}") from error
             values[node.name] = output.value
-            if keep:
+            if save_for_backward:
                 caches[node.name] = output.cache
             else:
                 _drop(network, values, place)
             if output.state:
                 state[node.name] = output.state
-    return Pass(values[network.readout.name], state, values if keep else {}, caches)
+    return ForwardPass(values[network.readout.name], state, values if save_for_backward else {}, caches)
 
 
-def backward(model: Model, done: Pass, gradient: Floats, *, discard: bool = False) -> Arrays:
-    """Gradients of the parameters, by node and name, from dL/dlogits [T, B, K]; `done` must have been kept.
+def backward(model: Model, done: ForwardPass, gradient: Floats, *, discard: bool = False) -> Arrays:
+    """Gradients of the parameters, by node and name, from dL/dlogits [T, B, K].
 
-    discard: take values and caches out of `done` as they are used up, so that what they hold can be used again.
-    Raises ConfigError (not kept) and ShapeError (a gradient that is not that of the logits).
+    done: a pass made with `save_for_backward`. discard: take values and caches out of `done` as they are used up, so
+    that what they hold can be used again. Raises ConfigError (a pass without caches) and ShapeError (a gradient that
+    is not that of the logits).
     """
     network = model.network
     if not done.caches:
-        raise ConfigError(expected("backward", "a pass made with keep=True", Words("one without caches")))
+        raise ConfigError(expected("backward", "a pass made with save_for_backward=True", Words("one without caches")))
     if gradient.shape != done.logits.shape:
         raise ShapeError(expected(f"{network.readout.name}: gradient", list(done.logits.shape), list(gradient.shape)))
     gradients: dict[str, Any] = {network.readout.name: gradient}
@@ -107,11 +109,11 @@ def backward(model: Model, done: Pass, gradient: Floats, *, discard: bool = Fals
                 params[node.name] = back.params
             for source, share in zip(node.sources, back.inputs, strict=True):
                 if share is not None:
-                    gradients[source] = _met(gradients[source], share) if source in gradients else share
+                    gradients[source] = accumulate(gradients[source], share) if source in gradients else share
     return params
 
 
-def _met(first: Any, second: Any) -> Any:
+def accumulate(first: Any, second: Any) -> Any:
     """The sum of two gradients of one value; of arrays in memory that is used again."""
     if not isinstance(first, np.ndarray) or not isinstance(second, np.ndarray):
         return first + second
@@ -121,15 +123,15 @@ def _met(first: Any, second: Any) -> Any:
     return total
 
 
-def _wanted(network: Network) -> dict[str, bool]:
+def _needs_input_grad(network: Network) -> dict[str, bool]:
     """Whether any parameter lies before a node, so that its input gradient is needed."""
     weighted = {node.name for node in network.synapses}
     trained: dict[str, bool] = {network.input.name: False}
-    wanted: dict[str, bool] = {}
+    needs_input_grad: dict[str, bool] = {}
     for node in network.nodes[1:]:
-        wanted[node.name] = any(trained[source] for source in node.sources)
-        trained[node.name] = wanted[node.name] or node.name in weighted
-    return wanted
+        needs_input_grad[node.name] = any(trained[source] for source in node.sources)
+        trained[node.name] = needs_input_grad[node.name] or node.name in weighted
+    return needs_input_grad
 
 
 def _drop(network: Network, values: dict[str, Any], place: int) -> None:

@@ -21,8 +21,8 @@ def effective(model: Model, node: Synapse) -> Array:
     weight = model.params[node.name]["weight"]
     if node.quantizer is None:
         return weight
-    kept = model.state.get(node.name, {}).get("gamma")
-    return dequantize(quantize(weight, node.quantizer, kept))
+    stored = model.state.get(node.name, {}).get("gamma")
+    return dequantize(quantize(weight, node.quantizer, stored))
 
 
 def nonzero(model: Model) -> dict[str, npt.NDArray[np.bool_]]:

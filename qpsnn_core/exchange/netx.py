@@ -212,8 +212,8 @@ def _readout(network: IntegerNetwork, synapse: IntConv | IntLinear, node: IntRea
         weights, exact = weights // gain, bias / gain
         bias = np.rint(exact).astype(np.int64)
         rounding = float(np.abs(bias - exact).max())
-    peak = network.values[synapse.source].peak
-    each = np.abs(weights).reshape(-1, weights.shape[-1]).sum(0) * peak + np.abs(bias)
+    max_count = network.values[synapse.source].max_count
+    each = np.abs(weights).reshape(-1, weights.shape[-1]).sum(0) * max_count + np.abs(bias)
     return Scaled(0, weights, bias, THRESHOLD_MAX, 0, int(each.max()) * network.steps, rounding)
 
 

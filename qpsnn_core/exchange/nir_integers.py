@@ -95,7 +95,7 @@ def _sum_pool(making: Making, node: IntSumPool) -> None:
 
 
 def _max_pool(making: Making, node: IntMaxPool) -> None:
-    if making.network.values[node.source].peak != 1:
+    if making.network.values[node.source].max_count != 1:
         want = "a kind that NIR can express (of counts, no max-pool)"
         raise UnsupportedError(expected(f"nir: {node.name}", want, Words(type(node).__name__)))
     window = node.size, node.stride, node.padding
@@ -185,7 +185,7 @@ def _membrane_bits(network: IntegerNetwork, node: IntLIF) -> int:
 
 
 def _sum_bits(network: IntegerNetwork, node: IntReadout) -> int:
-    return network.values[node.name].peak.bit_length()
+    return network.values[node.name].max_count.bit_length()
 
 
 FORMS: KindTable[Form] = KindTable(

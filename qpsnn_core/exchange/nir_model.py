@@ -45,7 +45,7 @@ def _mean(graph: Graph, model: Model, node: AvgPool, dt: float) -> None:
 
 
 def _largest(graph: Graph, model: Model, node: MaxPool, dt: float) -> None:
-    if model.network.values[node.source].peak != 1:
+    if model.network.values[node.source].max_count != 1:
         want = "a kind that NIR can express (of counts, no max-pool)"
         raise UnsupportedError(expected(f"nir: {node.name}", want, Words(type(node).__name__)))
     graph.max_pool(node.name, node.source, node.size, node.step, node.padding, dt, mean=True, r=1.0)

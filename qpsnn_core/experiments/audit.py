@@ -79,13 +79,13 @@ def audit(
 
 
 def codes_of(
-    weight: npt.NDArray[np.float32], quantizer: Quantizer, kept: npt.NDArray[np.float32] | None = None
+    weight: npt.NDArray[np.float32], quantizer: Quantizer, stored: npt.NDArray[np.float32] | None = None
 ) -> npt.NDArray[np.int64]:
     """Eqs. 4 and 9 as they are written, in NumPy: `2*W_int - s`."""
     rows = weight.reshape(-1, weight.shape[-1] if quantizer.granularity == "channel" else 1)
     sizes = np.abs(rows.astype(np.float64))
-    if kept is not None:
-        scale = kept
+    if stored is not None:
+        scale = stored
     elif quantizer.gamma == "percentile":
         edges = np.quantile(rows, (1 - quantizer.percentile, quantizer.percentile), axis=0)
         scale = np.abs(edges).max(0)
@@ -122,14 +122,14 @@ def _codes(model: Model) -> Iterator[tuple[str, float]]:
     for node in model.network.synapses:
         if node.quantizer is not None:
             weight = model.params[node.name]["weight"]
-            kept = model.state.get(node.name, {}).get("gamma")
-            differ = quantize(weight, node.quantizer, kept).codes != codes_of(weight, node.quantizer, kept)
+            stored = model.state.get(node.name, {}).get("gamma")
+            differ = quantize(weight, node.quantizer, stored).codes != codes_of(weight, node.quantizer, stored)
             yield node.name, float(differ.sum())
 
 
 def _scores(model: Model, images: npt.NDArray[Any]) -> Iterator[tuple[str, float]]:
     found = score(model, images, batches=1, batch=len(images), epsilon=EPSILON).values
-    done = forward(model, steps_first(images), keep=True)
+    done = forward(model, steps_first(images), save_for_backward=True)
     for node in model.network.neurons:
         maps = done.values[node.name].mean(0, dtype=np.float64).transpose(0, 3, 1, 2)
         ref = (np.linalg.svd(maps, compute_uv=False) > EPSILON).sum(2).mean(0)

@@ -17,7 +17,7 @@ from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Arrays
 from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.lif import Cache
-from qpsnn_core.engine.passes import Pass, forward
+from qpsnn_core.engine.passes import ForwardPass, forward
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.surrogates import primitive
@@ -33,7 +33,7 @@ STEP = 1e-4
 class Trace(NamedTuple):
     """A forward and a backward pass, with all that went from node to node: `given` to a node, its `back`."""
 
-    done: Pass
+    done: ForwardPass
     given: dict[str, Any]
     back: dict[str, Any]
     params: Arrays
@@ -42,7 +42,7 @@ class Trace(NamedTuple):
 
 def trace(model: Model, images: npt.NDArray[Any], labels: npt.NDArray[Any], loss: str = "mean") -> Trace:
     """Training mode, on these images (steps first)."""
-    done = forward(model, images, train=True, keep=True)
+    done = forward(model, images, train=True, save_for_backward=True)
     gradient = LOSSES[loss](done.logits, labels)[1]
     given: dict[str, Any] = {model.network.readout.name: gradient}
     backs: dict[str, Any] = {}
@@ -173,8 +173,8 @@ class Layer:
         self.shape = x.shape
         used: Any = model.params[node.name]["weight"].astype(np.float64)
         if node.quantizer is not None:
-            kept = model.state.get(node.name, {}).get("gamma")
-            codes = quantize(model.params[node.name]["weight"], node.quantizer, kept)
+            stored = model.state.get(node.name, {}).get("gamma")
+            codes = quantize(model.params[node.name]["weight"], node.quantizer, stored)
             used = codes.codes * codes.step.astype(np.float64)
         images, size, self.stride, padding = WINDOWS[node](node, x)
         self.images = np.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))

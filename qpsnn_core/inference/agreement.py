@@ -41,7 +41,7 @@ def deviation(model: Model, network: IntegerNetwork, images: Array) -> Agreement
     spikes = wrong = answers = 0
     for low in range(0, len(images), BATCH):
         x = steps_first(images[low : low + BATCH])
-        ours = forward(model, x, keep=True)
+        ours = forward(model, x, save_for_backward=True)
         theirs = simulate(network, x, record="spikes")
         for node in model.network.neurons:
             spikes += theirs.spikes[node.name].size

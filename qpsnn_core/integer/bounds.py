@@ -42,12 +42,12 @@ class Membrane(NamedTuple):
     largest: Longs
 
 
-def accumulator(codes: Array, peak: int) -> Interval:
-    """`sum codes*S` for counts S in 0..peak: the negative codes alone, and the positive ones. codes: [..., C]."""
+def accumulator(codes: Array, max_count: int) -> Interval:
+    """`sum codes*S` for counts S in 0..max_count: the negative codes alone, and the positive ones. codes: [..., C]."""
     rows = codes.reshape(-1, codes.shape[-1])
     return Interval(
-        np.minimum(rows, 0).sum(0, dtype=np.int64) * peak,
-        np.maximum(rows, 0).sum(0, dtype=np.int64) * peak,
+        np.minimum(rows, 0).sum(0, dtype=np.int64) * max_count,
+        np.maximum(rows, 0).sum(0, dtype=np.int64) * max_count,
     )
 
 

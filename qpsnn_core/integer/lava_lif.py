@@ -119,7 +119,7 @@ def reach(network: IntegerNetwork, neuron: IntLIF) -> int:
     """The largest magnitude of any current, membrane or partial sum on the way to it, before scaling."""
     membrane = network.values[neuron.name].membrane
     assert membrane is not None  # noqa: S101 - an IntLIF has one
-    return max(int(membrane.largest.max()), max(network.values[source].peak for source in neuron.sources))
+    return max(int(membrane.largest.max()), max(network.values[source].max_count for source in neuron.sources))
 
 
 def at_most(place: str, value: int, limit: int, k: int) -> None:

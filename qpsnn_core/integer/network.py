@@ -14,7 +14,7 @@ from qpsnn_core.common.errors import ConfigError, NetworkError, NumericsError, S
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.serialization import TAG, converter, nearest, structure, tag_union
 from qpsnn_core.integer.bounds import Array
-from qpsnn_core.integer.node_kinds import KINDS, IntValue, Named, Spec
+from qpsnn_core.integer.node_kinds import KINDS, IntValueSpec, Named, Spec
 from qpsnn_core.integer.nodes import IntInput, IntNode, IntReadout
 from qpsnn_core.integer.packing import pack
 from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read, sources_of
@@ -40,7 +40,7 @@ class IntegerNetwork(Ordered[IntNode]):
     nodes: tuple[IntNode, ...]
     arrays: dict[str, Named] = field(repr=False)
     steps: int
-    values: dict[str, IntValue] = field(init=False, repr=False)
+    values: dict[str, IntValueSpec] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if type(self.steps) is not int or self.steps < 1:
@@ -48,7 +48,7 @@ class IntegerNetwork(Ordered[IntNode]):
         kinds = [KINDS[node] for node in (self.nodes if isinstance(self.nodes, tuple) else ())]
         check_order(self.nodes, IntInput, IntReadout)
         _check_names("network.arrays", self.arrays, {node.name for node in self.nodes}, "the name of a node")
-        values: dict[str, IntValue] = {}
+        values: dict[str, IntValueSpec] = {}
         arrays: dict[str, Named] = {}
         for node, kind in zip(self.nodes, kinds, strict=True):
             kind.check(node)

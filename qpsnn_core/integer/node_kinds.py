@@ -33,8 +33,8 @@ Named = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class IntValue:
-    """What a node gives: "counts" (0..peak) or a "current" (|X| <= peak), its shape (H, W, C) and its interval.
+class IntValueSpec:
+    """What a node gives: "counts" (0..max_count) or a "current" (|X| <= max_count), its shape (H, W, C), its interval.
 
     sums: for a synapse with codes, what no partial sum of `codes*S` exceeds. membrane: for an IntLIF, what its
     membrane can reach.
@@ -47,7 +47,7 @@ class IntValue:
     membrane: Membrane | None = None
 
     @property
-    def peak(self) -> int:
+    def max_count(self) -> int:
         """The largest magnitude of any channel."""
         return int(self.interval.largest.max())
 
@@ -65,13 +65,14 @@ class Kind(NamedTuple):
     """The behaviour of one kind of node.
 
     reads: what its sources must be. check(node): its hyper-parameters.
-    specs(node, inputs): its arrays. output(node, inputs, arrays, steps): the IntValue it gives, proven to fit int32.
+    specs(node, inputs): its arrays. output(node, inputs, arrays, steps): the IntValueSpec it gives, proven to
+    fit int32.
     """
 
     reads: Literal["counts", "current"]
     check: Callable[[Any], None]
-    specs: Callable[[Any, tuple[IntValue, ...]], dict[str, Spec]]
-    output: Callable[[Any, tuple[IntValue, ...], Named, int], IntValue]
+    specs: Callable[[Any, tuple[IntValueSpec, ...]], dict[str, Spec]]
+    output: Callable[[Any, tuple[IntValueSpec, ...], Named, int], IntValueSpec]
 
 
 def fits(place: str, largest: Array, what: str) -> None:
@@ -83,16 +84,16 @@ def fits(place: str, largest: Array, what: str) -> None:
         )
 
 
-def _no_arrays(node: Any, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
+def _no_arrays(node: Any, inputs: tuple[IntValueSpec, ...]) -> dict[str, Spec]:
     return {}
 
 
-def _counts(shape: Shape, peak: int) -> IntValue:
+def _counts(shape: Shape, max_count: int) -> IntValueSpec:
     zeros = np.zeros(shape[2], np.int64)
-    return IntValue("counts", shape, Interval(zeros, zeros + peak))
+    return IntValueSpec("counts", shape, Interval(zeros, zeros + max_count))
 
 
-def _conv_specs(node: IntConv, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
+def _conv_specs(node: IntConv, inputs: tuple[IntValueSpec, ...]) -> dict[str, Spec]:
     shape = (node.kernel, node.kernel, inputs[0].shape[2], node.channels)
     return {
         "codes": Spec(shape, ("int8", "int16"), -CODE_MAX, CODE_MAX),
@@ -100,7 +101,7 @@ def _conv_specs(node: IntConv, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
     }
 
 
-def _linear_specs(node: IntLinear, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
+def _linear_specs(node: IntLinear, inputs: tuple[IntValueSpec, ...]) -> dict[str, Spec]:
     shape = (int(np.prod(inputs[0].shape)), node.features)
     return {
         "codes": Spec(shape, ("int8", "int16"), -CODE_MAX, CODE_MAX),
@@ -108,16 +109,16 @@ def _linear_specs(node: IntLinear, inputs: tuple[IntValue, ...]) -> dict[str, Sp
     }
 
 
-def _weighted(name: str, shape: Shape, value: IntValue, arrays: Named) -> IntValue:
-    reach = accumulator(arrays["codes"], value.peak)
+def _weighted(name: str, shape: Shape, value: IntValueSpec, arrays: Named) -> IntValueSpec:
+    reach = accumulator(arrays["codes"], value.max_count)
     sums = reach.high - reach.low
     fits(f"{name}.codes", sums, "accumulators")
     interval = scaled(reach, arrays["gain"])
     fits(f"{name}.gain", interval.largest, "currents")
-    return IntValue("current", shape, interval, int(sums.max()))
+    return IntValueSpec("current", shape, interval, int(sums.max()))
 
 
-def _conv_output(node: IntConv, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+def _conv_output(node: IntConv, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
     height, width = (
         window(f"{node.name} (from {node.source})", size, node.kernel, node.stride, node.padding)
         for size in inputs[0].shape[:2]
@@ -125,88 +126,88 @@ def _conv_output(node: IntConv, inputs: tuple[IntValue, ...], arrays: Named, ste
     return _weighted(node.name, (height, width, node.channels), inputs[0], arrays)
 
 
-def _linear_output(node: IntLinear, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+def _linear_output(node: IntLinear, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
     return _weighted(node.name, (1, 1, node.features), inputs[0], arrays)
 
 
-def _shortcut_specs(node: IntShortcut, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
+def _shortcut_specs(node: IntShortcut, inputs: tuple[IntValueSpec, ...]) -> dict[str, Spec]:
     return {"gain": Spec((node.channels,), ("int32",))}
 
 
-def _shortcut_output(node: IntShortcut, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+def _shortcut_output(node: IntShortcut, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
     height, width, channels = inputs[0].shape
     chosen = np.array(node.channel_map, np.int64)
     if chosen.max() >= channels:
         limit = f"-1 to {channels - 1} (from {node.source})"
         raise ShapeError(expected(f"{node.name}.channel_map", limit, int(chosen.max())))
-    high = np.where(chosen >= 0, inputs[0].peak, 0)
+    high = np.where(chosen >= 0, inputs[0].max_count, 0)
     interval = scaled(Interval(np.zeros_like(high), high), arrays["gain"])
     fits(f"{node.name}.gain", interval.largest, "currents")
-    return IntValue("current", (-(-height // node.stride), -(-width // node.stride), node.channels), interval)
+    return IntValueSpec("current", (-(-height // node.stride), -(-width // node.stride), node.channels), interval)
 
 
-def _lif_specs(node: IntLIF, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
+def _lif_specs(node: IntLIF, inputs: tuple[IntValueSpec, ...]) -> dict[str, Spec]:
     channels = inputs[0].shape[2]
     return {"threshold": Spec((channels,), ("int32",), 1), "bias": Spec((channels,), ("int32",))}
 
 
-def _lif_output(node: IntLIF, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+def _lif_output(node: IntLIF, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
     _same_shape(node.name, node.sources, inputs)
     currents = tuple(value.interval for value in inputs)
     leaking = node.multiplier, node.shift, node.reset
     reach = membrane(currents, arrays["bias"], arrays["threshold"], *leaking, steps)
     fits(f"{node.name}.membrane", reach.largest, f"membranes within {steps} steps")
     spikes = _counts(inputs[0].shape, 1)
-    return IntValue("counts", spikes.shape, spikes.interval, membrane=reach)
+    return IntValueSpec("counts", spikes.shape, spikes.interval, membrane=reach)
 
 
-def _same_shape(name: str, sources: tuple[str, ...], inputs: tuple[IntValue, ...]) -> None:
+def _same_shape(name: str, sources: tuple[str, ...], inputs: tuple[IntValueSpec, ...]) -> None:
     for source, value in zip(sources, inputs, strict=True):
         if value.shape != inputs[0].shape:
             want = f"{inputs[0].shape} (from {sources[0]})"
             raise ShapeError(expected(f"{name} (from {source})", want, value.shape))
 
 
-def _max_pool_output(node: IntMaxPool, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+def _max_pool_output(node: IntMaxPool, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
     height, width = (
         window(f"{node.name} (from {node.source})", size, node.size, node.stride, node.padding)
         for size in inputs[0].shape[:2]
     )
-    return _counts((height, width, inputs[0].shape[2]), inputs[0].peak)
+    return _counts((height, width, inputs[0].shape[2]), inputs[0].max_count)
 
 
-def _sum_pool_output(node: IntSumPool, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+def _sum_pool_output(node: IntSumPool, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
     height, width = (
         window(f"{node.name} (from {node.source})", size, node.size, node.size, 0) for size in inputs[0].shape[:2]
     )
-    return _bounded_counts(node.name, (height, width, inputs[0].shape[2]), inputs[0].peak * node.size**2)
+    return _bounded_counts(node.name, (height, width, inputs[0].shape[2]), inputs[0].max_count * node.size**2)
 
 
-def _sum_output(node: IntSum, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+def _sum_output(node: IntSum, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
     _same_shape(node.name, node.sources, inputs)
-    return _bounded_counts(node.name, inputs[0].shape, sum(value.peak for value in inputs))
+    return _bounded_counts(node.name, inputs[0].shape, sum(value.max_count for value in inputs))
 
 
-def _bounded_counts(name: str, shape: Shape, peak: int) -> IntValue:
-    value = _counts(shape, peak)
+def _bounded_counts(name: str, shape: Shape, max_count: int) -> IntValueSpec:
+    value = _counts(shape, max_count)
     fits(name, value.interval.high, "counts")
     return value
 
 
-def _readout_specs(node: IntReadout, inputs: tuple[IntValue, ...]) -> dict[str, Spec]:
+def _readout_specs(node: IntReadout, inputs: tuple[IntValueSpec, ...]) -> dict[str, Spec]:
     return {"bias": Spec((inputs[0].shape[2],), ("int32",))}
 
 
-def _readout_output(node: IntReadout, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+def _readout_output(node: IntReadout, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
     shape, (low, high) = inputs[0].shape, inputs[0].interval
     if shape[:2] != (1, 1):
         raise ShapeError(expected(f"{node.name} (from {node.source})", "a shape (1, 1, classes)", shape))
     bias = arrays["bias"].astype(np.int64)
     fits(f"{node.name}.bias", inputs[0].interval.largest + np.abs(bias), "currents with their bias")
-    return IntValue("current", shape, Interval((low + bias) * steps, (high + bias) * steps))
+    return IntValueSpec("current", shape, Interval((low + bias) * steps, (high + bias) * steps))
 
 
-def _no_output(node: IntInput, inputs: tuple[IntValue, ...], arrays: Named, steps: int) -> IntValue:
+def _no_output(node: IntInput, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
     return _counts(node.shape, node.peak)
 
 

@@ -1,8 +1,8 @@
 """The integer network's own nodes: frozen, no floating point; each docstring is the arithmetic.
 
 Their arrays live in `IntegerNetwork.arrays[node][name]`. Names are those of the network that was lowered, so spikes
-can be compared by name. Two kinds of value run between nodes: counts (non-negative integers `0..peak`) and currents
-(signed integers).
+can be compared by name. Two kinds of value run between nodes: counts (non-negative integers, `0..max_count`) and
+currents (signed integers).
 """
 
 from __future__ import annotations

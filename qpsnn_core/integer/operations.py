@@ -12,7 +12,7 @@ import numpy as np
 
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.integer.bounds import Array
-from qpsnn_core.integer.node_kinds import IntValue, Named
+from qpsnn_core.integer.node_kinds import IntValueSpec, Named
 from qpsnn_core.integer.nodes import (
     IntConv,
     IntInput,
@@ -35,7 +35,7 @@ from qpsnn_core.kernels.pool import max_forward, sum_forward
 from qpsnn_core.kernels.threads import each, spread
 from qpsnn_core.network.synapses import neighbours
 
-EVENT_PEAK = 16
+MAX_EVENT_COUNT = 16
 """Counts up to this are listed as events; larger ones (images) go through BLAS."""
 
 POSITIONS = 256
@@ -52,16 +52,16 @@ class Current(NamedTuple):
     gain: Array
 
 
-class Call(NamedTuple):
-    """What an operation is handed besides its inputs: the node's arrays, and the values it reads and gives.
+class OperationContext(NamedTuple):
+    """What an operation gets besides its inputs: the node's arrays, and the values it reads and gives.
 
     keep: whether a LIF's membranes are wanted. ready: what was made of the node's arrays at an earlier run. start: a
     LIF's membranes before the first step, int32 [B, H, W, C]; None: 0.
     """
 
     arrays: Named
-    reads: tuple[IntValue, ...]
-    gives: IntValue
+    reads: tuple[IntValueSpec, ...]
+    gives: IntValueSpec
     steps: int
     keep: bool
     ready: dict[str, Any]
@@ -75,40 +75,40 @@ class Fired(NamedTuple):
     membranes: Array | None
 
 
-def count_type(peak: int) -> Any:
-    """The narrowest unsigned integer that holds counts up to `peak`."""
-    return np.uint8 if peak < 2**8 else np.uint16 if peak < 2**16 else np.uint32
+def count_type(max_count: int) -> Any:
+    """The narrowest unsigned integer that holds counts up to `max_count`."""
+    return np.uint8 if max_count < 2**8 else np.uint16 if max_count < 2**16 else np.uint32
 
 
-def conv(node: IntConv, call: Call, counts: Array) -> Current:
+def conv(node: IntConv, context: OperationContext, counts: Array) -> Current:
     """Event by event for spikes, through BLAS for images."""
-    value, codes = call.reads[0], call.arrays["codes"]
+    value, codes = context.reads[0], context.arrays["codes"]
     images = np.ascontiguousarray(counts).reshape(-1, *value.shape)
-    height, width, channels = call.gives.shape
+    height, width, channels = context.gives.shape
     sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
-    if value.peak <= EVENT_PEAK:
-        kind = np.int16 if call.gives.sums < 2**15 else np.int32
+    if value.max_count <= MAX_EVENT_COUNT:
+        kind = np.int16 if context.gives.sums < 2**15 else np.int32
         acc = empty((len(images) * height * width * channels,), kind)
-        packed = _once(call, "rows", lambda: pack(codes, node.stride, width))
-        spread(conv_forward, len(images), 1, images.reshape(-1), value.peak, *packed, acc, *sizes)
-    elif exact_float(call.gives.sums) == np.float32:
+        packed = _once(context, "rows", lambda: pack(codes, node.stride, width))
+        spread(conv_forward, len(images), 1, images.reshape(-1), value.max_count, *packed, acc, *sizes)
+    elif exact_float(context.gives.sums) == np.float32:
         acc = empty((len(images) * height * width * channels,), np.int32)
-        weights = _once(call, "panels", lambda: panels(codes))
+        weights = _once(context, "panels", lambda: panels(codes))
         spread(image_forward, len(images), 1, images.reshape(-1), weights, acc, *sizes)
     else:
         acc = empty((len(images) * height * width, channels), np.int32)
-        real = _once(call, "real", lambda: codes.reshape(-1, channels).astype(np.float64))
+        real = _once(context, "real", lambda: codes.reshape(-1, channels).astype(np.float64))
         each(_dense_part, _spans(len(images), height * width), _padded(node, images), real, acc, node, height * width)
-    return Current(acc.reshape(*counts.shape[:2], *call.gives.shape), call.arrays["gain"])
+    return Current(acc.reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"])
 
 
-def linear(node: IntLinear, call: Call, counts: Array) -> Current:
+def linear(node: IntLinear, context: OperationContext, counts: Array) -> Current:
     """One product through BLAS, in a float that holds every sum exactly."""
-    codes = call.arrays["codes"]
-    dtype = exact_float(call.gives.sums)
-    real = _once(call, "real", lambda: codes.astype(dtype))
+    codes = context.arrays["codes"]
+    dtype = exact_float(context.gives.sums)
+    real = _once(context, "real", lambda: codes.astype(dtype))
     product = counts.reshape(-1, len(codes)).astype(dtype) @ real
-    return Current(product.astype(np.int32).reshape(*counts.shape[:2], *call.gives.shape), call.arrays["gain"])
+    return Current(product.astype(np.int32).reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"])
 
 
 def exact_float(largest: int) -> Any:
@@ -116,7 +116,7 @@ def exact_float(largest: int) -> Any:
     return np.float32 if largest < 2**24 else np.float64
 
 
-def shortcut(node: IntShortcut, call: Call, counts: Array) -> Current:
+def shortcut(node: IntShortcut, context: OperationContext, counts: Array) -> Current:
     """Every `stride`-th pixel of the mapped channels, in the counts' own type; themselves where nothing changes."""
     chosen = np.array(node.channel_map)
     acc = np.ascontiguousarray(counts[:, :, :: node.stride, :: node.stride])
@@ -125,17 +125,17 @@ def shortcut(node: IntShortcut, call: Call, counts: Array) -> Current:
         mapped = np.zeros((*acc.shape[:-1], len(chosen)), counts.dtype)
         mapped[..., neighbours(placed)] = acc[..., neighbours(chosen[placed])]
         acc = mapped
-    return Current(acc, call.arrays["gain"])
+    return Current(acc, context.arrays["gain"])
 
 
-def lif(node: IntLIF, call: Call, *currents: Current) -> Fired:
+def lif(node: IntLIF, context: OperationContext, *currents: Current) -> Fired:
     """One pass over memory for all time steps."""
     if len(currents) > 2:
-        currents = (currents[0], _added(call, currents[1:]))
+        currents = (currents[0], _added(context, currents[1:]))
     batch, channels = currents[0].acc.shape[1], currents[0].gain.shape[0]
-    positions = batch * call.gives.shape[0] * call.gives.shape[1]
-    spikes = empty((call.steps * positions, channels), np.uint8)
-    membranes = empty((call.steps * positions if call.keep else 0, channels), np.int32)
+    positions = batch * context.gives.shape[0] * context.gives.shape[1]
+    spikes = empty((context.steps * positions, channels), np.uint8)
+    membranes = empty((context.steps * positions if context.keep else 0, channels), np.int32)
     driving = [current(_rows(acc), gain, positions if len(acc) > 1 else 0) for acc, gain in currents]
     spread(
         int_lif,
@@ -143,22 +143,22 @@ def lif(node: IntLIF, call: Call, *currents: Current) -> Fired:
         POSITIONS,
         driving[0],
         driving[1] if len(driving) > 1 else None,
-        around(call.arrays["bias"]),
-        around(call.arrays["threshold"]),
+        around(context.arrays["bias"]),
+        around(context.arrays["threshold"]),
         spikes,
         membranes,
-        call.steps,
+        context.steps,
         positions,
         node.multiplier,
         node.shift,
         RESETS[node.reset],
-        *(() if call.start is None else (np.ascontiguousarray(call.start).reshape(-1),)),
+        *(() if context.start is None else (np.ascontiguousarray(context.start).reshape(-1),)),
     )
-    shape = (call.steps, batch, *call.gives.shape)
-    return Fired(spikes.reshape(shape), membranes.reshape(shape) if call.keep else None)
+    shape = (context.steps, batch, *context.gives.shape)
+    return Fired(spikes.reshape(shape), membranes.reshape(shape) if context.keep else None)
 
 
-def _added(call: Call, currents: tuple[Current, ...]) -> Current:
+def _added(context: OperationContext, currents: tuple[Current, ...]) -> Current:
     """Several currents as one with gain 1, int32."""
     steps = max(len(one.acc) for one in currents)
     shape = (steps, *currents[0].acc.shape[1:])
@@ -170,56 +170,55 @@ def _added(call: Call, currents: tuple[Current, ...]) -> Current:
     return Current(total, np.ones(shape[4], np.int32))
 
 
-def max_pool(node: IntMaxPool, call: Call, counts: Array) -> Array:
+def max_pool(node: IntMaxPool, context: OperationContext, counts: Array) -> Array:
     """The largest count of each window."""
-    images, out = _pooling(call, counts)
+    images, out = _pooling(context, counts)
     spread(max_forward, len(images), 1, images, out, node.size, node.stride, node.padding)
-    return out.reshape(*counts.shape[:2], *call.gives.shape)
+    return out.reshape(*counts.shape[:2], *context.gives.shape)
 
 
-def sum_pool(node: IntSumPool, call: Call, counts: Array) -> Array:
+def sum_pool(node: IntSumPool, context: OperationContext, counts: Array) -> Array:
     """The sum of each window."""
-    images, out = _pooling(call, counts)
+    images, out = _pooling(context, counts)
     spread(sum_forward, len(images), 1, images, out, node.size)
-    return out.reshape(*counts.shape[:2], *call.gives.shape)
+    return out.reshape(*counts.shape[:2], *context.gives.shape)
 
 
-def add(node: IntSum, call: Call, *counts: Array) -> Array:
+def add(node: IntSum, context: OperationContext, *counts: Array) -> Array:
     """The sum, in a type that holds it."""
-    total = counts[0].astype(count_type(call.gives.peak))
+    total = counts[0].astype(count_type(context.gives.max_count))
     for other in counts[1:]:
         total = total + other.astype(total.dtype)
     return total
 
 
-def readout(node: IntReadout, call: Call, current: Current) -> Array:
+def readout(node: IntReadout, context: OperationContext, current: Current) -> Array:
     """`sum_t (gain*acc + bias)`, int64 [B, K]."""
     acc = current.acc.reshape(*current.acc.shape[:2], -1).astype(np.int64)
-    total: Array = (acc * current.gain).sum(0) * (call.steps // len(acc)) + call.steps * call.arrays["bias"].astype(
-        np.int64
-    )
+    bias = context.arrays["bias"].astype(np.int64)
+    total: Array = (acc * current.gain).sum(0) * (context.steps // len(acc)) + context.steps * bias
     return total
 
 
-def given(node: IntInput, call: Call, images: Array) -> Array:
+def given(node: IntInput, context: OperationContext, images: Array) -> Array:
     """The images, in the type of their counts."""
     return np.ascontiguousarray(images, count_type(node.peak))
 
 
-def _once(call: Call, name: str, make: Callable[[], Any]) -> Any:
+def _once(context: OperationContext, name: str, make: Callable[[], Any]) -> Any:
     """What `make` gives, or gave at an earlier run."""
-    if name not in call.ready:
-        call.ready[name] = make()
-    return call.ready[name]
+    if name not in context.ready:
+        context.ready[name] = make()
+    return context.ready[name]
 
 
 def _rows(array: Array) -> Array:
     return np.ascontiguousarray(array).reshape(-1, array.shape[-1])
 
 
-def _pooling(call: Call, counts: Array) -> tuple[Array, Array]:
-    images = np.ascontiguousarray(counts).reshape(-1, *call.reads[0].shape)
-    return images, empty((len(images), *call.gives.shape), count_type(call.gives.peak))
+def _pooling(context: OperationContext, counts: Array) -> tuple[Array, Array]:
+    images = np.ascontiguousarray(counts).reshape(-1, *context.reads[0].shape)
+    return images, empty((len(images), *context.gives.shape), count_type(context.gives.max_count))
 
 
 def _padded(node: IntConv, images: Array) -> Array:

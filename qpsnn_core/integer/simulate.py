@@ -13,7 +13,7 @@ from qpsnn_core.common.errors import ConfigError, DataError, NumericsError, Shap
 from qpsnn_core.common.serialization import nearest
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.operations import OPERATIONS, Call, Fired
+from qpsnn_core.integer.operations import OPERATIONS, Fired, OperationContext
 from qpsnn_core.kernels.neurons.integer_lif import add_counts
 from qpsnn_core.kernels.threads import single_blas, spread
 from qpsnn_core.network.ordered_graph import sources_of
@@ -141,8 +141,8 @@ def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice, start: 
         keep = node.name in run.membranes
         begin = start[node.name][part] if node.name in start else None
         given = network.arrays[node.name], reads, network.values[node.name], network.steps
-        call = Call(*given, keep, ready[node.name], begin)
-        value = OPERATIONS[node](node, call, *inputs)
+        context = OperationContext(*given, keep, ready[node.name], begin)
+        value = OPERATIONS[node](node, context, *inputs)
         if isinstance(value, Fired):
             value = _write(run, node.name, part, value)
         if node.name in run.counts:

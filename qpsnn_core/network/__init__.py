@@ -3,7 +3,7 @@
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
-from qpsnn_core.network.values import Value
+from qpsnn_core.network.values import ValueSpec
 from qpsnn_core.quantization.formats import Quantizer
 
 __all__ = [
@@ -19,5 +19,5 @@ __all__ = [
     "Readout",
     "Shortcut",
     "Sum",
-    "Value",
+    "ValueSpec",
 ]

@@ -13,7 +13,7 @@ from qpsnn_core.common.serialization import TAG, converter, structure, tag_union
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut, Synapse
-from qpsnn_core.network.values import Value
+from qpsnn_core.network.values import ValueSpec
 
 VERSION = 1
 
@@ -52,14 +52,14 @@ class Network(Ordered[Node]):
 
     nodes: tuple[Node, ...]
     steps: int = 4
-    values: dict[str, Value] = field(init=False, compare=False, repr=False)
+    values: dict[str, ValueSpec] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if type(self.steps) is not int or self.steps < 1:
             raise ConfigError(expected("network.steps", "an integer of at least 1", self.steps))
         check_order(self.nodes, Input, Readout)
         check_read(self.nodes)
-        values: dict[str, Value] = {}
+        values: dict[str, ValueSpec] = {}
         for node in self.nodes:
             values[node.name] = node.output(*(values[source] for source in node.sources))
         object.__setattr__(self, "values", values)
@@ -91,7 +91,7 @@ class Network(Ordered[Node]):
         assert isinstance(node, Readout)  # noqa: S101 - checked when the network was made
         return node
 
-    def inputs_of(self, node: Node) -> tuple[Value, ...]:
+    def inputs_of(self, node: Node) -> tuple[ValueSpec, ...]:
         """The values that a node reads."""
         return tuple(self.values[source] for source in node.sources)
 

@@ -12,7 +12,7 @@ from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.common.validation import check_at_least, check_choice, check_name, check_number, is_positive
 from qpsnn_core.network.surrogates import SURROGATES
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
-from qpsnn_core.network.values import Shape, Value, check_kind, check_sources, window
+from qpsnn_core.network.values import Shape, ValueSpec, check_kind, check_sources, window
 
 RESETS = ("zero", "subtract")
 
@@ -47,10 +47,10 @@ class Input:
         """Nothing comes before the input."""
         return ()
 
-    def output(self) -> Value:
+    def output(self) -> ValueSpec:
         """Analog or spikes of the given shape."""
         scale = self.scale if self.peak is not None else 1.0
-        return Value("spikes" if self.spikes else "analog", self.shape, self.peak, scale)
+        return ValueSpec("spikes" if self.spikes else "analog", self.shape, self.peak, scale)
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,14 @@ class LIF:
         """The same neuron under another name, with other currents."""
         return replace(self, name=name, sources=sources)
 
-    def output(self, *values: Value) -> Value:
+    def output(self, *values: ValueSpec) -> ValueSpec:
         """Spikes, 0 or 1, of the currents' shape."""
         for source, value in zip(self.sources, values, strict=True):
             check_kind(self.name, source, value, "current")
             if value.shape != values[0].shape:
                 want = f"{values[0].shape} (from {self.sources[0]})"
                 raise ShapeError(expected(f"{self.name} (from {source})", want, value.shape))
-        return Value("spikes", values[0].shape, 1)
+        return ValueSpec("spikes", values[0].shape, 1)
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ class MaxPool:
         """The stride, with 0 read as `size`."""
         return self.stride or self.size
 
-    def output(self, value: Value) -> Value:
-        """Spikes with the same peak."""
+    def output(self, value: ValueSpec) -> ValueSpec:
+        """Spikes with the same largest count."""
         check_kind(self.name, self.source, value, "spikes")
         height, width = (
             window(f"{self.name} (from {self.source})", size, self.size, self.step, self.padding)
@@ -149,19 +149,19 @@ class AvgPool:
         """The one value it reads."""
         return (self.source,)
 
-    def output(self, value: Value) -> Value:
-        """Spikes with peak and 1/scale times `size**2`."""
+    def output(self, value: ValueSpec) -> ValueSpec:
+        """Spikes with `max_count` and 1/scale times `size**2`."""
         check_kind(self.name, self.source, value, "spikes")
         height, width = (
             window(f"{self.name} (from {self.source})", size, self.size, self.size, 0) for size in value.shape[:2]
         )
         area = self.size**2
-        return Value("spikes", (height, width, value.shape[2]), (value.peak or 1) * area, value.scale / area)
+        return ValueSpec("spikes", (height, width, value.shape[2]), (value.max_count or 1) * area, value.scale / area)
 
 
 @dataclass(frozen=True)
 class Sum:
-    """`S = sum_k S_k`, spike by spike (SEW's ADD): counts up to the sum of the peaks."""
+    """`S = sum_k S_k`, spike by spike (SEW's ADD): counts up to the sum of the largest counts."""
 
     name: str
     sources: tuple[str, ...]
@@ -170,7 +170,7 @@ class Sum:
         check_name(self.name)
         check_sources(self.name, self.sources, 2)
 
-    def output(self, *values: Value) -> Value:
+    def output(self, *values: ValueSpec) -> ValueSpec:
         """Spikes of the same shape and scale."""
         for source, value in zip(self.sources, values, strict=True):
             check_kind(self.name, source, value, "spikes")
@@ -179,7 +179,7 @@ class Sum:
                 raise ShapeError(
                     expected(f"{self.name} (from {source})", want, Words(f"{value.shape} at {value.scale}"))
                 )
-        return replace(values[0], peak=sum(value.peak or 1 for value in values))
+        return replace(values[0], max_count=sum(value.max_count or 1 for value in values))
 
 
 @dataclass(frozen=True)
@@ -197,12 +197,12 @@ class Readout:
         """The one value it reads."""
         return (self.source,)
 
-    def output(self, value: Value) -> Value:
+    def output(self, value: ValueSpec) -> ValueSpec:
         """Logits of shape (1, 1, classes)."""
         check_kind(self.name, self.source, value, "current")
         if value.shape[:2] != (1, 1):
             raise ShapeError(expected(f"{self.name} (from {self.source})", "a shape (1, 1, classes)", value.shape))
-        return Value("analog", value.shape)
+        return ValueSpec("analog", value.shape)
 
 
 Node = Input | Conv | Linear | Shortcut | LIF | MaxPool | AvgPool | Sum | Readout

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, expected
 from qpsnn_core.common.validation import check_at_least, check_name
-from qpsnn_core.network.values import Value, check_kind, window
+from qpsnn_core.network.values import ValueSpec, check_kind, window
 from qpsnn_core.quantization.formats import Quantizer
 
 BN_EPSILON = 1e-5
@@ -47,16 +47,16 @@ class Conv:
         """The one value it reads."""
         return (self.source,)
 
-    def output(self, value: Value) -> Value:
+    def output(self, value: ValueSpec) -> ValueSpec:
         """A Current of `channels` maps."""
         check_kind(self.name, self.source, value, "analog", "spikes")
         height, width = (
             window(f"{self.name} (from {self.source})", size, self.kernel, self.stride, self.padding)
             for size in value.shape[:2]
         )
-        return Value("current", (height, width, self.channels))
+        return ValueSpec("current", (height, width, self.channels))
 
-    def weight_shape(self, value: Value) -> tuple[int, ...]:
+    def weight_shape(self, value: ValueSpec) -> tuple[int, ...]:
         """`(kernel, kernel, C_in, C_out)`."""
         return (self.kernel, self.kernel, value.shape[2], self.channels)
 
@@ -91,12 +91,12 @@ class Linear:
         """Output features are channels of a 1x1 map."""
         return self.features
 
-    def output(self, value: Value) -> Value:
+    def output(self, value: ValueSpec) -> ValueSpec:
         """A Current of shape (1, 1, features)."""
         check_kind(self.name, self.source, value, "analog", "spikes")
-        return Value("current", (1, 1, self.features))
+        return ValueSpec("current", (1, 1, self.features))
 
-    def weight_shape(self, value: Value) -> tuple[int, ...]:
+    def weight_shape(self, value: ValueSpec) -> tuple[int, ...]:
         """`(H * W * C_in, features)`."""
         height, width, channels = value.shape
         return (height * width * channels, self.features)
@@ -127,7 +127,7 @@ class Shortcut:
         """The one value it reads."""
         return (self.source,)
 
-    def output(self, value: Value) -> Value:
+    def output(self, value: ValueSpec) -> ValueSpec:
         """A Current of `channels` maps, subsampled by `stride`."""
         check_kind(self.name, self.source, value, "spikes")
         height, width, inputs = value.shape
@@ -140,7 +140,7 @@ class Shortcut:
                 raise ShapeError(
                     expected(f"{self.name}.channel_map", f"-1 to {inputs - 1} (from {self.source})", index)
                 )
-        return Value("current", (-(-height // self.stride), -(-width // self.stride), self.channels))
+        return ValueSpec("current", (-(-height // self.stride), -(-width // self.stride), self.channels))
 
     def mapping(self, inputs: int) -> tuple[int, ...]:
         """The source channel of each output channel, -1 for none."""

@@ -1,8 +1,8 @@
 """What runs between nodes, and the checks of what nodes read.
 
 Three kinds of value:
-- `"analog"`: the input image, integers `0..peak` times `scale` (or real numbers, `peak` None);
-- `"spikes"`: integers `0..peak` (1 for a neuron, more after a Sum or an AvgPool) times `scale`;
+- `"analog"`: the input image, integers `0..max_count` times `scale` (or real numbers, `max_count` None);
+- `"spikes"`: integers `0..max_count` (1 for a neuron, more after a Sum or an AvgPool) times `scale`;
 - `"current"`: what a synapse gives to a neuron, an accumulator with a per-channel affine, not multiplied out.
 """
 
@@ -18,12 +18,12 @@ Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Value:
-    """What a node gives: its kind, shape (H, W, C), largest integer `peak` and the `scale` of one unit."""
+class ValueSpec:
+    """What a node gives: its kind, shape (H, W, C), largest integer `max_count` and the `scale` of one unit."""
 
     kind: Kind
     shape: Shape
-    peak: int | None = None
+    max_count: int | None = None
     scale: float = 1.0
 
 
@@ -33,7 +33,7 @@ def check_sources(name: str, sources: tuple[str, ...], least: int) -> None:
         raise ConfigError(expected(f"{name}.sources", f"a tuple of at least {least} different names", sources))
 
 
-def check_kind(name: str, source: str, value: Value, *kinds: str) -> None:
+def check_kind(name: str, source: str, value: ValueSpec, *kinds: str) -> None:
     """ShapeError unless the value that `name` reads from `source` is of one of the kinds."""
     if value.kind not in kinds:
         raise ShapeError(expected(f"{name} (from {source})", " or ".join(kinds), value.kind))

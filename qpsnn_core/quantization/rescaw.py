@@ -34,16 +34,16 @@ class Codes(NamedTuple):
     bound: int
 
 
-def gamma(weight: Floats, quantizer: Quantizer, kept: Floats | None = None) -> Floats:
+def gamma(weight: Floats, quantizer: Quantizer, stored: Floats | None = None) -> Floats:
     """The scale coefficient of Eq. 9, float32 [C_out]; 1 where every weight of a channel is 0.
 
-    weight: [..., C_out]. kept: the gamma of the model's state, where the quantizer's is "kept". Raises NumericsError
-    on NaN or infinity, or a kept gamma that is not positive; ShapeError where that is not there.
+    weight: [..., C_out]. stored: the gamma of the model's state, where the quantizer's is "kept". Raises NumericsError
+    on NaN or infinity, or a stored gamma that is not positive; ShapeError where that is not there.
     """
     outputs = weight.shape[-1]
     if quantizer.gamma == KEPT:
         _finite(weight)
-        return _kept(kept, outputs)
+        return _stored(stored, outputs)
     if quantizer.gamma == "mean" and quantizer.granularity == "channel":
         sums = _summed(sum_of_sizes, weight, np.float64)
         _finite(sums)
@@ -56,7 +56,7 @@ def gamma(weight: Floats, quantizer: Quantizer, kept: Floats | None = None) -> F
     return np.broadcast_to(np.where(value > 0, value, np.float32(1)), (outputs,)).copy()
 
 
-def _kept(found: Floats | None, outputs: int) -> Floats:
+def _stored(found: Floats | None, outputs: int) -> Floats:
     if found is None or found.shape != (outputs,):
         got = Words("nothing" if found is None else f"{found.shape}")
         raise ShapeError(expected("gamma", f"an array ({outputs},) that was kept", got))
@@ -80,12 +80,12 @@ def _other_gamma(rows: Floats, quantizer: Quantizer) -> npt.NDArray[Any]:
     return found
 
 
-def quantize(weight: Floats, quantizer: Quantizer, kept: Floats | None = None) -> Codes:
+def quantize(weight: Floats, quantizer: Quantizer, stored: Floats | None = None) -> Codes:
     """Eq. 4 of `W / gamma`: `W_int = round(s/2 * (clamp(W/gamma, -1, 1) + 1))`, half to even; `codes = 2*W_int - s`.
 
-    weight: float32 [..., C_out]. kept: as in `gamma`, which says what is raised.
+    weight: float32 [..., C_out]. stored: as in `gamma`, which says what is raised.
     """
-    scale = gamma(weight, quantizer, kept)
+    scale = gamma(weight, quantizer, stored)
     levels = quantizer.levels
     codes = empty(weight.shape, np.int8 if levels <= 127 else np.int16)
     sums = _summed(encode, weight, np.int64, around(scale), levels, codes.reshape(-1))

@@ -80,7 +80,7 @@ def _step(plan: Plan, now: Now, images: Images, labels: Labels) -> tuple[Now, fl
     """One update, and the batch's loss. NumericsError names the array with NaN or infinity."""
     network = now.model.network
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        done = forward(now.model, steps_first(images), train=True, keep=True)
+        done = forward(now.model, steps_first(images), train=True, save_for_backward=True)
         if not np.isfinite(done.logits).all():
             raise NumericsError(expected(f"{network.readout.name}: logits", "finite numbers", Words("NaN or infinity")))
         loss, gradient = LOSSES[plan.config.loss](done.logits, labels)

@@ -114,10 +114,10 @@ def features(net, images):
         height, width, _ = net.shape(node.source)
         found |= {"oblong map"} if height != width else set()
     for node in net.of(IntConv, IntLinear):
-        arrays, peak = net.arrays[node.name], net.values[node.source].peak
+        arrays, max_count = net.arrays[node.name], net.values[node.source].max_count
         weights = arrays["codes"].astype(np.int64) * arrays["gain"]
-        sums = abs(weights).reshape(-1, weights.shape[-1]).sum(0) * peak
-        found |= {"counts above one"} if peak > 1 and node.source != net.input.name else set()
+        sums = abs(weights).reshape(-1, weights.shape[-1]).sum(0) * max_count
+        found |= {"counts above one"} if max_count > 1 and node.source != net.input.name else set()
         found |= {"negative gain"} if (arrays["gain"] < 0).any() else set()
         found |= {"own gains"} if len(set(arrays["gain"])) > 1 else set()
         found |= {"wide codes"} if arrays["codes"].dtype == np.int16 else set()

@@ -12,7 +12,7 @@ from qpsnn_core.common.errors import NodeKindError
 from qpsnn_core.compression.channels import rates, remove
 from qpsnn_core.compression.weights import hessian
 from qpsnn_core.engine.calibration import recalibrate
-from qpsnn_core.engine.passes import Pass, backward, forward
+from qpsnn_core.engine.passes import ForwardPass, backward, forward
 from qpsnn_core.engine.pricing import nonzero
 from qpsnn_core.exchange.nir_export import save_nir
 from qpsnn_core.experiments import analysis, audit_gradients
@@ -22,7 +22,7 @@ from qpsnn_core.experiments.paper_tables6_7 import bits_of, weights
 from qpsnn_core.inference.agreement import deviation
 from qpsnn_core.integer.lowering.fold import affine
 from qpsnn_core.integer.lowering.lower import horizon
-from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Readout, Value
+from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Readout, ValueSpec
 from qpsnn_core.network.cost import counted, fanout, sops
 from qpsnn_datasets import Dataset
 
@@ -38,7 +38,7 @@ class LayerNorm:
     def sources(self) -> tuple[str, ...]:
         return (self.source,)
 
-    def output(self, value: Value) -> Value:
+    def output(self, value: ValueSpec) -> ValueSpec:
         return value
 
 
@@ -53,9 +53,9 @@ SCORES = {node.name: np.ones(6) for node in KNOWN.of(LIF)}
 
 def unknown_cache(path):
     """Backward from a pass that a network without the foreign node made."""
-    done = forward(qp.initialise(KNOWN), DATA.images, keep=True)
+    done = forward(qp.initialise(KNOWN), DATA.images, save_for_backward=True)
     caches = {**done.caches, "norm": None}
-    return backward(MODEL, Pass(done.logits, done.state, done.values, caches), np.ones_like(done.logits))
+    return backward(MODEL, ForwardPass(done.logits, done.state, done.values, caches), np.ones_like(done.logits))
 
 
 def unknown_trace(path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from qpsnn_core.engine.layers import LAYERS
-from qpsnn_core.engine.layers.base import Call, Current, CurrentGradient, Layer
+from qpsnn_core.engine.layers.base import Current, CurrentGradient, Layer, LayerContext
 from qpsnn_core.engine.layers.batch_norm import with_moments
 from qpsnn_core.engine.layers.pool import count_type
 from qpsnn_core.kernels import threads
@@ -26,27 +26,27 @@ from qpsnn_core.network import (
     Readout,
     Shortcut,
     Sum,
-    Value,
+    ValueSpec,
 )
 
 STEPS = 3
-PIXELS = Value("analog", (5, 4, 3), 255, 1 / 255)
-REAL = Value("analog", (5, 4, 3))
-SPIKES = Value("spikes", (5, 4, 3), 1)
-COUNTS = Value("spikes", (5, 4, 3), 16, 0.25)
-MANY = Value("spikes", (5, 4, 3), 300)
-HUGE = Value("spikes", (5, 4, 3), 40000)
-MAP = Value("current", (5, 4, 3))
-ROW = Value("current", (1, 1, 6))
-WIDE = Value("spikes", (3, 5, 17), 1)
-WIDE_MAP = Value("current", (2, 3, 17))
+PIXELS = ValueSpec("analog", (5, 4, 3), 255, 1 / 255)
+REAL = ValueSpec("analog", (5, 4, 3))
+SPIKES = ValueSpec("spikes", (5, 4, 3), 1)
+COUNTS = ValueSpec("spikes", (5, 4, 3), 16, 0.25)
+MANY = ValueSpec("spikes", (5, 4, 3), 300)
+HUGE = ValueSpec("spikes", (5, 4, 3), 40000)
+MAP = ValueSpec("current", (5, 4, 3))
+ROW = ValueSpec("current", (1, 1, 6))
+WIDE = ValueSpec("spikes", (3, 5, 17), 1)
+WIDE_MAP = ValueSpec("current", (2, 3, 17))
 
 
 class Case(NamedTuple):
     """A node and the values that it reads."""
 
     node: Any
-    inputs: tuple[Value, ...]
+    inputs: tuple[ValueSpec, ...]
 
 
 CASES = [
@@ -78,7 +78,7 @@ CASES = [
 
 
 def label(case):
-    return f"{type(case.node).__name__}({', '.join(f'{v.kind} {v.peak}' for v in case.inputs)})"
+    return f"{type(case.node).__name__}({', '.join(f'{v.kind} {v.max_count}' for v in case.inputs)})"
 
 
 def test_every_kind_of_node_has_a_layer_and_a_case():
@@ -90,12 +90,12 @@ def test_every_kind_of_node_has_a_layer_and_a_case():
 class Run:
     """A layer with parameters, inputs of a number of steps, and a gradient for what it gives, drawn from one seed."""
 
-    def __init__(self, case, *, lengths=None, batch=4, train=True, wanted=True):
+    def __init__(self, case, *, lengths=None, batch=4, train=True, needs_input_grad=True):
         self.case, self.layer, rng = case, LAYERS[case.node], np.random.default_rng(1)
         self.params, self.state = self.layer.init(case.node, case.inputs, np.random.default_rng(2))
         for name, array in self.params.items():
             array[:] = rng.normal(0.2, 0.5, array.shape) if name != "weight" else array
-        self.call = Call(self.params, self.state, case.inputs, STEPS, train, wanted)
+        self.context = LayerContext(self.params, self.state, case.inputs, STEPS, train, needs_input_grad)
         self.values = [self.draw(v, n, batch, rng) for v, n in zip(case.inputs, lengths or [STEPS] * 3, strict=False)]
         self.output = case.node.output(*case.inputs)
 
@@ -105,13 +105,15 @@ class Run:
             acc = rng.integers(-99, 160, shape).astype(np.int16)
             scale, shift = (rng.normal(mean, 0.005, shape[-1]).astype(np.float32) for mean in (0.01, 0))
             return Current(acc, scale, shift)
-        if value.peak is None:
+        if value.max_count is None:
             return rng.normal(0, 1, shape).astype(np.float32)
-        counts = rng.integers(0, value.peak + 1, shape) * (rng.random(shape) < (0.5 if value.peak < 99 else 0.05))
-        return counts.astype(count_type(value.peak))
+        counts = rng.integers(0, value.max_count + 1, shape) * (
+            rng.random(shape) < (0.5 if value.max_count < 99 else 0.05)
+        )
+        return counts.astype(count_type(value.max_count))
 
     def forward(self):
-        return self.layer.forward(self.case.node, self.call, *self.values)
+        return self.layer.forward(self.case.node, self.context, *self.values)
 
     def gradient(self, length=STEPS):
         batch = arrays(self.values[0])[0].shape[1]
@@ -171,19 +173,19 @@ def test_the_output_is_what_the_node_promises(case):
         for part in (value.scale, value.shift):
             assert (part.shape, part.dtype) == (run.output.shape[2:], np.float32)
     else:
-        assert (value.shape, value.dtype) == ((STEPS, 4, *run.output.shape), count_type(run.output.peak))
-        assert value.max() <= run.output.peak
+        assert (value.shape, value.dtype) == ((STEPS, 4, *run.output.shape), count_type(run.output.max_count))
+        assert value.max() <= run.output.max_count
     assert all(np.isfinite(array).all() for array in arrays(value))
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.inputs[0].kind == "spikes"], ids=label)
-def test_counts_at_their_peak_fit_their_type(case):
+def test_the_largest_counts_fit_their_type(case):
     run = Run(case, train=False, batch=1)
     for value, drawn in zip(case.inputs, run.values, strict=True):
-        drawn[:] = value.peak
+        drawn[:] = value.max_count
     value = run.forward().value
     if run.output.kind == "spikes":
-        largest = run.output.peak if isinstance(case.node, (AvgPool, Sum)) else case.inputs[0].peak
+        largest = run.output.max_count if isinstance(case.node, (AvgPool, Sum)) else case.inputs[0].max_count
         assert (value == largest).all()
     else:
         halved = [drawn // 2 for drawn in run.values]
@@ -232,9 +234,9 @@ def test_statistics_keep_their_names_and_shapes(case):
         }
 
 
-def test_an_unwanted_gradient_changes_no_other(case):
-    wanted, unwanted = Run(case), Run(case, wanted=False)
-    one, other = (run.backward(run.forward()) for run in (wanted, unwanted))
+def test_an_unneeded_gradient_changes_no_other(case):
+    needed, unneeded = Run(case), Run(case, needs_input_grad=False)
+    one, other = (run.backward(run.forward()) for run in (needed, unneeded))
     for name, gradient in one.params.items():
         np.testing.assert_array_equal(gradient, other.params[name])
 

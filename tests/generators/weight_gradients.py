@@ -7,7 +7,7 @@ import numpy as np
 from naive import conv as naive
 from qpsnn_core.engine.layers.conv_gradients import weight_sums
 from qpsnn_core.kernels.conv import weight_gradient as kernels
-from qpsnn_core.network import Conv, Value
+from qpsnn_core.network import Conv, ValueSpec
 
 F = np.float32
 
@@ -15,13 +15,13 @@ F = np.float32
 class Case:
     """Spikes, gradients, accumulators and factors of whole numbers, drawn from one seed."""
 
-    def __init__(self, size, inputs, outputs, kernel, stride=1, padding=0, *, peak=1, steps=2, batch=2, rate=0.5):
-        rng = np.random.default_rng([*size, inputs, outputs, kernel, stride, padding, peak, steps, batch])
-        self.value, self.geometry = Value("spikes", (*size, inputs), peak), (kernel, stride, padding)
+    def __init__(self, size, inputs, outputs, kernel, stride=1, padding=0, *, max_count=1, steps=2, batch=2, rate=0.5):
+        rng = np.random.default_rng([*size, inputs, outputs, kernel, stride, padding, max_count, steps, batch])
+        self.value, self.geometry = ValueSpec("spikes", (*size, inputs), max_count), (kernel, stride, padding)
         self.node = Conv("n", "x", outputs, kernel, stride, padding)
         shape = (steps, batch, *size, inputs)
-        self.spikes = (rng.integers(0, peak + 1, shape) * (rng.random(shape) < rate)).astype(
-            np.uint8 if peak < 256 else np.uint16
+        self.spikes = (rng.integers(0, max_count + 1, shape) * (rng.random(shape) < rate)).astype(
+            np.uint8 if max_count < 256 else np.uint16
         )
         shape = (steps, batch, *self.node.output(self.value).shape)
         self.gradient = rng.integers(-9, 10, shape).astype(F)
@@ -38,7 +38,7 @@ class Case:
     def layout(self):
         out_height, out_width, _ = self.node.output(self.value).shape
         sizes = (*self.spikes.shape[:4], *self.geometry, out_height, out_width)
-        return kernels.layout(*sizes, self.value.peak)
+        return kernels.layout(*sizes, self.value.max_count)
 
     def given(self):
         return self.gradient.reshape(-1, self.outputs), self.acc.reshape(-1, self.outputs), self.factors

@@ -43,7 +43,7 @@ def run(seed: int) -> dict[str, Any]:
     first: dict[str, dict[str, list[float]]] = {}
     margin = np.inf
     for images, labels in batches(small.dataset(STEPS * BATCH), BATCH, seed=seed):
-        done = forward(model, images, train=True, keep=True)
+        done = forward(model, images, train=True, save_for_backward=True)
         loss, slope = LOSSES["mean"](done.logits, labels)
         gradients = backward(model, done, slope)
         if not losses:

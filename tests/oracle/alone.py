@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.engine.layers import LAYERS
-from qpsnn_core.engine.layers.base import Call
+from qpsnn_core.engine.layers.base import LayerContext
 from qpsnn_core.engine.layers.batch_norm import with_moments
-from qpsnn_core.network import Conv, Linear, Value
+from qpsnn_core.network import Conv, Linear, ValueSpec
 
 LIMIT = 5e-4
 """Of `differences`: float32 sums err by 1e-6, over a step of 1e-2. Measured: 1e-4."""
 
-REAL = Value("analog", (5, 4, 3))
-COUNTS = Value("spikes", (5, 4, 3), 4, 0.5)
+REAL = ValueSpec("analog", (5, 4, 3))
+COUNTS = ValueSpec("spikes", (5, 4, 3), 4, 0.5)
 SYNAPSES = [
     (Conv("n", "x", 4, 3, 2, 1, None, bias=True, batch_norm=False), REAL),
     (Conv("n", "x", 4, 3, 2, 1, None, bias=True, batch_norm=False), COUNTS),
@@ -30,7 +30,7 @@ SYNAPSES = [
 class Layer:
     """One synapse by itself: a scalar, `sum of R * current`, and its derivatives."""
 
-    def __init__(self, node: Any, value: Value, train: bool):
+    def __init__(self, node: Any, value: ValueSpec, train: bool):
         rng = np.random.default_rng(3)
         self.node, self.value, self.train = node, value, train
         self.params, self.state = LAYERS[node].init(node, (value,), rng)
@@ -38,13 +38,15 @@ class Layer:
             array[:] = rng.normal(0.5, 0.5, array.shape) if name != "weight" else rng.normal(0, 0.3, array.shape)
         shape = (2, 3, *value.shape)
         self.x = (
-            rng.integers(0, 5, shape).astype(np.uint8) if value.peak else rng.normal(0, 1, shape).astype(np.float32)
+            rng.integers(0, 5, shape).astype(np.uint8)
+            if value.max_count
+            else rng.normal(0, 1, shape).astype(np.float32)
         )
         self.weights = rng.normal(0, 1, (2, 3, *node.output(value).shape)).astype(np.float32)
 
     def output(self, params=None, x=None):
-        call = Call(params or self.params, self.state, (self.value,), 2, self.train, True)
-        return LAYERS[self.node].forward(self.node, call, self.x if x is None else x)
+        context = LayerContext(params or self.params, self.state, (self.value,), 2, self.train, True)
+        return LAYERS[self.node].forward(self.node, context, self.x if x is None else x)
 
     def loss(self, params=None, x=None):
         acc, scale, shift = self.output(params, x).value
@@ -75,14 +77,14 @@ def counting(node, *values):
     shape = (2, 3, *values[0].shape)
     # Multiples of 2, all different: one more changes no order.
     xs = [2 * rng.permutation(int(np.prod(shape))).reshape(shape).astype(np.uint16) for _ in values]
-    call = Call({}, {}, values, 2, True, True)
+    context = LayerContext({}, {}, values, 2, True, True)
     weights = rng.integers(-9, 10, (2, 3, *node.output(*values).shape)).astype(np.float32)
 
     def loss(xs):
-        got = LAYERS[node].forward(node, call, *xs).value
+        got = LAYERS[node].forward(node, context, *xs).value
         real = got.scale.astype(float) * got.acc + got.shift if hasattr(got, "acc") else got.astype(float)
         return float((real * weights).sum())
 
-    output = LAYERS[node].forward(node, call, *xs)
+    output = LAYERS[node].forward(node, context, *xs)
     gradient = with_moments(weights, output.value.acc) if hasattr(output.value, "acc") else weights
     return loss, xs, LAYERS[node].backward(node, output.cache, gradient).inputs

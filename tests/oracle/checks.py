@@ -54,7 +54,7 @@ def deviations(case):
     ref = on_tape.run(case.model, case.images, train=case.train)
     ref_loss = on_tape.loss(ref.logits, case.labels)
     ref_loss.backward()
-    comp = passes.forward(case.model, case.images, train=case.train, keep=True)
+    comp = passes.forward(case.model, case.images, train=case.train, save_for_backward=True)
     loss, gradient = mean_logits_cross_entropy(comp.logits, case.labels)
     grads = passes.backward(case.model, comp, gradient)
     assert {(node, name) for node, own in grads.items() for name in own} == {

@@ -27,7 +27,7 @@ def arrays(name, index, train):
     neuron["reset"] = RESETS[index // 2 % 2]
     net = networks.network(name, 3, neuron=neuron)
     model, labels = networks.model(net), networks.labels(net)
-    done = passes.forward(model, networks.images(net, frames=index % 2 == 1), train=train, keep=True)
+    done = passes.forward(model, networks.images(net, frames=index % 2 == 1), train=train, save_for_backward=True)
     _, gradient = mean_logits_cross_entropy(done.logits, labels)
     yield "logits", done.logits
     for node, value in done.values.items():

@@ -25,7 +25,7 @@ def one_gradient_off(monkeypatch, fraction=1e-2):
 
 def fan_out_overwritten(monkeypatch):
     """A node that several others read keeps the gradient of one only."""
-    monkeypatch.setattr(passes, "_met", lambda first, second: second)
+    monkeypatch.setattr(passes, "accumulate", lambda first, second: second)
 
 
 def reset_gradient_missing(monkeypatch):

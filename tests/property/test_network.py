@@ -65,7 +65,7 @@ def networks(draw):
             two = add(Shortcut(f"short{index}", source, channels, stride), value)
             value = add(neuron(f"lif{index}", f"conv{index}", f"short{index}"), one, two)
         elif kind == "sum":
-            assume(value.peak == 1)
+            assume(value.max_count == 1)
             current = add(Conv(f"conv{index}", source, value.shape[2], 3, 1, 1), value)
             spikes = add(neuron(f"lif{index}", f"conv{index}"), current)
             value = add(Sum(f"sum{index}", (source, f"lif{index}")), value, spikes)

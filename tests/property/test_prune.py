@@ -156,7 +156,11 @@ def test_silent_channels_can_go(case):
     model, keep, images = case
     pruned = remove_channels(model, keep)
     check_model(pruned)
-    assert_same(forward(pruned, images, keep=True), forward(silenced(model, keep), images, keep=True), keep)
+    assert_same(
+        forward(pruned, images, save_for_backward=True),
+        forward(silenced(model, keep), images, save_for_backward=True),
+        keep,
+    )
 
 
 @given(cases(None))
@@ -164,7 +168,11 @@ def test_channels_that_nobody_listens_to_can_go(case):
     model, keep, images = case
     pruned = remove_channels(model, keep)
     check_model(pruned)
-    assert_same(forward(pruned, images, keep=True), forward(disconnected(model, keep), images, keep=True), keep)
+    assert_same(
+        forward(pruned, images, save_for_backward=True),
+        forward(disconnected(model, keep), images, save_for_backward=True),
+        keep,
+    )
 
 
 @given(cases())

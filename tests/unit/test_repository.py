@@ -274,7 +274,7 @@ def test_a_forbidden_import_is_found(tmp_path, module, line, fault):
     ("module", "line"),
     [
         ("qpsnn_core.kernels.pool", "import numba\nfrom .threads import kernel"),
-        ("qpsnn_core.engine.layers.conv", "from qpsnn_core.quantization import rescaw\nfrom .base import Call"),
+        ("qpsnn_core.engine.layers.conv", "from qpsnn_core.quantization import rescaw\nfrom .base import LayerContext"),
         ("qpsnn_core.integer.file", "import h5py\nfrom qpsnn_core.common.errors import FormatError"),
         ("qpsnn_backends.lava.backend", "from lava.magma import core\nfrom qpsnn_core.integer.backends import Run"),
         ("qpsnn_core.training.train", "import qpsnn_datasets\nfrom qpsnn_core.engine import passes"),

@@ -75,9 +75,9 @@ class SynapseModel(GuardedModel):
 
     def exact(self, weight: npt.NDArray[np.int32]) -> Array:
         """The weights [out, ...] as floats in which no partial sum is rounded; [..., out]."""
-        peak = max((1 << int(self.num_message_bits.item())) - 1, 1)
+        max_count = max((1 << int(self.num_message_bits.item())) - 1, 1)
         rows = np.abs(weight.astype(np.int64)).reshape(len(weight), -1)
-        narrow = int(rows.sum(1).max()) * peak < EXACT_IN_FLOAT32
+        narrow = int(rows.sum(1).max()) * max_count < EXACT_IN_FLOAT32
         return np.moveaxis(weight, 0, -1).astype(np.float32 if narrow else np.float64)
 
     def prepare(self) -> None:

@@ -158,7 +158,7 @@ def _totals(
     svs, sca = empty, {name: total.copy() for name, total in empty.items()}
     for row, part in enumerate(parts):
         for low in range(0, len(part), IMAGES):
-            done = forward(model, steps_first(part[low : low + IMAGES]), keep=True)
+            done = forward(model, steps_first(part[low : low + IMAGES]), save_for_backward=True)
             for node in neurons:
                 norms = np.abs(MEMBRANES[node](node, done.caches[node.name])).sum(axis=(0, 1, 2, 3), dtype=np.float64)
                 if not np.isfinite(norms).all():

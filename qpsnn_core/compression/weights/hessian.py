@@ -60,7 +60,7 @@ def hessians(
     samples = sum(len(part) for part in parts)
     with single_blas():
         for index, part in enumerate(parts, 1):
-            values = forward(model, steps_first(part), keep=True).values
+            values = forward(model, steps_first(part), save_for_backward=True).values
             for node in chosen:
                 _add(network, node, values[node.source], objective, found[node.name])
             told(index)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.network.values import Value
+from qpsnn_core.network.values import ValueSpec
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -43,21 +43,21 @@ class CurrentGradient:
         return CurrentGradient(self.array + other.array, self.sums + other.sums, self.products + other.products)
 
 
-class Call(NamedTuple):
-    """What a layer's forward is handed besides its inputs: the arrays of its node, and the run's settings.
+class LayerContext(NamedTuple):
+    """What a layer's forward gets besides its inputs: the arrays of its node, and the settings of the pass.
 
-    wanted: whether the backward pass will need the gradient of the inputs.
+    needs_input_grad: whether the backward pass will need the gradient of the inputs.
     """
 
     params: Named
     state: Named
-    inputs: tuple[Value, ...]
+    inputs: tuple[ValueSpec, ...]
     steps: int
     train: bool
-    wanted: bool
+    needs_input_grad: bool
 
 
-class Output(NamedTuple):
+class LayerOutput(NamedTuple):
     """What a layer's forward gives: a value, what its backward needs, and the node's new running statistics."""
 
     value: Any
@@ -65,26 +65,26 @@ class Output(NamedTuple):
     state: Named
 
 
-class Back(NamedTuple):
-    """What a layer's backward gives: a gradient for each input (None: not wanted), and for each parameter."""
+class Gradients(NamedTuple):
+    """What a layer's backward gives: a gradient for each input (None: not needed), and for each parameter."""
 
     inputs: tuple[Any, ...]
     params: Named
 
 
 class Layer(NamedTuple):
-    """`init(node, inputs, rng) -> (params, state)`; `forward(node, call, *values) -> Output`;
-    `backward(node, cache, gradient) -> Back`.
+    """`init(node, inputs, rng) -> (params, state)`; `forward(node, context, *values) -> LayerOutput`;
+    `backward(node, cache, gradient) -> Gradients`.
 
     Gradients are with respect to the stored integers of spikes (float32), and to the real current X (CurrentGradient).
     """
 
     init: Callable[..., tuple[Named, Named]]
-    forward: Callable[..., Output]
-    backward: Callable[..., Back]
+    forward: Callable[..., LayerOutput]
+    backward: Callable[..., Gradients]
 
 
-def nothing(node: Any, inputs: tuple[Value, ...], rng: np.random.Generator) -> tuple[Named, Named]:
+def nothing(node: Any, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> tuple[Named, Named]:
     """The init of a layer without arrays."""
     return {}, {}
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.common.errors import NumericsError, Words, expected
-from qpsnn_core.engine.layers.base import Array, Call, Current, CurrentGradient, Floats, Named, rows
+from qpsnn_core.engine.layers.base import Array, Current, CurrentGradient, Floats, LayerContext, Named, rows
 from qpsnn_core.kernels.neurons.batch_norm import gradient_moments, integer_moments, real_moments, short_moments
 from qpsnn_core.kernels.threads import chunks, each, shares
 from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Synapse
@@ -42,39 +42,39 @@ def init(node: Synapse) -> tuple[Named, Named]:
     return params, state
 
 
-def forward(acc: Array, step: Floats, call: Call) -> tuple[Current, Affine, Named]:
+def forward(acc: Array, step: Floats, context: LayerContext) -> tuple[Current, Affine, Named]:
     """The Current of `acc` [T or 1, B, H, W, C], the cache, and the new running statistics.
 
     Training: `X = bn_weight*(y - mean)/sqrt(var + eps) + bn_bias` with the batch's own mean and (biased) variance;
     else with the running ones. The running variance is unbiased, over T*B*H*W values, as in PyTorch. Raises
     NumericsError where an array holds NaN or infinity: a membrane that is NaN would never fire, and nobody would know.
     """
-    _check(call)
-    bias = call.params.get("bias", np.zeros_like(step)).astype(np.float64)
+    _check(context)
+    bias = context.params.get("bias", np.zeros_like(step)).astype(np.float64)
     wide = step.astype(np.float64)
-    if "bn_weight" not in call.params:
-        return Current(acc, step, bias.astype(np.float32)), Affine(step, None, bias, bias, False), call.state
-    weight, shift = call.params["bn_weight"].astype(np.float64), call.params["bn_bias"].astype(np.float64)
-    state = call.state
-    if call.train:
+    if "bn_weight" not in context.params:
+        return Current(acc, step, bias.astype(np.float32)), Affine(step, None, bias, bias, False), context.state
+    weight, shift = context.params["bn_weight"].astype(np.float64), context.params["bn_bias"].astype(np.float64)
+    state = context.state
+    if context.train:
         sums, squares = _moments(rows(acc))
         count = acc.size // acc.shape[-1]
         mean_acc = sums / count
         variance = np.maximum(squares / count - mean_acc * mean_acc, 0) * wide * wide
         mean = wide * mean_acc + bias
-        total = count * (call.steps // acc.shape[0])
+        total = count * (context.steps // acc.shape[0])
         unbiased = variance * (total / max(total - 1, 1))
         state = {
-            **call.state,
-            "mean": _blend(call.state["mean"], mean),
-            "var": _blend(call.state["var"], unbiased),
+            **context.state,
+            "mean": _blend(context.state["mean"], mean),
+            "var": _blend(context.state["var"], unbiased),
         }
     else:
-        mean, variance = call.state["mean"].astype(np.float64), call.state["var"].astype(np.float64)
+        mean, variance = context.state["mean"].astype(np.float64), context.state["var"].astype(np.float64)
     deviation = np.sqrt(variance + BN_EPSILON)
     ratio = weight / deviation
     current = Current(acc, (wide * ratio).astype(np.float32), (shift + (bias - mean) * ratio).astype(np.float32))
-    return current, Affine(step, call.params["bn_weight"], mean - bias, deviation, call.train), state
+    return current, Affine(step, context.params["bn_weight"], mean - bias, deviation, context.train), state
 
 
 def backward(affine: Affine, gradient: CurrentGradient, count: int, names: Named) -> tuple[Named, Floats]:
@@ -119,12 +119,12 @@ def with_moments(array: Floats, acc: Array) -> CurrentGradient:
     return CurrentGradient(array, *_added(each(part, chunks(len(total), LEAST_ROWS))))
 
 
-def _check(call: Call) -> None:
-    for name, array in (*call.params.items(), *call.state.items()):
+def _check(context: LayerContext) -> None:
+    for name, array in (*context.params.items(), *context.state.items()):
         if name != "weight" and not np.isfinite(array).all():
             raise NumericsError(expected(name, "finite numbers", Words("NaN or infinity")))
-    if (call.state.get("var", np.zeros(1)) < 0).any():
-        raise NumericsError(expected("var", "numbers of at least 0", call.state["var"].min()))
+    if (context.state.get("var", np.zeros(1)) < 0).any():
+        raise NumericsError(expected("var", "numbers of at least 0", context.state["var"].min()))
 
 
 def _blend(old: Floats, new: Array) -> Floats:

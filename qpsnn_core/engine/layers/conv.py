@@ -7,7 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.engine.layers import batch_norm
-from qpsnn_core.engine.layers.base import Array, Back, Call, CurrentGradient, Floats, Named, Output, rows
+from qpsnn_core.engine.layers.base import (
+    Array,
+    CurrentGradient,
+    Floats,
+    Gradients,
+    LayerContext,
+    LayerOutput,
+    Named,
+    rows,
+)
 from qpsnn_core.engine.layers.conv_gradients import input_gradient, weight_sums
 from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator, exact_float, weight_gradient, weights
 from qpsnn_core.kernels.buffers import empty
@@ -18,7 +27,7 @@ from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.spike_lists import LANES
 from qpsnn_core.kernels.threads import chunks, each, spread
 from qpsnn_core.network.synapses import Conv
-from qpsnn_core.network.values import Value
+from qpsnn_core.network.values import ValueSpec
 
 CACHE = 800_000
 """Bytes of weights that stay in the second-level cache."""
@@ -34,10 +43,10 @@ class Cache(NamedTuple):
     acc: Array
     weights: Weights
     affine: batch_norm.Affine
-    call: Call
+    context: LayerContext
 
 
-def init(node: Conv, inputs: tuple[Value, ...], rng: np.random.Generator) -> tuple[Named, Named]:
+def init(node: Conv, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> tuple[Named, Named]:
     """Kaiming normal, fan-out: `N(0, sqrt(2 / (k*k*C_out)))`."""
     deviation = np.sqrt(2 / (node.kernel**2 * node.channels))
     params, state = batch_norm.init(node)
@@ -45,42 +54,42 @@ def init(node: Conv, inputs: tuple[Value, ...], rng: np.random.Generator) -> tup
     return {"weight": weight, **params}, state
 
 
-def forward(node: Conv, call: Call, x: Array) -> Output:
+def forward(node: Conv, context: LayerContext, x: Array) -> LayerOutput:
     """`acc = sum codes*S` over each window; then batch norm as the Current's affine."""
-    value = call.inputs[0]
-    used = weights(call.params["weight"], node.quantizer, call.state.get("gamma"))
+    value = context.inputs[0]
+    used = weights(context.params["weight"], node.quantizer, context.state.get("gamma"))
     height, width, channels = node.output(value).shape
     if value.kind == "analog":
-        acc = _of_images(node, call, used, x, (height, width, channels))
+        acc = _of_images(node, context, used, x, (height, width, channels))
     elif _dense_wins(node, used, x):
         acc = _dense(node, x, rows(used.codes), height * width)
     else:
         count = x.shape[0] * x.shape[1]
-        acc = empty((count * height * width * channels,), accumulator(used, value.peak))
+        acc = empty((count * height * width * channels,), accumulator(used, value.max_count))
         sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
         packed = pack(used.codes, node.stride, width, node.quantizer.levels if node.quantizer else None)
-        spread(conv_forward, count, 1, rows(x).reshape(-1), value.peak, *packed, acc, *sizes)
+        spread(conv_forward, count, 1, rows(x).reshape(-1), value.max_count, *packed, acc, *sizes)
     acc = acc.reshape(*x.shape[:2], height, width, channels)
     step = used.step * np.float32(value.scale)
-    current, affine, state = batch_norm.forward(acc, step, call)
-    return Output(current, Cache(x, acc, used, affine, call), state)
+    current, affine, state = batch_norm.forward(acc, step, context)
+    return LayerOutput(current, Cache(x, acc, used, affine, context), state)
 
 
-def backward(node: Conv, cache: Cache, gradient: CurrentGradient) -> Back:
+def backward(node: Conv, cache: Cache, gradient: CurrentGradient) -> Gradients:
     """Weights by adding gradient rows under spikes; inputs by a dense product with the flipped kernel."""
-    value, call = cache.call.inputs[0], cache.call
-    params, factors = batch_norm.backward(cache.affine, gradient, cache.acc.size // node.channels, call.params)
+    value, context = cache.context.inputs[0], cache.context
+    params, factors = batch_norm.backward(cache.affine, gradient, cache.acc.size // node.channels, context.params)
     factors *= np.float32(value.scale)
     found = rows(gradient.array), rows(cache.acc), factors
     if value.kind == "analog":
         raw = _image_weight_gradient(node, value, cache.x, *found)
     else:
         raw = weight_sums(node, value, cache.x, *found)
-    params["weight"] = weight_gradient(raw, call.params["weight"], cache.weights, node)
-    if value.kind == "analog" or not call.wanted:
-        return Back((None,), params)
+    params["weight"] = weight_gradient(raw, context.params["weight"], cache.weights, node)
+    if value.kind == "analog" or not context.needs_input_grad:
+        return Gradients((None,), params)
     factors *= cache.weights.step
-    return Back((input_gradient(node, value, cache.weights.codes, *found).reshape(cache.x.shape),), params)
+    return Gradients((input_gradient(node, value, cache.weights.codes, *found).reshape(cache.x.shape),), params)
 
 
 def windows(images: Array, size: int, stride: int, dtype: Any) -> Array:
@@ -107,13 +116,13 @@ def _dense_wins(node: Conv, used: Weights, x: Array) -> bool:
     return bool(np.count_nonzero(x) > crossing * x.size)
 
 
-def _of_images(node: Conv, call: Call, used: Weights, x: Array, shape: tuple[int, int, int]) -> Array:
+def _of_images(node: Conv, context: LayerContext, used: Weights, x: Array, shape: tuple[int, int, int]) -> Array:
     """int32 of integer images and codes, else float32; through BLAS in float64 where float32 is not exact."""
-    value = call.inputs[0]
+    value = context.inputs[0]
     height, width, channels = shape
-    whole = bool(value.peak) and used.integer
+    whole = bool(value.max_count) and used.integer
     count = x.shape[0] * x.shape[1]
-    if exact_float(used, value.peak) == np.float64:
+    if exact_float(used, value.max_count) == np.float64:
         return np.rint(_dense(node, x, rows(used.codes).astype(np.float64), height * width)).astype(np.int32)
     acc = empty((count * height * width * channels,), np.int32 if whole else np.float32)
     sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
@@ -133,7 +142,9 @@ def _dense(node: Conv, x: Array, flat: Array, area: int) -> Array:
     return out
 
 
-def _image_weight_gradient(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:
+def _image_weight_gradient(
+    node: Conv, value: ValueSpec, x: Array, gradient: Floats, acc: Array, factors: Floats
+) -> Floats:
     """`[k*k*C_in, C_out]`, in a fixed number of parts."""
     taps, wide = node.kernel**2 * value.shape[2], -(-node.channels // WIDTH) * WIDTH
     images = np.ascontiguousarray(x).reshape(-1)

@@ -15,7 +15,7 @@ from qpsnn_core.kernels.conv.weight_gradient import SUMS, Layout, layout, weight
 from qpsnn_core.kernels.conv.winograd import POINTS, TILE, gradient_tiles, through_tiles, tiles_back, weight_points
 from qpsnn_core.kernels.threads import CHUNKS, chunks, each, shares, spread
 from qpsnn_core.network.synapses import Conv
-from qpsnn_core.network.values import Value
+from qpsnn_core.network.values import ValueSpec
 
 TILES = 32
 """Tiles whose products are taken at a time by one thread, where weights are few: both stay in its cache."""
@@ -30,7 +30,7 @@ WINDOWS = 2**17
 """Products with windows (float32) that stay in the second-level cache."""
 
 
-def weight_sums(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:
+def weight_sums(node: Conv, value: ValueSpec, x: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:
     """`dW[ky, kx, ci] = sum over spikes (y, x, ci) of dL/dacc[(y + p - ky) / s, (x + p - kx) / s]`, `[k*k*C, C_out]`.
 
     dL/dacc = factors[0]*gradient + factors[1]*acc + factors[2], of which gradient and acc are `[M*Ho*Wo, C_out]`.
@@ -39,7 +39,7 @@ def weight_sums(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array
     out_height, out_width, outputs = node.output(value).shape
     sizes = (node.kernel, node.stride, node.padding)
     steps, batch = x.shape[:2]
-    shape = layout(steps, batch, height, width, *sizes, out_height, out_width, value.peak)
+    shape = layout(steps, batch, height, width, *sizes, out_height, out_width, value.max_count)
     groups, fit = -(-outputs // shape.lanes), max(1, SUMS // (node.kernel**2 * channels * shape.lanes))
     several = -(-groups // -(-groups // fit))
     blocks = -(-groups // several)
@@ -58,7 +58,7 @@ def weight_sums(node: Conv, value: Value, x: Array, gradient: Floats, acc: Array
     return total
 
 
-def room_of(value: Value, stride: int, shape: Layout) -> tuple[Array, Array, int]:
+def room_of(value: ValueSpec, stride: int, shape: Layout) -> tuple[Array, Array, int]:
     """`pixels_of` a unit, and how many places one channel may have in a table."""
     columns = -(-value.shape[1] // stride)
     pixels = np.empty((stride * stride, -(-shape.band * columns // 16) * 16), np.int64)
@@ -67,7 +67,7 @@ def room_of(value: Value, stride: int, shape: Layout) -> tuple[Array, Array, int
     return pixels, spots, pixels.shape[1] * shape.together * (shape.sets if shape.span == 1 else 1)
 
 
-def input_gradient(node: Conv, value: Value, codes: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:
+def input_gradient(node: Conv, value: ValueSpec, codes: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:
     """`dS[y, x] = sum over taps of codes[ky, kx] dL/dacc[(y + p - ky) / s, (x + p - kx) / s]`, float32 `[M*H*W, C]`.
 
     dL/dacc as above. By Winograd's algorithm where it pays: 3x3 kernels that keep the size of the image.
@@ -81,7 +81,7 @@ def input_gradient(node: Conv, value: Value, codes: Array, gradient: Floats, acc
     return out
 
 
-def _by_tiles(node: Conv, value: Value, codes: Array, images: int, given: tuple[Any, ...], out: Floats) -> None:
+def _by_tiles(node: Conv, value: ValueSpec, codes: Array, images: int, given: tuple[Any, ...], out: Floats) -> None:
     """Few weights are transformed once and stay in the cache, for small groups of tiles; many, for each large group."""
     height, width, channels = value.shape
     outputs = node.channels
@@ -136,7 +136,7 @@ def _points(weights: Array, channels: int, outputs: int, apart: int) -> Array:
     return points
 
 
-def _by_windows(node: Conv, value: Value, codes: Array, images: int, given: tuple[Any, ...], out: Floats) -> None:
+def _by_windows(node: Conv, value: ValueSpec, codes: Array, images: int, given: tuple[Any, ...], out: Floats) -> None:
     """As many images at a time as fit the cache; where only some taps lie inside, more, for each panel of weights."""
     out_height, out_width, outputs = node.output(value).shape
     area, taps = out_height * out_width, node.kernel**2 * value.shape[2]

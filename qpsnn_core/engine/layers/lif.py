@@ -6,7 +6,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.engine.layers.base import Array, Back, Call, Current, CurrentGradient, Floats, Output, nothing, rows
+from qpsnn_core.engine.layers.base import (
+    Array,
+    Current,
+    CurrentGradient,
+    Floats,
+    Gradients,
+    LayerContext,
+    LayerOutput,
+    nothing,
+    rows,
+)
 from qpsnn_core.engine.layers.batch_norm import with_moments
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.neurons.lif import RESETS, add_current, current, lif_backward_parts, lif_forward, lif_potentials
@@ -28,15 +38,15 @@ class Cache(NamedTuple):
     steps: int
 
 
-def forward(node: LIF, call: Call, *currents: Current) -> Output:
+def forward(node: LIF, context: LayerContext, *currents: Current) -> LayerOutput:
     """Spikes uint8 [T, B, H, W, C]."""
-    spikes = empty((call.steps, *currents[0].acc.shape[1:]), np.uint8)
-    cache = Cache(currents, _driving(currents, call.steps), call.steps)
+    spikes = empty((context.steps, *currents[0].acc.shape[1:]), np.uint8)
+    cache = Cache(currents, _driving(currents, context.steps), context.steps)
     _run(lif_forward, node, cache, spikes)
-    return Output(spikes, cache, {})
+    return LayerOutput(spikes, cache, {})
 
 
-def backward(node: LIF, cache: Cache, gradient: Floats) -> Back:
+def backward(node: LIF, cache: Cache, gradient: Floats) -> Gradients:
     """dL/dX for each current; one that is the same at every step gets the sum over T."""
     once = all(len(current.acc) == 1 for current in cache.currents)
     out = empty((1 if once else cache.steps, *gradient.shape[1:]), np.float32)
@@ -50,9 +60,9 @@ def backward(node: LIF, cache: Cache, gradient: Floats) -> Back:
     spread(lif_backward_parts, len(parts), 1, parts[0][1], *cache.driving, given, flat, sums, arguments)
     moments = sums.sum(0)
     if len(cache.currents) > 2:
-        return Back(tuple(_of(out, current) for current in cache.currents), {})
+        return Gradients(tuple(_of(out, current) for current in cache.currents), {})
     found = zip(cache.currents, moments[1:], strict=False)
-    return Back(tuple(CurrentGradient(_summed(out, x), moments[0], products) for x, products in found), {})
+    return Gradients(tuple(CurrentGradient(_summed(out, x), moments[0], products) for x, products in found), {})
 
 
 def potentials(node: LIF, cache: Cache) -> Floats:

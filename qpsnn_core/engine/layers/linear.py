@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.engine.layers import batch_norm
-from qpsnn_core.engine.layers.base import Array, Back, Call, CurrentGradient, Named, Output, rows
+from qpsnn_core.engine.layers.base import Array, CurrentGradient, Gradients, LayerContext, LayerOutput, Named, rows
 from qpsnn_core.engine.layers.quantized_weights import Weights, exact_float, weight_gradient, weights
 from qpsnn_core.network.synapses import Linear
-from qpsnn_core.network.values import Value
+from qpsnn_core.network.values import ValueSpec
 
 
 class Cache(NamedTuple):
@@ -20,41 +20,41 @@ class Cache(NamedTuple):
     acc: Array
     weights: Weights
     affine: batch_norm.Affine
-    call: Call
+    context: LayerContext
 
 
-def init(node: Linear, inputs: tuple[Value, ...], rng: np.random.Generator) -> tuple[Named, Named]:
+def init(node: Linear, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> tuple[Named, Named]:
     """`N(0, 0.01)`, as the paper's classifier."""
     params, state = batch_norm.init(node)
     return {"weight": rng.normal(0, 0.01, node.weight_shape(inputs[0])).astype(np.float32), **params}, state
 
 
-def forward(node: Linear, call: Call, x: Array) -> Output:
+def forward(node: Linear, context: LayerContext, x: Array) -> LayerOutput:
     """`acc[o] = sum_i codes[i, o]*S[i]`, i over (H, W, C)."""
-    value = call.inputs[0]
-    used = weights(call.params["weight"], node.quantizer, call.state.get("gamma"))
-    dtype = exact_float(used, value.peak)
+    value = context.inputs[0]
+    used = weights(context.params["weight"], node.quantizer, context.state.get("gamma"))
+    dtype = exact_float(used, value.max_count)
     acc = _flat(x).astype(dtype) @ used.codes.astype(dtype)
-    if used.integer and value.peak:
+    if used.integer and value.max_count:
         acc = np.rint(acc).astype(np.int32)
     acc = acc.reshape(*x.shape[:2], 1, 1, node.features)
-    current, affine, state = batch_norm.forward(acc, used.step * np.float32(value.scale), call)
-    return Output(current, Cache(x, acc, used, affine, call), state)
+    current, affine, state = batch_norm.forward(acc, used.step * np.float32(value.scale), context)
+    return LayerOutput(current, Cache(x, acc, used, affine, context), state)
 
 
-def backward(node: Linear, cache: Cache, gradient: CurrentGradient) -> Back:
+def backward(node: Linear, cache: Cache, gradient: CurrentGradient) -> Gradients:
     """`dW = S^T g`, `dS = g W_hat^T`."""
-    call, value = cache.call, cache.call.inputs[0]
+    context, value = cache.context, cache.context.inputs[0]
     count = cache.acc.size // node.features
-    params, factors = batch_norm.backward(cache.affine, gradient, count, call.params)
+    params, factors = batch_norm.backward(cache.affine, gradient, count, context.params)
     gy = rows(factors[0] * gradient.array + factors[1] * cache.acc.astype(np.float32) + factors[2]) * np.float32(
         value.scale
     )
     raw = _flat(cache.x).astype(np.float32).T @ gy
-    params["weight"] = weight_gradient(raw, call.params["weight"], cache.weights, node)
-    if not call.wanted or value.kind == "analog":
-        return Back((None,), params)
-    return Back(((gy @ cache.weights.effective().T).reshape(cache.x.shape),), params)
+    params["weight"] = weight_gradient(raw, context.params["weight"], cache.weights, node)
+    if not context.needs_input_grad or value.kind == "analog":
+        return Gradients((None,), params)
+    return Gradients(((gy @ cache.weights.effective().T).reshape(cache.x.shape),), params)
 
 
 def _flat(x: Array) -> Array:

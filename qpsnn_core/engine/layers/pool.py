@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.engine.layers.base import Array, Back, Call, Floats, Output, nothing
+from qpsnn_core.engine.layers.base import Array, Floats, Gradients, LayerContext, LayerOutput, nothing
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.pool import apart_backward, max_backward, max_forward, sum_backward, sum_forward
 from qpsnn_core.kernels.threads import spread
@@ -15,22 +15,22 @@ from qpsnn_core.network.nodes import AvgPool, MaxPool
 init = nothing
 
 
-def count_type(peak: int | None) -> Any:
-    """The narrowest unsigned integer that holds counts up to `peak`."""
-    return np.uint8 if (peak or 1) < 2**8 else np.uint16 if (peak or 1) < 2**16 else np.uint32
+def count_type(max_count: int | None) -> Any:
+    """The narrowest unsigned integer that holds counts up to `max_count`."""
+    return np.uint8 if (max_count or 1) < 2**8 else np.uint16 if (max_count or 1) < 2**16 else np.uint32
 
 
-def max_pool(node: MaxPool, call: Call, x: Array) -> Output:
+def max_pool(node: MaxPool, context: LayerContext, x: Array) -> LayerOutput:
     """The largest count of each window."""
-    images, out = _images(x), _empty(node, call, x)
+    images, out = _images(x), _empty(node, context, x)
     spread(max_forward, len(images), 1, images, _images(out), node.size, node.step, node.padding)
-    return Output(out, x if call.wanted else None, {})
+    return LayerOutput(out, x if context.needs_input_grad else None, {})
 
 
-def max_pool_back(node: MaxPool, x: Array | None, gradient: Floats) -> Back:
+def max_pool_back(node: MaxPool, x: Array | None, gradient: Floats) -> Gradients:
     """Each window's gradient goes to its first largest count, as in PyTorch."""
     if x is None:
-        return Back((None,), {})
+        return Gradients((None,), {})
     out, images = empty(x.shape, np.float32), _images(x)
     given = (images, _images(gradient), _images(out), node.size)
     if node.step == node.size and not node.padding:
@@ -38,28 +38,28 @@ def max_pool_back(node: MaxPool, x: Array | None, gradient: Floats) -> Back:
     else:
         out[...] = 0
         spread(max_backward, len(images), 1, *given, node.step, node.padding)
-    return Back((out,), {})
+    return Gradients((out,), {})
 
 
-def avg_pool(node: AvgPool, call: Call, x: Array) -> Output:
+def avg_pool(node: AvgPool, context: LayerContext, x: Array) -> LayerOutput:
     """The sum of each window; 1/size**2 is in the value's scale."""
-    images, out = _images(x), _empty(node, call, x)
+    images, out = _images(x), _empty(node, context, x)
     spread(sum_forward, len(images), 1, images, _images(out), node.size)
-    return Output(out, x.shape if call.wanted else None, {})
+    return LayerOutput(out, x.shape if context.needs_input_grad else None, {})
 
 
-def avg_pool_back(node: AvgPool, shape: tuple[int, ...] | None, gradient: Floats) -> Back:
+def avg_pool_back(node: AvgPool, shape: tuple[int, ...] | None, gradient: Floats) -> Gradients:
     """Every pixel of a window gets its gradient."""
     if shape is None:
-        return Back((None,), {})
+        return Gradients((None,), {})
     out, images = empty(shape, np.float32), _images(gradient)
     spread(sum_backward, len(images), 1, images, _images(out), node.size)
-    return Back((out,), {})
+    return Gradients((out,), {})
 
 
-def _empty(node: MaxPool | AvgPool, call: Call, x: Array) -> Array:
-    value = node.output(call.inputs[0])
-    return empty((*x.shape[:2], *value.shape), count_type(value.peak))
+def _empty(node: MaxPool | AvgPool, context: LayerContext, x: Array) -> Array:
+    value = node.output(context.inputs[0])
+    return empty((*x.shape[:2], *value.shape), count_type(value.max_count))
 
 
 def _images(x: Array) -> Array:

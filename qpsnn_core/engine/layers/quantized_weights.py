@@ -31,39 +31,39 @@ class Weights(NamedTuple):
         return self.codes * self.step
 
 
-def weights(weight: Floats, quantizer: Quantizer | None, kept: Floats | None = None) -> Weights:
-    """Quantize `weight` [..., C_out], or take it as it is. NumericsError on NaN or infinity. kept: as in `gamma`."""
+def weights(weight: Floats, quantizer: Quantizer | None, stored: Floats | None = None) -> Weights:
+    """Quantize `weight` [..., C_out], or take it as it is. NumericsError on NaN or infinity. stored: as in `gamma`."""
     if quantizer is None:
         if not np.isfinite(weight).all():
             raise NumericsError(expected("weight", "finite numbers", Words("NaN or infinity")))
         ones = np.ones(weight.shape[-1], np.float32)
         return Weights(weight, ones, ones, 0)
-    return Weights(*quantize(weight, quantizer, kept))
+    return Weights(*quantize(weight, quantizer, stored))
 
 
-def accumulator(used: Weights, peak: int | None) -> Any:
-    """The narrowest type that holds any sum of codes times counts up to `peak`: int16, int32, or float32 (no codes).
+def accumulator(used: Weights, max_count: int | None) -> Any:
+    """The narrowest type that holds any sum of codes times counts up to `max_count`: int16, int32, or float32.
 
-    Raises NumericsError where int32 could not hold them.
+    float32 is for weights without codes. Raises NumericsError where int32 could not hold the sums.
     """
     if not used.integer:
         return np.float32
-    return np.int16 if _largest(used, peak) < 2**15 else np.int32
+    return np.int16 if _largest(used, max_count) < 2**15 else np.int32
 
 
-def exact_float(used: Weights, peak: int | None) -> Any:
+def exact_float(used: Weights, max_count: int | None) -> Any:
     """The float in which BLAS sums codes times integers exactly; float32 for real numbers.
 
     Raises NumericsError where the sums would not fit the int32 that holds them afterwards.
     """
-    return np.float64 if used.integer and peak and _largest(used, peak) >= 2**24 else np.float32
+    return np.float64 if used.integer and max_count and _largest(used, max_count) >= 2**24 else np.float32
 
 
-def _largest(used: Weights, peak: int | None) -> int:
-    """What no sum of codes times counts up to `peak` exceeds."""
-    largest = used.bound * (peak or 1)
+def _largest(used: Weights, max_count: int | None) -> int:
+    """What no sum of codes times counts up to `max_count` exceeds."""
+    largest = used.bound * (max_count or 1)
     if largest >= 2**31:
-        raise NumericsError(expected("weight", "sums of |codes| times the input's peak below 2**31", largest))
+        raise NumericsError(expected("weight", "sums of |codes| times the input's largest count below 2**31", largest))
     return largest
 
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.engine.layers.base import Array, Back, Call, Current, Floats, Output, nothing
+from qpsnn_core.engine.layers.base import Array, Current, Floats, Gradients, LayerContext, LayerOutput, nothing
 from qpsnn_core.engine.layers.batch_norm import with_moments
 from qpsnn_core.network.nodes import Readout
 
 init = nothing
 
 
-def forward(node: Readout, call: Call, current: Current) -> Output:
+def forward(node: Readout, context: LayerContext, current: Current) -> LayerOutput:
     """Logits float32 [T, B, K]."""
     logits = current.scale * current.acc.astype(np.float32) + current.shift
-    logits = np.broadcast_to(logits, (call.steps, *logits.shape[1:])).reshape(call.steps, logits.shape[1], -1)
-    return Output(logits, current.acc, {})
+    logits = np.broadcast_to(logits, (context.steps, *logits.shape[1:])).reshape(context.steps, logits.shape[1], -1)
+    return LayerOutput(logits, current.acc, {})
 
 
-def backward(node: Readout, acc: Array, gradient: Floats) -> Back:
+def backward(node: Readout, acc: Array, gradient: Floats) -> Gradients:
     """gradient: [T, B, K]."""
     full = gradient if len(acc) == len(gradient) else gradient.sum(0, keepdims=True)
-    return Back((with_moments(np.ascontiguousarray(full, np.float32).reshape(acc.shape), acc),), {})
+    return Gradients((with_moments(np.ascontiguousarray(full, np.float32).reshape(acc.shape), acc),), {})

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.engine.layers.base import Array, Back, Call, Current, CurrentGradient, Output, nothing
+from qpsnn_core.engine.layers.base import Array, Current, CurrentGradient, Gradients, LayerContext, LayerOutput, nothing
 from qpsnn_core.network.synapses import Shortcut, neighbours
 
 init = nothing
 
 
-def forward(node: Shortcut, call: Call, x: Array) -> Output:
+def forward(node: Shortcut, context: LayerContext, x: Array) -> LayerOutput:
     """acc: the mapped counts, in their own type, itself where nothing changes; its scale is the spikes'."""
-    value = call.inputs[0]
+    value = context.inputs[0]
     chosen, placed = _map(node, value.shape[2])
     seen = x[:, :, :: node.stride, :: node.stride]
     if len(chosen) == value.shape[2] == node.channels and (chosen == placed).all():
@@ -21,18 +21,20 @@ def forward(node: Shortcut, call: Call, x: Array) -> Output:
         acc = np.zeros((*seen.shape[:-1], node.channels), x.dtype)
         acc[..., neighbours(placed)] = seen[..., neighbours(chosen)]
     scale = np.full(node.channels, value.scale, np.float32)
-    return Output(Current(acc, scale, np.zeros(node.channels, np.float32)), (x.shape, value.scale, call.wanted), {})
+    return LayerOutput(
+        Current(acc, scale, np.zeros(node.channels, np.float32)), (x.shape, value.scale, context.needs_input_grad), {}
+    )
 
 
-def backward(node: Shortcut, cache: tuple[tuple[int, ...], float, bool], gradient: CurrentGradient) -> Back:
+def backward(node: Shortcut, cache: tuple[tuple[int, ...], float, bool], gradient: CurrentGradient) -> Gradients:
     """The gradient goes back along the map, times the scale of a spike."""
-    shape, scale, wanted = cache
-    if not wanted:
-        return Back((None,), {})
+    shape, scale, needs_input_grad = cache
+    if not needs_input_grad:
+        return Gradients((None,), {})
     chosen, placed = _map(node, shape[-1])
     array = gradient.array if scale == 1 else gradient.array * np.float32(scale)
     if array.shape == shape and len(chosen) == shape[-1] and (chosen == placed).all():
-        return Back((array,), {})
+        return Gradients((array,), {})
     out = np.zeros(shape, np.float32)
     seen = out[:, :, :: node.stride, :: node.stride]
     if len(set(chosen.tolist())) == len(chosen):
@@ -40,7 +42,7 @@ def backward(node: Shortcut, cache: tuple[tuple[int, ...], float, bool], gradien
     else:
         for place, source in zip(placed, chosen, strict=True):
             seen[..., source] += array[..., place]
-    return Back((out,), {})
+    return Gradients((out,), {})
 
 
 def _map(node: Shortcut, inputs: int) -> tuple[Array, Array]:

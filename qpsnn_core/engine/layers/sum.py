@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.engine.layers.base import Array, Back, Call, Floats, Output, nothing
+from qpsnn_core.engine.layers.base import Array, Floats, Gradients, LayerContext, LayerOutput, nothing
 from qpsnn_core.engine.layers.pool import count_type
 from qpsnn_core.network.nodes import Sum
 
 init = nothing
 
 
-def forward(node: Sum, call: Call, *spikes: Array) -> Output:
+def forward(node: Sum, context: LayerContext, *spikes: Array) -> LayerOutput:
     """Counts [T, B, H, W, C]."""
     shape = np.broadcast_shapes(*(value.shape for value in spikes))
-    out = np.zeros(shape, count_type(node.output(*call.inputs).peak))
+    out = np.zeros(shape, count_type(node.output(*context.inputs).max_count))
     for value in spikes:
         out += value
-    return Output(out, tuple(len(value) for value in spikes), {})
+    return LayerOutput(out, tuple(len(value) for value in spikes), {})
 
 
-def backward(node: Sum, lengths: tuple[int, ...], gradient: Floats) -> Back:
+def backward(node: Sum, lengths: tuple[int, ...], gradient: Floats) -> Gradients:
     """Every input gets the gradient; one that is the same at every step, its sum over T."""
-    return Back(tuple(gradient if n == len(gradient) else gradient.sum(0, keepdims=True) for n in lengths), {})
+    return Gradients(tuple(gradient if n == len(gradient) else gradient.sum(0, keepdims=True) for n in lengths), {})

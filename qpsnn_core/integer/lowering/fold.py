@@ -56,19 +56,19 @@ def _copied(model: Model, node: Shortcut) -> Affine:
     value = model.network.values[node.source]
     mapped = np.array(node.mapping(value.shape[2]))
     zeros = np.zeros(node.channels)
-    reach = Interval(zeros.astype(np.int64), np.where(mapped >= 0, value.peak or 1, 0))
+    reach = Interval(zeros.astype(np.int64), np.where(mapped >= 0, value.max_count or 1, 0))
     return Affine(None, zeros + value.scale, zeros, reach, zeros > 0, False)
 
 
 def _weighted(model: Model, node: Conv | Linear) -> Affine:
     value = model.network.values[node.source]
-    peak = value.peak or 1
+    max_count = value.max_count or 1
     weight = _array(model.params, node.name, "weight", node.weight_shape(value))
     codes, step = _codes(model, node, weight.astype(np.float32))
-    reach = accumulator(codes, peak)
+    reach = accumulator(codes, max_count)
     largest = reach.high - reach.low
     if largest.max() > INT32_MAX:
-        got = f"up to {largest.max()} (channel {largest.argmax()}, counts up to {peak} from {node.source})"
+        got = f"up to {largest.max()} (channel {largest.argmax()}, counts up to {max_count} from {node.source})"
         raise LoweringError(expected(f"{node.name}.weight", f"accumulators of at most {INT32_MAX}", got))
     scale = step * value.scale
     shift = np.zeros(node.channels)
@@ -109,8 +109,8 @@ CURRENTS: KindTable[Callable[..., Affine]] = KindTable(
 def _codes(model: Model, node: Conv | Linear, weight: Array) -> tuple[Array, Doubles]:
     """The codes in their narrowest type, and the step: of a quantizer with a zero, codes are even and are halved."""
     quantizer = node.quantizer or (SPARSE_WEIGHTS if node.sparse else REAL_WEIGHTS)
-    kept = _array(model.state, node.name, "gamma", (node.channels,)) if quantizer.gamma == KEPT else None
-    codes, step, *_ = quantize(weight, quantizer, kept)
+    stored = _array(model.state, node.name, "gamma", (node.channels,)) if quantizer.gamma == KEPT else None
+    codes, step, *_ = quantize(weight, quantizer, stored)
     if quantizer.zero:
         return (codes >> 1).astype(np.int8), 2 * step.astype(np.float64)
     return codes, step.astype(np.float64)

@@ -61,7 +61,7 @@ def conv_forward(
     low,
     high,
     spikes,
-    peak,
+    max_count,
     weights,
     gain,
     offset,
@@ -87,7 +87,7 @@ def conv_forward(
     across, step, lanes = size + (together - 1) * stride, stride * together, outputs * together
     wide, area = LANES if halves is None else 2 * LANES, height * width * channels
     blocks, edge = (lanes + wide - 1) // wide, width + 2 * padding + 1
-    most = (size * channels * peak + GROUP) * width
+    most = (size * channels * max_count + GROUP) * width
     band = 1 if blocks == 1 else min((high - low) * out_height, max(1, LISTED // most))
     listed = np.empty(band * most + 16, np.int32)
     ends, counted = np.empty((band, edge), np.int32), np.empty((band, edge), np.int32)
@@ -100,7 +100,7 @@ def conv_forward(
             image, top = line // out_height * area, line % out_height * stride - padding
             sizes = (top, height, width, channels, size, across, padding)
             k = line - begin
-            n = list_columns(spikes, image, peak, *sizes, ladder, listed, n, ends[k], counted[k])
+            n = list_columns(spikes, image, max_count, *sizes, ladder, listed, n, ends[k], counted[k])
         for block in range(blocks):
             begins = block * (len(weights) // blocks)
             column = max(0, min(block * wide, lanes - wide))

@@ -14,15 +14,15 @@ GROUP = 4
 
 @kernel
 def list_columns(
-    counts, begin, peak, top, height, width, channels, size, across, padding, ladder, listed, n, ends, counted
+    counts, begin, max_count, top, height, width, channels, size, across, padding, ladder, listed, n, ends, counted
 ):
     """The spikes under one row of windows, column after column: column x in `listed[ends[x]:ends[x + 1]]`; the end.
 
     counts: flat; the image begins at `begin`. The windows, `size` high and `across` wide, have their upper edge at
     `top`; x counts from the padded left edge; the list begins at `n`. A spike of (top + ky, x, c) is listed as LANES
     times the number of its weight row, (ky*across + x)*C + c, in the window that begins at x = 0; a count of k (not
-    above `peak`) k times. Each column is filled up to whole GROUPs with the row of zeros, that of ky = size and c = 0.
-    `counted[x]` spikes stand before column x. ladder: 0, LANES, ... 15*LANES. Up to 16 numbers more are written.
+    above `max_count`) k times. Each column is filled up to whole GROUPs with the row of zeros, that of ky = size and
+    c = 0. `counted[x]` spikes stand before column x. ladder: 0, LANES, ... 15*LANES. Up to 16 numbers more are written.
     """
     one, further = fill16(1, counts), fill16(16 * LANES, ladder)
     whole = channels - channels % 16
@@ -36,7 +36,7 @@ def list_columns(
         for ky in range(max(0, -top), min(size, height - top)):
             at = begin + ((top + ky) * width + x - padding) * channels
             row = (ky * across + x) * channels * LANES
-            if peak > 1:
+            if max_count > 1:
                 for c in range(channels):
                     for _ in range(counts[at + c]):
                         set_item(listed, n, row + c * LANES)

@@ -80,11 +80,11 @@ def layout(
     padding: int,
     out_height: int,
     out_width: int,
-    peak: int | None,
+    max_count: int | None,
 ) -> Layout:
     """The Layout for spikes `[steps, batch, height, width]`; counts beyond 1 are taken step by step."""
-    span = -(-steps // -(-steps // SPAN)) if peak == 1 else 1
-    sets = 2**span - 1 if span > 1 else (peak or 255).bit_length()
+    span = -(-steps // -(-steps // SPAN)) if max_count == 1 else 1
+    sets = 2**span - 1 if span > 1 else (max_count or 255).bit_length()
     before, after = max(0, (size - 1 - padding) // stride), max(0, (stride - 1 + padding) // stride)
     rows, columns = (height - 1) // stride + 1, (width - 1) // stride + 1
     wide = out_width + max(before, columns + after - out_width)

@@ -106,20 +106,20 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize("spikes", [True, False])
     def test_sums_that_int32_does_not_hold(self, spikes):
         source = Input("image", (3, 4, 2), peak=2**24, spikes=spikes)
-        message = r"^conv1.weight: expected sums of \|codes\| times the input's peak below 2\*\*31, got "
+        message = r"^conv1.weight: expected sums of \|codes\| times the input's largest count below 2\*\*31, got "
         refused(source, np.zeros((1, 3, 4, 2), np.uint8), NumericsError, message, Quantizer(8))
 
     def test_backward_of_a_pass_that_was_not_kept(self):
         model = small(PIXELS)
         done = passes.forward(model, np.zeros((1, 3, 4, 2), np.uint8))
-        message = "^backward: expected a pass made with keep=True, got one without caches$"
+        message = "^backward: expected a pass made with save_for_backward=True, got one without caches$"
         with pytest.raises(ConfigError, match=message):
             passes.backward(model, done, np.zeros_like(done.logits))
 
     @pytest.mark.parametrize("shape", [(3, 2), (3, 1, 3), (1, 1, 2)])
     def test_a_gradient_of_another_shape(self, shape):
         model = small(PIXELS)
-        done = passes.forward(model, np.zeros((1, 3, 4, 2), np.uint8), keep=True)
+        done = passes.forward(model, np.zeros((1, 3, 4, 2), np.uint8), save_for_backward=True)
         with pytest.raises(ShapeError, match=r"^readout: gradient: expected \[3, 1, 2\], got \["):
             passes.backward(model, done, np.zeros(shape, np.float32))
 
@@ -144,7 +144,7 @@ class TestWhatIsTaken:
         model = small(Input("image", (3, 4, 2), peak=peak, scale=1.0, spikes=spikes))
         images = np.zeros((1, 3, 4, 2), np.uint32)
         images[0, 1, 1] = peak, peak - 1
-        done = passes.forward(model, images, keep=True)
+        done = passes.forward(model, images, save_for_backward=True)
         codes = quantize(model.params["conv1"]["weight"], FOUR_BITS).codes
         ref = [sum(int(codes[1, 1, i, o]) * (peak, peak - 1)[i] for i in range(2)) for o in range(3)]
         assert [int(value) for value in done.values["conv1"].acc[0, 0, 1, 1]] == ref
@@ -191,5 +191,5 @@ def test_sums_are_exact_on_both_sides_of_24_bits(spikes, kind, peak):
     model.params["node"]["weight"].reshape(-1, 2)[-1, 1] = 1
     images = np.full((1, 16, 16, 1), peak, np.uint16)
     images[0, 3, 4] -= 1
-    acc = passes.forward(model, images, keep=True).values["node"].acc
+    acc = passes.forward(model, images, save_for_backward=True).values["node"].acc
     assert acc.ravel().tolist() == [255 * (256 * peak - 1), 255 * (1 - 254 * peak)]

@@ -37,17 +37,17 @@ class TestEveryNetwork:
     def test_nothing_that_is_handed_in_changes(self, name):
         model = networks.model(networks.network(name))
         images = networks.images(model.network)
-        done = passes.forward(model, images, train=True, keep=True)
+        done = passes.forward(model, images, train=True, save_for_backward=True)
         given = [images, model.params, model.state, done.values, np.ones_like(done.logits)]
         before = deepcopy(given)
-        passes.backward(model, passes.forward(model, images, train=True, keep=True), given[-1])
+        passes.backward(model, passes.forward(model, images, train=True, save_for_backward=True), given[-1])
         passes.backward(model, done, given[-1])
         np.testing.assert_equal(given, before)
 
     def test_forgetting_on_the_way_changes_nothing(self, name):
         model = networks.model(networks.network(name))
         images = networks.images(model.network)
-        kept, not_kept = (passes.forward(model, images, train=True, keep=keep) for keep in (True, False))
+        kept, not_kept = (passes.forward(model, images, train=True, save_for_backward=save) for save in (True, False))
         np.testing.assert_array_equal(kept.logits, not_kept.logits)
         assert (not_kept.values, not_kept.caches) == ({}, {})
         assert set(kept.values) == {node.name for node in model.network}
@@ -58,7 +58,7 @@ class TestEveryNetwork:
     def test_discarding_on_the_way_back_changes_nothing(self, name):
         model = networks.model(networks.network(name))
         images = networks.images(model.network)
-        kept, used = (passes.forward(model, images, train=True, keep=True) for _ in range(2))
+        kept, used = (passes.forward(model, images, train=True, save_for_backward=True) for _ in range(2))
         expected = passes.backward(model, kept, np.ones_like(kept.logits))
         np.testing.assert_equal(passes.backward(model, used, np.ones_like(used.logits), discard=True), expected)
         assert used.caches == {}
@@ -76,14 +76,14 @@ class TestEveryNetwork:
 
     def test_values_are_those_the_network_promises(self, name):
         model = networks.model(networks.network(name))
-        values = passes.forward(model, networks.images(model.network), keep=True).values
+        values = passes.forward(model, networks.images(model.network), save_for_backward=True).values
         for node in model.network.nodes[1:-1]:
             promised, value = model.network.values[node.name], values[node.name]
             if promised.kind == "current":
                 assert value.acc.shape[2:] == promised.shape
             else:
                 assert value.shape[2:] == promised.shape
-                assert value.max() <= promised.peak
+                assert value.max() <= promised.max_count
 
     def test_two_threads_give_the_same_bits(self, name):
         index = list(networks.NETWORKS).index(name)
@@ -114,7 +114,7 @@ class TestManyChunks:
     def step(self, batch, train):
         model = networks.model(self.NETWORK)
         images, labels = networks.images(self.NETWORK, 40)[batch], networks.labels(self.NETWORK, 40)[batch]
-        done = passes.forward(model, images, train=train, keep=True)
+        done = passes.forward(model, images, train=train, save_for_backward=True)
         _, gradient = mean_logits_cross_entropy(done.logits, labels)
         return done.logits, passes.backward(model, done, gradient)
 

@@ -91,7 +91,7 @@ class Recording:
 
     def step(self, model, index):
         """(pass, loss, gradients) of one recorded batch."""
-        done = passes.forward(model, self.arrays["images"][index], train=True, keep=True)
+        done = passes.forward(model, self.arrays["images"][index], train=True, save_for_backward=True)
         loss, slope = mean_logits_cross_entropy(done.logits, self.arrays["labels"][index])
         return done, loss, passes.backward(model, done, slope)
 

@@ -31,7 +31,7 @@ def model(digits):
 def differing(integer, lifted, images):
     """The share of spikes in which the two differ, and of answers."""
     want = qp.simulate(integer, images, record="spikes")
-    got = qp.forward(lifted, images, keep=True)
+    got = qp.forward(lifted, images, save_for_backward=True)
     spikes = [(got.values[node.name] != want.spikes[node.name]) for node in lifted.network.of(LIF)]
     total = sum(int(one.sum()) for one in spikes) / sum(one.size for one in spikes)
     return total, float((got.logits.mean(0).argmax(-1) != want.readout.argmax(-1)).mean())

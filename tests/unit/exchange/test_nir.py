@@ -78,7 +78,7 @@ def images(steps=3, peak=15, batch=4):
 
 def spikes_of(made, frames):
     """{name: [T, B, H, W, C]} of all LIF in floating point, and the logits."""
-    done = qp.forward(made, frames, keep=True)
+    done = qp.forward(made, frames, save_for_backward=True)
     return {node.name: done.values[node.name] for node in made.network.of(LIF)}, done.logits
 
 
@@ -164,7 +164,7 @@ def test_exact_graphs_give_the_integers_by_either_rule(tmp_path, seed, resets):
     made, frames = random_integer_network(seed, resets)
     arrays, nodes = made.arrays, []
     for node in made.nodes:
-        if isinstance(node, IntMaxPool) and made.values[node.source].peak > 1:
+        if isinstance(node, IntMaxPool) and made.values[node.source].max_count > 1:
             with pytest.raises(UnsupportedError, match=f"nir: {node.name}: .*of counts, no max-pool"):
                 save_nir(tmp_path / "a.nir", made, exact=False)
             return

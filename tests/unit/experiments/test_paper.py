@@ -39,7 +39,7 @@ def test_sew_resnet18_has_the_parameters_of_resnet18():
     assert qp.cost(network).parameters == 11_689_512
     assert len(network.of(Sum)) == 8
     assert [network.shape(node.name)[0] for node in network.of(Sum)] == [56, 56, 28, 28, 14, 14, 7, 7]
-    assert max(network.values[node.name].peak for node in network.of(Sum)) == 3
+    assert max(network.values[node.name].max_count for node in network.of(Sum)) == 3
     assert sum(node.kernel == 1 for node in network.of(Conv)) == 3
     assert network.shape("average") == (1, 1, 512)
 

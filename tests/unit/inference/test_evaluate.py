@@ -32,7 +32,7 @@ def data():
 
 def test_every_figure_is_what_counting_gives(model, data):
     found = evaluate(model, data)
-    done = forward(model, data.images, keep=True)
+    done = forward(model, data.images, save_for_backward=True)
     logits = done.logits.astype(np.float64).mean(0)
     odds = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     predicted = [int(np.argmax(row)) for row in logits]

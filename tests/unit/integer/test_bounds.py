@@ -36,13 +36,13 @@ def wide(steps=1, kernel=1, gain=1, bias=0, threshold=INT32, leak=(1, 0), offset
 
 
 def test_currents():
-    assert wide(gain=128).values["conv"].peak == 65535 * 255 * 128
+    assert wide(gain=128).values["conv"].max_count == 65535 * 255 * 128
     with pytest.raises(NumericsError, match=rf"conv\.gain: .*at most {INT32}, got up to {65535 * 255 * 129} "):
         wide(gain=129)
 
 
 def test_accumulators():
-    assert wide(kernel=11).values["conv"].peak == 65535 * 255 * 121
+    assert wide(kernel=11).values["conv"].max_count == 65535 * 255 * 121
     with pytest.raises(NumericsError, match=rf"conv\.codes: .*got up to {65535 * 255 * 144} .channel 0."):
         wide(kernel=12)
 
@@ -54,7 +54,7 @@ def test_codes_of_both_signs_count_together():
     codes[0] *= -1
     mixed = IntegerNetwork(net.nodes, {**net.arrays, "conv": {**net.arrays["conv"], "codes": codes}}, 1)
     assert mixed.values["conv"].sums == 65535 * 255 * 4
-    assert mixed.values["conv"].peak == 65535 * 255 * 2
+    assert mixed.values["conv"].max_count == 65535 * 255 * 2
 
 
 def test_membranes():
@@ -133,7 +133,7 @@ def test_bias():
 
 
 def test_the_readout():
-    assert wide(steps=3, offset=INT32 - 1).values["out"].peak == 3 * INT32
+    assert wide(steps=3, offset=INT32 - 1).values["out"].max_count == 3 * INT32
     with pytest.raises(NumericsError, match=rf"out\.bias: expected currents with their bias .*up to {INT32 + 1} "):
         wide(offset=INT32)
 

@@ -71,7 +71,7 @@ def test_every_kind_is_in_every_table():
     assert set(naive.OPERATIONS) == {kind.__name__ for kind in every}
 
 
-def test_shapes_and_peaks():
+def test_shapes_and_largest_counts():
     values = network().values
     assert {name: value.shape for name, value in values.items()} == {
         "in": (4, 4, 2),
@@ -80,10 +80,10 @@ def test_shapes_and_peaks():
         "pool": (1, 1, 3),
         **dict.fromkeys(("fc", "out"), (1, 1, 5)),
     }
-    assert [values[name].peak for name in ("in", "lif", "max", "sum", "pool")] == [1, 1, 1, 2, 8]
-    assert values["conv"].peak == 18
+    assert [values[name].max_count for name in ("in", "lif", "max", "sum", "pool")] == [1, 1, 1, 2, 8]
+    assert values["conv"].max_count == 18
     assert values["short"].interval.high.tolist() == [1, 1, 0]
-    assert values["fc"].peak == 255 * 3 * 8
+    assert values["fc"].max_count == 255 * 3 * 8
     assert network().classes == 5
     assert network().size_bytes["conv"] == 0
     assert [node.name for node in network().consumers("lif")] == ["max", "other"]

@@ -22,10 +22,10 @@ GEOMETRIES = [
 ]
 
 
-def draw(size, channels, peak, dtype, images=3):
+def draw(size, channels, max_count, dtype, images=3):
     """Small counts, so that most windows hold a tie."""
-    rng = np.random.default_rng([*size, channels, peak])
-    return rng.integers(0, peak + 1, (images, *size, channels)).astype(dtype)
+    rng = np.random.default_rng([*size, channels, max_count])
+    return rng.integers(0, max_count + 1, (images, *size, channels)).astype(dtype)
 
 
 @pytest.fixture(params=GEOMETRIES, ids=lambda g: f"{g[0][0]}x{g[0][1]},{g[1]}s{g[2]}p{g[3]}")
@@ -38,10 +38,10 @@ CHANNELS = [1, 3, 15, 16, 17, 31, 33, 64, 100]
 
 
 @pytest.mark.parametrize(
-    ("peak", "dtype"), [(1, np.uint8), (3, np.uint8), (255, np.uint8), (60000, np.uint16), (2**32 - 1, np.uint32)]
+    ("max_count", "dtype"), [(1, np.uint8), (3, np.uint8), (255, np.uint8), (60000, np.uint16), (2**32 - 1, np.uint32)]
 )
-def test_largest(geometry, peak, dtype):
-    compare_largest(geometry, 2, peak, dtype)
+def test_largest(geometry, max_count, dtype):
+    compare_largest(geometry, 2, max_count, dtype)
 
 
 @pytest.mark.parametrize("channels", CHANNELS)
@@ -51,9 +51,9 @@ def test_largest_of_any_number_of_channels(kind, channels):
     compare_largest_back(kind, channels, 2)
 
 
-def compare_largest(geometry, channels, peak, dtype):
+def compare_largest(geometry, channels, max_count, dtype):
     size, kernel, stride, padding = geometry
-    counts = draw(size, channels, peak, dtype)
+    counts = draw(size, channels, max_count, dtype)
     ref = naive.largest(counts, kernel, stride, padding)
     comp = np.full_like(ref, 77)
     for low, high in ((1, 3), (0, 1)):
@@ -61,15 +61,15 @@ def compare_largest(geometry, channels, peak, dtype):
     np.testing.assert_array_equal(comp, ref)
 
 
-@pytest.mark.parametrize("peak", [1, 3])
-def test_largest_back(geometry, peak):
-    compare_largest_back(geometry, 2, peak)
+@pytest.mark.parametrize("max_count", [1, 3])
+def test_largest_back(geometry, max_count):
+    compare_largest_back(geometry, 2, max_count)
 
 
-def compare_largest_back(geometry, channels, peak):
+def compare_largest_back(geometry, channels, max_count):
     """Whole numbers as gradients: their sums are exact in any order."""
     size, kernel, stride, padding = geometry
-    counts = draw(size, channels, peak, np.uint8)
+    counts = draw(size, channels, max_count, np.uint8)
     shape = naive.out_shape(counts.shape, kernel, stride, padding)
     gradient = np.random.default_rng(1).integers(-9, 10, shape).astype(np.float32)
     ref = naive.largest_back(counts, gradient, kernel, stride, padding)
@@ -116,9 +116,9 @@ def test_a_gradient_that_is_not_a_number_stays_in_its_window():
 
 
 @pytest.mark.parametrize(("size", "kernel"), [((1, 1), 1), ((4, 6), 2), ((5, 7), 2), ((3, 3), 3), ((7, 4), 3)])
-@pytest.mark.parametrize(("peak", "dtype"), [(1, np.uint8), (60, np.uint16)])
-def test_total_and_back(size, kernel, peak, dtype):
-    counts = draw(size, 3, peak, np.uint8)
+@pytest.mark.parametrize(("max_count", "dtype"), [(1, np.uint8), (60, np.uint16)])
+def test_total_and_back(size, kernel, max_count, dtype):
+    counts = draw(size, 3, max_count, np.uint8)
     ref = naive.total(counts, kernel)
     comp = np.full(ref.shape, 77, dtype)
     gradient = np.random.default_rng(1).normal(0, 1, ref.shape).astype(np.float32)

@@ -167,7 +167,7 @@ def spikes_of(network, seed=0):
     """Counts summed over T of one made-up image, of every value of spikes."""
     rng = np.random.default_rng(seed)
     values = {name: value for name, value in network.values.items() if value.kind == "spikes"}
-    return {name: rng.integers(0, network.steps * value.peak + 1, value.shape) for name, value in values.items()}
+    return {name: rng.integers(0, network.steps * value.max_count + 1, value.shape) for name, value in values.items()}
 
 
 def test_operations_are_spikes_times_fanout():

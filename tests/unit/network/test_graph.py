@@ -70,17 +70,17 @@ POOLS = [
 ]
 
 
-@pytest.mark.parametrize(("node", "shape", "peak", "scale"), POOLS)
-def test_values_of_pools(node, shape, peak, scale):
+@pytest.mark.parametrize(("node", "shape", "max_count", "scale"), POOLS)
+def test_values_of_pools(node, shape, max_count, scale):
     value = network(CONV, NEURON, node, last=(Linear("linear", "x", 10), READOUT)).values["x"]
-    assert (value.kind, value.shape, value.peak, value.scale) == ("spikes", shape, peak, scale)
+    assert (value.kind, value.shape, value.max_count, value.scale) == ("spikes", shape, max_count, scale)
 
 
-def test_a_sum_adds_the_peaks():
+def test_a_sum_adds_the_largest_counts():
     more = (Conv("conv2", "lif1", 4), LIF("lif2", ("conv2",)), Sum("sum", ("lif1", "lif2")))
     net = network(CONV, NEURON, *more, last=(AvgPool("pool", "sum", 2), Linear("linear", "pool", 10), READOUT))
-    assert net.values["sum"].peak == 2
-    assert net.values["pool"].peak == 8
+    assert net.values["sum"].max_count == 2
+    assert net.values["pool"].max_count == 8
 
 
 def test_weight_shapes():
@@ -92,7 +92,7 @@ def test_weight_shapes():
 def test_kinds_of_input():
     assert network(CONV, NEURON).values["input"].scale == 1 / 255
     real = network(CONV, NEURON, first=Input("input", (8, 8, 3), peak=None)).values["input"]
-    assert (real.peak, real.scale) == (None, 1.0)
+    assert (real.max_count, real.scale) == (None, 1.0)
     events = network(CONV, NEURON, first=Input("input", (8, 8, 3), peak=1, scale=1.0, spikes=True)).values["input"]
     assert events.kind == "spikes"
 

@@ -94,7 +94,7 @@ def test_the_figures_of_an_epoch_are_means_over_its_samples():
     model = small.model()
     order = loop.batches(small.dataset(20), 20, seed=0)
     images, labels = next(order)
-    first = loop.forward(model, images, train=True, keep=True)
+    first = loop.forward(model, images, train=True, save_for_backward=True)
     epoch = done.history[0]
     assert epoch.loss == pytest.approx(loop.LOSSES["mean"](first.logits, labels)[0], rel=1e-12)
     assert epoch.accuracy == pytest.approx((first.logits.mean(0).argmax(1) == labels).mean())

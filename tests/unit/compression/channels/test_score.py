@@ -103,7 +103,7 @@ def test_a_map_of_32_pixels_has_no_noise_above_epsilon():
 
 def test_svs_of_a_model_is_the_twin(model, images):
     scores = score(model, images, batches=2, batch=9)
-    values = forward(model, images[:18], keep=True).values
+    values = forward(model, images[:18], save_for_backward=True).values
     for name in ("lif1", "lif2", "lif3"):
         np.testing.assert_allclose(scores.values[name], ref.svs(values[name], 1e-6), rtol=1e-12)
         halves = [ref.svs(values[name][:, part], 1e-6) for part in (slice(9), slice(9, None))]
@@ -116,7 +116,7 @@ def test_svs_of_a_model_is_the_twin(model, images):
 
 def test_sca_of_a_model_is_the_twin(model, images):
     scores = score(model, images, criterion="sca", batches=3, batch=4)
-    done = forward(model, images[:12], keep=True)
+    done = forward(model, images[:12], save_for_backward=True)
     for node in model.network.of(LIF):
         want = ref.sca(lif.potentials(node, done.caches[node.name]))
         np.testing.assert_allclose(scores.values[node.name], want, rtol=1e-6)
@@ -128,7 +128,7 @@ def test_sca_of_a_network_that_resets_by_subtraction_is_the_loops(images):
     """What is left of a membrane counts in the next step."""
     nodes = (Input("input", SHAPE), Conv("conv", "input", 5), LIF("lif", ("conv",), 0.3, 0.7, reset="subtract"))
     model = initialise(Network((*nodes, Linear("linear", "lif", 3), Readout("readout", "linear")), 4), 1)
-    done = forward(model, images, keep=True)
+    done = forward(model, images, save_for_backward=True)
     ((acc, scale, shift),) = done.caches["lif"].currents
     x = np.repeat(scale * acc + shift, 4, axis=0).astype(np.float32)
 

@@ -70,7 +70,7 @@ def currents(node, x, weight, value):
 
 def membrane_error(before, after, node, data, beta):
     """The squared change of the membranes without reset, summed over T, places and channels, mean over images."""
-    x = forward(before, steps_first(data.images), keep=True).values[node.source]
+    x = forward(before, steps_first(data.images), save_for_backward=True).values[node.source]
     x = np.broadcast_to(x, (before.network.steps, *x.shape[1:]))
     old, new = (effective(one, one.network[node.name]).astype(np.float64) for one in (before, after))
     change = currents(node, x, new - old, before.network.values[node.source])
@@ -121,7 +121,7 @@ def test_of_a_reset_by_subtraction_the_error_is_that_of_the_membrane_itself():
         dense.params["a"]["weight"] = np.random.default_rng(2).normal(0.2, 0.4, (5, 4)).astype(np.float32)
         after = dense._replace(params={**dense.params, "a": dict(dense.params["a"])})
         after.params["a"]["weight"] = (dense.params["a"]["weight"] + change).astype(np.float32)
-        runs = [forward(one, steps_first(images), keep=True) for one in (dense, after)]
+        runs = [forward(one, steps_first(images), save_for_backward=True) for one in (dense, after)]
         np.testing.assert_array_equal(runs[0].values["l"], runs[1].values["l"])
         assert 0.05 < runs[0].values["l"].mean() < 0.95
         old, new = (lif.potentials(dense.network["l"], run.caches["l"]).astype(np.float64) for run in runs)

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from qpsnn_core.engine.layers import conv
-from qpsnn_core.engine.layers.base import Call
+from qpsnn_core.engine.layers.base import LayerContext
 from qpsnn_core.network import Conv, Quantizer
-from qpsnn_core.network.values import Value
+from qpsnn_core.network.values import ValueSpec
 
 SHAPE = (6, 5, 7)
 
 
 def run(rate, channels=20, quantizer=None, stride=1):
     node = Conv("conv", "x", channels, stride=stride, quantizer=quantizer, batch_norm=False)
-    value = Value("spikes", SHAPE, peak=1, scale=0.5)
+    value = ValueSpec("spikes", SHAPE, max_count=1, scale=0.5)
     params, state = conv.init(node, (value,), np.random.default_rng(0))
     x = (np.random.default_rng(1).random((2, 3, *SHAPE)) < rate).astype(np.uint8)
-    return conv.forward(node, Call(params, state, (value,), 2, True, True), x).value
+    return conv.forward(node, LayerContext(params, state, (value,), 2, True, True), x).value
 
 
 @pytest.mark.parametrize(("rate", "quantizer", "dense"), [(0.1, None, 0), (0.9, None, 1), (0.9, Quantizer(4), 0)])

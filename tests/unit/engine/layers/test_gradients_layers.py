@@ -7,8 +7,8 @@ import pytest
 
 from oracle import alone
 from qpsnn_core.engine.layers import LAYERS
-from qpsnn_core.engine.layers.base import Call, Current
-from qpsnn_core.network import AvgPool, MaxPool, Readout, Shortcut, Sum, Value
+from qpsnn_core.engine.layers.base import Current, LayerContext
+from qpsnn_core.network import AvgPool, MaxPool, Readout, Shortcut, Sum, ValueSpec
 
 
 @pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
@@ -32,7 +32,7 @@ def test_one_count_more_adds_its_gradient(node):
         assert layer.loss(x=more) - before == pytest.approx(gradient[place], rel=1e-4, abs=1e-4), place
 
 
-LARGE = Value("spikes", (5, 4, 2), 1000)
+LARGE = ValueSpec("spikes", (5, 4, 2), 1000)
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,15 @@ def test_counting_layers_by_differences(node, values):
 
 
 def test_the_readout_by_differences():
-    node, value = Readout("n", "x"), Value("current", (1, 1, 3))
+    node, value = Readout("n", "x"), ValueSpec("current", (1, 1, 3))
     layer, rng = LAYERS[node], np.random.default_rng(6)
-    call = Call({}, {}, (value,), 4, True, True)
+    context = LayerContext({}, {}, (value,), 4, True, True)
     weights = rng.integers(-9, 10, (4, 2, 3)).astype(np.float32)
     for length in (1, 4):
         acc, scale = np.zeros((length, 2, 1, 1, 3), np.int32), np.ones(3, np.float32)
         current = Current(acc, scale, np.zeros(3, np.float32))
-        (gradient,) = layer.backward(node, layer.forward(node, call, current).cache, weights).inputs
+        (gradient,) = layer.backward(node, layer.forward(node, context, current).cache, weights).inputs
         for place in np.ndindex(current.acc.shape):
             current.acc[place] = 1
-            assert (layer.forward(node, call, current).value * weights).sum() == gradient.array[place]
+            assert (layer.forward(node, context, current).value * weights).sum() == gradient.array[place]
             current.acc[place] = 0

@@ -7,10 +7,10 @@ import pytest
 
 from qpsnn_core.engine import passes
 from qpsnn_core.engine.layers import lif
-from qpsnn_core.engine.layers.base import Call, Current
+from qpsnn_core.engine.layers.base import Current, LayerContext
 from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.integer.simulate import simulate
-from qpsnn_core.network import LIF, Input, Linear, Network, Quantizer, Readout, Value
+from qpsnn_core.network import LIF, Input, Linear, Network, Quantizer, Readout, ValueSpec
 
 F = np.float32
 STEPS, NEURONS = 12, 500
@@ -47,10 +47,10 @@ def snntorch(x, beta, threshold):
 def ours(x, beta, threshold):
     """Spikes [T, N] of the LIF layer."""
     node = LIF("lif", ("x",), threshold, beta, reset="subtract")
-    value = Value("current", (1, 1, x.shape[1]))
-    call = Call({}, {}, (value,), len(x), False, False)
+    value = ValueSpec("current", (1, 1, x.shape[1]))
+    context = LayerContext({}, {}, (value,), len(x), False, False)
     ones = np.ones(x.shape[1], F)
-    return lif.forward(node, call, Current(x[:, None, None, None], ones, 0 * ones)).value[:, 0, 0, 0]
+    return lif.forward(node, context, Current(x[:, None, None, None], ones, 0 * ones)).value[:, 0, 0, 0]
 
 
 def drive(strength):
@@ -121,7 +121,7 @@ def test_the_integer_network_fires_as_the_trained_one(beta):
     model = passes.initialise(Network(nodes, 6), 0)
     model.params["linear"]["weight"][:] = np.random.default_rng(1).normal(0.05, 0.15, (3, 4))
     images = np.random.default_rng(2).integers(0, 10, (40, 1, 1, 3)).astype(np.uint8)
-    ref = passes.forward(model, images, keep=True).values["lif"]
+    ref = passes.forward(model, images, save_for_backward=True).values["lif"]
     lowered = lower(model).network
     assert lowered["lif"].reset == "subtract"
     spikes = simulate(lowered, images, record="spikes").spikes["lif"]

@@ -299,7 +299,7 @@ def test_readout_bits_give_way_to_int32():
     nodes = (Input("in", (8, 8, 9), 255), Linear("fc", "in", 2, Quantizer(8, "max")), Readout("out", "fc"))
     network = Network(nodes, 2)
     lowered = lower(model := model_of(network))
-    bits, largest = lowered.report.readout.fraction_bits, lowered.network.values["fc"].peak
+    bits, largest = lowered.report.readout.fraction_bits, lowered.network.values["fc"].max_count
     assert bits < 12
     assert largest < 2**31 <= 2 * largest * 1.01
     x = images_of(network, 4)
@@ -437,7 +437,7 @@ def test_the_trainers_own_spikes_are_the_integer_ones():
     made = small.model()
     x = small.dataset().images
     lowered = lower(made)
-    ours, theirs = forward(made, x, keep=True), simulate(lowered.network, x, record="spikes")
+    ours, theirs = forward(made, x, save_for_backward=True), simulate(lowered.network, x, record="spikes")
     differ = sum(int((ours.values[node.name] != theirs.spikes[node.name]).sum()) for node in made.network.of(LIF))
     assert differ <= 5
     found = theirs.readout * lowered.network.readout.scale / made.network.steps

@@ -17,12 +17,12 @@ from qpsnn_core.kernels.threads import chunks
 
 @pytest.mark.parametrize("cached", [1, 2**12, weight_gradient.CACHED])
 @pytest.mark.parametrize("steps", [1, 2, 5])
-@pytest.mark.parametrize("peak", [1, 3, 300])
+@pytest.mark.parametrize("max_count", [1, 3, 300])
 @pytest.mark.parametrize(("channels", "stride"), [(3, 1), (3, 2), (65, 1), (130, 2)])
-def test_spikes_are_listed_by_channel(channels, stride, peak, steps, cached):
+def test_spikes_are_listed_by_channel(channels, stride, max_count, steps, cached):
     """Those of each table and key in its own room, from its beginning on; chunks do not meet."""
     with mock.patch.object(weight_gradient, "CACHED", cached):
-        case = Case((5, 4), channels, 5, 3, stride, 1, peak=peak, steps=steps, batch=3)
+        case = Case((5, 4), channels, 5, 3, stride, 1, max_count=max_count, steps=steps, batch=3)
         shape = case.layout()
     keys = stride * stride * channels
     pixels, spots, room = room_of(case.value, stride, shape)
@@ -37,7 +37,7 @@ def test_spikes_are_listed_by_channel(channels, stride, peak, steps, cached):
     for table, key in np.ndindex(shape.tables, keys):
         own = listed[table, key, : counts[table * keys + key]].tolist()
         wanted = ref.get((table, key), [])
-        assert (own if peak == 1 else sorted(own)) == (wanted if peak == 1 else sorted(wanted))
+        assert (own if max_count == 1 else sorted(own)) == (wanted if max_count == 1 else sorted(wanted))
     assert (places[-3:] == 7777).all()
 
 

@@ -21,25 +21,25 @@ OUTPUTS = [1, 3, 15, 63, 64, 65, 100, 128, 130]
 
 
 class Case:
-    """A convolution of M images, drawn at random from a seed; `peak` is the largest count."""
+    """A convolution of M images, drawn at random from a seed; `max_count` is the largest count."""
 
-    def __init__(self, size, inputs, outputs, kernel, stride=1, padding=0, *, peak=1, kind="int8", images=2):
-        rng = np.random.default_rng([*size, inputs, outputs, kernel, stride, padding, peak])
-        self.kernel, self.stride, self.padding, self.peak = kernel, stride, padding, peak
-        spikes = rng.integers(0, peak + 1, (images, *size, inputs)) * (rng.random((images, *size, inputs)) < 0.4)
-        self.spikes = spikes.astype(np.uint8 if peak < 2**8 else np.uint16 if peak < 2**16 else np.uint32)
+    def __init__(self, size, inputs, outputs, kernel, stride=1, padding=0, *, max_count=1, kind="int8", images=2):
+        rng = np.random.default_rng([*size, inputs, outputs, kernel, stride, padding, max_count])
+        self.kernel, self.stride, self.padding, self.max_count = kernel, stride, padding, max_count
+        spikes = rng.integers(0, max_count + 1, (images, *size, inputs)) * (rng.random((images, *size, inputs)) < 0.4)
+        self.spikes = spikes.astype(np.uint8 if max_count < 2**8 else np.uint16 if max_count < 2**16 else np.uint32)
         self.weight = weights(kind, (kernel, kernel, inputs, outputs), rng)
         self.shape = (images, *(naive.out_size(edge, kernel, stride, padding) for edge in size), outputs)
 
     def ref(self):
         return naive.forward(self.spikes, self.weight, self.stride, self.padding)
 
-    def forward(self, dtype, spans=None, *, fill=77, peak=None, alone=False):
+    def forward(self, dtype, spans=None, *, fill=77, max_count=None, alone=False):
         total = np.full(int(np.prod(self.shape)), fill, dtype)
         sizes = (self.shape[3], *self.spikes.shape[1:], self.kernel, self.stride, self.padding)
         packed = pack(self.weight) if alone else pack(self.weight, self.stride, self.shape[2])
         for low, high in spans or ((1, len(self.spikes)), (0, 1)):
-            conv.conv_forward(low, high, self.spikes.reshape(-1), peak or self.peak, *packed, total, *sizes)
+            conv.conv_forward(low, high, self.spikes.reshape(-1), max_count or self.max_count, *packed, total, *sizes)
         return total.reshape(self.shape)
 
     def compare(self, **options):
@@ -47,7 +47,7 @@ class Case:
         ref = self.ref()
         if self.weight.dtype == np.float32:
             terms = naive.forward(self.spikes, np.abs(self.weight), self.stride, self.padding)
-            bound = EPS * terms * self.spikes[0].size * self.peak + 1e-30
+            bound = EPS * terms * self.spikes[0].size * self.max_count + 1e-30
             for alone in (False, True):
                 comp = self.forward(np.float32, alone=alone, **options)
                 np.testing.assert_array_less(np.abs(comp - ref), bound)
@@ -64,9 +64,9 @@ def geometry(request):
 
 
 @pytest.mark.parametrize("kind", [4, 8, "int8", "int16", "float"], ids=str)
-@pytest.mark.parametrize("peak", [1, 3])
-def test_forward_equals_the_loops(geometry, kind, peak):
-    Case(*geometry, peak=peak, kind=kind).compare()
+@pytest.mark.parametrize("max_count", [1, 3])
+def test_forward_equals_the_loops(geometry, kind, max_count):
+    Case(*geometry, max_count=max_count, kind=kind).compare()
 
 
 @pytest.mark.parametrize("kind", [1, 2, 3, 4, 5, 6, 7, 8, "int8", "int16", "float"], ids=str)
@@ -88,22 +88,22 @@ def test_forward_writes_its_own_images_only(outputs, span):
     assert (part[high:] == -999).all()
 
 
-@pytest.mark.parametrize("peak", [2, 16, 300, 2**16])
-def test_counts_are_added_as_often_as_they_count(peak):
-    """At the peak in one place, in every type of counts."""
-    case = Case((4, 3), 2, 3, 3, 1, 1, peak=peak, kind=3)
+@pytest.mark.parametrize("max_count", [2, 16, 300, 2**16])
+def test_counts_are_added_as_often_as_they_count(max_count):
+    """At the max_count in one place, in every type of counts."""
+    case = Case((4, 3), 2, 3, 3, 1, 1, max_count=max_count, kind=3)
     case.spikes[:] = 0
-    case.spikes[0, 2, 2, 1], case.spikes[1, 0, 0, 0] = peak, peak - 1
+    case.spikes[0, 2, 2, 1], case.spikes[1, 0, 0, 0] = max_count, max_count - 1
     np.testing.assert_array_equal(case.forward(np.int32), case.ref())
 
 
 @pytest.mark.parametrize("lines", [1, 2, 5, 21])
 def test_rows_of_windows_that_are_listed_together(lines):
-    """A peak that nothing reaches makes room for fewer of them: groups of 1, 2, 5 or all of those of seven images."""
+    """A largest count that nothing reaches leaves room for fewer: groups of 1, 2, 5 or all of those of seven images."""
     case = Case((3, 4), 3, 130, 3, 1, 1, images=7, kind=8)
     room = conv.LISTED // (3 * 4 * 3 * lines)
     assert conv.LISTED // ((3 * 3 * room + 4) * 4) in (lines, lines - 1)
-    case.compare(peak=room, spans=[(1, 7), (0, 1)])
+    case.compare(max_count=room, spans=[(1, 7), (0, 1)])
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -11,42 +11,42 @@ from qpsnn_core.kernels.conv import packing, spike_lists
 CHANNELS = [1, 3, 16, 63, 64, 65, 130]
 
 
-def draw(height, width, channels, peak, images=3):
-    rng = np.random.default_rng([height, width, channels, peak])
+def draw(height, width, channels, max_count, images=3):
+    rng = np.random.default_rng([height, width, channels, max_count])
     shape = (images, height, width, channels)
-    counts = rng.integers(0, peak + 1, shape) * (rng.random(shape) < 0.6)
-    return counts.astype(np.uint8 if peak < 2**8 else np.uint16)
+    counts = rng.integers(0, max_count + 1, shape) * (rng.random(shape) < 0.6)
+    return counts.astype(np.uint8 if max_count < 2**8 else np.uint16)
 
 
 LADDER = (np.arange(16) * spike_lists.LANES).astype(np.int32)
 
 
-def columns_of(images, index, peak, top, kernel, across, padding, begin=0):
+def columns_of(images, index, max_count, top, kernel, across, padding, begin=0):
     """`list_columns` of one image, in arrays that are as long as they must be and have a mark behind."""
     _, height, width, channels = images.shape
-    room = begin + (kernel * channels * peak + spike_lists.GROUP) * width + 16
+    room = begin + (kernel * channels * max_count + spike_lists.GROUP) * width + 16
     listed, edge = np.full(room + 1, -1, np.int32), width + 2 * padding + 2
     ends, counted = np.full(edge, -1, np.int32), np.full(edge, -1, np.int32)
     sizes = (top, height, width, channels, kernel, across, padding)
     first = index * images[0].size
-    n = spike_lists.list_columns(images.reshape(-1), first, peak, *sizes, LADDER, listed, begin, ends, counted)
+    n = spike_lists.list_columns(images.reshape(-1), first, max_count, *sizes, LADDER, listed, begin, ends, counted)
     assert (listed[-1], ends[-1], counted[-1], ends[-2]) == (-1, -1, -1, n)
     assert (listed[:begin] == -1).all()
     return listed[begin:n], ends[:-1] - begin, counted[:-1]
 
 
-@pytest.mark.parametrize("peak", [1, 3, 300])
+@pytest.mark.parametrize("max_count", [1, 3, 300])
 @pytest.mark.parametrize(
     ("size", "kernel", "padding"), [((3, 4), 3, 1), ((4, 3), 2, 0), ((2, 5), 5, 4), ((3, 1), 1, 0)]
 )
 @pytest.mark.parametrize("channels", CHANNELS)
 @pytest.mark.parametrize("more", [0, 3])
-def test_spikes_are_listed_column_by_column(more, channels, size, kernel, padding, peak):
+def test_spikes_are_listed_column_by_column(more, channels, size, kernel, padding, max_count):
     """Rows above and below the image hold nothing; 16 numbers are written at a time, never more than 16 too many."""
     height, width = size
-    images = draw(height, width, channels, peak)
+    images = draw(height, width, channels, max_count)
     for top in range(-padding, height + 2 * padding - kernel + 1):
-        found = columns_of(images, 1, peak, top, kernel, kernel + more, padding, begin=max(0, top))
+        found = columns_of(images, 1, max_count, top, kernel, kernel + more, padding, begin=max(0, top))
         for comp, ref in zip(found, naive.columns(images[1], top, kernel, kernel + more, padding), strict=True):
             np.testing.assert_array_equal(comp, ref)
 

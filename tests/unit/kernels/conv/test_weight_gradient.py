@@ -22,22 +22,22 @@ def geometry(request):
     return request.param
 
 
-@pytest.mark.parametrize("peak", [1, 3])
+@pytest.mark.parametrize("max_count", [1, 3])
 @pytest.mark.parametrize("cached", [1, 2**12, kernels.CACHED])
-def test_every_geometry(geometry, peak, cached):
+def test_every_geometry(geometry, max_count, cached):
     """A table of a single row of spikes, of a few rows, of several images."""
     with mock.patch.object(kernels, "CACHED", cached):
-        Case(*geometry, peak=peak).compare()
+        Case(*geometry, max_count=max_count).compare()
 
 
-@pytest.mark.parametrize("peak", [1, 2])
+@pytest.mark.parametrize("max_count", [1, 2])
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 6, 9, 13])
-def test_any_number_of_steps(steps, batch, peak):
+def test_any_number_of_steps(steps, batch, max_count):
     """Two are taken together, and the last one of an odd number alone."""
-    Case((3, 4), 2, 3, 3, 1, 1, peak=peak, steps=steps, batch=batch).compare()
+    Case((3, 4), 2, 3, 3, 1, 1, max_count=max_count, steps=steps, batch=batch).compare()
     with mock.patch.object(kernels, "CACHED", 2**14):
-        Case((5, 4), 2, 3, 3, 2, 1, peak=peak, steps=steps, batch=batch).compare()
+        Case((5, 4), 2, 3, 3, 2, 1, max_count=max_count, steps=steps, batch=batch).compare()
 
 
 @pytest.mark.parametrize("outputs", [1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 128, 130, 320])
@@ -53,21 +53,21 @@ def test_any_number_of_input_channels(inputs):
 
 
 @pytest.mark.parametrize("rate", [0, 1])
-@pytest.mark.parametrize("peak", [1, 3])
-def test_no_spikes_and_all_of_them(rate, peak):
-    case = Case((3, 3), 3, 4, 3, 1, 1, peak=peak, steps=4, rate=rate)
-    case.spikes[:] = peak * rate
+@pytest.mark.parametrize("max_count", [1, 3])
+def test_no_spikes_and_all_of_them(rate, max_count):
+    case = Case((3, 3), 3, 4, 3, 1, 1, max_count=max_count, steps=4, rate=rate)
+    case.spikes[:] = max_count * rate
     case.compare()
 
 
 @pytest.mark.parametrize("outputs", [1, 16, 17, 32, 33, 63, 65, 130])
 @pytest.mark.parametrize("cached", [1, kernels.CACHED])
 @pytest.mark.parametrize("steps", [1, 3, 5])
-@pytest.mark.parametrize("peak", [1, 5])
-def test_gradients_are_laid_out_with_their_sums(steps, cached, outputs, peak):
+@pytest.mark.parametrize("max_count", [1, 5])
+def test_gradients_are_laid_out_with_their_sums(steps, cached, outputs, max_count):
     """Columns on the left and right, rows off the only band and lanes that no 16 reach are left as they were."""
     with mock.patch.object(kernels, "CACHED", cached):
-        case = Case((4, 3), 1, outputs, 3, 1, 1, steps=steps, peak=peak)
+        case = Case((4, 3), 1, outputs, 3, 1, 1, steps=steps, max_count=max_count)
         shape = case.layout()
     lanes = min(shape.lanes, outputs)
     column = max(0, min(shape.lanes, outputs - shape.lanes))

@@ -14,7 +14,7 @@ from qpsnn_core.kernels.conv import winograd
 from qpsnn_core.kernels.conv.gemm import WIDTH
 from qpsnn_core.kernels.conv.input_gradient import fold, tap_inside
 from qpsnn_core.kernels.simd.vector import load16, store
-from qpsnn_core.network import Conv, Value
+from qpsnn_core.network import Conv, ValueSpec
 
 F = np.float32
 LIMIT = 2e-5
@@ -165,7 +165,7 @@ def test_fold(geometry, channels):
 def compare(size, inputs, outputs, kernel, stride, padding, *, images=2, kind=4):
     """(input gradient, its twin) of real gradients, and the largest number in the sums of the twin."""
     rng = np.random.default_rng([*size, inputs, outputs, kernel])
-    node, value = Conv("n", "x", outputs, kernel, stride, padding), Value("spikes", (*size, inputs), 1)
+    node, value = Conv("n", "x", outputs, kernel, stride, padding), ValueSpec("spikes", (*size, inputs), 1)
     codes = weights(kind, (kernel, kernel, inputs, outputs), rng)
     shape = (images, *node.output(value).shape)
     gradient, acc = rng.normal(0, 1, shape).astype(F), rng.integers(-9, 10, shape).astype(np.int16)

@@ -8,7 +8,7 @@ import pytest
 from naive import batch_norm as naive
 from naive.moments import of_products
 from qpsnn_core.engine.layers import batch_norm
-from qpsnn_core.engine.layers.base import Call
+from qpsnn_core.engine.layers.base import LayerContext
 
 F = np.float32
 
@@ -29,7 +29,7 @@ class Case:
             self.params["bn_weight"] = np.array([1.5, -0.7, 0.2, 1][:channels], F)
             self.params["bn_bias"] = rng.normal(0, 1, channels).astype(F)
             self.state = {"mean": rng.normal(0, 1, channels).astype(F), "var": rng.uniform(0.5, 2, channels).astype(F)}
-        self.call = Call(self.params, self.state, (), steps, train, True)
+        self.context = LayerContext(self.params, self.state, (), steps, train, True)
         self.gradient = rng.normal(0, 1, self.acc.shape).astype(F)
 
     def wide(self, name, default=0.0):
@@ -47,7 +47,7 @@ class Case:
         return grads, factors
 
     def statistics(self):
-        if self.call.train:
+        if self.context.train:
             return naive.statistics(self.y())
         return self.state["mean"].astype(np.float64), self.state["var"].astype(np.float64)
 
@@ -75,14 +75,14 @@ def test_forward(case):
     """float64 throughout but for scale and shift, float32: 2**-23 of the largest term."""
     y, (mean, variance) = case.y(), case.statistics()
     ref = naive.forward(y, case.wide("bn_weight", 1), case.wide("bn_bias"), mean, variance)
-    current, _, state = batch_norm.forward(case.acc, case.step, case.call)
+    current, _, state = batch_norm.forward(case.acc, case.step, case.context)
     assert (current.scale.dtype, current.shift.dtype) == (F, F)
     flat = case.acc.reshape(y.shape).astype(np.float64)
     comp = current.scale.astype(np.float64) * flat + current.shift
     largest = np.abs(current.scale * flat).max() + np.abs(current.shift).max()
     np.testing.assert_allclose(comp, ref, rtol=0, atol=2.0**-23 * largest)
-    if case.call.train:
-        count = len(y) * case.call.steps // len(case.acc)
+    if case.context.train:
+        count = len(y) * case.context.steps // len(case.acc)
         ref = naive.running(*(case.state[name].astype(np.float64) for name in ("mean", "var")), mean, variance, count)
         np.testing.assert_allclose(state["mean"], ref[0], rtol=2e-7, atol=1e-7)
         np.testing.assert_allclose(state["var"], ref[1], rtol=2e-7)
@@ -116,8 +116,8 @@ def test_backward(case):
     """The three factors are rounded to float32: 2**-22 of the largest of the three terms."""
     y, (mean, variance) = case.y(), case.statistics()
     gradient = case.gradient.reshape(y.shape).astype(np.float64)
-    ref = naive.backward(y, case.wide("bn_weight", 1), gradient, mean, variance, case.call.train)
-    _, affine, _ = batch_norm.forward(case.acc, case.step, case.call)
+    ref = naive.backward(y, case.wide("bn_weight", 1), gradient, mean, variance, case.context.train)
+    _, affine, _ = batch_norm.forward(case.acc, case.step, case.context)
     grads, factors = case.backward(affine)
     by_gradient, by_acc, constant = factors.astype(np.float64)
     acc = case.acc.reshape(y.shape).astype(np.float64)
@@ -134,7 +134,7 @@ def test_backward(case):
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_node_without_batch_norm_multiplies_and_adds(bias):
     case = Case(np.int16, norm=False, bias=bias)
-    current, affine, state = batch_norm.forward(case.acc, case.step, case.call)
+    current, affine, state = batch_norm.forward(case.acc, case.step, case.context)
     np.testing.assert_array_equal(current.scale, case.step)
     np.testing.assert_array_equal(current.shift, case.wide("bias"))
     grads, factors = case.backward(affine)
@@ -149,7 +149,7 @@ def test_a_constant_channel_has_variance_zero():
     """Never negative by rounding, so never NaN: the current is `bn_bias`, whatever the constant."""
     case = Case(np.int32)
     case.acc[:] = np.array([123456789, -7, 0, 1000003])
-    current, _, state = batch_norm.forward(case.acc, case.step, case.call)
+    current, _, state = batch_norm.forward(case.acc, case.step, case.context)
     np.testing.assert_allclose(state["var"], 0.9 * case.state["var"], rtol=1e-6)
     np.testing.assert_allclose(current.scale, case.step * case.params["bn_weight"] / np.sqrt(1e-5), rtol=1e-6)
 
@@ -160,7 +160,7 @@ def test_squares_beyond_64_bits_are_not_wrapped():
     sign = np.where(np.arange(case.acc.size).reshape(case.acc.shape) // 4 % 2 == 0, 1, -1)
     case.acc[:] = sign * (2**31 - 1)
     y = case.y()
-    _, _, state = batch_norm.forward(case.acc, case.step, case.call)
+    _, _, state = batch_norm.forward(case.acc, case.step, case.context)
     count = len(y)
     ref = 0.9 * case.state["var"] + 0.1 * y.var(0) * count / (count - 1)
     np.testing.assert_allclose(state["var"], ref, rtol=1e-6)
