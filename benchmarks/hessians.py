@@ -35,7 +35,7 @@ MIXED = "obc's compensation of osbc's choice"
 
 
 class Row(NamedTuple):
-    """What weights do to a layer: shares of the squared size, 0 to 1, that is lost.
+    """What weights do to a layer: shares of the squared magnitude, 0 to 1, that are lost.
 
     predicted, found: of the membrane without reset, on the calibration and on the test samples. current: of the
     current, on the calibration samples.

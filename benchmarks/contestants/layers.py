@@ -36,9 +36,9 @@ def fake_quantized(weight: Tensor, quantizer: Quantizer | None) -> Tensor:
         return weight
     if quantizer.ste != "clip" or quantizer.gamma not in ("mean", "max"):
         raise NotImplementedError(f"the twin has no {quantizer}")
-    size = weight.detach().abs()
+    magnitude = weight.detach().abs()
     axes = tuple(range(1 if quantizer.granularity == "channel" else 0, weight.ndim))
-    gamma = size.mean(axes, keepdim=True) if quantizer.gamma == "mean" else size.amax(axes, keepdim=True)
+    gamma = magnitude.mean(axes, keepdim=True) if quantizer.gamma == "mean" else magnitude.amax(axes, keepdim=True)
     return ReScaW.apply(weight, gamma, quantizer.levels / 2)
 
 

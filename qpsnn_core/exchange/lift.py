@@ -40,7 +40,7 @@ Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]
 
 USUAL = 0.8
-"""The mean size of a normal variable: so are gammas of weights as they are drawn for a VGG."""
+"""The mean magnitude of a normal variable: so are gammas of weights as they are drawn for a VGG."""
 
 
 JUST = 2.0**-18
@@ -60,7 +60,7 @@ def lift(network: IntegerNetwork, images: Dataset | Split | Array, *, batch: int
     images: some of the training images [N, H, W, C], or frames [N, T, H, W, C]; batch norm takes its statistics from
     the first `batch` of them, and its factors so that the currents stay what they are: `bn_weight / sqrt(var + eps) =
     gain_k / threshold` of a current of 1. Thresholds become 1, straight-through gradients "pass". The weight of a code
-    is the middle of what is rounded to it (Eq. 4), and beyond gamma so far that the mean size is gamma (Eq. 9). A
+    is the middle of what is rounded to it (Eq. 4), and beyond gamma so far that the mean magnitude is gamma (Eq. 9). A
     weight whose code is 0 stays 0 (`sparse`).
     Lost are the weights' places between two codes, and membranes' rounding: a few spikes in a million differ.
     Raises LoweringError (a shortcut, a current that two nodes read), and what `recalibrate` raises.
@@ -183,7 +183,7 @@ LIFTS: KindTable[Lift] = KindTable(
 def _synapse(
     node: Synapse, network: IntegerNetwork, graph: Network, unit: Unit
 ) -> tuple[Synapse, dict[str, Array], dict[str, Array]]:
-    """The node with its quantizer, its params and its state; batch norm's statistics are those of numbers of size 1."""
+    """The node with its quantizer, params and state; batch norm's statistics are those of numbers of magnitude 1."""
     codes, gain = network.arrays[node.name]["codes"], network.arrays[node.name]["gain"]
     factor = gain * unit.one / graph.values[node.source].scale
     fan = codes.size // codes.shape[-2]

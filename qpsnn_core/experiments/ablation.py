@@ -55,7 +55,7 @@ VARIANTS: Mapping[str, Variant] = {
     "F": Variant("with ReScaW and SVS", "rescaw", "svs", "C"),
     "PQ": Variant("prune in floating point, then quantize", "float", "svs", None, True),
     "QP": Variant("quantize, then prune (F)", "rescaw", "svs", "PQ"),
-    "max": Variant("only ReScaW, gamma the largest size", "largest", None, "B"),
+    "max": Variant("only ReScaW, gamma the largest magnitude", "largest", None, "B"),
     "percentile": Variant("only ReScaW, gamma a percentile's", "percentile", None, "B"),
 }
 """Tables 2 and 3, and Fig. 5a's other two gammas. QP is F, run once."""

@@ -17,7 +17,7 @@ from qpsnn_datasets import Dataset
 PERCENTILES = (0.01, 0.99)
 """Between which Sec. 4.1 takes the range of the weights."""
 
-NAMES = {"one": "vanilla", "max": "largest", "percentile": "percentile", "mean": "mean size"}
+NAMES = {"one": "vanilla", "max": "largest", "percentile": "percentile", "mean": "mean magnitude"}
 """What a figure calls each gamma."""
 
 Floats = npt.NDArray[np.float32]

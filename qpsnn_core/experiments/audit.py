@@ -83,14 +83,14 @@ def codes_of(
 ) -> npt.NDArray[np.int64]:
     """Eqs. 4 and 9 as they are written, in NumPy: `2*W_int - s`."""
     rows = weight.reshape(-1, weight.shape[-1] if quantizer.granularity == "channel" else 1)
-    sizes = np.abs(rows.astype(np.float64))
+    magnitudes = np.abs(rows.astype(np.float64))
     if stored is not None:
         scale = stored
     elif quantizer.gamma == "percentile":
         edges = np.quantile(rows, (1 - quantizer.percentile, quantizer.percentile), axis=0)
         scale = np.abs(edges).max(0)
     else:
-        scale = {"mean": sizes.mean(0), "max": sizes.max(0), "one": np.ones(rows.shape[1])}[quantizer.gamma]
+        scale = {"mean": magnitudes.mean(0), "max": magnitudes.max(0), "one": np.ones(rows.shape[1])}[quantizer.gamma]
     scale = scale.astype(np.float32)
     scale = np.where(scale > 0, scale, np.float32(1))
     levels = 2**quantizer.bits - (2 if quantizer.zero else 1)

@@ -68,7 +68,7 @@ def weights(model: Model, seen: Trace, samples: int, rng: np.random.Generator) -
             place = tuple(int(i) for i in np.unravel_index(index, weight.shape))
             ref = layer.by_weight(place) * _passed(model, node, place)
             worst = max(worst, abs(float(found[place]) - ref))
-        yield node.name, worst / _size(found)
+        yield node.name, worst / _largest_magnitude(found)
 
 
 def inputs(model: Model, seen: Trace, samples: int, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
@@ -81,7 +81,7 @@ def inputs(model: Model, seen: Trace, samples: int, rng: np.random.Generator) ->
         for index in rng.choice(found.size, min(samples, found.size), replace=False):
             place = tuple(int(i) for i in np.unravel_index(index, found.shape))
             worst = max(worst, abs(float(found[place]) - layer.by_input(place)))
-        yield node.name, worst / _size(found)
+        yield node.name, worst / _largest_magnitude(found)
 
 
 def neurons(model: Model, seen: Trace) -> Iterator[tuple[str, float]]:
@@ -242,5 +242,5 @@ def _passed(model: Model, node: Conv | Linear, place: tuple[int, ...]) -> float:
     return 1 / scale
 
 
-def _size(array: npt.NDArray[Any]) -> float:
+def _largest_magnitude(array: npt.NDArray[Any]) -> float:
     return max(float(np.abs(array).max(initial=0)), 1e-30)

@@ -1,4 +1,4 @@
-"""One pass over the weights: their codes (Eq. 4), the mean of their sizes (Eq. 9), and where gradients pass."""
+"""One pass over the weights: their codes (Eq. 4), the mean of their magnitudes (Eq. 9), and where gradients pass."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from qpsnn_core.kernels.threads import kernel
 
 @kernel
 def absolute(vector, zero):
-    """The sizes of real numbers."""
+    """The magnitudes of real numbers."""
     return select(at_least(vector, zero), vector, negative(vector))
 
 
 @kernel
-def sum_of_sizes(low, high, weight, sums):
+def sum_abs(low, high, weight, sums):
     """`sums[c] += sum of |W|` of channel c in float64, rows low..high-1; weight: flat, channels last."""
     channels, phase = len(sums), 0
     parts = np.zeros(channels + 16)
@@ -29,7 +29,7 @@ def sum_of_sizes(low, high, weight, sums):
 
 @kernel
 def encode(low, high, weight, scale, levels, codes, sums):
-    """`2*round(levels/2 * (clamp(W/gamma, -1, 1) + 1)) - levels`, and the sums of their sizes: `sums[c] += |code|`.
+    """`2*round(levels/2 * (clamp(W/gamma, -1, 1) + 1)) - levels`, and sums of magnitudes: `sums[c] += |code|`.
 
     Rows low..high-1; weight, codes: flat, channels last; scale: gamma, float32, `around`; sums: int64 [C].
     """
@@ -44,8 +44,8 @@ def encode(low, high, weight, scale, levels, codes, sums):
         code = to(nearest((clamped + one) * half), parts)
         code = code + code - top
         put(codes, i, to(code, codes), count)
-        size = select(at_least(code, zero), code, zero - code)
-        put(parts, phase, load16(parts, phase) + size, count)
+        magnitude = select(at_least(code, zero), code, zero - code)
+        put(parts, phase, load16(parts, phase) + magnitude, count)
         phase = after(phase, channels)
     fold(parts, sums)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from qpsnn_core.common.errors import NumericsError, ShapeError, Words, expected
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.cyclic_channels import around
-from qpsnn_core.kernels.quantize import encode, pass_within, sum_of_sizes
+from qpsnn_core.kernels.quantize import encode, pass_within, sum_abs
 from qpsnn_core.kernels.threads import chunks, each, spread
 from qpsnn_core.quantization.formats import KEPT, Quantizer
 
@@ -45,7 +45,7 @@ def gamma(weight: Floats, quantizer: Quantizer, stored: Floats | None = None) ->
         _finite(weight)
         return _stored(stored, outputs)
     if quantizer.gamma == "mean" and quantizer.granularity == "channel":
-        sums = _summed(sum_of_sizes, weight, np.float64)
+        sums = _summed(sum_abs, weight, np.float64)
         _finite(sums)
         value = sums / (weight.size // outputs)
     else:

@@ -109,8 +109,8 @@ class Conv(nn.Conv2d):
     def forward(self, x):
         weight = self.weight
         if self.bits:
-            size = weight.detach().abs()
-            gamma = size.amax((1, 2, 3), keepdim=True) if self.first else size.mean((1, 2, 3), keepdim=True)
+            magnitude = weight.detach().abs()
+            gamma = magnitude.amax((1, 2, 3), keepdim=True) if self.first else magnitude.mean((1, 2, 3), keepdim=True)
             weight = rescaw(weight, self.bits, self.ste, gamma)
         y = functional.conv2d(x.flatten(0, 1), weight, self.bias, self.stride, self.padding)
         return self.norm(y).unflatten(0, x.shape[:2])
@@ -131,8 +131,8 @@ class Classifier(nn.Linear):
         return functional.linear(x.flatten(2), weight, self.bias)
 
 
-def each_step(pool, x, size):
-    return pool(x.flatten(0, 1), size).unflatten(0, x.shape[:2])
+def each_step(pool, x, magnitude):
+    return pool(x.flatten(0, 1), magnitude).unflatten(0, x.shape[:2])
 
 
 class VGG(nn.Module):

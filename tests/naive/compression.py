@@ -106,8 +106,8 @@ def lamps(layers, count):
     every = []
     for layer, weights in enumerate(layers):
         ordered = sorted(abs(float(w)) for w in weights)
-        for place, size in enumerate(ordered):
-            every.append((size**2 / math.fsum(u**2 for u in ordered[place:]), layer))
+        for place, magnitude in enumerate(ordered):
+            every.append((magnitude**2 / math.fsum(u**2 for u in ordered[place:]), layer))
     found = [0] * len(layers)
     for _, layer in sorted(every)[:count]:
         found[layer] += 1

@@ -109,7 +109,7 @@ def reflected(v: np.ndarray, k: int) -> np.ndarray:
 
 
 def inverse_bound(v: np.ndarray, rank: int) -> float:
-    """rank times the square of the largest column sum of the inverse of M, the sizes on the diagonal less all other."""
+    """rank times the square of the largest column sum of the inverse of M: magnitudes, negative off the diagonal."""
     M = np.array([[abs(v[i, j]) if i == j else -abs(v[i, j]) for j in range(rank)] for i in range(rank)])
     inverse = np.linalg.inv(np.triu(M))
     return rank * max(math.fsum(column) for column in inverse.T) ** 2

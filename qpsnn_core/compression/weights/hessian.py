@@ -194,7 +194,7 @@ def error(hessian: Doubles, change: Doubles, factors: Doubles) -> float:
 
 
 def errors(hessian: Doubles, change: Doubles, dense: Doubles, factors: Doubles) -> tuple[float, float]:
-    """The error of a change, and its share of the dense weights' own squared size; 0 where no spike comes."""
+    """The error of a change, and its share of the dense weights' own squared magnitude; 0 where no spike comes."""
     off, whole = (error(hessian, weight, factors) for weight in (change, dense))
     return off, off / whole if whole else 0.0
 

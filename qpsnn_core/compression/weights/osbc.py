@@ -30,7 +30,7 @@ Array = npt.NDArray[Any]
 Doubles = npt.NDArray[np.float64]
 
 METHODS = ("osbc", "obc", "magnitude", "rtn")
-"""The membrane's error (OSBC), the current's (ExactOBS and OBQ), none but the weight's own size, none at all."""
+"""The membrane's error (OSBC), the current's (ExactOBS and OBQ), none but the weight's own magnitude, none at all."""
 
 GROUPS = 256
 """Removals of a row between two of which the inverse Hessian is brought up to date, as the paper has it: d / 256."""
@@ -40,7 +40,7 @@ class LayerReport(NamedTuple):
     """What compression did to one synapse. kept: weights that are not pruned; bits: None for floating point.
 
     error: the mean squared error per image that is predicted, summed over steps, places and channels, of the membrane
-    without reset (of the current for "obc"); share: of that membrane's (current's) own squared size.
+    without reset (of the current for "obc"); share: of that membrane's (current's) own squared magnitude.
     """
 
     name: str

@@ -33,7 +33,7 @@ def limit(bits: int) -> int:
 
 
 def gammas(weight: Doubles, bits: int, scale: str = "max") -> npt.NDArray[np.float32]:
-    """Each row's largest representable weight: its largest size, or the fraction of it that rounds with least error.
+    """Each row's largest representable weight: its largest magnitude, or the fraction of it with the least error.
 
     1 for a row of zeros.
     """

@@ -110,17 +110,17 @@ def surrogate(kind, width, distance, like):
     """
     inverse = np.float32(1) / width
     zero, one = fill16(0, like), fill16(1, like)
-    size = select(at_least(distance, zero), distance, negative(distance))
+    magnitude = select(at_least(distance, zero), distance, negative(distance))
     if kind == TRIANGLE:
-        h = fill16(width, like) - size
+        h = fill16(width, like) - magnitude
         return fill16(inverse * inverse, like) * select(at_least(h, zero), h, zero)
     if kind == SIGMOID:
-        s = one / (one + exponential(negative(size) * fill16(inverse, like)))
+        s = one / (one + exponential(negative(magnitude) * fill16(inverse, like)))
         return fill16(inverse, like) * s * (one - s)
     if kind == ARCTAN:
         z = fill16(np.float32(math.pi / 2) * inverse, like) * distance
         return fill16(np.float32(0.5) * inverse, like) / (one + z * z)
-    return select(at_least(size, fill16(np.float32(0.5) * width, like)), zero, fill16(inverse, like))
+    return select(at_least(magnitude, fill16(np.float32(0.5) * width, like)), zero, fill16(inverse, like))
 
 
 @kernel

@@ -119,7 +119,7 @@ def test_shortcuts_are_refused_by_name():
 @pytest.mark.parametrize("zero", [False, True])
 @pytest.mark.parametrize("full", [True, False])
 def test_weights_round_to_their_codes(bits, zero, full):
-    """With a code of the largest size in every channel, and without one, where gamma has to be kept."""
+    """With a code of the largest magnitude in every channel, and without one, where gamma has to be kept."""
     rng = np.random.default_rng(bits)
     top = 2 ** (bits - 1) - 1 if zero else 2**bits - 1
     codes = rng.integers(-top, top + 1, (3, 3, 4, 5)) if zero else rng.integers(0, 2**bits, (3, 3, 4, 5)) * 2 - top

@@ -66,7 +66,7 @@ def test_sums_of_sizes(shape):
     weight, _ = draw(*shape)
     sums = np.zeros(shape[1])
     for low, high in spans(weight):
-        quantize.sum_of_sizes(low, high, weight.reshape(-1), sums)
+        quantize.sum_abs(low, high, weight.reshape(-1), sums)
     for total, column in zip(sums, weight.T, strict=True):
         ref = math.fsum(abs(value) for value in column.tolist())
         assert abs(total - ref) <= len(column) * 2.0**-53 * ref
@@ -78,7 +78,7 @@ def test_a_sum_shows_what_is_no_number(value):
     weight[3, 1] = value
     sums = np.zeros(3)
     for low, high in spans(weight):
-        quantize.sum_of_sizes(low, high, weight.reshape(-1), sums)
+        quantize.sum_abs(low, high, weight.reshape(-1), sums)
     assert np.isfinite(sums).tolist() == [True, False, True]
 
 

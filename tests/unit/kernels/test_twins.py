@@ -110,7 +110,7 @@ WITHOUT = {
     "neurons.integer_lif.current": "only puts arrays together",
     "neurons.lif.current": "only puts arrays together",
     "neurons.lif.surrogate": "its twin is network.surrogates, itself compared with the derivative of a primitive",
-    "quantize.sum_of_sizes": "the test has the exact sum from math.fsum",
+    "quantize.sum_abs": "the test has the exact sum from math.fsum",
     "conv.weight_gradient.layout": "the test states what any layout must cover",
     "conv.weight_gradient.zeros_on_line": "zeros",
     "conv.winograd.six_apart": "six stores",
