@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 import qpsnn_core as qp
 from benchmarks.table import show
 from qpsnn_core.common.hdf5 import save_json
+from qpsnn_core.common.types import Doubles
 from qpsnn_core.compression.weights import eliminate, hessian
 from qpsnn_core.compression.weights.osbc import finish, prepare, rows_of
 from qpsnn_core.experiments import compression_sweep
@@ -28,8 +28,6 @@ from qpsnn_core.experiments.stages import data_for
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.recipes.network import FULL_PRECISION
 from qpsnn_datasets import Split
-
-Doubles = npt.NDArray[np.float64]
 
 MIXED = "obc's compensation of osbc's choice"
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.types import Images
 from qpsnn_core.common.validation import number, whole
 
 from .autoaugment import autoaugment
 from .nda import MOST, nda
 from .resized_crop import resized_crop
-from .schema import Images
 from .transforms import cutout, random_crop, random_flip
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.common.errors import DataError, Words, expected
+from qpsnn_core.common.types import Images
 
-from .schema import Images, check_images
+from .schema import check_images
 
 Step = tuple[str, float, int]
 

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.types import Images, Labels
 from qpsnn_core.common.validation import whole
 
 from .augment import Augment
-from .schema import Dataset, Images, Labels
+from .schema import Dataset
 from .seeding import AUGMENT, SHUFFLE, bit_stream, permutation
 
 

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import FileError, FormatError, Words, expected
+from qpsnn_core.common.types import Images, Labels
 
 from .checks import existing, read_bytes
 from .jpeg_h5 import load_jpeg_h5
 from .pickles import read_pickle
-from .schema import Dataset, Images, Labels, Split, check_labels
+from .schema import Dataset, Split, check_labels
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32

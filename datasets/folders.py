@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, FileError, FormatError, Words, expected
+from qpsnn_core.common.types import Images, Labels
 from qpsnn_core.common.validation import whole
 
 from .checks import existing, read_bytes
 from .jpeg_h5 import decode_jpeg, pillow
 from .memmap import mapped
-from .schema import Dataset, Images, Labels, Split, limited_indices
+from .schema import Dataset, Split, limited_indices
 
 SIDE = 224
 SHORT = 256 / 224

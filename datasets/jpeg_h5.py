@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import DataError, FileError, FormatError, Words, expected
+from qpsnn_core.common.types import Images, Labels
 
-from .schema import Dataset, Images, Labels, Split, check_labels, limited_indices
+from .schema import Dataset, Split, check_labels, limited_indices
 
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """JPEG's markers of a frame header (ITU-T T.81, table B.1)."""

@@ -7,16 +7,15 @@ moved in from beyond the border is 0. Numbers come from a generator that is give
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.types import Doubles, Images
 from qpsnn_core.common.validation import whole
 
-from .schema import Images, check_images
+from .schema import check_images
 from .transforms import cutout, random_flip
 
 Generator = np.random.Generator
-Floats = NDArray[np.float64]
 
 MOST = 3
 """The paper's largest magnitude."""
@@ -71,11 +70,11 @@ def _angles(frames: Images, degrees: float, rng: Generator) -> list[float]:
     return angles
 
 
-def _turned(angle: float) -> Floats:
+def _turned(angle: float) -> Doubles:
     return np.array(((np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))))
 
 
-def _moved(frames: Images, matrices: list[Floats]) -> Images:
+def _moved(frames: Images, matrices: list[Doubles]) -> Images:
     """Pixel (y, x) from the centre shows what was nearest to `matrix @ (y, x)`."""
     frames = _checked(frames)
     sides = np.array(frames.shape[2:4])

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.types import Images
 from qpsnn_core.common.validation import number
 
-from .schema import Images, check_images
+from .schema import check_images
 
 TRIES = 10
 RATIOS = (3 / 4, 4 / 3)

@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import ConfigError, DataError, LabelError, Words, expected
+from qpsnn_core.common.types import Images, Labels
 from qpsnn_core.common.validation import whole
 
 from .seeding import LIMIT, SPLIT, folds, stratified
-
-Images = NDArray[np.uint8]
-Labels = NDArray[np.int64]
 
 LIMIT_SEED = 0
 

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.types import Longs
 from qpsnn_core.common.validation import whole
-
-Indices = NDArray[np.int64]
 
 # Streams that must not meet although they share a seed.
 SPLIT, SHUFFLE, AUGMENT, LIMIT, EVENTS, NOISE, FOLDS = range(7)
@@ -23,13 +22,13 @@ def bit_stream(seed: int, *key: int) -> np.random.PCG64:
     return np.random.PCG64(np.random.SeedSequence(whole("seed", seed, 0), spawn_key=key))
 
 
-def permutation(count: int, seed: int, *key: int) -> Indices:
+def permutation(count: int, seed: int, *key: int) -> Longs:
     """The numbers 0..count-1 in the order of `(seed, key)`, `[count]` int64."""
     ranks: NDArray[np.uint64] = bit_stream(seed, *key).random_raw(count)
     return np.argsort(ranks, kind="stable").astype(np.int64)
 
 
-def stratified(labels: Indices, count: int, seed: int, stream: int) -> Indices:
+def stratified(labels: Longs, count: int, seed: int, stream: int) -> Longs:
     """`count` indices into `labels` `[N]`, rising, each class in its proportion (largest remainder).
 
     Raises ConfigError when `count` is not in 0..N.
@@ -46,7 +45,7 @@ def stratified(labels: Indices, count: int, seed: int, stream: int) -> Indices:
     return np.sort(np.concatenate(chosen))
 
 
-def folds(labels: Indices, count: int, seed: int) -> list[Indices]:
+def folds(labels: Longs, count: int, seed: int) -> list[Longs]:
     """`count` parts of all indices into `labels` `[N]`, rising, their sizes and those of each class at most 1 apart.
 
     Raises ConfigError when `count` is not in 2..N.

@@ -8,10 +8,11 @@ from types import ModuleType
 import numpy as np
 
 from qpsnn_core.common.errors import FileError, FormatError, Words, expected
+from qpsnn_core.common.types import Labels
 
 from .checks import existing, read_bytes
 from .jpeg_h5 import decode_jpeg, pillow
-from .schema import Dataset, Labels, Split, limited_indices
+from .schema import Dataset, Split, limited_indices
 
 SIDE = 64
 FOLDER = "tiny-imagenet-200"

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from qpsnn_core.common.types import Images
 from qpsnn_core.common.validation import whole
 
-from .schema import Images, check_images
+from .schema import check_images
 
 
 def random_crop(images: Images, padding: int, rng: np.random.Generator) -> Images:

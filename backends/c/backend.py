@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_backends.c.compiler import called, command, compiled
 from qpsnn_backends.c.counts import narrowest
@@ -17,12 +16,11 @@ from qpsnn_backends.c.memory import memory
 from qpsnn_backends.c.plan import Plan, plan
 from qpsnn_backends.c.source import header, source
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.types import Array
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.integer.simulate import check_images
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

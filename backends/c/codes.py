@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_backends.c.counts import WORD
-
-Array = npt.NDArray[Any]
+from qpsnn_core.common.types import Array
 
 WIDTHS = (2, 4, 8, 16)
 """Bits that a code may take."""

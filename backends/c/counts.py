@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Shape = tuple[int, int, int]
+from qpsnn_core.common.types import Shape
 
 WORD = 32
 """Bits of a word of spikes."""

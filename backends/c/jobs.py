@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qpsnn_backends.c.counts import Counts, Shape
+from qpsnn_backends.c.counts import Counts
+from qpsnn_core.common.types import Shape
 
 
 class Giving:

@@ -6,21 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from string import Template
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_backends.c.counts import Counts, size
 from qpsnn_backends.c.items import Item, table
 from qpsnn_backends.c.jobs import Giving
 from qpsnn_backends.c.synapses import Synapse
 from qpsnn_core.common.kind_table import OptionTable
+from qpsnn_core.common.types import Array
 from qpsnn_core.integer.bounds import INT32_MAX, Interval, for_ever
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
-
-Array = npt.NDArray[Any]
 
 SHIFT = """\
 /* floor(u / 2**shift), by numbers that are not negative: C leaves open what >> does to the others. */

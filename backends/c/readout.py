@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import numpy.typing as npt
 
-from qpsnn_backends.c.counts import Counts, Shape
+from qpsnn_backends.c.counts import Counts
 from qpsnn_backends.c.items import Item, table
 from qpsnn_backends.c.synapses import Synapse
+from qpsnn_core.common.types import Shape
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_backends.c import helpers_sums
 from qpsnn_backends.c.codes import Codes, encode
-from qpsnn_backends.c.counts import WORD, Counts, Shape
+from qpsnn_backends.c.counts import WORD, Counts
 from qpsnn_backends.c.items import Item, record, table
+from qpsnn_core.common.types import Array, Shape
 from qpsnn_core.integer.nodes import IntShortcut
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

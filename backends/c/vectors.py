@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from qpsnn_backends.c.backend import frames_of
+from qpsnn_core.common.types import Array
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.simulate import check_images, simulate
 
 BATCH = 8
 """Inputs whose spikes and membranes are held at a time."""
-
-Array = npt.NDArray[Any]
 
 
 def noise(network: IntegerNetwork, count: int, seed: int = 0) -> Array:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_backends.lava.plan import Arrays
 from qpsnn_backends.lava.wiring import Wiring
 from qpsnn_core.common.errors import BackendError, BackendTimeout, expected
+from qpsnn_core.common.types import NamedArrays
 
 CHILD = "qpsnn_backends.lava.child"
 
@@ -54,7 +54,9 @@ class Job:
         finally:
             self._holder.cleanup()
 
-    def run(self, wiring: Wiring, arrays: Arrays, images: npt.NDArray[Any], progress: Progress | None = None) -> None:
+    def run(
+        self, wiring: Wiring, arrays: NamedArrays, images: npt.NDArray[Any], progress: Progress | None = None
+    ) -> None:
         """Start the child and wait for its end. images: [B, W, H, C] or [T, B, W, H, C].
 
         Raises BackendTimeout, or BackendError with the child's traceback.

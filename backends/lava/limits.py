@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from qpsnn_backends.lava.plan import Arrays
 from qpsnn_backends.lava.wiring import Wiring
 from qpsnn_core.common.errors import MissingError, UnsupportedError, Words, expected
+from qpsnn_core.common.types import NamedArrays
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv
 
@@ -90,7 +90,7 @@ def check_stock_conv(network: IntegerNetwork) -> None:
         _at_most(f"{node.name}: currents of Lava's own Conv model", largest, STOCK_CURRENT, "24 bits with their sign")
 
 
-def check_disk(wiring: Wiring, arrays: Arrays, images: int) -> None:
+def check_disk(wiring: Wiring, arrays: NamedArrays, images: int) -> None:
     """UnsupportedError where the records do not fit in the temporary folder. images: bytes."""
     neurons = sum(part.inputs[0] * part.inputs[1] * part.inputs[2] for part in wiring.of("lif"))
     record = neurons * (wiring.spikes + 4 * wiring.membranes) * wiring.steps * wiring.samples

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_backends.lava.wiring import Kind, Part, Pool, Settings, Shape, Wiring
+from qpsnn_backends.lava.wiring import Kind, Part, Pool, Settings, Wiring
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.types import NamedArrays, Shape
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -30,14 +31,12 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 
-Arrays = dict[str, npt.NDArray[Any]]
-
 
 class Plan(NamedTuple):
     """wiring: the processes; arrays: `<part>.<array>`, integers in Lava's layout."""
 
     wiring: Wiring
-    arrays: Arrays
+    arrays: NamedArrays
 
 
 class Output(NamedTuple):
@@ -53,7 +52,7 @@ class Planner:
     def __init__(self, network: IntegerNetwork) -> None:
         self.network = network
         self.parts: dict[str, Part] = {}
-        self.arrays: Arrays = {}
+        self.arrays: NamedArrays = {}
         self.outputs: dict[str, Output] = {}
 
     def read(self, node: IntNode) -> Output:

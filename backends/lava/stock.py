@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_backends.lava import plan as ordinary
-from qpsnn_backends.lava.plan import Arrays, Plan
+from qpsnn_backends.lava.plan import Plan
 from qpsnn_backends.lava.wiring import Part, Wiring
 from qpsnn_core.common.errors import UnsupportedError, Words, expected
 from qpsnn_core.common.kind_table import KindTable, OptionTable, Refusal
+from qpsnn_core.common.types import Longs, NamedArrays
 from qpsnn_core.integer.bounds import INT32_MAX, accumulator
 from qpsnn_core.integer.lava_lif import BIAS_MAX, STATE_MAX, at_most, chain, reach, scale, thresholds
 from qpsnn_core.integer.network import IntegerNetwork
@@ -47,18 +48,18 @@ DIGIT_MIN = -(2 ** (DIGIT_BITS - 1))
 """The least weight of a Dense whose weights are doubled; the largest is `-DIGIT_MIN - 1`."""
 
 Names = tuple[str, ...]
-Digits = Iterator[tuple[int, npt.NDArray[np.int64]]]
+Digits = Iterator[tuple[int, Longs]]
 
 
 class Planner:
     """Holds what is planned so far; takes the parts of the ordinary plan in order."""
 
-    def __init__(self, network: IntegerNetwork, given: Arrays, spikes: bool) -> None:
+    def __init__(self, network: IntegerNetwork, given: NamedArrays, spikes: bool) -> None:
         self.network = network
         self.given = given
         self.spikes = spikes
         self.parts: list[Part] = []
-        self.arrays: Arrays = {}
+        self.arrays: NamedArrays = {}
 
     def put(self, part: Part, **arrays: npt.NDArray[Any]) -> Names:
         """One more part, with its arrays; its name."""

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from qpsnn_core.common.types import Shape
+
 Kind = Literal["source", "conv", "dense", "shortcut", "lif", "pool", "delay", "record", "readout"]
-Shape = tuple[int, int, int]
 Settings = dict[str, Any]
 """Numbers and words, by name."""
 

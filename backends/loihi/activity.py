@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_backends.loihi.limits import MESSAGE_PJ, SYNAPSE_PJ, UPDATE_PJ, Chip
 from qpsnn_backends.loihi.mapping import Placed
 from qpsnn_backends.loihi.populations import Population
 from qpsnn_core.common.errors import ConfigError, ShapeError, Words, expected
-
-Longs = npt.NDArray[np.int64]
+from qpsnn_core.common.types import Longs
 
 
 class Activity(NamedTuple):

@@ -6,12 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_backends.loihi.limits import BLOCK_HEAD_BITS, INDEX_WIDTHS, MEMORY_UNIT_BITS, SYNAPSES_PER_BLOCK, Chip
 from qpsnn_backends.loihi.populations import Projection
+from qpsnn_core.common.types import Longs
 
-Longs = npt.NDArray[np.int64]
 Counted = tuple[Longs, Longs]
 """Distinct numbers, and how often each occurs."""
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.types import Bools, Longs
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -27,8 +27,6 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 
-Bools = npt.NDArray[np.bool_]
-Longs = npt.NDArray[np.int64]
 Kind = Literal["input", "neurons", "pool", "readout"]
 
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from qpsnn_backends.loihi.limits import WEIGHT_BITS, Chip, Limit
 from qpsnn_backends.loihi.memory import weight_bits
-from qpsnn_backends.loihi.populations import Longs, Population, Projection
+from qpsnn_backends.loihi.populations import Population, Projection
 from qpsnn_core.common.kind_table import KindTable, Refusal
-from qpsnn_core.integer.bounds import Array
+from qpsnn_core.common.types import Array, Longs
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,

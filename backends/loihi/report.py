@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_backends.loihi.activity import Activity, activity
 from qpsnn_backends.loihi.limits import CHIPS, Chip, Limit
@@ -18,9 +17,8 @@ from qpsnn_backends.loihi.populations import Population, populations
 from qpsnn_backends.loihi.ranges import Need, needs
 from qpsnn_backends.loihi.remedies import chip_remedy, core_remedy, unsupported, value_remedy
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.types import Longs
 from qpsnn_core.integer.network import IntegerNetwork
-
-Longs = npt.NDArray[np.int64]
 
 
 class Use(NamedTuple):

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 import qpsnn_core as qp
 from benchmarks.roofline.peaks import fastest
+from qpsnn_core.common.types import Array
 from qpsnn_core.engine.layers import conv
 from qpsnn_core.engine.layers.base import LayerContext
 from qpsnn_core.engine.layers.conv_gradients import weight_sums
@@ -26,7 +26,6 @@ from qpsnn_core.optim.losses import LOSSES
 from qpsnn_core.optim.optimizers import OPTIMIZERS
 from qpsnn_core.quantization.formats import Quantizer
 
-Array = npt.NDArray[Any]
 Record = dict[str, Any]
 
 RATES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6)

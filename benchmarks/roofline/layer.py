@@ -6,11 +6,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from qpsnn_core.common.types import Array
 from qpsnn_core.kernels.conv.spike_lists import LANES
-
-Array = npt.NDArray[Any]
 
 
 class Layer(NamedTuple):

@@ -7,13 +7,11 @@ from time import perf_counter, thread_time
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from qpsnn_core.common.types import Array
 from qpsnn_core.kernels.conv.packing import aligned
 from qpsnn_core.kernels.simd.vector import load16, load64, multiply_add, store
 from qpsnn_core.kernels.threads import kernel
-
-Array = npt.NDArray[Any]
 
 SIZES = (16, 64, 256, 512, 768, 1536, 3072, 6144, 12288, 24576, 49152, 131072)
 """KiB of the arrays that are summed and filled."""

@@ -10,19 +10,18 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import ConfigError, DataError, LabelError, Words, expected
+from qpsnn_core.common.types import Images, Longs
 from qpsnn_core.common.validation import whole
 from qpsnn_core.kernels.events.frames import count_events
 from qpsnn_core.kernels.threads import spread
 from qpsnn_datasets.memmap import mapped
+from qpsnn_datasets.schema import Dataset
 
-from ..schema import Dataset, Images
 from .recording import Recording
 
 Span = tuple[int, int]
-Places = NDArray[np.int64]
 
 MOST = 255
 
@@ -152,7 +151,7 @@ def _first(recording: Recording) -> int:
     return int(recording.t[0]) if len(recording) else 0
 
 
-def _counted(recording: Recording, edges: Places, frames: Images, binary: bool) -> Images:
+def _counted(recording: Recording, edges: Longs, frames: Images, binary: bool) -> Images:
     """Frame f filled with events `edges[f]..edges[f + 1] - 1`."""
     height, width = recording.sensor
     columns = recording.x, recording.y, recording.p.view(np.uint8)

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.types import Longs
 from qpsnn_datasets.events import Recording
-
-Counts = npt.NDArray[np.int64]
 
 
 class Palette(NamedTuple):
@@ -33,7 +32,7 @@ def edges(recording: Recording, slices: int) -> npt.NDArray[np.int64]:
     return np.array([first + (last + 1 - first) * k // slices for k in range(slices + 1)], np.int64)
 
 
-def counts(recording: Recording, times: npt.NDArray[np.int64], size: tuple[int, int]) -> Counts:
+def counts(recording: Recording, times: npt.NDArray[np.int64], size: tuple[int, int]) -> Longs:
     """Events `[slices, 2, rows, columns]`, OFF then ON, between successive times, on a sensor scaled to `size`.
 
     A sensor of one row (a cochlea) is laid out with its units upwards and time, from each slice's begin, to the right.
@@ -63,7 +62,7 @@ def picture_size(recording: Recording, rows: int, columns: int) -> tuple[int, in
     return max(1, int(height * scale)), max(1, int(width * scale))
 
 
-def colours(counted: Counts, palette: Palette) -> npt.NDArray[np.uint8]:
+def colours(counted: Longs, palette: Palette) -> npt.NDArray[np.uint8]:
     """Colours `[slices, rows, columns, 3]`: full at the 99th percentile of the pixels with events."""
     busy = counted[counted > 0]
     top = max(1.0, float(np.percentile(busy, 99))) if busy.size else 1.0

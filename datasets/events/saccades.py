@@ -17,14 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.types import Longs
 from qpsnn_core.common.validation import number, whole
 from qpsnn_core.kernels.events.camera import FINE, LEVELS, watch
 from qpsnn_datasets.seeding import NOISE, bit_stream
 
 from .filters import refractory
 from .recording import UNLABELLED, Recording
-
-Longs = NDArray[np.int64]
 
 TRIANGLE = ((-0.5, 0.5), (0.0, -0.5), (0.5, 0.5), (-0.5, 0.5))
 """The corners between which the image moves, (across, down) in units of the amplitude: it ends where it began."""

@@ -1,4 +1,4 @@
-"""Types of arrays that all rooms share."""
+"""Types of arrays and shapes that all rooms share."""
 
 from typing import Any
 
@@ -9,9 +9,19 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.integer[Any]]
 Bools = npt.NDArray[np.bool_]
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
-Arrays = dict[str, dict[str, Floats]]
+Shape = tuple[int, int, int]
+"""(H, W, C)."""
+
+NamedArrays = dict[str, Array]
+"""Arrays of one node, by array name."""
+
+NamedFloats = dict[str, Floats]
+"""Likewise, all float32."""
+
+Arrays = dict[str, NamedFloats]
 """Arrays of each node, by node name and array name."""

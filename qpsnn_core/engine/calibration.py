@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.errors import DataError, ShapeError, expected
 from qpsnn_core.common.progress import Listener, Progress
-from qpsnn_core.common.types import Arrays
+from qpsnn_core.common.types import Array, Arrays
 from qpsnn_core.common.validation import check_at_least
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.inputs import steps_first
@@ -18,8 +17,6 @@ from qpsnn_core.engine.passes import forward
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.synapses import BN_MOMENTUM
 from qpsnn_datasets import Dataset, Split, epoch_order
-
-Array = npt.NDArray[Any]
 
 
 def calibration_batches(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.errors import DataError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.types import Array
 from qpsnn_core.network.nodes import Input
-
-Array = npt.NDArray[Any]
 
 
 def check_images(node: Input, images: Array, steps: int) -> Array:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Words, expected
-from qpsnn_core.common.types import Arrays
+from qpsnn_core.common.types import Array, Arrays, Floats
 from qpsnn_core.engine.inputs import check_images
 from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.base import LayerContext
@@ -19,9 +18,6 @@ from qpsnn_core.network.model import Model
 
 LEAST = 2**16
 """Numbers of a part, of two gradients that are added."""
-
-Images = npt.NDArray[Any]
-Floats = npt.NDArray[np.float32]
 
 
 class ForwardPass(NamedTuple):
@@ -50,7 +46,7 @@ def initialise(network: Network, seed: int = 0) -> Model:
     return Model(network, params, state)
 
 
-def forward(model: Model, images: Images, *, train: bool = False, save_for_backward: bool = False) -> ForwardPass:
+def forward(model: Model, images: Array, *, train: bool = False, save_for_backward: bool = False) -> ForwardPass:
     """Run `images` [B, H, W, C] (the same at every step) or [T, B, H, W, C] through the network.
 
     train: batch norm uses the batch's statistics and updates the running ones. save_for_backward: save values and

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.common.types import Array
 from qpsnn_core.engine.evaluation import Evaluation
 from qpsnn_core.network.cost import Cost, cost, counted
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.synapses import Synapse
 from qpsnn_core.quantization.rescaw import dequantize, quantize
-
-Array = npt.NDArray[Any]
 
 
 def effective(model: Model, node: Synapse) -> Array:

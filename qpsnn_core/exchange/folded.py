@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from qpsnn_core.common.types import Doubles
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear
 from qpsnn_core.quantization.rescaw import quantize
-
-Doubles = npt.NDArray[np.float64]
 
 
 def folded(model: Model, node: Conv | Linear) -> tuple[Doubles, Doubles]:

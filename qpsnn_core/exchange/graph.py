@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import NetworkError, expected
-from qpsnn_core.integer.bounds import Array
-from qpsnn_core.network.values import Shape
+from qpsnn_core.common.types import Array, Shape
 
 
 def named(network: Any, source: str, reader: str) -> str:

@@ -12,18 +12,16 @@ from typing import Any
 
 import nir
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.errors import FormatError, NetworkError, NumericsError, QpsnnError, ShapeError, Words, expected
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.types import Doubles
 from qpsnn_core.exchange.values import Held, Options, bias_of, by_channel, padding_of, shape_of, the_same
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear
 from qpsnn_core.quantization.formats import Quantizer
-
-Doubles = npt.NDArray[np.float64]
 
 STRICT = float(np.nextafter(np.float32(1), np.float32(2)))
 """`U >= STRICT` is `U > 1` for every float32."""

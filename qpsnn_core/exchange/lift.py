@@ -7,14 +7,12 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.errors import LoweringError, Words, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
-from qpsnn_core.common.types import Arrays
+from qpsnn_core.common.types import Array, Arrays, Doubles, NamedArrays
 from qpsnn_core.engine.calibration import calibration_batches, recalibrate
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.node_kinds import Named
 from qpsnn_core.integer.nodes import (
     IntConv,
     IntInput,
@@ -35,9 +33,6 @@ from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Synapse
 from qpsnn_core.quantization.formats import KEPT, Quantizer
 from qpsnn_core.quantization.rescaw import quantize
 from qpsnn_datasets import Dataset, Split
-
-Array = npt.NDArray[Any]
-Doubles = npt.NDArray[np.float64]
 
 USUAL = 0.8
 """The mean magnitude of a normal variable: so are gammas of weights as they are drawn for a VGG."""
@@ -90,12 +85,12 @@ def _units(node: IntNode, network: IntegerNetwork) -> Iterator[tuple[str, Unit]]
             yield source, Unit(unit, bias if index == 0 else np.zeros_like(bias))
 
 
-def _no_unit(node: IntNode, arrays: Named) -> Unit:
+def _no_unit(node: IntNode, arrays: NamedArrays) -> Unit:
     """It reads no currents."""
     return Unit(np.ones(1), np.zeros(1))
 
 
-def _threshold(node: IntLIF, arrays: Named) -> Unit:
+def _threshold(node: IntLIF, arrays: NamedArrays) -> Unit:
     """A LIF fires at `U >= threshold`, in integers `U > threshold - 1`: half way lies as far from both as can be.
 
     A reset by subtraction takes this number off, and what it is too small adds up: there it is only just smaller.
@@ -105,7 +100,7 @@ def _threshold(node: IntLIF, arrays: Named) -> Unit:
     return Unit(one, arrays["bias"].astype(np.float64) * one)
 
 
-def _scale(node: IntReadout, arrays: Named) -> Unit:
+def _scale(node: IntReadout, arrays: NamedArrays) -> Unit:
     bias = arrays["bias"].astype(np.float64)
     return Unit(np.full(bias.shape, node.scale), bias * node.scale)
 
@@ -159,7 +154,7 @@ class Lift(NamedTuple):
     """node(node, network, events): the node to be trained. unit(node, arrays): of the currents that the node reads."""
 
     node: Callable[[Any, IntegerNetwork, bool], Node]
-    unit: Callable[[Any, Named], Unit]
+    unit: Callable[[Any, NamedArrays], Unit]
 
 
 LIFTS: KindTable[Lift] = KindTable(

@@ -14,7 +14,7 @@ import numpy as np
 from qpsnn_core.common.errors import UnsupportedError, Words, expected
 from qpsnn_core.common.hdf5 import writing
 from qpsnn_core.common.kind_table import KindTable
-from qpsnn_core.integer.bounds import Array, Longs
+from qpsnn_core.common.types import Array, Longs, Shape
 from qpsnn_core.integer.lava_lif import (
     BIAS_MAX,
     NO_LAYER,
@@ -39,7 +39,6 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.network.values import Shape
 
 KIND = "lava-dl-netx"
 VERSION = 1

@@ -16,9 +16,9 @@ import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, Words, expected
 from qpsnn_core.common.hdf5 import replacing, write_all
+from qpsnn_core.common.types import Array
 from qpsnn_core.exchange.nir_integers import float_bits, of_integers
 from qpsnn_core.exchange.nir_model import of_model
-from qpsnn_core.integer.bounds import Array
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.network.model import Model
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.errors import UnsupportedError, Words, expected
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.exchange.graph import Graph, copying, gap, named
-from qpsnn_core.integer.bounds import Array
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -27,8 +26,6 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 from qpsnn_core.network.ordered_graph import sources_of
-
-Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

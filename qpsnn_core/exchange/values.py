@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.errors import NetworkError, ShapeError, Words, expected
-from qpsnn_core.network.values import Shape
-
-Doubles = npt.NDArray[np.float64]
+from qpsnn_core.common.types import Doubles, Shape
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, Words, expected
+from qpsnn_core.common.types import Floats
 from qpsnn_core.compression.channels.score import score, stability
 from qpsnn_core.network.model import Model
 from qpsnn_core.quantization.formats import GAMMAS, Quantizer
@@ -19,8 +20,6 @@ PERCENTILES = (0.01, 0.99)
 
 NAMES = {"one": "vanilla", "max": "largest", "percentile": "percentile", "mean": "mean magnitude"}
 """What a figure calls each gamma."""
-
-Floats = npt.NDArray[np.float32]
 
 
 class Use(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.kind_table import KindTable, Refusal
-from qpsnn_core.common.types import Arrays
+from qpsnn_core.common.types import Arrays, Doubles
 from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.lif import Cache
 from qpsnn_core.engine.passes import ForwardPass, forward
@@ -25,7 +25,6 @@ from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
 from qpsnn_core.optim.losses import LOSSES
 from qpsnn_core.quantization.rescaw import gamma, quantize
 
-Doubles = npt.NDArray[np.float64]
 STEP = 1e-4
 """Of finite differences, as a part of the largest weight, and of the width of a surrogate."""
 

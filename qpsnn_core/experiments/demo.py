@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.progress import Listener
+from qpsnn_core.common.types import Array
 from qpsnn_core.compression.channels.score import Scores, stability
 from qpsnn_core.engine.evaluation import Evaluation
 from qpsnn_core.engine.inputs import steps_first
@@ -37,8 +37,6 @@ from qpsnn_core.recipes.recipe import Recipe
 from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
 from qpsnn_core.training.train import finetune, train
 from qpsnn_datasets import Dataset
-
-Array = npt.NDArray[Any]
 
 DIGITS = Recipe(
     data=DataConfig("digits"),

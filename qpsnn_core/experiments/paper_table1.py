@@ -13,7 +13,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.serialization import nearest
-from qpsnn_core.common.types import Arrays
+from qpsnn_core.common.types import Arrays, Shape
 from qpsnn_core.compression.channels.rates import kept_count, prunable, resolve
 from qpsnn_core.engine.passes import initialise
 from qpsnn_core.integer.file import save_integer
@@ -21,7 +21,6 @@ from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.network.cost import cost
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.values import Shape
 from qpsnn_core.network.zoo.vgg import build
 from qpsnn_core.quantization.formats import Quantizer
 from qpsnn_core.recipes.paper_rates import PAPER_SETS, paper_rates

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy.typing as npt
-
+from qpsnn_core.common.types import Array
 from qpsnn_core.engine.evaluation import Evaluation
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.passes import forward
@@ -17,7 +16,6 @@ from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.network.model import Model
 from qpsnn_datasets import Dataset
 
-Array = npt.NDArray[Any]
 BATCH = 64
 
 

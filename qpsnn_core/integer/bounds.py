@@ -5,18 +5,16 @@ All figures are int64, per channel. A bound holds for every partial sum too, in 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+
+from qpsnn_core.common.types import Array, Longs
 
 INT32_MAX = 2**31 - 1
 FAR = 2**40
 FOR_EVER = 2**17
 """So many steps stand for any number of them."""
-
-Array = npt.NDArray[Any]
-Longs = npt.NDArray[np.int64]
 
 
 class Interval(NamedTuple):

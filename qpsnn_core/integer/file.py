@@ -16,8 +16,8 @@ import numpy as np
 
 from qpsnn_core.common.errors import FileError, FormatError, QpsnnError, expected
 from qpsnn_core.common.hdf5 import reading, writing
+from qpsnn_core.common.types import NamedArrays
 from qpsnn_core.integer.network import IntegerNetwork, nodes_from_json
-from qpsnn_core.integer.node_kinds import Named
 from qpsnn_core.integer.packing import Packed, pack, unpack
 
 KIND = "qpsnn-integer"
@@ -64,7 +64,7 @@ def load_integer(path: str | os.PathLike[str]) -> IntegerNetwork:
 
 
 def _network(contents: dict[str, Any], parts: dict[str, bytes]) -> IntegerNetwork:
-    arrays: dict[str, Named] = {}
+    arrays: dict[str, NamedArrays] = {}
     for node, named in contents["arrays"].items():
         arrays[node] = {}
         for name, how in named.items():

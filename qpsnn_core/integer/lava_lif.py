@@ -14,7 +14,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
-from qpsnn_core.integer.bounds import Longs
+from qpsnn_core.common.types import Longs
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,

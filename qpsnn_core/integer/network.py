@@ -13,8 +13,8 @@ import numpy as np
 from qpsnn_core.common.errors import ConfigError, NetworkError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.serialization import TAG, converter, nearest, structure, tag_union
-from qpsnn_core.integer.bounds import Array
-from qpsnn_core.integer.node_kinds import KINDS, IntValueSpec, Named, Spec
+from qpsnn_core.common.types import Array, NamedArrays
+from qpsnn_core.integer.node_kinds import KINDS, IntValueSpec, Spec
 from qpsnn_core.integer.nodes import IntInput, IntNode, IntReadout
 from qpsnn_core.integer.packing import pack
 from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read, sources_of
@@ -38,7 +38,7 @@ class IntegerNetwork(Ordered[IntNode]):
     """
 
     nodes: tuple[IntNode, ...]
-    arrays: dict[str, Named] = field(repr=False)
+    arrays: dict[str, NamedArrays] = field(repr=False)
     steps: int
     values: dict[str, IntValueSpec] = field(init=False, repr=False)
 
@@ -49,7 +49,7 @@ class IntegerNetwork(Ordered[IntNode]):
         check_order(self.nodes, IntInput, IntReadout)
         _check_names("network.arrays", self.arrays, {node.name for node in self.nodes}, "the name of a node")
         values: dict[str, IntValueSpec] = {}
-        arrays: dict[str, Named] = {}
+        arrays: dict[str, NamedArrays] = {}
         for node, kind in zip(self.nodes, kinds, strict=True):
             kind.check(node)
             inputs = tuple(values[source] for source in sources_of(node))
@@ -115,7 +115,7 @@ def _check_names(place: str, found: Mapping[str, Any], valid: set[str], what: st
             raise NetworkError(expected(place, what + nearest(name, valid), name))
 
 
-def _checked(node: str, specs: dict[str, Spec], found: Mapping[str, Array]) -> Named:
+def _checked(node: str, specs: dict[str, Spec], found: Mapping[str, Array]) -> NamedArrays:
     """Read-only copies of a node's arrays, each as its spec demands."""
     _check_names(f"{node}.arrays", found, set(specs), f"one of {', '.join(specs) or 'none'}")
     return {name: _one(f"{node}.{name}", spec, found.get(name)) for name, spec in specs.items()}

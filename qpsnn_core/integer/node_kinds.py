@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.errors import NumericsError, ShapeError, Words, expected
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.types import Array, NamedArrays, Shape
 from qpsnn_core.integer import node_checks
-from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, Membrane, accumulator, membrane, scaled
+from qpsnn_core.integer.bounds import INT32_MAX, Interval, Membrane, accumulator, membrane, scaled
 from qpsnn_core.integer.nodes import (
     IntConv,
     IntInput,
@@ -24,12 +24,10 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.network.values import Shape, window
+from qpsnn_core.network.values import window
 
 CODE_MAX = 255
 """The largest code: 8 bits, odd integers from -255 to 255."""
-
-Named = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +70,7 @@ class Kind(NamedTuple):
     reads: Literal["counts", "current"]
     check: Callable[[Any], None]
     specs: Callable[[Any, tuple[IntValueSpec, ...]], dict[str, Spec]]
-    output: Callable[[Any, tuple[IntValueSpec, ...], Named, int], IntValueSpec]
+    output: Callable[[Any, tuple[IntValueSpec, ...], NamedArrays, int], IntValueSpec]
 
 
 def fits(place: str, largest: Array, what: str) -> None:
@@ -109,7 +107,7 @@ def _linear_specs(node: IntLinear, inputs: tuple[IntValueSpec, ...]) -> dict[str
     }
 
 
-def _weighted(name: str, shape: Shape, value: IntValueSpec, arrays: Named) -> IntValueSpec:
+def _weighted(name: str, shape: Shape, value: IntValueSpec, arrays: NamedArrays) -> IntValueSpec:
     reach = accumulator(arrays["codes"], value.max_count)
     sums = reach.high - reach.low
     fits(f"{name}.codes", sums, "accumulators")
@@ -118,7 +116,7 @@ def _weighted(name: str, shape: Shape, value: IntValueSpec, arrays: Named) -> In
     return IntValueSpec("current", shape, interval, int(sums.max()))
 
 
-def _conv_output(node: IntConv, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
+def _conv_output(node: IntConv, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
     height, width = (
         window(f"{node.name} (from {node.source})", size, node.kernel, node.stride, node.padding)
         for size in inputs[0].shape[:2]
@@ -126,7 +124,7 @@ def _conv_output(node: IntConv, inputs: tuple[IntValueSpec, ...], arrays: Named,
     return _weighted(node.name, (height, width, node.channels), inputs[0], arrays)
 
 
-def _linear_output(node: IntLinear, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
+def _linear_output(node: IntLinear, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
     return _weighted(node.name, (1, 1, node.features), inputs[0], arrays)
 
 
@@ -134,7 +132,9 @@ def _shortcut_specs(node: IntShortcut, inputs: tuple[IntValueSpec, ...]) -> dict
     return {"gain": Spec((node.channels,), ("int32",))}
 
 
-def _shortcut_output(node: IntShortcut, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
+def _shortcut_output(
+    node: IntShortcut, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int
+) -> IntValueSpec:
     height, width, channels = inputs[0].shape
     chosen = np.array(node.channel_map, np.int64)
     if chosen.max() >= channels:
@@ -151,7 +151,7 @@ def _lif_specs(node: IntLIF, inputs: tuple[IntValueSpec, ...]) -> dict[str, Spec
     return {"threshold": Spec((channels,), ("int32",), 1), "bias": Spec((channels,), ("int32",))}
 
 
-def _lif_output(node: IntLIF, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
+def _lif_output(node: IntLIF, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
     _same_shape(node.name, node.sources, inputs)
     currents = tuple(value.interval for value in inputs)
     leaking = node.multiplier, node.shift, node.reset
@@ -168,7 +168,9 @@ def _same_shape(name: str, sources: tuple[str, ...], inputs: tuple[IntValueSpec,
             raise ShapeError(expected(f"{name} (from {source})", want, value.shape))
 
 
-def _max_pool_output(node: IntMaxPool, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
+def _max_pool_output(
+    node: IntMaxPool, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int
+) -> IntValueSpec:
     height, width = (
         window(f"{node.name} (from {node.source})", size, node.size, node.stride, node.padding)
         for size in inputs[0].shape[:2]
@@ -176,14 +178,16 @@ def _max_pool_output(node: IntMaxPool, inputs: tuple[IntValueSpec, ...], arrays:
     return _counts((height, width, inputs[0].shape[2]), inputs[0].max_count)
 
 
-def _sum_pool_output(node: IntSumPool, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
+def _sum_pool_output(
+    node: IntSumPool, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int
+) -> IntValueSpec:
     height, width = (
         window(f"{node.name} (from {node.source})", size, node.size, node.size, 0) for size in inputs[0].shape[:2]
     )
     return _bounded_counts(node.name, (height, width, inputs[0].shape[2]), inputs[0].max_count * node.size**2)
 
 
-def _sum_output(node: IntSum, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
+def _sum_output(node: IntSum, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
     _same_shape(node.name, node.sources, inputs)
     return _bounded_counts(node.name, inputs[0].shape, sum(value.max_count for value in inputs))
 
@@ -198,7 +202,9 @@ def _readout_specs(node: IntReadout, inputs: tuple[IntValueSpec, ...]) -> dict[s
     return {"bias": Spec((inputs[0].shape[2],), ("int32",))}
 
 
-def _readout_output(node: IntReadout, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
+def _readout_output(
+    node: IntReadout, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int
+) -> IntValueSpec:
     shape, (low, high) = inputs[0].shape, inputs[0].interval
     if shape[:2] != (1, 1):
         raise ShapeError(expected(f"{node.name} (from {node.source})", "a shape (1, 1, classes)", shape))
@@ -207,7 +213,7 @@ def _readout_output(node: IntReadout, inputs: tuple[IntValueSpec, ...], arrays: 
     return IntValueSpec("current", shape, Interval((low + bias) * steps, (high + bias) * steps))
 
 
-def _no_output(node: IntInput, inputs: tuple[IntValueSpec, ...], arrays: Named, steps: int) -> IntValueSpec:
+def _no_output(node: IntInput, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
     return _counts(node.shape, node.peak)
 
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.common.kind_table import KindTable
-from qpsnn_core.integer.bounds import Array
-from qpsnn_core.integer.node_kinds import IntValueSpec, Named
+from qpsnn_core.common.types import Array, NamedArrays
+from qpsnn_core.integer.node_kinds import IntValueSpec
 from qpsnn_core.integer.nodes import (
     IntConv,
     IntInput,
@@ -59,7 +59,7 @@ class OperationContext(NamedTuple):
     LIF's membranes before the first step, int32 [B, H, W, C]; None: 0.
     """
 
-    arrays: Named
+    arrays: NamedArrays
     reads: tuple[IntValueSpec, ...]
     gives: IntValueSpec
     steps: int

@@ -6,14 +6,13 @@ Where most values are 0 and it takes fewer bits, a bit for each value says wheth
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import FormatError, Words, expected
-
-Array = npt.NDArray[Any]
+from qpsnn_core.common.types import Array
 
 DTYPES = ("int8", "int16", "int32")
 

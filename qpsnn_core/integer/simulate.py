@@ -11,14 +11,13 @@ import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, DataError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.types import Array
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.operations import OPERATIONS, Fired, OperationContext
 from qpsnn_core.kernels.neurons.integer_lif import add_counts
 from qpsnn_core.kernels.threads import single_blas, spread
 from qpsnn_core.network.ordered_graph import sources_of
-
-Array = npt.NDArray[Any]
 
 MEMORY = 2**27
 """Bytes that one batch of images may take on its way through the network, records aside."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from qpsnn_core.common.errors import ConfigError, UnsupportedError, Words, expected
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.types import Array
 from qpsnn_core.integer.backends import Run
-from qpsnn_core.integer.bounds import FOR_EVER, Array
+from qpsnn_core.integer.bounds import FOR_EVER
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,

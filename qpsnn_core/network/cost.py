@@ -12,21 +12,20 @@ import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.types import Array, Bools, Longs, Shape
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.sparse_storage import bitmap_bits, stored
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut, Synapse
-from qpsnn_core.network.values import Shape
 
 FLOAT_BITS = 32
 INTEGER_BITS = 32
 ACCUMULATE_PJ = 0.9  # a 32-bit floating-point addition in 45 nm: Horowitz, ISSCC 2014, Fig. 1.1.9
 MULTIPLY_ACCUMULATE_PJ = 4.6  # and a multiplication (3.7) with it; the same source
 
-Counts = npt.NDArray[np.int64]
-Firing = Mapping[str, "float | npt.NDArray[Any]"]
+Firing = Mapping[str, "float | Array"]
 """By the name of a value of spikes: its mean per element and step, or [H, W, C], the mean per image summed over T."""
-Masks = Mapping[str, npt.NDArray[np.bool_]]
+Masks = Mapping[str, Bools]
 """By the name of a synapse: which of its weights are not 0, the shape of the weight. All of one that is not named."""
 
 
@@ -163,7 +162,7 @@ def sops(network: Network, firing: Firing, masks: Masks | None = None) -> dict[s
     return totals
 
 
-def fanout(network: Network, name: str) -> Counts:
+def fanout(network: Network, name: str) -> Longs:
     """Additions that one spike of this value causes in all synapses that read it, int64 [H, W, C], padding not counted.
 
     The synaptic operations of an image are the sum over its spikes of this number.
@@ -176,36 +175,36 @@ def fanout(network: Network, name: str) -> Counts:
     return total
 
 
-def _conv_reach(node: Conv, source: Shape, output: Shape, outputs: Counts | int) -> Counts:
+def _conv_reach(node: Conv, source: Shape, output: Shape, outputs: Longs | int) -> Longs:
     rows, columns = (
         _seen(size, out, node.kernel, node.stride, node.padding)
         for size, out in zip(source[:2], output[:2], strict=True)
     )
     taps = np.broadcast_to(outputs, (node.kernel, node.kernel, source[2]))
-    reach: Counts = np.einsum("ya,xb,abc->yxc", rows, columns, taps)
+    reach: Longs = np.einsum("ya,xb,abc->yxc", rows, columns, taps)
     return reach
 
 
-def _seen(size: int, out: int, kernel: int, stride: int, padding: int) -> Counts:
+def _seen(size: int, out: int, kernel: int, stride: int, padding: int) -> Longs:
     """Whether each position along one axis is seen by each tap of some window, 0 or 1, [size, kernel]."""
     start = np.arange(size)[:, None] + padding - np.arange(kernel)
-    seen: Counts = ((start % stride == 0) & (start >= 0) & (start // stride < out)).astype(np.int64)
+    seen: Longs = ((start % stride == 0) & (start >= 0) & (start // stride < out)).astype(np.int64)
     return seen
 
 
-def _linear_reach(node: Linear, source: Shape, output: Shape, outputs: Counts | int) -> Counts:
-    reach: Counts = np.broadcast_to(np.asarray(outputs), math.prod(source)).reshape(source)
+def _linear_reach(node: Linear, source: Shape, output: Shape, outputs: Longs | int) -> Longs:
+    reach: Longs = np.broadcast_to(np.asarray(outputs), math.prod(source)).reshape(source)
     return reach
 
 
-def _shortcut_reach(node: Shortcut, source: Shape, output: Shape, outputs: Counts | int) -> Counts:
+def _shortcut_reach(node: Shortcut, source: Shape, output: Shape, outputs: Longs | int) -> Longs:
     reach = np.zeros(source, np.int64)
     used = [channel for channel in node.mapping(source[2]) if channel >= 0]
     reach[:: node.stride, :: node.stride] = np.bincount(np.array(used, np.int64), minlength=source[2])
     return reach
 
 
-def _reach(network: Network, node: Node, mask: npt.NDArray[np.bool_] | None = None) -> Counts | None:
+def _reach(network: Network, node: Node, mask: npt.NDArray[np.bool_] | None = None) -> Longs | None:
     """Additions in this node for one spike of each element of its source, [H, W, C]; None if it adds none up."""
     reach = PRICES[node].reach
     if reach is None:
@@ -267,7 +266,7 @@ class Price(NamedTuple):
     """
 
     cost: Callable[..., NodeCost]
-    reach: Callable[..., Counts] | None = None
+    reach: Callable[..., Longs] | None = None
 
 
 PRICES: KindTable[Price] = KindTable(

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, Words, expected
 from qpsnn_core.common.serialization import ADDED_LATER
+from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_at_least, check_choice, check_name, check_number, is_positive
 from qpsnn_core.network.surrogates import SURROGATES
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
-from qpsnn_core.network.values import Shape, ValueSpec, check_kind, check_sources, window
+from qpsnn_core.network.values import ValueSpec, check_kind, check_sources, window
 
 RESETS = ("zero", "subtract")
 

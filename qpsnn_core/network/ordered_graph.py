@@ -7,8 +7,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from qpsnn_core.common.errors import NetworkError, Words, expected
 from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_name
-from qpsnn_core.network.values import Shape
 
 
 class Named(Protocol):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Bools = npt.NDArray[np.bool_]
+from qpsnn_core.common.types import Bools
 
 GAP_BITS = range(1, 17)
 """Widths of a gap that are tried."""

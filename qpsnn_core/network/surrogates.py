@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.types import Doubles
 
-Doubles = npt.NDArray[np.float64]
 Curve = Callable[[Doubles, float], Doubles]
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, Words, expected
+from qpsnn_core.common.types import Shape
 
 Kind = Literal["analog", "spikes", "current"]
-Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)

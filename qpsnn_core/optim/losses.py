@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, DataError, LabelError, NumericsError, Words, expected
-
-Floats = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.integer[Any]]
-Doubles = npt.NDArray[np.float64]
+from qpsnn_core.common.types import Doubles, Floats, Integers
 
 
-def mean_logits_cross_entropy(logits: Floats, labels: Labels) -> tuple[float, Floats]:
+def mean_logits_cross_entropy(logits: Floats, labels: Integers) -> tuple[float, Floats]:
     """Appendix D: `-log softmax(1/T sum_t logits[t])[label]`, the mean over the batch.
 
     logits: [T, B, K]; labels: integers [B], 0 to K-1. Gives the loss and its gradient, float32 [T, B, K].
@@ -28,7 +23,7 @@ def mean_logits_cross_entropy(logits: Floats, labels: Labels) -> tuple[float, Fl
     return float(losses.mean()), gradient.astype(np.float32)
 
 
-def tet(logits: Floats, labels: Labels, *, lam: float = 0.0, target: float = 1.0) -> tuple[float, Floats]:
+def tet(logits: Floats, labels: Integers, *, lam: float = 0.0, target: float = 1.0) -> tuple[float, Floats]:
     """`(1 - lam) * mean_t CE(logits[t], labels) + lam * mean (logits - target)**2`, means over steps and batch.
 
     Temporal efficient training (Deng et al. 2022, arXiv:2202.11946): every step has to be right by
@@ -49,11 +44,11 @@ def tet(logits: Floats, labels: Labels, *, lam: float = 0.0, target: float = 1.0
     return float(loss), gradient.astype(np.float32)
 
 
-Loss = Callable[[Floats, Labels], tuple[float, Floats]]
+Loss = Callable[[Floats, Integers], tuple[float, Floats]]
 LOSSES: Mapping[str, Loss] = {"mean": mean_logits_cross_entropy, "tet": tet}
 
 
-def _cross_entropy(logits: Doubles, labels: Labels) -> tuple[Doubles, Doubles]:
+def _cross_entropy(logits: Doubles, labels: Integers) -> tuple[Doubles, Doubles]:
     """Of each row: `log sum exp - logit[label]`, and its gradient `softmax - onehot`. logits: [N, K]."""
     shifted = logits - logits.max(1, keepdims=True)
     exponentials = np.exp(shifted)
@@ -65,7 +60,7 @@ def _cross_entropy(logits: Doubles, labels: Labels) -> tuple[Doubles, Doubles]:
     return losses, slopes
 
 
-def _checked(logits: Floats, labels: Labels) -> Doubles:
+def _checked(logits: Floats, labels: Integers) -> Doubles:
     """The logits in float64."""
     if logits.ndim != 3 or not logits.size:
         raise DataError(expected("logits", "[T, B, K], none of them 0", Words(f"shape {list(logits.shape)}")))

@@ -7,16 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Words, expected
-from qpsnn_core.common.types import Arrays
+from qpsnn_core.common.types import Arrays, Floats
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.sgd import sgd_step
 from qpsnn_core.kernels.threads import spread
 
-Floats = npt.NDArray[np.float32]
 DECAYS = ("weight", "all")
 
 LEAST = 2**14

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.types import Floats
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.cyclic_channels import around
 from qpsnn_core.kernels.quantize import encode, pass_within, sum_abs
 from qpsnn_core.kernels.threads import chunks, each, spread
 from qpsnn_core.quantization.formats import KEPT, Quantizer
-
-Floats = npt.NDArray[np.float32]
 
 LEAST = 2**15
 """Weights of a part."""

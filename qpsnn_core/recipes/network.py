@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check, check_at_least, choices, least, place, positive, typed
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF
-from qpsnn_core.network.values import Shape
 from qpsnn_core.network.zoo.blocks import ENDS
 from qpsnn_core.network.zoo.vgg import ZOO, build, layers_of
 from qpsnn_core.quantization.formats import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer

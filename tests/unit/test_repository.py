@@ -233,6 +233,14 @@ def test_nothing_tracked_names_a_machine_or_a_registry(root):
     assert not faults, "\n".join(faults)
 
 
+def test_types_of_arrays_have_one_module(root):
+    """Kernels, which import no other room, have theirs in kernels/buffers.py."""
+    homes = ("qpsnn_core.common.types", "qpsnn_core.kernels.buffers")
+    paths = [path for module, path in sources(root) if module not in homes]
+    alias = re.compile(r"^\w+(?:: \w+)? = (?:npt\.)?NDArray\[", re.MULTILINE)
+    assert [str(path) for path in paths if alias.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_every_package_is_in_pyproject(root):
     with (root / "pyproject.toml").open("rb") as file:
         listed = tomllib.load(file)["tool"]["setuptools"]["packages"]

@@ -18,8 +18,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from qpsnn_backends.lava.processes.guard import GuardedModel
 from qpsnn_backends.lava.wiring import Part, Pool, Wiring
-
-Array = npt.NDArray[Any]
+from qpsnn_core.common.types import Array
 
 
 class Source(AbstractProcess):

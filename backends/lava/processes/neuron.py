@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
@@ -20,8 +19,7 @@ from qpsnn_backends.lava.processes.flow import pooled
 from qpsnn_backends.lava.processes.guard import GuardedModel
 from qpsnn_backends.lava.wiring import Part, Wiring
 from qpsnn_core.common.errors import UnsupportedError, expected
-
-Array = npt.NDArray[Any]
+from qpsnn_core.common.types import Array
 
 
 def _to_zero(u: Array, threshold: Array, spikes: Array) -> None:

@@ -24,8 +24,7 @@ from lava.proc.dense.process import Dense
 
 from qpsnn_backends.lava.processes.guard import GuardedModel
 from qpsnn_backends.lava.wiring import Part
-
-Array = npt.NDArray[Any]
+from qpsnn_core.common.types import Array
 
 EXACT_IN_FLOAT32 = 2**24
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import FormatError, expected
+from qpsnn_core.common.types import Longs
 
 from ..raw import Raw
 
 MAGIC = b"#!AER-DAT2.0"
 CLOCK = 1 << 32
 
-Address = NDArray[np.int64]
-Columns = tuple[Address, Address, Address, Address]
+Columns = tuple[Longs, Longs, Longs, Longs]
 
 
-def dvs128(address: Address) -> Columns:
+def dvs128(address: Longs) -> Columns:
     """(is an event, x, y, ON) as jAER has the DVS128: columns from the right, rows from below, bit 0 is 1 for OFF.
 
     Bit 15 is set where it is an external event, and bit 31 where it is jAER's own. FormatError: other high bits.
@@ -30,19 +29,19 @@ def dvs128(address: Address) -> Columns:
     return event, 127 - (address >> 1 & 0x7F), 127 - (address >> 8 & 0x7F), 1 - (address & 1)
 
 
-def cifar10dvs(address: Address) -> Columns:
+def cifar10dvs(address: Longs) -> Columns:
     """(is an event, x, y, ON) as SpikingJelly reads CIFAR10-DVS: `dvs128` with rows and columns exchanged."""
     event, x, y, on = dvs128(address)
     return event, y, x, on
 
 
-def davis346(address: Address) -> Columns:
+def davis346(address: Longs) -> Columns:
     """(is an event, x, y, ON) of the DAVIS346: not where bit 31 (a frame or the IMU) or bit 10 (external) is set."""
     event = (address >> 31 & 1 | address >> 10 & 1) ^ 1
     return event, 345 - (address >> 12 & 0x3FF), 259 - (address >> 22 & 0x1FF), address >> 11 & 1
 
 
-def decode(data: bytes, name: str, sensor: tuple[int, int], columns: Callable[[Address], Columns]) -> Raw:
+def decode(data: bytes, name: str, sensor: tuple[int, int], columns: Callable[[Longs], Columns]) -> Raw:
     """Big-endian pairs of 32-bit address and microseconds; `columns` takes the address apart.
 
     Raises FormatError where the first line is not AEDAT 2.0's.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import FormatError, Words, expected
+from qpsnn_core.common.types import Array
 from qpsnn_core.kernels.events.evt3 import evt3_events
 
 from ..raw import Raw
@@ -20,7 +21,7 @@ from .percent import header, named_sensor
 
 EVT2 = {"off": 0x0, "on": 0x1, "time high": 0x8}
 
-Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+Columns = tuple[Array, Array, Array, Array]
 
 
 def decode(data: bytes, name: str, sensor: tuple[int, int] | None = None) -> Raw:

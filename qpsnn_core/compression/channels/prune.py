@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.common.serialization import nearest
-from qpsnn_core.common.types import Arrays
+from qpsnn_core.common.types import Arrays, Doubles, Longs
 from qpsnn_core.common.validation import check_at_least, check_choice
 from qpsnn_core.compression.channels.rates import Rates, kept_count, prunable, resolve
-from qpsnn_core.compression.channels.remove import Indices, remove_channels, tied
+from qpsnn_core.compression.channels.remove import remove_channels, tied
 from qpsnn_core.compression.channels.score import Scores
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.passes import initialise
@@ -23,7 +23,6 @@ from qpsnn_core.network.model import Model
 from qpsnn_core.recipes.pruning import REINITS, RESIDUALS
 
 TIES = ("index", "sca")
-Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Pruned(NamedTuple):
     """The pruned model, the channels that each LIF kept (rising, numbered as before), and the report."""
 
     model: Model
-    kept: dict[str, Indices]
+    kept: dict[str, Longs]
     report: PruneReport
 
 
@@ -93,7 +92,7 @@ def prune(
     rate = resolve(network, rates, chosen)
     values = _checked("scores", network, scores.values if isinstance(scores, Scores) else scores)
     second = _second(network, scores, ties)
-    kept: dict[str, Indices] = {}
+    kept: dict[str, Longs] = {}
     for group in tied(network, together=together):
         for name in group[1:]:
             if rate[name] != rate[group[0]]:
@@ -109,7 +108,7 @@ def prune(
     return Pruned(pruned, kept, _report(model, pruned, rate, values, kept))
 
 
-def _best(scores: Doubles, second: Doubles, count: int) -> Indices:
+def _best(scores: Doubles, second: Doubles, count: int) -> Longs:
     """The `count` channels with the highest scores, rising; of equal ones the higher `second`, then the lower index."""
     order = np.lexsort((np.arange(len(scores)), -second, -scores))
     return np.sort(order[:count])
@@ -162,7 +161,7 @@ def _report(
     after: Model,
     rate: Mapping[str, float],
     values: Mapping[str, Doubles],
-    kept: Mapping[str, Indices],
+    kept: Mapping[str, Longs],
 ) -> PruneReport:
     layers = []
     for node in before.network.neurons:

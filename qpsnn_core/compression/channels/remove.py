@@ -7,18 +7,15 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.serialization import nearest
-from qpsnn_core.common.types import Arrays
+from qpsnn_core.common.types import Arrays, Integers, Longs, Shape
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Node, Readout, Shortcut, Sum
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.values import Shape
 
-Indices = npt.NDArray[np.int64]
-Keep = Mapping[str, Sequence[int] | npt.NDArray[np.integer[Any]]]
+Keep = Mapping[str, Sequence[int] | Integers]
 
 
 def remove_channels(model: Model, keep: Keep) -> Model:
@@ -103,7 +100,7 @@ def fixed(network: Network) -> frozenset[str]:
     return frozenset(lif for group in tied(network) if names & set(group) for lif in group)
 
 
-def _kept(network: Network, keep: Keep) -> dict[str, Indices]:
+def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
     """The channels that stay of every node's output."""
     lifs = {lif.name: network.shape(lif.name)[2] for lif in network.neurons}
     for name in keep:
@@ -120,7 +117,7 @@ def _kept(network: Network, keep: Keep) -> dict[str, Indices]:
             raise ConfigError(
                 expected(f"keep.{name}", f"all {lifs[name]} (the input or the logits share them)", len(chosen[name]))
             )
-    kept: dict[str, Indices] = {}
+    kept: dict[str, Longs] = {}
     origin = origins(network)
     for node in network.nodes:
         readers = tuple(reader.name for reader in network.consumers(node.name))
@@ -129,7 +126,7 @@ def _kept(network: Network, keep: Keep) -> dict[str, Indices]:
     return kept
 
 
-def _checked(name: str, indices: Any, size: int) -> Indices:
+def _checked(name: str, indices: Any, size: int) -> Longs:
     if indices is None:
         return np.arange(size)
     array = np.asarray(indices)
@@ -148,8 +145,8 @@ class Cut(NamedTuple):
     """What a node keeps. before: (H, W, C) of its first source as it was; source, outputs: the channels that stay."""
 
     before: Shape
-    source: Indices
-    outputs: Indices
+    source: Longs
+    outputs: Longs
 
 
 def _own(node: Input | LIF, found: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from qpsnn_core.common.errors import ConfigError, NumericsError, Words, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.progress import Listener, Progress
+from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.engine.calibration import calibration_batches
 from qpsnn_core.engine.checks import check_model
@@ -24,9 +25,6 @@ from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Reado
 from qpsnn_core.network.model import Model
 from qpsnn_core.recipes.pruning import CRITERIA
 from qpsnn_datasets import Dataset, Split
-
-Array = npt.NDArray[Any]
-Doubles = npt.NDArray[np.float64]
 
 IMAGES = 16
 """Images that go forward at once: what is kept of them has to fit in memory."""

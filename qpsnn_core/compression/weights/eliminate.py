@@ -6,18 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import lapack
 
 from qpsnn_core.common.errors import NumericsError, Words, expected
+from qpsnn_core.common.types import Bools, Doubles, Longs
 from qpsnn_core.kernels.linalg.obs import record_rows
 from qpsnn_core.kernels.threads import CHUNKS, chunks, each, find_blas, single_blas
 
 find_blas()
 
-Doubles = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Longs = npt.NDArray[np.int64]
 
 MEMORY = 2**30
 """Bytes of inverse Hessians that rows work on at once: each has a copy of its own."""

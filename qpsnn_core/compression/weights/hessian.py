@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.layers.conv import windows
@@ -25,9 +25,6 @@ from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut, Synapse
-
-Array = npt.NDArray[Any]
-Doubles = npt.NDArray[np.float64]
 
 OBJECTIVES = ("membrane", "current")
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.progress import Listener, Progress
-from qpsnn_core.common.types import Arrays
+from qpsnn_core.common.types import Array, Arrays, Doubles
 from qpsnn_core.common.validation import check_at_least, check_choice, check_number
 from qpsnn_core.compression.weights import eliminate, hessian, round
 from qpsnn_core.engine.calibration import calibration_batches
@@ -25,9 +25,6 @@ from qpsnn_core.network.nodes import Node
 from qpsnn_core.network.synapses import Synapse
 from qpsnn_core.quantization.formats import KEPT, Quantizer
 from qpsnn_datasets import Dataset, Split
-
-Array = npt.NDArray[Any]
-Doubles = npt.NDArray[np.float64]
 
 METHODS = ("osbc", "obc", "magnitude", "rtn")
 """The membrane's error (OSBC), the current's (ExactOBS and OBQ), none but the weight's own magnitude, none at all."""

@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.common.types import Bools, Doubles
 from qpsnn_core.compression.weights.eliminate import inverse
 from qpsnn_core.kernels.linalg.obs import TOGETHER, round_rows
 from qpsnn_core.kernels.threads import chunks, each, single_blas, spread
-
-Doubles = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 SCALES = ("max", "search")
 

@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from qpsnn_core.common.types import Array, Floats, NamedFloats
 from qpsnn_core.network.values import ValueSpec
-
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float32]
-Named = dict[str, Floats]
 
 
 class Current(NamedTuple):
@@ -49,8 +45,8 @@ class LayerContext(NamedTuple):
     needs_input_grad: whether the backward pass will need the gradient of the inputs.
     """
 
-    params: Named
-    state: Named
+    params: NamedFloats
+    state: NamedFloats
     inputs: tuple[ValueSpec, ...]
     steps: int
     train: bool
@@ -62,14 +58,14 @@ class LayerOutput(NamedTuple):
 
     value: Any
     cache: Any
-    state: Named
+    state: NamedFloats
 
 
 class Gradients(NamedTuple):
     """What a layer's backward gives: a gradient for each input (None: not needed), and for each parameter."""
 
     inputs: tuple[Any, ...]
-    params: Named
+    params: NamedFloats
 
 
 class Layer(NamedTuple):
@@ -79,12 +75,12 @@ class Layer(NamedTuple):
     Gradients are with respect to the stored integers of spikes (float32), and to the real current X (CurrentGradient).
     """
 
-    init: Callable[..., tuple[Named, Named]]
+    init: Callable[..., tuple[NamedFloats, NamedFloats]]
     forward: Callable[..., LayerOutput]
     backward: Callable[..., Gradients]
 
 
-def nothing(node: Any, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> tuple[Named, Named]:
+def nothing(node: Any, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> tuple[NamedFloats, NamedFloats]:
     """The init of a layer without arrays."""
     return {}, {}
 

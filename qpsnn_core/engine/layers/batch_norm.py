@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.common.errors import NumericsError, Words, expected
-from qpsnn_core.engine.layers.base import Array, Current, CurrentGradient, Floats, LayerContext, Named, rows
+from qpsnn_core.common.types import Array, Floats, NamedFloats
+from qpsnn_core.engine.layers.base import Current, CurrentGradient, LayerContext, rows
 from qpsnn_core.kernels.neurons.batch_norm import gradient_moments, integer_moments, real_moments, short_moments
 from qpsnn_core.kernels.threads import chunks, each, shares
 from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Synapse
@@ -26,10 +27,10 @@ class Affine(NamedTuple):
     batch: bool
 
 
-def init(node: Synapse) -> tuple[Named, Named]:
+def init(node: Synapse) -> tuple[NamedFloats, NamedFloats]:
     """BN scale 1, shift 0; running mean 0, variance 1; bias 0; a quantizer's gamma that is kept 1."""
-    params: Named = {}
-    state: Named = {}
+    params: NamedFloats = {}
+    state: NamedFloats = {}
     if node.bias:
         params["bias"] = np.zeros(node.channels, np.float32)
     if node.batch_norm:
@@ -42,7 +43,7 @@ def init(node: Synapse) -> tuple[Named, Named]:
     return params, state
 
 
-def forward(acc: Array, step: Floats, context: LayerContext) -> tuple[Current, Affine, Named]:
+def forward(acc: Array, step: Floats, context: LayerContext) -> tuple[Current, Affine, NamedFloats]:
     """The Current of `acc` [T or 1, B, H, W, C], the cache, and the new running statistics.
 
     Training: `X = bn_weight*(y - mean)/sqrt(var + eps) + bn_bias` with the batch's own mean and (biased) variance;
@@ -77,13 +78,13 @@ def forward(acc: Array, step: Floats, context: LayerContext) -> tuple[Current, A
     return current, Affine(step, context.params["bn_weight"], mean - bias, deviation, context.train), state
 
 
-def backward(affine: Affine, gradient: CurrentGradient, count: int, names: Named) -> tuple[Named, Floats]:
+def backward(affine: Affine, gradient: CurrentGradient, count: int, names: NamedFloats) -> tuple[NamedFloats, Floats]:
     """Parameter gradients, and the three factors [3, C] of `dL/dy = f0*g + f1*acc + f2` per channel.
 
     count: the accumulators of each channel. names: the node's params, to know which it has.
     """
     sums, products = gradient.sums, gradient.products
-    grads: Named = {}
+    grads: NamedFloats = {}
     factors = np.zeros((3, len(affine.step)))
     if affine.weight is None:
         if "bias" in names:

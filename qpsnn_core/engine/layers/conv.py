@@ -6,17 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.types import Array, Floats, NamedFloats
 from qpsnn_core.engine.layers import batch_norm
-from qpsnn_core.engine.layers.base import (
-    Array,
-    CurrentGradient,
-    Floats,
-    Gradients,
-    LayerContext,
-    LayerOutput,
-    Named,
-    rows,
-)
+from qpsnn_core.engine.layers.base import CurrentGradient, Gradients, LayerContext, LayerOutput, rows
 from qpsnn_core.engine.layers.conv_gradients import input_gradient, weight_sums
 from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator, exact_float, weight_gradient, weights
 from qpsnn_core.kernels.buffers import empty
@@ -46,7 +38,7 @@ class Cache(NamedTuple):
     context: LayerContext
 
 
-def init(node: Conv, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> tuple[Named, Named]:
+def init(node: Conv, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> tuple[NamedFloats, NamedFloats]:
     """Kaiming normal, fan-out: `N(0, sqrt(2 / (k*k*C_out)))`."""
     deviation = np.sqrt(2 / (node.kernel**2 * node.channels))
     params, state = batch_norm.init(node)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.engine.layers.base import Array, Floats, rows
+from qpsnn_core.common.types import Array, Floats
+from qpsnn_core.engine.layers.base import rows
 from qpsnn_core.kernels.buffers import empty, scratch
 from qpsnn_core.kernels.conv.channel_lists import list_channels, pixels_of
 from qpsnn_core.kernels.conv.gemm import ROWS, WIDTH, panels_of, products

@@ -6,17 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.engine.layers.base import (
-    Array,
-    Current,
-    CurrentGradient,
-    Floats,
-    Gradients,
-    LayerContext,
-    LayerOutput,
-    nothing,
-    rows,
-)
+from qpsnn_core.common.types import Array, Floats
+from qpsnn_core.engine.layers.base import Current, CurrentGradient, Gradients, LayerContext, LayerOutput, nothing, rows
 from qpsnn_core.engine.layers.batch_norm import with_moments
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.neurons.lif import RESETS, add_current, current, lif_backward_parts, lif_forward, lif_potentials

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.types import Array, NamedFloats
 from qpsnn_core.engine.layers import batch_norm
-from qpsnn_core.engine.layers.base import Array, CurrentGradient, Gradients, LayerContext, LayerOutput, Named, rows
+from qpsnn_core.engine.layers.base import CurrentGradient, Gradients, LayerContext, LayerOutput, rows
 from qpsnn_core.engine.layers.quantized_weights import Weights, exact_float, weight_gradient, weights
 from qpsnn_core.network.synapses import Linear
 from qpsnn_core.network.values import ValueSpec
@@ -23,7 +24,7 @@ class Cache(NamedTuple):
     context: LayerContext
 
 
-def init(node: Linear, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> tuple[Named, Named]:
+def init(node: Linear, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> tuple[NamedFloats, NamedFloats]:
     """`N(0, 0.01)`, as the paper's classifier."""
     params, state = batch_norm.init(node)
     return {"weight": rng.normal(0, 0.01, node.weight_shape(inputs[0])).astype(np.float32), **params}, state

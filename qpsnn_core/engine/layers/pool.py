@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.engine.layers.base import Array, Floats, Gradients, LayerContext, LayerOutput, nothing
+from qpsnn_core.common.types import Array, Floats
+from qpsnn_core.engine.layers.base import Gradients, LayerContext, LayerOutput, nothing
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.pool import apart_backward, max_backward, max_forward, sum_backward, sum_forward
 from qpsnn_core.kernels.threads import spread

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.common.errors import NumericsError, Words, expected
-from qpsnn_core.engine.layers.base import Array, Floats
+from qpsnn_core.common.types import Array, Floats
 from qpsnn_core.network.synapses import Synapse
 from qpsnn_core.quantization.formats import Quantizer
 from qpsnn_core.quantization.rescaw import quantize, straight_through

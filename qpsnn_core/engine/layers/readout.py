@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.engine.layers.base import Array, Current, Floats, Gradients, LayerContext, LayerOutput, nothing
+from qpsnn_core.common.types import Array, Floats
+from qpsnn_core.engine.layers.base import Current, Gradients, LayerContext, LayerOutput, nothing
 from qpsnn_core.engine.layers.batch_norm import with_moments
 from qpsnn_core.network.nodes import Readout
 

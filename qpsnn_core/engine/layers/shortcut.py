@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.engine.layers.base import Array, Current, CurrentGradient, Gradients, LayerContext, LayerOutput, nothing
+from qpsnn_core.common.types import Array
+from qpsnn_core.engine.layers.base import Current, CurrentGradient, Gradients, LayerContext, LayerOutput, nothing
 from qpsnn_core.network.synapses import Shortcut, neighbours
 
 init = nothing

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.engine.layers.base import Array, Floats, Gradients, LayerContext, LayerOutput, nothing
+from qpsnn_core.common.types import Array, Floats
+from qpsnn_core.engine.layers.base import Gradients, LayerContext, LayerOutput, nothing
 from qpsnn_core.engine.layers.pool import count_type
 from qpsnn_core.network.nodes import Sum
 

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import LoweringError, Words, expected
-from qpsnn_core.integer.bounds import FAR, INT32_MAX, Interval, Longs, Membrane, membrane
-from qpsnn_core.integer.lowering.fold import Affine, Doubles
+from qpsnn_core.common.types import Doubles, Longs
+from qpsnn_core.integer.bounds import FAR, INT32_MAX, Interval, Membrane, membrane
+from qpsnn_core.integer.lowering.fold import Affine
 from qpsnn_core.integer.node_checks import SHIFT_MAX
 from qpsnn_core.network.nodes import LIF
 
@@ -23,7 +24,6 @@ SLACK = 2.0**-40
 MOST_BITS = 24
 """The most fraction bits that there can be."""
 
-Bits = npt.NDArray[np.int64]
 COARSE = -1
 
 
@@ -44,7 +44,7 @@ class Rounded(NamedTuple):
     """
 
     unit: Doubles
-    bits: Bits
+    bits: Longs
     gains: dict[str, Longs]
     neurons: dict[str, Neuron]
 
@@ -125,7 +125,7 @@ def margin(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int) 
     return total, {name: part * unit / lif.threshold for name, part in parts.items()}
 
 
-def _rounded(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, unit: Doubles, bits: Bits) -> Rounded:
+def _rounded(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, unit: Doubles, bits: Longs) -> Rounded:
     gains = {name: _integers(current.scale / unit) for name, current in currents.items()}
     neurons = {}
     for lif in lifs:

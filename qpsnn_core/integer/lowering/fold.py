@@ -11,14 +11,13 @@ import numpy.typing as npt
 
 from qpsnn_core.common.errors import LoweringError, NumericsError, ShapeError, Words, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
-from qpsnn_core.integer.bounds import INT32_MAX, Array, Interval, accumulator
+from qpsnn_core.common.types import Array, Doubles
+from qpsnn_core.integer.bounds import INT32_MAX, Interval, accumulator
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
 from qpsnn_core.quantization.formats import KEPT, Quantizer
 from qpsnn_core.quantization.rescaw import quantize
-
-Doubles = npt.NDArray[np.float64]
 
 REAL_WEIGHTS = Quantizer(8, gamma="max", granularity="channel")
 """How weights that were trained in floating point become codes."""

@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, LoweringError, expected
 from qpsnn_core.common.kind_table import KindTable
-from qpsnn_core.integer.bounds import FOR_EVER, INT32_MAX, Longs
+from qpsnn_core.common.types import Longs, NamedArrays
+from qpsnn_core.integer.bounds import FOR_EVER, INT32_MAX
 from qpsnn_core.integer.lowering.fixed_point import COARSE, MOST_BITS, ROOM, Rounded, choose, leak, margin
 from qpsnn_core.integer.lowering.fold import REAL_WEIGHTS, Affine, affine
 from qpsnn_core.integer.lowering.report import LoweringReport, NeuronReport, ReadoutReport, SynapseReport
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.node_kinds import Named
 from qpsnn_core.integer.nodes import (
     IntConv,
     IntInput,
@@ -160,7 +160,7 @@ def _arrays(
     gains: dict[str, Longs],
     biases: dict[str, Longs],
     thresholds: dict[str, Longs],
-) -> Named:
+) -> NamedArrays:
     found: dict[str, Any] = {}
     if name in currents and currents[name].codes is not None:
         found["codes"] = currents[name].codes

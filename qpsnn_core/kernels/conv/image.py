@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from qpsnn_core.kernels.buffers import Array
 from qpsnn_core.kernels.conv.gemm import WIDTH, fill, load
-from qpsnn_core.kernels.conv.packing import Array, aligned
+from qpsnn_core.kernels.conv.packing import aligned
 from qpsnn_core.kernels.conv.winograd import back_rows, six_apart
 from qpsnn_core.kernels.simd.vector import item, multiply_add, put, store, to
 from qpsnn_core.kernels.threads import kernel

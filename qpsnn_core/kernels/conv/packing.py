@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from qpsnn_core.kernels.buffers import LEAST, empty
+from qpsnn_core.kernels.buffers import LEAST, Array, empty
 from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES
 from qpsnn_core.kernels.simd.vector import fill64, halve, load64, store, to
 from qpsnn_core.kernels.threads import kernel
-
-Array = npt.NDArray[Any]
 
 
 class Packed(NamedTuple):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, Node, Readout
 from qpsnn_core.network.synapses import Linear
-from qpsnn_core.network.values import Shape
 from qpsnn_core.quantization.formats import Quantizer
 
 ENDS = ("integer", "float")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from qpsnn_core.common.types import Shape
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, MaxPool, Node, Sum
 from qpsnn_core.network.synapses import Conv, Shortcut
-from qpsnn_core.network.values import Shape
 from qpsnn_core.network.zoo.blocks import PAPER_NEURON, PAPER_QUANTIZER, head, input_of, quantizers, widths_of
 from qpsnn_core.quantization.formats import Quantizer
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.types import Shape
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, MaxPool, Node, Readout
 from qpsnn_core.network.synapses import Conv, Linear
-from qpsnn_core.network.values import Shape
 from qpsnn_core.network.zoo.blocks import PAPER_NEURON, PAPER_QUANTIZER, POOL, head, input_of, quantizers, widths_of
 from qpsnn_core.network.zoo.resnet import RESNET20, SEW_RESNET18, resnet20, sew_resnet18
 from qpsnn_core.quantization.formats import Quantizer
