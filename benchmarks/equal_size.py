@@ -21,7 +21,7 @@ import numpy as np
 
 import qpsnn_core as qp
 from benchmarks.table import say, show
-from qpsnn_core.common.errors import ConfigError, Words, expected
+from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.compression.weights.osbc import Compressed, Prepared, finish, prepare
 from qpsnn_core.engine.pricing import nonzero, priced
 from qpsnn_core.experiments.runs import dealt, load_results, save_results, seeded, spread, trained, tuned
@@ -149,7 +149,9 @@ def fitting(ready: Prepared, bits: int, most: float) -> Compressed:
         else:
             low = (low + high) / 2
     if found is None:
-        raise ConfigError(expected("rates", "sizes that a network of all channels can have", Words(f"{most:.4f} MB")))
+        raise ConfigError(
+            expected("rates", "sizes that a network of all channels can have", Unquoted(f"{most:.4f} MB"))
+        )
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.common.errors import DataError, Words, expected
+from qpsnn_core.common.errors import DataError, Unquoted, expected
 from qpsnn_core.common.types import Images
 
 from .schema import check_images
@@ -80,7 +80,7 @@ def _operations() -> tuple[Any, Mapping[str, Callable[[Any, int, int], Any]]]:
         from PIL import Image, ImageEnhance, ImageOps
     except ImportError as error:
         want = "Pillow, which changes images (pip install 'qpsnn[data]')"
-        raise DataError(expected("autoaugment", want, Words(f"no such package ({error})"))) from error
+        raise DataError(expected("autoaugment", want, Unquoted(f"no such package ({error})"))) from error
 
     def affine(image: Any, matrix: tuple[float, ...]) -> Any:
         return image.transform(image.size, Image.Transform.AFFINE, matrix, fillcolor=(GREY,) * 3)

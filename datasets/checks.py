@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-from qpsnn_core.common.errors import FileError, Words, expected
+from qpsnn_core.common.errors import FileError, Unquoted, expected
 
 CHUNK = 1 << 22
 
@@ -14,7 +14,7 @@ def existing(path: str | Path, what: str) -> Path:
     """The path of a file or folder that must be there; FileError names it otherwise."""
     found = Path(path).expanduser()
     if not found.exists():
-        raise FileError(expected(str(found), what, Words("no such file or folder")))
+        raise FileError(expected(str(found), what, Unquoted("no such file or folder")))
     return found
 
 
@@ -23,9 +23,9 @@ def read_bytes(path: Path, what: str) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise FileError(expected(str(path), what, Words("no such file"))) from error
+        raise FileError(expected(str(path), what, Unquoted("no such file"))) from error
     except OSError as error:
-        raise FileError(expected(str(path), what, Words(error.strerror or str(error)))) from error
+        raise FileError(expected(str(path), what, Unquoted(error.strerror or str(error)))) from error
 
 
 def read_up_to(file: BinaryIO, count: int) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import FileError, FormatError, Unquoted, expected
 from qpsnn_core.common.types import Images, Labels
 
 from .checks import existing, read_bytes
@@ -41,7 +41,9 @@ def load_cifar10(path: str | Path, *, limit: int | None = None) -> Split:
     files = sorted(found.glob("cifar10*.h5"))
     if len(files) != 1:
         want = "data_batch_1.bin, data_batch_1 or one cifar10*.h5 in this folder"
-        raise FileError(expected(str(found), want, Words(f"{len(files)} such HDF5 files" if files else "none of them")))
+        raise FileError(
+            expected(str(found), want, Unquoted(f"{len(files)} such HDF5 files" if files else "none of them"))
+        )
     return load_jpeg_h5(files[0], "cifar10", limit=limit)
 
 
@@ -68,7 +70,7 @@ def load_cifar100(path: str | Path, *, limit: int | None = None) -> Split:
             continue
         each = zip(parts, Split._fields, strict=True)
         return Split(*(Dataset(*part, names, f"cifar100.{name}").limited(limit) for part, name in each))
-    raise FileError(expected(str(found), "train.bin and test.bin, or train and test", Words("none of them")))
+    raise FileError(expected(str(found), "train.bin and test.bin, or train and test", Unquoted("none of them")))
 
 
 def _names(given: object, folder: Path) -> tuple[str, ...]:
@@ -87,7 +89,7 @@ def _read_binary(path: Path, labels: int = 1, classes: int = len(CLASSES)) -> tu
     """Records of some labels, of which the last counts, and the pixels."""
     data, record = read_bytes(path, "a file of CIFAR's binary layout"), labels + PIXELS
     if not data or len(data) % record:
-        raise FormatError(expected(str(path), f"whole records of {record} bytes", Words(f"{len(data)} bytes")))
+        raise FormatError(expected(str(path), f"whole records of {record} bytes", Unquoted(f"{len(data)} bytes")))
     records = np.frombuffer(data, dtype=np.uint8).reshape(-1, record)
     return _channels_last(records[:, labels:]), check_labels(records[:, labels - 1], classes, f"{path}: labels")
 
@@ -95,15 +97,15 @@ def _read_binary(path: Path, labels: int = 1, classes: int = len(CLASSES)) -> tu
 def _read_python(path: Path, key: str = "labels", classes: int = len(CLASSES)) -> tuple[Images, Labels]:
     content = read_pickle(read_bytes(path, "a file of CIFAR's Python layout"), path)
     if not isinstance(content, dict):
-        raise FormatError(expected(str(path), "a dict", Words(type(content).__name__)))
+        raise FormatError(expected(str(path), "a dict", Unquoted(type(content).__name__)))
     pixels, given = (content.get(name.encode(), content.get(name)) for name in ("data", key))
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 2 or pixels.shape[1] != PIXELS:
         got = f"{pixels.dtype} {list(pixels.shape)}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
-        raise FormatError(expected(f"{path}: data", f"uint8 [N, {PIXELS}]", Words(got)))
+        raise FormatError(expected(f"{path}: data", f"uint8 [N, {PIXELS}]", Unquoted(got)))
     if isinstance(given, list) and all(type(label) is int for label in given):
         given = np.array(given)
     if not isinstance(given, np.ndarray) or given.ndim != 1:
-        raise FormatError(expected(f"{path}: labels", "a list of integers", Words(type(given).__name__)))
+        raise FormatError(expected(f"{path}: labels", "a list of integers", Unquoted(type(given).__name__)))
     if len(given) != len(pixels) or len(pixels) == 0:
         raise FormatError(expected(f"{path}: labels", f"{len(pixels)} of them, at least one", len(given)))
     return _channels_last(pixels), check_labels(given, classes, f"{path}: labels")

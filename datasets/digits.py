@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.common.errors import DataError, Words, expected
+from qpsnn_core.common.errors import DataError, Unquoted, expected
 
 from .schema import Dataset, Split
 
@@ -24,7 +24,7 @@ def load_digits(*, limit: int | None = None) -> Split:
         from sklearn.datasets import load_digits as sklearn_digits
     except ImportError as error:
         want = "scikit-learn, which holds the images (pip install 'qpsnn[data]')"
-        raise DataError(expected("digits", want, Words(f"no such package ({error})"))) from error
+        raise DataError(expected("digits", want, Unquoted(f"no such package ({error})"))) from error
     source = sklearn_digits()
     sixteenths = np.asarray(source.images, dtype=np.int64)
     images = ((sixteenths * 255 + 8) // 16).astype(np.uint8)[..., np.newaxis]

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
-from qpsnn_core.common.errors import ConfigError, DataError, FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, FileError, FormatError, Unquoted, expected
 from qpsnn_core.common.serialization import nearest
 
 
@@ -116,7 +116,9 @@ def download(name: str, folder: str | Path, *, progress: bool = False) -> Path:
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(expected(str(target), "a folder to write to", Words(error.strerror or str(error)))) from error
+        raise FileError(
+            expected(str(target), "a folder to write to", Unquoted(error.strerror or str(error)))
+        ) from error
     for source in SOURCES[name]:
         archive = _fetch(pooch, source, target, progress)
         if source.holds and not (target / source.holds).exists():
@@ -128,7 +130,7 @@ def _pooch() -> ModuleType:
     try:
         return importlib.import_module("pooch")
     except ImportError as error:
-        raise DataError(expected("download", "the package pooch (the extra [data])", Words(str(error)))) from error
+        raise DataError(expected("download", "the package pooch (the extra [data])", Unquoted(str(error)))) from error
 
 
 def _fetch(pooch: ModuleType, source: Source, folder: Path, progress: bool) -> Path:
@@ -137,9 +139,9 @@ def _fetch(pooch: ModuleType, source: Source, folder: Path, progress: bool) -> P
     try:
         pooch.retrieve(source.url, f"md5:{source.md5}", fname=source.file, path=folder, progressbar=progress)
     except ValueError as error:  # of another checksum: pooch has taken its part file away
-        raise FormatError(expected(f"{source.url}: checksum", f"md5 {source.md5}", Words("another"))) from error
+        raise FormatError(expected(f"{source.url}: checksum", f"md5 {source.md5}", Unquoted("another"))) from error
     except OSError as error:  # requests' errors are OSErrors, too
-        reason = Words(f"{type(error).__name__}; without a network, fetch it elsewhere and put it at {path}")
+        reason = Unquoted(f"{type(error).__name__}; without a network, fetch it elsewhere and put it at {path}")
         raise FileError(expected(source.url, "to be reached", reason)) from error
     return path
 
@@ -150,7 +152,7 @@ def _unpack(archive: Path, holds: str, folder: Path) -> None:
         try:
             shutil.unpack_archive(archive, beside)
         except (shutil.ReadError, OSError, EOFError, ValueError) as error:
-            raise FormatError(expected(str(archive), "a whole archive", Words(str(error)))) from error
+            raise FormatError(expected(str(archive), "a whole archive", Unquoted(str(error)))) from error
         if not (Path(beside) / holds).exists():
-            raise FormatError(expected(str(archive), f"to hold {holds}", Words("something else")))
+            raise FormatError(expected(str(archive), f"to hold {holds}", Unquoted("something else")))
         (Path(beside) / holds).rename(folder / holds)

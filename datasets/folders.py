@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.common.errors import ConfigError, FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import ConfigError, FileError, FormatError, Unquoted, expected
 from qpsnn_core.common.types import Images, Labels
 from qpsnn_core.common.validation import whole
 
@@ -55,7 +55,7 @@ _PARTS = (("train", "train"), ("test", "val"))
 def _folders(folder: Path) -> list[Path]:
     found = [inner for inner in existing(folder, "a folder of class folders").iterdir() if inner.is_dir()]
     if not found:
-        raise FileError(expected(str(folder), "a folder for each class", Words("none")))
+        raise FileError(expected(str(folder), "a folder for each class", Unquoted("none")))
     return found
 
 
@@ -67,7 +67,7 @@ def _dataset(folder: Path, classes: list[str], name: str, limit: int | None, sid
         label = classes.index(inner.name)
         files += [(file, label) for file in sorted(inner.iterdir()) if file.suffix.lower() in ENDINGS]
     if not files:
-        raise FileError(expected(str(folder), "JPEG files in its class folders", Words("none")))
+        raise FileError(expected(str(folder), "JPEG files in its class folders", Unquoted("none")))
     labels: Labels = np.array([label for _, label in files], np.int64)
     chosen = limited_indices(labels, limit)
     images = _decoded([files[index][0] for index in chosen], side, workers)

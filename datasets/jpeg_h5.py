@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import DataError, FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import DataError, FileError, FormatError, Unquoted, expected
 from qpsnn_core.common.types import Images, Labels
 
 from .schema import Dataset, Split, check_labels, limited_indices
@@ -47,9 +47,9 @@ def _read(path: Path, name: str, parts: tuple[str, ...], limit: int | None) -> l
     except FileError:
         raise
     except FileNotFoundError as error:
-        raise FileError(expected(str(path), "an HDF5 file", Words("no such file"))) from error
+        raise FileError(expected(str(path), "an HDF5 file", Unquoted("no such file"))) from error
     except (OSError, RuntimeError) as error:
-        raise FormatError(expected(str(path), "a whole HDF5 file", Words(str(error)))) from error
+        raise FormatError(expected(str(path), "a whole HDF5 file", Unquoted(str(error)))) from error
     return [
         _decoded(decoder, *arrays, classes, f"{name}.{part}", f"{path}: {part}", limit) for part, arrays in read.items()
     ]
@@ -61,7 +61,7 @@ def pillow() -> ModuleType:
         from PIL import Image
     except ImportError as error:
         want = "Pillow, which decodes JPEG (pip install 'qpsnn[data]')"
-        raise DataError(expected("jpeg", want, Words(f"no such package ({error})"))) from error
+        raise DataError(expected("jpeg", want, Unquoted(f"no such package ({error})"))) from error
     return Image
 
 
@@ -70,7 +70,7 @@ def _classes(file: Any, path: Path) -> tuple[str, ...]:
     try:
         names = tuple(item.decode() if isinstance(item, bytes) else item for item in given)
     except UnicodeDecodeError as error:
-        raise FormatError(expected(f"{path}: attribute classes", "UTF-8 names", Words(str(error)))) from error
+        raise FormatError(expected(f"{path}: attribute classes", "UTF-8 names", Unquoted(str(error)))) from error
     if not names or not all(isinstance(item, str) for item in names):
         raise FormatError(expected(f"{path}: attribute classes", "a name for each class", names))
     return names
@@ -84,7 +84,7 @@ def _read_part(file: Any, part: str, path: Path) -> tuple[NDArray[np.uint8], NDA
         dtype, shape = getattr(node, "dtype", None), getattr(node, "shape", None)
         if dtype is None or shape is None or dtype.kind not in kinds or len(shape) != 1:
             got = "nothing" if node is None else f"{dtype} {shape}"
-            raise FormatError(expected(f"{place}/{key}", "a dataset of integers with one dimension", Words(got)))
+            raise FormatError(expected(f"{place}/{key}", "a dataset of integers with one dimension", Unquoted(got)))
         arrays.append(node[()])
     joined, offset, label = arrays
     if joined.dtype != np.uint8:
@@ -95,7 +95,7 @@ def _read_part(file: Any, part: str, path: Path) -> tuple[NDArray[np.uint8], NDA
     offset = offset.astype(np.int64)
     if offset[0] < 0 or offset[-1] > len(joined) or (np.diff(offset) <= 0).any():
         want = f"rising numbers from 0 to {len(joined)}, the length of jpeg"
-        raise FormatError(expected(f"{place}/offset", want, Words(f"{offset[0]} to {offset[-1]}, or a step back")))
+        raise FormatError(expected(f"{place}/offset", want, Unquoted(f"{offset[0]} to {offset[-1]}, or a step back")))
     return joined, offset, label
 
 
@@ -135,7 +135,7 @@ def decode_jpeg(decoder: ModuleType, data: bytes, place: str) -> Images:
         with decoder.open(io.BytesIO(data), formats=["JPEG"]) as file:
             return np.asarray(file.convert("RGB"), dtype=np.uint8)
     except (OSError, SyntaxError, ValueError, decoder.DecompressionBombError) as error:
-        raise FormatError(expected(place, "a whole JPEG image", Words(str(error)))) from error
+        raise FormatError(expected(place, "a whole JPEG image", Unquoted(str(error)))) from error
 
 
 def _decode_alike(decoder: ModuleType, data: bytes, shape: tuple[int, ...]) -> Images | None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import FileError, Words, expected
+from qpsnn_core.common.errors import FileError, Unquoted, expected
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def mapped(shape: tuple[int, ...]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
             images: NDArray[np.uint8] = np.memmap(name, np.uint8, "w+", shape=shape)
         except OSError as error:
             want = f"room for {np.prod(shape, dtype=np.int64):,} bytes"
-            raise FileError(expected(name, want, Words(error.strerror or str(error)))) from error
+            raise FileError(expected(name, want, Unquoted(error.strerror or str(error)))) from error
         yield name, images
     finally:
         os.unlink(name)

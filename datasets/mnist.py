@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import FileError, FormatError, Unquoted, expected
 
 from .checks import existing, read_up_to
 from .schema import Dataset, Split, check_labels
@@ -45,18 +45,18 @@ def read_idx(path: str | Path, ndim: int) -> NDArray[np.uint8]:
         with cast(BinaryIO, gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")) as file:
             return _parse(file, path, ndim)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise FormatError(expected(str(path), "a whole gzip file", Words(error))) from error
+        raise FormatError(expected(str(path), "a whole gzip file", Unquoted(error))) from error
     except FileError:
         raise
     except OSError as error:
-        raise FileError(expected(str(path), "a readable IDX file", Words(error.strerror or str(error)))) from error
+        raise FileError(expected(str(path), "a readable IDX file", Unquoted(error.strerror or str(error)))) from error
 
 
 def _parse(file: BinaryIO, path: Path, ndim: int) -> NDArray[np.uint8]:
     header = read_up_to(file, 4 + 4 * ndim)
     magic = struct.pack(">HBB", 0, UBYTE, ndim)
     if header[:4] != magic:
-        raise FormatError(expected(f"{path}: magic", f"0x{magic.hex()}", Words(f"0x{header[:4].hex()}")))
+        raise FormatError(expected(f"{path}: magic", f"0x{magic.hex()}", Unquoted(f"0x{header[:4].hex()}")))
     if len(header) < 4 + 4 * ndim:
         raise FormatError(expected(f"{path}: header", f"{4 + 4 * ndim} bytes", len(header)))
     shape = struct.unpack(f">{ndim}I", header[4:])
@@ -66,7 +66,7 @@ def _parse(file: BinaryIO, path: Path, ndim: int) -> NDArray[np.uint8]:
     data = read_up_to(file, size + 1)
     if len(data) != size:
         got = "more" if len(data) > size else f"{len(data)} (truncated)"
-        raise FormatError(expected(f"{path}: data", f"{size} bytes for dimensions {list(shape)}", Words(got)))
+        raise FormatError(expected(f"{path}: data", f"{size} bytes for dimensions {list(shape)}", Unquoted(got)))
     return np.frombuffer(data, dtype=np.uint8).reshape(shape)
 
 
@@ -85,4 +85,4 @@ def _find(root: Path, stem: str, ndim: int) -> Path:
     for name in names:
         if (root / name).is_file():
             return root / name
-    raise FileError(expected(str(root / names[0]), "this file, gzipped (.gz) or not", Words("no such file")))
+    raise FileError(expected(str(root / names[0]), "this file, gzipped (.gz) or not", Unquoted("no such file")))

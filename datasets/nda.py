@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.common.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.types import Doubles, Images
 from qpsnn_core.common.validation import whole
 
@@ -61,7 +61,7 @@ def nda(frames: Images, magnitude: int, rng: Generator) -> Images:
 def _checked(frames: Images) -> Images:
     checked = check_images(frames, "frames")
     if checked.ndim != 5:
-        raise DataError(expected("frames", "[B, T, H, W, C]", Words(f"shape {list(checked.shape)}")))
+        raise DataError(expected("frames", "[B, T, H, W, C]", Unquoted(f"shape {list(checked.shape)}")))
     return checked
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import FormatError, Words, expected
+from qpsnn_core.common.errors import FormatError, Unquoted, expected
 
 _ALLOWED = {
     "numpy.ndarray": "type",
@@ -40,7 +40,7 @@ def read_pickle(data: bytes, path: Path) -> Any:
         return _finished(_Reader(io.BytesIO(data), encoding="bytes").load(), 0)
     except Exception as error:  # a damaged pickle raises almost any exception
         want = "a pickle of arrays, bytes, lists and dicts"
-        raise FormatError(expected(str(path), want, Words(f"{type(error).__name__}: {error}"))) from error
+        raise FormatError(expected(str(path), want, Unquoted(f"{type(error).__name__}: {error}"))) from error
 
 
 class _Reader(pickle.Unpickler):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import ConfigError, DataError, LabelError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, LabelError, Unquoted, expected
 from qpsnn_core.common.types import Images, Labels
 from qpsnn_core.common.validation import whole
 
@@ -35,7 +35,7 @@ class Dataset:
     def __post_init__(self) -> None:
         """Check every field and store the arrays C-contiguous."""
         if not isinstance(self.name, str):
-            raise DataError(expected("name", "a string", Words(type(self.name).__name__)))
+            raise DataError(expected("name", "a string", Unquoted(type(self.name).__name__)))
         named = isinstance(self.classes, (tuple, list)) and all(isinstance(one, str) for one in self.classes)
         if not named:
             raise DataError(expected(f"{self.name}.classes", "a tuple of strings", self.classes))
@@ -46,7 +46,7 @@ class Dataset:
         object.__setattr__(self, "labels", check_labels(self.labels, len(self.classes), f"{self.name}.labels"))
         if len(self.images) != len(self.labels):
             want = f"one label for each of {len(self.images)} images"
-            raise DataError(expected(f"{self.name}.labels", want, Words(f"{len(self.labels)} labels")))
+            raise DataError(expected(f"{self.name}.labels", want, Unquoted(f"{len(self.labels)} labels")))
 
     def __len__(self) -> int:
         """The number of samples N."""
@@ -67,10 +67,10 @@ class Dataset:
         mask = at.dtype == np.bool_ and at.shape == (len(self),)
         if at.ndim != 1 or not (mask or at.dtype.kind in "iu"):
             want = f"integers [M], or a mask [{len(self)}]"
-            raise DataError(expected(f"{self.name}.take.indices", want, Words(f"{at.dtype} {list(at.shape)}")))
+            raise DataError(expected(f"{self.name}.take.indices", want, Unquoted(f"{at.dtype} {list(at.shape)}")))
         if at.size and not mask and not (-len(self) <= at.min() and at.max() < len(self)):
             want = f"{-len(self)} to {len(self) - 1}"
-            raise DataError(expected(f"{self.name}.take.indices", want, Words(f"{at.min()} to {at.max()}")))
+            raise DataError(expected(f"{self.name}.take.indices", want, Unquoted(f"{at.min()} to {at.max()}")))
         return Dataset(self.images[at], self.labels[at], self.classes, self.name)
 
     def split(self, fraction: float, seed: int) -> Split:
@@ -133,18 +133,18 @@ def limited_indices(labels: Labels, limit: int | None) -> NDArray[np.int64]:
 def check_images(images: Any, place: str = "images") -> Images:
     """`images` as a C-contiguous uint8 array `[N, H, W, C]` or `[N, T, H, W, C]`; DataError says what is wrong."""
     if not isinstance(images, np.ndarray):
-        raise DataError(expected(place, "a NumPy array", Words(type(images).__name__)))
+        raise DataError(expected(place, "a NumPy array", Unquoted(type(images).__name__)))
     if images.dtype.kind == "f" and (wrong := int(np.count_nonzero(~np.isfinite(images)))):
         raise DataError(
-            expected(place, "uint8, 0 to 255", Words(f"{images.dtype} with {wrong} NaN or infinite values"))
+            expected(place, "uint8, 0 to 255", Unquoted(f"{images.dtype} with {wrong} NaN or infinite values"))
         )
     if images.dtype != np.uint8:
         raise DataError(expected(place, "uint8, 0 to 255 (to_uint8 makes it of floats in 0..1)", images.dtype))
     if images.ndim not in (4, 5):
-        raise DataError(expected(place, "[N, H, W, C] or [N, T, H, W, C]", Words(f"shape {list(images.shape)}")))
+        raise DataError(expected(place, "[N, H, W, C] or [N, T, H, W, C]", Unquoted(f"shape {list(images.shape)}")))
     if images.size == 0:
         raise DataError(
-            expected(place, "at least one image of at least one pixel", Words(f"shape {list(images.shape)}"))
+            expected(place, "at least one image of at least one pixel", Unquoted(f"shape {list(images.shape)}"))
         )
     return np.ascontiguousarray(images)
 
@@ -152,11 +152,11 @@ def check_images(images: Any, place: str = "images") -> Images:
 def check_labels(labels: Any, classes: int, place: str = "labels") -> Labels:
     """`labels` as int64 `[N]`; DataError for type or shape, LabelError for the first not in 0..classes-1."""
     if not isinstance(labels, np.ndarray):
-        raise DataError(expected(place, "a NumPy array", Words(type(labels).__name__)))
+        raise DataError(expected(place, "a NumPy array", Unquoted(type(labels).__name__)))
     if labels.dtype.kind not in "iu":
         raise DataError(expected(place, "integers", labels.dtype))
     if labels.ndim != 1:
-        raise DataError(expected(place, "[N]", Words(f"shape {list(labels.shape)}")))
+        raise DataError(expected(place, "[N]", Unquoted(f"shape {list(labels.shape)}")))
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if wrong.size:
         raise LabelError(expected(f"{place}[{wrong[0]}]", f"0 to {classes - 1}", int(labels[wrong[0]])))
@@ -167,11 +167,11 @@ def to_uint8(images: Any, place: str = "images") -> Images:
     """Floats in 0..1 of any shape as uint8 0..255, rounded to nearest; DataError for NaN, infinity or another range."""
     if not isinstance(images, np.ndarray) or images.dtype.kind != "f":
         got = str(images.dtype) if isinstance(images, np.ndarray) else type(images).__name__
-        raise DataError(expected(place, "an array of floats in 0..1", Words(got)))
+        raise DataError(expected(place, "an array of floats in 0..1", Unquoted(got)))
     if not np.isfinite(images).all():
         wrong = int(np.count_nonzero(~np.isfinite(images)))
-        raise DataError(expected(place, "floats in 0..1", Words(f"{wrong} NaN or infinite values")))
+        raise DataError(expected(place, "floats in 0..1", Unquoted(f"{wrong} NaN or infinite values")))
     if images.size and not (images.min() >= 0 and images.max() <= 1):
-        raise DataError(expected(place, "floats in 0..1", Words(f"{images.min()} to {images.max()}")))
+        raise DataError(expected(place, "floats in 0..1", Unquoted(f"{images.min()} to {images.max()}")))
     scaled: Images = np.rint(images.astype(np.float64, copy=False) * 255).astype(np.uint8)
     return scaled

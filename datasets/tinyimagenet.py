@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 
-from qpsnn_core.common.errors import FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import FileError, FormatError, Unquoted, expected
 from qpsnn_core.common.types import Labels
 
 from .checks import existing, read_bytes
@@ -30,7 +30,7 @@ def load_tinyimagenet(path: str | Path, *, limit: int | None = None) -> Split:
     folder = found / FOLDER if (found / FOLDER).is_dir() else found
     classes = _lines(folder / "wnids.txt")
     if not classes or len(set(classes)) < len(classes):
-        raise FormatError(expected(str(folder / "wnids.txt"), "classes, each once", Words(f"{len(classes)} lines")))
+        raise FormatError(expected(str(folder / "wnids.txt"), "classes, each once", Unquoted(f"{len(classes)} lines")))
     names = _names(folder, classes)
     decoder = pillow()
     train = [(file, number) for number, wnid in enumerate(classes) for file in _images(folder / "train" / wnid)]
@@ -43,7 +43,7 @@ def _lines(path: Path) -> list[str]:
     try:
         return [line.strip() for line in text.decode().splitlines() if line.strip()]
     except UnicodeDecodeError as error:
-        raise FormatError(expected(str(path), "a text in UTF-8", Words(str(error)))) from error
+        raise FormatError(expected(str(path), "a text in UTF-8", Unquoted(str(error)))) from error
 
 
 def _names(folder: Path, classes: list[str]) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ def _names(folder: Path, classes: list[str]) -> tuple[str, ...]:
 def _images(folder: Path) -> list[Path]:
     files = sorted((folder / "images").glob("*.JPEG"))
     if not files:
-        raise FileError(expected(str(folder / "images"), "*.JPEG", Words("none of them")))
+        raise FileError(expected(str(folder / "images"), "*.JPEG", Unquoted("none of them")))
     return files
 
 
@@ -76,7 +76,7 @@ def _validation(folder: Path, classes: list[str]) -> list[tuple[Path, int]]:
             raise FormatError(expected(f"{place}, line {number}", "a file and one of the classes", line))
         found.append((folder / "images" / file, classes.index(wnid)))
     if not found:
-        raise FormatError(expected(str(place), "a line for each image", Words("none")))
+        raise FormatError(expected(str(place), "a line for each image", Unquoted("none")))
     return found
 
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from qpsnn_core.common.errors import BackendError, BackendTimeout, UnsupportedError, Words, expected
+from qpsnn_core.common.errors import BackendError, BackendTimeout, Unquoted, UnsupportedError, expected
 
 STANDARD = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 
@@ -33,9 +33,9 @@ def called(words: list[str], folder: Path, timeout: float, what: str) -> None:
     try:
         done = subprocess.run(words, cwd=folder, capture_output=True, text=True, errors="replace", timeout=timeout)
     except subprocess.TimeoutExpired as error:
-        raise BackendTimeout(expected(f"c: {what}", f"an end within {timeout:g} s", Words("none"))) from error
+        raise BackendTimeout(expected(f"c: {what}", f"an end within {timeout:g} s", Unquoted("none"))) from error
     except OSError as error:
         raise BackendError(f"c: {what}: cannot be started: {error}") from error
     if done.returncode:
         said = (done.stderr or done.stdout).strip()[-2000:]
-        raise BackendError(expected(f"c: {what}", "exit status 0", Words(f"{done.returncode}: {said}")))
+        raise BackendError(expected(f"c: {what}", "exit status 0", Unquoted(f"{done.returncode}: {said}")))

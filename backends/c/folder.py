@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from qpsnn_core.common.errors import FileError, Words, expected
+from qpsnn_core.common.errors import FileError, Unquoted, expected
 
 MARK = "Written by qpsnn export."
 """Stands in the Makefile of every export."""
@@ -22,9 +22,9 @@ def check_folder(folder: Path) -> None:
         ours = makefile.is_file() and MARK in makefile.read_text(encoding="utf-8", errors="replace")
         if found and not ours:
             held = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
-            raise FileError(expected(str(folder), "a new or empty folder, or an earlier export", Words(held)))
+            raise FileError(expected(str(folder), "a new or empty folder, or an earlier export", Unquoted(held)))
     elif folder.exists():
-        raise FileError(expected(str(folder), "a folder", Words("a file")))
+        raise FileError(expected(str(folder), "a folder", Unquoted("a file")))
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:

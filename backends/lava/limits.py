@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from qpsnn_backends.lava.wiring import Wiring
-from qpsnn_core.common.errors import MissingError, UnsupportedError, Words, expected
+from qpsnn_core.common.errors import MissingError, Unquoted, UnsupportedError, expected
 from qpsnn_core.common.types import NamedArrays
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv
@@ -53,7 +53,7 @@ def check_installed() -> None:
     try:
         importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
-        got = Words(f"Python {platform.python_version()} ({sys.executable}) without it")
+        got = Unquoted(f"Python {platform.python_version()} ({sys.executable}) without it")
         raise MissingError(expected("lava", f"the [lava] extra on Python 3.10 ({advice()})", got)) from None
 
 

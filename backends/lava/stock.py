@@ -17,7 +17,7 @@ import numpy.typing as npt
 from qpsnn_backends.lava import plan as ordinary
 from qpsnn_backends.lava.plan import Plan
 from qpsnn_backends.lava.wiring import Part, Wiring
-from qpsnn_core.common.errors import UnsupportedError, Words, expected
+from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, OptionTable, Refusal
 from qpsnn_core.common.types import Longs, NamedArrays
 from qpsnn_core.integer.bounds import INT32_MAX, accumulator
@@ -175,7 +175,7 @@ def _check_neuron(node: IntLIF) -> None:
     """Lava's own LIF leaks by a half, and resets to zero."""
     RESETS[node]
     if 2 * node.multiplier != 1 << node.shift:
-        got = Words(f"{node.multiplier}/{1 << node.shift}")
+        got = Unquoted(f"{node.multiplier}/{1 << node.shift}")
         raise UnsupportedError(expected(f"{WHO}: {node.name}", "a leak of 1/2", got))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from qpsnn_backends.loihi.limits import MESSAGE_PJ, SYNAPSE_PJ, UPDATE_PJ, Chip
 from qpsnn_backends.loihi.mapping import Placed
 from qpsnn_backends.loihi.populations import Population
-from qpsnn_core.common.errors import ConfigError, ShapeError, Words, expected
+from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Longs
 
 
@@ -63,10 +63,10 @@ def activity(
 
 def _fired(source: Population, counts: Mapping[str, Longs], images: int, steps: int) -> Longs:
     if source.name not in counts:
-        raise ConfigError(expected(f"counts.{source.name}", "counted spikes", Words("nothing")))
+        raise ConfigError(expected(f"counts.{source.name}", "counted spikes", Unquoted("nothing")))
     found = np.asarray(counts[source.name], np.int64)
     if found.shape != source.shape:
-        raise ShapeError(expected(f"counts.{source.name}", f"an array {source.shape}", Words(f"{found.shape}")))
+        raise ShapeError(expected(f"counts.{source.name}", f"an array {source.shape}", Unquoted(f"{found.shape}")))
     if source.kind == "input" and source.node.peak > 1:
         return np.full(source.shape, images * steps, np.int64)
     return found

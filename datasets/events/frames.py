@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from qpsnn_core.common.errors import ConfigError, DataError, LabelError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, LabelError, Unquoted, expected
 from qpsnn_core.common.types import Images, Longs
 from qpsnn_core.common.validation import whole
 from qpsnn_core.kernels.events.frames import count_events
@@ -111,7 +111,7 @@ def to_dataset(
     """
     steps, count = whole("steps", steps, 1), len(recordings)
     if not count:
-        raise DataError(expected(name, "at least one recording", Words("none")))
+        raise DataError(expected(name, "at least one recording", Unquoted("none")))
     images, labels = np.zeros((0, 0, 0, 0, 2), np.uint8), np.zeros(count, np.int64)
     for index, one in _all(recordings, name):
         if index == 0:
@@ -133,7 +133,7 @@ def _all(recordings: Recordings | Sequence[Recording], name: str) -> Iterator[tu
     for index in range(len(recordings)):
         one = recordings[index]
         if not isinstance(one, Recording):
-            raise DataError(expected(f"{name}[{index}]", "a Recording", Words(type(one).__name__)))
+            raise DataError(expected(f"{name}[{index}]", "a Recording", Unquoted(type(one).__name__)))
         yield index, one
 
 
@@ -175,4 +175,4 @@ def _zeros(shape: tuple[int, ...], name: str) -> Images:
     try:
         return np.zeros(shape, np.uint8)
     except (MemoryError, ValueError) as error:
-        raise DataError(expected(name, "frames that memory can hold", Words(f"shape {list(shape)}"))) from error
+        raise DataError(expected(name, "frames that memory can hold", Unquoted(f"shape {list(shape)}"))) from error

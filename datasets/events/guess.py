@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import h5py
 
-from qpsnn_core.common.errors import ConfigError, Words, expected
+from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 
 from .formats import aedat2, aedat3
 from .layouts import CIFAR10, DIGITS, FORMATS
@@ -25,7 +25,7 @@ def guess(tree: Tree) -> str:
         found = ["dvs-gesture"]
     if len(found) != 1:
         said = f"files that could be {' or '.join(found)}" if found else "no file that says what it is"
-        raise ConfigError(expected(f"{tree.root}: format", f"one given, of {', '.join(NAMES)}", Words(said)))
+        raise ConfigError(expected(f"{tree.root}: format", f"one given, of {', '.join(NAMES)}", Unquoted(said)))
     return found[0]
 
 

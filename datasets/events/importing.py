@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.common.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.validation import whole
 
 from ..schema import limited_indices
@@ -68,7 +68,7 @@ def import_events(
                 splits[item.split] += 1
             progress(done, len(items))
         if not len(writer):
-            raise DataError(expected(str(path), "a recording with events", Words(f"none in {len(items)}")))
+            raise DataError(expected(str(path), "a recording with events", Unquoted(f"none in {len(items)}")))
         notes["repairs"] = report.done
         count = len(writer)
     return Imported(name, count, events, {split: splits[split] for split in SPLITS if splits[split]}, report.done)
@@ -81,11 +81,11 @@ def read_events(
     repair = check_repairs(repair)
     _, source = find(path, format, sensor)
     if len(source.items) != 1:
-        raise DataError(expected(str(path), "one recording", Words(f"{len(source.items)}: import them")))
+        raise DataError(expected(str(path), "one recording", Unquoted(f"{len(source.items)}: import them")))
     (item,) = source.items
     recording = mend(item.load(), repair, Report(), item.label)
     if recording is None:
-        raise DataError(expected(str(path), "a recording with events", Words("none")))
+        raise DataError(expected(str(path), "a recording with events", Unquoted("none")))
     return recording
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from qpsnn_core.common.errors import ConfigError, FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import ConfigError, FileError, FormatError, Unquoted, expected
 
 from .formats import aedat2, aedat3, aedat4, arrays, atis_bin, dat, evt, hdf5
 from .raw import Raw
@@ -102,7 +102,7 @@ def class_folders(tree: Tree, name: str, sensor: Sensor | None) -> Source:
     files = [each for each in tree.names if _fits(kind, each)]
     if not files:
         want = f"files {kind.begins}*{' or *'.join(kind.endings)}"
-        raise FileError(expected(str(tree.root), want, Words(f"none of {len(tree.names)} files")))
+        raise FileError(expected(str(tree.root), want, Unquoted(f"none of {len(tree.names)} files")))
     folders = [_class_and_split(each) for each in files]
     found = {folder for folder, _ in folders if folder}
     classes = kind.classes or tuple(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.validation import whole
 from qpsnn_datasets.seeding import SPLIT, stratified
 
@@ -68,7 +68,7 @@ def _parts(store: EventStore) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         rest, test = rest[~held], rest[held]
     for part, indices in zip(Split._fields, (rest, test), strict=True):
         if not len(indices):
-            raise DataError(expected(f"{store.path}: {part}", "at least one recording", Words("none")))
+            raise DataError(expected(f"{store.path}: {part}", "at least one recording", Unquoted("none")))
     return rest, test
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from qpsnn_core.common.errors import FileError, FormatError, LabelError, Words, expected
+from qpsnn_core.common.errors import FileError, FormatError, LabelError, Unquoted, expected
 
 from .formats import aedat3, hdf5
 from .layouts import Item, Source
@@ -76,16 +76,16 @@ def spikes(tree: Tree, kind: str) -> Source:
         path = tree.path_of(name)
         labels, names = hdf5.spike_labels(path)
         if classes and names != classes:
-            raise FormatError(expected(f"{path}: extra/keys", "the classes of the files before it", Words("others")))
+            raise FormatError(expected(f"{path}: extra/keys", "the classes of the files before it", Unquoted("others")))
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
             want = f"0 to {len(names) - 1}"
-            raise LabelError(expected(f"{path}: labels", want, Words(f"{labels.min()} to {labels.max()}")))
+            raise LabelError(expected(f"{path}: labels", want, Unquoted(f"{labels.min()} to {labels.max()}")))
         classes = names
         for index, label in enumerate(labels.tolist()):
             title = f"{name}#{index}"
             items.append(Item(title, label, found[2], partial(hdf5.read_spikes, path, index, title)))
     if not items:
-        raise FileError(expected(str(tree.root), f"{kind}_train.h5, {kind}_test.h5", Words("none with recordings")))
+        raise FileError(expected(str(tree.root), f"{kind}_train.h5, {kind}_test.h5", Unquoted("none with recordings")))
     return Source(classes, items)
 
 
@@ -99,14 +99,14 @@ SETS: dict[str, tuple[str, Callable[[Tree], Source]]] = {
 def _only(tree: Tree, name: str) -> str:
     found = tree.named(name)
     if len(found) != 1:
-        raise FileError(expected(str(tree.root), f"one file {name}", Words(str(len(found)))))
+        raise FileError(expected(str(tree.root), f"one file {name}", Unquoted(str(len(found)))))
     return found[0]
 
 
 def _samples(tree: Tree, name: str) -> list[Sample]:
     rows = list(csv.reader(io.StringIO(tree.bytes_of(name).decode("utf-8", "replace"))))
     if not rows or [cell.strip() for cell in rows[0]] != COLUMNS:
-        raise FormatError(expected(f"{name}: first line", ",".join(COLUMNS), rows[0] if rows else Words("nothing")))
+        raise FormatError(expected(f"{name}: first line", ",".join(COLUMNS), rows[0] if rows else Unquoted("nothing")))
     samples = []
     for line, row in enumerate(rows[1:], start=2):
         if not row:

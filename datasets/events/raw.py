@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Unquoted, expected
 
 from .recording import UNLABELLED, Recording
 
@@ -59,7 +59,7 @@ def check_repairs(repair: Collection[str]) -> frozenset[str]:
     if isinstance(repair, str) or wrong:
         raise ConfigError(expected("repair", f"some of {', '.join(REPAIRS)}", ", ".join(wrong) or repair))
     if {"drop", "clip"} <= set(repair):
-        raise ConfigError(expected("repair", "drop or clip", Words("both")))
+        raise ConfigError(expected("repair", "drop or clip", Unquoted("both")))
     return frozenset(repair)
 
 
@@ -95,7 +95,7 @@ def _allow(
 ) -> None:
     """Note a repair that was asked for; otherwise raise the error, which says how to ask for it."""
     if name not in repair:
-        raise error(expected(place, want, Words(f"{amount} {got} (repair {name!r} mends it)")))
+        raise error(expected(place, want, Unquoted(f"{amount} {got} (repair {name!r} mends it)")))
     report.add(name, amount)
 
 
@@ -130,7 +130,7 @@ def _on_sensor(
     place, got = f"{raw.name}.events[{at}]", f"at x={x[at]}, y={y[at]}, and {count} event(s) off it in all"
     if "drop" not in repair:
         want = f"on the sensor of {width}x{height} pixels"
-        raise DataError(expected(place, want, Words(f"{got} (repair 'drop' or 'clip' mends it)")))
+        raise DataError(expected(place, want, Unquoted(f"{got} (repair 'drop' or 'clip' mends it)")))
     report.add("drop", count)
     return {name: column[~off] for name, column in columns.items()}
 
@@ -146,7 +146,7 @@ def _in_order(
         at = int(fallen[0]) + 1
         want = f"at least the {time[at - 1]} microseconds before it"
         more = f"{time[at]}, and {fallen.size} step(s) back in all (repair 'sort' or 'unwrap' mends it)"
-        raise DataError(expected(f"{name}.t[{at}]", want, Words(more)))
+        raise DataError(expected(f"{name}.t[{at}]", want, Unquoted(more)))
     report.add("sort", int(np.count_nonzero(time < np.maximum.accumulate(time))))
     order = np.argsort(time, kind="stable")
     return time[order], order

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import DataError, LabelError, Words, expected
+from qpsnn_core.common.errors import DataError, LabelError, Unquoted, expected
 
 UNLABELLED = -1
 LARGEST_SIDE = 1 << 16
@@ -36,12 +36,12 @@ class Recording:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
-            raise DataError(expected("name", "a string", Words(type(self.name).__name__)))
+            raise DataError(expected("name", "a string", Unquoted(type(self.name).__name__)))
         for field, dtype in FIELDS.items():
             object.__setattr__(self, field, _column(getattr(self, field), dtype, f"{self.name}.{field}"))
         if any(len(getattr(self, field)) != len(self.x) for field in FIELDS):
             lengths = ", ".join(f"{field} {len(getattr(self, field))}" for field in FIELDS)
-            raise DataError(expected(self.name, "x, y, t and p of one length", Words(lengths)))
+            raise DataError(expected(self.name, "x, y, t and p of one length", Unquoted(lengths)))
         object.__setattr__(self, "sensor", _sensor(self.sensor, f"{self.name}.sensor"))
         for field, side in (("y", self.sensor[0]), ("x", self.sensor[1])):
             _below(getattr(self, field), side, f"{self.name}.{field}")
@@ -74,7 +74,7 @@ class Recording:
 def _column(values: Any, dtype: type[np.generic], place: str) -> NDArray[Any]:
     if not isinstance(values, np.ndarray) or values.ndim != 1:
         got = f"shape {list(values.shape)}" if isinstance(values, np.ndarray) else type(values).__name__
-        raise DataError(expected(place, "a NumPy array [N]", Words(got)))
+        raise DataError(expected(place, "a NumPy array [N]", Unquoted(got)))
     if values.dtype.kind not in ("biu" if dtype is np.bool_ else "iu"):
         want = "booleans, or 0 and 1" if dtype is np.bool_ else "integers"
         raise DataError(expected(place, want, values.dtype))
@@ -83,7 +83,7 @@ def _column(values: Any, dtype: type[np.generic], place: str) -> NDArray[Any]:
         lowest = 0 if dtype is np.bool_ else np.iinfo(dtype).min  # type: ignore[type-var]  # one of FIELDS
         least, most = int(values.min()), int(values.max())
         if least < lowest or most > highest:
-            raise DataError(expected(place, f"{lowest} to {highest}", Words(f"{least} to {most}")))
+            raise DataError(expected(place, f"{lowest} to {highest}", Unquoted(f"{least} to {most}")))
     return np.ascontiguousarray(values, dtype=dtype)
 
 
@@ -104,4 +104,4 @@ def _below(values: NDArray[Any], side: int, place: str) -> None:
     if outside.size:
         at = int(outside[0])
         more = f", and {outside.size - 1} more" if outside.size > 1 else ""
-        raise DataError(expected(f"{place}[{at}]", f"0 to {side - 1}", Words(f"{values[at]}{more}")))
+        raise DataError(expected(f"{place}[{at}]", f"0 to {side - 1}", Unquoted(f"{values[at]}{more}")))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.types import Longs
 from qpsnn_core.common.validation import number, whole
 from qpsnn_core.kernels.events.camera import FINE, LEVELS, watch
@@ -163,9 +163,9 @@ def _noise(camera: Camera, sensor: tuple[int, int], times: Longs, seed: int) -> 
 
 def _grey(image: Any) -> NDArray[np.uint8]:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
-        got = image.dtype if isinstance(image, np.ndarray) else Words(type(image).__name__)
+        got = image.dtype if isinstance(image, np.ndarray) else Unquoted(type(image).__name__)
         raise DataError(expected("saccade.image", "a NumPy array of uint8", got))
     grey = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
     if grey.ndim != 2 or not grey.size:
-        raise DataError(expected("saccade.image", "[H, W] or [H, W, 1]", Words(f"shape {list(image.shape)}")))
+        raise DataError(expected("saccade.image", "[H, W] or [H, W, 1]", Unquoted(f"shape {list(image.shape)}")))
     return grey

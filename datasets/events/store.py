@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import ConfigError, DataError, FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, FileError, FormatError, Unquoted, expected
 from qpsnn_core.common.hdf5 import CACHE, reading
 
 from .recording import Recording
@@ -147,7 +147,7 @@ class EventStore:
         sizes = set(zip(self.heights.tolist(), self.widths.tolist(), strict=True))
         if len(sizes) != 1:
             raise DataError(
-                expected(f"{self.path}: sensor", "one size of all recordings", Words(f"{len(sizes)} sizes"))
+                expected(f"{self.path}: sensor", "one size of all recordings", Unquoted(f"{len(sizes)} sizes"))
             )
         return sizes.pop()
 
@@ -192,7 +192,7 @@ class EventStore:
     def _dataset(self, name: str, dtype: str) -> h5py.Dataset:
         part = self._file[name]
         if not isinstance(part, h5py.Dataset) or part.dtype.str.lstrip("|") != dtype or part.ndim != 1:
-            raise FormatError(expected(f"{self.path}: {name}", f"{dtype} [N]", Words(str(part))))
+            raise FormatError(expected(f"{self.path}: {name}", f"{dtype} [N]", Unquoted(str(part))))
         return part
 
     @contextlib.contextmanager

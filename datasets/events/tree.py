@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from qpsnn_core.common.errors import DataError, FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import DataError, FileError, FormatError, Unquoted, expected
 
 from ..checks import existing, read_bytes
 
@@ -46,12 +46,14 @@ class Tree:
             with self.path_of(name).open("rb") as file:
                 return file.read(count)
         except OSError as error:
-            raise FileError(expected(name, "a readable file", Words(error.strerror or str(error)))) from error
+            raise FileError(expected(name, "a readable file", Unquoted(error.strerror or str(error)))) from error
 
     def path_of(self, name: str) -> Path:
         """Where a file lies; DataError for one in an archive, which the library that reads it cannot open."""
         if self._archive is not None:
-            raise DataError(expected(str(self.root), "a folder for this format", Words("an archive: unpack it first")))
+            raise DataError(
+                expected(str(self.root), "a folder for this format", Unquoted("an archive: unpack it first"))
+            )
         return self.root / name if self.root.is_dir() else self.root
 
     def named(self, *names: str) -> list[str]:
@@ -63,7 +65,7 @@ def _is_zip(path: Path) -> bool:
     if not path.is_file() or path.suffix.lower() != ".zip":
         return False
     if not zipfile.is_zipfile(path):
-        raise FormatError(expected(str(path), "a whole zip archive", Words("no such")))
+        raise FormatError(expected(str(path), "a whole zip archive", Unquoted("no such")))
     return True
 
 

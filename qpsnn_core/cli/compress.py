@@ -11,7 +11,7 @@ import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import data_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Data, File, Folds, Json, Limit, Out, Quiet, Where
-from qpsnn_core.common.errors import ConfigError, FileError, Words, expected
+from qpsnn_core.common.errors import ConfigError, FileError, Unquoted, expected
 from qpsnn_core.network.sparse_storage import stored
 
 Images = Annotated[int, typer.Option("--images", min=1, help="Training images for calibration.")]
@@ -49,7 +49,7 @@ def compress(
     wanted = None if bits == FULL else bits
     check_target(sparsity, wanted, method, ratios, scale)
     if not out.parent.is_dir():
-        raise FileError(expected(str(out), "a file in a folder that is there", Words("no such folder")))
+        raise FileError(expected(str(out), "a file in a folder that is there", Unquoted("no such folder")))
     loaded = load_trained(checkpoint)
     train = data_of(recipe_of(loaded), data, path, limit).train
     options = {"ratios": ratios, "scale": scale, "damping": damping}

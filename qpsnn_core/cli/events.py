@@ -13,7 +13,7 @@ from rich.text import Text
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import repairs_of
 from qpsnn_core.cli.options import Json, Quiet
-from qpsnn_core.common.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.progress import Progress
 from qpsnn_datasets.events import NAMES, REPAIRS, SPLITS, EventStore, Recording, import_events, load_events
 from qpsnn_datasets.events import pictures as event_pictures
@@ -107,7 +107,7 @@ def show_(
         recording = _window(opened, index, begin, end)
         title, origin = f"{index}: {recording.name}{_class(opened, recording)}", int(opened.first[index])
     if not len(recording):
-        raise DataError(expected(title, "an event between --begin and --end", Words("none")))
+        raise DataError(expected(title, "an event between --begin and --end", Unquoted("none")))
     if out is None:
         _print(title, recording, slices or 1, origin)
         return
@@ -117,7 +117,7 @@ def show_(
         from qpsnn_core.experiments.plots import events as plot_events
     except ImportError as error:
         want = "matplotlib, which draws (pip install 'qpsnn[plot]')"
-        raise DataError(expected("show", want, Words(f"no such package ({error})"))) from error
+        raise DataError(expected("show", want, Unquoted(f"no such package ({error})"))) from error
     if out.suffix.lower() == ".png":
         plot_events.still(out, recording, slices or 6, origin)
     else:

@@ -14,7 +14,7 @@ import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import data_of, images_of, load_any
 from qpsnn_core.cli.options import Json, Out, Where
-from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Unquoted, expected
 from qpsnn_core.common.hdf5 import kind_of
 from qpsnn_core.integer.file import KIND, load_integer
 from qpsnn_core.recipes.recipe import Recipe, load_recipe
@@ -39,7 +39,7 @@ def export(
     """Write a network for other machines: one of --c, --netx, --nir. What a format cannot hold is refused by name."""
     wanted = [format for format, target in (("--c", c), ("--netx", netx), ("--nir", nir)) if target]
     if len(wanted) != 1:
-        raise ConfigError(expected("export", "one of --c, --netx, --nir", Words(" and ".join(wanted) or "none")))
+        raise ConfigError(expected("export", "one of --c, --netx, --nir", Unquoted(" and ".join(wanted) or "none")))
     if c:
         _c(network, Path(c), name, data, path, vectors, json)
     elif netx:
@@ -75,10 +75,10 @@ def read(
         given = [name for name, value in options.items() if value]
         if given:
             want = "options of NIR files with a NIR file only: an integer network has its own"
-            raise ConfigError(expected("import", want, Words(f"{', '.join(given)} with {file}")))
+            raise ConfigError(expected("import", want, Unquoted(f"{', '.join(given)} with {file}")))
         if chosen is None:
             want = "a recipe that names an integer network's data (--recipe R.toml)"
-            raise ConfigError(expected("import", want, Words("none")))
+            raise ConfigError(expected("import", want, Unquoted("none")))
         model = qp.lift(load_integer(file), data_of(chosen))
     else:
         load = _exchange("nir_import").load_nir
@@ -151,7 +151,7 @@ def _exchange(module: str) -> Any:
         return import_module(f"qpsnn_core.exchange.{module}")
     except ModuleNotFoundError as error:
         want = "the package nir (pip install 'qpsnn[exchange]')"
-        raise DataError(expected("nir", want, Words(f"no such package ({error})"))) from error
+        raise DataError(expected("nir", want, Unquoted(f"no such package ({error})"))) from error
 
 
 def _identifier(network: Path) -> str:

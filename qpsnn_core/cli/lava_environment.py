@@ -21,7 +21,7 @@ import typer
 
 import qpsnn_core
 from qpsnn_backends.lava.limits import DISTRIBUTION, PYTHON
-from qpsnn_core.common.errors import MissingError, Words, expected
+from qpsnn_core.common.errors import MissingError, Unquoted, expected
 
 VARIABLE = "QPSNN_SIDE_ENVIRONMENT"
 """1: make the environment without asking; 0: neither make nor use one."""
@@ -163,7 +163,7 @@ def make(folder: Path, source: Source, python: str) -> None:
                 (folder / ".made-from").write_text(repr(source), encoding="utf-8")
     except OSError as error:
         want = f"a folder that can be made, {folder}"
-        raise MissingError(expected("lava: side environment", want, Words(str(error)))) from error
+        raise MissingError(expected("lava: side environment", want, Unquoted(str(error)))) from error
 
 
 def commands(folder: Path, source: Source, python: str) -> list[list[str]]:
@@ -181,4 +181,4 @@ def run(command: list[str], folder: Path | None) -> None:
     status = subprocess.run(command, cwd=folder, env=environment(), stdout=STDERR, check=False).returncode
     if status:
         want = f"`{shlex.join(command)}` to succeed"
-        raise MissingError(expected("lava: side environment", want, Words(f"status {status}")))
+        raise MissingError(expected("lava: side environment", want, Unquoted(f"status {status}")))

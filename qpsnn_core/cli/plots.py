@@ -11,7 +11,7 @@ import typer
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import data_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Data, File, Json, Where
-from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Unquoted, expected
 from qpsnn_core.experiments import analysis
 from qpsnn_core.experiments.paper_table1 import TABLE_1
 
@@ -130,7 +130,7 @@ def _drawing() -> Any:
         from qpsnn_core.experiments.plots import analysis as plot_analysis
     except ImportError as error:
         want = "matplotlib, which draws (pip install 'qpsnn[plot]')"
-        raise DataError(expected("plot", want, Words(f"no such package ({error})"))) from error
+        raise DataError(expected("plot", want, Unquoted(f"no such package ({error})"))) from error
     return plot_analysis
 
 

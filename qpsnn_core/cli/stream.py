@@ -14,7 +14,7 @@ import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import recording_of
 from qpsnn_core.cli.options import Json
-from qpsnn_core.common.errors import DataError, FileError, Words, expected
+from qpsnn_core.common.errors import DataError, FileError, Unquoted, expected
 from qpsnn_core.common.hdf5 import kind_of
 from qpsnn_core.inference.streaming import Answer, end_to_end, one_after_the_other
 from qpsnn_core.integer.network import IntegerNetwork
@@ -52,7 +52,7 @@ def stream(
     answers = qp.stream(loaded, recordings, window, steps=steps or None, keep=keep, start=start)
     rows = [_row(index, one) for index, one in enumerate(islice(answers, limit or None))]
     if not rows:
-        raise DataError(expected(data, "at least one event", Words("none")))
+        raise DataError(expected(data, "at least one event", Unquoted("none")))
     figures = _figures(rows, window)
     if json:
         show.print_json({"figures": figures, "windows": rows})

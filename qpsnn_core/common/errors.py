@@ -89,8 +89,8 @@ class BackendTimeout(BackendError, TimeoutError):  # noqa: N818 - reads as what 
     """A backend did not answer in time."""
 
 
-class Words(str):
-    """What came, put in words: `expected` shows it without the quotes that a string value gets."""
+class Unquoted(str):
+    """A description of what came: `expected` shows it without the quotes that a string value gets."""
 
     __slots__ = ()
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 import h5py
 import numpy as np
 
-from qpsnn_core.common.errors import FileError, FormatError, VersionError, Words, expected
+from qpsnn_core.common.errors import FileError, FormatError, Unquoted, VersionError, expected
 
 CACHE = 1 << 20
 
@@ -157,7 +157,7 @@ def reading(path: str | os.PathLike[str], kind: str, version: int, *, cache: int
     """
     target = Path(path)
     if not target.is_file():
-        raise FileError(expected(str(target), f"a {kind} file", Words("no such file")))
+        raise FileError(expected(str(target), f"a {kind} file", Unquoted("no such file")))
     try:
         with h5py.File(target, "r", rdcc_nbytes=cache) as file:
             found = _attribute(file, "format")
@@ -178,14 +178,14 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     """The kind that a file says it is; FileError (not there), FormatError (not HDF5, or of no kind)."""
     target = Path(path)
     if not target.is_file():
-        raise FileError(expected(str(target), "a file", Words("no such file")))
+        raise FileError(expected(str(target), "a file", Unquoted("no such file")))
     try:
         with h5py.File(target, "r") as file:
             kind = _attribute(file, "format")
     except (OSError, RuntimeError) as error:
         raise FormatError(f"{target}: not a whole HDF5 file: {error}") from error
     if not isinstance(kind, bytes):
-        raise FormatError(expected(f"{target}.format", "the kind of a qpsnn file", Words("none")))
+        raise FormatError(expected(f"{target}.format", "the kind of a qpsnn file", Unquoted("none")))
     return kind.decode("ascii", "replace")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from qpsnn_core.common.errors import NodeKindError, QpsnnError, UnsupportedError, Words, expected
+from qpsnn_core.common.errors import NodeKindError, QpsnnError, Unquoted, UnsupportedError, expected
 
 Entry = TypeVar("Entry")
 
@@ -37,7 +37,7 @@ class KindTable(Generic[Entry]):
         if kind not in self.entries:
             known = ", ".join(one.__name__ for one in self.entries)
             want = f"a kind of node that {self.room} knows ({known})"
-            raise NodeKindError(expected(name, want, Words(kind.__name__)))
+            raise NodeKindError(expected(name, want, Unquoted(kind.__name__)))
         entry = self.entries[kind]
         if isinstance(entry, Refusal):
             raise self.refusal(f"{name}: {self.room} takes no {kind.__name__}: {entry.reason}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.errors import NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Arrays
 from qpsnn_core.engine.passes import initialise
 from qpsnn_core.network.model import Model
@@ -28,14 +28,14 @@ def check_arrays(place: str, found: Arrays, want: Arrays) -> None:
     for node, name in sorted({(node, name) for arrays in (found, want) for node, name, _ in each_array(arrays)}):
         there, needed = found.get(node, {}).get(name), want.get(node, {}).get(name)
         if _described(there) != _described(needed):
-            raise ShapeError(expected(f"{place}.{node}.{name}", _described(needed), Words(_described(there))))
+            raise ShapeError(expected(f"{place}.{node}.{name}", _described(needed), Unquoted(_described(there))))
 
 
 def check_finite(place: str, arrays: Arrays) -> None:
     """NumericsError names the first array with NaN or infinity."""
     for node, name, array in each_array(arrays):
         if not np.isfinite(array).all():
-            raise NumericsError(expected(f"{place}.{node}.{name}", "finite numbers", Words("NaN or infinity")))
+            raise NumericsError(expected(f"{place}.{node}.{name}", "finite numbers", Unquoted("NaN or infinity")))
 
 
 def _described(array: Any) -> str:

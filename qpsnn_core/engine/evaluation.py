@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import DataError, LabelError, ShapeError, Words, expected
+from qpsnn_core.common.errors import DataError, LabelError, ShapeError, Unquoted, expected
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Images, Labels
 from qpsnn_core.engine.checks import check_model
@@ -138,7 +138,7 @@ def check_data(network: Ordered[Any], dataset: Dataset) -> None:
     peak = network.input.peak
     if peak is not None and peak < 255 and int(dataset.images.max()) > peak:
         want = f"integers 0..{peak} (from {network.input.name})"
-        raise DataError(expected(f"{dataset.name}.images", want, Words(f"{dataset.images.max()}")))
+        raise DataError(expected(f"{dataset.name}.images", want, Unquoted(f"{dataset.images.max()}")))
 
 
 def answers(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

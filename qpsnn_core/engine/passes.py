@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Array, Arrays, Floats
 from qpsnn_core.engine.inputs import check_images
 from qpsnn_core.engine.layers import LAYERS
@@ -86,7 +86,9 @@ def backward(model: Model, done: ForwardPass, gradient: Floats, *, discard: bool
     """
     network = model.network
     if not done.caches:
-        raise ConfigError(expected("backward", "a pass made with save_for_backward=True", Words("one without caches")))
+        raise ConfigError(
+            expected("backward", "a pass made with save_for_backward=True", Unquoted("one without caches"))
+        )
     if gradient.shape != done.logits.shape:
         raise ShapeError(expected(f"{network.readout.name}: gradient", list(done.logits.shape), list(gradient.shape)))
     gradients: dict[str, Any] = {network.readout.name: gradient}

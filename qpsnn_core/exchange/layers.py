@@ -13,7 +13,15 @@ from typing import Any
 import nir
 import numpy as np
 
-from qpsnn_core.common.errors import FormatError, NetworkError, NumericsError, QpsnnError, ShapeError, Words, expected
+from qpsnn_core.common.errors import (
+    FormatError,
+    NetworkError,
+    NumericsError,
+    QpsnnError,
+    ShapeError,
+    Unquoted,
+    expected,
+)
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Doubles
 from qpsnn_core.exchange.values import Held, Options, bias_of, by_channel, padding_of, shape_of, the_same
@@ -48,7 +56,7 @@ class Layers:
         try:
             reader = READERS[node]
             if kind is not nir.Input and not sources:
-                raise NetworkError(expected(place, "an edge that leads to it", Words("none")))
+                raise NetworkError(expected(place, "an edge that leads to it", Unquoted("none")))
             reader(self, name, node, [self.held[source] for source in sources])
         except QpsnnError as error:
             text = str(error).removeprefix("node: ")  # NIR's nodes have no names of their own
@@ -69,7 +77,7 @@ class Layers:
         """Add one of our nodes."""
         for key, array in arrays.items():
             if not np.isfinite(array).all():
-                raise NumericsError(expected(f"nir: {name}.{key}", "finite numbers", Words("NaN or infinity")))
+                raise NumericsError(expected(f"nir: {name}.{key}", "finite numbers", Unquoted("NaN or infinity")))
         self.nodes.append(node)
         if arrays:
             self.arrays[node.name] = arrays
@@ -115,14 +123,14 @@ def _conv(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
     source = layers.joined(name, sources)
     weight = np.asarray(node.weight, np.float64)
     if source.flat or weight.ndim != 4 or weight.shape[1] != source.shape[2]:
-        got = Words("a vector" if source.flat else f"{source.shape[2]} channels")
+        got = Unquoted("a vector" if source.flat else f"{source.shape[2]} channels")
         raise ShapeError(expected(f"nir: {name} (from {source.node})", f"{weight.shape[1]} channels of a map", got))
     kernel = the_same(f"nir: {name}.weight", weight.shape[2:], "a square kernel")
     stride = the_same(f"nir: {name}.stride", node.stride, "one stride")
     padding = padding_of(name, node.padding, kernel)
     for label, value in (("dilation", node.dilation), ("groups", node.groups)):
         if not np.all(np.asarray(value) == 1):
-            raise NetworkError(expected(f"nir: {name}.{label}", "1", Words(f"{np.asarray(value).tolist()}")))
+            raise NetworkError(expected(f"nir: {name}.{label}", "1", Unquoted(f"{np.asarray(value).tolist()}")))
     channels = weight.shape[0]
     bias = bias_of(name, node.bias, channels)
     made = Conv(
@@ -147,7 +155,7 @@ def _linear(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
     height, width, channels = source.shape
     size = height * width * channels
     if weight.ndim != 2 or weight.shape[1] != size or not source.flat:
-        got = Words(f"{size} of them" if source.flat else f"a map {source.shape}, not flattened")
+        got = Unquoted(f"{size} of them" if source.flat else f"a map {source.shape}, not flattened")
         want = f"{weight.shape[-1]} inputs in a vector"
         raise ShapeError(expected(f"nir: {name} (from {source.node})", want, got))
     features = weight.shape[0]
@@ -176,7 +184,7 @@ def _neuron(layers: Layers, name: str, node: Any, sources: list[Held], tau: Doub
             raise ShapeError(expected(f"nir: {name} (from {source.node})", f"{sources[0].shape}", source.shape))
         if any(source.node in other.sources for other in layers.nodes if isinstance(other, LIF)):
             want = f"to be the only neuron that reads {source.node}"
-            raise NetworkError(expected(f"nir: {name}", want, Words("two")))
+            raise NetworkError(expected(f"nir: {name}", want, Unquoted("two")))
     shape, dt = sources[0].shape, layers.options.dt
     level = by_channel(name, "v_threshold", node.v_threshold, shape)
     reset = by_channel(name, "v_reset", getattr(node, "v_reset", 0.0), shape)
@@ -187,7 +195,7 @@ def _neuron(layers: Layers, name: str, node: Any, sources: list[Held], tau: Doub
     gain, offset, beta = by_channel(name, "r", node.r, shape) * dt, np.zeros(shape[2]), 1.0
     if tau is not None:
         if tau.min() != tau.max() or not tau.min() >= dt * (1 - 1e-6):
-            got = Words(f"{tau.min():g} to {tau.max():g}")
+            got = Unquoted(f"{tau.min():g} to {tau.max():g}")
             raise NetworkError(expected(f"nir: {name}.tau", f"one of at least dt ({dt:g}) for all neurons", got))
         share = min(dt / float(tau[0]), 1.0)
         beta = round(1 - share, 7)  # float32 holds tau and dt to 7 digits
@@ -239,7 +247,7 @@ def _pool(layers: Layers, name: str, node: Any, sources: list[Held], summed: boo
     stride = the_same(f"nir: {name}.stride", node.stride, "one stride")
     padding = the_same(f"nir: {name}.padding", node.padding, "one padding")
     if stride != size or padding:
-        got = Words(f"windows of {size}, stride {stride}, padding {padding}")
+        got = Unquoted(f"windows of {size}, stride {stride}, padding {padding}")
         raise NetworkError(expected(f"nir: {name}", "windows side by side", got))
     made = AvgPool(layers.named(name), source.node, size)
     height, width, channels = source.shape
@@ -252,14 +260,14 @@ def _flatten(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
     dims = 1 if source.flat else 3
     start, end = int(node.start_dim), int(node.end_dim)
     if start not in (0, -dims) or end not in (-1, dims - 1):
-        raise NetworkError(expected(f"nir: {name}", "to flatten all axes", Words(f"{start} to {end}")))
+        raise NetworkError(expected(f"nir: {name}", "to flatten all axes", Unquoted(f"{start} to {end}")))
     layers.held[name] = source._replace(flat=True)
 
 
 def _output(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
     """The current of one linear layer; spikes are read by an identity, so that the logits are their mean."""
     if len(sources) > 1:
-        raise NetworkError(expected(f"nir: {name}", "one source", Words(f"{len(sources)}")))
+        raise NetworkError(expected(f"nir: {name}", "one source", Unquoted(f"{len(sources)}")))
     source = sources[0]
     if not source.current:
         size = int(np.prod(source.shape))

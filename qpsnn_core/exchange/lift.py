@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.errors import LoweringError, Words, expected
+from qpsnn_core.common.errors import LoweringError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array, Arrays, Doubles, NamedArrays
 from qpsnn_core.engine.calibration import calibration_batches, recalibrate
@@ -125,7 +125,7 @@ def _reader(node: IntNode, network: IntegerNetwork) -> IntNode:
     """The one node that reads this current."""
     readers = network.consumers(node.name)
     if len(readers) > 1:
-        got = Words(f"{type(node).__name__} read by {', '.join(reader.name for reader in readers)}")
+        got = Unquoted(f"{type(node).__name__} read by {', '.join(reader.name for reader in readers)}")
         raise LoweringError(expected(node.name, "one reader of each current, to be trained on", got))
     return readers[0]
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.errors import UnsupportedError, Words, expected
+from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.hdf5 import writing
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array, Longs, Shape
@@ -105,7 +105,7 @@ def save_netx(
         (_, first), *layers = layers
         if not layers:
             want = "a layer of spikes besides the first"
-            raise UnsupportedError(expected("netx: host_first", want, Words("none")))
+            raise UnsupportedError(expected("netx: host_first", want, Unquoted("none")))
         shape = network.shape(first.name)
     groups: list[Group] = NETX[network.input](shape)
     written = []
@@ -177,7 +177,7 @@ def _dense(network: IntegerNetwork, node: IntLinear, weights: Longs) -> list[Gro
     least, most = (-2 * DENSE_MAX - 2, 2 * DENSE_MAX) if even else (-DENSE_MAX - 1, DENSE_MAX)
     if low < least or high > most or low == high == 0:
         want = f"weights from {least} to {most}, not all 0 (NetX's dense layers)"
-        raise UnsupportedError(expected(f"netx: {node.name}.weight", want, Words(f"{low} to {high}")))
+        raise UnsupportedError(expected(f"netx: {node.name}.weight", want, Unquoted(f"{low} to {high}")))
     height, width, channels = network.shape(node.source)
     rows = weights.reshape(height, width, channels, node.features).transpose(3, 2, 0, 1)
     flatten: list[Group] = [] if height == width == 1 else [{"type": "flatten"}]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import nir
 import numpy as np
 
-from qpsnn_core.common.errors import ConfigError, Words, expected
+from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.hdf5 import replacing, write_all
 from qpsnn_core.common.types import Array
 from qpsnn_core.exchange.nir_integers import float_bits, of_integers
@@ -59,7 +59,7 @@ def save_nir(
     cannot be exact, dt).
     """
     if exact and not isinstance(source, IntegerNetwork):
-        raise ConfigError(expected("nir: exact", "an integer network (lower it first)", Words("a model in floats")))
+        raise ConfigError(expected("nir: exact", "an integer network (lower it first)", Unquoted("a model in floats")))
     if not (isinstance(dt, (int, float)) and 0 <= dt < float("inf")):
         raise ConfigError(expected("nir: dt", "a positive number, or 0", dt))
     step = dt or (EXACT_DT if exact else FLOAT_DT)

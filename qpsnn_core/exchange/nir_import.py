@@ -9,7 +9,7 @@ from typing import Any
 
 import nir
 
-from qpsnn_core.common.errors import ConfigError, FileError, FormatError, NetworkError, Words, expected
+from qpsnn_core.common.errors import ConfigError, FileError, FormatError, NetworkError, Unquoted, expected
 from qpsnn_core.common.serialization import nearest
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.exchange.layers import Layers
@@ -67,13 +67,13 @@ def load_nir(
 def _read(path: str | os.PathLike[str]) -> Any:
     target = Path(path)
     if not target.is_file():
-        raise FileError(expected(str(target), "a NIR file", Words("no such file")))
+        raise FileError(expected(str(target), "a NIR file", Unquoted("no such file")))
     try:
         graph = nir.read(target, type_check=False)  # our own checks name the node
     except Exception as error:  # nir raises whatever h5py, NumPy and its own assertions do
         raise FormatError(f"{target}: not a NIR file that nir {nir.__version__} reads: {error}") from error
     if not isinstance(graph, nir.NIRGraph):
-        raise FormatError(expected(str(target), "a NIR graph", Words(type(graph).__name__)))
+        raise FormatError(expected(str(target), "a NIR graph", Unquoted(type(graph).__name__)))
     return graph
 
 
@@ -84,7 +84,7 @@ def _about(graph: Any) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise FormatError(f"nir: metadata.qpsnn: not JSON: {error}") from error
     if not isinstance(found, dict):
-        raise FormatError(expected("nir: metadata.qpsnn", "a JSON object", Words(type(found).__name__)))
+        raise FormatError(expected("nir: metadata.qpsnn", "a JSON object", Unquoted(type(found).__name__)))
     return found
 
 
@@ -99,7 +99,7 @@ def _ordered(graph: Any) -> list[str]:
     while waiting:
         ready = [name for name, sources in waiting.items() if sources <= set(ordered)]
         if not ready:
-            got = Words(f"a cycle through {', '.join(sorted(waiting))}")
+            got = Unquoted(f"a cycle through {', '.join(sorted(waiting))}")
             raise NetworkError(expected("nir", "a feed-forward graph", got))
         ordered += ready
         for name in ready:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.errors import UnsupportedError, Words, expected
+from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.exchange.graph import Graph, copying, gap, named
@@ -94,7 +94,7 @@ def _sum_pool(making: Making, node: IntSumPool) -> None:
 def _max_pool(making: Making, node: IntMaxPool) -> None:
     if making.network.values[node.source].max_count != 1:
         want = "a kind that NIR can express (of counts, no max-pool)"
-        raise UnsupportedError(expected(f"nir: {node.name}", want, Words(type(node).__name__)))
+        raise UnsupportedError(expected(f"nir: {node.name}", want, Unquoted(type(node).__name__)))
     window = node.size, node.stride, node.padding
     r = 2.0 if making.exact else 1.0
     making.graph.max_pool(node.name, node.source, *window, making.dt, mean=not making.exact, r=r)
@@ -104,7 +104,9 @@ def _max_pool(making: Making, node: IntMaxPool) -> None:
 def _sum(making: Making, node: IntSum) -> None:
     found = {making.areas[source] for source in node.sources}
     if len(found) > 1:
-        raise UnsupportedError(expected(f"nir: {node.name}", "sources pooled alike", Words(f"areas {sorted(found)}")))
+        raise UnsupportedError(
+            expected(f"nir: {node.name}", "sources pooled alike", Unquoted(f"areas {sorted(found)}"))
+        )
     making.graph.join(node.name, node.sources)
     making.areas[node.name] = making.areas[node.sources[0]]
 
@@ -145,7 +147,7 @@ def _shortcut(making: Making, node: IntShortcut, name: str, factor: Doubles, off
 
 
 def _no_current(making: Making, node: IntNode, name: str, factor: Doubles, offset: Doubles) -> None:
-    raise UnsupportedError(expected(f"nir: {node.name}", "a kind that gives a current", Words(type(node).__name__)))
+    raise UnsupportedError(expected(f"nir: {node.name}", "a kind that gives a current", Unquoted(type(node).__name__)))
 
 
 def _leak(network: IntegerNetwork, node: IntLIF, exact: bool) -> tuple[float, float]:
@@ -157,7 +159,7 @@ def _leak(network: IntegerNetwork, node: IntLIF, exact: bool) -> tuple[float, fl
     """
     if node.multiplier > 1 and node.shift:
         if exact:
-            got = Words(f"{node.multiplier}/{2**node.shift}, whose rounding no real-valued simulator has")
+            got = Unquoted(f"{node.multiplier}/{2**node.shift}, whose rounding no real-valued simulator has")
             raise UnsupportedError(expected(f"nir: {node.name}", "a leak that is a power of two, if exact", got))
         return node.multiplier / 2**node.shift, 0.5
     beta = 0.0 if not node.multiplier else 2.0**-node.shift

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.common.errors import UnsupportedError, Words, expected
+from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.exchange.folded import folded
 from qpsnn_core.exchange.graph import Graph, copying, gap, named
@@ -47,7 +47,7 @@ def _mean(graph: Graph, model: Model, node: AvgPool, dt: float) -> None:
 def _largest(graph: Graph, model: Model, node: MaxPool, dt: float) -> None:
     if model.network.values[node.source].max_count != 1:
         want = "a kind that NIR can express (of counts, no max-pool)"
-        raise UnsupportedError(expected(f"nir: {node.name}", want, Words(type(node).__name__)))
+        raise UnsupportedError(expected(f"nir: {node.name}", want, Unquoted(type(node).__name__)))
     graph.max_pool(node.name, node.source, node.size, node.step, node.padding, dt, mean=True, r=1.0)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.errors import NetworkError, ShapeError, Words, expected
+from qpsnn_core.common.errors import NetworkError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Doubles, Shape
 
 
@@ -47,7 +47,7 @@ def shape_of(name: str, shape: Any) -> Shape:
     if len(sizes) == 1:
         return (1, 1, sizes[0])
     if len(sizes) != 3:
-        raise ShapeError(expected(f"nir: {name}.shape", "(C, H, W) or (N,)", Words(f"{tuple(sizes)}")))
+        raise ShapeError(expected(f"nir: {name}.shape", "(C, H, W) or (N,)", Unquoted(f"{tuple(sizes)}")))
     return (sizes[1], sizes[2], sizes[0])
 
 
@@ -55,7 +55,7 @@ def the_same(place: str, value: Any, want: str) -> int:
     """The number that all of them are."""
     found = np.unique(np.asarray(value))
     if len(found) != 1:
-        raise NetworkError(expected(place, want, Words(f"{np.asarray(value).tolist()}")))
+        raise NetworkError(expected(place, want, Unquoted(f"{np.asarray(value).tolist()}")))
     return int(found[0])
 
 
@@ -73,7 +73,7 @@ def bias_of(name: str, value: Any, channels: int) -> Doubles:
     """One number for each channel."""
     bias = np.zeros(channels) if value is None else np.asarray(value, np.float64)
     if bias.shape not in ((channels,), ()):
-        raise ShapeError(expected(f"nir: {name}.bias", f"{channels} numbers", Words(f"{bias.shape}")))
+        raise ShapeError(expected(f"nir: {name}.bias", f"{channels} numbers", Unquoted(f"{bias.shape}")))
     return np.broadcast_to(bias, (channels,)).copy()
 
 
@@ -85,8 +85,10 @@ def by_channel(name: str, label: str, value: Any, shape: Shape) -> Doubles:
         return np.full(channels, float(array.reshape(-1)[0]))
     if array.size != height * width * channels:
         want = f"one number, or {channels} x {height} x {width}"
-        raise ShapeError(expected(f"nir: {name}.{label}", want, Words(f"{array.shape}")))
+        raise ShapeError(expected(f"nir: {name}.{label}", want, Unquoted(f"{array.shape}")))
     rows = array.reshape(channels, -1)
     if (rows != rows[:, :1]).any():
-        raise NetworkError(expected(f"nir: {name}.{label}", "one number for each channel", Words("others at places")))
+        raise NetworkError(
+            expected(f"nir: {name}.{label}", "one number for each channel", Unquoted("others at places"))
+        )
     return rows[:, 0].copy()

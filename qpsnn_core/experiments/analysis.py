@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import ConfigError, Words, expected
+from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.types import Floats
 from qpsnn_core.compression.channels.score import score, stability
 from qpsnn_core.network.model import Model
@@ -116,5 +116,5 @@ def _layers(model: Model, bits: int | None) -> list[tuple[str, Any, Quantizer]]:
             quantizer = Quantizer(bits or (node.quantizer.bits if node.quantizer else 0))
             found.append((node.name, model.params[node.name]["weight"], quantizer))
     if not found:
-        raise ConfigError(expected("bits", "bits, as no layer of the network is quantized", Words("none")))
+        raise ConfigError(expected("bits", "bits, as no layer of the network is quantized", Unquoted("none")))
     return found

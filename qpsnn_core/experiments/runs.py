@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from qpsnn_core.common.errors import ConfigError, FormatError, Words, expected
+from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, expected
 from qpsnn_core.common.hdf5 import save_json
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.experiments.stages import augmentation, network_for
@@ -69,7 +69,7 @@ def load_results(folder: Path, made_by: Mapping[str, Any], kind: Callable[..., R
     for name, value in made_by.items():
         if found.get(name) != value:
             recipe = name == "recipe"
-            want, got = ("this recipe", Words("another")) if recipe else (found.get(name), value)
+            want, got = ("this recipe", Unquoted("another")) if recipe else (found.get(name), value)
             raise ConfigError(expected(f"{path}: {name}", want, got))
     return results
 

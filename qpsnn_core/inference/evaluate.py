@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qpsnn_core.common.errors import ConfigError, DataError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.types import Array, Images
 from qpsnn_core.engine.evaluation import Evaluation, Runner, check_data, measure, measure_model, summed
@@ -32,7 +32,7 @@ def evaluate(
     """
     chosen = data.test if isinstance(data, Split) else data
     if not isinstance(chosen, Dataset):
-        raise DataError(expected("data", "a Dataset or a Split", Words(type(data).__name__)))
+        raise DataError(expected("data", "a Dataset or a Split", Unquoted(type(data).__name__)))
     dataset = chosen.limited(limit)
     check_data(model.network if isinstance(model, Model) else model, dataset)
     if isinstance(model, IntegerNetwork):

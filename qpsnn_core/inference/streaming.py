@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import ConfigError, DataError, ShapeError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, ShapeError, Unquoted, expected
 from qpsnn_core.integer.backends import Run
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.stateful import Continued
@@ -115,7 +115,7 @@ def windows(
 
 def _check(piece: Recording, sensor: tuple[int, int], latest: int | None) -> None:
     if not isinstance(piece, Recording):
-        raise DataError(expected("stream", "Recordings", Words(type(piece).__name__)))
+        raise DataError(expected("stream", "Recordings", Unquoted(type(piece).__name__)))
     if piece.sensor != tuple(sensor):
         raise DataError(expected(f"{piece.name}.sensor", f"{tuple(sensor)}, the network's input", piece.sensor))
     if latest is not None and len(piece) and int(piece.t[0]) < latest:

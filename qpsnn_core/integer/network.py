@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from qpsnn_core.common.errors import ConfigError, NetworkError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.errors import ConfigError, NetworkError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.serialization import TAG, converter, nearest, structure, tag_union
 from qpsnn_core.common.types import Array, NamedArrays
@@ -124,17 +124,17 @@ def _checked(node: str, specs: dict[str, Spec], found: Mapping[str, Array]) -> N
 def _one(place: str, spec: Spec, array: Array | None) -> Array:
     kinds = " or ".join(spec.dtypes)
     if not isinstance(array, np.ndarray):
-        got = Words("nothing" if array is None else type(array).__name__)
+        got = Unquoted("nothing" if array is None else type(array).__name__)
         raise NetworkError(expected(place, f"an array of {kinds} {spec.shape}", got))
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise NumericsError(expected(place, kinds, Words("NaN or infinity")))
+        raise NumericsError(expected(place, kinds, Unquoted("NaN or infinity")))
     if array.dtype.name not in spec.dtypes:
         raise NetworkError(expected(place, kinds, array.dtype.name))
     if array.shape != spec.shape:
-        raise ShapeError(expected(place, f"shape {spec.shape}", Words(f"{array.shape}")))
+        raise ShapeError(expected(place, f"shape {spec.shape}", Unquoted(f"{array.shape}")))
     low, high = int(array.min()), int(array.max())
     if low < spec.low or high > spec.high:
-        raise NumericsError(expected(place, f"integers from {spec.low} to {spec.high}", Words(f"{low} to {high}")))
+        raise NumericsError(expected(place, f"integers from {spec.low} to {spec.high}", Unquoted(f"{low} to {high}")))
     copy = np.array(array, order="C")
     copy.setflags(write=False)
     return copy

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.errors import NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.errors import NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array, NamedArrays, Shape
 from qpsnn_core.integer import node_checks
@@ -78,7 +78,9 @@ def fits(place: str, largest: Array, what: str) -> None:
     if largest.max() > INT32_MAX:
         worst = int(largest.argmax())
         raise NumericsError(
-            expected(place, f"{what} of at most {INT32_MAX}", Words(f"up to {int(largest[worst])} (channel {worst})"))
+            expected(
+                place, f"{what} of at most {INT32_MAX}", Unquoted(f"up to {int(largest[worst])} (channel {worst})")
+            )
         )
 
 

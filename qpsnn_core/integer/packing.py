@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import FormatError, Words, expected
+from qpsnn_core.common.errors import FormatError, Unquoted, expected
 from qpsnn_core.common.types import Array
 
 DTYPES = ("int8", "int16", "int32")
@@ -68,7 +68,7 @@ def unpack(packed: Packed) -> Array:
     some = int(chosen.sum())
     if data.dtype != np.uint8 or data.shape != (-(-some * packed.bits // 8),):
         want = f"{-(-some * packed.bits // 8)} bytes"
-        raise FormatError(expected("packed array", want, Words(f"{data.dtype} {data.shape}")))
+        raise FormatError(expected("packed array", want, Unquoted(f"{data.dtype} {data.shape}")))
     planes = np.unpackbits(data, count=some * packed.bits, bitorder="little").reshape(some, packed.bits)
     unsigned = np.zeros(some, np.int64)
     for bit in range(packed.bits):
@@ -78,5 +78,5 @@ def unpack(packed: Packed) -> Array:
     values = values.reshape(packed.shape)
     limits = np.iinfo(packed.dtype)
     if values.min() < limits.min or values.max() > limits.max:
-        raise FormatError(expected("packed array", packed.dtype, Words(f"{values.min()} to {values.max()}")))
+        raise FormatError(expected("packed array", packed.dtype, Unquoted(f"{values.min()} to {values.max()}")))
     return values.astype(packed.dtype)

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import ConfigError, DataError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.serialization import nearest
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer.backends import Record, Run
@@ -64,7 +64,7 @@ def simulate_from(
     for name, array in start.items():
         want = (total, *network.shape(name))
         if array.dtype != np.int32 or array.shape != want:
-            got = Words(f"{array.dtype} {list(array.shape)}")
+            got = Unquoted(f"{array.dtype} {list(array.shape)}")
             raise ShapeError(expected(f"{name}: membranes to begin with", f"int32 {list(want)}", got))
     size = max(1, min(total, MEMORY // _bytes(network)))
     run = _empty(network, total, spiking, moving, count)
@@ -90,17 +90,17 @@ def check_images(network: IntegerNetwork, images: Array) -> Array:
     images = np.asarray(images)
     if images.dtype.kind not in "iub":
         if images.dtype.kind == "f" and not np.isfinite(images).all():
-            raise NumericsError(expected(place, want, Words("NaN or infinity")))
+            raise NumericsError(expected(place, want, Unquoted("NaN or infinity")))
         raise DataError(expected(place, want, images.dtype.name))
     shape = (network.steps, -1, *node.shape) if images.ndim == 5 else (-1, *node.shape)
     if images.ndim not in (4, 5) or any(want not in (-1, got) for want, got in zip(shape, images.shape, strict=True)):
         frames = ", ".join(str(size) for size in node.shape)
         raise ShapeError(expected(place, f"[B, {frames}] or [{network.steps}, B, {frames}]", list(images.shape)))
     if images.size == 0:
-        raise DataError(expected(place, "at least one image", Words("none")))
+        raise DataError(expected(place, "at least one image", Unquoted("none")))
     low, high = int(images.min()), int(images.max())
     if low < 0 or high > node.peak:
-        raise DataError(expected(place, want, Words(f"{low}..{high}")))
+        raise DataError(expected(place, want, Unquoted(f"{low}..{high}")))
     return images
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from qpsnn_core.common.errors import ConfigError, UnsupportedError, Words, expected
+from qpsnn_core.common.errors import ConfigError, Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer.backends import Run
@@ -73,7 +73,7 @@ def _nothing(node: IntNode) -> None:
 def _membranes(node: IntLIF) -> None:
     if node.multiplier == 2**node.shift:
         want = "less than 2**shift: a leak, as a membrane that is kept could otherwise grow for ever"
-        raise UnsupportedError(expected(f"{node.name}.multiplier", want, Words(f"{node.multiplier}")))
+        raise UnsupportedError(expected(f"{node.name}.multiplier", want, Unquoted(f"{node.multiplier}")))
 
 
 KEPT: KindTable[Callable[[Any], None]] = KindTable(

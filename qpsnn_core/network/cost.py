@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array, Bools, Longs, Shape
 from qpsnn_core.network.graph import Network
@@ -145,14 +145,14 @@ def sops(network: Network, firing: Firing, masks: Masks | None = None) -> dict[s
     for source in counted(network):
         if source not in firing:
             raise ConfigError(
-                expected(f"firing.{source}", f"spikes of {', '.join(counted(network))}", Words("nothing"))
+                expected(f"firing.{source}", f"spikes of {', '.join(counted(network))}", Unquoted("nothing"))
             )
         shape = network.shape(source)
         spikes = np.asarray(firing[source], np.float64)
         if spikes.shape not in ((), shape):
             raise ShapeError(expected(f"firing.{source}", f"a number, or an array {shape}", spikes.shape))
         if not (np.isfinite(spikes).all() and (spikes >= 0).all()):
-            raise NumericsError(expected(f"firing.{source}", "finite numbers of at least 0", Words("others")))
+            raise NumericsError(expected(f"firing.{source}", "finite numbers of at least 0", Unquoted("others")))
         if spikes.shape == ():
             spikes = np.full(shape, spikes * network.steps)
         for node in network.consumers(source):
@@ -217,7 +217,7 @@ def _checked(network: Network, node: Node, mask: npt.NDArray[np.bool_]) -> npt.N
     shapes = {one.name: one.weight_shape(network.values[one.source]) for one in network.synapses}
     want = shapes.get(node.name, "none")
     if mask.shape != want:
-        raise ShapeError(expected(f"masks.{node.name}", want, Words(f"{mask.shape}")))
+        raise ShapeError(expected(f"masks.{node.name}", want, Unquoted(f"{mask.shape}")))
     return mask
 
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from qpsnn_core.common.errors import ConfigError, FormatError, VersionError, Words, expected
+from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, VersionError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.serialization import TAG, converter, structure, tag_union
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
@@ -117,12 +117,12 @@ class Network(Ordered[Node]):
         except json.JSONDecodeError as error:
             raise FormatError(f"network: not JSON: {error}") from error
         if not isinstance(data, dict) or data.get("format") != "qpsnn-network":
-            raise FormatError(expected("network.format", "'qpsnn-network'", Words(f"{text[:60]}")))
+            raise FormatError(expected("network.format", "'qpsnn-network'", Unquoted(f"{text[:60]}")))
         if data.get("version") != VERSION:
             raise VersionError(expected("network.version", VERSION, data.get("version")))
         for key in ("steps", "nodes"):
             if key not in data:
-                raise FormatError(expected(f"network.{key}", "to be there", Words("nothing")))
+                raise FormatError(expected(f"network.{key}", "to be there", Unquoted("nothing")))
         nodes = structure(_convert, data["nodes"], tuple[Node, ...], "network.nodes")
         return cls(nodes, structure(_convert, data["steps"], int, "network.steps"))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from qpsnn_core.common.errors import ConfigError, ShapeError, Words, expected
+from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
 from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_at_least, check_choice, check_name, check_number, is_positive
@@ -178,7 +178,7 @@ class Sum:
             if (value.shape, value.scale) != (values[0].shape, values[0].scale):
                 want = f"{values[0].shape} at scale {values[0].scale} (from {self.sources[0]})"
                 raise ShapeError(
-                    expected(f"{self.name} (from {source})", want, Words(f"{value.shape} at {value.scale}"))
+                    expected(f"{self.name} (from {source})", want, Unquoted(f"{value.shape} at {value.scale}"))
                 )
         return replace(values[0], max_count=sum(value.max_count or 1 for value in values))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
-from qpsnn_core.common.errors import NetworkError, Words, expected
+from qpsnn_core.common.errors import NetworkError, Unquoted, expected
 from qpsnn_core.common.serialization import nearest
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_name
@@ -94,7 +94,7 @@ def check_order(nodes: tuple[Named, ...], first: type, last: type) -> None:
     for node in nodes:
         check_name(node.name)
         if node.name in seen:
-            raise NetworkError(expected(f"network.{node.name}", "a name of its own", Words("an earlier node's")))
+            raise NetworkError(expected(f"network.{node.name}", "a name of its own", Unquoted("an earlier node's")))
         for source in sources_of(node):
             if source not in names:
                 want = "the name of a node" + nearest(source, names)
@@ -105,7 +105,7 @@ def check_order(nodes: tuple[Named, ...], first: type, last: type) -> None:
     for place, node, kind in (("first", nodes[0], first), ("last", nodes[-1], last)):
         if not isinstance(node, kind) or sum(isinstance(n, kind) for n in nodes) != 1:
             found = ", ".join(f"{n.name} ({type(n).__name__})" for n in nodes if n is node or isinstance(n, kind))
-            raise NetworkError(expected("network", f"exactly one {kind.__name__}, the {place} node", Words(found)))
+            raise NetworkError(expected("network", f"exactly one {kind.__name__}, the {place} node", Unquoted(found)))
 
 
 def check_read(nodes: tuple[Named, ...]) -> None:
@@ -113,7 +113,7 @@ def check_read(nodes: tuple[Named, ...]) -> None:
     read = {source for node in nodes for source in sources_of(node)}
     for node in nodes[:-1]:
         if node.name not in read:
-            raise NetworkError(expected(f"network.{node.name}", "a later node that reads it", Words("none")))
+            raise NetworkError(expected(f"network.{node.name}", "a later node that reads it", Unquoted("none")))
 
 
 def _backwards(nodes: tuple[Named, ...], reader: str, source: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from qpsnn_core.common.errors import ConfigError, ShapeError, Words, expected
+from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Shape
 
 Kind = Literal["analog", "spikes", "current"]
@@ -43,5 +43,5 @@ def window(place: str, size: int, kernel: int, stride: int, padding: int) -> int
     """How many windows fit along one side; ShapeError when none does."""
     out = (size + 2 * padding - kernel) // stride + 1
     if size + 2 * padding < kernel or out < 1:
-        raise ShapeError(expected(place, f"a map of at least {kernel - 2 * padding} pixels", Words(f"{size}")))
+        raise ShapeError(expected(place, f"a map of at least {kernel - 2 * padding} pixels", Unquoted(f"{size}")))
     return out

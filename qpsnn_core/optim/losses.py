@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from qpsnn_core.common.errors import ConfigError, DataError, LabelError, NumericsError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, LabelError, NumericsError, Unquoted, expected
 from qpsnn_core.common.types import Doubles, Floats, Integers
 
 
@@ -63,10 +63,10 @@ def _cross_entropy(logits: Doubles, labels: Integers) -> tuple[Doubles, Doubles]
 def _checked(logits: Floats, labels: Integers) -> Doubles:
     """The logits in float64."""
     if logits.ndim != 3 or not logits.size:
-        raise DataError(expected("logits", "[T, B, K], none of them 0", Words(f"shape {list(logits.shape)}")))
+        raise DataError(expected("logits", "[T, B, K], none of them 0", Unquoted(f"shape {list(logits.shape)}")))
     _, batch, classes = logits.shape
     if labels.shape != (batch,) or labels.dtype.kind not in "iu":
-        raise DataError(expected("labels", f"integers [{batch}]", Words(f"{labels.dtype} {list(labels.shape)}")))
+        raise DataError(expected("labels", f"integers [{batch}]", Unquoted(f"{labels.dtype} {list(labels.shape)}")))
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if wrong.size:
         raise LabelError(expected(f"labels[{wrong[0]}]", f"0 to {classes - 1}", int(labels[wrong[0]])))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Arrays, Floats
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.kernels.buffers import empty
@@ -118,7 +118,9 @@ def clip_gradients(grads: Arrays, max_norm: float) -> tuple[Arrays, float]:
         for name, gradient in arrays.items():
             part = float(np.square(gradient, dtype=np.float64).sum())
             if not math.isfinite(part):
-                raise NumericsError(expected(f"gradient of {node}.{name}", "finite numbers", Words("NaN or infinity")))
+                raise NumericsError(
+                    expected(f"gradient of {node}.{name}", "finite numbers", Unquoted("NaN or infinity"))
+                )
             total += part
     norm = math.sqrt(total)
     factor = max_norm / (norm + 1e-6)
@@ -162,7 +164,9 @@ def _optimizer(name: str, rule: Rule, weight_decay: float, decays: str) -> Optim
     def update(grads: Arrays, state: State, params: Arrays, lr: float) -> tuple[Arrays, State]:
         _check_fit(f"{name}.gradients", grads, params)
         if set(state.slots) != set(rule.slots):
-            raise ShapeError(expected(f"{name}.state", f"the slots {list(rule.slots)}", Words(f"{list(state.slots)}")))
+            raise ShapeError(
+                expected(f"{name}.state", f"the slots {list(rule.slots)}", Unquoted(f"{list(state.slots)}"))
+            )
         for slot in rule.slots:
             _check_fit(f"{name}.{slot}", state.slots[slot], params)
         after: Arrays = {node: {} for node in params}
@@ -188,7 +192,9 @@ def _check_fit(place: str, arrays: Arrays, params: Arrays) -> None:
     )
     for name in sorted(shapes.keys() | want.keys()):
         if shapes.get(name) != want.get(name):
-            raise ShapeError(expected(f"{place}.{name}", want.get(name, "nothing"), shapes.get(name, Words("nothing"))))
+            raise ShapeError(
+                expected(f"{place}.{name}", want.get(name, "nothing"), shapes.get(name, Unquoted("nothing")))
+            )
 
 
 def _share(place: str, value: float) -> float:

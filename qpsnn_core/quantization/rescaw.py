@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.errors import NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Floats
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.cyclic_channels import around
@@ -57,10 +57,10 @@ def gamma(weight: Floats, quantizer: Quantizer, stored: Floats | None = None) ->
 
 def _stored(found: Floats | None, outputs: int) -> Floats:
     if found is None or found.shape != (outputs,):
-        got = Words("nothing" if found is None else f"{found.shape}")
+        got = Unquoted("nothing" if found is None else f"{found.shape}")
         raise ShapeError(expected("gamma", f"an array ({outputs},) that was kept", got))
     if not (np.isfinite(found).all() and (found > 0).all()):
-        raise NumericsError(expected("gamma", "finite numbers above 0", Words(f"{found.min()}")))
+        raise NumericsError(expected("gamma", "finite numbers above 0", Unquoted(f"{found.min()}")))
     return found.astype(np.float32, copy=False)
 
 
@@ -146,4 +146,4 @@ def _flat(array: Floats) -> Floats:
 
 def _finite(values: npt.NDArray[Any]) -> None:
     if not np.isfinite(values).all():
-        raise NumericsError(expected("weight", "finite numbers", Words("NaN or infinity")))
+        raise NumericsError(expected("weight", "finite numbers", Unquoted("NaN or infinity")))

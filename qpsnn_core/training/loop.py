@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.errors import NumericsError, Words, expected
+from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Images, Labels
 from qpsnn_core.engine.checks import check_finite
@@ -82,7 +82,9 @@ def _step(plan: Plan, now: Now, images: Images, labels: Labels) -> tuple[Now, fl
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         done = forward(now.model, steps_first(images), train=True, save_for_backward=True)
         if not np.isfinite(done.logits).all():
-            raise NumericsError(expected(f"{network.readout.name}: logits", "finite numbers", Words("NaN or infinity")))
+            raise NumericsError(
+                expected(f"{network.readout.name}: logits", "finite numbers", Unquoted("NaN or infinity"))
+            )
         loss, gradient = LOSSES[plan.config.loss](done.logits, labels)
         spikes = sum(int(np.count_nonzero(done.values[n.name])) for n in network.neurons)
         gradients = backward(now.model, done, gradient, discard=True)

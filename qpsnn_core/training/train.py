@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from qpsnn_core.common.errors import ConfigError, DataError, FileError, Words, expected
+from qpsnn_core.common.errors import ConfigError, DataError, FileError, Unquoted, expected
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.evaluation import check_data
@@ -120,7 +120,7 @@ def _planned(
     """Everything checked that can be known before the first batch."""
     dataset = data.train if isinstance(data, Split) else data
     if not isinstance(dataset, Dataset):
-        raise DataError(expected("data", "a Dataset or a Split", Words(type(data).__name__)))
+        raise DataError(expected("data", "a Dataset or a Split", Unquoted(type(data).__name__)))
     if validation is None and isinstance(data, Split):
         validation = data.test
     graph = network.network if isinstance(network, Model) else network
@@ -155,11 +155,11 @@ def _past(checkpoint: PathLike | None, resume: bool) -> Checkpoint | None:
     """The checkpoint to go on from; FileError already now where none could be written later."""
     if checkpoint is None:
         if resume:
-            raise ConfigError(expected("checkpoint", "the file to resume from", Words("none")))
+            raise ConfigError(expected("checkpoint", "the file to resume from", Unquoted("none")))
         return None
     folder = Path(checkpoint).parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(checkpoint).is_dir():
-        raise FileError(expected(f"{checkpoint}", "a file in a folder that can be written", Words("no such place")))
+        raise FileError(expected(f"{checkpoint}", "a file in a folder that can be written", Unquoted("no such place")))
     return load_checkpoint(checkpoint) if resume else None
 
 
@@ -173,7 +173,7 @@ def _resumed(plan: Plan, network: Network | Model, past: Checkpoint, place: str)
     """What a checkpoint holds, if it is of this very run: ConfigError otherwise."""
     graph = network.network if isinstance(network, Model) else network
     if past.optimizer is None or past.position is None:
-        raise ConfigError(expected(place, "a checkpoint of a run", Words("a model alone")))
+        raise ConfigError(expected(place, "a checkpoint of a run", Unquoted("a model alone")))
     if past.model.network != graph:
         raise ConfigError(expected(f"{place}: network", past.model.network.digest()[:12], graph.digest()[:12]))
     old, new = (_flat(settings) for settings in (past.position.settings, plan.settings))

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import FormatError, Words, expected
+from qpsnn_core.common.errors import FormatError, Unquoted, expected
 
 from ..raw import Raw
 
@@ -31,7 +31,7 @@ def decode(data: bytes, name: str, sensor: tuple[int, int] | None = None) -> Raw
         raise FormatError(expected(f"{name}: first line", MAGIC.decode(), repr(data[: len(MAGIC)])))
     end = data.find(END)
     if end < 0:
-        raise FormatError(expected(f"{name}: header", "a line #!END-HEADER", Words("none")))
+        raise FormatError(expected(f"{name}: header", "a line #!END-HEADER", Unquoted("none")))
     sensor = sensor or _sensor(data[:end], name)
     packets, cut = _packets(data, end + len(END), name)
     words = np.concatenate([events for events, _ in packets]) if packets else np.zeros((0, 2), np.uint32)
@@ -52,7 +52,7 @@ def _packets(data: bytes, at: int, name: str) -> tuple[list[tuple[NDArray[np.uin
         if number > capacity or (kind == POLARITY and size != EVENT):
             want = f"at most {capacity} events, of {EVENT} bytes in a packet of type {POLARITY}"
             got = f"{number} events of {size} bytes in a packet of type {kind}"
-            raise FormatError(expected(f"{name}: packet at byte {at}", want, Words(got)))
+            raise FormatError(expected(f"{name}: packet at byte {at}", want, Unquoted(got)))
         at += HEADER.size
         there = min(size * number, len(data) - at)
         if kind == POLARITY:
@@ -68,5 +68,5 @@ def _sensor(header: bytes, name: str) -> tuple[int, int]:
     found = {SENSORS[source.decode()] for source in sources if source.decode() in SENSORS}
     if len(found) != 1:
         want = f"a source of {', '.join(SENSORS)} (or the sensor's size given)"
-        raise FormatError(expected(f"{name}: header", want, Words(b", ".join(sources).decode() or "none")))
+        raise FormatError(expected(f"{name}: header", want, Unquoted(b", ".join(sources).decode() or "none")))
     return found.pop()

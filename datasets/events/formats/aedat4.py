@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.common.errors import DataError, FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import DataError, FileError, FormatError, Unquoted, expected
 
 from ...checks import read_up_to
 from ..raw import Raw
@@ -29,7 +29,7 @@ def read(path: Path, name: str, sensor: tuple[int, int] | None = None) -> Raw:
         with decoder(path) as file:
             streams = {track.id: track.dimensions for track in file.tracks() if track.data_type == "events"}
             if len(streams) != 1:
-                raise FormatError(expected(name, "one stream of events", Words(f"{len(streams)}")))
+                raise FormatError(expected(name, "one stream of events", Unquoted(f"{len(streams)}")))
             for track, packet in file:
                 if track.id in streams:
                     for field, parts in columns.items():
@@ -50,11 +50,11 @@ def _check_description(path: Path, name: str) -> None:
             size = int.from_bytes(file.read(len(MAGIC) + 4)[-4:], "little")
             header = read_up_to(file, size)
     except OSError as error:
-        raise FileError(expected(name, "a readable file", Words(error.strerror or str(error)))) from error
+        raise FileError(expected(name, "a readable file", Unquoted(error.strerror or str(error)))) from error
     try:
         header[header.find(b"<") : header.rfind(b">") + 1].decode()
     except UnicodeDecodeError as error:
-        raise FormatError(expected(f"{name}: header", "a description in UTF-8", Words(str(error)))) from error
+        raise FormatError(expected(f"{name}: header", "a description in UTF-8", Unquoted(str(error)))) from error
 
 
 def _decoder() -> Any:
@@ -62,5 +62,5 @@ def _decoder() -> Any:
         from faery.extension import aedat
     except ImportError as error:
         want = "faery, which reads AEDAT 4 (pip install 'qpsnn[events]')"
-        raise DataError(expected("aedat4", want, Words(f"no such package ({error})"))) from error
+        raise DataError(expected("aedat4", want, Unquoted(f"no such package ({error})"))) from error
     return aedat.Decoder

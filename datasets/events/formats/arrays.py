@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import DataError, FormatError, Words, expected
+from qpsnn_core.common.errors import DataError, FormatError, Unquoted, expected
 
 from ..raw import Raw
 
@@ -29,7 +29,7 @@ def from_array(events: Any, name: str, sensor: tuple[int, int]) -> Raw:
             columns[field] = np.asarray(events[found])
         elif field != "y":
             raise DataError(
-                expected(f"{name}.{field}", f"a field {' or '.join(names)}", Words(", ".join(there) or "none"))
+                expected(f"{name}.{field}", f"a field {' or '.join(names)}", Unquoted(", ".join(there) or "none"))
             )
     columns.setdefault("y", np.zeros(len(columns["t"]), np.uint16))
     for field in "xyt":
@@ -37,7 +37,7 @@ def from_array(events: Any, name: str, sensor: tuple[int, int]) -> Raw:
             raise DataError(expected(f"{name}.{field}", "integers", columns[field].dtype))
     if {(column.ndim, len(column)) for column in columns.values()} != {(1, len(columns["t"]))}:
         got = ", ".join(f"{field} {list(column.shape)}" for field, column in columns.items())
-        raise DataError(expected(name, "columns [N] of one length", Words(got)))
+        raise DataError(expected(name, "columns [N] of one length", Unquoted(got)))
     on = columns["p"]
     if on.dtype.kind not in "biu" or not np.isin(on, (-1, 0, 1)).all():
         raise DataError(expected(f"{name}.p", "0 and 1, or -1 and 1", on.dtype))

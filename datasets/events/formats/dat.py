@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.common.errors import FormatError, Words, expected
+from qpsnn_core.common.errors import FormatError, Unquoted, expected
 
 from ..raw import Raw
 from .percent import header, named_sensor
@@ -25,7 +25,7 @@ def decode(data: bytes, name: str, sensor: tuple[int, int] | None = None) -> Raw
     if not fields:
         raise FormatError(expected(f"{name}: first line", "a line that begins with %", repr(data[:8])))
     if fields.get("version", "2") != "2":
-        raise FormatError(expected(f"{name}: version", 2, Words(fields["version"])))
+        raise FormatError(expected(f"{name}: version", 2, Unquoted(fields["version"])))
     kind = data[begin : begin + 2]
     if len(kind) < 2 or kind[0] not in KINDS or kind[1] != EVENT:
         want = f"events of type 0 or 12 (change of contrast), of {EVENT} bytes"

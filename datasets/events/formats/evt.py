@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import FormatError, Words, expected
+from qpsnn_core.common.errors import FormatError, Unquoted, expected
 from qpsnn_core.common.types import Array
 from qpsnn_core.kernels.events.evt3 import evt3_events
 
@@ -33,7 +33,7 @@ def decode(data: bytes, name: str, sensor: tuple[int, int] | None = None) -> Raw
     version = (re.search(r"\d(\.\d)?", fields.get("evt") or fields.get("format", "").split(";")[0]) or [""])[0]
     if version not in ("2", "2.0", "3", "3.0"):
         got = f"evt {fields.get('evt')}, format {fields.get('format')}" if fields else "no header"
-        raise FormatError(expected(f"{name}: header", "evt 2.0 or 3.0", Words(got)))
+        raise FormatError(expected(f"{name}: header", "evt 2.0 or 3.0", Unquoted(got)))
     size = sensor or named_sensor(fields, name)
     dtype, events = ("<u4", _evt2) if version[0] == "2" else ("<u2", _evt3)
     count, cut = divmod(len(data) - begin, np.dtype(dtype).itemsize)

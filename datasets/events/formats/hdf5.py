@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import DataError, FileError, FormatError, Words, expected
+from qpsnn_core.common.errors import DataError, FileError, FormatError, Unquoted, expected
 
 from ..raw import Raw
 from .percent import named_sensor
@@ -38,7 +38,7 @@ def read_prophesee(path: Path, name: str, sensor: tuple[int, int] | None = None)
         fields = {key.lower(): _text(value) for key, value in file.attrs.items()}
     missing = [key for key in "xytp" if key not in (events.dtype.names or ())]
     if missing:
-        raise FormatError(expected(f"{path}: CD/events", "fields x, y, t and p", Words(str(events.dtype))))
+        raise FormatError(expected(f"{path}: CD/events", "fields x, y, t and p", Unquoted(str(events.dtype))))
     size = sensor or named_sensor(fields, name)
     return Raw(events["x"], events["y"], events["t"], events["p"], size, name)
 
@@ -49,7 +49,7 @@ def spike_labels(path: Path) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         labels = np.asarray(_values(file, "labels", path))
         keys = tuple(_text(key) for key in _values(file, "extra/keys", path)) if "extra/keys" in file else ()
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise FormatError(expected(f"{path}: labels", "integers [N]", Words(f"{labels.dtype} {list(labels.shape)}")))
+        raise FormatError(expected(f"{path}: labels", "integers [N]", Unquoted(f"{labels.dtype} {list(labels.shape)}")))
     names = keys or tuple(str(k) for k in range(int(labels.max(initial=-1)) + 1))
     return labels.astype(np.int64), names
 
@@ -61,7 +61,7 @@ def read_spikes(path: Path, index: int, name: str) -> Raw:
         times = np.asarray(_row(file, "spikes/times", index, path)).astype(np.float64)
     if len(units) != len(times) or not np.isfinite(times).all():
         want = f"a finite time of each of {len(units)} spikes"
-        raise FormatError(expected(f"{path}: spikes/times[{index}]", want, Words(f"{len(times)} times")))
+        raise FormatError(expected(f"{path}: spikes/times[{index}]", want, Unquoted(f"{len(times)} times")))
     t = np.rint(times * 1e6).astype(np.int64)
     return Raw(units, np.zeros(len(t), np.uint16), t, np.ones(len(t), np.bool_), (1, UNITS), name)
 
@@ -70,7 +70,7 @@ def read_spikes(path: Path, index: int, name: str) -> Raw:
 def opened(path: Path) -> Iterator[h5py.File]:
     """Somebody's HDF5 file; FileError (not there), FormatError (damaged, something missing), DataError (a filter)."""
     if not path.is_file():
-        raise FileError(expected(str(path), "an HDF5 file", Words("no such file")))
+        raise FileError(expected(str(path), "an HDF5 file", Unquoted("no such file")))
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -97,7 +97,7 @@ def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
     """A dataset whose filters are all there, or can be had from hdf5plugin."""
     part = file.get(key)
     if not isinstance(part, h5py.Dataset):
-        raise FormatError(expected(f"{path}: {key}", "a dataset", Words("nothing" if part is None else "a group")))
+        raise FormatError(expected(f"{path}: {key}", "a dataset", Unquoted("nothing" if part is None else "a group")))
     plan = part.id.get_create_plist()
     filters = [plan.get_filter(k)[0] for k in range(plan.get_nfilters())]
     if not all(map(h5py.h5z.filter_avail, filters)):
@@ -108,7 +108,7 @@ def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
             want = "hdf5plugin (pip install 'qpsnn[events]')"
             if code == ECF:
                 want = "Prophesee's own filter ECF (its folder in HDF5_PLUGIN_PATH), or a file without it"
-            raise DataError(expected(f"{path}: {key}: filter {code:#x}", want, Words("no such filter")))
+            raise DataError(expected(f"{path}: {key}: filter {code:#x}", want, Unquoted("no such filter")))
     return part
 
 

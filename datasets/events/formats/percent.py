@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from qpsnn_core.common.errors import FormatError, Words, expected
+from qpsnn_core.common.errors import FormatError, Unquoted, expected
 
 
 def header(data: bytes) -> tuple[dict[str, str], int]:
@@ -35,5 +35,5 @@ def named_sensor(fields: dict[str, str], name: str) -> tuple[int, int]:
     width = width or fields.get("width") or pairs.get("width") or ""
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
         want = "the sensor's size in the header (or given)"
-        raise FormatError(expected(f"{name}: header", want, Words(", ".join(fields) or "nothing")))
+        raise FormatError(expected(f"{name}: header", want, Unquoted(", ".join(fields) or "nothing")))
     return int(height), int(width)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.serialization import nearest
 from qpsnn_core.common.types import Arrays, Doubles, Longs
 from qpsnn_core.common.validation import check_at_least, check_choice
@@ -136,12 +136,12 @@ def _checked(place: str, network: Network, scores: Mapping[str, npt.ArrayLike]) 
     found = {}
     for name, size in sizes.items():
         if name not in scores:
-            raise ConfigError(expected(f"{place}.{name}", f"{size} scores", Words("nothing")))
+            raise ConfigError(expected(f"{place}.{name}", f"{size} scores", Unquoted("nothing")))
         found[name] = np.asarray(scores[name], np.float64)
         if found[name].shape != (size,):
             raise ShapeError(expected(f"{place}.{name}", f"[{size}]", list(found[name].shape)))
         if not np.isfinite(found[name]).all():
-            raise NumericsError(expected(f"{place}.{name}", "finite numbers", Words("NaN or infinity")))
+            raise NumericsError(expected(f"{place}.{name}", "finite numbers", Unquoted("NaN or infinity")))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import ConfigError, NumericsError, Words, expected
+from qpsnn_core.common.errors import ConfigError, NumericsError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Doubles
@@ -160,7 +160,9 @@ def _totals(
             for node in neurons:
                 norms = np.abs(MEMBRANES[node](node, done.caches[node.name])).sum(axis=(0, 1, 2, 3), dtype=np.float64)
                 if not np.isfinite(norms).all():
-                    raise NumericsError(expected(f"{node.name}: membrane", "finite numbers", Words("NaN or infinity")))
+                    raise NumericsError(
+                        expected(f"{node.name}: membrane", "finite numbers", Unquoted("NaN or infinity"))
+                    )
                 sca[node.name][row] += norms / steps
                 if epsilon is not None:
                     summed = done.values[node.name].sum(axis=0, dtype=np.uint8 if steps < 256 else np.int64)

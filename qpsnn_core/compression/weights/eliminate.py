@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import lapack
 
-from qpsnn_core.common.errors import NumericsError, Words, expected
+from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.types import Bools, Doubles, Longs
 from qpsnn_core.kernels.linalg.obs import record_rows
 from qpsnn_core.kernels.threads import CHUNKS, chunks, each, find_blas, single_blas
@@ -81,7 +81,7 @@ def inverse(place: str, hessian: Doubles) -> Doubles:
 def _check(failed: int, place: str) -> None:
     if failed:
         want = "a Hessian that can be inverted (inputs that never fire, or always together, need a damping)"
-        raise NumericsError(expected(place, want, Words("one that cannot")))
+        raise NumericsError(expected(place, want, Unquoted("one that cannot")))
 
 
 def trace(
@@ -110,7 +110,9 @@ def trace(
         )
         told(some.stop)
     if not np.isfinite(losses).all():
-        raise NumericsError(expected(f"{place}.damping", "one that keeps all losses finite", Words("NaN or infinity")))
+        raise NumericsError(
+            expected(f"{place}.damping", "one that keeps all losses finite", Unquoted("NaN or infinity"))
+        )
     return Trace(order, losses)
 
 

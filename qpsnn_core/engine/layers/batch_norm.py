@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.errors import NumericsError, Words, expected
+from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.types import Array, Floats, NamedFloats
 from qpsnn_core.engine.layers.base import Current, CurrentGradient, LayerContext, rows
 from qpsnn_core.kernels.neurons.batch_norm import gradient_moments, integer_moments, real_moments, short_moments
@@ -123,7 +123,7 @@ def with_moments(array: Floats, acc: Array) -> CurrentGradient:
 def _check(context: LayerContext) -> None:
     for name, array in (*context.params.items(), *context.state.items()):
         if name != "weight" and not np.isfinite(array).all():
-            raise NumericsError(expected(name, "finite numbers", Words("NaN or infinity")))
+            raise NumericsError(expected(name, "finite numbers", Unquoted("NaN or infinity")))
     if (context.state.get("var", np.zeros(1)) < 0).any():
         raise NumericsError(expected("var", "numbers of at least 0", context.state["var"].min()))
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.errors import NumericsError, Words, expected
+from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.types import Array, Floats
 from qpsnn_core.network.synapses import Synapse
 from qpsnn_core.quantization.formats import Quantizer
@@ -35,7 +35,7 @@ def weights(weight: Floats, quantizer: Quantizer | None, stored: Floats | None =
     """Quantize `weight` [..., C_out], or take it as it is. NumericsError on NaN or infinity. stored: as in `gamma`."""
     if quantizer is None:
         if not np.isfinite(weight).all():
-            raise NumericsError(expected("weight", "finite numbers", Words("NaN or infinity")))
+            raise NumericsError(expected("weight", "finite numbers", Unquoted("NaN or infinity")))
         ones = np.ones(weight.shape[-1], np.float32)
         return Weights(weight, ones, ones, 0)
     return Weights(*quantize(weight, quantizer, stored))

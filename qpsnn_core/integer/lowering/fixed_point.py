@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import LoweringError, Words, expected
+from qpsnn_core.common.errors import LoweringError, Unquoted, expected
 from qpsnn_core.common.types import Doubles, Longs
 from qpsnn_core.integer.bounds import FAR, INT32_MAX, Interval, Membrane, membrane
 from qpsnn_core.integer.lowering.fold import Affine
@@ -87,7 +87,9 @@ def choose(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, fract
     channel = int(np.flatnonzero(open_)[0])
     got = max(int(neuron.reach.largest[channel]) for neuron in rounded.neurons.values())
     place = " and ".join(lif.name for lif in lifs)
-    raise LoweringError(expected(place, f"membranes of at most {INT32_MAX}", Words(f"up to {got} (channel {channel})")))
+    raise LoweringError(
+        expected(place, f"membranes of at most {INT32_MAX}", Unquoted(f"up to {got} (channel {channel})"))
+    )
 
 
 def _normaliser(currents: list[Affine]) -> tuple[Doubles, Longs]:

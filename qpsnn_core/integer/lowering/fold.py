@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import LoweringError, NumericsError, ShapeError, Words, expected
+from qpsnn_core.common.errors import LoweringError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.integer.bounds import INT32_MAX, Interval, accumulator
@@ -76,7 +76,9 @@ def _weighted(model: Model, node: Conv | Linear) -> Affine:
     if node.batch_norm:
         variance = _channels(model.state, node, "var")
         if (variance < 0).any():
-            raise NumericsError(expected(f"state.{node.name}.var", "numbers of at least 0", Words(f"{variance.min()}")))
+            raise NumericsError(
+                expected(f"state.{node.name}.var", "numbers of at least 0", Unquoted(f"{variance.min()}"))
+            )
         ratio = _channels(model.params, node, "bn_weight") / np.sqrt(variance + BN_EPSILON)
         scale = scale * ratio
         shift = _channels(model.params, node, "bn_bias") + (shift - _channels(model.state, node, "mean")) * ratio
@@ -122,8 +124,8 @@ def _channels(arrays: Any, node: Conv | Linear, name: str) -> Doubles:
 def _array(arrays: Any, node: str, name: str, shape: tuple[int, ...]) -> Array:
     array = arrays.get(node, {}).get(name)
     if not isinstance(array, np.ndarray) or array.shape != shape:
-        got = Words("nothing" if array is None else f"{np.shape(array)}")
+        got = Unquoted("nothing" if array is None else f"{np.shape(array)}")
         raise ShapeError(expected(f"{node}.{name}", f"an array {shape}", got))
     if not np.isfinite(array).all():
-        raise NumericsError(expected(f"{node}.{name}", "finite numbers", Words("NaN or infinity")))
+        raise NumericsError(expected(f"{node}.{name}", "finite numbers", Unquoted("NaN or infinity")))
     return array
