@@ -22,7 +22,7 @@ LONGEST_CHUNK = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Codes:
+class StoredCodes:
     """`code = low + step * stored`; stored: unsigned, `bits` each.
 
     table: [rows, words]. Packed, a word is a uint32 of several codes: a block of `n` words from word w on holds the
@@ -79,7 +79,7 @@ def blocks(words: int, sizes: tuple[int, ...]) -> Iterator[tuple[int, int]]:
             first += size
 
 
-def encode(codes: Array, max_count: int, spikes: bool) -> Codes:
+def encode(codes: Array, max_count: int, spikes: bool) -> StoredCodes:
     """Codes [..., C_out], the axes before it flattened to rows, for counts 0..max_count."""
     rows = codes.reshape(-1, codes.shape[-1]).astype(np.int64)
     low = int(rows.min())
@@ -88,12 +88,12 @@ def encode(codes: Array, max_count: int, spikes: bool) -> Codes:
     bits = next(width for width in WIDTHS if int(stored.max()) < 2**width)
     wide = 16 if int(stored.sum(0).max()) * max_count < 2**16 and bits < 16 else 32
     if spikes or bits < 8:
-        return Codes(_packed(stored, bits, SPIKE_BLOCKS if spikes else (1,)), bits, low, step, spikes, wide)
-    return Codes(stored.astype(np.uint8 if bits == 8 else np.uint16), bits, low, step, spikes, 32)
+        return StoredCodes(_packed(stored, bits, SPIKE_BLOCKS if spikes else (1,)), bits, low, step, spikes, wide)
+    return StoredCodes(stored.astype(np.uint8 if bits == 8 else np.uint16), bits, low, step, spikes, 32)
 
 
 def _packed(stored: Array, bits: int, sizes: tuple[int, ...]) -> Array:
-    """uint32 [rows, words] as Codes has them."""
+    """uint32 [rows, words] as StoredCodes has them."""
     planes = WORD // bits
     words = -(-stored.shape[1] // planes)
     padded = np.zeros((len(stored), planes * words), np.uint32)

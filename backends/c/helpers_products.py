@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from string import Template
 
-from qpsnn_backends.c.codes import Codes
+from qpsnn_backends.c.codes import StoredCodes
 from qpsnn_backends.c.counts import TYPES, WORD
 from qpsnn_backends.c.helpers_sums import down, every_block, function, gains, indented, mask, scale, to_drive, zeros
 
@@ -75,7 +75,7 @@ static void $name(const struct window *k, const $type *codes,$gains
 """)
 
 
-def products(codes: Codes, kind: str, own: bool, row: str, sizes: set[int]) -> list[str]:
+def products(codes: StoredCodes, kind: str, own: bool, row: str, sizes: set[int]) -> list[str]:
     """The functions that add up rows times values; kind: of the counts that they read; row: the type of rows[]."""
     name = function(codes, kind, own)
     element = "uint32_t" if codes.packed else f"uint{codes.bits}_t"
@@ -90,7 +90,7 @@ def products(codes: Codes, kind: str, own: bool, row: str, sizes: set[int]) -> l
     return [*texts, text, PRODUCTS.substitute(words, most=LONGEST_LIST, gain=gain)]
 
 
-def _products_block(codes: Codes, kind: str, own: bool, size: int, words: dict[str, str]) -> str:
+def _products_block(codes: StoredCodes, kind: str, own: bool, size: int, words: dict[str, str]) -> str:
     bits, small = codes.bits, kind == "u8" and codes.bits == 8
     count = codes.lane // bits if codes.packed else size
     if codes.packed:

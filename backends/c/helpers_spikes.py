@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from string import Template
 
-from qpsnn_backends.c.codes import SPIKE_BLOCKS, Codes, chunk, lane
+from qpsnn_backends.c.codes import SPIKE_BLOCKS, StoredCodes, chunk, lane
 from qpsnn_backends.c.counts import WORD
 from qpsnn_backends.c.helpers_sums import down, every_block, function, gains, indented, mask, scale, to_drive, zeros
 
@@ -77,7 +77,7 @@ def make_list(event: str) -> str:
     return LIST.substitute(event=event)
 
 
-def spikes(codes: Codes, own: bool, event: str, sizes: set[int]) -> list[str]:
+def spikes(codes: StoredCodes, own: bool, event: str, sizes: set[int]) -> list[str]:
     """The functions that add up rows for spikes; own: whether channels have gains of their own; sizes: of blocks."""
     name = function(codes, "", own)
     words = {"name": name, "event": event, "gains": gains(own)}
@@ -88,7 +88,7 @@ def spikes(codes: Codes, own: bool, event: str, sizes: set[int]) -> list[str]:
     return [*texts, SPIKES.substitute(words, blocks=every_block(name, ordered, span, calls, own))]
 
 
-def _spikes_block(codes: Codes, own: bool, size: int, words: dict[str, str]) -> str:
+def _spikes_block(codes: StoredCodes, own: bool, size: int, words: dict[str, str]) -> str:
     bits, wide = codes.bits, lane(codes.bits)
     groups, parts = wide // bits, codes.lane // wide
     lowest = mask(bits, wide)

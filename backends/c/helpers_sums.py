@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from string import Template
 
-from qpsnn_backends.c.codes import Codes
+from qpsnn_backends.c.codes import StoredCodes
 from qpsnn_backends.c.counts import WORD
 
 WINDOW = """\
@@ -20,7 +20,7 @@ struct window {
 """
 
 
-def function(codes: Codes, kind: str, own: bool) -> str:
+def function(codes: StoredCodes, kind: str, own: bool) -> str:
     """What the function for such codes is called. kind: of the counts, "" for spikes."""
     return f"{codes.name}{f'_{kind}' if kind else ''}{'_gains' if own else ''}"
 

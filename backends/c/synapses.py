@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from qpsnn_backends.c import helpers_sums
-from qpsnn_backends.c.codes import Codes, encode
+from qpsnn_backends.c.codes import StoredCodes, encode
 from qpsnn_backends.c.counts import WORD, Counts
 from qpsnn_backends.c.items import Item, record, table
 from qpsnn_core.common.types import Array, Shape
@@ -30,7 +30,7 @@ class Window:
     kernel: tuple[int, int]
     stride: int
     padding: int
-    codes: Codes
+    codes: StoredCodes
     gain: Array
     exponent: int | None
     linear: bool

@@ -26,8 +26,10 @@ FIGURES = Path("figures")
 def weights(checkpoint: File, out: Folder = FIGURES, bits: Bits = 0, as_json: Json = False) -> None:
     """Distributions of weights and of integers, vanilla and ReScaW (Figs. 2, 5c, 7 to 12)."""
     drawing = _drawing()
-    layers = analysis.codes(load_trained(checkpoint).model, bits or None)
-    paths = drawing.save(drawing.weights(layers), out, "weights") + drawing.save(drawing.codes(layers), out, "codes")
+    layers = analysis.layer_codes(load_trained(checkpoint).model, bits or None)
+    paths = drawing.save(drawing.plot_weights(layers), out, "weights") + drawing.save(
+        drawing.plot_codes(layers), out, "codes"
+    )
     figures = [{"layer": each.layer, "bits": each.bits, "percentiles": each.edges} for each in layers]
     _tell(paths, figures, as_json)
 

@@ -183,7 +183,7 @@ def _synapse(
     factor = gain * unit.one / graph.values[node.source].scale
     fan = codes.size // codes.shape[-2]
     step = np.full(len(gain), USUAL * np.sqrt(2 / fan) / np.abs(codes).max(initial=1)) if node.batch_norm else factor
-    quantizer, weight, gamma = weights(codes, step)
+    quantizer, weight, gamma = weights_for_codes(codes, step)
     node = replace(node, quantizer=quantizer, sparse=bool((codes == 0).any()))
     params: dict[str, Array] = {"weight": weight}
     state: dict[str, Array] = {"gamma": gamma} if quantizer.gamma == KEPT else {}
@@ -195,7 +195,7 @@ def _synapse(
     return node, params, state | {"mean": zeros, "var": zeros + np.float32(1 - BN_EPSILON)}
 
 
-def weights(codes: Array, step: Doubles) -> tuple[Quantizer, Array, Array]:
+def weights_for_codes(codes: Array, step: Doubles) -> tuple[Quantizer, Array, Array]:
     """A quantizer, weights float32 that it rounds to `codes` times `step` [C_out], and its gammas float32 [C_out].
 
     The quantizer's gamma is the mean, else the maximum, of the weights, if those can give this step; else it is kept.

@@ -37,7 +37,7 @@ class Use(NamedTuple):
     central: dict[str, float]
 
 
-class Codes(NamedTuple):
+class LayerCodes(NamedTuple):
     """One layer's weights, flat, and its integers W_int for each gamma; edges: the two percentiles."""
 
     layer: str
@@ -63,14 +63,14 @@ def use_of_bits(model: Model, bits: int | None = None) -> list[Use]:
     return [_use(name, weight, quantizer) for name, weight, quantizer in _layers(model, bits)]
 
 
-def codes(model: Model, bits: int | None = None) -> list[Codes]:
+def layer_codes(model: Model, bits: int | None = None) -> list[LayerCodes]:
     """Weights and integers of every quantized layer (Figs. 2, 5c, 7 to 12). Raises as `use_of_bits`."""
     found = []
     for name, weight, quantizer in _layers(model, bits):
         own = {gamma: integers(quantize(weight, other).codes, other) for gamma, other in _gammas(quantizer)}
         low, high = np.quantile(weight, PERCENTILES)
         flat = {gamma: values.reshape(-1) for gamma, values in own.items()}
-        found.append(Codes(name, quantizer.bits, weight.reshape(-1), (float(low), float(high)), flat))
+        found.append(LayerCodes(name, quantizer.bits, weight.reshape(-1), (float(low), float(high)), flat))
     return found
 
 

@@ -104,11 +104,13 @@ def _gradients(
     model: Model, images: npt.NDArray[Any], labels: npt.NDArray[Any], samples: int, rng: np.random.Generator
 ) -> Iterator[Finding]:
     seen = audit_gradients.trace(model, images, labels)
-    found = audit_gradients.weights(model, seen, samples, rng)
+    found = audit_gradients.weight_errors(model, seen, samples, rng)
     yield _worst("gradients of weights against finite differences", "14", GRADIENT_LIMIT, found)
-    found = audit_gradients.inputs(model, seen, samples, rng)
+    found = audit_gradients.input_errors(model, seen, samples, rng)
     yield _worst("gradients of inputs against finite differences", "14", GRADIENT_LIMIT, found)
-    yield _worst("gradients of neurons against Eq. 14", "14", GRADIENT_LIMIT, audit_gradients.neurons(model, seen))
+    yield _worst(
+        "gradients of neurons against Eq. 14", "14", GRADIENT_LIMIT, audit_gradients.neuron_errors(model, seen)
+    )
     whole = backward(model, seen.done, seen.gradient)
     apart = (
         (f"{node}.{name}", float(np.abs(array - whole[node][name]).max()))

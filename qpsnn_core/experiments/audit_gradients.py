@@ -56,7 +56,7 @@ def trace(model: Model, images: npt.NDArray[Any], labels: npt.NDArray[Any], loss
     return Trace(done, given, backs, params, gradient)
 
 
-def weights(model: Model, seen: Trace, samples: int, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
+def weight_errors(model: Model, seen: Trace, samples: int, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
     """Of every synapse, the largest error of `samples` weights' gradients, as a part of its largest gradient."""
     for node in model.network.synapses:
         layer = Layer(model, node, seen)
@@ -70,7 +70,7 @@ def weights(model: Model, seen: Trace, samples: int, rng: np.random.Generator) -
         yield node.name, worst / _largest_magnitude(found)
 
 
-def inputs(model: Model, seen: Trace, samples: int, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
+def input_errors(model: Model, seen: Trace, samples: int, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
     """Likewise of `samples` of its inputs."""
     for node in model.network.synapses:
         found = seen.back[node.name].inputs[0]
@@ -83,7 +83,7 @@ def inputs(model: Model, seen: Trace, samples: int, rng: np.random.Generator) ->
         yield node.name, worst / _largest_magnitude(found)
 
 
-def neurons(model: Model, seen: Trace) -> Iterator[tuple[str, float]]:
+def neuron_errors(model: Model, seen: Trace) -> Iterator[tuple[str, float]]:
     """Of every LIF, `|dX - dX of Eq. 14| / |dX of Eq. 14|` (2-norms), the slope by finite differences."""
     for node in model.network.neurons:
         if node.name not in seen.given:

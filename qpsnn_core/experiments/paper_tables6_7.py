@@ -77,8 +77,8 @@ def measured(
     sops, energy = price.sops or 0.0, price.energy_mj or 0.0
     figures = (price.size_mb, found.firing_rate, sops, sops / network.steps, energy)
     accuracy = found.accuracy if trained else None
-    left = weights(network) - sum(int((~mask).sum()) for mask in nonzero(model).values())
-    connections = left / weights(whole) if whole else None
+    left = count_weights(network) - sum(int((~mask).sum()) for mask in nonzero(model).values())
+    connections = left / count_weights(whole) if whole else None
     return Efficiency(name, kind, network.steps, bits_of(network), connections, *figures, accuracy)
 
 
@@ -116,7 +116,7 @@ def paper_energy_mj(row: Printed) -> float:
     return energy_mj(row.sops * 1e6 * network.steps, cost(network).image_macs)
 
 
-def weights(network: Network) -> int:
+def count_weights(network: Network) -> int:
     """All parameters but batch norm's and biases: what "connection" counts."""
     return sum(math.prod(node.weight_shape(network.inputs_of(node)[0])) for node in network.synapses)
 

@@ -45,7 +45,7 @@ ROWS = 1024
 """Windows that are laid out at a time for BLAS: enough to be fast, few enough to stay in the cache."""
 
 
-class Current(NamedTuple):
+class IntCurrent(NamedTuple):
     """`X = gain * acc` per channel, not multiplied out. acc: integers [T or 1, B, H, W, C]; gain: int32 [C]."""
 
     acc: Array
@@ -80,7 +80,7 @@ def count_type(max_count: int) -> Any:
     return np.uint8 if max_count < 2**8 else np.uint16 if max_count < 2**16 else np.uint32
 
 
-def conv(node: IntConv, context: OperationContext, counts: Array) -> Current:
+def conv(node: IntConv, context: OperationContext, counts: Array) -> IntCurrent:
     """Event by event for spikes, through BLAS for images."""
     value, codes = context.reads[0], context.arrays["codes"]
     images = np.ascontiguousarray(counts).reshape(-1, *value.shape)
@@ -99,16 +99,16 @@ def conv(node: IntConv, context: OperationContext, counts: Array) -> Current:
         acc = empty((len(images) * height * width, channels), np.int32)
         real = _once(context, "real", lambda: codes.reshape(-1, channels).astype(np.float64))
         each(_dense_part, _spans(len(images), height * width), _padded(node, images), real, acc, node, height * width)
-    return Current(acc.reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"])
+    return IntCurrent(acc.reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"])
 
 
-def linear(node: IntLinear, context: OperationContext, counts: Array) -> Current:
+def linear(node: IntLinear, context: OperationContext, counts: Array) -> IntCurrent:
     """One product through BLAS, in a float that holds every sum exactly."""
     codes = context.arrays["codes"]
     dtype = exact_float(context.gives.sums)
     real = _once(context, "real", lambda: codes.astype(dtype))
     product = counts.reshape(-1, len(codes)).astype(dtype) @ real
-    return Current(product.astype(np.int32).reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"])
+    return IntCurrent(product.astype(np.int32).reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"])
 
 
 def exact_float(largest: int) -> Any:
@@ -116,7 +116,7 @@ def exact_float(largest: int) -> Any:
     return np.float32 if largest < 2**24 else np.float64
 
 
-def shortcut(node: IntShortcut, context: OperationContext, counts: Array) -> Current:
+def shortcut(node: IntShortcut, context: OperationContext, counts: Array) -> IntCurrent:
     """Every `stride`-th pixel of the mapped channels, in the counts' own type; themselves where nothing changes."""
     chosen = np.array(node.channel_map)
     acc = np.ascontiguousarray(counts[:, :, :: node.stride, :: node.stride])
@@ -125,10 +125,10 @@ def shortcut(node: IntShortcut, context: OperationContext, counts: Array) -> Cur
         mapped = np.zeros((*acc.shape[:-1], len(chosen)), counts.dtype)
         mapped[..., neighbours(placed)] = acc[..., neighbours(chosen[placed])]
         acc = mapped
-    return Current(acc, context.arrays["gain"])
+    return IntCurrent(acc, context.arrays["gain"])
 
 
-def lif(node: IntLIF, context: OperationContext, *currents: Current) -> Fired:
+def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Fired:
     """One pass over memory for all time steps."""
     if len(currents) > 2:
         currents = (currents[0], _added(context, currents[1:]))
@@ -158,7 +158,7 @@ def lif(node: IntLIF, context: OperationContext, *currents: Current) -> Fired:
     return Fired(spikes.reshape(shape), membranes.reshape(shape) if context.keep else None)
 
 
-def _added(context: OperationContext, currents: tuple[Current, ...]) -> Current:
+def _added(context: OperationContext, currents: tuple[IntCurrent, ...]) -> IntCurrent:
     """Several currents as one with gain 1, int32."""
     steps = max(len(one.acc) for one in currents)
     shape = (steps, *currents[0].acc.shape[1:])
@@ -167,7 +167,7 @@ def _added(context: OperationContext, currents: tuple[Current, ...]) -> Current:
     for acc, gain in currents:
         step = positions if len(acc) > 1 else 0
         spread(add_scaled, positions, POSITIONS, _rows(total), _rows(acc), gain, steps, positions, step)
-    return Current(total, np.ones(shape[4], np.int32))
+    return IntCurrent(total, np.ones(shape[4], np.int32))
 
 
 def max_pool(node: IntMaxPool, context: OperationContext, counts: Array) -> Array:
@@ -192,7 +192,7 @@ def add(node: IntSum, context: OperationContext, *counts: Array) -> Array:
     return total
 
 
-def readout(node: IntReadout, context: OperationContext, current: Current) -> Array:
+def readout(node: IntReadout, context: OperationContext, current: IntCurrent) -> Array:
     """`sum_t (gain*acc + bias)`, int64 [B, K]."""
     acc = current.acc.reshape(*current.acc.shape[:2], -1).astype(np.int64)
     bias = context.arrays["bias"].astype(np.int64)

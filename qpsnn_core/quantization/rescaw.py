@@ -20,7 +20,7 @@ LEAST = 2**15
 """Weights of a part."""
 
 
-class Codes(NamedTuple):
+class QuantizedWeights(NamedTuple):
     """`W_hat = step * codes`, with `step = gamma / s` for each output channel (the last axis).
 
     codes: odd integers in [-s, s] (even ones where the quantizer has a zero), int8 (int16 at 8 bits), the shape of the
@@ -79,7 +79,7 @@ def _other_gamma(rows: Floats, quantizer: Quantizer) -> npt.NDArray[Any]:
     return found
 
 
-def quantize(weight: Floats, quantizer: Quantizer, stored: Floats | None = None) -> Codes:
+def quantize(weight: Floats, quantizer: Quantizer, stored: Floats | None = None) -> QuantizedWeights:
     """Eq. 4 of `W / gamma`: `W_int = round(s/2 * (clamp(W/gamma, -1, 1) + 1))`, half to even; `codes = 2*W_int - s`.
 
     weight: float32 [..., C_out]. stored: as in `gamma`, which says what is raised.
@@ -88,10 +88,10 @@ def quantize(weight: Floats, quantizer: Quantizer, stored: Floats | None = None)
     levels = quantizer.levels
     codes = empty(weight.shape, np.int8 if levels <= 127 else np.int16)
     sums = _summed(encode, weight, np.int64, around(scale), levels, codes.reshape(-1))
-    return Codes(codes, scale / np.float32(levels), scale, int(sums.max(initial=0)))
+    return QuantizedWeights(codes, scale / np.float32(levels), scale, int(sums.max(initial=0)))
 
 
-def dequantize(codes: Codes) -> Floats:
+def dequantize(codes: QuantizedWeights) -> Floats:
     """`W_hat` of Eq. 10, float32."""
     return codes.codes * codes.step
 

@@ -18,7 +18,7 @@ from qpsnn_core.exchange.nir_export import save_nir
 from qpsnn_core.experiments import analysis, audit_gradients
 from qpsnn_core.experiments.ablation import with_quantizers
 from qpsnn_core.experiments.audit import audit
-from qpsnn_core.experiments.paper_tables6_7 import bits_of, weights
+from qpsnn_core.experiments.paper_tables6_7 import bits_of, count_weights
 from qpsnn_core.inference.agreement import deviation
 from qpsnn_core.integer.lowering.fold import affine
 from qpsnn_core.integer.lowering.lower import horizon
@@ -60,7 +60,9 @@ def unknown_cache(path):
 
 def unknown_trace(path):
     """The audit of neurons, of a trace that a network without the foreign node made."""
-    return list(audit_gradients.neurons(MODEL, audit_gradients.trace(qp.initialise(KNOWN), DATA.images, DATA.labels)))
+    return list(
+        audit_gradients.neuron_errors(MODEL, audit_gradients.trace(qp.initialise(KNOWN), DATA.images, DATA.labels))
+    )
 
 
 VERBS = {
@@ -79,7 +81,7 @@ VERBS = {
     "counted": ("the cost counter", lambda path: counted(FOREIGN)),
     "sops": ("the cost counter", lambda path: sops(FOREIGN, {"lif0": 0.1, "lif": 0.1})),
     "fanout": ("the cost counter", lambda path: fanout(FOREIGN, "conv")),
-    "weights": ("the network", lambda path: weights(FOREIGN)),
+    "weights": ("the network", lambda path: count_weights(FOREIGN)),
     "bits_of": ("the network", lambda path: bits_of(FOREIGN)),
     "nonzero": ("the network", lambda path: nonzero(MODEL)),
     "use_of_bits": ("the network", lambda path: analysis.use_of_bits(MODEL)),

@@ -10,7 +10,7 @@ from qpsnn_core.common.types import Array, Floats, NamedFloats
 from qpsnn_core.engine.layers import batch_norm
 from qpsnn_core.engine.layers.base import CurrentGradient, Gradients, LayerContext, LayerOutput, rows
 from qpsnn_core.engine.layers.conv_gradients import input_gradient, weight_sums
-from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator, exact_float, weight_gradient, weights
+from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator, exact_float, used_weights, weight_gradient
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.gemm import WIDTH
@@ -49,7 +49,7 @@ def init(node: Conv, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) ->
 def forward(node: Conv, context: LayerContext, x: Array) -> LayerOutput:
     """`acc = sum codes*S` over each window; then batch norm as the Current's affine."""
     value = context.inputs[0]
-    used = weights(context.params["weight"], node.quantizer, context.state.get("gamma"))
+    used = used_weights(context.params["weight"], node.quantizer, context.state.get("gamma"))
     height, width, channels = node.output(value).shape
     if value.kind == "analog":
         acc = _of_images(node, context, used, x, (height, width, channels))

@@ -31,7 +31,7 @@ class Weights(NamedTuple):
         return self.codes * self.step
 
 
-def weights(weight: Floats, quantizer: Quantizer | None, stored: Floats | None = None) -> Weights:
+def used_weights(weight: Floats, quantizer: Quantizer | None, stored: Floats | None = None) -> Weights:
     """Quantize `weight` [..., C_out], or take it as it is. NumericsError on NaN or infinity. stored: as in `gamma`."""
     if quantizer is None:
         if not np.isfinite(weight).all():

@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from qpsnn_core.experiments.analysis import NAMES, Codes, Stability, Use
+from qpsnn_core.experiments.analysis import NAMES, LayerCodes, Stability, Use
 from qpsnn_core.experiments.compression_sweep import Row
 from qpsnn_core.experiments.plots.report import BLUE, GREY, ORANGE, write
 from qpsnn_core.recipes.network import FULL_PRECISION
@@ -40,7 +40,7 @@ def save(figure: Figure, folder: str | os.PathLike[str], name: str) -> list[Path
     return targets
 
 
-def weights(layers: Sequence[Codes]) -> Figure:
+def plot_weights(layers: Sequence[LayerCodes]) -> Figure:
     """Figs. 2b, 7 to 9: how each layer's real weights are distributed, with the 1st and 99th percentile."""
     figure, axes = _grid(layers)
     for place, layer in zip(axes, _some(layers), strict=False):
@@ -54,7 +54,7 @@ def weights(layers: Sequence[Codes]) -> Figure:
     return figure
 
 
-def codes(layers: Sequence[Codes], gamma: str = "mean") -> Figure:
+def plot_codes(layers: Sequence[LayerCodes], gamma: str = "mean") -> Figure:
     """Figs. 2a, 5c, 10 to 12: how often each integer is used, vanilla and rescaled."""
     figure, axes = _grid(layers)
     for place, layer in zip(axes, _some(layers), strict=False):

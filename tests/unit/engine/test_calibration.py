@@ -7,7 +7,7 @@ import pytest
 
 from qpsnn_core.common.errors import ConfigError, DataError, ShapeError
 from qpsnn_core.engine.calibration import recalibrate
-from qpsnn_core.engine.layers.quantized_weights import weights
+from qpsnn_core.engine.layers.quantized_weights import used_weights
 from qpsnn_core.engine.passes import forward, initialise
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, Network, Readout
 from qpsnn_datasets import Dataset, Split
@@ -37,7 +37,7 @@ def images():
 
 def test_statistics_are_the_mean_over_batches_of_their_own(model, images):
     found = recalibrate(model, images, batches=3, batch=8)
-    effective = weights(model.params["conv1"]["weight"], model.network["conv1"].quantizer).effective()[0, 0]
+    effective = used_weights(model.params["conv1"]["weight"], model.network["conv1"].quantizer).effective()[0, 0]
     y = images[:, :, :, :] / 255 @ effective.astype(np.float64)
     parts = [y[:8], y[8:16], y[16:]]
     mean = sum(part.mean((0, 1, 2)) * len(part) for part in parts) / 20

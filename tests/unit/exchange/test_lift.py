@@ -8,7 +8,7 @@ import pytest
 import qpsnn_core as qp
 from qpsnn_core.common.errors import LoweringError
 from qpsnn_core.compression.weights.osbc import compress
-from qpsnn_core.exchange.lift import weights
+from qpsnn_core.exchange.lift import weights_for_codes
 from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.synapses import Conv, Linear
@@ -127,7 +127,7 @@ def test_weights_round_to_their_codes(bits, zero, full):
     if not full:
         codes[..., 1] = 0 if zero else np.clip(codes[..., 1], -1, 1)
     step = rng.uniform(0.01, 0.02, 5)
-    quantizer, weight, gamma = weights(codes, step)
+    quantizer, weight, gamma = weights_for_codes(codes, step)
     assert (quantizer.bits, quantizer.zero) == (bits, zero)
     assert (quantizer.gamma == KEPT) == (not full)
     found = quantize(weight, quantizer, gamma)

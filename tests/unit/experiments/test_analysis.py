@@ -45,7 +45,7 @@ def test_the_formula_of_the_paper_is_of_the_weights_between_the_percentiles(mode
 
 
 def test_codes_are_the_quantizers(model):
-    layers = analysis.codes(model, 2)
+    layers = analysis.layer_codes(model, 2)
     for layer in layers:
         assert layer.bits == 2
         assert {values.max() for values in layer.codes.values()} <= {2, 3}

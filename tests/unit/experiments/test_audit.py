@@ -155,7 +155,7 @@ def test_nan_fails(small):
     from qpsnn_core.experiments.audit import _worst
 
     rng = np.random.default_rng(0)
-    assert _worst("c", "14", 1e-3, audit_gradients.weights(model, seen, 2, rng)).verdict == "FAIL"
+    assert _worst("c", "14", 1e-3, audit_gradients.weight_errors(model, seen, 2, rng)).verdict == "FAIL"
 
 
 @pytest.mark.parametrize("granularity", ["channel", "layer"])

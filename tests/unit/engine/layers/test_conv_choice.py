@@ -49,5 +49,5 @@ def test_rates_at_which_it_changes(inputs, rate, wins):
     """What the cache does not hold costs as much as the product sooner."""
     spikes = np.zeros((1, 1, 10, 10, inputs), np.uint8)
     spikes.reshape(-1)[: int(rate * spikes.size)] = 1
-    used = conv.weights(np.ones((3, 3, inputs, 64), np.float32), None)
+    used = conv.used_weights(np.ones((3, 3, inputs, 64), np.float32), None)
     assert conv._dense_wins(Conv("conv", "x", 64), used, spikes) == wins
