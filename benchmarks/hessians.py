@@ -76,7 +76,7 @@ def compare(
             one.traces, one.traced = compression_sweep.read_traces(path)
         params = finish(one, sparsity, ratios=settings.ratios).model.params
         made[method] = {name: rows_of(params[name]["weight"]) for name in one.weights}
-    tested = [split.test.images[low : low + 64] for low in range(0, len(split.test), 64)]
+    tested = [split.test.images[start : start + 64] for start in range(0, len(split.test), 64)]
     rows, likenesses = [], []
     for node in model.network.synapses:
         if not any(isinstance(reader, LIF) for reader in model.network.consumers(node.name)):

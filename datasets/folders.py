@@ -79,9 +79,12 @@ def _decoded(files: list[Path], side: int, workers: int) -> Images:
     shape = (len(files), side, side, 3)
     with mapped(shape) as (name, images):
         step = -(-len(files) // min(workers, len(files)))
-        spans = [(low, min(low + step, len(files))) for low in range(0, len(files), step)]
+        spans = [(start, min(start + step, len(files))) for start in range(0, len(files), step)]
         _run(
-            [{"map": name, "shape": shape, "low": low, "files": list(map(str, files[low:high]))} for low, high in spans]
+            [
+                {"map": name, "shape": shape, "start": start, "files": list(map(str, files[start:stop]))}
+                for start, stop in spans
+            ]
         )
     return images
 
@@ -122,7 +125,7 @@ def scaled(image: Any, side: int) -> Any:
 def _work(task: dict[str, Any]) -> None:
     images = np.memmap(task["map"], np.uint8, "r+", shape=tuple(task["shape"]))
     decoder, side = pillow(), task["shape"][1]
-    for row, file in enumerate(task["files"], task["low"]):
+    for row, file in enumerate(task["files"], task["start"]):
         pixels = decode_jpeg(decoder, read_bytes(Path(file), "an image"), file)
         images[row] = np.asarray(scaled(decoder.fromarray(pixels), side))
     images.flush()

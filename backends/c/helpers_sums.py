@@ -50,7 +50,7 @@ def scale(own: bool) -> str:
 
 def zeros(names: list[str], by: int) -> str:
     """Declares sums, eight on a line."""
-    lines = [names[low : low + 8] for low in range(0, len(names), 8)]
+    lines = [names[start : start + 8] for start in range(0, len(names), 8)]
     return f"\n{' ' * by}".join(f"uint32_t {', '.join(f'{one} = 0' for one in line)};" for line in lines)
 
 

@@ -32,7 +32,7 @@ def table(owner: str, name: str, kind: str, array: npt.NDArray[Any]) -> Item:
     words = array.dtype == np.uint32 and name.endswith("_codes")
     numbers = [f"0x{value:08X}" for value in flat.tolist()] if words else [str(value) for value in flat.tolist()]
     each = max(1, LINE // (max(map(len, numbers)) + 2))
-    lines = [", ".join(numbers[low : low + each]) for low in range(0, len(numbers), each)]
+    lines = [", ".join(numbers[start : start + each]) for start in range(0, len(numbers), each)]
     body = ",\n    ".join(lines)
     rows = f"{array.shape[0]} * {array.shape[1]}" if array.ndim == 2 else str(len(flat))
     return Item(owner, f"static const {kind} {name}[{rows}] = {{\n    {body}\n}};", flat.nbytes)

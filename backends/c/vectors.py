@@ -49,11 +49,11 @@ def vectors(network: IntegerNetwork, images: Array) -> bytes:
     images = check_images(network, images)
     frames = frames_of(images, network.input.peak)
     parts = [np.array(frames.shape[:2], "<u4").tobytes()]
-    for low in range(0, len(frames), BATCH):
-        run = simulate(network, images[..., low : low + BATCH, :, :, :], record="all", count=False)
+    for start in range(0, len(frames), BATCH):
+        run = simulate(network, images[..., start : start + BATCH, :, :, :], record="all", count=False)
         hashes = [hashed(run.spikes[name], run.membranes[name]) for name in run.spikes]
         for i, readout in enumerate(run.readout):
-            parts.append(frames[low + i].astype(frames.dtype.newbyteorder("<")).tobytes())
+            parts.append(frames[start + i].astype(frames.dtype.newbyteorder("<")).tobytes())
             parts.append(np.array([[one[t, i] for one in hashes] for t in range(network.steps)], "<u4").tobytes())
             parts.append(readout.astype("<i8").tobytes())
             parts.append(np.array([readout.argmax()], "<u4").tobytes())

@@ -125,8 +125,8 @@ class Cuts:
         """The stretches of an axis; of those that take the same of everything, one."""
         if (axis, size) not in self._known:
             found: dict[bytes, _Strip] = {}
-            for low in range(0, self.population.shape[axis], size):
-                strip = self._strip(axis, slice(low, min(low + size, self.population.shape[axis])))
+            for start in range(0, self.population.shape[axis], size):
+                strip = self._strip(axis, slice(start, min(start + size, self.population.shape[axis])))
                 key = repr((strip.length, strip.kinds, strip.sent)).encode()
                 found.setdefault(key + b"".join(part.tobytes() for pair in strip.read for part in pair), strip)
             self._known[axis, size] = list(found.values())
@@ -147,7 +147,7 @@ def reached(projection: Projection, tile: Tile) -> Parts:
     matrices = (projection.rows, projection.cols, projection.channels)
     rows, cols, channels = (
         sum(
-            (matrix[:, low : low + size].any(1).astype(np.int64) for low in range(0, matrix.shape[1], size)),
+            (matrix[:, start : start + size].any(1).astype(np.int64) for start in range(0, matrix.shape[1], size)),
             np.zeros(len(matrix), np.int64),
         )
         for matrix, size in zip(matrices, tile, strict=True)

@@ -17,7 +17,7 @@ from qpsnn_core.engine.layers.conv_gradients import weight_sums
 from qpsnn_core.kernels.buffers import scratch
 from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.packing import pack
-from qpsnn_core.kernels.threads import chunks, each
+from qpsnn_core.kernels.threads import chunks, parallel_map
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.synapses import Conv
@@ -184,7 +184,7 @@ def crossing(seconds: float, widths: Sequence[tuple[int, int, int]] = WIDTHS, st
 def _gathered(spikes: Array, weights: Array, total: Array, images: int, side: int) -> Callable[[], Any]:
     channels = weights.shape[-1]
     sizes = (channels, side, side, channels, 3, 1, 1)
-    return lambda: each(conv_forward, chunks(images), spikes, 1, *pack(weights, 1, side), total, *sizes)
+    return lambda: parallel_map(conv_forward, chunks(images), spikes, 1, *pack(weights, 1, side), total, *sizes)
 
 
 def dense(images: Array, weights: Array, out: Array) -> None:
@@ -194,10 +194,10 @@ def dense(images: Array, weights: Array, out: Array) -> None:
     room = np.zeros((few, side + 2, side + 2, channels), np.float32)
     image, row, pixel, one = room.strides
     columns = scratch("windows", (few * area, 9 * channels), np.float32)
-    for low in range(0, count, few):
-        part = images[low : low + few]
+    for start in range(0, count, few):
+        part = images[start : start + few]
         room[: len(part), 1:-1, 1:-1] = part
         shape = (len(part), side, side, 3, 3 * channels)
         windows = np.lib.stride_tricks.as_strided(room, shape, (image, row, pixel, row, one))
         columns[: len(part) * area].reshape(shape)[...] = windows
-        np.dot(columns[: len(part) * area], weights, out=out[low * area : (low + len(part)) * area])
+        np.dot(columns[: len(part) * area], weights, out=out[start * area : (start + len(part)) * area])

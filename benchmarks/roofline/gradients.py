@@ -16,7 +16,7 @@ from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.spike_lists import LANES
 from qpsnn_core.kernels.conv.weight_gradient import SPAN, layout
 from qpsnn_core.kernels.conv.winograd import POINTS, TILE
-from qpsnn_core.kernels.cyclic_channels import around
+from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.quantize import encode
 from qpsnn_core.kernels.sgd import sgd_step
 from qpsnn_core.network.synapses import Conv
@@ -34,7 +34,7 @@ def weight_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     shape = layout(*spikes.shape[:4], node.kernel, node.stride, node.padding, *spikes.shape[2:4], value.max_count)
     table, size = 4 * shape.rows * shape.lanes, 9 * 256 * 256
     weight, codes = rng.normal(0, 1, size).astype(np.float32), np.empty(size, np.int8)
-    scale, sums = around(np.ones(256, np.float32)), np.zeros(256, np.int64)
+    scale, sums = tile_channels(np.ones(256, np.float32)), np.zeros(256, np.int64)
     rows = size // len(sums)
     coded = (weight, scale, 15, codes, sums)
     encode(0, rows, *coded)

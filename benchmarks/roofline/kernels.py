@@ -16,13 +16,13 @@ from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.image import image_forward, panels
 from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES, list_columns
-from qpsnn_core.kernels.cyclic_channels import around
+from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.neurons.batch_norm import short_moments
 from qpsnn_core.kernels.neurons.integer_lif import current as integer_current
 from qpsnn_core.kernels.neurons.integer_lif import int_lif
 from qpsnn_core.kernels.neurons.lif import TRIANGLE, current, lif_backward, lif_forward
 from qpsnn_core.kernels.pool import apart_backward, max_forward
-from qpsnn_core.kernels.threads import chunks, each, kernel
+from qpsnn_core.kernels.threads import chunks, kernel, parallel_map
 
 
 @kernel
@@ -50,7 +50,7 @@ def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     listed, ladder = np.empty((3 * channels + GROUP) * side + 16, np.int32), np.arange(16, dtype=np.int32) * LANES
     ends, counted = np.empty(side + 3, np.int32), np.empty(side + 3, np.int32)
     listing = (images, spikes, side, channels, ladder, listed, ends, counted)
-    width = LANES * (2 if narrow.halves else 1)
+    width = LANES * (2 if narrow.two_per_byte else 1)
     pictures = rng.integers(0, 256, layer.batch * pixels * 3).astype(np.uint8)
     kernels = rng.normal(0, 1, (3, 3, 3, channels)).astype(np.float32)
     packed, shown = panels(kernels), np.empty(layer.batch * pixels * channels, np.float32)
@@ -74,7 +74,7 @@ def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
             length,
             rows * blocks * LANES,
             "uint8",
-            lambda: each(conv_forward, chunks(images), spikes, 1, *narrow, short, *sizes),
+            lambda: parallel_map(conv_forward, chunks(images), spikes, 1, *narrow, short, *sizes),
         ),
         "conv_forward, floats": Work(
             neurons,
@@ -83,7 +83,7 @@ def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
             length * 4,
             rows * blocks * LANES,
             "float32",
-            lambda: each(conv_forward, chunks(images), spikes, 1, *real, wide, *sizes),
+            lambda: parallel_map(conv_forward, chunks(images), spikes, 1, *real, wide, *sizes),
         ),
         "image_forward": Work(
             len(pictures),
@@ -92,7 +92,7 @@ def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
             27 * LANES * 4,
             taps * LANES * 2,
             "multiply_add",
-            lambda: each(image_forward, chunks(layer.batch), *of_images),
+            lambda: parallel_map(image_forward, chunks(layer.batch), *of_images),
         ),
     }
 
@@ -107,7 +107,7 @@ def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     back, moments = np.empty(acc.shape, np.float32), np.zeros((3, channels))
     leak, one = np.float32(0.5), np.float32(1)
     whole = integer_current(acc, np.ones(channels, np.int32), positions)
-    bias, limit = around(np.zeros(channels, np.int32)), around(np.full(channels, 60, np.int32))
+    bias, limit = tile_channels(np.zeros(channels, np.int32)), tile_channels(np.full(channels, 60, np.int32))
     none = np.empty((0, channels), np.int32)
     sums, squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
     maps = (rng.random((images, layer.side, layer.side, channels)) < layer.rate).astype(np.uint8)
@@ -117,7 +117,7 @@ def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     settings = (layer.steps, positions, leak, one, None)
     return {
         "short_moments": Work(
-            2 * neurons, 0, 0, 0, 7 * neurons, "int32", lambda: each(short_moments, parts, acc, sums, squares)
+            2 * neurons, 0, 0, 0, 7 * neurons, "int32", lambda: parallel_map(short_moments, parts, acc, sums, squares)
         ),
         "lif_forward": Work(
             2 * neurons,
@@ -126,7 +126,7 @@ def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
             0,
             6 * neurons,
             "float32",
-            lambda: each(lif_forward, spans, driving, None, spikes, *settings),
+            lambda: parallel_map(lif_forward, spans, driving, None, spikes, *settings),
         ),
         "lif_backward": Work(
             6 * neurons,
@@ -135,7 +135,9 @@ def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
             0,
             27 * neurons,
             "float32",
-            lambda: each(lif_backward, spans, driving, None, gradient, back, moments, *settings, TRIANGLE, one, False),
+            lambda: parallel_map(
+                lif_backward, spans, driving, None, gradient, back, moments, *settings, TRIANGLE, one, False
+            ),
         ),
         "int_lif": Work(
             2 * neurons,
@@ -144,7 +146,9 @@ def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
             0,
             6 * neurons,
             "int32",
-            lambda: each(int_lif, spans, whole, None, bias, limit, spikes, none, layer.steps, positions, 1, 1, None),
+            lambda: parallel_map(
+                int_lif, spans, whole, None, bias, limit, spikes, none, layer.steps, positions, 1, 1, None
+            ),
         ),
         "max_forward": Work(
             neurons,
@@ -153,7 +157,7 @@ def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
             0,
             2 * neurons,
             "uint8",
-            lambda: each(max_forward, chunks(images), maps, half, 2, 2, 0),
+            lambda: parallel_map(max_forward, chunks(images), maps, half, 2, 2, 0),
         ),
         "apart_backward": Work(
             6 * neurons,
@@ -162,7 +166,7 @@ def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
             0,
             4 * neurons,
             "float32",
-            lambda: each(apart_backward, chunks(images), maps, given, under, 2),
+            lambda: parallel_map(apart_backward, chunks(images), maps, given, under, 2),
         ),
     }
 

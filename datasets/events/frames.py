@@ -15,7 +15,7 @@ from qpsnn_core.common.errors import ConfigError, DataError, LabelError, Unquote
 from qpsnn_core.common.types import Images, Longs
 from qpsnn_core.common.validation import whole
 from qpsnn_core.kernels.events.frames import count_events
-from qpsnn_core.kernels.threads import spread
+from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_datasets.memmap import mapped
 from qpsnn_datasets.schema import Dataset
 
@@ -156,7 +156,9 @@ def _counted(recording: Recording, edges: Longs, frames: Images, binary: bool) -
     height, width = recording.sensor
     columns = recording.x, recording.y, recording.p.view(np.uint8)
     ranges = np.ascontiguousarray(edges[:-1]), np.ascontiguousarray(edges[1:])
-    spread(count_events, len(frames), 1, *columns, *ranges, frames.reshape(-1), height, width, 1 if binary else MOST)
+    parallel_for(
+        count_events, len(frames), 1, *columns, *ranges, frames.reshape(-1), height, width, 1 if binary else MOST
+    )
     return frames
 
 

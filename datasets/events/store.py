@@ -128,8 +128,8 @@ class EventStore:
 
     def name(self, index: int) -> str:
         """The name of a recording."""
-        low, high = self._name_offset[index], self._name_offset[index + 1]
-        return self._names[low:high].decode("utf-8", "surrogateescape")
+        start, stop = self._name_offset[index], self._name_offset[index + 1]
+        return self._names[start:stop].decode("utf-8", "surrogateescape")
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """The recordings of a split, rising; ConfigError where there is no such split."""

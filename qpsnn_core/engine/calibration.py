@@ -36,7 +36,7 @@ def calibration_batches(
     if samples.ndim not in (4, 5):
         raise ShapeError(expected(f"{place}.images", "[N, H, W, C] or [N, T, H, W, C]", list(samples.shape)))
     order = epoch_order(len(samples), seed)[: batches * batch]
-    return [samples[order[low : low + batch]] for low in range(0, len(order), batch)]
+    return [samples[order[start : start + batch]] for start in range(0, len(order), batch)]
 
 
 def recalibrate(

@@ -12,12 +12,12 @@ from qpsnn_core.engine.inputs import check_images
 from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.base import LayerContext
 from qpsnn_core.kernels.buffers import empty
-from qpsnn_core.kernels.threads import single_blas, spread
+from qpsnn_core.kernels.threads import parallel_for, single_blas
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 
-LEAST = 2**16
-"""Numbers of a part, of two gradients that are added."""
+MIN_CHUNK_GRADIENTS = 2**16
+"""Least number of elements in a chunk of two gradients that are added."""
 
 
 class ForwardPass(NamedTuple):
@@ -117,7 +117,11 @@ def accumulate(first: Any, second: Any) -> Any:
         return first + second
     total = empty(first.shape, np.float32)
     flat = first.reshape(-1), second.reshape(-1), total.reshape(-1)
-    spread(lambda low, high: np.add(flat[0][low:high], flat[1][low:high], flat[2][low:high]), total.size, LEAST)
+    parallel_for(
+        lambda start, stop: np.add(flat[0][start:stop], flat[1][start:stop], flat[2][start:stop]),
+        total.size,
+        MIN_CHUNK_GRADIENTS,
+    )
     return total
 
 

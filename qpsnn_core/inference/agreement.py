@@ -37,8 +37,8 @@ class Agreement:
 def deviation(model: Model, network: IntegerNetwork, images: Array) -> Agreement:
     """What lowering changed: the trained model against its integer network, over images [N, H, W, C]."""
     spikes = wrong = answers = 0
-    for low in range(0, len(images), BATCH):
-        x = steps_first(images[low : low + BATCH])
+    for start in range(0, len(images), BATCH):
+        x = steps_first(images[start : start + BATCH])
         ours = forward(model, x, save_for_backward=True)
         theirs = simulate(network, x, record="spikes")
         for node in model.network.neurons:

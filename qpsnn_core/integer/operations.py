@@ -28,11 +28,11 @@ from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.image import image_forward, panels
 from qpsnn_core.kernels.conv.packing import pack
-from qpsnn_core.kernels.cyclic_channels import around
+from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.neurons.integer_lif import add_scaled, current, int_lif
 from qpsnn_core.kernels.neurons.lif import RESETS
 from qpsnn_core.kernels.pool import max_forward, sum_forward
-from qpsnn_core.kernels.threads import each, spread
+from qpsnn_core.kernels.threads import parallel_for, parallel_map
 from qpsnn_core.network.synapses import neighbours
 
 MAX_EVENT_COUNT = 16
@@ -55,7 +55,7 @@ class IntCurrent(NamedTuple):
 class OperationContext(NamedTuple):
     """What an operation gets besides its inputs: the node's arrays, and the values it reads and gives.
 
-    keep: whether a LIF's membranes are wanted. ready: what was made of the node's arrays at an earlier run. start: a
+    keep: whether a LIF's membranes are wanted. ready: what was made of the node's arrays at an earlier run. initial: a
     LIF's membranes before the first step, int32 [B, H, W, C]; None: 0.
     """
 
@@ -65,7 +65,7 @@ class OperationContext(NamedTuple):
     steps: int
     keep: bool
     ready: dict[str, Any]
-    start: Array | None = None
+    initial: Array | None = None
 
 
 class Fired(NamedTuple):
@@ -90,15 +90,17 @@ def conv(node: IntConv, context: OperationContext, counts: Array) -> IntCurrent:
         kind = np.int16 if context.gives.sums < 2**15 else np.int32
         acc = empty((len(images) * height * width * channels,), kind)
         packed = _once(context, "rows", lambda: pack(codes, node.stride, width))
-        spread(conv_forward, len(images), 1, images.reshape(-1), value.max_count, *packed, acc, *sizes)
+        parallel_for(conv_forward, len(images), 1, images.reshape(-1), value.max_count, *packed, acc, *sizes)
     elif exact_float(context.gives.sums) == np.float32:
         acc = empty((len(images) * height * width * channels,), np.int32)
         weights = _once(context, "panels", lambda: panels(codes))
-        spread(image_forward, len(images), 1, images.reshape(-1), weights, acc, *sizes)
+        parallel_for(image_forward, len(images), 1, images.reshape(-1), weights, acc, *sizes)
     else:
         acc = empty((len(images) * height * width, channels), np.int32)
         real = _once(context, "real", lambda: codes.reshape(-1, channels).astype(np.float64))
-        each(_dense_part, _spans(len(images), height * width), _padded(node, images), real, acc, node, height * width)
+        parallel_map(
+            _dense_part, _spans(len(images), height * width), _padded(node, images), real, acc, node, height * width
+        )
     return IntCurrent(acc.reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"])
 
 
@@ -137,14 +139,14 @@ def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Fired
     spikes = empty((context.steps * positions, channels), np.uint8)
     membranes = empty((context.steps * positions if context.keep else 0, channels), np.int32)
     driving = [current(_rows(acc), gain, positions if len(acc) > 1 else 0) for acc, gain in currents]
-    spread(
+    parallel_for(
         int_lif,
         positions,
         POSITIONS,
         driving[0],
         driving[1] if len(driving) > 1 else None,
-        around(context.arrays["bias"]),
-        around(context.arrays["threshold"]),
+        tile_channels(context.arrays["bias"]),
+        tile_channels(context.arrays["threshold"]),
         spikes,
         membranes,
         context.steps,
@@ -152,7 +154,7 @@ def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Fired
         node.multiplier,
         node.shift,
         RESETS[node.reset],
-        *(() if context.start is None else (np.ascontiguousarray(context.start).reshape(-1),)),
+        *(() if context.initial is None else (np.ascontiguousarray(context.initial).reshape(-1),)),
     )
     shape = (context.steps, batch, *context.gives.shape)
     return Fired(spikes.reshape(shape), membranes.reshape(shape) if context.keep else None)
@@ -166,21 +168,21 @@ def _added(context: OperationContext, currents: tuple[IntCurrent, ...]) -> IntCu
     positions = int(np.prod(shape[1:4]))
     for acc, gain in currents:
         step = positions if len(acc) > 1 else 0
-        spread(add_scaled, positions, POSITIONS, _rows(total), _rows(acc), gain, steps, positions, step)
+        parallel_for(add_scaled, positions, POSITIONS, _rows(total), _rows(acc), gain, steps, positions, step)
     return IntCurrent(total, np.ones(shape[4], np.int32))
 
 
 def max_pool(node: IntMaxPool, context: OperationContext, counts: Array) -> Array:
     """The largest count of each window."""
     images, out = _pooling(context, counts)
-    spread(max_forward, len(images), 1, images, out, node.size, node.stride, node.padding)
+    parallel_for(max_forward, len(images), 1, images, out, node.size, node.stride, node.padding)
     return out.reshape(*counts.shape[:2], *context.gives.shape)
 
 
 def sum_pool(node: IntSumPool, context: OperationContext, counts: Array) -> Array:
     """The sum of each window."""
     images, out = _pooling(context, counts)
-    spread(sum_forward, len(images), 1, images, out, node.size)
+    parallel_for(sum_forward, len(images), 1, images, out, node.size)
     return out.reshape(*counts.shape[:2], *context.gives.shape)
 
 
@@ -228,15 +230,15 @@ def _padded(node: IntConv, images: Array) -> Array:
 
 def _spans(images: int, area: int) -> list[tuple[int, int]]:
     size = max(1, ROWS // area)
-    return [(low, min(low + size, images)) for low in range(0, images, size)]
+    return [(start, min(start + size, images)) for start in range(0, images, size)]
 
 
-def _dense_part(low: int, high: int, images: Array, flat: Array, acc: Array, node: IntConv, area: int) -> None:
+def _dense_part(start: int, stop: int, images: Array, flat: Array, acc: Array, node: IntConv, area: int) -> None:
     """Every window as a row, times the codes."""
-    part, size = images[low:high], node.kernel
+    part, size = images[start:stop], node.kernel
     windows = np.lib.stride_tricks.sliding_window_view(part, (size, size), axis=(1, 2))  # type: ignore[call-overload] # numpy 1.26 takes a tuple
     windows = windows[:, :: node.stride, :: node.stride].transpose(0, 1, 2, 4, 5, 3)
-    acc[low * area : high * area] = np.ascontiguousarray(windows, flat.dtype).reshape(-1, len(flat)) @ flat
+    acc[start * area : stop * area] = np.ascontiguousarray(windows, flat.dtype).reshape(-1, len(flat)) @ flat
 
 
 OPERATIONS: KindTable[Callable[..., Any]] = KindTable(

@@ -16,7 +16,7 @@ from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.operations import OPERATIONS, Fired, OperationContext
 from qpsnn_core.kernels.neurons.integer_lif import add_counts
-from qpsnn_core.kernels.threads import single_blas, spread
+from qpsnn_core.kernels.threads import parallel_for, single_blas
 from qpsnn_core.network.ordered_graph import sources_of
 
 MEMORY = 2**27
@@ -47,7 +47,7 @@ def simulate(
 def simulate_from(
     network: IntegerNetwork,
     images: Array,
-    start: Mapping[str, Array],
+    initial: Mapping[str, Array],
     *,
     record: Record | Collection[str] = "none",
     count: bool = True,
@@ -61,7 +61,7 @@ def simulate_from(
     images = check_images(network, images)
     spiking, moving = _recorded(network, record)
     total = images.shape[-4]
-    for name, array in start.items():
+    for name, array in initial.items():
         want = (total, *network.shape(name))
         if array.dtype != np.int32 or array.shape != want:
             got = Unquoted(f"{array.dtype} {list(array.shape)}")
@@ -69,9 +69,9 @@ def simulate_from(
     size = max(1, min(total, MEMORY // _bytes(network)))
     run = _empty(network, total, spiking, moving, count)
     with single_blas():
-        for low in range(0, total, size):
-            part = slice(low, min(low + size, total))
-            _walk(network, images[..., part, :, :, :], run, part, start)
+        for start in range(0, total, size):
+            part = slice(start, min(start + size, total))
+            _walk(network, images[..., part, :, :, :], run, part, initial)
             if progress is not None:
                 progress(part.stop, total)
     return run
@@ -128,7 +128,7 @@ def _empty(network: IntegerNetwork, total: int, spiking: set[str], moving: set[s
     return Run(np.empty((total, network.classes), np.int64), room(spiking, np.uint8), room(moving, np.int32), counts)
 
 
-def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice, start: Mapping[str, Array]) -> None:
+def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice, initial: Mapping[str, Array]) -> None:
     """Run one batch through all nodes and write what is recorded; a value is dropped after its last reader."""
     readers = {node.name: len(network.consumers(node.name)) for node in network}
     ready = _ready.setdefault(network, {node.name: {} for node in network})
@@ -138,7 +138,7 @@ def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice, start: 
         inputs = [values[source] for source in sources] or [images if images.ndim == 5 else images[None]]
         reads = tuple(network.values[source] for source in sources)
         keep = node.name in run.membranes
-        begin = start[node.name][part] if node.name in start else None
+        begin = initial[node.name][part] if node.name in initial else None
         given = network.arrays[node.name], reads, network.values[node.name], network.steps
         context = OperationContext(*given, keep, ready[node.name], begin)
         value = OPERATIONS[node](node, context, *inputs)
@@ -160,7 +160,7 @@ def _count(value: Array, times: int, sums: Array) -> None:
         sums += times * value.sum((0, 1), dtype=np.int64)
         return
     flat = np.ascontiguousarray(value).reshape(len(value) * value.shape[1], -1)
-    spread(add_counts, flat.shape[1], 256, flat, times, sums.reshape(-1))
+    parallel_for(add_counts, flat.shape[1], 256, flat, times, sums.reshape(-1))
 
 
 def _write(run: Run, name: str, part: slice, fired: Fired) -> Array:

@@ -20,8 +20,8 @@ LINE = 64
 PAGE = 2**21
 """Bytes of a large page: blocks from that size on begin on one."""
 
-LEAST = 2**18
-"""Bytes from which on memory is kept; less comes from the heap, which keeps it itself."""
+MIN_REUSED_BYTES = 2**18
+"""Arrays of at least so many bytes are kept for reuse; smaller ones come from the heap, which keeps them itself."""
 
 LARGEST = 2
 """A block is used for what takes at least one part in so many of it."""
@@ -42,7 +42,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Array:
     ever in use at once.
     """
     size = prod(shape) * np.dtype(dtype).itemsize
-    if size < LEAST:
+    if size < MIN_REUSED_BYTES:
         return np.empty(shape, dtype)
     room = _rounded(size)
     with _lock:

@@ -10,14 +10,14 @@ from qpsnn_core.kernels.simd.vector import load16, store, to
 from qpsnn_core.kernels.threads import kernel
 
 
-def around(values: Any) -> Any:
-    """The channels' values, and the first ones again, so that 16 can be read from any channel on."""
+def tile_channels(values: Any) -> Any:
+    """The channels' values, repeated so that 16 can be read from any channel on."""
     return np.concatenate((values,) * (2 + 15 // len(values)))[: len(values) + 16]
 
 
 @kernel
-def after(phase, channels):
-    """The channel 16 neurons on."""
+def next_phase(phase, channels):
+    """The channel of the neuron 16 further on: where the next vector begins."""
     phase += 16
     while phase >= channels:
         phase -= channels
@@ -32,6 +32,6 @@ def gather_sum(sums, phase, values):
 
 @kernel
 def fold(sums, out):
-    """Sums of channels `around` added to those of the channels."""
+    """Sums of tiled channels (`tile_channels`) added to those of the channels."""
     for c in range(len(sums)):
         out[c % len(out)] += sums[c]

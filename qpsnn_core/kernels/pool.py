@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from qpsnn_core.kernels.simd.vector import at_least, fill16, put, select, take16
+from qpsnn_core.kernels.simd.vector import fill16, greater_equal, select, store_masked, take16
 from qpsnn_core.kernels.threads import kernel
 
 
 @kernel
 def window_of(place, size, stride, padding, length):
-    """The pixels low..high-1 of one edge of a window, cut at the map's."""
+    """The first pixel of one edge, and the one after the last, of a window, cut at the map's."""
     begin = place * stride - padding
     return max(begin, 0), min(begin + size, length)
 
@@ -20,16 +20,16 @@ def largest(flat, first, top, bottom, left, right, width, channels, c):
     for y in range(top, bottom):
         for x in range(left, right):
             value = take16(flat, first + (y * width + x) * channels + c, channels - c)
-            most = select(at_least(value, most), value, most)
+            most = select(greater_equal(value, most), value, most)
     return most
 
 
 @kernel
-def max_forward(low, high, counts, out, size, stride, padding):
-    """The largest count of each window, images low..high-1."""
+def max_forward(start, stop, counts, out, size, stride, padding):
+    """The largest count of each window, images start..stop-1."""
     height, width, channels = counts.shape[1:]
     flat, flat_out = counts.reshape(-1), out.reshape(-1)
-    for m in range(low, high):
+    for m in range(start, stop):
         for oy in range(out.shape[1]):
             top, bottom = window_of(oy, size, stride, padding, height)
             for ox in range(out.shape[2]):
@@ -38,15 +38,15 @@ def max_forward(low, high, counts, out, size, stride, padding):
                 for c in range(0, channels, 16):
                     first = m * height * width * channels
                     most = largest(flat, first, top, bottom, left, right, width, channels, c)
-                    put(flat_out, place + c, most, channels - c)
+                    store_masked(flat_out, place + c, most, channels - c)
 
 
 @kernel
-def max_backward(low, high, counts, gradient, out, size, stride, padding):
+def max_backward(start, stop, counts, gradient, out, size, stride, padding):
     """Each window's gradient goes to its first largest count; out must be zero."""
     height, width, channels = counts.shape[1:]
     flat, given, flat_out = counts.reshape(-1), gradient.reshape(-1), out.reshape(-1)
-    for m in range(low, high):
+    for m in range(start, stop):
         for oy in range(gradient.shape[1]):
             top, bottom = window_of(oy, size, stride, padding, height)
             for ox in range(gradient.shape[2]):
@@ -59,19 +59,19 @@ def max_backward(low, high, counts, gradient, out, size, stride, padding):
                     for y in range(top, bottom):
                         for x in range(left, right):
                             i = first + (y * width + x) * channels + c
-                            hit = at_least(take16(flat, i, count), most)
-                            put(flat_out, i, take16(flat_out, i, count) + select(hit, rest, zero), count)
+                            hit = greater_equal(take16(flat, i, count), most)
+                            store_masked(flat_out, i, take16(flat_out, i, count) + select(hit, rest, zero), count)
                             rest = select(hit, zero, rest)
 
 
 @kernel
-def apart_backward(low, high, counts, gradient, out, size):
+def apart_backward(start, stop, counts, gradient, out, size):
     """As `max_backward`, of windows side by side: each pixel is written once, 0 where no window covers it."""
     height, width, channels = counts.shape[1:]
     flat, given, flat_out = counts.reshape(-1), gradient.reshape(-1), out.reshape(-1)
     down, across, line = gradient.shape[1], gradient.shape[2], width * channels
     zero, none = fill16(0, given), fill16(0, flat)
-    for m in range(low, high):
+    for m in range(start, stop):
         for y in range(0, height, size):
             first = (m * height + y) * line
             covered = across * size * channels if y // size < down else 0
@@ -86,21 +86,21 @@ def apart_backward(low, high, counts, gradient, out, size):
                         i = corner + row * line
                         for _ in range(size):
                             value = take16(flat, i, count)
-                            most = select(at_least(value, most), value, most)
+                            most = select(greater_equal(value, most), value, most)
                             i += channels
                     for row in range(size):
                         i = corner + row * line
                         for _ in range(size):
-                            hit = at_least(take16(flat, i, count), most)
-                            put(flat_out, i, select(hit, rest, zero), count)
+                            hit = greater_equal(take16(flat, i, count), most)
+                            store_masked(flat_out, i, select(hit, rest, zero), count)
                             rest = select(hit, zero, rest)
                             i += channels
 
 
 @kernel
-def sum_forward(low, high, counts, out, size):
-    """The sum of each size x size window, images low..high-1."""
-    for m in range(low, high):
+def sum_forward(start, stop, counts, out, size):
+    """The sum of each size x size window, images start..stop-1."""
+    for m in range(start, stop):
         for oy in range(out.shape[1]):
             for ox in range(out.shape[2]):
                 o = out[m, oy, ox]
@@ -113,12 +113,12 @@ def sum_forward(low, high, counts, out, size):
 
 
 @kernel
-def sum_backward(low, high, gradient, out, size):
+def sum_backward(start, stop, gradient, out, size):
     """Every pixel of a window gets the window's gradient, the others 0."""
     height, width, channels = out.shape[1:]
     given, flat = gradient.reshape(-1), out.reshape(-1)
     down, across = gradient.shape[1], gradient.shape[2]
-    for m in range(low, high):
+    for m in range(start, stop):
         for y in range(height):
             at = (m * height + y) * width * channels
             covered = across * size * channels if y // size < down else 0
@@ -127,5 +127,5 @@ def sum_backward(low, high, gradient, out, size):
                 place = ((m * down + y // size) * across + ox) * channels
                 for _ in range(size):
                     for c in range(0, channels, 16):
-                        put(flat, at + c, take16(given, place + c, channels - c), channels - c)
+                        store_masked(flat, at + c, take16(given, place + c, channels - c), channels - c)
                     at += channels

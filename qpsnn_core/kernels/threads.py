@@ -1,6 +1,6 @@
 """Fixed chunks of independent work on a few threads: the same bits on any number of them.
 
-A kernel takes `(low, high, ...)` and releases the GIL. Chunks depend on the work alone, never on the number of
+A kernel takes `(start, stop, ...)` and releases the GIL. Chunks depend on the work alone, never on the number of
 threads, and no two write the same place; a sum over chunks is taken in their order. The queues are CPython's own
 SimpleQueue, whose locks a Ctrl-C cannot leave locked, as it can those of concurrent.futures.
 """
@@ -52,8 +52,8 @@ def readable(load: Callable[[], dict[Any, Any]]) -> Callable[[], dict[Any, Any]]
     return found
 
 
-TURNS = 0 if getattr(numba.config, "DISABLE_JIT") else 16384  # noqa: B009 - numba fills its config at run time
-"""For how long a thread looks for work, or for the end of work, before it sleeps: to wake it takes as long."""
+SPIN_ITERATIONS = 0 if getattr(numba.config, "DISABLE_JIT") else 16384  # noqa: B009 - numba fills its config at run time
+"""How often a thread looks for work, or for the end of work, before it sleeps: to wake it takes as long."""
 
 _inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
 _calls = np.zeros(1, np.int64)
@@ -86,9 +86,9 @@ def set_threads(count: int) -> None:
 
 
 @kernel
-def watch(counter, target, turns):
-    """Wait until `counter[0]` is at least `target`, but for so many turns at most; without the GIL."""
-    for _ in range(turns):
+def watch(counter, target, iterations):
+    """Wait until `counter[0]` is at least `target`, but for so many iterations at most; without the GIL."""
+    for _ in range(iterations):
         if fresh(counter, 0) >= target:
             break
 
@@ -98,7 +98,7 @@ def _help(inbox: SimpleQueue[Callable[[], None]]) -> None:
         inbox.get()()
         calls = _calls[0] + 1
         if inbox.empty():
-            watch(_calls, calls, TURNS)
+            watch(_calls, calls, SPIN_ITERATIONS)
 
 
 def _call_for_help(count: int, task: Callable[[], None]) -> None:
@@ -124,14 +124,14 @@ if hasattr(os, "register_at_fork"):
 def chunks(total: int, least: int = 1, count: int = CHUNKS) -> list[tuple[int, int]]:
     """`total` items in at most `count` ranges of at least `least`: a function of the work alone."""
     size = max(least, -(-total // count))
-    return [(low, min(low + size, total)) for low in range(0, total, size)]
+    return [(start, min(start + size, total)) for start in range(0, total, size)]
 
 
-def each(work: Callable[..., Any], ranges: list[tuple[int, int]], *arguments: Any) -> list[Any]:
-    """`work(low, high, *arguments)` for every range, in any order; the results in the order of the ranges."""
+def parallel_map(work: Callable[..., Any], ranges: list[tuple[int, int]], *arguments: Any) -> list[Any]:
+    """`work(start, stop, *arguments)` for every range, in any order; the results in the order of the ranges."""
     others = min(threads(), len(ranges)) - 1
     if others < 1:
-        return [work(low, high, *arguments) for low, high in ranges]
+        return [work(start, stop, *arguments) for start, stop in ranges]
     results: list[Any] = [None] * len(ranges)
     waiting: SimpleQueue[int] = SimpleQueue()
     finished: SimpleQueue[BaseException | None] = SimpleQueue()
@@ -159,7 +159,7 @@ def each(work: Callable[..., Any], ranges: list[tuple[int, int]], *arguments: An
     _call_for_help(others, help_out)
     while one():
         pass
-    watch(done, len(ranges), TURNS)
+    watch(done, len(ranges), SPIN_ITERATIONS)
     for _ in ranges:
         error = finished.get()
         if error is not None:
@@ -167,7 +167,7 @@ def each(work: Callable[..., Any], ranges: list[tuple[int, int]], *arguments: An
     return results
 
 
-def shares(total: int, least: int) -> list[tuple[int, int]]:
+def per_thread_ranges(total: int, least: int) -> list[tuple[int, int]]:
     """As `chunks`, for work of which nothing depends on how it is divided: two for each thread, one for a single one.
 
     Every chunk costs some microseconds, and hands the interpreter from thread to thread.
@@ -175,9 +175,9 @@ def shares(total: int, least: int) -> list[tuple[int, int]]:
     return chunks(total, least, 2 * threads() if threads() > 1 else 1)
 
 
-def spread(work: Callable[..., Any], total: int, least: int, *arguments: Any) -> None:
-    """`work` over 0..total-1, whose parts are independent of each other."""
-    each(work, shares(total, least), *arguments)
+def parallel_for(work: Callable[..., Any], total: int, least: int, *arguments: Any) -> None:
+    """`work` over 0..total-1, in ranges of at least `least` (`per_thread_ranges`), independent of each other."""
+    parallel_map(work, per_thread_ranges(total, least), *arguments)
 
 
 def find_blas() -> None:

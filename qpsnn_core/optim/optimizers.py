@@ -13,12 +13,12 @@ from qpsnn_core.common.types import Arrays, Floats
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.sgd import sgd_step
-from qpsnn_core.kernels.threads import spread
+from qpsnn_core.kernels.threads import parallel_for
 
 DECAYS = ("weight", "all")
 
-LEAST = 2**14
-"""Numbers of a chunk."""
+MIN_CHUNK_PARAMS = 2**14
+"""Least number of elements of a parameter in a chunk."""
 
 
 class State(NamedTuple):
@@ -68,7 +68,7 @@ def sgd(
         new, speed = empty(p.shape, np.float32), empty(p.shape, np.float32)
         given = (np.ascontiguousarray(array).reshape(-1) for array in (p, g, slots[0]))
         factors = (np.float32(factor) for factor in (lr, momentum, decay))
-        spread(sgd_step, p.size, LEAST, *given, *factors, nesterov, new.reshape(-1), speed.reshape(-1))
+        parallel_for(sgd_step, p.size, MIN_CHUNK_PARAMS, *given, *factors, nesterov, new.reshape(-1), speed.reshape(-1))
         return new, (speed,)
 
     return _optimizer("sgd", Rule(("momentum",) if momentum else (), apply), weight_decay, decays)

@@ -11,13 +11,13 @@ import numpy.typing as npt
 from qpsnn_core.common.errors import NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Floats
 from qpsnn_core.kernels.buffers import empty
-from qpsnn_core.kernels.cyclic_channels import around
+from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.quantize import encode, pass_within, sum_abs
-from qpsnn_core.kernels.threads import chunks, each, spread
+from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map
 from qpsnn_core.quantization.formats import KEPT, Quantizer
 
-LEAST = 2**15
-"""Weights of a part."""
+MIN_CHUNK_WEIGHTS = 2**15
+"""Least number of weights in a chunk."""
 
 
 class QuantizedWeights(NamedTuple):
@@ -87,7 +87,7 @@ def quantize(weight: Floats, quantizer: Quantizer, stored: Floats | None = None)
     scale = gamma(weight, quantizer, stored)
     levels = quantizer.levels
     codes = empty(weight.shape, np.int8 if levels <= 127 else np.int16)
-    sums = _summed(encode, weight, np.int64, around(scale), levels, codes.reshape(-1))
+    sums = _summed(encode, weight, np.int64, tile_channels(scale), levels, codes.reshape(-1))
     return QuantizedWeights(codes, scale / np.float32(levels), scale, int(sums.max(initial=0)))
 
 
@@ -106,8 +106,8 @@ def straight_through(
     """
     if quantizer.ste == "clip":
         passed = empty(weight.shape, np.float32) if out is None else out
-        flat = (_flat(gradient), _flat(weight), around(scale), passed.reshape(-1))
-        spread(pass_within, *_rows(weight), *flat)
+        flat = (_flat(gradient), _flat(weight), tile_channels(scale), passed.reshape(-1))
+        parallel_for(pass_within, *_rows(weight), *flat)
         return passed
     return np.divide(gradient, scale, out=out)
 
@@ -125,19 +125,19 @@ def utilization(weight: Floats, quantizer: Quantizer) -> float:
 def _summed(work: Callable[..., None], weight: Floats, kind: Any, *arguments: Any) -> npt.NDArray[Any]:
     """What `work` adds up for each output channel, part by part."""
 
-    def part(low: int, high: int) -> npt.NDArray[Any]:
+    def part(start: int, stop: int) -> npt.NDArray[Any]:
         sums = np.zeros(weight.shape[-1], kind)
-        work(low, high, flat, *arguments, sums)
+        work(start, stop, flat, *arguments, sums)
         return sums
 
     flat, (rows, least) = _flat(weight), _rows(weight)
-    total: npt.NDArray[Any] = sum(each(part, chunks(rows, least)), start=np.zeros(weight.shape[-1], kind))
+    total: npt.NDArray[Any] = sum(parallel_map(part, chunks(rows, least)), start=np.zeros(weight.shape[-1], kind))
     return total
 
 
 def _rows(weight: Floats) -> tuple[int, int]:
     """The rows of all output channels, and how many a part has at least."""
-    return weight.size // weight.shape[-1], -(-LEAST // weight.shape[-1])
+    return weight.size // weight.shape[-1], -(-MIN_CHUNK_WEIGHTS // weight.shape[-1])
 
 
 def _flat(array: Floats) -> Floats:

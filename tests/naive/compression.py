@@ -28,11 +28,11 @@ def hessian(samples, beta):
     return total
 
 
-def pairs(events, places, counts, filtered_rows, low, high):
+def pairs(events, places, counts, filtered_rows, start, stop):
     """`total[a, b] = sum over the events of input a of count * filtered[place, b]`, b >= a; events: first of each a."""
     size = filtered_rows.shape[1]
     total = np.zeros((size, size))
-    for a in range(low, high):
+    for a in range(start, stop):
         for e in range(events[a], events[a + 1]):
             for b in range(a, size):
                 total[a, b] += counts[e] * filtered_rows[places[e], b]

@@ -62,36 +62,36 @@ def rank(matrix: np.ndarray) -> int:
 
 
 def sum_of_rows(
-    into: np.ndarray, v: np.ndarray, factors: np.ndarray, low: int, high: int, start: int, end: int
+    into: np.ndarray, v: np.ndarray, factors: np.ndarray, start: int, stop: int, begin: int, end: int
 ) -> np.ndarray:
-    """`into[i] + sum over j in low..high-1 of factors[j] * v[j, i]`, for i in start..end-1."""
+    """`into[i] + sum over j in start..stop-1 of factors[j] * v[j, i]`, for i in start..end-1."""
     into = into.copy()
-    for i in range(start, end):
-        for j in range(low, high):
+    for i in range(begin, end):
+        for j in range(start, stop):
             into[i] += factors[j] * v[j, i]
     return into
 
 
 def less_row(
-    v: np.ndarray, factors: np.ndarray, row: np.ndarray, low: int, high: int, start: int, end: int
+    v: np.ndarray, factors: np.ndarray, row: np.ndarray, start: int, stop: int, begin: int, end: int
 ) -> np.ndarray:
-    """`v[j, i] - factors[j] * row[i]`, for j in low..high-1 and i in start..end-1."""
+    """`v[j, i] - factors[j] * row[i]`, for j in start..stop-1 and i in start..end-1."""
     v = v.copy()
-    for j in range(low, high):
-        for i in range(start, end):
+    for j in range(start, stop):
+        for i in range(begin, end):
             v[j, i] -= factors[j] * row[i]
     return v
 
 
-def first_largest(values: np.ndarray, low: int, high: int) -> int:
-    """The first place of the largest of `values[low:high]`."""
-    return max(range(low, high), key=lambda i: (values[i], -i))
+def first_largest(values: np.ndarray, start: int, stop: int) -> int:
+    """The first place of the largest of `values[start:stop]`."""
+    return max(range(start, stop), key=lambda i: (values[i], -i))
 
 
-def squares(v: np.ndarray, low: int, high: int, end: int) -> tuple[list[float], float]:
-    """The squared length of each column, rows low..high-1; the sum of those of the columns low..end-1."""
-    lengths = [math.fsum(v[j, i] ** 2 for j in range(low, high)) for i in range(end)]
-    return lengths, math.fsum(lengths[low:])
+def squares(v: np.ndarray, start: int, stop: int, end: int) -> tuple[list[float], float]:
+    """The squared length of each column, rows start..stop-1; the sum of those of the columns start..end-1."""
+    lengths = [math.fsum(v[j, i] ** 2 for j in range(start, stop)) for i in range(end)]
+    return lengths, math.fsum(lengths[start:])
 
 
 def reflected(v: np.ndarray, k: int) -> np.ndarray:

@@ -61,21 +61,21 @@ def wrong_slope_everywhere(monkeypatch):
     def wrong(kind, width, distance):
         return width * right(kind, width, distance)
 
-    def backward(low, high, size, first, second, given, gradient, moments, settings):
+    def backward(start, stop, size, first, second, given, gradient, moments, settings):
         _, positions, beta, threshold, _, _, width, detach = settings
-        low, high, moments = low * size, min(high * size, positions), moments[low]
+        start, stop, moments = start * size, min(stop * size, positions), moments[start]
         shape = (-1, positions, given.shape[1])
         currents = [one for one in (first, second) if one is not None]
-        accs = [acc.reshape(shape)[:, low:high] for acc, *_ in currents]
+        accs = [acc.reshape(shape)[:, start:stop] for acc, *_ in currents]
         x = sum(naive_lif.current(acc, one[1], one[2], settings[0]) for acc, one in zip(accs, currents, strict=True))
         _, before = naive_lif.forward(x, beta, threshold, "zero")
-        share = given.reshape(shape)[:, low:high]
+        share = given.reshape(shape)[:, start:stop]
 
         def slope(distance):
             return wrong("triangle", width, distance).item()
 
         back = naive_lif.backward(before, share, beta, threshold, "zero", slope, detach)
-        gradient.reshape(shape)[:, low:high] = back if len(gradient) == len(given) else back.sum(0)
+        gradient.reshape(shape)[:, start:stop] = back if len(gradient) == len(given) else back.sum(0)
         for moment, acc in zip(moments, (1, *accs), strict=False):
             moment += (back * acc).sum((0, 1))
 

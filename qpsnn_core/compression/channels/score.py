@@ -20,7 +20,7 @@ from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.layers import lif
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.kernels.linalg import singular_values
-from qpsnn_core.kernels.threads import chunks, each, single_blas
+from qpsnn_core.kernels.threads import chunks, parallel_map, single_blas
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Readout, Shortcut, Sum
 from qpsnn_core.network.model import Model
 from qpsnn_core.recipes.pruning import CRITERIA
@@ -129,20 +129,20 @@ def significant(counts: Array, steps: int, epsilon: float = 1e-6) -> npt.NDArray
     counts = np.ascontiguousarray(counts, np.uint8 if counts.dtype == np.uint8 else np.float64)
     found = np.full((batch, channels), singular_values.UNDECIDED, np.int64)
     if width <= singular_values.PITCH:
-        each(
+        parallel_map(
             singular_values.count_maps, chunks(batch * -(-channels // singular_values.LANES)), counts, threshold, found
         )
     rows, columns = np.nonzero(found == singular_values.UNDECIDED)
     if len(rows):
 
-        def decide(low: int, high: int) -> None:
-            maps = counts[rows[low:high], :, :, columns[low:high]].astype(np.float64)
+        def decide(start: int, stop: int) -> None:
+            maps = counts[rows[start:stop], :, :, columns[start:stop]].astype(np.float64)
             values = np.linalg.svd(maps, compute_uv=False)
-            found[rows[low:high], columns[low:high]] = (values > threshold).sum(1)
+            found[rows[start:stop], columns[start:stop]] = (values > threshold).sum(1)
 
         size = max(1, PIXELS // (height * width))
         with single_blas():
-            each(decide, [(low, min(low + size, len(rows))) for low in range(0, len(rows), size)])
+            parallel_map(decide, [(start, min(start + size, len(rows))) for start in range(0, len(rows), size)])
     return found
 
 
@@ -155,8 +155,8 @@ def _totals(
     empty = {node.name: np.zeros((len(parts), model.network.shape(node.name)[2])) for node in neurons}
     svs, sca = empty, {name: total.copy() for name, total in empty.items()}
     for row, part in enumerate(parts):
-        for low in range(0, len(part), IMAGES):
-            done = forward(model, steps_first(part[low : low + IMAGES]), save_for_backward=True)
+        for start in range(0, len(part), IMAGES):
+            done = forward(model, steps_first(part[start : start + IMAGES]), save_for_backward=True)
             for node in neurons:
                 norms = np.abs(MEMBRANES[node](node, done.caches[node.name])).sum(axis=(0, 1, 2, 3), dtype=np.float64)
                 if not np.isfinite(norms).all():

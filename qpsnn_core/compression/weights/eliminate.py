@@ -11,7 +11,7 @@ from scipy.linalg import lapack
 from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.types import Bools, Doubles, Longs
 from qpsnn_core.kernels.linalg.obs import record_rows
-from qpsnn_core.kernels.threads import CHUNKS, chunks, each, find_blas, single_blas
+from qpsnn_core.kernels.threads import CHUNKS, chunks, find_blas, parallel_map, single_blas
 
 find_blas()
 
@@ -97,11 +97,11 @@ def trace(
     rows, size = weight.shape
     order, losses = np.zeros((rows, size), np.int64), np.zeros((rows, size))
     together = min(CHUNKS, max(1, MEMORY // (8 * size * size)))
-    for low in range(0, rows, BLOCK):
-        some = slice(low, min(low + BLOCK, rows))
-        each(
+    for start in range(0, rows, BLOCK):
+        some = slice(start, min(start + BLOCK, rows))
+        parallel_map(
             record_rows,
-            chunks(some.stop - low, 1, together),
+            chunks(some.stop - start, 1, together),
             weight[some],
             inverted,
             group,
@@ -136,8 +136,8 @@ def compensated(weight: Doubles, kept: Bools, hessian: Doubles) -> Doubles:
     `w_K += H[K, K]^-1 H[K, P] w_P`: what removing them one after another, in any order, comes to.
     """
 
-    def part(low: int, high: int) -> None:
-        for row in range(low, high):
+    def part(start: int, stop: int) -> None:
+        for row in range(start, stop):
             gone = ~kept[row]
             if kept[row].any() and gone.any():
                 inner = hessian[np.ix_(kept[row], kept[row])]
@@ -149,5 +149,5 @@ def compensated(weight: Doubles, kept: Bools, hessian: Doubles) -> Doubles:
 
     out = weight.copy()
     with single_blas():
-        each(part, chunks(len(weight)))
+        parallel_map(part, chunks(len(weight)))
     return out

@@ -20,7 +20,7 @@ from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.layers.conv import windows
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.kernels.linalg.obs import add_events
-from qpsnn_core.kernels.threads import single_blas, spread
+from qpsnn_core.kernels.threads import parallel_for, single_blas
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
@@ -115,13 +115,13 @@ def _add(network: Network, node: Synapse, x: Array, objective: str, total: Doubl
         starts = np.zeros(len(total) + 1, np.int64)
         np.cumsum(np.bincount(inputs, minlength=len(total)), out=starts[1:])
         events = (starts, places, counts[places, inputs].astype(np.float64))
-        spread(add_events, len(total), 1, *events, filtered.reshape(-1), len(total), total.reshape(-1))
+        parallel_for(add_events, len(total), 1, *events, filtered.reshape(-1), len(total), total.reshape(-1))
 
 
 def _vectors(node: Linear, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doubles]]:
     size = x[0, 0].size
-    for low, high in _spans(x.shape[1], len(x) * size):
-        flat = x[:, low:high].reshape(len(x), -1)
+    for start, stop in _spans(x.shape[1], len(x) * size):
+        flat = x[:, start:stop].reshape(len(x), -1)
         yield flat.reshape(-1, size), (twice @ flat).reshape(-1, size)
 
 
@@ -131,9 +131,9 @@ def _windows(node: Conv, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doub
     rows = (padded.shape[2] - node.kernel) // node.stride + 1
     columns = (padded.shape[3] - node.kernel) // node.stride + 1
     row = len(x) * columns * node.kernel**2 * x.shape[4]
-    for low, high in _spans(x.shape[1], row * rows):
-        for first, last in _spans(rows, row * (high - low)):
-            band = padded[:, low:high, first * node.stride : (last - 1) * node.stride + node.kernel]
+    for start, stop in _spans(x.shape[1], row * rows):
+        for first, last in _spans(rows, row * (stop - start)):
+            band = padded[:, start:stop, first * node.stride : (last - 1) * node.stride + node.kernel]
             images = band.reshape(-1, *band.shape[2:])
             after = (twice @ band.reshape(len(x), -1)).reshape(images.shape)
             yield tuple(windows(i, node.kernel, node.stride, i.dtype) for i in (images, after))  # type: ignore[misc] # two
@@ -179,7 +179,7 @@ LEAKS: KindTable[Callable[[Any], float]] = KindTable(
 def _spans(count: int, size: int) -> list[tuple[int, int]]:
     """`count` things of `size` numbers each, as many together as PART holds."""
     step = max(1, PART // size)
-    return [(low, min(low + step, count)) for low in range(0, count, step)]
+    return [(start, min(start + step, count)) for start in range(0, count, step)]
 
 
 def error(hessian: Doubles, change: Doubles, factors: Doubles) -> float:

@@ -167,7 +167,7 @@ def prepare(
     whole = calibration_batches("compress", images, batches, batch, seed)
     check_model(model)
     most = max(1, MEMORY // bytes_of(model.network))
-    parts = [part[low : low + most] for part in whole for low in range(0, len(part), most)]
+    parts = [part[start : start + most] for part in whole for start in range(0, len(part), most)]
     weights = {node.name: rows_of(effective(model, node)) for node in model.network.synapses}
     ready = Prepared(model, method, damping, parts, weights, progress)
     ready.hessian(model.network.synapses[0].name)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from qpsnn_core.common.types import Bools, Doubles
 from qpsnn_core.compression.weights.eliminate import inverse
 from qpsnn_core.kernels.linalg.obs import TOGETHER, round_rows
-from qpsnn_core.kernels.threads import chunks, each, single_blas, spread
+from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map, single_blas
 
 SCALES = ("max", "search")
 
@@ -70,8 +70,8 @@ def compensating(place: str, weight: Doubles, kept: Bools, hessian: Doubles, bit
     gamma, top = gammas(weight, bits, scale), float(limit(bits))
     steps, out = gamma.astype(np.float64) / top, np.zeros_like(weight)
 
-    def part(low: int, high: int) -> None:
-        for row in range(low, high):
+    def part(start: int, stop: int) -> None:
+        for row in range(start, stop):
             some = np.flatnonzero(kept[row])
             if some.size:
                 order, upper = factored(place, hessian[np.ix_(some, some)])
@@ -85,10 +85,10 @@ def compensating(place: str, weight: Doubles, kept: Bools, hessian: Doubles, bit
             order, upper = factored(place, hessian)
             left = np.ascontiguousarray(weight[:, order])
             found = np.empty_like(left)
-            spread(round_rows, len(left), TOGETHER, left, upper, steps, top, found)
+            parallel_for(round_rows, len(left), TOGETHER, left, upper, steps, top, found)
             out[:, order] = found
         else:
-            each(part, chunks(len(weight)))
+            parallel_map(part, chunks(len(weight)))
     return Rounded(out, gamma)
 
 

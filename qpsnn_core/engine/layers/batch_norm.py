@@ -10,11 +10,11 @@ from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.types import Array, Floats, NamedFloats
 from qpsnn_core.engine.layers.base import Current, CurrentGradient, LayerContext, rows
 from qpsnn_core.kernels.neurons.batch_norm import gradient_moments, integer_moments, real_moments, short_moments
-from qpsnn_core.kernels.threads import chunks, each, shares
+from qpsnn_core.kernels.threads import chunks, parallel_map, per_thread_ranges
 from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Synapse
 from qpsnn_core.quantization.formats import KEPT
 
-LEAST_ROWS = 256
+MIN_CHUNK_ROWS = 256
 
 
 class Affine(NamedTuple):
@@ -112,12 +112,12 @@ def with_moments(array: Floats, acc: Array) -> CurrentGradient:
     gradient, total = rows(array), rows(acc)
     channels = total.shape[1]
 
-    def part(low: int, high: int) -> tuple[Array, Array]:
+    def part(start: int, stop: int) -> tuple[Array, Array]:
         sums, products = np.zeros(channels), np.zeros(channels)
-        gradient_moments(low, high, gradient, total, sums, products)
+        gradient_moments(start, stop, gradient, total, sums, products)
         return sums, products
 
-    return CurrentGradient(array, *_added(each(part, chunks(len(total), LEAST_ROWS))))
+    return CurrentGradient(array, *_added(parallel_map(part, chunks(len(total), MIN_CHUNK_ROWS))))
 
 
 def _check(context: LayerContext) -> None:
@@ -145,13 +145,13 @@ def _moments(total: Array) -> tuple[Array, Array]:
     kernel = short_moments if total.dtype == np.int16 else kernel
     channels = total.shape[1]
 
-    def part(low: int, high: int) -> tuple[Array, Array]:
+    def part(start: int, stop: int) -> tuple[Array, Array]:
         sums, squares = np.zeros(channels, kind), np.zeros(channels, kind)
-        kernel(low, high, total, sums, squares)
+        kernel(start, stop, total, sums, squares)
         return sums, squares
 
-    divided = shares if kind is np.int64 else chunks
-    return _added(each(part, divided(len(total), LEAST_ROWS)))
+    divided = per_thread_ranges if kind is np.int64 else chunks
+    return _added(parallel_map(part, divided(len(total), MIN_CHUNK_ROWS)))
 
 
 def _added(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:

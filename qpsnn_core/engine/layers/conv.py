@@ -17,7 +17,7 @@ from qpsnn_core.kernels.conv.gemm import WIDTH
 from qpsnn_core.kernels.conv.image import image_forward, image_gradient, panels
 from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.spike_lists import LANES
-from qpsnn_core.kernels.threads import chunks, each, spread
+from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import ValueSpec
 
@@ -60,7 +60,7 @@ def forward(node: Conv, context: LayerContext, x: Array) -> LayerOutput:
         acc = empty((count * height * width * channels,), accumulator(used, value.max_count))
         sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
         packed = pack(used.codes, node.stride, width, node.quantizer.levels if node.quantizer else None)
-        spread(conv_forward, count, 1, rows(x).reshape(-1), value.max_count, *packed, acc, *sizes)
+        parallel_for(conv_forward, count, 1, rows(x).reshape(-1), value.max_count, *packed, acc, *sizes)
     acc = acc.reshape(*x.shape[:2], height, width, channels)
     step = used.step * np.float32(value.scale)
     current, affine, state = batch_norm.forward(acc, step, context)
@@ -118,7 +118,7 @@ def _of_images(node: Conv, context: LayerContext, used: Weights, x: Array, shape
         return np.rint(_dense(node, x, rows(used.codes).astype(np.float64), height * width)).astype(np.int32)
     acc = empty((count * height * width * channels,), np.int32 if whole else np.float32)
     sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
-    spread(image_forward, count, 1, np.ascontiguousarray(x).reshape(-1), panels(used.codes), acc, *sizes)
+    parallel_for(image_forward, count, 1, np.ascontiguousarray(x).reshape(-1), panels(used.codes), acc, *sizes)
     return acc
 
 
@@ -126,11 +126,11 @@ def _dense(node: Conv, x: Array, flat: Array, area: int) -> Array:
     images = _padded(node, x)
     out = np.empty((len(images) * area, flat.shape[1]), flat.dtype)
 
-    def part(low: int, high: int) -> None:
-        columns = windows(images[low:high], node.kernel, node.stride, flat.dtype)
-        np.dot(columns, flat, out=out[low * area : high * area])
+    def part(start: int, stop: int) -> None:
+        columns = windows(images[start:stop], node.kernel, node.stride, flat.dtype)
+        np.dot(columns, flat, out=out[start * area : stop * area])
 
-    each(part, _spans(len(images), area))
+    parallel_map(part, _spans(len(images), area))
     return out
 
 
@@ -142,15 +142,15 @@ def _image_weight_gradient(
     images = np.ascontiguousarray(x).reshape(-1)
     sizes = (*value.shape, node.kernel, node.stride, node.padding)
 
-    def part(low: int, high: int) -> Floats:
+    def part(start: int, stop: int) -> Floats:
         sums = np.zeros((-(-taps // 6) * 6, wide), np.float32)
-        image_gradient(low, high, images, gradient, acc, factors, *sizes, wide, sums.reshape(-1))
+        image_gradient(start, stop, images, gradient, acc, factors, *sizes, wide, sums.reshape(-1))
         return sums
 
-    total: Floats = sum(each(part, chunks(x.shape[0] * x.shape[1])), start=np.zeros((), np.float32))
+    total: Floats = sum(parallel_map(part, chunks(x.shape[0] * x.shape[1])), start=np.zeros((), np.float32))
     return np.ascontiguousarray(total[:taps, : node.channels])
 
 
 def _spans(images: int, area: int) -> list[tuple[int, int]]:
     size = max(1, ROWS // area)
-    return [(low, min(low + size, images)) for low in range(0, images, size)]
+    return [(start, min(start + size, images)) for start in range(0, images, size)]

@@ -14,7 +14,7 @@ from qpsnn_core.kernels.conv.gemm import ROWS, WIDTH, panels_of, products
 from qpsnn_core.kernels.conv.input_gradient import SMALL, through_windows
 from qpsnn_core.kernels.conv.weight_gradient import SUMS, Layout, layout, weight_gradient
 from qpsnn_core.kernels.conv.winograd import POINTS, TILE, gradient_tiles, through_tiles, tiles_back, weight_points
-from qpsnn_core.kernels.threads import CHUNKS, chunks, each, shares, spread
+from qpsnn_core.kernels.threads import CHUNKS, chunks, parallel_for, parallel_map, per_thread_ranges
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import ValueSpec
 
@@ -51,10 +51,12 @@ def weight_sums(node: Conv, value: ValueSpec, x: Array, gradient: Floats, acc: A
     counts = np.zeros((shape.tables if listed else parts) * node.stride**2 * channels, np.int32)
     places = empty((len(counts) * room,), np.uint16 if shape.rows <= 2**16 else np.int32)
     if listed:
-        each(list_channels, chunks(shape.tables), 0, source, channels, shape.units, tuple(shape), counts, places)
+        parallel_map(
+            list_channels, chunks(shape.tables), 0, source, channels, shape.units, tuple(shape), counts, places
+        )
     tasks = [(task, task + 1) for task in range(blocks * parts)]
     given = (source, places, counts, (gradient, acc, factors), found.reshape(-1))
-    each(weight_gradient, tasks, parts, several, listed, *given, shape.units, channels, *sizes, tuple(shape))
+    parallel_map(weight_gradient, tasks, parts, several, listed, *given, shape.units, channels, *sizes, tuple(shape))
     total: Floats = found.sum(0) if parts > 1 else found[0]
     return total
 
@@ -96,33 +98,33 @@ def _by_tiles(node: Conv, value: ValueSpec, codes: Array, images: int, given: tu
     if few:
         points = _points(weights, channels, outputs, tall)
 
-        def part(low: int, high: int) -> None:
+        def part(start: int, stop: int) -> None:
             rooms = scratch("tiles", (sizes[0],), np.float32), scratch("products", (sizes[1],), np.float32)
-            through_tiles(low, high, size, *given, height, width, points, *rooms, out)
+            through_tiles(start, stop, size, *given, height, width, points, *rooms, out)
 
         several = size * -(-images // (size * CHUNKS))
-        each(part, shares(images, several))
+        parallel_map(part, per_thread_ranges(images, several))
         return
     seen, found = empty((sizes[0],), np.float32), empty((sizes[1],), np.float32)
     apart, further = sizes[0] // POINTS, sizes[1] // POINTS
-    for low in range(0, images, size):
-        high = min(low + size, images)
-        spans = [(low + first, low + last) for first, last in shares(high - low, 1)]
+    for start in range(0, images, size):
+        stop = min(start + size, images)
+        spans = [(start + first, start + last) for first, last in per_thread_ranges(stop - start, 1)]
 
-        def before(first: int, last: int, low: int = low) -> None:
-            gradient_tiles(first, last, *given, height, width, pitch, apart, seen[(first - low) * tiles * pitch :])
+        def before(first: int, last: int, start: int = start) -> None:
+            gradient_tiles(first, last, *given, height, width, pitch, apart, seen[(first - start) * tiles * pitch :])
 
-        def panel(first: int, last: int, rows: int = (high - low) * tiles) -> None:
+        def panel(first: int, last: int, rows: int = (stop - start) * tiles) -> None:
             right = scratch("points", (POINTS * tall,), np.float32)
             weight_points(first, last, weights, channels, outputs, tall, right)
             products(POINTS, seen, apart, pitch, right, tall, found, further, wide, rows, outputs, first * WIDTH)
 
-        def after(first: int, last: int, low: int = low) -> None:
-            tiles_back(first, last, found[(first - low) * tiles * wide :], wide, further, height, width, out)
+        def after(first: int, last: int, start: int = start) -> None:
+            tiles_back(first, last, found[(first - start) * tiles * wide :], wide, further, height, width, out)
 
-        each(before, spans)
-        each(panel, [(first, first + 1) for first in range(panels)])
-        each(after, spans)
+        parallel_map(before, spans)
+        parallel_map(panel, [(first, first + 1) for first in range(panels)])
+        parallel_map(after, spans)
 
 
 def _points(weights: Array, channels: int, outputs: int, apart: int) -> Array:
@@ -130,10 +132,10 @@ def _points(weights: Array, channels: int, outputs: int, apart: int) -> Array:
     panels = -(-channels // WIDTH)
     points = empty((panels, POINTS * apart), np.float32)
 
-    def panel(low: int, high: int) -> None:
-        weight_points(low, high, weights, channels, outputs, apart, points[low:high].reshape(-1))
+    def panel(start: int, stop: int) -> None:
+        weight_points(start, stop, weights, channels, outputs, apart, points[start:stop].reshape(-1))
 
-    each(panel, [(low, low + 1) for low in range(panels)])
+    parallel_map(panel, [(start, start + 1) for start in range(panels)])
     return points
 
 
@@ -145,15 +147,15 @@ def _by_windows(node: Conv, value: ValueSpec, codes: Array, images: int, given: 
     wide, pitch = count * WIDTH, -(-outputs // 16) * 16
     panels = empty((count, outputs * WIDTH), np.float32)
     matrix = np.ascontiguousarray(codes).reshape(-1)
-    spread(panels_of, count, 1, matrix, taps, outputs, panels.reshape(-1))
+    parallel_for(panels_of, count, 1, matrix, taps, outputs, panels.reshape(-1))
     most = max(1, (WINDOWS if area > SMALL else 8 * WINDOWS) // (area * wide))
     sizes = (*value.shape, node.kernel, node.stride, node.padding, out_height, out_width)
     room = max(most, ROWS) * area
 
-    def part(low: int, high: int) -> None:
+    def part(start: int, stop: int) -> None:
         back = scratch("back", (room * pitch,), np.float32)
         columns = scratch("columns", (room * wide,), np.float32)
-        through_windows(low, high, most, *given, panels, back, columns, out.reshape(-1), sizes)
+        through_windows(start, stop, most, *given, panels, back, columns, out.reshape(-1), sizes)
 
     several = most * -(-images // (most * CHUNKS))
-    each(part, shares(images, several))
+    parallel_map(part, per_thread_ranges(images, several))

@@ -11,12 +11,12 @@ from qpsnn_core.engine.layers.base import Current, CurrentGradient, Gradients, L
 from qpsnn_core.engine.layers.batch_norm import with_moments
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.neurons.lif import RESETS, add_current, current, lif_backward_parts, lif_forward, lif_potentials
-from qpsnn_core.kernels.threads import chunks, spread
+from qpsnn_core.kernels.threads import chunks, parallel_for
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.surrogates import SURROGATES
 
-LEAST = 64
-"""Positions in a chunk."""
+MIN_CHUNK_POSITIONS = 64
+"""Least number of positions in a chunk."""
 
 init = nothing
 
@@ -46,9 +46,9 @@ def backward(node: LIF, cache: Cache, gradient: Floats) -> Gradients:
     arguments = (cache.steps, positions, *_membrane(node), kind, width, node.detach_reset)
     given, flat = rows(gradient), rows(out)
 
-    parts = chunks(positions, LEAST)
+    parts = chunks(positions, MIN_CHUNK_POSITIONS)
     sums = np.zeros((len(parts), 3, gradient.shape[-1]))
-    spread(lif_backward_parts, len(parts), 1, parts[0][1], *cache.driving, given, flat, sums, arguments)
+    parallel_for(lif_backward_parts, len(parts), 1, parts[0][1], *cache.driving, given, flat, sums, arguments)
     moments = sums.sum(0)
     if len(cache.currents) > 2:
         return Gradients(tuple(_of(out, current) for current in cache.currents), {})
@@ -65,7 +65,9 @@ def potentials(node: LIF, cache: Cache) -> Floats:
 
 def _run(kernel: Any, node: LIF, cache: Cache, out: Array) -> None:
     positions = out[0].size // out.shape[-1]
-    spread(kernel, positions, LEAST, *cache.driving, rows(out), cache.steps, positions, *_membrane(node))
+    parallel_for(
+        kernel, positions, MIN_CHUNK_POSITIONS, *cache.driving, rows(out), cache.steps, positions, *_membrane(node)
+    )
 
 
 def _membrane(node: LIF) -> tuple[Any, ...]:
@@ -99,6 +101,6 @@ def _added(currents: tuple[Current, ...]) -> Current:
     for one in currents:
         step = positions if len(one.acc) == steps else 0
         flat = (rows(acc), rows(one.acc), one.scale, one.shift)
-        spread(add_current, positions, LEAST, *flat, steps, positions, step)
+        parallel_for(add_current, positions, MIN_CHUNK_POSITIONS, *flat, steps, positions, step)
     channels = acc.shape[-1]
     return Current(acc, np.ones(channels, np.float32), np.zeros(channels, np.float32))

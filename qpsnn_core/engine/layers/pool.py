@@ -10,7 +10,7 @@ from qpsnn_core.common.types import Array, Floats
 from qpsnn_core.engine.layers.base import Gradients, LayerContext, LayerOutput, nothing
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.pool import apart_backward, max_backward, max_forward, sum_backward, sum_forward
-from qpsnn_core.kernels.threads import spread
+from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.nodes import AvgPool, MaxPool
 
 init = nothing
@@ -24,7 +24,7 @@ def count_type(max_count: int | None) -> Any:
 def max_pool(node: MaxPool, context: LayerContext, x: Array) -> LayerOutput:
     """The largest count of each window."""
     images, out = _images(x), _empty(node, context, x)
-    spread(max_forward, len(images), 1, images, _images(out), node.size, node.step, node.padding)
+    parallel_for(max_forward, len(images), 1, images, _images(out), node.size, node.step, node.padding)
     return LayerOutput(out, x if context.needs_input_grad else None, {})
 
 
@@ -35,17 +35,17 @@ def max_pool_back(node: MaxPool, x: Array | None, gradient: Floats) -> Gradients
     out, images = empty(x.shape, np.float32), _images(x)
     given = (images, _images(gradient), _images(out), node.size)
     if node.step == node.size and not node.padding:
-        spread(apart_backward, len(images), 1, *given)
+        parallel_for(apart_backward, len(images), 1, *given)
     else:
         out[...] = 0
-        spread(max_backward, len(images), 1, *given, node.step, node.padding)
+        parallel_for(max_backward, len(images), 1, *given, node.step, node.padding)
     return Gradients((out,), {})
 
 
 def avg_pool(node: AvgPool, context: LayerContext, x: Array) -> LayerOutput:
     """The sum of each window; 1/size**2 is in the value's scale."""
     images, out = _images(x), _empty(node, context, x)
-    spread(sum_forward, len(images), 1, images, _images(out), node.size)
+    parallel_for(sum_forward, len(images), 1, images, _images(out), node.size)
     return LayerOutput(out, x.shape if context.needs_input_grad else None, {})
 
 
@@ -54,7 +54,7 @@ def avg_pool_back(node: AvgPool, shape: tuple[int, ...] | None, gradient: Floats
     if shape is None:
         return Gradients((None,), {})
     out, images = empty(shape, np.float32), _images(gradient)
-    spread(sum_backward, len(images), 1, images, _images(out), node.size)
+    parallel_for(sum_backward, len(images), 1, images, _images(out), node.size)
     return Gradients((out,), {})
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from qpsnn_core.kernels.simd.vector import (
     append,
-    at_least,
     fill16,
     fill64,
+    greater_equal,
     halve,
     item,
     load16,
@@ -82,8 +82,8 @@ def gather(spikes, pixel, at, channels, steps, further, rows):
 
 
 @kernel
-def list_channels(low, high, base, source, channels, units, shape, counts, places):
-    """List the spikes of tables low..high-1: of key = class*C + c, the first `counts[table, key]` of its places.
+def list_channels(start, stop, base, source, channels, units, shape, counts, places):
+    """List the spikes of tables start..stop-1: of key = class*C + c, the first `counts[table, key]` of its places.
 
     What is listed is a place in the table: of the pixel, and of the set of steps at which it spikes. At a single step
     a number of spikes is listed by its binary digits, each with a place of its own. source: the spikes, pixels and
@@ -96,7 +96,7 @@ def list_channels(low, high, base, source, channels, units, shape, counts, place
     room, further = len(places) // len(counts), batch * area * channels
     rows, turned = np.empty(16 * TOGETHER, spikes.dtype), np.empty(16 * TOGETHER, spikes.dtype)
     one = fill16(1, spots)
-    for unit in range(low * together, min(high * together, units)):
+    for unit in range(start * together, min(stop * together, units)):
         begin, steps, image, row, place = unit_of(unit, shape)
         first = (begin * batch + image) * area * channels
         for k in range(classes):
@@ -113,11 +113,11 @@ def list_channels(low, high, base, source, channels, units, shape, counts, place
                     for c in range(key, key + min(TOGETHER, channels - left)):
                         found, end = to(load16(rows, (c - key) * 16), spots), c * room + item(counts, c)
                         if digits == 1:
-                            end = append(places, end, at_least(found, one), spot + found)
+                            end = append(places, end, greater_equal(found, one), spot + found)
                         else:
                             at = spot + one
                             for _ in range(digits):
                                 half = halve(found, 1)
-                                end = append(places, end, at_least(found - half - half, one), at)
+                                end = append(places, end, greater_equal(found - half - half, one), at)
                                 found, at = half, at + one
                         set_item(counts, c, end - c * room)

@@ -18,16 +18,16 @@ LISTED = 2**17
 
 
 @kernel
-def add_rows(weights, base, rows, begin, end, often, total):
+def add_rows(weights, base, rows, begin, end, groups_per_widen, total):
     """The sum of the 64 numbers at `weights[base + row]` for `rows[begin:end]`, in the type of `total`.
 
-    There are whole GROUPs of rows, which are added in the weights' own narrow type, `often` times over, before the sum
-    is widened.
+    Rows come in whole GROUPs. `groups_per_widen` of them are added in the weights' own narrow type before the sum is
+    widened.
     """
     sums = fill64(0, total)
     i = begin
     while i < end:
-        stop = min(i + GROUP * often, end)
+        stop = min(i + GROUP * groups_per_widen, end)
         part = fill64(0, weights)
         while i < stop:
             part = part + load64(weights, base + item(rows, i)) + load64(weights, base + item(rows, i + 1))
@@ -38,12 +38,12 @@ def add_rows(weights, base, rows, begin, end, often, total):
 
 
 @kernel
-def add_halves(weights, base, rows, begin, end, often, total):
-    """As `add_rows`, of 128 numbers of four bits, the second 64 in the upper halves of the bytes: two sums of 64."""
+def add_halves(weights, base, rows, begin, end, groups_per_widen, total):
+    """As `add_rows`, of 128 numbers of four bits, the second 64 in the upper nibbles of the bytes: two sums of 64."""
     sums = others = fill64(0, total)
     i = begin
     while i < end:
-        stop = min(i + GROUP * often, end)
+        stop = min(i + GROUP * groups_per_widen, end)
         low = high = fill64(0, weights)
         while i < stop:
             a, b = load64(weights, base + item(rows, i)), load64(weights, base + item(rows, i + 1))
@@ -58,16 +58,16 @@ def add_halves(weights, base, rows, begin, end, often, total):
 
 @kernel
 def conv_forward(
-    low,
-    high,
+    start,
+    stop,
     spikes,
     max_count,
     weights,
     gain,
     offset,
-    often,
-    together,
-    halves,
+    groups_per_widen,
+    windows_per_row,
+    two_per_byte,
     total,
     outputs,
     height,
@@ -79,23 +79,23 @@ def conv_forward(
 ):
     """`total[(m*Ho*Wo + y*Wo + x)*C_out + co] = gain * (sum of weight rows) + offset * (spikes in the window)`.
 
-    Images low..high-1. total: int16, int32 or float32 (the caller has shown that the sums fit), flat. together: windows
-    side by side that one row of the packed weights serves; halves: None where a byte does not hold two of them.
+    Images start..stop-1. total: int16, int32 or float32 (the caller has shown that the sums fit), flat. windows_per_row: windows
+    side by side that one row of the packed weights serves; two_per_byte: None where a byte does not hold two of them.
     """
     out_height = (height + 2 * padding - size) // stride + 1
     out_width = (width + 2 * padding - size) // stride + 1
-    across, step, lanes = size + (together - 1) * stride, stride * together, outputs * together
-    wide, area = LANES if halves is None else 2 * LANES, height * width * channels
+    across, step, lanes = size + (windows_per_row - 1) * stride, stride * windows_per_row, outputs * windows_per_row
+    wide, area = LANES if two_per_byte is None else 2 * LANES, height * width * channels
     blocks, edge = (lanes + wide - 1) // wide, width + 2 * padding + 1
     most = (size * channels * max_count + GROUP) * width
-    band = 1 if blocks == 1 else min((high - low) * out_height, max(1, LISTED // most))
+    band = 1 if blocks == 1 else min((stop - start) * out_height, max(1, LISTED // most))
     listed = np.empty(band * most + 16, np.int32)
     ends, counted = np.empty((band, edge), np.int32), np.empty((band, edge), np.int32)
     ladder = (np.arange(16) * LANES).astype(np.int32)
-    last, spare = high * out_height * out_width * outputs, np.empty(LANES, total.dtype)
+    last, spare = stop * out_height * out_width * outputs, np.empty(LANES, total.dtype)
     times = fill64(gain, total)
-    for begin in range(low * out_height, high * out_height, band):
-        end, n = min(high * out_height, begin + band), 0
+    for begin in range(start * out_height, stop * out_height, band):
+        end, n = min(stop * out_height, begin + band), 0
         for line in range(begin, end):
             image, top = line // out_height * area, line % out_height * stride - padding
             sizes = (top, height, width, channels, size, across, padding)
@@ -111,12 +111,12 @@ def conv_forward(
                     base = begins - left * channels * LANES
                     i, j = item(place, left), item(place, left + across)
                     seen = fill64(offset * (item(before, left + across) - item(before, left)), total)
-                    if halves is not None:
-                        sums, others = add_halves(weights, base, listed, i, j, often, total)
+                    if two_per_byte is not None:
+                        sums, others = add_halves(weights, base, listed, i, j, groups_per_widen, total)
                         store(total, out, sums * times + seen)
                         store(total, out + LANES, others * times + seen)
                     else:
-                        sums = add_rows(weights, base, listed, i, j, often, total) * times + seen
+                        sums = add_rows(weights, base, listed, i, j, groups_per_widen, total) * times + seen
                         if out + LANES <= last:
                             store(total, out, sums)
                         else:

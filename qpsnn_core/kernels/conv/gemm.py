@@ -69,13 +69,13 @@ def square_of(matrix, above, rows, columns, row, column, out, room):
 
 
 @kernel
-def panels_of(low, high, matrix, rows, columns, out):
-    """Panels low..high-1 of WIDTH rows of a flat matrix, each turned round: `[columns, WIDTH]`, zeros beyond the last.
+def panels_of(start, stop, matrix, rows, columns, out):
+    """Panels start..stop-1 of WIDTH rows of a flat matrix, each transposed: `[columns, WIDTH]`, zeros beyond the last.
 
     out: float32, flat, `[panels, columns, WIDTH]`.
     """
     block, room = np.empty(1024, matrix.dtype), np.empty(1024, matrix.dtype)
-    for panel in range(low, high):
+    for panel in range(start, stop):
         for part in range(0, WIDTH, 16):
             for first in range(0, columns, 64):
                 square_of(matrix, 0, rows, columns, panel * WIDTH + part, first, block, room)

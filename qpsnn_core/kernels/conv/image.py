@@ -10,7 +10,7 @@ from qpsnn_core.kernels.buffers import Array
 from qpsnn_core.kernels.conv.gemm import WIDTH, fill, load
 from qpsnn_core.kernels.conv.packing import aligned
 from qpsnn_core.kernels.conv.winograd import back_rows, six_apart
-from qpsnn_core.kernels.simd.vector import item, multiply_add, put, store, to
+from qpsnn_core.kernels.simd.vector import item, multiply_add, store, store_masked, to
 from qpsnn_core.kernels.threads import kernel
 
 
@@ -46,14 +46,14 @@ def write(total, at, sums, count):
     if count >= WIDTH:
         store(total, at, to(sums, total))
     else:
-        put(total, at, to(sums, total), count)
+        store_masked(total, at, to(sums, total), count)
 
 
 @kernel
-def image_forward(low, high, images, weights, total, outputs, height, width, channels, size, stride, padding):
+def image_forward(start, stop, images, weights, total, outputs, height, width, channels, size, stride, padding):
     """`total[(m*Ho*Wo + y*Wo + x)*C_out + co] = sum of W[ky, kx, ci] * image[y*s + ky - p, x*s + kx - p, ci]`.
 
-    Images low..high-1, flat, any numbers; weights: from `panels`. total: flat, of any type; integers come out exact
+    Images start..stop-1, flat, any numbers; weights: from `panels`. total: flat, of any type; integers come out exact
     where no sum reaches 2**24.
     """
     out_height = (height + 2 * padding - size) // stride + 1
@@ -61,7 +61,7 @@ def image_forward(low, high, images, weights, total, outputs, height, width, cha
     line, edge, taps = width * channels, padding * channels, size * channels
     pitch, step, last = line + 2 * edge, stride * channels, (out_width - 1) * stride * channels
     lines = np.zeros(size * pitch, np.float32)
-    for m in range(low, high):
+    for m in range(start, stop):
         for y in range(out_height):
             fill_lines(images, m * height * line, y * stride - padding, height, line, size, edge, lines)
             for column in range(0, outputs, WIDTH):
@@ -93,11 +93,11 @@ def image_forward(low, high, images, weights, total, outputs, height, width, cha
 
 @kernel
 def image_gradient(
-    low, high, images, gradient, total, factors, height, width, channels, size, stride, padding, wide, out
+    start, stop, images, gradient, total, factors, height, width, channels, size, stride, padding, wide, out
 ):
     """`out[(ky*k + kx)*C_in + ci, co] += sum of dL/dacc[y, x, co] * image[y*s + ky - p, x*s + kx - p, ci]`.
 
-    Images low..high-1. dL/dacc is batch norm's backward, `f0*g + f1*acc + f2`; gradient, total: `[M*Ho*Wo, C_out]`;
+    Images start..stop-1. dL/dacc is batch norm's backward, `f0*g + f1*acc + f2`; gradient, total: `[M*Ho*Wo, C_out]`;
     factors: float32 `[3, C_out]`. out: float32, flat, rows of `wide` numbers (a multiple of WIDTH, not below C_out),
     and a multiple of six rows.
     """
@@ -106,7 +106,7 @@ def image_gradient(
     line, edge, across = width * channels, padding * channels, size * channels
     pitch, step, last = line + 2 * edge, stride * channels, size * across - 1
     lines, back = np.zeros(size * pitch, np.float32), np.zeros(out_width * wide, np.float32)
-    for m in range(low, high):
+    for m in range(start, stop):
         for y in range(out_height):
             fill_lines(images, m * height * line, y * stride - padding, height, line, size, edge, lines)
             back_rows(gradient, total, factors, (m * out_height + y) * out_width, out_width, wide, back)

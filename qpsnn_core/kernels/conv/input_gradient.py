@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qpsnn_core.kernels.conv.gemm import WIDTH, products
 from qpsnn_core.kernels.conv.winograd import back_rows
-from qpsnn_core.kernels.simd.vector import put, take16
+from qpsnn_core.kernels.simd.vector import store_masked, take16
 from qpsnn_core.kernels.threads import kernel
 
 SMALL = 4
@@ -19,14 +19,14 @@ def tap_inside(q, tap, height, width, size, stride, padding, out_width):
 
 
 @kernel
-def fold(low, high, columns, pitch, out, height, width, channels, size, stride, padding, out_height, out_width):
-    """`out[y*s + ky - p, x*s + kx - p] += columns[y, x, ky, kx]`, images low..high-1; out flat, set to zero here.
+def fold(start, stop, columns, pitch, out, height, width, channels, size, stride, padding, out_height, out_width):
+    """`out[y*s + ky - p, x*s + kx - p] += columns[y, x, ky, kx]`, images start..stop-1; out flat, set to zero here.
 
-    columns: flat `[M*Ho*Wo, k*k*C]`, counted from image `low`, a row every `pitch` numbers; out: flat `[M*H*W*C]`.
+    columns: flat `[M*Ho*Wo, k*k*C]`, counted from image `start`, a row every `pitch` numbers; out: flat `[M*H*W*C]`.
     """
     area = height * width * channels
     line = 0
-    for m in range(low, high):
+    for m in range(start, stop):
         out[m * area : (m + 1) * area] = 0
         for y in range(out_height):
             for x in range(out_width):
@@ -40,14 +40,14 @@ def fold(low, high, columns, pitch, out, height, width, channels, size, stride, 
                             for c in range(0, channels, 16):
                                 count = channels - c
                                 total = take16(out, at + c, count) + take16(columns, source + c, count)
-                                put(out, at + c, total, count)
+                                store_masked(out, at + c, total, count)
                         source += channels
                 line += pitch
 
 
 @kernel
-def through_windows(low, high, most, gradient, total, factors, panels, back, columns, out, shape):
-    """The input gradients of images low..high-1, `[M*H*W*C]` flat, `most` images at a time.
+def through_windows(start, stop, most, gradient, total, factors, panels, back, columns, out, shape):
+    """The input gradients of images start..stop-1, `[M*H*W*C]` flat, `most` images at a time.
 
     gradient, total: `[M*Ho*Wo, C_out]`, factors: `[3, C_out]`, of which dL/dacc is `f0*g + f1*acc + f2`. panels:
     `[panels, C_out*WIDTH]`, the weights of taps and input channels. back, columns: room for `most` images (ROWS at
@@ -58,8 +58,8 @@ def through_windows(low, high, most, gradient, total, factors, panels, back, col
     outputs, area, wide = gradient.shape[1], out_height * out_width, len(panels) * WIDTH
     pitch = (outputs + 15) // 16 * 16
     few = area <= SMALL and channels % WIDTH == 0
-    for first in range(low, high, most):
-        last = min(first + most, high)
+    for first in range(start, stop, most):
+        last = min(first + most, stop)
         back_rows(gradient, total, factors, first * area, (last - first) * area, pitch, back)
         for panel in range(len(panels)):
             right, column = panels[panel], panel * WIDTH

@@ -6,25 +6,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.kernels.buffers import LEAST, Array, empty
+from qpsnn_core.kernels.buffers import MIN_REUSED_BYTES, Array, empty
 from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES
 from qpsnn_core.kernels.simd.vector import fill64, halve, load64, store, to
 from qpsnn_core.kernels.threads import kernel
 
 
 class Packed(NamedTuple):
-    """`weight = gain*row + offset`; rows: flat blocks of [taps*C_in + zeros, 64]; GROUP*often rows fit their own type.
+    """`weight = gain*row + offset`; rows: flat blocks of [taps*C_in + zeros, 64].
 
-    zeros: `(k - 1)*C_in + 1` rows, k the columns of a window. together: windows side by side that a row serves.
-    halves: True where a byte of a row holds two channels, 64 apart; else None, for which Numba compiles other code.
+    groups_per_widen: so many GROUPs of rows may be added in the type of the rows before a sum is widened.
+    zeros: `(k - 1)*C_in + 1` rows, k the columns of a window. windows_per_row: windows side by side that a row serves.
+    two_per_byte: True where a byte of a row holds two channels, 64 apart; else None, for which Numba compiles other code.
     """
 
     rows: Array
     gain: int
     offset: int
-    often: int
-    together: int
-    halves: bool | None = None
+    groups_per_widen: int
+    windows_per_row: int
+    two_per_byte: bool | None = None
 
 
 def pack(weights: Array, stride: int = 1, width: int = 1, levels: int | None = None) -> Packed:
@@ -35,48 +36,52 @@ def pack(weights: Array, stride: int = 1, width: int = 1, levels: int | None = N
     Codes of b <= 5 bits become bytes: odd integers -s..s are 2*W_int - s (Eq. 4), so that GROUP rows of W_int fit in
     255; those of b <= 4 bits halves of bytes, where there are 128 channels.
     """
-    together = _together(weights.shape[-1], width)
-    if together > 1:
-        weights = _side_by_side(weights, stride, together)
+    windows_per_row = _windows_per_row(weights.shape[-1], width)
+    if windows_per_row > 1:
+        weights = _side_by_side(weights, stride, windows_per_row)
     flat = np.ascontiguousarray(weights).reshape(-1, weights.shape[-1])
     zeros = (weights.shape[1] - 1) * weights.shape[2] + 1
     if flat.dtype.kind == "f":
-        return Packed(_blocks(flat, zeros, np.dtype(np.float32)), 1, 0, 2**20, together)
-    if levels and together == 1:
+        return Packed(_blocks(flat, zeros, np.dtype(np.float32)), 1, 0, 2**20, windows_per_row)
+    if levels and windows_per_row == 1:
         offset, gain, largest = -levels, 2, levels
     else:
         offset = int(flat.min(initial=0))
         gain = 1 if ((flat ^ flat.dtype.type(offset)) & 1).any() else 2
         largest = max(1, (int(flat.max(initial=0)) - offset) // gain)
     if largest < 16 and flat.shape[1] >= 2 * LANES:
-        return Packed(_halves(flat, zeros, offset, gain - 1), gain, offset, 255 // (GROUP * largest), together, True)
+        return Packed(
+            _halves(flat, zeros, offset, gain - 1), gain, offset, 255 // (GROUP * largest), windows_per_row, True
+        )
     for kind in (np.uint8, np.uint16, np.int32):
-        often = int(np.iinfo(kind).max) // (GROUP * largest)
-        if often:
-            return Packed(_blocks(flat, zeros, np.dtype(kind), offset, gain - 1), gain, offset, often, together)
+        groups_per_widen = int(np.iinfo(kind).max) // (GROUP * largest)
+        if groups_per_widen:
+            return Packed(
+                _blocks(flat, zeros, np.dtype(kind), offset, gain - 1), gain, offset, groups_per_widen, windows_per_row
+            )
     raise OverflowError(f"weights: expected a range below 2**28, got {largest}")
 
 
 def aligned(size: int, dtype: Any) -> Array:
     """A flat array that begins on a cache line: a row of 64 bytes that straddles two costs twice."""
     dtype = np.dtype(dtype)
-    if size * dtype.itemsize >= LEAST:
+    if size * dtype.itemsize >= MIN_REUSED_BYTES:
         return empty((size,), dtype)
     room = np.empty(size * dtype.itemsize + LANES, np.uint8)
     begin = -room.ctypes.data % LANES
     return room[begin : begin + size * dtype.itemsize].view(dtype)
 
 
-def _together(outputs: int, width: int) -> int:
+def _windows_per_row(outputs: int, width: int) -> int:
     """As many windows as fit in LANES channels and divide the width of the output."""
     return max(n for n in range(1, max(1, LANES // outputs) + 1) if width % n == 0)
 
 
-def _side_by_side(weights: Array, stride: int, together: int) -> Array:
-    """The weights of `together` windows as those of one: `[k, k + (n-1)*s, C_in, n*C_out]`, with zeros between."""
+def _side_by_side(weights: Array, stride: int, windows_per_row: int) -> Array:
+    """The weights of `windows_per_row` windows as those of one: `[k, k + (n-1)*s, C_in, n*C_out]`, with zeros between."""
     size, _, inputs, outputs = weights.shape
-    wide = np.zeros((size, size + (together - 1) * stride, inputs, together, outputs), weights.dtype)
-    for n in range(together):
+    wide = np.zeros((size, size + (windows_per_row - 1) * stride, inputs, windows_per_row, outputs), weights.dtype)
+    for n in range(windows_per_row):
         wide[:, n * stride : n * stride + size, :, n] = weights
     return wide.reshape(*wide.shape[:3], -1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qpsnn_core.kernels.simd.vector import append, at_least, fill16, load16, set_item, store, take16
+from qpsnn_core.kernels.simd.vector import append, fill16, greater_equal, load16, set_item, store, take16
 from qpsnn_core.kernels.threads import kernel
 
 LANES = 64
@@ -44,11 +44,11 @@ def list_columns(
                 continue
             rows = load16(ladder, 0) + fill16(row, ladder)
             for c in range(0, whole, 16):
-                there = at_least(load16(counts, at + c), one)
+                there = greater_equal(load16(counts, at + c), one)
                 n = append(listed, n, there, rows)
                 rows = rows + further
             if whole < channels:
-                there = at_least(take16(counts, at + whole, channels - whole), one)
+                there = greater_equal(take16(counts, at + whole, channels - whole), one)
                 n = append(listed, n, there, rows)
         seen += n - before
         store(listed, n, fill16((size * across + x) * channels * LANES, listed))

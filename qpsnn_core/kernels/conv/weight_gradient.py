@@ -14,7 +14,7 @@ import numpy as np
 
 from qpsnn_core.kernels.conv.channel_lists import list_channels, unit_of
 from qpsnn_core.kernels.simd.llvm import AVX512
-from qpsnn_core.kernels.simd.vector import item, load16, load32, put, store, take16, to
+from qpsnn_core.kernels.simd.vector import item, load16, load32, store, store_masked, take16, to
 from qpsnn_core.kernels.threads import kernel
 
 LANES, load = (32, load32) if AVX512 else (16, load16)
@@ -194,11 +194,26 @@ def add_squares(table, shift, across, down, places, begin, end, total, at):
 
 @kernel
 def weight_gradient(
-    low, high, parts, several, listed, source, places, counts, given, out, units, channels, size, stride, padding, shape
+    start,
+    stop,
+    parts,
+    several,
+    listed,
+    source,
+    places,
+    counts,
+    given,
+    out,
+    units,
+    channels,
+    size,
+    stride,
+    padding,
+    shape,
 ):
     """`out[part, (ky*k + kx)*C + ci] = sum over spikes (y, x, ci) of G[(y + p - ky) / s, (x + p - kx) / s]`, float32.
 
-    Tasks low..high-1: task = (`several` times lanes output channels) * parts + (a part of the tables). places, counts:
+    Tasks start..stop-1: task = (`several` times lanes output channels) * parts + (a part of the tables). places, counts:
     as `list_channels` wrote them, if they are listed; else room for one table of each part, which is listed here from
     the source, so that lists stay in the cache. given: gradient, total and factors of `lay_out`; out is flat.
     """
@@ -208,7 +223,7 @@ def weight_gradient(
     tables, across, down = -(-units // together), sets * lanes, wide * sets * lanes
     squares = size == 3 and stride == 1
     table = zeros_on_line((together - 1) * apart * down + tall * down + before * across)
-    for task in range(low, high):
+    for task in range(start, stop):
         part, first = task % parts, task // parts * several
         blocks = min(several, -(-outputs // lanes) - first)
         sums = zeros_on_line(blocks * channels * taps * lanes)
@@ -240,4 +255,4 @@ def weight_gradient(
             for c in range(channels):
                 for tap in range(taps):
                     at = ((part * taps + tap) * channels + c) * outputs + column
-                    put(out, at, load(sums, ((block * channels + c) * taps + tap) * lanes), count)
+                    store_masked(out, at, load(sums, ((block * channels + c) * taps + tap) * lanes), count)

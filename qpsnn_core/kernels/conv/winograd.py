@@ -13,7 +13,7 @@ import numpy as np
 
 from qpsnn_core.kernels.conv.gemm import ROWS, WIDTH, products, square_of
 from qpsnn_core.kernels.conv.weight_gradient import zeros_on_line
-from qpsnn_core.kernels.simd.vector import fill16, load16, multiply_add, put, store, take16, to
+from qpsnn_core.kernels.simd.vector import fill16, load16, multiply_add, store, store_masked, take16, to
 from qpsnn_core.kernels.threads import kernel
 
 TILE = 4
@@ -87,10 +87,10 @@ def back_rows(gradient, total, factors, first, rows, pitch, out):
 
 
 @kernel
-def gradient_tiles(low, high, gradient, total, factors, height, width, pitch, apart, out):
-    """Of each tile of images low..high-1, `B'dB` of `d = f0*g + f1*acc + f2` (batch norm's backward), `[36, tiles, C]`.
+def gradient_tiles(start, stop, gradient, total, factors, height, width, pitch, apart, out):
+    """`B'dB` of each tile of images start..stop-1, `d = f0*g + f1*acc + f2` (batch norm's backward), `[36, tiles, C]`.
 
-    gradient, total: `[M*H*W, C]`; factors: float32 `[3, C]`. Tiles are counted from image `low`; out is flat, each of
+    gradient, total: `[M*H*W, C]`; factors: float32 `[3, C]`. Tiles are counted from image `start`; out is flat, each of
     its rows begins `pitch` numbers after the one before (16 at a time, the last ones zero), each of the 36 matrices
     `apart`. Of a row of tiles first the columns are transformed, once each, then the rows of each tile.
     """
@@ -98,7 +98,7 @@ def gradient_tiles(low, high, gradient, total, factors, height, width, pitch, ap
     flat, acc = gradient.reshape(-1), total.reshape(-1)
     across, line, target = -(-width // TILE), width * channels, 0
     part = zeros_on_line((across * TILE + 2) * 96)
-    for m in range(low, high):
+    for m in range(start, stop):
         for top in range(-1, height - 1, TILE):
             for c in range(0, channels, 16):
                 count = channels - c
@@ -124,16 +124,16 @@ def gradient_tiles(low, high, gradient, total, factors, height, width, pitch, ap
 
 
 @kernel
-def weight_points(low, high, weights, inputs, outputs, apart, out):
-    """`GgG'` of the flipped kernels g, in panels low..high-1 of WIDTH input channels, `[panels, 36, C_out, WIDTH]`.
+def weight_points(start, stop, weights, inputs, outputs, apart, out):
+    """`GgG'` of the flipped kernels g, in panels start..stop-1 of WIDTH input channels, `[panels, 36, C_out, WIDTH]`.
 
     weights: flat `[9, C_in, C_out]`, zeros beyond the last; each of the 36 matrices begins `apart` numbers after the
-    one before, and panel `low` where `out` does.
+    one before, and panel `start` where `out` does.
     """
     part = zeros_on_line(18 * 16)
     block, room = np.empty((9, 1024), weights.dtype), np.empty(1024, weights.dtype)
     target = 0
-    for panel in range(low, high):
+    for panel in range(start, stop):
         for column in range(0, WIDTH, 16):
             for first in range(0, outputs, 64):
                 for tap in range(9):
@@ -154,8 +154,8 @@ def weight_points(low, high, weights, inputs, outputs, apart, out):
 
 
 @kernel
-def tiles_back(low, high, points, pitch, apart, height, width, out):
-    """`A'mA` of the products, [36, tiles, C], as the input gradients of images low..high-1, `[M*H*W, C]`.
+def tiles_back(start, stop, points, pitch, apart, height, width, out):
+    """`A'mA` of the products, [36, tiles, C], as the input gradients of images start..stop-1, `[M*H*W, C]`.
 
     points: flat, each row `pitch` numbers after the one before, each matrix `apart`, as of gradient_tiles.
     """
@@ -163,7 +163,7 @@ def tiles_back(low, high, points, pitch, apart, height, width, out):
     flat = out.reshape(-1)
     part = zeros_on_line(24 * 16)
     source = 0
-    for m in range(low, high):
+    for m in range(start, stop):
         for top in range(0, height, TILE):
             for left in range(0, width, TILE):
                 for c in range(0, channels, 16):
@@ -184,26 +184,26 @@ def tiles_back(low, high, points, pitch, apart, height, width, out):
                         d, e, f = load16(part, at + 48), load16(part, at + 64), load16(part, at + 80)
                         a, b, c_, d = back_line(a, b, c_, d, e, f, part)
                         at = ((m * height + top + i) * width + left) * channels + c
-                        put(flat, at, a, count)
+                        store_masked(flat, at, a, count)
                         if left + 1 < width:
-                            put(flat, at + channels, b, count)
+                            store_masked(flat, at + channels, b, count)
                         if left + 2 < width:
-                            put(flat, at + 2 * channels, c_, count)
+                            store_masked(flat, at + 2 * channels, c_, count)
                         if left + 3 < width:
-                            put(flat, at + 3 * channels, d, count)
+                            store_masked(flat, at + 3 * channels, d, count)
                 source += pitch
 
 
 @kernel
-def through_tiles(low, high, size, gradient, total, factors, height, width, points, seen, found, out):
-    """The input gradients of images low..high-1, `[M*H*W, C]`, `size` images at a time; the rest as of gradient_tiles.
+def through_tiles(start, stop, size, gradient, total, factors, height, width, points, seen, found, out):
+    """The input gradients of images start..stop-1, `[M*H*W, C]`, `size` at a time; the rest as for gradient_tiles.
 
     points: weight_points of all panels, `[panels, 36 * apart]`; seen, found: room for the transforms of `size` images.
     """
     outputs, panels = gradient.shape[1], len(points)
     tiles, pitch, wide = -(-height // TILE) * -(-width // TILE), -(-outputs // 16) * 16, panels * WIDTH
-    for first in range(low, high, size):
-        last = min(first + size, high)
+    for first in range(start, stop, size):
+        last = min(first + size, stop)
         rows = (last - first) * tiles
         apart, further = max(rows, ROWS) * pitch + 16, max(rows, ROWS) * wide + 16
         gradient_tiles(first, last, gradient, total, factors, height, width, pitch, apart, seen)

@@ -45,12 +45,12 @@ def subtract_one(line, a, first):
 
 
 @kernel
-def add_events(low, high, starts, places, counts, filtered, pitch, total):
-    """`total[a, b] += sum over the events of input a of count * filtered[place, b]`, rows a of low..high-1, b >= a.
+def add_events(start, stop, starts, places, counts, filtered, pitch, total):
+    """`total[a, b] += sum over the events of input a of count * filtered[place, b]`, rows a of start..stop-1, b >= a.
 
     Events of input a: starts[a] to starts[a+1] - 1; filtered, total: flat, rows of `pitch`.
     """
-    for a in range(low, high):
+    for a in range(start, stop):
         line = total[a * pitch + a : (a + 1) * pitch]
         first, last = starts[a], starts[a + 1]
         whole = first + (last - first) // 4 * 4
@@ -194,28 +194,28 @@ def record_row(weight, inverse, pitch, group, rows, order, losses):
 
 
 @kernel
-def record_rows(low, high, weights, inverse, group, orders, losses):
-    """`record_row` of rows low..high-1, each with its own copy of the inverse [d, d]; all others [O, d]."""
+def record_rows(start, stop, weights, inverse, group, orders, losses):
+    """`record_row` of rows start..stop-1, each with its own copy of the inverse [d, d]; all others [O, d]."""
     size = weights.shape[1]
     pitch = (size + LANES - 1) // LANES * LANES
     own, rows = np.zeros(size * pitch), np.zeros((LATER + group) * pitch)
-    for row in range(low, high):
+    for row in range(start, stop):
         own.reshape(size, pitch)[:, :size] = inverse
         record_row(weights[row].copy(), own, pitch, group, rows, orders[row], losses[row])
 
 
 @kernel
-def round_rows(low, high, weights, upper, steps, limit, out):
+def round_rows(start, stop, weights, upper, steps, limit, out):
     """Column by column the nearest multiples of each row's step, at most `limit` of them; its error to those behind.
 
-    `out[r, c] = quant(w[r, c]); w[r, j] -= (w[r, c] - out[r, c]) / upper[c, c] * upper[c, j]`, j > c, of rows low..
-    high-1; upper: `H^-1 = U^T U`. weights: overwritten; weights, out: [O, d]; steps: [O].
+    `out[r, c] = quant(w[r, c]); w[r, j] -= (w[r, c] - out[r, c]) / upper[c, c] * upper[c, j]`, j > c, of rows start..
+    stop-1; upper: `H^-1 = U^T U`. weights: overwritten; weights, out: [O, d]; steps: [O].
     """
     size = weights.shape[1]
-    for first in range(low, high, TOGETHER):
+    for first in range(start, stop, TOGETHER):
         for c in range(size):
             behind = upper[c, c + 1 :]
-            for r in range(first, min(first + TOGETHER, high)):
+            for r in range(first, min(first + TOGETHER, stop)):
                 whole = np.rint(weights[r, c] / steps[r])
                 out[r, c] = min(max(whole, -limit), limit) * steps[r]
                 subtract_one(weights[r, c + 1 :], (weights[r, c] - out[r, c]) / upper[c, c], behind)

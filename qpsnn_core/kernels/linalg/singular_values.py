@@ -38,83 +38,83 @@ NEXT, SECOND, THIRD = place(PITCH), place(2 * PITCH), place(3 * PITCH)
 
 
 @kernel
-def add_rows(into, v, factors, low, high, start, end):
-    """`into[i] += sum over rows j of factors[j] * v[j, i]`, rows low..high-1, columns start..end-1."""
-    start, end = place(start), place(end)
-    whole = low + (high - low) // 4 * 4
-    for first in range(low, whole, 4):
+def add_rows(into, v, factors, start, stop, begin, end):
+    """`into[i] += sum over rows j of factors[j] * v[j, i]`, rows start..stop-1, columns start..end-1."""
+    begin, end = place(begin), place(end)
+    whole = start + (stop - start) // 4 * 4
+    for first in range(start, whole, 4):
         j, at = place(first), place(first * PITCH)
         a, b, c, d = factors[j], factors[j + ONE], factors[j + TWO], factors[j + THREE]
-        for i in range(start, end):
+        for i in range(begin, end):
             into[i] += (a * v[at + i] + b * v[at + NEXT + i]) + (c * v[at + SECOND + i] + d * v[at + THIRD + i])
-    for last in range(whole, high):
+    for last in range(whole, stop):
         at, a = place(last * PITCH), factors[last]
-        for i in range(start, end):
+        for i in range(begin, end):
             into[i] += a * v[at + i]
 
 
 @kernel
-def subtract_row(v, factors, row, low, high, start, end):
-    """`v[j, i] -= factors[j] * row[i]`, rows low..high-1, columns start..end-1."""
-    start, end = place(start), place(end)
-    whole = low + (high - low) // 4 * 4
-    for first in range(low, whole, 4):
+def subtract_row(v, factors, row, start, stop, begin, end):
+    """`v[j, i] -= factors[j] * row[i]`, rows start..stop-1, columns start..end-1."""
+    begin, end = place(begin), place(end)
+    whole = start + (stop - start) // 4 * 4
+    for first in range(start, whole, 4):
         j, at = place(first), place(first * PITCH)
         a, b, c, d = factors[j], factors[j + ONE], factors[j + TWO], factors[j + THREE]
-        for i in range(start, end):
+        for i in range(begin, end):
             value = row[i]
             v[at + i] -= a * value
             v[at + NEXT + i] -= b * value
             v[at + SECOND + i] -= c * value
             v[at + THIRD + i] -= d * value
-    for last in range(whole, high):
+    for last in range(whole, stop):
         at, a = place(last * PITCH), factors[last]
-        for i in range(start, end):
+        for i in range(begin, end):
             v[at + i] -= a * row[i]
 
 
 @kernel
-def longest(lengths, low, high):
+def longest(lengths, start, stop):
     """The index of the largest, the first of equals."""
-    best = low
-    for i in range(place(low), place(high)):
+    best = start
+    for i in range(place(start), place(stop)):
         if lengths[i] > lengths[best]:
             best = np.int64(i)
     return best
 
 
 @kernel
-def measure(v, low, high, end, lengths):
-    """`lengths[i]` = the squared length of column i, rows low..high-1; returns the sum over columns low..end-1."""
+def measure(v, start, stop, end, lengths):
+    """`lengths[i]` = the squared length of column i, rows start..stop-1; returns the sum over columns start..end-1."""
     end = place(end)
     for i in range(end):
         lengths[i] = 0.0
-    for j in range(low, high):
+    for j in range(start, stop):
         at = place(j * PITCH)
         for i in range(end):
             lengths[i] += v[at + i] * v[at + i]
     total = 0.0
-    for i in range(place(low), end):
+    for i in range(place(start), end):
         total += lengths[i]
     return total
 
 
 @kernel
-def reflect(v, k, high, end, column, row):
-    """Reflect rows k..high-1 so that column k becomes its length, in row k, and zeros (not written, nor ever read)."""
-    start, at = k // STRIDE * STRIDE, k * PITCH
-    for j in range(place(k), place(high)):
+def reflect(v, k, stop, end, column, row):
+    """Reflect rows k..stop-1 so that column k becomes its length, in row k, and zeros (not written, nor ever read)."""
+    begin, at = k // STRIDE * STRIDE, k * PITCH
+    for j in range(place(k), place(stop)):
         column[j] = v[j * NEXT + place(k)]
-    for i in range(place(start), place(end)):
+    for i in range(place(begin), place(end)):
         row[i] = 0.0
-    add_rows(row, v, column, k, high, start, end)
+    add_rows(row, v, column, k, stop, begin, end)
     norm, first = np.sqrt(row[k]), v[at + k]
     signed = norm if first >= 0 else -norm
     column[k] = first + signed
     factor = 1.0 / (norm * (norm + abs(first)))
-    for i in range(place(start), place(end)):
+    for i in range(place(begin), place(end)):
         row[i] = (row[i] + signed * v[place(at) + i]) * factor
-    subtract_row(v, column, row, k, high, start, end)
+    subtract_row(v, column, row, k, stop, begin, end)
 
 
 @kernel
@@ -143,17 +143,17 @@ def inverse_norm(v, rank, end, inverse, row):
     """
     total = 0.0
     for i in range(rank - 1, -1, -1):
-        start, at = i // STRIDE * STRIDE, place(i * PITCH)
-        for k in range(place(start), place(end)):
+        begin, at = i // STRIDE * STRIDE, place(i * PITCH)
+        for k in range(place(begin), place(end)):
             row[k] = 0.0
-        low = i + 1
-        for block in range(start, rank, STRIDE):
-            high = min(block + STRIDE, rank)
-            add_rows(row, inverse, v[i * PITCH :], low, high, block, end)
-            low = high
+        start = i + 1
+        for block in range(begin, rank, STRIDE):
+            stop = min(block + STRIDE, rank)
+            add_rows(row, inverse, v[i * PITCH :], start, stop, block, end)
+            start = stop
         row[i] = -1.0
         factor = -1.0 / v[i * PITCH + i]
-        for k in range(place(start), place(end)):
+        for k in range(place(begin), place(end)):
             inverse[at + k] = row[k] * factor
         for k in range(place(i), place(rank)):
             total += inverse[at + k] * inverse[at + k]
@@ -195,7 +195,7 @@ def count_above(v, m, n, threshold, column, row, lengths, inverse):
 
 
 @kernel
-def count_maps(low, high, counts, threshold, found):
+def count_maps(start, stop, counts, threshold, found):
     """`found[b, c]` = `count_above` of `counts[b, :, :, c]`; LANES channels of one image make one unit of the work.
 
     counts: [B, H, W, C], W at most PITCH.
@@ -204,7 +204,7 @@ def count_maps(low, high, counts, threshold, found):
     blocks = -(-C // LANES)
     maps = np.empty((LANES, H * PITCH))
     column, row, lengths, inverse = np.empty(H), np.empty(PITCH), np.empty(PITCH), np.zeros(PITCH * PITCH)
-    for unit in range(low, high):
+    for unit in range(start, stop):
         b, first = unit // blocks, unit % blocks * LANES
         lanes = min(LANES, C - first)
         maps[:] = 0.0

@@ -12,8 +12,8 @@ ROWS = 2**14
 
 
 @kernel
-def short_moments(low, high, total, sums, squares):
-    """`sums[c] += sum of total[i, c]`, `squares[c] += sum of total[i, c]**2`, rows low..high-1 of int16, sums int64.
+def short_moments(start, stop, total, sums, squares):
+    """`sums[c] += sum of total[i, c]`, `squares[c] += sum of total[i, c]**2`, rows start..stop-1 of int16, sums int64.
 
     Everything is added in 32 bits, squares in an upper and a lower half of 16 bits, and widened every 2**14 rows.
     """
@@ -22,9 +22,9 @@ def short_moments(low, high, total, sums, squares):
     narrow = np.zeros((3, 16), np.int32)
     for c in range(0, channels, 16):
         count = channels - c
-        for begin in range(low, high, ROWS):
+        for begin in range(start, stop, ROWS):
             first = upper = lower = fill16(0, narrow)
-            for i in range(begin, min(begin + ROWS, high)):
+            for i in range(begin, min(begin + ROWS, stop)):
                 value = to(take16(flat, i * channels + c, count), narrow)
                 square = value * value
                 top = halve(square, 16)
@@ -40,7 +40,7 @@ def short_moments(low, high, total, sums, squares):
 
 
 @kernel
-def integer_moments(low, high, total, sums, squares):
+def integer_moments(start, stop, total, sums, squares):
     """The same for any integers, in int64."""
     channels = total.shape[1]
     flat = total.reshape(-1)
@@ -48,7 +48,7 @@ def integer_moments(low, high, total, sums, squares):
     for c in range(0, channels, 16):
         count = channels - c
         first = second = fill16(0, part)
-        for i in range(low, high):
+        for i in range(start, stop):
             value = to(take16(flat, i * channels + c, count), part)
             first, second = first + value, second + value * value
         store(part[0], 0, first)
@@ -59,9 +59,9 @@ def integer_moments(low, high, total, sums, squares):
 
 
 @kernel
-def real_moments(low, high, total, sums, squares):
+def real_moments(start, stop, total, sums, squares):
     """The same in float64."""
-    for i in range(low, high):
+    for i in range(start, stop):
         row = total[i]
         for c in range(row.shape[0]):
             value = np.float64(row[c])
@@ -70,9 +70,9 @@ def real_moments(low, high, total, sums, squares):
 
 
 @kernel
-def gradient_moments(low, high, gradient, total, sums, products):
-    """`sums[c] += sum of g`, `products[c] += sum of g*total`, in float64, rows low..high-1."""
-    for i in range(low, high):
+def gradient_moments(start, stop, gradient, total, sums, products):
+    """`sums[c] += sum of g`, `products[c] += sum of g*total`, in float64, rows start..stop-1."""
+    for i in range(start, stop):
         g, a = gradient[i], total[i]
         for c in range(g.shape[0]):
             value = np.float64(g[c])

@@ -10,22 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.kernels.cyclic_channels import after, around
+from qpsnn_core.kernels.cyclic_channels import next_phase, tile_channels
 from qpsnn_core.kernels.neurons.lif import after_reset
-from qpsnn_core.kernels.simd.vector import at_least, fill16, halve, load16, put, take16, to
+from qpsnn_core.kernels.simd.vector import fill16, greater_equal, halve, load16, store_masked, take16, to
 from qpsnn_core.kernels.threads import kernel
 
 
 def current(acc: Any, gain: Any, step: int) -> tuple[Any, Any, int]:
-    """A current as the kernel below takes it: everything flat, the gain `around`, step in numbers."""
-    return acc.reshape(-1), around(gain), step * len(gain)
+    """A current as the kernel below takes it: everything flat, the gain from `tile_channels`, step in numbers."""
+    return acc.reshape(-1), tile_channels(gain), step * len(gain)
 
 
 @kernel
-def add_scaled(low, high, total, acc, gain, steps, positions, step):
-    """`total[t, n] += gain*acc[t, n]`, positions low..high-1: several currents become one."""
+def add_scaled(start, stop, total, acc, gain, steps, positions, step):
+    """`total[t, n] += gain*acc[t, n]`, positions start..stop-1: several currents become one."""
     for t in range(steps):
-        for n in range(low, high):
+        for n in range(start, stop):
             o, a = total[t * positions + n], acc[t * step + n]
             for c in range(o.shape[0]):
                 o[c] += np.int32(gain[c] * np.int32(a[c]))
@@ -40,8 +40,8 @@ def scaled(current, t, i, phase, count):
 
 @kernel
 def int_lif(
-    low,
-    high,
+    start,
+    stop,
     first,
     second,
     bias,
@@ -53,13 +53,13 @@ def int_lif(
     multiplier,
     shift,
     subtract,
-    start=None,
+    initial=None,
 ):
-    """`U~ = leak(U) + bias + gain*acc; S = U~ >= threshold; U = 0 if S else U~`, positions low..high-1.
+    """`U~ = leak(U) + bias + gain*acc; S = U~ >= threshold; U = 0 if S else U~`, positions start..stop-1.
 
-    first, second: currents (the second may be None). bias, threshold: int32, `around`. spikes: uint8 `[T*N, C]`;
+    first, second: currents (the second may be None). bias, threshold: int32, from `tile_channels`. spikes: uint8 `[T*N, C]`;
     membranes after reset: int32 `[T*N, C]`, or 0 rows: not kept. subtract: of RESETS; True: `U = U~ - threshold if S
-    else U~`. start: U before the first step, int32, flat; None: 0.
+    else U~`. initial: U before the first step, int32, flat; None: 0.
     """
     channels = spikes.shape[1]
     keep = membranes.shape[0] > 0
@@ -67,9 +67,9 @@ def int_lif(
     wide = np.zeros(0, np.int64)
     zero = fill16(0, bias)
     phase = 0
-    for i in range(low * channels, high * channels, 16):
-        count = high * channels - i
-        u = zero if start is None else take16(start, i, count)
+    for i in range(start * channels, stop * channels, 16):
+        count = stop * channels - i
+        u = zero if initial is None else take16(initial, i, count)
         for t in range(steps):
             x = load16(bias, phase) + scaled(first, t, i, phase, count)
             if second is not None:
@@ -79,26 +79,26 @@ def int_lif(
             else:
                 u = to(halve(to(u, wide) * fill16(multiplier, wide), shift), bias) + x
             limit = load16(threshold, phase)
-            fired = at_least(u, limit)
+            fired = greater_equal(u, limit)
             u = after_reset(u, fired, limit, zero, subtract)
-            put(out, t * positions * channels + i, to(fired, out), count)
+            store_masked(out, t * positions * channels + i, to(fired, out), count)
             if keep:
-                put(kept, t * positions * channels + i, u, count)
-        phase = after(phase, channels)
+                store_masked(kept, t * positions * channels + i, u, count)
+        phase = next_phase(phase, channels)
 
 
 @kernel
-def add_counts(low, high, counts, times, sums):
-    """`sums[i] += times * (the sum of counts[:, i])`, i from low to high-1; counts: `[frames, size]`, below 2**15."""
+def add_counts(start, stop, counts, times, sums):
+    """`sums[i] += times * (the sum of counts[:, i])`, i from start to stop-1; counts: `[frames, size]`, below 2**15."""
     frames, size = counts.shape
     flat = counts.reshape(-1)
     part = np.zeros(16, np.int32)
-    for i in range(low, high, 16):
-        count = high - i
+    for i in range(start, stop, 16):
+        count = stop - i
         for begin in range(0, frames, 2**15):
             total = fill16(0, part)
             for frame in range(begin, min(begin + 2**15, frames)):
                 total = total + to(take16(flat, frame * size + i, count), part)
-            put(part, 0, total, 16)
+            store_masked(part, 0, total, 16)
             for k in range(min(16, count)):
                 sums[i + k] += times * part[k]

@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.kernels.cyclic_channels import after, around, fold, gather_sum
+from qpsnn_core.kernels.cyclic_channels import fold, gather_sum, next_phase, tile_channels
 from qpsnn_core.kernels.simd.vector import (
-    at_least,
     exponential,
     fill16,
+    greater_equal,
     load16,
     negative,
-    put,
     select,
     store,
+    store_masked,
     take16,
     to,
 )
@@ -34,18 +34,18 @@ RESETS = {"zero": None, "subtract": True}
 
 
 @kernel
-def add_current(low, high, total, acc, scale, shift, steps, positions, step):
-    """`total[t, n] += scale*acc[t, n] + shift`, positions low..high-1: several currents become one."""
+def add_current(start, stop, total, acc, scale, shift, steps, positions, step):
+    """`total[t, n] += scale*acc[t, n] + shift`, positions start..stop-1: several currents become one."""
     for t in range(steps):
-        for n in range(low, high):
+        for n in range(start, stop):
             o, a = total[t * positions + n], acc[t * step + n]
             for c in range(o.shape[0]):
                 o[c] += scale[c] * np.float32(a[c]) + shift[c]
 
 
 def current(acc: Any, scale: Any, shift: Any, step: int) -> tuple[Any, Any, Any, int]:
-    """A current as the kernels below take it: everything flat, scale and shift `around`, step in numbers."""
-    return acc.reshape(-1), around(scale), around(shift), step * len(scale)
+    """A current as the kernels below take it: everything flat, scale and shift from `tile_channels`, step in numbers."""
+    return acc.reshape(-1), tile_channels(scale), tile_channels(shift), step * len(scale)
 
 
 @kernel
@@ -68,38 +68,38 @@ def after_reset(u, fired, limit, zero, subtract):
 
 
 @kernel
-def lif_forward(low, high, first, second, spikes, steps, positions, beta, threshold, subtract):
-    """Spikes uint8 `[T*N, C]` of positions low..high-1; the membrane starts at 0. subtract: of RESETS."""
+def lif_forward(start, stop, first, second, spikes, steps, positions, beta, threshold, subtract):
+    """Spikes uint8 `[T*N, C]` of positions start..stop-1; the membrane starts at 0. subtract: of RESETS."""
     channels = spikes.shape[1]
     out = spikes.reshape(-1)
     leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
     phase = 0
-    for i in range(low * channels, high * channels, 16):
-        count = high * channels - i
+    for i in range(start * channels, stop * channels, 16):
+        count = stop * channels - i
         u = zero
         for t in range(steps):
             u = leak * u + currents_at(first, second, t, i, phase, count)
-            fired = at_least(u, limit)
-            put(out, t * positions * channels + i, to(fired, out), count)
+            fired = greater_equal(u, limit)
+            store_masked(out, t * positions * channels + i, to(fired, out), count)
             u = after_reset(u, fired, limit, zero, subtract)
-        phase = after(phase, channels)
+        phase = next_phase(phase, channels)
 
 
 @kernel
-def lif_potentials(low, high, first, second, potentials, steps, positions, beta, threshold, subtract):
+def lif_potentials(start, stop, first, second, potentials, steps, positions, beta, threshold, subtract):
     """The membrane before reset, float32 `[T*N, C]`: what SCA scores and what the tests look at."""
     channels = potentials.shape[1]
     out = potentials.reshape(-1)
     leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
     phase = 0
-    for i in range(low * channels, high * channels, 16):
-        count = high * channels - i
+    for i in range(start * channels, stop * channels, 16):
+        count = stop * channels - i
         u = zero
         for t in range(steps):
             u = leak * u + currents_at(first, second, t, i, phase, count)
-            put(out, t * positions * channels + i, u, count)
-            u = after_reset(u, at_least(u, limit), limit, zero, subtract)
-        phase = after(phase, channels)
+            store_masked(out, t * positions * channels + i, u, count)
+            u = after_reset(u, greater_equal(u, limit), limit, zero, subtract)
+        phase = next_phase(phase, channels)
 
 
 @kernel
@@ -110,23 +110,23 @@ def surrogate(kind, width, distance, like):
     """
     inverse = np.float32(1) / width
     zero, one = fill16(0, like), fill16(1, like)
-    magnitude = select(at_least(distance, zero), distance, negative(distance))
+    magnitude = select(greater_equal(distance, zero), distance, negative(distance))
     if kind == TRIANGLE:
         h = fill16(width, like) - magnitude
-        return fill16(inverse * inverse, like) * select(at_least(h, zero), h, zero)
+        return fill16(inverse * inverse, like) * select(greater_equal(h, zero), h, zero)
     if kind == SIGMOID:
         s = one / (one + exponential(negative(magnitude) * fill16(inverse, like)))
         return fill16(inverse, like) * s * (one - s)
     if kind == ARCTAN:
         z = fill16(np.float32(math.pi / 2) * inverse, like) * distance
         return fill16(np.float32(0.5) * inverse, like) / (one + z * z)
-    return select(at_least(magnitude, fill16(np.float32(0.5) * width, like)), zero, fill16(inverse, like))
+    return select(greater_equal(magnitude, fill16(np.float32(0.5) * width, like)), zero, fill16(inverse, like))
 
 
 @kernel
 def lif_backward(
-    low,
-    high,
+    start,
+    stop,
     first,
     second,
     spike_gradient,
@@ -141,7 +141,7 @@ def lif_backward(
     width,
     detach,
 ):
-    """dL/dX float32 from dL/dS `[T*N, C]`, positions low..high-1, and its sums; membranes are recomputed.
+    """dL/dX float32 from dL/dS `[T*N, C]`, positions start..stop-1, and its sums; membranes are recomputed.
 
     `g = gS*h + carry*((1 - S) - U~*h)`, with `subtract` `g = gS*h + carry*(1 - threshold*h)` (detached: without the
     last term), and `carry = beta*g`, backwards in time.
@@ -161,19 +161,19 @@ def lif_backward(
         fill16(1, first[1]),
     )
     phase = 0
-    for i in range(low * channels, high * channels, 16):
-        count = high * channels - i
+    for i in range(start * channels, stop * channels, 16):
+        count = stop * channels - i
         u = zero
         for t in range(steps):
             u = leak * u + currents_at(first, second, t, i, phase, count)
             store(before, t * 16, u)
-            u = after_reset(u, at_least(u, limit), limit, zero, subtract)
+            u = after_reset(u, greater_equal(u, limit), limit, zero, subtract)
         carry, total, product, other = zero, zero, zero, zero
         for t in range(steps - 1, -1, -1):
             u = load16(before, t * 16)
             h = surrogate(kind, width, u - limit, first[1])
             if subtract is None:
-                through, lost = select(at_least(u, limit), zero, kept), u
+                through, lost = select(greater_equal(u, limit), zero, kept), u
             else:
                 through, lost = kept, limit
             if not detach:
@@ -185,26 +185,26 @@ def lif_backward(
             if second is not None:
                 other = other + g * to(take16(second[0], t * second[3] + i, count), first[1])
             if each:
-                put(out, t * positions * channels + i, g, count)
+                store_masked(out, t * positions * channels + i, g, count)
         if not each:
-            put(out, i, total, count)
+            store_masked(out, i, total, count)
         gather_sum(sums, phase, total)
         gather_sum(products, phase, product)
         if second is not None:
             gather_sum(others, phase, other)
-        phase = after(phase, channels)
+        phase = next_phase(phase, channels)
     fold(sums, moments[0])
     fold(products, moments[1])
     fold(others, moments[2])
 
 
 @kernel
-def lif_backward_parts(low, high, size, first, second, spike_gradient, gradient, moments, settings):
-    """`lif_backward` of parts low..high-1, of `size` positions, each with sums of its own: moments, `[parts, 3, C]`.
+def lif_backward_parts(start, stop, size, first, second, spike_gradient, gradient, moments, settings):
+    """`lif_backward` of parts start..stop-1, of `size` positions, each with sums of its own: moments, `[parts, 3, C]`.
 
     settings: of lif_backward from `steps` on. Parts are what float sums are divided into, whatever the threads.
     """
     positions = settings[1]
-    for part in range(low, high):
+    for part in range(start, stop):
         begin, end = part * size, min((part + 1) * size, positions)
         lif_backward(begin, end, first, second, spike_gradient, gradient, moments[part], *settings)

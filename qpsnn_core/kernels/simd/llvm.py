@@ -108,7 +108,7 @@ def fill(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     return everywhere(builder, one, vector.llvm)
 
 
-def at_least(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+def greater_equal(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """One truth for each pair of numbers."""
     scalar = sig.args[0].scalar
     if isinstance(scalar, types.Float):

@@ -94,7 +94,7 @@ def take(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     return either
 
 
-def put(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+def store_masked(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """As store, of `count` numbers where that is less than the vector's."""
     vector = sig.args[2]
     if MASKS:

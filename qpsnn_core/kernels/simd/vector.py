@@ -74,8 +74,8 @@ def take64(array, index, count):
     return part
 
 
-@instruction(llvm.written, llvm_memory.put)
-def put(array, index, vector, count):
+@instruction(llvm.written, llvm_memory.store_masked)
+def store_masked(array, index, vector, count):
     """Write a vector, or its first `count` numbers if that is less."""
     count = min(count, len(vector))
     array[index : index + count] = vector[:count]
@@ -105,8 +105,8 @@ def to(vector, like):
     return vector.astype(like.dtype)
 
 
-@instruction(lambda a, b: Vector(types.boolean, a.count), llvm.at_least)
-def at_least(a, b):
+@instruction(lambda a, b: Vector(types.boolean, a.count), llvm.greater_equal)
+def greater_equal(a, b):
     """Where `a >= b`."""
     return a >= b
 

@@ -124,7 +124,7 @@ class TestManyChunks:
 
     def test_forty_images_are_eight_times_five(self):
         logits, grads = self.step(slice(40), train=False)
-        parts = [self.step(slice(low, low + 5), train=False) for low in range(0, 40, 5)]
+        parts = [self.step(slice(start, start + 5), train=False) for start in range(0, 40, 5)]
         np.testing.assert_array_equal(logits, np.concatenate([part[0] for part in parts], axis=1))
         for node, own in grads.items():
             for name, array in own.items():

@@ -50,8 +50,8 @@ def columns(one):
 def pieces(one, edges):
     """The recording in parts, as they would come from a camera."""
     return [
-        Recording(*(getattr(one, field)[low:high] for field in "xytp"), one.sensor, one.label)
-        for low, high in zip([0, *edges], [*edges, len(one)], strict=True)
+        Recording(*(getattr(one, field)[start:stop] for field in "xytp"), one.sensor, one.label)
+        for start, stop in zip([0, *edges], [*edges, len(one)], strict=True)
     ]
 
 

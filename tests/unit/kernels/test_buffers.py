@@ -10,7 +10,7 @@ import pytest
 
 from qpsnn_core.kernels import buffers
 
-SHAPE = (3, buffers.LEAST)
+SHAPE = (3, buffers.MIN_REUSED_BYTES)
 
 
 @pytest.fixture(autouse=True)
@@ -30,13 +30,15 @@ def kept():
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(1,), (0, 5), (7, 3), (buffers.LEAST,), (5, 1, buffers.LEAST // 3)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(1,), (0, 5), (7, 3), (buffers.MIN_REUSED_BYTES,), (5, 1, buffers.MIN_REUSED_BYTES // 3)], ids=str
+)
 def test_an_array_is_as_numpy_makes_it(shape, dtype):
     array = buffers.empty(shape, dtype)
     assert (array.shape, array.dtype) == (shape, dtype)
     assert array.flags.c_contiguous
     assert array.flags.writeable
-    if array.nbytes >= buffers.LEAST:
+    if array.nbytes >= buffers.MIN_REUSED_BYTES:
         assert place(array) % buffers.LINE == 0
 
 
@@ -44,7 +46,7 @@ def test_a_block_is_used_again_once_nobody_sees_it():
     array = buffers.empty(SHAPE, np.uint8)
     first, size = place(array), kept()
     del array
-    again = buffers.empty((buffers.LEAST // 2, 3), np.int16)
+    again = buffers.empty((buffers.MIN_REUSED_BYTES // 2, 3), np.int16)
     assert (place(again), kept()) == (first, size)
 
 
@@ -84,7 +86,7 @@ def test_what_was_written_stays_while_it_is_seen():
     """Many arrays come and go; each keeps its own number to the end."""
     rng, alive = np.random.default_rng(0), {}
     for number in range(300):
-        array = buffers.empty((buffers.LEAST + int(rng.integers(3)) * 50000,), np.uint8)
+        array = buffers.empty((buffers.MIN_REUSED_BYTES + int(rng.integers(3)) * 50000,), np.uint8)
         array[:] = number % 251
         alive[number] = array[:: int(rng.integers(1, 5))]
         if len(alive) > 6:
@@ -99,7 +101,7 @@ def test_threads_never_share_a_block():
 
     def work(number):
         for _ in range(60):
-            array = buffers.empty((buffers.LEAST,), np.uint8)
+            array = buffers.empty((buffers.MIN_REUSED_BYTES,), np.uint8)
             array[:] = number
             if not (array == number).all():
                 faults.append(number)
@@ -130,8 +132,8 @@ def test_no_more_is_kept_than_little_more_than_was_ever_in_use(monkeypatch):
     monkeypatch.setattr(buffers, "_most", 0)
     most, slack = 0, 2 * 2 * buffers.PAGE  # blocks in use begin on a large page
     for size in [*range(1, 60), *range(60, 1, -7)]:
-        one = buffers.empty((size * buffers.LEAST // 2 + buffers.LEAST,), np.uint8)
-        two = buffers.empty((size * buffers.LEAST // 3 + buffers.LEAST,), np.uint8)
+        one = buffers.empty((size * buffers.MIN_REUSED_BYTES // 2 + buffers.MIN_REUSED_BYTES,), np.uint8)
+        two = buffers.empty((size * buffers.MIN_REUSED_BYTES // 3 + buffers.MIN_REUSED_BYTES,), np.uint8)
         most = max(most, 2 * (len(one) + len(two)))  # a block may be twice as large as what it serves
         idle = sum(
             buffers._references(blocks, i) == buffers.NONE

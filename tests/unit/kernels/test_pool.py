@@ -56,8 +56,8 @@ def compare_largest(geometry, channels, max_count, dtype):
     counts = draw(size, channels, max_count, dtype)
     ref = naive.largest(counts, kernel, stride, padding)
     comp = np.full_like(ref, 77)
-    for low, high in ((1, 3), (0, 1)):
-        pool.max_forward(low, high, counts, comp, kernel, stride, padding)
+    for start, stop in ((1, 3), (0, 1)):
+        pool.max_forward(start, stop, counts, comp, kernel, stride, padding)
     np.testing.assert_array_equal(comp, ref)
 
 
@@ -74,14 +74,14 @@ def compare_largest_back(geometry, channels, max_count):
     gradient = np.random.default_rng(1).integers(-9, 10, shape).astype(np.float32)
     ref = naive.largest_back(counts, gradient, kernel, stride, padding)
     comp = np.zeros(counts.shape, np.float32)
-    for low, high in ((2, 3), (0, 2)):
-        pool.max_backward(low, high, counts, gradient, comp, kernel, stride, padding)
+    for start, stop in ((2, 3), (0, 2)):
+        pool.max_backward(start, stop, counts, gradient, comp, kernel, stride, padding)
     np.testing.assert_array_equal(comp, ref)
     assert comp.sum() == gradient.sum()
     if stride == kernel and not padding:
         comp[:] = 77
-        for low, high in ((2, 3), (0, 2)):
-            pool.apart_backward(low, high, counts, gradient, comp, kernel)
+        for start, stop in ((2, 3), (0, 2)):
+            pool.apart_backward(start, stop, counts, gradient, comp, kernel)
         np.testing.assert_array_equal(comp, ref)
 
 
@@ -123,9 +123,9 @@ def test_total_and_back(size, kernel, max_count, dtype):
     comp = np.full(ref.shape, 77, dtype)
     gradient = np.random.default_rng(1).normal(0, 1, ref.shape).astype(np.float32)
     back = np.full(counts.shape, 77, np.float32)
-    for low, high in ((0, 1), (1, 3)):
-        pool.sum_forward(low, high, counts, comp, kernel)
-        pool.sum_backward(low, high, gradient, back, kernel)
+    for start, stop in ((0, 1), (1, 3)):
+        pool.sum_forward(start, stop, counts, comp, kernel)
+        pool.sum_backward(start, stop, gradient, back, kernel)
     np.testing.assert_array_equal(comp, ref)
     np.testing.assert_array_equal(back, naive.total_back(counts.shape, gradient, kernel))
 

@@ -10,7 +10,7 @@ import pytest
 from naive import optimizer as naive_optimizer
 from naive import quantize as naive
 from qpsnn_core.kernels import quantize
-from qpsnn_core.kernels.cyclic_channels import around
+from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.sgd import sgd_step
 
 F = np.float32
@@ -39,8 +39,8 @@ def test_codes_and_their_sums(shape, bits):
     levels = 2**bits - 1
     codes = np.full(weight.size + 16, 99, np.int16 if bits == 8 else np.int8)
     sums = np.ones(shape[1], np.int64)
-    for low, high in spans(weight):
-        quantize.encode(low, high, weight.reshape(-1), around(scale), levels, codes[: weight.size], sums)
+    for start, stop in spans(weight):
+        quantize.encode(start, stop, weight.reshape(-1), tile_channels(scale), levels, codes[: weight.size], sums)
     ref = np.array(naive.codes(weight, scale, bits)).reshape(shape)
     np.testing.assert_array_equal(codes[: weight.size].reshape(shape), ref)
     np.testing.assert_array_equal(sums - 1, np.abs(ref.astype(np.int64)).sum(0))
@@ -55,7 +55,7 @@ def test_a_weight_between_two_codes_goes_to_the_even_integer(bits):
     scale = np.full(1, levels, F)
     weight = (places * 2 - levels).astype(F)
     codes = np.empty(levels, np.int16)
-    quantize.encode(0, len(weight), weight, around(scale), levels, codes, np.zeros(1, np.int64))
+    quantize.encode(0, len(weight), weight, tile_channels(scale), levels, codes, np.zeros(1, np.int64))
     exact = [(F(w) / F(levels) + F(1)) * F(levels / 2) for w in weight]
     assert codes.tolist() == [2 * round(float(place)) - levels for place in exact]
 
@@ -65,8 +65,8 @@ def test_sums_of_sizes(shape):
     """Float64, n terms: n roundings of the sum."""
     weight, _ = draw(*shape)
     sums = np.zeros(shape[1])
-    for low, high in spans(weight):
-        quantize.sum_abs(low, high, weight.reshape(-1), sums)
+    for start, stop in spans(weight):
+        quantize.sum_abs(start, stop, weight.reshape(-1), sums)
     for total, column in zip(sums, weight.T, strict=True):
         ref = math.fsum(abs(value) for value in column.tolist())
         assert abs(total - ref) <= len(column) * 2.0**-53 * ref
@@ -77,8 +77,8 @@ def test_a_sum_shows_what_is_no_number(value):
     weight = np.ones((5, 3), F)
     weight[3, 1] = value
     sums = np.zeros(3)
-    for low, high in spans(weight):
-        quantize.sum_abs(low, high, weight.reshape(-1), sums)
+    for start, stop in spans(weight):
+        quantize.sum_abs(start, stop, weight.reshape(-1), sums)
     assert np.isfinite(sums).tolist() == [True, False, True]
 
 
@@ -88,8 +88,10 @@ def test_gradients_pass_within_gamma(shape):
     weight, scale = draw(*shape)
     gradient = np.random.default_rng(1).normal(0, 1, shape).astype(F)
     out = np.full(weight.size + 16, 99, F)
-    for low, high in spans(weight):
-        quantize.pass_within(low, high, gradient.reshape(-1), weight.reshape(-1), around(scale), out[: weight.size])
+    for start, stop in spans(weight):
+        quantize.pass_within(
+            start, stop, gradient.reshape(-1), weight.reshape(-1), tile_channels(scale), out[: weight.size]
+        )
     ref = naive.straight_through(gradient, weight, scale, "clip")
     np.testing.assert_array_equal(out[: weight.size].reshape(shape), ref)
     assert (out[weight.size :] == 99).all()
@@ -108,8 +110,8 @@ def test_steps_of_sgd(momentum, decay, nesterov):
     ]
     for step, (gradient, rate) in enumerate(zip(gradients, rates, strict=True)):
         before, out, faster = param.copy(), np.empty_like(param), np.empty_like(speed)
-        for low, high in ((7, 20), (0, 7)):
-            sgd_step(low, high, param, gradient, speed, F(rate), F(momentum), F(decay), nesterov, out, faster)
+        for start, stop in ((7, 20), (0, 7)):
+            sgd_step(start, stop, param, gradient, speed, F(rate), F(momentum), F(decay), nesterov, out, faster)
         np.testing.assert_array_equal(param, before)
         param, speed = out, faster
         np.testing.assert_allclose(param, [one[step] for one in ref], rtol=0, atol=1e-6)

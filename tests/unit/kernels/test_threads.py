@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from qpsnn_core.kernels import threads as parallel
-from qpsnn_core.kernels.threads import chunks, each, set_threads, spread, threads
+from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map, set_threads, threads
 
 
 @pytest.fixture(autouse=True)
@@ -27,26 +27,28 @@ def _as_before():
 def test_results_come_in_the_order_of_the_ranges(count):
     set_threads(count)
     ranges = chunks(100, 3)
-    assert each(lambda low, high, k: (low * k, high), ranges, 2) == [(2 * low, high) for low, high in ranges]
+    assert parallel_map(lambda start, stop, k: (start * k, stop), ranges, 2) == [
+        (2 * start, stop) for start, stop in ranges
+    ]
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_an_error_in_a_chunk_is_raised_and_the_next_call_works(count):
     set_threads(count)
 
-    def work(low, high):
-        if low >= 8:
-            raise KeyError(low)
+    def work(start, stop):
+        if start >= 8:
+            raise KeyError(start)
 
     with pytest.raises(KeyError):
-        each(work, chunks(16))
-    assert each(lambda low, high: high - low, chunks(16)) == [1] * 16
+        parallel_map(work, chunks(16))
+    assert parallel_map(lambda start, stop: stop - start, chunks(16)) == [1] * 16
 
 
 def test_several_threads_take_part():
     set_threads(3)
     together = threading.Barrier(3)
-    each(lambda low, high: together.wait(timeout=30), chunks(3))
+    parallel_map(lambda start, stop: together.wait(timeout=30), chunks(3))
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -54,8 +56,8 @@ def test_several_threads_take_part():
 def test_independent_work_is_all_done_once_and_not_divided_on_one_thread(total, count):
     set_threads(count)
     done = []
-    spread(lambda low, high, k: done.append((low, high, k)), total, 7, "k")
-    assert sorted(i for low, high, _ in done for i in range(low, high)) == list(range(total))
+    parallel_for(lambda start, stop, k: done.append((start, stop, k)), total, 7, "k")
+    assert sorted(i for start, stop, _ in done for i in range(start, stop)) == list(range(total))
     assert len(done) == (1 if count == 1 else len(chunks(total, 7, 4)))
 
 
@@ -66,7 +68,7 @@ def test_watching_ends_when_it_should():
     parallel.watch(counter, 1, 1000)
     other = threading.Timer(0.05, lambda: counter.__setitem__(0, 3))
     other.start()
-    if parallel.TURNS:
+    if parallel.SPIN_ITERATIONS:
         parallel.watch(counter, 3, 10**12)
         assert counter[0] == 3
     other.join()
@@ -74,7 +76,7 @@ def test_watching_ends_when_it_should():
 
 def test_a_chunk_may_itself_have_chunks():
     set_threads(2)
-    nested = each(lambda low, high: sum(each(lambda a, b: b - a, chunks(10))), chunks(8))
+    nested = parallel_map(lambda start, stop: sum(parallel_map(lambda a, b: b - a, chunks(10))), chunks(8))
     assert nested == [10] * 8
 
 
@@ -83,7 +85,7 @@ def test_chunks_do_not_depend_on_the_threads():
     one = chunks(1000, 7)
     set_threads(4)
     assert chunks(1000, 7) == one
-    assert [low for low, _ in one[1:]] == [high for _, high in one[:-1]]
+    assert [start for start, _ in one[1:]] == [stop for _, stop in one[:-1]]
     assert (one[0][0], one[-1][1]) == (0, 1000)
 
 
@@ -94,21 +96,21 @@ def test_no_threads_are_refused():
 
 INTERRUPTED = """
 import signal
-from qpsnn_core.kernels.threads import chunks, each, set_threads
+from qpsnn_core.kernels.threads import chunks, parallel_map, set_threads
 set_threads(2)
 def stop(*_):
     raise KeyboardInterrupt
 signal.signal(signal.SIGALRM, stop)
-each(lambda low, high: high - low, chunks(16))  # compiles what it needs, in which LLVM bears no interrupt
+parallel_map(lambda start, stop: stop - start, chunks(16))  # compiles what it needs, in which LLVM bears no interrupt
 stopped = 0
 for attempt in range(300):
     try:
         signal.setitimer(signal.ITIMER_REAL, 2e-5 * (attempt % 50 + 1))
         while True:
-            each(lambda low, high: high - low, chunks(16))
+            parallel_map(lambda start, stop: stop - start, chunks(16))
     except KeyboardInterrupt:
         stopped += 1
-assert each(lambda low, high: high - low, chunks(16)) == [1] * 16
+assert parallel_map(lambda start, stop: stop - start, chunks(16)) == [1] * 16
 print(stopped)
 """
 

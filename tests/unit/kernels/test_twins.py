@@ -103,8 +103,8 @@ WITHOUT = {
     "conv.image.fill_lines": "the test pads the image",
     "conv.image.write": "a store or a put",
     "conv.channel_lists.unit_of": "the test states what the units must cover",
-    "cyclic_channels.after": "the test walks around the channels itself",
-    "cyclic_channels.around": "the test walks around the channels itself",
+    "cyclic_channels.next_phase": "the test walks around the channels itself",
+    "cyclic_channels.tile_channels": "the test walks around the channels itself",
     "cyclic_channels.fold": "the test walks around the channels itself",
     "cyclic_channels.gather_sum": "the test walks around the channels itself",
     "neurons.integer_lif.current": "only puts arrays together",
@@ -163,6 +163,6 @@ def test_every_twin_is_there():
 @pytest.mark.parametrize("count", [1, 4, 16])
 def test_chunks_cover_the_work_once_in_order(total, least, count):
     ranges = threads.chunks(total, least, count)
-    assert [place for low, high in ranges for place in range(low, high)] == list(range(total))
+    assert [place for start, stop in ranges for place in range(start, stop)] == list(range(total))
     assert len(ranges) <= count
-    assert all(high - low >= least for low, high in ranges[:-1])
+    assert all(stop - start >= least for start, stop in ranges[:-1])

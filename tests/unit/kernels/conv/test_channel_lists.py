@@ -29,9 +29,9 @@ def test_spikes_are_listed_by_channel(channels, stride, max_count, steps, cached
     counts = np.zeros(shape.tables * keys, np.int32)
     places = np.full(shape.tables * keys * room + 3, 7777, np.uint16)
     source = (case.spikes.reshape(-1), pixels, spots, stride * 4, 20)
-    for low, high in reversed(chunks(shape.tables, 1, 3)):
-        own = (counts[low * keys : high * keys], places[low * keys * room : high * keys * room])
-        kernels.list_channels(low, high, low, source, channels, shape.units, tuple(shape), *own)
+    for start, stop in reversed(chunks(shape.tables, 1, 3)):
+        own = (counts[start * keys : stop * keys], places[start * keys * room : stop * keys * room])
+        kernels.list_channels(start, stop, start, source, channels, shape.units, tuple(shape), *own)
     ref = naive.places(case.spikes, stride, shape)
     listed = places[:-3].reshape(shape.tables, keys, room)
     for table, key in np.ndindex(shape.tables, keys):

@@ -38,8 +38,8 @@ class Case:
         total = np.full(int(np.prod(self.shape)), fill, dtype)
         sizes = (self.shape[3], *self.spikes.shape[1:], self.kernel, self.stride, self.padding)
         packed = pack(self.weight) if alone else pack(self.weight, self.stride, self.shape[2])
-        for low, high in spans or ((1, len(self.spikes)), (0, 1)):
-            conv.conv_forward(low, high, self.spikes.reshape(-1), max_count or self.max_count, *packed, total, *sizes)
+        for start, stop in spans or ((1, len(self.spikes)), (0, 1)):
+            conv.conv_forward(start, stop, self.spikes.reshape(-1), max_count or self.max_count, *packed, total, *sizes)
         return total.reshape(self.shape)
 
     def compare(self, **options):
@@ -81,11 +81,11 @@ def test_any_number_of_output_channels(outputs, kind):
 @pytest.mark.parametrize("span", [(0, 1), (1, 3), (3, 4)], ids=str)
 def test_forward_writes_its_own_images_only(outputs, span):
     case = Case((2, 3), 2, outputs, 3, 1, 1, images=4, kind=4)
-    low, high = span
+    start, stop = span
     part = case.forward(np.int16, [span], fill=-999)
-    np.testing.assert_array_equal(part[low:high], case.forward(np.int16)[low:high])
-    assert (part[:low] == -999).all()
-    assert (part[high:] == -999).all()
+    np.testing.assert_array_equal(part[start:stop], case.forward(np.int16)[start:stop])
+    assert (part[:start] == -999).all()
+    assert (part[stop:] == -999).all()
 
 
 @pytest.mark.parametrize("max_count", [2, 16, 300, 2**16])
@@ -110,7 +110,7 @@ def test_rows_of_windows_that_are_listed_together(lines):
 @pytest.mark.parametrize("kind", [1, 2, 3, 4, 5, 6, 7, 8, "int8", "int16"], ids=str)
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 64, 500])
 def test_narrow_sums_never_overflow(count, kind, sign):
-    """All rows at the maximum: as many as `often` says are added in the weights' own type, and a few beyond."""
+    """All rows at the maximum: as many as `groups_per_widen` says are added in the weights' own type, and a few beyond."""
     codes = weights(kind, (count + 2, 3), np.random.default_rng(0))
     codes[:-1] = codes.max() if sign > 0 else codes.min()
     codes[-1] = codes.min() if codes[0, 0] > 0 else 127
@@ -151,13 +151,13 @@ def test_more_than_255_spikes_are_counted():
 
 
 @numba.njit(error_model="numpy")
-def sum_rows(table, base, rows, begin, end, often, total):
-    store(total, 0, conv.add_rows(table, base, rows, begin, end, often, total))
+def sum_rows(table, base, rows, begin, end, groups_per_widen, total):
+    store(total, 0, conv.add_rows(table, base, rows, begin, end, groups_per_widen, total))
 
 
 @numba.njit(error_model="numpy")
-def sum_halves(table, base, rows, begin, end, often, total):
-    low, high = conv.add_halves(table, base, rows, begin, end, often, total)
+def sum_halves(table, base, rows, begin, end, groups_per_widen, total):
+    low, high = conv.add_halves(table, base, rows, begin, end, groups_per_widen, total)
     store(total, 0, low)
     store(total, 64, high)
 
@@ -165,17 +165,25 @@ def sum_halves(table, base, rows, begin, end, often, total):
 COUNTS = [0, 4, 8, 12, 16, 20, 36, 40, 80]
 
 
-@pytest.mark.parametrize("often", [1, 2, 3, 5])
+@pytest.mark.parametrize("groups_per_widen", [1, 2, 3, 5])
 @pytest.mark.parametrize("count", COUNTS)
-def test_rows_are_added_in_groups(count, often):
-    """Numbers that just fit `often` groups in a byte: the largest may come each time."""
+def test_rows_are_added_in_groups(count, groups_per_widen):
+    """Numbers that just fit `groups_per_widen` groups in a byte: the largest may come each time."""
     rng = np.random.default_rng(count)
-    largest = 255 // (conv.GROUP * often)
+    largest = 255 // (conv.GROUP * groups_per_widen)
     table = rng.integers(0, largest + 1, (8, 64)).astype(np.uint8)
     table[3] = largest
     rows = rng.choice([3, 3, 3, *range(8)], count + 2).astype(np.int32)
     total = np.full(64, 99, np.int16)
-    sum_rows(np.concatenate((np.full(64, 200, np.uint8), table.reshape(-1))), 64, rows * 64, 2, 2 + count, often, total)
+    sum_rows(
+        np.concatenate((np.full(64, 200, np.uint8), table.reshape(-1))),
+        64,
+        rows * 64,
+        2,
+        2 + count,
+        groups_per_widen,
+        total,
+    )
     np.testing.assert_array_equal(total, naive.sum_of_rows(table, rows[2:]))
 
 

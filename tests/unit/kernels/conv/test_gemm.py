@@ -79,8 +79,8 @@ def test_a_matrix_in_panels_turned_round(rows, columns, dtype):
     matrix = np.random.default_rng([rows, columns]).integers(-99, 100, (rows, columns)).astype(dtype)
     count = -(-rows // WIDTH)
     out = np.full((count, columns, WIDTH), 77, F)
-    for low, high in ((1, count), (0, 1)):
-        gemm.panels_of(low, high, matrix.reshape(-1), rows, columns, out.reshape(-1))
+    for start, stop in ((1, count), (0, 1)):
+        gemm.panels_of(start, stop, matrix.reshape(-1), rows, columns, out.reshape(-1))
     found = out.transpose(1, 0, 2).reshape(columns, -1)
     np.testing.assert_array_equal(found[:, :rows], turned(matrix))
     assert not found[:, rows:].any()

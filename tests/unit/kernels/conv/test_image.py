@@ -19,8 +19,8 @@ def run(images, weight, stride, padding, dtype, *, spans=None, fill=77):
     count, height, width = (len(images), *(naive.out_size(edge, kernel, stride, padding) for edge in images.shape[1:3]))
     total = np.full(count * height * width * outputs, fill, dtype)
     sizes = (outputs, *images.shape[1:], kernel, stride, padding)
-    for low, high in spans or ((1, count), (0, 1)):
-        image_forward(low, high, images.reshape(-1), panels(weight), total, *sizes)
+    for start, stop in spans or ((1, count), (0, 1)):
+        image_forward(start, stop, images.reshape(-1), panels(weight), total, *sizes)
     return total.reshape(count, height, width, outputs)
 
 
@@ -112,8 +112,8 @@ def test_the_gradient_of_its_weights(geometry, dtype):
     taps, wide = kernel * kernel * inputs, -(-outputs // WIDTH) * WIDTH
     out = np.ones((-(-taps // 6) * 6, wide), np.float32)
     sizes = (*size, inputs, kernel, stride, padding, wide)
-    for low, high in ((1, count), (0, 1)):
-        image_gradient(low, high, images.reshape(-1), gradient, total, factors, *sizes, out.reshape(-1))
+    for start, stop in ((1, count), (0, 1)):
+        image_gradient(start, stop, images.reshape(-1), gradient, total, factors, *sizes, out.reshape(-1))
     back = factors[0].astype(float) * gradient + factors[1].astype(float) * total + factors[2]
     back = back.reshape(count, height, width, outputs)
     ref = naive.weight_gradient(images, back, kernel, stride, padding).reshape(taps, outputs)

@@ -75,11 +75,13 @@ def unpacked(weights, packed):
     blocks = packed.rows.reshape(-1, rows + zeros, spike_lists.LANES)
     assert not blocks[:, rows:].any()
     blocks = blocks[:, :rows]
-    if packed.halves:
+    if packed.two_per_byte:
         blocks = np.concatenate((blocks & 15, blocks >> 4), 2)
     if weights.dtype.kind == "i":
-        assert packed.often >= 1
-        assert spike_lists.GROUP * packed.often * int(blocks.max(initial=0)) <= np.iinfo(packed.rows.dtype).max
+        assert packed.groups_per_widen >= 1
+        assert (
+            spike_lists.GROUP * packed.groups_per_widen * int(blocks.max(initial=0)) <= np.iinfo(packed.rows.dtype).max
+        )
         assert blocks.min(initial=0) >= 0
         blocks = blocks.astype(np.int64)
     return blocks * packed.gain + packed.offset
@@ -109,8 +111,8 @@ def test_packed_weights_stand_for_the_weights(values, dtype, kind, outputs):
     weights = np.random.default_rng(outputs).choice(values, (1, 1, 7, outputs)).astype(dtype)
     weights[0, 0, :3, 0] = values.min(), values.max(), values[1 % len(values)]
     packed = packing.pack(weights)
-    wide = spike_lists.LANES * (2 if packed.halves else 1)
-    assert bool(packed.halves) == (outputs >= 128 and packed.gain * 16 > values.max() - values.min())
+    wide = spike_lists.LANES * (2 if packed.two_per_byte else 1)
+    assert bool(packed.two_per_byte) == (outputs >= 128 and packed.gain * 16 > values.max() - values.min())
     assert packed.rows.dtype == kind
     assert packed.rows.ctypes.data % 64 == 0
     ref = np.array(naive.packed(weights[0, 0], wide), dtype if dtype == np.float32 else np.int64)
@@ -127,7 +129,7 @@ def test_codes_of_every_width_take_as_few_bytes_as_they_can(outputs):
     for bits in range(1, 9):
         codes = np.arange(1 - 2**bits, 2**bits, 2, np.int16)
         packed = packing.pack(np.repeat(codes[None, None, :, None], outputs, 3))
-        found[bits] = (packed.rows.itemsize, packed.gain, packed.offset, packed.often, packed.halves)
+        found[bits] = (packed.rows.itemsize, packed.gain, packed.offset, packed.groups_per_widen, packed.two_per_byte)
     ref = {b: (1, 2, 1 - 2**b, 255 // (4 * (2**b - 1)), True if b < 5 and outputs > 1 else None) for b in range(1, 7)}
     assert found == ref | {b: (2, 2, 1 - 2**b, 65535 // (4 * (2**b - 1)), None) for b in range(7, 9)}
 
@@ -144,7 +146,7 @@ def test_what_is_known_of_codes_need_not_be_looked_for(outputs):
             if limit == 2**bits - 1:
                 np.testing.assert_array_equal(known.rows, found.rows)
                 assert known[1:] == found[1:]
-            if known.together == 1:
+            if known.windows_per_row == 1:
                 own = (unpacked(codes, packed)[..., :outputs] for packed in (known, found))
                 np.testing.assert_array_equal(*own)
 
@@ -155,7 +157,7 @@ def test_weights_that_no_type_could_add_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("outputs", "stride", "width", "together"),
+    ("outputs", "stride", "width", "windows_per_row"),
     [
         (3, 1, 8, 8),
         (3, 2, 7, 7),
@@ -168,15 +170,17 @@ def test_weights_that_no_type_could_add_are_refused():
     ],
 )
 @pytest.mark.parametrize("dtype", [np.int8, np.float32])
-def test_weights_of_windows_side_by_side(dtype, outputs, stride, width, together):
+def test_weights_of_windows_side_by_side(dtype, outputs, stride, width, windows_per_row):
     """As many windows as fit in 64 channels and divide the width; each sees its own pixels, zeros elsewhere."""
     weights = np.random.default_rng(0).integers(-7, 8, (2, 2, 3, outputs)).astype(dtype)
     packed = packing.pack(weights, stride, width)
-    assert packed.together == together
-    across = 2 + (together - 1) * stride
-    rows = unpacked(np.zeros((2, across, 3, together * outputs), dtype), packed)[0, :, : together * outputs]
-    found = rows.reshape(2, across, 3, together, outputs)
-    for n in range(together):
+    assert packed.windows_per_row == windows_per_row
+    across = 2 + (windows_per_row - 1) * stride
+    rows = unpacked(np.zeros((2, across, 3, windows_per_row * outputs), dtype), packed)[
+        0, :, : windows_per_row * outputs
+    ]
+    found = rows.reshape(2, across, 3, windows_per_row, outputs)
+    for n in range(windows_per_row):
         np.testing.assert_array_equal(found[:, n * stride : n * stride + 2, :, n], weights)
         assert not np.delete(found[:, :, :, n], range(n * stride, n * stride + 2), 1).any()
 

@@ -103,8 +103,8 @@ def test_points_of_weights(kind, inputs, outputs):
     apart, panels = outputs * WIDTH + 16, -(-inputs // WIDTH)
     out = np.full((panels, 36 * apart), 77, F)
     flat = weight.reshape(-1)
-    for low, high in ((1, panels), (0, 1)):
-        winograd.weight_points(low, high, flat, inputs, outputs, apart, out[low:high].reshape(-1))
+    for start, stop in ((1, panels), (0, 1)):
+        winograd.weight_points(start, stop, flat, inputs, outputs, apart, out[start:stop].reshape(-1))
     out = out.reshape(panels, 36, apart)
     found = out[:, :, :-16].reshape(panels, 36, outputs, WIDTH).transpose(1, 2, 0, 3).reshape(36, outputs, -1)
     ref = by_matrices.points(weight.astype(float))

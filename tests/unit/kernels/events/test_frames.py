@@ -24,8 +24,8 @@ def test_count_events(most):
     ranges = [(0, 0), (0, 300), (250, 700), (699, 700)]
     comp = np.zeros((4, *SENSOR, 2), np.uint8)
     begins, ends = np.array(ranges, np.int64).T
-    for low, high in ((2, 4), (0, 2)):
-        count_events(low, high, x, y, p, begins.copy(), ends.copy(), comp.reshape(-1), *SENSOR, most)
+    for start, stop in ((2, 4), (0, 2)):
+        count_events(start, stop, x, y, p, begins.copy(), ends.copy(), comp.reshape(-1), *SENSOR, most)
     np.testing.assert_array_equal(comp, naive.frames(x, y, p, ranges, SENSOR, most))
 
 

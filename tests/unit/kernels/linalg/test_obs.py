@@ -52,8 +52,8 @@ def test_events_are_added(size, rate):
     starts = np.searchsorted(inputs, np.arange(size + 1))
     events = (starts, places, counts[places, inputs].astype(np.float64))
     total = np.zeros(size * size)
-    for low, high in ((size // 2, size), (0, size // 2)):
-        obs.add_events(low, high, *events, filtered.ravel(), size, total)
+    for start, stop in ((size // 2, size), (0, size // 2)):
+        obs.add_events(start, stop, *events, filtered.ravel(), size, total)
     want = ref.pairs(starts.tolist(), places.tolist(), events[2].tolist(), filtered, 0, size)
     np.testing.assert_allclose(total.reshape(size, size), want, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(total.reshape(size, size), np.triu(counts.T @ filtered), rtol=1e-12, atol=1e-12)
@@ -119,8 +119,8 @@ def test_rows_go_in_the_recorded_order(size, group):
     weights, hessian, inverse = draw(size, rows=3)
     orders, losses = np.full((3, size), -1, np.int64), np.full((3, size), np.nan)
     before = weights.copy(), inverse.copy()
-    for low, high in ((1, 3), (0, 1)):
-        obs.record_rows(low, high, weights, inverse, group, orders, losses)
+    for start, stop in ((1, 3), (0, 1)):
+        obs.record_rows(start, stop, weights, inverse, group, orders, losses)
     np.testing.assert_array_equal(weights, before[0])
     np.testing.assert_array_equal(inverse, before[1])
     for weight, order, loss in zip(weights, orders, losses, strict=True):
@@ -146,8 +146,8 @@ def test_rows_are_rounded_in_the_order_of_the_factor(size, limit):
     inverse, steps = inverse[np.ix_(order, order)], np.abs(weights).max(1) / limit
     upper = np.ascontiguousarray(np.linalg.cholesky(inverse).T)
     comp, out = weights.copy(), np.full(weights.shape, np.nan)
-    for low, high in ((3, 19), (0, 3)):
-        obs.round_rows(low, high, comp, upper, steps, float(limit), out)
+    for start, stop in ((3, 19), (0, 3)):
+        obs.round_rows(start, stop, comp, upper, steps, float(limit), out)
     for weight, step, found in zip(weights, steps, out, strict=True):
         np.testing.assert_allclose(found, ref.rounded(weight, inverse, step, limit), rtol=1e-12)
 

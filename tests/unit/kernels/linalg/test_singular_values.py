@@ -39,36 +39,36 @@ def normal(*shape):
     return np.random.default_rng(shape[0]).standard_normal(shape)
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, 9), (2, 8), (3, 4), (5, 5)])
-@pytest.mark.parametrize(("start", "end"), [(0, 48), (16, 32)])
-def test_add_rows(low, high, start, end):
+@pytest.mark.parametrize(("start", "stop"), [(0, 9), (2, 8), (3, 4), (5, 5)])
+@pytest.mark.parametrize(("begin", "end"), [(0, 48), (16, 32)])
+def test_add_rows(start, stop, begin, end):
     (v, square), factors, into = flat(normal(9, 48)), normal(9), normal(64)
-    want = ref.sum_of_rows(into, square, factors, low, high, start, end)
-    singular_values.add_rows(into, v, factors, low, high, start, end)
+    want = ref.sum_of_rows(into, square, factors, start, stop, begin, end)
+    singular_values.add_rows(into, v, factors, start, stop, begin, end)
     np.testing.assert_allclose(into, want, rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, 9), (2, 8), (3, 4), (5, 5)])
-@pytest.mark.parametrize(("start", "end"), [(0, 48), (16, 32)])
-def test_subtract_row(low, high, start, end):
+@pytest.mark.parametrize(("start", "stop"), [(0, 9), (2, 8), (3, 4), (5, 5)])
+@pytest.mark.parametrize(("begin", "end"), [(0, 48), (16, 32)])
+def test_subtract_row(start, stop, begin, end):
     (v, square), factors, row = flat(normal(9, 48)), normal(9), normal(64)
-    want = ref.less_row(square, factors, row, low, high, start, end)
-    singular_values.subtract_row(v, factors, row, low, high, start, end)
+    want = ref.less_row(square, factors, row, start, stop, begin, end)
+    singular_values.subtract_row(v, factors, row, start, stop, begin, end)
     np.testing.assert_array_equal(v.reshape(want.shape), want)
 
 
 @pytest.mark.parametrize("values", [[0.0], [1.0, 2.0, 2.0, 1.0], [3.0, 1.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0]])
 def test_longest(values):
     values = np.array(values)
-    for low in range(len(values)):
-        assert singular_values.longest(values, low, len(values)) == ref.first_largest(values, low, len(values))
+    for start in range(len(values)):
+        assert singular_values.longest(values, start, len(values)) == ref.first_largest(values, start, len(values))
 
 
-@pytest.mark.parametrize("low", [0, 3, 8])
-def test_measure(low):
+@pytest.mark.parametrize("start", [0, 3, 8])
+def test_measure(start):
     (v, square), lengths = flat(normal(10, 48)), np.full(64, np.nan)
-    want, total = ref.squares(square, low, 9, 32)
-    assert singular_values.measure(v, low, 9, 32, lengths) == pytest.approx(total, rel=1e-13)
+    want, total = ref.squares(square, start, 9, 32)
+    assert singular_values.measure(v, start, 9, 32, lengths) == pytest.approx(total, rel=1e-13)
     np.testing.assert_allclose(lengths[:32], want, rtol=1e-13)
 
 
@@ -163,6 +163,6 @@ def test_count_maps(channels, dtype):
     counts = spikes(3, (3, 9, 18, channels), rate=0.08).astype(dtype)
     units = 3 * -(-channels // singular_values.LANES)
     found = np.full((3, channels), 99)
-    for low in range(units):
-        singular_values.count_maps(low, low + 1, counts, EPSILON, found)
+    for start in range(units):
+        singular_values.count_maps(start, start + 1, counts, EPSILON, found)
     np.testing.assert_array_equal(found, ref.above_maps(counts, EPSILON))

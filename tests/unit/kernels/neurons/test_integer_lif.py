@@ -52,14 +52,14 @@ class Case:
             membranes.append(potential[:, 0].copy())
         return np.array(spikes).astype(np.int64), np.array(membranes).astype(np.int64)
 
-    def part(self, low, high):
-        """Steps low..high-1, over and over up to STEPS: only the first `high - low` count."""
+    def part(self, start, stop):
+        """Steps start..stop-1, over and over up to STEPS: only the first `stop - start` count."""
         found = Case.__new__(Case)
         found.__dict__.update(self.__dict__)
-        found.accs = [np.resize(acc[low:high], (STEPS, *acc.shape[1:])) if len(acc) > 1 else acc for acc in self.accs]
+        found.accs = [np.resize(acc[start:stop], (STEPS, *acc.shape[1:])) if len(acc) > 1 else acc for acc in self.accs]
         return found
 
-    def run(self, multiplier, shift, reset="zero", *, keep=True, spans=None, start=None):
+    def run(self, multiplier, shift, reset="zero", *, keep=True, spans=None, initial=None):
         spikes = np.full((STEPS * self.positions, self.channels), 9, np.uint8)
         membranes = np.full((STEPS * self.positions if keep else 0, self.channels), 9, np.int32)
         currents = [
@@ -67,12 +67,12 @@ class Case:
             for acc, gain in zip(self.accs, self.gains, strict=True)
         ]
         first, second = currents if len(currents) == 2 else (currents[0], None)
-        around = integer_lif.around(self.bias), integer_lif.around(self.threshold)
+        tiled = integer_lif.tile_channels(self.bias), integer_lif.tile_channels(self.threshold)
         settings = (STEPS, self.positions, multiplier, shift, lif.RESETS[reset])
-        if start is not None:
-            settings += (start.astype(np.int32).reshape(-1),)
-        for low, high in spans or ((1, self.positions), (0, 1)):
-            integer_lif.int_lif(low, high, first, second, *around, spikes, membranes, *settings)
+        if initial is not None:
+            settings += (initial.astype(np.int32).reshape(-1),)
+        for start, stop in spans or ((1, self.positions), (0, 1)):
+            integer_lif.int_lif(start, stop, first, second, *tiled, spikes, membranes, *settings)
         shape = (-1, self.positions, self.channels)
         return spikes.reshape(shape), membranes.reshape(shape)
 
@@ -120,7 +120,7 @@ def test_membranes_that_are_given_are_where_it_begins(lengths, positions, channe
     case = Case(lengths, (np.int16, np.int32), positions, channels)
     ref = case.twin(3, 2, reset)
     begun = case.part(0, 2).run(3, 2, reset)
-    ended = case.part(2, STEPS).run(3, 2, reset, start=begun[1][1])
+    ended = case.part(2, STEPS).run(3, 2, reset, initial=begun[1][1])
     for one, two, whole in zip(begun, ended, ref, strict=True):
         np.testing.assert_array_equal(np.concatenate((one[:2], two[: STEPS - 2])), whole)
 
@@ -184,8 +184,8 @@ def test_add_scaled(steps):
     acc, gain = case.accs[0], case.gains[0]
     total = np.random.default_rng(3).integers(-99, 99, (STEPS * 7, 3)).astype(np.int32)
     ref = naive.add_current(total.reshape(STEPS, -1, 3), acc, gain)
-    for low, high in ((3, 7), (0, 3)):
-        integer_lif.add_scaled(low, high, total, acc.reshape(-1, 3), gain, STEPS, 7, 7 if steps > 1 else 0)
+    for start, stop in ((3, 7), (0, 3)):
+        integer_lif.add_scaled(start, stop, total, acc.reshape(-1, 3), gain, STEPS, 7, 7 if steps > 1 else 0)
     np.testing.assert_array_equal(total, ref.reshape(-1, 3))
 
 
@@ -195,8 +195,8 @@ def test_add_counts(size, dtype):
     """Chunks run last to first, times a number that needs 64 bits."""
     counts = np.random.default_rng(size).integers(0, 2**8 if dtype == np.uint8 else 2**15, (5, size)).astype(dtype)
     sums = np.full(size + 1, 7, np.int64)
-    for low, high in ((1, size), (0, 1)):
-        integer_lif.add_counts(low, high, counts, 2**33, sums)
+    for start, stop in ((1, size), (0, 1)):
+        integer_lif.add_counts(start, stop, counts, 2**33, sums)
     assert [(total - 7) // 2**33 for total in sums.tolist()] == [*naive.sums_of_counts(counts), 0]
     assert ((sums - 7) % 2**33 == 0).all()
 

@@ -60,8 +60,8 @@ def chunks(positions):
 def run(kernel, currents, steps, beta, threshold, dtype, fill, spans=None, reset="zero"):
     positions, channels = currents[0][0].shape[1:]
     out = np.full((steps * positions, channels), fill, dtype)
-    for low, high in spans or chunks(positions):
-        kernel(low, high, *driving(currents, steps), out, steps, positions, F(beta), F(threshold), lif.RESETS[reset])
+    for start, stop in spans or chunks(positions):
+        kernel(start, stop, *driving(currents, steps), out, steps, positions, F(beta), F(threshold), lif.RESETS[reset])
     return out.reshape(steps, positions, -1)
 
 
@@ -69,9 +69,9 @@ def run_back(currents, gradient, once, constants, spans=None, fill=np.nan):
     steps, positions, channels = gradient.shape
     out = np.full((positions * (1 if once else steps), channels), fill, F)
     moments = np.zeros((3, channels))
-    for low, high in spans or chunks(positions):
+    for start, stop in spans or chunks(positions):
         taken = driving(currents, steps)
-        lif.lif_backward(low, high, *taken, flat(gradient), out, moments, steps, positions, *constants)
+        lif.lif_backward(start, stop, *taken, flat(gradient), out, moments, steps, positions, *constants)
     return out.reshape(-1, positions, channels), moments
 
 
@@ -83,10 +83,10 @@ def test_parts_have_sums_of_their_own(size):
     gradient = np.random.default_rng(1).normal(0, 1, (3, 7, 5)).astype(F)
     count = -(-7 // size)
     out, moments = np.full((21, 5), 77, F), np.zeros((count, 3, 5))
-    for low, high in ((count // 2, count), (0, count // 2)):
+    for start, stop in ((count // 2, count), (0, count // 2)):
         given = (*driving(currents, 3), flat(gradient), out, moments, (3, 7, *constants))
-        lif.lif_backward_parts(low, high, size, *given)
-    spans = [(low, min(low + size, 7)) for low in range(0, 7, size)]
+        lif.lif_backward_parts(start, stop, size, *given)
+    spans = [(start, min(start + size, 7)) for start in range(0, 7, size)]
     ref, total = run_back(currents, gradient, False, constants, spans)
     np.testing.assert_array_equal(out.reshape(3, 7, 5), ref)
     np.testing.assert_allclose(moments.sum(0), total, rtol=1e-12)
@@ -186,8 +186,8 @@ def test_currents_are_added_in_their_order(length, dtype):
     total = np.random.default_rng(1).normal(0, 1, (4, 6, 3)).astype(F)
     ref = naive.add(total, acc, scale, shift)
     comp = flat(total.copy())
-    for low, high in ((2, 6), (0, 2)):
-        lif.add_current(low, high, comp, flat(acc), scale, shift, 4, 6, 6 if length == 4 else 0)
+    for start, stop in ((2, 6), (0, 2)):
+        lif.add_current(start, stop, comp, flat(acc), scale, shift, 4, 6, 6 if length == 4 else 0)
     np.testing.assert_array_equal(comp.reshape(total.shape), ref)
 
 
@@ -275,7 +275,7 @@ def test_one_step_back_through_a_subtraction_in_numbers():
 def test_channels_go_around(channels):
     """From any channel on, 16 values can be read, and 16 sums written and folded back."""
     values = np.arange(channels).astype(F)
-    twice = lif.around(values)
+    twice = lif.tile_channels(values)
     sums, out, phase, ref = np.zeros(channels + 16), np.zeros(channels), 0, np.zeros(channels)
     for first in range(0, 3 * channels, 16):
         assert phase == first % channels
@@ -283,7 +283,7 @@ def test_channels_go_around(channels):
         lanes = np.arange(16, dtype=F) + first
         gather(sums, phase, lanes)
         np.add.at(ref, (phase + np.arange(16)) % channels, lanes)
-        phase = lif.after(phase, channels)
+        phase = lif.next_phase(phase, channels)
     lif.fold(sums, out)
     np.testing.assert_array_equal(out, ref)
 

@@ -18,16 +18,16 @@ def test_integers_are_summed_exactly(shape, dtype, largest):
     total = np.random.default_rng(1).integers(-largest, largest + 1, shape).astype(dtype)
     total[0] = -largest
     sums, squares = np.zeros(shape[1], np.int64), np.zeros(shape[1], np.int64)
-    for low, high in ((0, 1), (1, shape[0])):
-        batch_norm.integer_moments(low, high, total, sums, squares)
+    for start, stop in ((0, 1), (1, shape[0])):
+        batch_norm.integer_moments(start, stop, total, sums, squares)
     ref = naive.of_integers(total)
     assert ([int(value) for value in sums], [int(value) for value in squares]) == ref
 
 
 def short_moments(total, spans):
     sums, squares = np.zeros(total.shape[1], np.int64), np.zeros(total.shape[1], np.int64)
-    for low, high in spans:
-        batch_norm.short_moments(low, high, total, sums, squares)
+    for start, stop in spans:
+        batch_norm.short_moments(start, stop, total, sums, squares)
     return [int(value) for value in sums], [int(value) for value in squares]
 
 
@@ -62,9 +62,9 @@ def test_real_numbers_are_summed_in_float64(shape):
     rng = np.random.default_rng(2)
     total, gradient = (rng.normal(1, 1, shape).astype(np.float32) for _ in range(2))
     sums, squares, gradient_sums, products = (np.zeros(shape[1]) for _ in range(4))
-    for low, high in ((0, 1), (1, shape[0])):
-        batch_norm.real_moments(low, high, total, sums, squares)
-        batch_norm.gradient_moments(low, high, gradient, total, gradient_sums, products)
+    for start, stop in ((0, 1), (1, shape[0])):
+        batch_norm.real_moments(start, stop, total, sums, squares)
+        batch_norm.gradient_moments(start, stop, gradient, total, gradient_sums, products)
     bound = {"rtol": 0, "atol": shape[0] * 2.0**-53 * 40}
     for comp, ref in zip((sums, squares), naive.of_reals(total), strict=True):
         np.testing.assert_allclose(comp, ref, **bound)

@@ -10,7 +10,7 @@ import pytest
 
 from qpsnn_core.common.errors import ConfigError
 from qpsnn_core.kernels.neurons import lif
-from qpsnn_core.kernels.simd.vector import put, take16
+from qpsnn_core.kernels.simd.vector import store_masked, take16
 from qpsnn_core.network import surrogates
 from qpsnn_core.network.surrogates import SURROGATES
 
@@ -21,7 +21,7 @@ F = np.float32
 def slopes(kind, width, distance, out):
     """The kernel's surrogate at each distance."""
     for i in range(0, len(out), 16):
-        put(out, i, lif.surrogate(kind, width, take16(distance, i, len(out) - i), out), len(out) - i)
+        store_masked(out, i, lif.surrogate(kind, width, take16(distance, i, len(out) - i), out), len(out) - i)
 
 
 @pytest.mark.parametrize("width", [0.25, 1.0, 3.0])

@@ -44,10 +44,10 @@ def takes(width):
 
 
 def puts(width):
-    """put, likewise."""
+    """store_masked, likewise."""
     if width == 16:
-        return jit(lambda array, out, index, count: v.put(out, index, v.load16(array, 0), count))
-    return jit(lambda array, out, index, count: v.put(out, index, v.load64(array, 0), count))
+        return jit(lambda array, out, index, count: v.store_masked(out, index, v.load16(array, 0), count))
+    return jit(lambda array, out, index, count: v.store_masked(out, index, v.load64(array, 0), count))
 
 
 @pytest.mark.parametrize("width", LOADS)
@@ -67,7 +67,7 @@ def test_loads_and_stores_wherever_they_begin(dtype, width):
 def test_takes_and_puts_of_any_count(monkeypatch, dtype, width, masks):
     """As many as there are, zeros for the rest; what lies behind is neither read nor written."""
     monkeypatch.setattr(llvm_memory, "MASKS", masks)
-    take, put = takes(width), puts(width)
+    take, masked_store = takes(width), puts(width)
     whole = draw(dtype)
     for count in [*range(18), 63, 64, 65, 100, 130]:
         array, taken = whole[: min(5 + count, 200)], np.full(width, 9, dtype)
@@ -75,7 +75,7 @@ def test_takes_and_puts_of_any_count(monkeypatch, dtype, width, masks):
         part = array[5 : 5 + min(count, width)]
         np.testing.assert_array_equal(taken, np.concatenate((part, np.zeros(width - len(part), dtype))))
         out = np.full(width + 8, 9, dtype)
-        put(whole, out, 5, count)
+        masked_store(whole, out, 5, count)
         np.testing.assert_array_equal(out[5 : 5 + len(part)], whole[: len(part)])
         assert (np.delete(out, range(5, 5 + len(part))) == 9).all()
 

@@ -81,7 +81,7 @@ def test_a_vector_filled_with_a_real_number(value, dtype):
 
 
 CONVERT = jit(lambda array, like, out: v.store(out, 0, v.to(v.load64(array, 0), like)))
-MASKED = jit(lambda a, b, out: v.store(out, 0, v.to(v.at_least(v.load64(a, 0), v.load64(b, 0)), out)))
+MASKED = jit(lambda a, b, out: v.store(out, 0, v.to(v.greater_equal(v.load64(a, 0), v.load64(b, 0)), out)))
 
 
 @compiled
@@ -121,7 +121,7 @@ def test_comparisons_and_what_is_made_of_them(dtype):
 @jit
 def larger(a, b, out):
     first, second = v.load64(a, 0), v.load64(b, 0)
-    v.store(out, 0, v.select(v.at_least(first, second), first, second))
+    v.store(out, 0, v.select(v.greater_equal(first, second), first, second))
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
@@ -249,7 +249,7 @@ def appending():
 
     def move(array, least, out, index):
         vector = v.load16(array, 0)
-        return v.append(out, index, v.at_least(vector, v.fill16(least, array)), vector)
+        return v.append(out, index, v.greater_equal(vector, v.fill16(least, array)), vector)
 
     return jit(move)
 
