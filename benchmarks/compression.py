@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 import qpsnn_core as qp
-from benchmarks.table import say, show
+from benchmarks.table import log, show
 from qpsnn_core.experiments import compression_sweep
 from qpsnn_core.recipes.data import DataConfig
 from qpsnn_core.recipes.network import NetworkConfig
@@ -79,7 +79,7 @@ def main() -> None:
     )
     print(f"{data.train.images.mean():.2%} of the inputs are events")
     settings = compression_sweep.Settings(scale=args.scale, images=args.images)
-    results = compression_sweep.run(recipe, data, args.out, settings, seeds=args.seeds, say=say)
+    results = compression_sweep.run(recipe, data, args.out, settings, seeds=args.seeds, log=log)
     rows = compression_sweep.table(results)
     show(f"moving MNIST, dense {np.mean([one.dense for one in results]):.2%}", compression_sweep.Row._fields, rows)
     print(f"an epoch of training: {np.mean([one.epoch_seconds for one in results]):.2f} s")

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 import qpsnn_core as qp
-from benchmarks.table import say, show
+from benchmarks.table import log, show
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.compression.weights.osbc import Compressed, Prepared, finish, prepare
 from qpsnn_core.engine.pricing import nonzero, priced
@@ -169,7 +169,7 @@ def run(
         steps = [Step(one, rate, split, folder) for rate, one in every]
         for step in steps:
             if not any((one.seed, one.rate, one.sparsity) == (seed, step.rate, 0) for one in results):
-                say(f"seed {seed}, SVS {step.rate:g}")
+                log(f"seed {seed}, SVS {step.rate:g}")
                 results.append(step.structured())
                 save_results(folder, made_by, results)
         sizes = {one.target: one.size_mb for one in results if one.seed == seed and not one.sparsity}
@@ -177,7 +177,7 @@ def run(
             there = {one.target for one in results if (one.seed, one.rate) == (seed, step.rate) and one.sparsity}
             for target in rates:
                 if target > step.rate and target not in there:
-                    say(f"seed {seed}, OSBC from {step.rate:g} to the size of {target:g}")
+                    log(f"seed {seed}, OSBC from {step.rate:g} to the size of {target:g}")
                     results += step.unstructured(target, sizes[target])
                     save_results(folder, made_by, results)
     return [one for one in results if one.seed < seeds and one.target in (0.0, *rates)]

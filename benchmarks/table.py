@@ -153,7 +153,7 @@ def show(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Non
         print("  ".join((first.ljust(widths[0]), *right)).rstrip())
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """A line for the person, on standard error."""
     print(text, file=sys.stderr)
 

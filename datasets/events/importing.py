@@ -49,7 +49,7 @@ def import_events(
 
     format: of `NAMES`, else guessed where that is beyond doubt. sensor: (H, W), where files do not say it. repair: of
     `REPAIRS`, what may be mended; every other fault ends the import, and leaves nothing. limit: at most so many
-    recordings of each split, each class in its proportion, always the same ones. progress: is told (done, of all).
+    recordings of each split, each class in its proportion, always the same ones. progress: called with (done, of all).
     Raises ConfigError (format, sensor, repair, limit), FileError, FormatError, DataError, LabelError.
     """
     repair = check_repairs(repair)

@@ -98,7 +98,7 @@ def _fit(
         with show.bars(quiet) as listen:
             done = verb(start, data, settings, progress=listen, **options)
     except KeyboardInterrupt:
-        show.say(f"stopped; the same command with --resume goes on from {out}")
+        show.log(f"stopped; the same command with --resume goes on from {out}")
         raise typer.Exit(130) from None
     if json:
         show.print_json({"checkpoint": str(out), "history": [asdict(epoch) for epoch in done.history]})

@@ -18,9 +18,9 @@ def run(out: Path, *, events: bool, images: int, backend: str, as_json: bool, qu
     """Run the demo into the folder `out`; exit status 1 if integers and backend differ anywhere."""
     out.mkdir(parents=True, exist_ok=True)
     with show.bars(quiet) as listen:
-        say = (lambda text: None) if quiet else show.say
+        log = (lambda text: None) if quiet else show.log
         options: dict[str, Any] = {"images": images, "backend": backend, "save": out / "network.h5"}
-        done = run_demo(DIGITS_EVENTS if events else DIGITS, **options, progress=listen, say=say)
+        done = run_demo(DIGITS_EVENTS if events else DIGITS, **options, progress=listen, log=log)
     name = "qpsnn demo --events" if events else "qpsnn demo"
     report = _write(out, done, name)
     if as_json:
@@ -39,7 +39,7 @@ def _write(out: Path, done: Demo, name: str) -> dict[str, Any]:
     try:
         from qpsnn_core.experiments.plots import report as plot
     except ModuleNotFoundError as error:
-        show.say(f"no report.png: it needs {error.name}, pip install 'qpsnn[plot]'")
+        show.log(f"no report.png: it needs {error.name}, pip install 'qpsnn[plot]'")
         return report
     plot.report(
         out / "report.png",

@@ -95,4 +95,4 @@ def download(
     """Fetch a known set, check it against its published checksum, unpack it; what is there is not fetched again."""
     from qpsnn_datasets import download as fetch
 
-    show.say(f"{name} is in {fetch(name, folder, progress=not quiet)}")
+    show.log(f"{name} is in {fetch(name, folder, progress=not quiet)}")

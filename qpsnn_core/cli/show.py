@@ -53,7 +53,7 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is not JSON data")
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """A line for the person, on standard error, so that `--json` stays clean."""
     err.print(text, highlight=False)
 

@@ -34,9 +34,9 @@ def ablate(
 
     chosen = load_recipe(recipe)
     names = [name.strip() for name in models.split(",")] if models else list(ablation.USUAL)
-    say = (lambda text: None) if quiet else show.say
+    log = (lambda text: None) if quiet else show.log
     with show.bars(quiet) as listen:
-        results = ablation.run(chosen, data_of(chosen), out, seeds=seeds, models=names, progress=listen, say=say)
+        results = ablation.run(chosen, data_of(chosen), out, seeds=seeds, models=names, progress=listen, log=log)
     rows = ablation.table(results)
     if json:
         show.print_json({"table": [r._asdict() for r in rows], "results": [r._asdict() for r in results]})
@@ -64,10 +64,10 @@ def front(
     from qpsnn_core.experiments import pareto_front as study
 
     chosen = load_recipe(recipe)
-    say = (lambda text: None) if quiet else show.say
+    log = (lambda text: None) if quiet else show.log
     wanted: dict[str, Any] = {"bits": _numbers("--bits", bits, int), "rates": _numbers("--rates", rates, float)}
     with show.bars(quiet) as listen:
-        points = study.run(chosen, data_of(chosen), out, **wanted, seeds=seeds, progress=listen, say=say)
+        points = study.run(chosen, data_of(chosen), out, **wanted, seeds=seeds, progress=listen, log=log)
     rows = study.means(points)
     save_json(out / "front.json", rows)
     if json:
@@ -98,9 +98,9 @@ def crossvalidate(
     from qpsnn_core.experiments import cross_validation as study
 
     chosen = load_recipe(recipe)
-    say = (lambda text: None) if quiet else show.say
+    log = (lambda text: None) if quiet else show.log
     with show.bars(quiet) as listen:
-        found = study.run(chosen, data_of(chosen).pooled(), out, folds=folds, progress=listen, say=say)
+        found = study.run(chosen, data_of(chosen).pooled(), out, folds=folds, progress=listen, log=log)
     total = study.summary(found)
     if json:
         show.print_json({"summary": total._asdict(), "folds": [fold._asdict() for fold in found]})

@@ -102,7 +102,7 @@ def run(
     seeds: int = 3,
     models: Sequence[str] = USUAL,
     progress: Listener | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
 ) -> list[Result]:
     """Run every model of `models` with seeds 0 to `seeds - 1`; what `folder` has already is not run again.
 
@@ -122,7 +122,7 @@ def run(
             if any((done.model, done.seed) == (name, seed) for done in results):
                 continue
             twin = [done for done in results if (done.model, done.seed) == ({"QP": "F", "F": "QP"}.get(name), seed)]
-            say(f"{name}, seed {seed}: {VARIANTS[name].text}")
+            log(f"{name}, seed {seed}: {VARIANTS[name].text}")
             found = twin[0]._replace(model=name) if twin else _one(recipe, data, target, name, seed, progress)
             results.append(found)
             save_results(target, made_by, results)

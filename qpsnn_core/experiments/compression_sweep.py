@@ -91,7 +91,7 @@ def run(
     *,
     seeds: int = 1,
     progress: Listener | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
 ) -> list[Result]:
     """Train the recipe's network in floating point with seeds 0 to `seeds - 1`, and compress each to every target.
 
@@ -112,7 +112,7 @@ def run(
             done = {result.key for result in results}
             left = [t for t in _targets(settings) if t[0] == method and (seed, *t) not in done]
             if left:
-                say(f"{method}, seed {seed}: {len(left)} to go")
+                log(f"{method}, seed {seed}: {len(left)} to go")
                 split = splits[seed % len(splits)]
                 for result in _each(recipe, split, target, seed, left, settings, progress):
                     results.append(result)

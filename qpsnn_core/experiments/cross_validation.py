@@ -55,7 +55,7 @@ def run(
     *,
     folds: int = 5,
     progress: Listener | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
 ) -> list[Fold]:
     """Every fold of `data` in turn; what `folder` has already is not run again.
 
@@ -72,7 +72,7 @@ def run(
     for number, split in enumerate(splits):
         if any(fold.fold == number and fold.samples == len(split.test) for fold in done):
             continue
-        say(f"fold {number + 1} of {folds}")
+        log(f"fold {number + 1} of {folds}")
         done = [fold for fold in done if fold.fold != number]
         done.append(_one(recipe, split, target, number, progress))
         save_results(target, made_by, done)

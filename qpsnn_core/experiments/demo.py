@@ -91,7 +91,7 @@ def run(
     backend: str = "lava",
     save: str | os.PathLike[str] | None = None,
     progress: Listener | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
 ) -> Demo:
     """Run every stage of `recipe`; `images` of the test set go through `backend`. save: where the network is written.
 
@@ -101,7 +101,7 @@ def run(
 
     @contextmanager
     def timed(name: str, text: str) -> Iterator[None]:
-        say(text)
+        log(text)
         begun = time.perf_counter()
         yield
         seconds[name] = time.perf_counter() - begun

@@ -47,7 +47,7 @@ def run(
     rates: Sequence[float] = (0.0, 0.5, 0.75),
     seeds: int = 1,
     progress: Listener | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
 ) -> list[Point]:
     """Train once for each of `bits` and seed, then prune by each of `rates`, fine-tune, lower and evaluate.
 
@@ -68,7 +68,7 @@ def run(
     for number, rate, seed, own in wanted:
         if any(point[:3] == (number, rate, seed) for point in points):
             continue
-        say(f"{number} bits, rate {rate:g}, seed {seed}")
+        log(f"{number} bits, rate {rate:g}, seed {seed}")
         points.append(_one(own, data, target, number, rate, seed, progress))
         save_results(target, made_by, points)
     asked = {one[:3] for one in wanted}

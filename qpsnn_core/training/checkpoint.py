@@ -27,7 +27,7 @@ from qpsnn_core.engine.passes import initialise
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.optim.optimizers import State
-from qpsnn_core.training.history import Epoch, Position
+from qpsnn_core.training.history import Cursor, Epoch
 
 KIND = "qpsnn-checkpoint"
 VERSION = 1
@@ -54,7 +54,7 @@ class Checkpoint:
 
     model: Model
     optimizer: State | None = None
-    position: Position | None = None
+    position: Cursor | None = None
     history: tuple[Epoch, ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class _About:
     """The JSON part of a file. step: the optimizer's, None without one; slots: its names."""
 
     history: tuple[Epoch, ...]
-    position: Position | None
+    position: Cursor | None
     recipe: dict[str, Any]
     notes: dict[str, Any]
     versions: dict[str, str]

@@ -24,7 +24,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Position:
+class Cursor:
     """Where a run stands: whole `epochs` are done, and `batches` of the next, with their sums over samples.
 
     Batches are made anew from (seed, epoch, batch), so this is all of the random state. spikes: of all LIF.

@@ -22,11 +22,11 @@ from qpsnn_core.optim.losses import LOSSES
 from qpsnn_core.optim.optimizers import Optimizer, State, clip_gradients
 from qpsnn_core.optim.schedules import Schedule
 from qpsnn_core.recipes.training import TrainConfig
-from qpsnn_core.training.history import Epoch, Position
+from qpsnn_core.training.history import Cursor, Epoch
 from qpsnn_datasets import Augment, Dataset, batches, prefetch
 
 
-class Plan(NamedTuple):
+class RunSetup(NamedTuple):
     """What stays the same during a run. batches: whole ones in an epoch; settings: what a resumed run must repeat."""
 
     stage: str
@@ -41,89 +41,92 @@ class Plan(NamedTuple):
     progress: Listener | None
 
 
-class Now(NamedTuple):
-    """Where the run stands: never changed, but replaced after every batch."""
+class TrainState(NamedTuple):
+    """The state of a run: never changed, but replaced after every batch."""
 
     model: Model
     optimizer: State
-    position: Position
+    position: Cursor
     history: tuple[Epoch, ...]
 
 
-def run(plan: Plan, now: Now) -> Iterator[Now]:
-    """Where the run stands after every batch, and after every epoch; progress is told once that has been taken."""
-    config = plan.config
-    while now.position.epochs < config.epochs:
-        epoch, start = now.position.epochs, now.position.batches
+def run(setup: RunSetup, state: TrainState) -> Iterator[TrainState]:
+    """Yield the training state after every batch and every epoch.
+
+    The progress callback runs after the caller has consumed the state.
+    """
+    config = setup.config
+    while state.position.epochs < config.epochs:
+        epoch, start = state.position.epochs, state.position.batches
         order = {"seed": config.seed, "epoch": epoch, "start": start}
         began = perf_counter()
-        source = batches(plan.data, config.batch, augment=plan.augment, drop_last=True, **order)
+        source = batches(setup.data, config.batch, augment=setup.augment, drop_last=True, **order)
         with closing(prefetch(source)) as made:
             for images, labels in made:
                 try:
-                    now, loss = _step(plan, now, images, labels)
+                    state, loss = _step(setup, state, images, labels)
                 except NumericsError as error:
-                    raise NumericsError(f"epoch {epoch + 1}, batch {now.position.batches + 1}: {error}") from error
-                position = replace(now.position, seconds=now.position.seconds + perf_counter() - began)
-                now = now._replace(position=position)
-                yield now
-                if plan.progress:
+                    raise NumericsError(f"epoch {epoch + 1}, batch {state.position.batches + 1}: {error}") from error
+                position = replace(state.position, seconds=state.position.seconds + perf_counter() - began)
+                state = state._replace(position=position)
+                yield state
+                if setup.progress:
                     share = position.correct / position.samples
-                    told = (plan.stage, epoch + 1, config.epochs, position.batches, plan.batches)
-                    plan.progress(Progress(*told, loss, share))
+                    place = (setup.stage, epoch + 1, config.epochs, position.batches, setup.batches)
+                    setup.progress(Progress(*place, loss, share))
                 began = perf_counter()
-        now = _epoch_done(plan, now)
-        yield now
+        state = _epoch_done(setup, state)
+        yield state
 
 
-def _step(plan: Plan, now: Now, images: Images, labels: Labels) -> tuple[Now, float]:
+def _step(setup: RunSetup, state: TrainState, images: Images, labels: Labels) -> tuple[TrainState, float]:
     """One update, and the batch's loss. NumericsError names the array with NaN or infinity."""
-    network = now.model.network
+    network = state.model.network
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        done = forward(now.model, steps_first(images), train=True, save_for_backward=True)
+        done = forward(state.model, steps_first(images), train=True, save_for_backward=True)
         if not np.isfinite(done.logits).all():
             raise NumericsError(
                 expected(f"{network.readout.name}: logits", "finite numbers", Unquoted("NaN or infinity"))
             )
-        loss, gradient = LOSSES[plan.config.loss](done.logits, labels)
+        loss, gradient = LOSSES[setup.config.loss](done.logits, labels)
         spikes = sum(int(np.count_nonzero(done.values[n.name])) for n in network.neurons)
-        gradients = backward(now.model, done, gradient, discard=True)
+        gradients = backward(state.model, done, gradient, discard=True)
         check_finite("gradients", gradients)
-        if plan.config.clip_norm:
-            gradients, _ = clip_gradients(gradients, plan.config.clip_norm)
-        rate = plan.rate(now.optimizer.step)
-        params, optimizer = plan.optimizer.update(gradients, now.optimizer, now.model.params, rate)
+        if setup.config.clip_norm:
+            gradients, _ = clip_gradients(gradients, setup.config.clip_norm)
+        rate = setup.rate(state.optimizer.step)
+        params, optimizer = setup.optimizer.update(gradients, state.optimizer, state.model.params, rate)
         check_finite("params", params)
         check_finite("state", done.state)
     position = replace(
-        now.position,
-        batches=now.position.batches + 1,
-        samples=now.position.samples + len(labels),
-        loss=now.position.loss + loss * len(labels),
-        correct=now.position.correct + int((answers(done.logits) == labels).sum()),
-        spikes=now.position.spikes + spikes,
+        state.position,
+        batches=state.position.batches + 1,
+        samples=state.position.samples + len(labels),
+        loss=state.position.loss + loss * len(labels),
+        correct=state.position.correct + int((answers(done.logits) == labels).sum()),
+        spikes=state.position.spikes + spikes,
     )
-    return Now(Model(network, params, done.state), optimizer, position, now.history), loss
+    return TrainState(Model(network, params, done.state), optimizer, position, state.history), loss
 
 
-def _epoch_done(plan: Plan, now: Now) -> Now:
+def _epoch_done(setup: RunSetup, state: TrainState) -> TrainState:
     """The epoch's place in the history, with the validation's accuracy."""
-    network, past = now.model.network, now.position
+    network, past = state.model.network, state.position
     number = past.epochs + 1
 
-    def told(progress: Progress) -> None:
-        if plan.progress:
-            plan.progress(replace(progress, stage="validate", epoch=number, epochs=plan.config.epochs))
+    def on_progress(progress: Progress) -> None:
+        if setup.progress:
+            setup.progress(replace(progress, stage="validate", epoch=number, epochs=setup.config.epochs))
 
-    accuracy = measure_model(now.model, plan.validation, progress=told).accuracy if plan.validation else None
+    accuracy = measure_model(state.model, setup.validation, progress=on_progress).accuracy if setup.validation else None
     neurons = sum(int(np.prod(network.shape(node.name))) for node in network.neurons)
     epoch = Epoch(
         number,
         past.loss / past.samples,
         past.correct / past.samples,
         accuracy,
-        plan.rate(now.optimizer.step - 1),
+        setup.rate(state.optimizer.step - 1),
         past.spikes / max(1, past.samples * network.steps * neurons),
         past.seconds,
     )
-    return now._replace(position=Position(past.seed, number, settings=past.settings), history=(*now.history, epoch))
+    return state._replace(position=Cursor(past.seed, number, settings=past.settings), history=(*state.history, epoch))

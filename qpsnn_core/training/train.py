@@ -23,8 +23,8 @@ from qpsnn_core.optim.optimizers import OPTIMIZERS
 from qpsnn_core.optim.schedules import SCHEDULES
 from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
 from qpsnn_core.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from qpsnn_core.training.history import Epoch, Position
-from qpsnn_core.training.loop import Now, Plan, run
+from qpsnn_core.training.history import Cursor, Epoch
+from qpsnn_core.training.loop import RunSetup, TrainState, run
 from qpsnn_datasets import Augment, Dataset, Split, batch_count
 
 PathLike = str | os.PathLike[str]
@@ -67,26 +67,26 @@ def train(
     """
     if type(every) is not int or every < 1:
         raise ConfigError(expected("every", "a whole number of epochs, at least 1", every))
-    plan = _planned(stage, network, data, config, augment, validation, progress)
+    setup = _planned(stage, network, data, config, augment, validation, progress)
     past = _past(checkpoint, resume)
-    now = _resumed(plan, network, past, f"{checkpoint}") if past else _begun(plan, network)
+    state = resumed_state(setup, network, past, f"{checkpoint}") if past else initial_state(setup, network)
     made_by = dict(recipe) if recipe is not None else past.recipe if past else {stage: asdict(config)}
     said = dict(notes) if notes is not None else past.notes if past else {}
 
     def save() -> Checkpoint:
-        whole = Checkpoint(now.model, now.optimizer, now.position, now.history, made_by, said)
+        whole = Checkpoint(state.model, state.optimizer, state.position, state.history, made_by, said)
         if checkpoint is not None:
             save_checkpoint(checkpoint, whole)
         return whole
 
     try:
-        for now in run(plan, now):  # noqa: B020 - from where it stands to where it stands next
-            epochs = now.position.epochs
-            if now.position.batches == 0 and epochs % every == 0 and epochs < config.epochs:
+        for state in run(setup, state):  # noqa: B020 - from where it stands to where it stands next
+            epochs = state.position.epochs
+            if state.position.batches == 0 and epochs % every == 0 and epochs < config.epochs:
                 save()
-        return Trained(now.model, now.history, save())
+        return Trained(state.model, state.history, save())
     except KeyboardInterrupt:
-        with _undisturbed():
+        with ignore_sigint():
             save()
         raise
 
@@ -116,7 +116,7 @@ def _planned(
     augment: Augment | None,
     validation: Dataset | None,
     progress: Listener | None,
-) -> Plan:
+) -> RunSetup:
     """Everything checked that can be known before the first batch."""
     dataset = data.train if isinstance(data, Split) else data
     if not isinstance(dataset, Dataset):
@@ -137,7 +137,7 @@ def _planned(
         "data": _digest(dataset),
         "validation": _digest(validation) if validation else None,
     }
-    return Plan(
+    return RunSetup(
         stage,
         dataset,
         validation,
@@ -163,25 +163,26 @@ def _past(checkpoint: PathLike | None, resume: bool) -> Checkpoint | None:
     return load_checkpoint(checkpoint) if resume else None
 
 
-def _begun(plan: Plan, network: Network | Model) -> Now:
-    model = network if isinstance(network, Model) else initialise(network, plan.config.seed)
+def initial_state(setup: RunSetup, network: Network | Model) -> TrainState:
+    """The state before the first batch: fresh parameters, or those of the model, and a fresh optimizer."""
+    model = network if isinstance(network, Model) else initialise(network, setup.config.seed)
     check_model(model)
-    return Now(model, plan.optimizer.init(model.params), Position(plan.config.seed, settings=plan.settings), ())
+    return TrainState(model, setup.optimizer.init(model.params), Cursor(setup.config.seed, settings=setup.settings), ())
 
 
-def _resumed(plan: Plan, network: Network | Model, past: Checkpoint, place: str) -> Now:
-    """What a checkpoint holds, if it is of this very run: ConfigError otherwise."""
+def resumed_state(setup: RunSetup, network: Network | Model, past: Checkpoint, place: str) -> TrainState:
+    """The state that a checkpoint holds; ConfigError if it belongs to another run."""
     graph = network.network if isinstance(network, Model) else network
     if past.optimizer is None or past.position is None:
         raise ConfigError(expected(place, "a checkpoint of a run", Unquoted("a model alone")))
     if past.model.network != graph:
         raise ConfigError(expected(f"{place}: network", past.model.network.digest()[:12], graph.digest()[:12]))
-    old, new = (_flat(settings) for settings in (past.position.settings, plan.settings))
+    old, new = (_flat(settings) for settings in (past.position.settings, setup.settings))
     for name in [*new, *old]:
         later = name not in old and not new[name]  # a setting that came after this run began, and is off
         if old.get(name) != new.get(name) and not later:
             raise ConfigError(expected(f"{place}: {name}", f"{old.get(name)}, as the run began", new.get(name)))
-    return Now(past.model, past.optimizer, past.position, past.history)
+    return TrainState(past.model, past.optimizer, past.position, past.history)
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,8 +200,8 @@ def _digest(dataset: Dataset) -> str:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Another Ctrl-C has no effect until the block is done (in the main thread: no other gets it)."""
+def ignore_sigint() -> Iterator[None]:
+    """Ignore further Ctrl-C until the block is done (in the main thread; no other thread receives it)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -85,11 +85,11 @@ def _check(failed: int, place: str) -> None:
 
 
 def trace(
-    place: str, weight: Doubles, hessian: Doubles, group: int, told: Callable[[int], None] = lambda rows: None
+    place: str, weight: Doubles, hessian: Doubles, group: int, on_progress: Callable[[int], None] = lambda rows: None
 ) -> Trace:
     """First pass: every row, with an inverse Hessian of its own, loses all its weights, the cheapest first.
 
-    weight: [O, d]; group: how many go at a time. Rows run in parallel, as many as MEMORY has room for. told: called
+    weight: [O, d]; group: how many go at a time. Rows run in parallel, as many as MEMORY has room for. on_progress: called
     with the number of rows done.
     """
     with single_blas():
@@ -108,7 +108,7 @@ def trace(
             order[some],
             losses[some],
         )
-        told(some.stop)
+        on_progress(some.stop)
     if not np.isfinite(losses).all():
         raise NumericsError(
             expected(f"{place}.damping", "one that keeps all losses finite", Unquoted("NaN or infinity"))

@@ -43,12 +43,12 @@ def hessians(
     parts: Sequence[Array],
     objective: str = "membrane",
     nodes: Sequence[Synapse] = (),
-    told: Callable[[int], None] = lambda batches: None,
+    on_progress: Callable[[int], None] = lambda batches: None,
 ) -> dict[str, Doubles]:
     """Of each of these synapses (else of all), by its name: float64 [d, d], d its inputs (k*k*C_in, or H*W*C_in).
 
     parts: batches of images, samples first. objective: the "membrane" (OSBC), or the "current" (OBC: M is the
-    identity). told: called after every batch. Raises ConfigError (objective), and what `forward` raises.
+    identity). on_progress: called after every batch. Raises ConfigError (objective), and what `forward` raises.
     """
     check_choice("hessians.objective", objective, OBJECTIVES)
     network = model.network
@@ -60,7 +60,7 @@ def hessians(
             values = forward(model, steps_first(part), save_for_backward=True).values
             for node in chosen:
                 _add(network, node, values[node.source], objective, found[node.name])
-            told(index)
+            on_progress(index)
     for node in chosen:
         own = found[node.name]
         own *= 2 * network.values[node.source].scale ** 2 / samples

@@ -89,11 +89,11 @@ class Prepared:
             turn, group = next((i, g) for i, g in enumerate(groups, 1) if name in {node.name for node in g})
             objective = "current" if self.method == "obc" else "membrane"
 
-            def told(batch: int) -> None:
+            def on_progress(batch: int) -> None:
                 if self.progress:
                     self.progress(Progress("calibrate", turn, len(groups), batch, len(self.parts), None, None))
 
-            self.hessians = hessian.hessians(self.model, self.parts, objective, group, told)
+            self.hessians = hessian.hessians(self.model, self.parts, objective, group, on_progress)
         return self.hessians[name]
 
 
@@ -121,7 +121,7 @@ def compress(
     the one that rounds its weights best ("search"). damping: of the Hessian, times its mean diagonal. Layers that were
     quantized begin from their quantized weights, and what was pruned before stays pruned. Batch norm stays as it is;
     `recalibrate` takes its statistics anew.
-    progress: told after every batch, as stage "calibrate", and after some rows of weights, as stage "prune".
+    progress: called after every batch, as stage "calibrate", and after some rows of weights, as stage "prune".
     The result is deployed as any model: pruned weights are 0 and stay 0 in fine-tuning, in codes, in integers.
     Raises ConfigError (an argument), DataError, ShapeError (images), NumericsError (weights; a Hessian that needs more
     damping).
@@ -229,7 +229,7 @@ def _one(
     if counts[name]:
         if name not in prepared.traces:
             begun, group = time.perf_counter(), max(1, weight.shape[1] // GROUPS)
-            prepared.traces[name] = eliminate.trace(name, weight, own, group, _told(prepared, name))
+            prepared.traces[name] = eliminate.trace(name, weight, own, group, _report_rows(prepared, name))
             prepared.traced += time.perf_counter() - begun
         kept = there & eliminate.chosen(prepared.traces[name], counts[name], hessian.gains(prepared.model, node))
         pruned = eliminate.compensated(weight, kept, own)
@@ -238,7 +238,7 @@ def _one(
     return *round.compensating(name, pruned, kept, own, bits, scale), kept
 
 
-def _told(prepared: Prepared, name: str) -> Callable[[int], None]:
+def _report_rows(prepared: Prepared, name: str) -> Callable[[int], None]:
     """Tells how many rows of the whole network are done when so many of this layer are."""
     names = list(prepared.weights)
     before = sum(len(prepared.weights[other]) for other in names[: names.index(name)])

@@ -23,7 +23,7 @@ from qpsnn_core.common.errors import (
 from qpsnn_core.network.model import Model
 from qpsnn_core.optim.optimizers import State, adam
 from qpsnn_core.training.checkpoint import KIND, Checkpoint, load_checkpoint, load_model, save_checkpoint
-from qpsnn_core.training.history import Epoch, Position
+from qpsnn_core.training.history import Cursor, Epoch
 
 
 def made(seed=0):
@@ -36,7 +36,7 @@ def made(seed=0):
     return Checkpoint(
         model,
         State(17, slots),
-        Position(3, 2, 5, 60, 0.1 + 0.2, 31, 12345, 1.5, {"config": {"lr": 0.1}, "augment": None}),
+        Cursor(3, 2, 5, 60, 0.1 + 0.2, 31, 12345, 1.5, {"config": {"lr": 0.1}, "augment": None}),
         (Epoch(1, 1 / 3, 0.5, None, 0.1, 0.2, 3.0), Epoch(2, 0.3, 0.6, 0.7, 1e-17, 0.2, 3.0)),
         {"train": {"epochs": 4, "loss": "mean"}},
         {"stages": [["trained", 0.9]], "text": "gr\u00fcn"},
