@@ -23,8 +23,16 @@ import qpsnn_core as qp
 from benchmarks.table import log, show
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.compression.weights.osbc import Compressed, Prepared, finish, prepare
-from qpsnn_core.engine.pricing import nonzero, priced
-from qpsnn_core.experiments.runs import dealt, load_results, save_results, seeded, spread, trained, tuned
+from qpsnn_core.engine.pricing import measured_cost, nonzero
+from qpsnn_core.experiments.runs import (
+    finetune_or_resume,
+    load_results,
+    make_folds,
+    save_results,
+    seeded,
+    std,
+    train_or_resume,
+)
 from qpsnn_core.experiments.stages import data_for, prune_as, score_as
 from qpsnn_core.network.model import Model
 from qpsnn_core.recipes.recipe import Recipe
@@ -92,7 +100,7 @@ class Step(NamedTuple):
 
     def dense(self) -> Model:
         """The recipe's network, trained once."""
-        return trained(self.recipe, self.split, self.folder / f"dense-{self.seed}.h5", None).model
+        return train_or_resume(self.recipe, self.split, self.folder / f"dense-{self.seed}.h5", None).model
 
     def structured(self) -> Result:
         """SVS at this rate; at 0 the dense network itself."""
@@ -121,11 +129,11 @@ class Step(NamedTuple):
 
     def tune(self, model: Model, target: float) -> Model:
         """Fine-tuned as the recipe says."""
-        return tuned(self.recipe, model, self.split, self.path(f"tuning-{target:g}"), None)
+        return finetune_or_resume(self.recipe, model, self.split, self.path(f"tuning-{target:g}"), None)
 
     def result(self, model: Model, target: float, sparsity: float, last: bool, seconds: float) -> Result:
         """What is measured of a network."""
-        network, price = qp.lower(model).network, priced(model, qp.evaluate(model, self.split.test))
+        network, price = qp.lower(model).network, measured_cost(model, qp.evaluate(model, self.split.test))
         accuracy = qp.evaluate(network, self.split.test).accuracy
         path = self.path("network")
         qp.save_integer(path, network)
@@ -162,7 +170,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     made_by = {"recipe": recipe.to_dict(), "folds": folds}
     results = load_results(folder, made_by, Result, "the results of a comparison at equal size")
-    splits = dealt(recipe, data, folds)
+    splits = make_folds(recipe, data, folds)
     for seed in range(seeds):
         split, own = splits[seed % len(splits)], seeded(recipe, seed)
         every = [(rate, replace(own, prune=replace(own.prune, rates=rate))) for rate in (0.0, *sorted(rates))]
@@ -195,7 +203,7 @@ def table(results: Sequence[Result]) -> list[Row]:
         earlier = [minutes[one.seed, one.rate] if one.sparsity else 0.0 for one in own]
         fields = ("sparsity", "file_bytes", "size_mb", "sops", "minutes")
         *means, last = (float(np.mean([getattr(one, name) for one in own])) for name in fields)
-        figures = (float(np.mean(accuracies)), spread(accuracies), *means, last + float(np.mean(earlier)))
+        figures = (float(np.mean(accuracies)), std(accuracies), *means, last + float(np.mean(earlier)))
         rows.append(Row(target, way, len(own), *figures))
     return rows
 

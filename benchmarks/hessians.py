@@ -23,7 +23,7 @@ from qpsnn_core.common.types import Doubles
 from qpsnn_core.compression.weights import eliminate, hessian
 from qpsnn_core.compression.weights.osbc import finish, prepare, rows_of
 from qpsnn_core.experiments import compression_sweep
-from qpsnn_core.experiments.runs import dealt, seeded, trained
+from qpsnn_core.experiments.runs import make_folds, seeded, train_or_resume
 from qpsnn_core.experiments.stages import data_for
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.recipes.network import FULL_PRECISION
@@ -63,7 +63,7 @@ def compare(
     recipe: qp.Recipe, split: Split, folder: Path, settings: compression_sweep.Settings, sparsity: float
 ) -> tuple[list[Row], list[Alike]]:
     """Of each layer with neurons behind it. recipe: with the seed. Raises what training and compression raise."""
-    model = trained(recipe, split, folder / f"dense-{recipe.train.seed}.h5", None).model
+    model = train_or_resume(recipe, split, folder / f"dense-{recipe.train.seed}.h5", None).model
     some = split.train.limited(settings.images)
     ready = {
         method: prepare(model, some, method, batches=len(some), damping=settings.damping) for method in ("osbc", "obc")
@@ -116,7 +116,7 @@ def main() -> None:
     args = parser.parse_args()
     read = qp.load_recipe(args.recipe)
     recipe = seeded(replace(read, network=replace(read.network, bits=FULL_PRECISION)), args.seed)
-    splits = dealt(read, data_for(read), args.folds or None)
+    splits = make_folds(read, data_for(read), args.folds or None)
     args.sweep.mkdir(parents=True, exist_ok=True)
     settings = compression_sweep.Settings(folds=args.folds or None)
     rows, likenesses = compare(recipe, splits[args.seed % len(splits)], args.sweep, settings, args.sparsity)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from qpsnn_core.cli import show
 from qpsnn_core.engine.evaluation import Evaluation
-from qpsnn_core.engine.pricing import priced
+from qpsnn_core.engine.pricing import measured_cost
 from qpsnn_core.network.model import Model
 
 
 def show_cost(title: str, model: Model, measured: Evaluation, as_json: bool) -> None:
     """Print parameters, bits, size, operations and energy; `measured` gives the spikes."""
     network = model.network
-    price = priced(model, measured)
+    price = measured_cost(model, measured)
     rates = measured.firing_rates
     nodes = [node for node in price.nodes if node.bits or node.sops or node.name in rates]
     totals = {

@@ -60,7 +60,11 @@ def efficiency(
             loaded = load_trained(file)
             recipe = recipe_of(loaded)
             images = images_of(recipe, data, path, limit)
-            whole = efficiency.begun_as(recipe.network, loaded.model.network) if "network" in loaded.recipe else None
+            whole = (
+                efficiency.unpruned_network(recipe.network, loaded.model.network)
+                if "network" in loaded.recipe
+                else None
+            )
             rows.append(efficiency.measured(file.name, loaded.model, images, whole=whole, kind=recipe.network.name))
     else:
         given = images_of(Recipe(), data, path, limit) if data else None

@@ -28,7 +28,7 @@ def nonzero(model: Model) -> dict[str, npt.NDArray[np.bool_]]:
     return {node.name: effective(model, node) != 0 for node in chosen}
 
 
-def priced(model: Model, found: Evaluation) -> Cost:
+def measured_cost(model: Model, found: Evaluation) -> Cost:
     """What a model costs, with the spikes that were found: weights that are 0 take no operation."""
     spikes = {name: found.spikes[name] for name in counted(model.network)}
     return cost(model.network, spikes, masks=nonzero(model))

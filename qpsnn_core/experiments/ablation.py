@@ -14,7 +14,7 @@ import numpy as np
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.serialization import nearest
-from qpsnn_core.experiments.runs import load_results, save_results, seeded, spread, trained, tuned
+from qpsnn_core.experiments.runs import finetune_or_resume, load_results, save_results, seeded, std, train_or_resume
 from qpsnn_core.experiments.stages import network_for, prune_as, score_as
 from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.network.graph import Network
@@ -145,7 +145,7 @@ def table(results: Sequence[Result]) -> list[Row]:
         gain = float(np.mean(gains)) if gains else None
         against = variant.against if gains else None
         mean = float(np.mean(list(own.values())))
-        rows.append(Row(model, variant.text, len(own), mean, spread(list(own.values())), against, gain, spread(gains)))
+        rows.append(Row(model, variant.text, len(own), mean, std(list(own.values())), against, gain, std(gains)))
     return rows
 
 
@@ -161,7 +161,7 @@ def _one(recipe: Recipe, data: Split, folder: Path, name: str, seed: int, progre
     variant = VARIANTS[name]
     begun = time.perf_counter()
     own = seeded(recipe, seed, network=replace(recipe.network, **STARTS[variant.start]))
-    start = trained(own, data, folder / f"{variant.start}-{seed}.h5", progress).model
+    start = train_or_resume(own, data, folder / f"{variant.start}-{seed}.h5", progress).model
     first = evaluate(start, data.test).accuracy
     if variant.criterion is None:
         return Result(name, seed, first, None, first, (time.perf_counter() - begun) / 60)
@@ -171,5 +171,5 @@ def _one(recipe: Recipe, data: Split, folder: Path, name: str, seed: int, progre
         rescaled = replace(recipe, network=replace(recipe.network, **STARTS["rescaw"]))
         pruned = with_quantizers(pruned, network_for(rescaled, data))
     before = evaluate(pruned, data.test).accuracy
-    last = evaluate(tuned(own, pruned, data, folder / f"{name}-{seed}.h5", progress), data.test).accuracy
+    last = evaluate(finetune_or_resume(own, pruned, data, folder / f"{name}-{seed}.h5", progress), data.test).accuracy
     return Result(name, seed, last, before, first, (time.perf_counter() - begun) / 60)

@@ -22,7 +22,7 @@ NAMES = {"one": "vanilla", "max": "largest", "percentile": "percentile", "mean":
 """What a figure calls each gamma."""
 
 
-class Use(NamedTuple):
+class BitUtilization(NamedTuple):
     """How one layer uses its bits. a: `max(|P01|, |P99|)` of its weights, the range of Sec. 4.1.
 
     expected: `(s*a + 1) / (s + 1)`, Sec. 4.1's share of the integers for vanilla quantization (1 for an `a` above 1).
@@ -55,12 +55,12 @@ class Stability(NamedTuple):
     average_cosine: dict[str, float]
 
 
-def use_of_bits(model: Model, bits: int | None = None) -> list[Use]:
+def use_of_bits(model: Model, bits: int | None = None) -> list[BitUtilization]:
     """Eq. 8, and the formula of Sec. 4.1, for every quantized layer. bits: instead of each layer's own.
 
     Raises ConfigError where no layer is quantized and no bits are given.
     """
-    return [_use(name, weight, quantizer) for name, weight, quantizer in _layers(model, bits)]
+    return [_utilization(name, weight, quantizer) for name, weight, quantizer in _layers(model, bits)]
 
 
 def layer_codes(model: Model, bits: int | None = None) -> list[LayerCodes]:
@@ -88,7 +88,7 @@ def stabilities(model: Model, data: Dataset, *, batches: int = 8, batch: int = 3
     ]
 
 
-def _use(name: str, weight: Floats, quantizer: Quantizer) -> Use:
+def _utilization(name: str, weight: Floats, quantizer: Quantizer) -> BitUtilization:
     low, high = np.quantile(weight, PERCENTILES)
     a = float(max(abs(low), abs(high)))
     inner = (weight >= low) & (weight <= high)
@@ -98,7 +98,7 @@ def _use(name: str, weight: Floats, quantizer: Quantizer) -> Use:
         measured[gamma] = utilization(weight, other)
         central[gamma] = len(np.unique(quantize(weight, other).codes[inner])) / (other.levels + 1)
     share = min(1.0, (quantizer.levels * a + 1) / (quantizer.levels + 1))
-    return Use(name, quantizer.bits, a, share, measured, central)
+    return BitUtilization(name, quantizer.bits, a, share, measured, central)
 
 
 def _gammas(quantizer: Quantizer) -> list[tuple[str, Quantizer]]:

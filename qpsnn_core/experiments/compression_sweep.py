@@ -14,8 +14,8 @@ from qpsnn_core.common.hdf5 import reading, writing
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.compression.weights.eliminate import Trace
 from qpsnn_core.compression.weights.osbc import METHODS, check_target, finish, prepare
-from qpsnn_core.engine.pricing import priced
-from qpsnn_core.experiments.runs import dealt, load_results, save_results, spread, trained
+from qpsnn_core.engine.pricing import measured_cost
+from qpsnn_core.experiments.runs import load_results, make_folds, save_results, std, train_or_resume
 from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.recipes.network import FULL_PRECISION
@@ -102,7 +102,7 @@ def run(
     for method, sparsity, bits in _targets(settings):
         check_target(sparsity, _bits(bits), method, settings.ratios, settings.scale)
     recipe = replace(recipe, network=replace(recipe.network, bits=FULL_PRECISION))
-    splits = dealt(recipe, data, settings.folds)
+    splits = make_folds(recipe, data, settings.folds)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     made_by = {"recipe": recipe.to_dict(), **_how(settings)}
@@ -133,7 +133,7 @@ def table(results: Sequence[Result]) -> list[Row]:
         lost = [100 * (one.dense - one.accuracy) for one in own]
         mean = 100 * float(np.mean([one.accuracy for one in own]))
         seconds = float(np.mean([one.seconds for one in own]))
-        rows.append(Row(sparsity, bits, method, len(own), mean, float(np.mean(lost)), spread(lost), seconds))
+        rows.append(Row(sparsity, bits, method, len(own), mean, float(np.mean(lost)), std(lost), seconds))
     return rows
 
 
@@ -163,7 +163,7 @@ def _each(
 ) -> Iterator[Result]:
     """One seed and method: the Hessians and the first pass of pruning serve all targets; the latter stays in a file."""
     own = replace(recipe, train=replace(recipe.train, seed=seed))
-    start = trained(own, data, folder / f"dense-{seed}.h5", progress)
+    start = train_or_resume(own, data, folder / f"dense-{seed}.h5", progress)
     dense = evaluate(start.model, data.test).accuracy
     epoch = float(np.mean([epoch.seconds for epoch in start.history]))
     some = data.train.limited(settings.images)
@@ -177,7 +177,7 @@ def _each(
         if len(ready.traces) > known:
             _save_traces(path, ready.traces, ready.traced)
         found = evaluate(made.model, data.test)
-        price = priced(made.model, found)
+        price = measured_cost(made.model, found)
         whole = None if bits == FULL_PRECISION else evaluate(lower(made.model).network, data.test).accuracy
         shares = {layer.name: layer.share for layer in made.layers}
         figures = (dense, found.accuracy, whole, price.size_mb, price.sops or 0.0, shares, made.seconds, epoch)

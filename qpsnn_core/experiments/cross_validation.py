@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.common.progress import Listener
-from qpsnn_core.experiments.runs import load_results, save_results, trained, tuned
+from qpsnn_core.experiments.runs import finetune_or_resume, load_results, save_results, train_or_resume
 from qpsnn_core.experiments.stages import prune_as, score_as
 from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.integer.file import save_integer
@@ -85,8 +85,8 @@ def summary(found: Sequence[Fold]) -> Summary:
     samples = sum(fold.samples for fold in found)
     right = sum(fold.accuracy * fold.samples for fold in found)
     largest = max(fold.file_bytes for fold in found)
-    spread = float(np.std(accuracies, ddof=1))
-    return Summary(len(found), float(np.mean(accuracies)), spread, right / samples, largest)
+    std = float(np.std(accuracies, ddof=1))
+    return Summary(len(found), float(np.mean(accuracies)), std, right / samples, largest)
 
 
 def _one(recipe: Recipe, split: Split, folder: Path, number: int, progress: Listener | None) -> Fold:
@@ -97,9 +97,9 @@ def _one(recipe: Recipe, split: Split, folder: Path, number: int, progress: List
         finetune=replace(recipe.finetune, seed=recipe.finetune.seed + number),
     )
     checkpoint = folder / f"training-{number}.h5"
-    start = trained(own, split, checkpoint, progress).model
+    start = train_or_resume(own, split, checkpoint, progress).model
     pruned = prune_as(own, start, score_as(own, start, split.train), split.train).model
-    done = tuned(own, pruned, split, folder / f"tuning-{number}.h5", progress)
+    done = finetune_or_resume(own, pruned, split, folder / f"tuning-{number}.h5", progress)
     network, path = lower(done, own.lower.fraction_bits).network, folder / f"fold-{number}.h5"
     save_integer(path, network)
     checkpoint.unlink()

@@ -17,7 +17,7 @@ from qpsnn_core.compression.channels.score import Scores, stability
 from qpsnn_core.engine.evaluation import Evaluation
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.passes import initialise
-from qpsnn_core.engine.pricing import priced
+from qpsnn_core.engine.pricing import measured_cost
 from qpsnn_core.experiments.stages import augmentation, data_for, network_for, prune_as, score_as
 from qpsnn_core.inference.agreement import Agreement, agreement, deviation
 from qpsnn_core.inference.evaluate import evaluate
@@ -137,7 +137,7 @@ def run(
 
 def stage(name: str, model: Model, measured: Evaluation) -> Stage:
     """What a stage reached, and what its network costs; an integer network costs what its model does."""
-    price = priced(model, measured)
+    price = measured_cost(model, measured)
     return Stage(
         name,
         measured.images,

@@ -26,7 +26,7 @@ from qpsnn_core.quantization.formats import Quantizer
 from qpsnn_core.recipes.paper_rates import PAPER_SETS, paper_rates
 
 
-class Printed(NamedTuple):
+class PublishedCell(NamedTuple):
     """Of one cell of Table 1: accuracy in percent, size in 10**6 bytes."""
 
     accuracy: float
@@ -42,7 +42,7 @@ class Entry:
     network: str
     shape: Shape
     classes: int
-    printed: Mapping[int, Printed]
+    printed: Mapping[int, PublishedCell]
     rates: tuple[float, ...] = field(default=())
 
     @property
@@ -73,7 +73,7 @@ _SETS: Mapping[str, tuple[Shape, int]] = {
 def _entry(name: str, accuracies: tuple[float, ...], sizes: tuple[float, ...], bits: tuple[int, ...]) -> Entry:
     dataset = name.rpartition("-")[0]
     network, rates = PAPER_SETS.get(name, ("sew_resnet18", ()))
-    printed = {b: Printed(a, s) for b, a, s in zip(bits, accuracies, sizes, strict=True)}
+    printed = {b: PublishedCell(a, s) for b, a, s in zip(bits, accuracies, sizes, strict=True)}
     return Entry(name, dataset, network, *_SETS[dataset], MappingProxyType(printed), rates)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from qpsnn_core.engine.calibration import recalibrate
 from qpsnn_core.engine.passes import initialise
-from qpsnn_core.engine.pricing import nonzero, priced
+from qpsnn_core.engine.pricing import measured_cost, nonzero
 from qpsnn_core.experiments.paper_table1 import entry
 from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.network.cost import cost, energy_mj
@@ -20,7 +20,7 @@ from qpsnn_core.recipes.network import NetworkConfig
 from qpsnn_datasets import Dataset
 
 
-class Printed(NamedTuple):
+class PublishedRow(NamedTuple):
     """A row of Table 6 as printed. bits: None for the whole network in floating point; sops: millions per step."""
 
     name: str
@@ -33,10 +33,10 @@ class Printed(NamedTuple):
 
 
 TABLE_6 = (
-    Printed("cifar10-0.8", None, 1.0, 58.88, 54.60, 0.204, 93.63),
-    Printed("cifar10-0.8", 4, 0.0961, 0.74, 11.63, 0.046, 91.19),
-    Printed("cifar100-0.75", None, 1.0, 68.4, 415.64, 0.756, 79.49),
-    Printed("cifar100-0.75", 4, 0.2269, 2.17, 131.53, 0.126, 74.73),
+    PublishedRow("cifar10-0.8", None, 1.0, 58.88, 54.60, 0.204, 93.63),
+    PublishedRow("cifar10-0.8", 4, 0.0961, 0.74, 11.63, 0.046, 91.19),
+    PublishedRow("cifar100-0.75", None, 1.0, 68.4, 415.64, 0.756, 79.49),
+    PublishedRow("cifar100-0.75", 4, 0.2269, 2.17, 131.53, 0.126, 74.73),
 )
 
 TABLE_7 = (
@@ -73,7 +73,7 @@ def measured(
 ) -> Efficiency:
     """The row of a model, its firing measured on `data`; whole: what it was pruned from. Raises as `evaluate`."""
     network, found = model.network, evaluate(model, data)
-    price = priced(model, found)
+    price = measured_cost(model, found)
     sops, energy = price.sops or 0.0, price.energy_mj or 0.0
     figures = (price.size_mb, found.firing_rate, sops, sops / network.steps, energy)
     accuracy = found.accuracy if trained else None
@@ -82,7 +82,7 @@ def measured(
     return Efficiency(name, kind, network.steps, bits_of(network), connections, *figures, accuracy)
 
 
-def begun_as(config: NetworkConfig, network: Network) -> Network:
+def unpruned_network(config: NetworkConfig, network: Network) -> Network:
     """The network of a recipe for what `network` reads and tells apart: `network` itself, before any pruning."""
     return config.build(network.input.shape, network.classes, events=network.input.spikes)
 
@@ -110,7 +110,7 @@ def noise(images: int, classes: int, seed: int = 0) -> Dataset:
     return Dataset(coarse.repeat(4, 1).repeat(4, 2), rng.integers(0, classes, images), names, "noise")
 
 
-def paper_energy_mj(row: Printed) -> float:
+def paper_energy_mj(row: PublishedRow) -> float:
     """The paper's convention on its own SOPs: `0.9 pJ * SOPs per step * T + 4.6 pJ * MACs of the first layer, once`."""
     network = entry(row.name).build(row.bits, pruned=row.bits is not None)
     return energy_mj(row.sops * 1e6 * network.steps, cost(network).image_macs)

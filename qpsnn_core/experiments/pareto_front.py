@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.common.progress import Listener
-from qpsnn_core.experiments.runs import load_results, save_results, seeded, spread, trained, tuned
+from qpsnn_core.experiments.runs import finetune_or_resume, load_results, save_results, seeded, std, train_or_resume
 from qpsnn_core.experiments.stages import prune_as, score_as
 from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.integer.file import save_integer
@@ -76,7 +76,7 @@ def run(
 
 
 def means(points: Sequence[Point]) -> list[dict[str, Any]]:
-    """Over seeds, as `qpsnn plot front` draws them: `size_mb`, `accuracy` (percent), `label`, `group`; and `spread`.
+    """Over seeds, as `qpsnn plot front` draws them: `size_mb`, `accuracy` (percent), `label`, `group`; and `std`.
 
     spread: standard deviation over seeds (of n - 1), None for one seed. file_bytes: the largest.
     """
@@ -90,7 +90,7 @@ def means(points: Sequence[Point]) -> list[dict[str, Any]]:
                 "accuracy": float(np.mean(accuracies)),
                 "label": f"{rate:g}",
                 "group": f"{bits} bits",
-                "spread": spread(accuracies),
+                "spread": std(accuracies),
                 "before": 100 * float(np.mean([point.before for point in own])),
                 "file_bytes": max(point.file_bytes for point in own),
                 "seeds": len(own),
@@ -105,12 +105,12 @@ def _changed(recipe: Recipe, bits: int, rate: float, seed: int) -> Recipe:
 
 
 def _one(own: Recipe, data: Split, folder: Path, bits: int, rate: float, seed: int, progress: Listener | None) -> Point:
-    start = trained(own, data, folder / f"trained-{bits}-{seed}.h5", progress).model
+    start = train_or_resume(own, data, folder / f"trained-{bits}-{seed}.h5", progress).model
     begun = time.perf_counter()
     pruned = prune_as(own, start, score_as(own, start, data.train), data.train).model
     before = evaluate(pruned, data.test).accuracy
     name = f"{bits}-{rate:g}-{seed}.h5"
-    done = tuned(own, pruned, data, folder / f"tuning-{name}", progress)
+    done = finetune_or_resume(own, pruned, data, folder / f"tuning-{name}", progress)
     network = lower(done, own.lower.fraction_bits).network
     save_integer(folder / name, network)
     accuracy = evaluate(network, data.test).accuracy

@@ -25,7 +25,7 @@ RESULTS = "results.json"
 R = TypeVar("R")
 
 
-def dealt(recipe: Recipe, data: Split, folds: int | None) -> list[Split]:
+def make_folds(recipe: Recipe, data: Split, folds: int | None) -> list[Split]:
     """What seeds train and test on, in turn: `data`, or each fold of all its samples, dealt by the recipe's seed.
 
     Raises ConfigError (folds), DataError (parts that do not fit).
@@ -43,12 +43,12 @@ def seeded(recipe: Recipe, seed: int, **changes: Any) -> Recipe:
     )
 
 
-def trained(recipe: Recipe, data: Split, path: Path, progress: Listener | None) -> Trained:
+def train_or_resume(recipe: Recipe, data: Split, path: Path, progress: Listener | None) -> Trained:
     """The recipe's network, trained; `path` is its checkpoint, from which a stopped training goes on."""
     return train(network_for(recipe, data), data.train, recipe.train, **_options(recipe, path, progress))
 
 
-def tuned(recipe: Recipe, model: Model, data: Split, path: Path, progress: Listener | None) -> Model:
+def finetune_or_resume(recipe: Recipe, model: Model, data: Split, path: Path, progress: Listener | None) -> Model:
     """`model`, fine-tuned as the recipe says. Its checkpoint at `path` is needed only while it runs."""
     settings: FinetuneConfig = recipe.finetune
     done = finetune(model, data.train, settings, **_options(recipe, path, progress)).model
@@ -93,7 +93,7 @@ def save_results(folder: Path, made_by: Mapping[str, Any], results: Sequence[Any
     save_json(folder / RESULTS, {**made_by, "results": [result._asdict() for result in results]})
 
 
-def spread(values: Sequence[float]) -> float | None:
+def std(values: Sequence[float]) -> float | None:
     """Standard deviation (of n - 1); None for one value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 

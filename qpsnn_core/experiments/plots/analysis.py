@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from qpsnn_core.experiments.analysis import NAMES, LayerCodes, Stability, Use
+from qpsnn_core.experiments.analysis import NAMES, BitUtilization, LayerCodes, Stability
 from qpsnn_core.experiments.compression_sweep import Row
 from qpsnn_core.experiments.plots.report import BLUE, GREY, ORANGE, write
 from qpsnn_core.recipes.network import FULL_PRECISION
@@ -69,7 +69,7 @@ def plot_codes(layers: Sequence[LayerCodes], gamma: str = "mean") -> Figure:
     return figure
 
 
-def use_of_bits(layers: Sequence[Use]) -> Figure:
+def use_of_bits(layers: Sequence[BitUtilization]) -> Figure:
     """Eq. 8 for each layer and gamma, with Sec. 4.1's formula for vanilla quantization."""
     figure, axes = plt.subplots(figsize=(max(6, 0.8 * len(layers)), 4.2), layout="constrained")
     kinds = list(layers[0].measured)

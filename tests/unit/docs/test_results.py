@@ -10,7 +10,7 @@ import pytest
 
 import qpsnn_core as qp
 from qpsnn_core.experiments import ablation, compression_sweep, cross_validation, pareto_front
-from qpsnn_core.experiments.runs import read_results, spread
+from qpsnn_core.experiments.runs import read_results, std
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = "\n".join((DOCS / name).read_text(encoding="utf-8") for name in ("results.md", "osbc.md")).splitlines()
@@ -26,7 +26,7 @@ def line(*cells):
 
 def around(values, digits=2):
     """Mean and standard deviation."""
-    return f"{round(np.mean(values), digits) + 0.0:.{digits}f} ± {spread(values):.{digits}f}"
+    return f"{round(np.mean(values), digits) + 0.0:.{digits}f} ± {std(values):.{digits}f}"
 
 
 def missing(lines):
