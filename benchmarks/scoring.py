@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.compression.channels.score import significant
+from qpsnn_core.compression.channels.score import count_significant_singular_values
 from qpsnn_core.kernels import threads as parallel
 
 try:
@@ -48,7 +48,7 @@ def spikes(size: int, rate: float, seed: int) -> np.ndarray:
 
 def contestants(counts: np.ndarray) -> Contestants:
     """What is timed; raises SystemExit where PyTorch's ranks with our threshold are not our scores."""
-    found: Contestants = {"qpsnn": lambda: significant(counts, STEPS, EPSILON)}
+    found: Contestants = {"qpsnn": lambda: count_significant_singular_values(counts, STEPS, EPSILON)}
     if torch is None:
         return found
     double = torch.from_numpy(np.ascontiguousarray(counts.transpose(0, 3, 1, 2), np.float64)) / STEPS

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from qpsnn_core.common.errors import ConfigError, DataError, ShapeError, Unquoted, expected
 from qpsnn_core.integer.backends import Run
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.stateful import Continued
+from qpsnn_core.integer.stateful import StatefulSimulator
 from qpsnn_datasets.events import Recording
 from qpsnn_datasets.events.frames import frames_in_bins
 from qpsnn_datasets.events.recording import FIELDS, UNLABELLED
@@ -57,23 +57,23 @@ def stream(
     one where membranes are kept. keep: membranes go on from window to window; else each window begins at 0.
     start: where the first window begins, by default at the first event.
     Raises, before the first answer, ShapeError (a network that does not take events), ConfigError (window, steps),
-    what `Continued` raises; on the way DataError (a recording of another sensor, or out of order).
+    what `StatefulSimulator` raises; on the way DataError (a recording of another sensor, or out of order).
     """
     if network.input.shape[2] != 2:
         want = "(H, W, 2), a network for frames of OFF and ON events"
         raise ShapeError(expected(f"{network.input.name}.shape", want, network.input.shape))
     steps = (1 if keep else network.steps) if steps is None else steps
-    running = Continued(network, steps, keep=keep)
+    running = StatefulSimulator(network, steps, keep=keep)
     if type(window) is not int or window < steps:
         want = f"a whole number of microseconds, at least the {steps} steps"
         raise ConfigError(expected("window", want, window))
     silence = Window(0, window, _joined([], network.input.shape[:2], UNLABELLED))
-    for _ in _answers(network, Continued(network, steps, keep=keep), iter([silence] * 2)):
+    for _ in _answers(network, StatefulSimulator(network, steps, keep=keep), iter([silence] * 2)):
         pass  # compiles what is needed, from membranes at 0 and from others
     return _answers(network, running, windows(recordings, network.input.shape[:2], window, start))
 
 
-def _answers(network: IntegerNetwork, running: Continued, found: Iterator[Window]) -> Iterator[Answer]:
+def _answers(network: IntegerNetwork, running: StatefulSimulator, found: Iterator[Window]) -> Iterator[Answer]:
     steps = running.network.steps
     latest: deque[npt.NDArray[np.int64]] = deque(maxlen=max(1, network.steps // steps) if running.keep else 1)
     for one in found:

@@ -13,7 +13,7 @@ from qpsnn_core.common.types import Array, Longs
 
 INT32_MAX = 2**31 - 1
 FAR = 2**40
-FOR_EVER = 2**17
+UNBOUNDED = 2**17
 """So many steps stand for any number of them."""
 
 
@@ -77,7 +77,7 @@ def membrane(
     either reset, and the high end at least threshold - 1 (as far as U~ gets) and, with "subtract", U~'s high end less
     the threshold: without a leak it grows by `drive - threshold` at every step, with one it stays. `U~ - threshold` is
     below U~ and not negative: what fits U~ fits it.
-    An end that is beyond any int32 by far stays there: the caller refuses it anyway. FOR_EVER steps begin at ends that
+    An end that is beyond any int32 by far stays there: the caller refuses it anyway. UNBOUNDED steps begin at ends that
     U never leaves; where there is a leak they are at most `1 / (1 - leak)` wider than what it reaches.
     """
     offset, limit = bias.astype(np.int64), threshold.astype(np.int64)
@@ -85,7 +85,7 @@ def membrane(
     drive_high = offset + sum((x.high for x in currents), start=np.zeros_like(offset))
     magnitudes = np.abs(offset) + sum((x.largest for x in currents), start=np.zeros_like(offset))
     low, high = np.zeros_like(offset), np.zeros_like(offset)
-    ends = for_ever(Interval(drive_low, drive_high), limit, multiplier, shift, reset) if steps >= FOR_EVER else None
+    ends = for_ever(Interval(drive_low, drive_high), limit, multiplier, shift, reset) if steps >= UNBOUNDED else None
     if ends is not None:
         low, high = ends
     before_low, before_high = drive_low, drive_high

@@ -9,7 +9,7 @@ from qpsnn_core.common.errors import ConfigError, Unquoted, UnsupportedError, ex
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer.backends import Run
-from qpsnn_core.integer.bounds import FOR_EVER
+from qpsnn_core.integer.bounds import UNBOUNDED
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -26,7 +26,7 @@ from qpsnn_core.integer.nodes import (
 from qpsnn_core.integer.simulate import simulate_from
 
 
-class Continued:
+class StatefulSimulator:
     """A network and the membranes that its last run left.
 
     steps: of each piece. keep: whether the next piece goes on from where the last one ended; else each begins at 0.
@@ -39,7 +39,7 @@ class Continued:
         if type(steps) is not int or steps < 1:
             raise ConfigError(expected("steps", "a whole number of at least 1", steps))
         if keep:
-            check_for_ever(network)
+            check_unbounded(network)
         self.network = IntegerNetwork(network.nodes, network.arrays, steps)
         self.keep = keep
         self.membranes: dict[str, Array] = {}
@@ -59,11 +59,11 @@ class Continued:
         self.membranes = {}
 
 
-def check_for_ever(network: IntegerNetwork) -> None:
+def check_unbounded(network: IntegerNetwork) -> None:
     """UnsupportedError or NumericsError where a membrane that is never reset from outside can leave int32."""
     for node in network:
         KEPT[node](node)
-    IntegerNetwork(network.nodes, network.arrays, FOR_EVER)
+    IntegerNetwork(network.nodes, network.arrays, UNBOUNDED)
 
 
 def _nothing(node: IntNode) -> None:

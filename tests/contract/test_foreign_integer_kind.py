@@ -23,7 +23,7 @@ from qpsnn_core.integer.lava_lif import SCALES
 from qpsnn_core.integer.network import TAGS, IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF, IntMaxPool, IntShortcut, IntSum, IntSumPool
 from qpsnn_core.integer.simulate import predict
-from qpsnn_core.integer.stateful import Continued, check_for_ever
+from qpsnn_core.integer.stateful import StatefulSimulator, check_unbounded
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ VERBS = {
     "simulate": ("the exact simulator", lambda path: qp.simulate(FOREIGN, IMAGES)),
     "predict": ("the exact simulator", lambda path: predict(FOREIGN, IMAGES)),
     "deviation": ("the exact simulator", lambda path: deviation(qp.lift(KNOWN, IMAGES), FOREIGN, IMAGES)),
-    "continue": ("the integer network", lambda path: Continued(FOREIGN, 3)),
-    "keep": ("the run that goes on", lambda path: Continued(FOREIGN, 3, keep=True)),
-    "check_for_ever": ("the run that goes on", lambda path: check_for_ever(FOREIGN)),
+    "continue": ("the integer network", lambda path: StatefulSimulator(FOREIGN, 3)),
+    "keep": ("the run that goes on", lambda path: StatefulSimulator(FOREIGN, 3, keep=True)),
+    "check_unbounded": ("the run that goes on", lambda path: check_unbounded(FOREIGN)),
     "stream": ("the integer network", lambda path: stream(FOREIGN, [], 1000)),
     "nodes_json": ("the JSON of an integer network", lambda path: FOREIGN.nodes_json()),
     "digest": ("the JSON of an integer network", lambda path: FOREIGN.digest()),

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qpsnn_core.compression.channels.remove import fixed, remove_channels, tied
+from qpsnn_core.compression.channels.remove import coupled_groups, remove_channels, unprunable
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.passes import forward, initialise
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
@@ -91,8 +91,8 @@ def random_model(network, seed):
 def random_keep(draw, network):
     """A keep set for some LIFs, the same for those that share channels."""
     keep = {}
-    for group in tied(network):
-        if group[0] not in fixed(network) and draw(st.booleans()):
+    for group in coupled_groups(network):
+        if group[0] not in unprunable(network) and draw(st.booleans()):
             size = network.shape(group[0])[2]
             kept = sorted(draw(st.sets(st.integers(0, size - 1), min_size=1)))
             keep.update(dict.fromkeys(group, kept))

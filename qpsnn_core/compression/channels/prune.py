@@ -14,7 +14,7 @@ from qpsnn_core.common.serialization import nearest
 from qpsnn_core.common.types import Arrays, Doubles, Longs
 from qpsnn_core.common.validation import check_at_least, check_choice
 from qpsnn_core.compression.channels.rates import Rates, kept_count, prunable, resolve
-from qpsnn_core.compression.channels.remove import remove_channels, tied
+from qpsnn_core.compression.channels.remove import coupled_groups, remove_channels
 from qpsnn_core.compression.channels.score import Scores
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.passes import initialise
@@ -93,7 +93,7 @@ def prune(
     values = _checked("scores", network, scores.values if isinstance(scores, Scores) else scores)
     second = _second(network, scores, ties)
     kept: dict[str, Longs] = {}
-    for group in tied(network, together=together):
+    for group in coupled_groups(network, together=together):
         for name in group[1:]:
             if rate[name] != rate[group[0]]:
                 want = f"{rate[group[0]]}, as {group[0]} keeps the same channels"

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.serialization import nearest
-from qpsnn_core.compression.channels.remove import fixed, origins, tied
+from qpsnn_core.compression.channels.remove import coupled_groups, spike_sources, unprunable
 from qpsnn_core.network import Network
 from qpsnn_core.recipes.paper_rates import checked_rate
 
@@ -18,17 +18,17 @@ Rates = float | Sequence[float] | Mapping[str, float]
 def prunable(network: Network, *, prune_last: bool = False, together: bool = False) -> tuple[str, ...]:
     """The LIFs that can lose channels, in order.
 
-    Not those that are `fixed`, and unless `prune_last` not the `last`, nor any that keeps the same channels as one of
-    these (`tied`, with the same `together`).
+    Not those that are `unprunable`, and unless `prune_last` not the `last`, nor any that keeps the same channels as one of
+    these (`coupled_groups`, with the same `together`).
     """
-    excluded = fixed(network) | (frozenset() if prune_last else frozenset(last(network)))
-    free = {name for group in tied(network, together=together) if not excluded & set(group) for name in group}
+    excluded = unprunable(network) | (frozenset() if prune_last else frozenset(last(network)))
+    free = {name for group in coupled_groups(network, together=together) if not excluded & set(group) for name in group}
     return tuple(node.name for node in network.neurons if node.name in free)
 
 
 def last(network: Network) -> tuple[str, ...]:
     """The LIFs that the classifier reads: the synapse of the Readout."""
-    origin = origins(network)
+    origin = spike_sources(network)
     current = network[network.readout.source]
     return tuple(node.name for node in network.neurons if any(node.name in origin[name] for name in current.sources))
 

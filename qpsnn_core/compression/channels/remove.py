@@ -32,7 +32,7 @@ def remove_channels(model: Model, keep: Keep) -> Model:
     "one", and without a quantizer, the codes stay too, and removing a channel that never fires changes no logit.
 
     Raises ConfigError, naming the LIF: an unknown name, channels that are not rising, out of range or none, a LIF
-    that shares channels with another (`tied`) with a different set, one whose channels cannot be removed.
+    that shares channels with another (`coupled_groups`) with a different set, one whose channels cannot be removed.
     """
     network = model.network
     kept = _kept(network, keep)
@@ -53,13 +53,13 @@ def remove_channels(model: Model, keep: Keep) -> Model:
     return Model(replace(network, nodes=tuple(nodes)), params, state)
 
 
-def tied(network: Network, *, together: bool = False) -> tuple[tuple[str, ...], ...]:
+def coupled_groups(network: Network, *, together: bool = False) -> tuple[tuple[str, ...], ...]:
     """The LIFs of a network in groups that must keep the same channels; most are alone. In the network's order.
 
     LIFs share channels where their spikes meet in a Sum, or where one synapse feeds them both. together: also where
     a Shortcut leads from one to the other channel by channel (`channel_map` the identity, as many channels).
     """
-    origin = origins(network)
+    origin = spike_sources(network)
     parent = {node.name: node.name for node in network.neurons}
 
     def root(name: str) -> str:
@@ -82,7 +82,7 @@ def tied(network: Network, *, together: bool = False) -> tuple[tuple[str, ...], 
     return tuple(tuple(group) for group in groups.values())
 
 
-def origins(network: Network) -> dict[str, tuple[str, ...]]:
+def spike_sources(network: Network) -> dict[str, tuple[str, ...]]:
     """For each node that gives spikes or the image, the LIFs (or the Input) whose channels these are; else none."""
     found: dict[str, tuple[str, ...]] = {}
     for node in network.nodes:
@@ -90,14 +90,14 @@ def origins(network: Network) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def fixed(network: Network) -> frozenset[str]:
+def unprunable(network: Network) -> frozenset[str]:
     """The LIFs whose channels cannot be removed: they meet the Input in a Sum, or share a synapse with the Readout."""
-    origin = origins(network)
+    origin = spike_sources(network)
     names = {lif.name for lif in network.neurons if set(lif.sources) & set(network.readout.sources)}
     for met in origin.values():
         if network.input.name in met:
             names.update(met)
-    return frozenset(lif for group in tied(network) if names & set(group) for lif in group)
+    return frozenset(lif for group in coupled_groups(network) if names & set(group) for lif in group)
 
 
 def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
@@ -107,18 +107,18 @@ def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
         if name not in lifs:
             raise ConfigError(expected("keep", "the name of a LIF" + nearest(name, lifs), name))
     chosen = {name: _checked(name, keep.get(name), size) for name, size in lifs.items()}
-    for group in tied(network):
+    for group in coupled_groups(network):
         for name in group[1:]:
             if not np.array_equal(chosen[name], chosen[group[0]]):
                 want = f"those of keep.{group[0]}, as both have the same channels"
                 raise ConfigError(expected(f"keep.{name}", want, _brief(chosen[name])))
-    for name in sorted(fixed(network)):
+    for name in sorted(unprunable(network)):
         if len(chosen[name]) < lifs[name]:
             raise ConfigError(
                 expected(f"keep.{name}", f"all {lifs[name]} (the input or the logits share them)", len(chosen[name]))
             )
     kept: dict[str, Longs] = {}
-    origin = origins(network)
+    origin = spike_sources(network)
     for node in network.nodes:
         readers = tuple(reader.name for reader in network.consumers(node.name))
         found = [name for name in origin[node.name] + readers if name in chosen]
@@ -207,7 +207,7 @@ def _identity(network: Network, node: Shortcut) -> bool:
 class Channels(NamedTuple):
     """What a kind does with channels.
 
-    origin: `(node, found)`, its line of `origins`, after those of the nodes that it reads. narrow: `(node, cut)`, the
+    origin: `(node, found)`, its line of `spike_sources`, after those of the nodes that it reads. narrow: `(node, cut)`, the
     node that is left. weight: `(array, cut)`, what is left of its weight; its other arrays go by output channel.
     copies: `(network, node)`, whether its channels are its source's, one by one.
     """

@@ -114,7 +114,7 @@ def stability(scores: Scores) -> dict[str, float]:
     return found
 
 
-def significant(counts: Array, steps: int, epsilon: float = 1e-6) -> npt.NDArray[np.int64]:
+def count_significant_singular_values(counts: Array, steps: int, epsilon: float = 1e-6) -> npt.NDArray[np.int64]:
     """Eqs. 11 to 13 before the mean: how many singular values of `counts / steps` exceed `epsilon`, int64 [B, C].
 
     counts: spikes summed over T, [B, H, W, C]. The integers are taken, and the threshold multiplied by T. Where the
@@ -166,7 +166,7 @@ def _totals(
                 sca[node.name][row] += norms / steps
                 if epsilon is not None:
                     summed = done.values[node.name].sum(axis=0, dtype=np.uint8 if steps < 256 else np.int64)
-                    svs[node.name][row] += significant(summed, steps, epsilon).sum(0)
+                    svs[node.name][row] += count_significant_singular_values(summed, steps, epsilon).sum(0)
         if progress:
             progress(Progress("score", 1, 1, row + 1, len(parts), None, None))
     return svs, sca

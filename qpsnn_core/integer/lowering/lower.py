@@ -11,7 +11,7 @@ import numpy.typing as npt
 from qpsnn_core.common.errors import ConfigError, LoweringError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Longs, NamedArrays
-from qpsnn_core.integer.bounds import FOR_EVER, INT32_MAX
+from qpsnn_core.integer.bounds import INT32_MAX, UNBOUNDED
 from qpsnn_core.integer.lowering.fixed_point import COARSE, MOST_BITS, ROOM, Rounded, choose, leak, margin
 from qpsnn_core.integer.lowering.fold import REAL_WEIGHTS, Affine, affine
 from qpsnn_core.integer.lowering.report import LoweringReport, NeuronReport, ReadoutReport, SynapseReport
@@ -86,7 +86,7 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
 def horizon(network: Network) -> int:
     """The steps for which membranes are proven to fit."""
     leaks = all(multiplier < 2**shift for multiplier, shift in (leak(lif.beta) for lif in network.neurons))
-    return FOR_EVER if network.input.spikes and leaks else network.steps
+    return UNBOUNDED if network.input.spikes and leaks else network.steps
 
 
 def _groups(network: Network) -> list[tuple[LIF, ...]]:

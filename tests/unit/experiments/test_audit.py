@@ -125,7 +125,7 @@ def test_wrong_codes_are_found(small, monkeypatch):
 def test_wrong_scores_are_found(small, monkeypatch):
     import qpsnn_core.compression.channels.score as module
 
-    spoiled(monkeypatch, module, "significant", lambda counts: counts + (counts > 2))
+    spoiled(monkeypatch, module, "count_significant_singular_values", lambda counts: counts + (counts > 2))
     assert found(*small)["SVS"].verdict == "FAIL"
 
 

@@ -8,7 +8,7 @@ from generators import random_integer_network
 
 from naive import integer as naive
 from qpsnn_core.common.errors import NumericsError
-from qpsnn_core.integer.bounds import FAR, FOR_EVER, Interval, leak, membrane
+from qpsnn_core.integer.bounds import FAR, UNBOUNDED, Interval, leak, membrane
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout
 from qpsnn_core.network.nodes import RESETS
@@ -82,7 +82,7 @@ def test_a_reset_by_subtraction_leaves_what_is_above_the_threshold():
     assert wide(steps, **settings).values["lif"].membrane.before.high.tolist() == [x * steps - 7 * (steps - 1)]
     with pytest.raises(NumericsError, match=rf"lif\.membrane: .*got up to {x * (steps + 1) - 7 * steps} "):
         wide(steps + 1, **settings)
-    assert wide(FOR_EVER, leak=(1, 1), **settings).values["lif"].membrane.after.high.tolist() == [2 * (x - 7)]
+    assert wide(UNBOUNDED, leak=(1, 1), **settings).values["lif"].membrane.after.high.tolist() == [2 * (x - 7)]
     calm = wide(100, bias=6 - x, **settings).values["lif"].membrane
     assert calm.after.high.tolist() == [6]
     assert calm.after.low.tolist() == [-100 * (x - 6)]
@@ -120,7 +120,7 @@ def test_bounds_against_every_input_there_is(leak, reset):
             found = (reach.after.low[0], reach.after.high[0], reach.before.low[0], reach.before.high[0])
             assert found == (least, most, below, above), case
         if leak[0] < 2 ** leak[1]:
-            ever = membrane(*given, FOR_EVER)
+            ever = membrane(*given, UNBOUNDED)
             assert ever.after.low[0] <= reach.after.low[0]
             assert ever.after.high[0] >= reach.after.high[0]
 

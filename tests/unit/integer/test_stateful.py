@@ -9,12 +9,12 @@ from generators import random_integer_network
 
 from naive import integer as naive
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, UnsupportedError
-from qpsnn_core.integer.bounds import FOR_EVER, Interval, leak, membrane
+from qpsnn_core.integer.bounds import UNBOUNDED, Interval, leak, membrane
 from qpsnn_core.integer.lowering.lower import horizon, lower
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout
 from qpsnn_core.integer.simulate import simulate
-from qpsnn_core.integer.stateful import Continued
+from qpsnn_core.integer.stateful import StatefulSimulator
 from qpsnn_core.network import LIF, Input, Network
 from qpsnn_core.network.nodes import RESETS
 
@@ -43,7 +43,7 @@ def test_kept_membranes_make_of_all_pieces_one_long_run(seed, steps, resets):
     frames = frames_of(network, PIECES * steps)
     long = IntegerNetwork(network.nodes, network.arrays, PIECES * steps)
     readout, spikes, membranes = naive.run(long, frames)
-    running = Continued(network, steps, keep=True)
+    running = StatefulSimulator(network, steps, keep=True)
     pieces = [running.run(frames[k : k + steps]) for k in range(0, PIECES * steps, steps)]
     np.testing.assert_array_equal(sum(piece.readout for piece in pieces), readout)
     np.testing.assert_array_equal(simulate(long, frames).readout, readout)
@@ -58,7 +58,7 @@ def test_kept_membranes_change_what_comes_next():
     for seed in LEAKING:
         network = runs_on(seed)
         frames = frames_of(network, 2)
-        kept, apart = Continued(network, 1, keep=True), Continued(network, 1)
+        kept, apart = StatefulSimulator(network, 1, keep=True), StatefulSimulator(network, 1)
         for one in (kept, apart):
             one.run(frames[:1])
         a, b = kept.run(frames[1:]), apart.run(frames[1:])
@@ -70,7 +70,7 @@ def test_kept_membranes_change_what_comes_next():
 def test_without_keeping_each_piece_is_a_sample(seed):
     network, _ = random_integer_network(seed)
     frames = frames_of(network, 2 * network.steps)
-    running = Continued(network, network.steps)
+    running = StatefulSimulator(network, network.steps)
     for part in np.split(frames, 2):
         ref, comp = simulate(network, part, record="all"), running.run(part)
         np.testing.assert_array_equal(comp.readout, ref.readout)
@@ -83,7 +83,7 @@ def test_after_a_reset_it_begins_at_0():
     changed = 0
     for seed in LEAKING:
         frames = frames_of(runs_on(seed), 2)
-        running = Continued(runs_on(seed), 2, keep=True)
+        running = StatefulSimulator(runs_on(seed), 2, keep=True)
         first, again = running.run(frames), running.run(frames)
         running.reset()
         for name, ref in running.run(frames).membranes.items():
@@ -93,7 +93,7 @@ def test_after_a_reset_it_begins_at_0():
 
 
 def test_pieces_of_another_batch_are_refused():
-    running = Continued(runs_on(LEAKING[0]), 1, keep=True)
+    running = StatefulSimulator(runs_on(LEAKING[0]), 1, keep=True)
     running.run(frames_of(running.network, 1, batch=2))
     with pytest.raises(ShapeError, match=r"membranes to begin with: expected int32 \[3, .*got int32 \[2, "):
         running.run(frames_of(running.network, 1, batch=3))
@@ -121,17 +121,17 @@ def neuron(leak=(1, 1), gain=64, bias=0):
 
 
 def test_what_could_leave_int32_some_day_is_refused_beforehand():
-    Continued(neuron(gain=63), 1, keep=True)
-    Continued(neuron(gain=80), 1)
-    with pytest.raises(NumericsError, match=rf"lif\.membrane: expected membranes within {FOR_EVER} steps"):
-        Continued(neuron(gain=80), 1, keep=True)
+    StatefulSimulator(neuron(gain=63), 1, keep=True)
+    StatefulSimulator(neuron(gain=80), 1)
+    with pytest.raises(NumericsError, match=rf"lif\.membrane: expected membranes within {UNBOUNDED} steps"):
+        StatefulSimulator(neuron(gain=80), 1, keep=True)
     with pytest.raises(UnsupportedError, match=r"lif\.multiplier: expected less than 2\*\*shift: a leak.* got 1"):
-        Continued(neuron((1, 0), gain=1), 1, keep=True)
+        StatefulSimulator(neuron((1, 0), gain=1), 1, keep=True)
     for steps in (0, True, 1.0):
         with pytest.raises(ConfigError, match="steps: expected a whole number"):
-            Continued(neuron(gain=1), steps)
+            StatefulSimulator(neuron(gain=1), steps)
     with pytest.raises(ShapeError, match="images"):
-        Continued(neuron(gain=1), 2).run(np.zeros((3, 1, 1, 1, 1), np.uint8))
+        StatefulSimulator(neuron(gain=1), 2).run(np.zeros((3, 1, 1, 1, 1), np.uint8))
 
 
 @pytest.mark.parametrize("reset", RESETS)
@@ -147,7 +147,7 @@ def test_bounds_for_ever_hold_at_every_step_and_are_not_much_wider(settings, res
         (7, 9, 0, 5),
     ):
         currents = (Interval(np.array([low]), np.array([high])),)
-        ever = membrane(currents, np.array([bias]), np.array([threshold]), multiplier, shift, reset, FOR_EVER)
+        ever = membrane(currents, np.array([bias]), np.array([threshold]), multiplier, shift, reset, UNBOUNDED)
         least, most = 0, 0
         for _ in range(100_000):
             below = min(least, leak(least, multiplier, shift) + low + bias)
@@ -182,12 +182,12 @@ def events_model(beta=0.5):
 def test_a_network_for_events_is_lowered_to_run_on(monkeypatch):
     """Its units give way where T steps would have fitted, but not any number of them."""
     model, images = events_model(), small.model(peak=255).network
-    assert horizon(model.network) == FOR_EVER
+    assert horizon(model.network) == UNBOUNDED
     assert horizon(images) == images.steps
-    Continued(lower(model).network, 1, keep=True)
+    StatefulSimulator(lower(model).network, 1, keep=True)
     monkeypatch.setattr("qpsnn_core.integer.lowering.lower.horizon", lambda network: network.steps)
     with pytest.raises(NumericsError, match=r"lif\d\.membrane"):
-        Continued(lower(model).network, 1, keep=True)
+        StatefulSimulator(lower(model).network, 1, keep=True)
 
 
 def test_a_network_for_events_without_a_leak_is_lowered_for_its_own_steps():

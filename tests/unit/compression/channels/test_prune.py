@@ -11,7 +11,7 @@ import pytest
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError
 from qpsnn_core.compression.channels.prune import prune
 from qpsnn_core.compression.channels.rates import kept_count, last, prunable, resolve
-from qpsnn_core.compression.channels.remove import fixed, remove_channels, tied
+from qpsnn_core.compression.channels.remove import coupled_groups, remove_channels, unprunable
 from qpsnn_core.compression.channels.score import Scores, score
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.passes import forward, initialise
@@ -212,7 +212,7 @@ def test_together_the_last_stage_stays_whole(residual):
 
 def test_spikes_that_are_added_keep_the_same_channels():
     model = model_of(sew())
-    assert tied(model.network) == (("lif1", "lif2"), ("lif3",), ("lif4",))
+    assert coupled_groups(model.network) == (("lif1", "lif2"), ("lif3",), ("lif4",))
     scores = {"lif1": [9, 0, 0, 0, 5, 5], "lif2": [0, 1, 2, 9, 9, 0], "lif3": np.arange(6), "lif4": np.arange(5)}
     pruned = prune(model, scores, 0.5)
     assert pruned.kept["lif1"].tolist() == pruned.kept["lif2"].tolist() == [0, 3, 4]
@@ -225,7 +225,7 @@ def test_spikes_that_are_added_keep_the_same_channels():
 
 def test_channels_that_are_added_to_the_input_stay():
     network = sew(events=True)
-    assert fixed(network) == {"lif3"}
+    assert unprunable(network) == {"lif3"}
     assert prunable(network) == ("lif1", "lif2")
     pruned = prune(model_of(network), scores_of(network), 0.5)
     assert widths(pruned.model.network) == [3, 3, 6, 5]
@@ -254,8 +254,8 @@ def test_a_synapse_of_two_neurons_or_of_the_readout():
         Readout("readout", "h"),
     )
     network = Network(nodes, 1)
-    assert tied(network) == (("fast", "slow"), ("lif",), ("late",), ("unread",), ("loop",), ("end",))
-    assert tied(network, together=True)[-2:] == (("unread", "loop"), ("end",))
+    assert coupled_groups(network) == (("fast", "slow"), ("lif",), ("late",), ("unread",), ("loop",), ("end",))
+    assert coupled_groups(network, together=True)[-2:] == (("unread", "loop"), ("end",))
     assert last(network) == ("end",)
     pruned = remove_channels(initialise(network), {"fast": [1, 3], "slow": [1, 3], "unread": [1]})
     assert pruned.network["c"].channel_map == (-1, 0, 1)

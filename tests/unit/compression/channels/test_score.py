@@ -8,7 +8,7 @@ import pytest
 from naive import lif as lif_ref
 from naive import score as ref
 from qpsnn_core.common.errors import ConfigError, DataError, NumericsError, ShapeError
-from qpsnn_core.compression.channels.score import Scores, score, significant, stability
+from qpsnn_core.compression.channels.score import Scores, count_significant_singular_values, score, stability
 from qpsnn_core.engine.layers import lif
 from qpsnn_core.engine.passes import forward, initialise
 from qpsnn_core.kernels import threads
@@ -57,7 +57,7 @@ def random_spikes(seed, T=4, B=5, H=6, W=8, C=3, rate=0.2):
 @pytest.mark.parametrize("rate", [0.05, 0.3])
 def test_significant_is_the_twin(shape, T, rate):
     spikes = random_spikes(hash((shape, T)) % 1000, T=T, H=shape[0], W=shape[1], rate=rate)
-    comp = significant(spikes.sum(0), T)
+    comp = count_significant_singular_values(spikes.sum(0), T)
     np.testing.assert_allclose(comp.mean(0), ref.svs(spikes, 1e-6), rtol=1e-12)
     np.testing.assert_allclose(comp.mean(0), ref.rank(spikes), rtol=1e-12)
 
@@ -66,12 +66,16 @@ def test_significant_is_the_twin(shape, T, rate):
 def test_significant_counts_above_epsilon_of_the_average(epsilon):
     spikes = random_spikes(5)
     epsilon = max(epsilon, 1e-9)
-    np.testing.assert_allclose(significant(spikes.sum(0), 4, epsilon).mean(0), ref.svs(spikes, epsilon), rtol=1e-12)
+    np.testing.assert_allclose(
+        count_significant_singular_values(spikes.sum(0), 4, epsilon).mean(0), ref.svs(spikes, epsilon), rtol=1e-12
+    )
 
 
 def test_maps_wider_than_the_kernel_takes():
     spikes = random_spikes(6, H=5, W=70, B=2, C=9)
-    np.testing.assert_allclose(significant(spikes.sum(0), 4).mean(0), ref.svs(spikes, 1e-6), rtol=1e-12)
+    np.testing.assert_allclose(
+        count_significant_singular_values(spikes.sum(0), 4).mean(0), ref.svs(spikes, 1e-6), rtol=1e-12
+    )
 
 
 def test_lapack_decides_what_the_kernel_cannot():
@@ -80,8 +84,8 @@ def test_lapack_decides_what_the_kernel_cannot():
     maps[1, :, :, 4] = np.diag([3, 1, 2])
     for epsilon in (0.0, 1.0, 1.5, 2.0, 3.0):
         want = (np.linalg.svd(maps[1, :, :, 4].astype(float), compute_uv=False) > epsilon).sum()
-        assert significant(maps, 1, epsilon)[1, 4] == want
-        assert significant(maps, 1, epsilon).sum() == want
+        assert count_significant_singular_values(maps, 1, epsilon)[1, 4] == want
+        assert count_significant_singular_values(maps, 1, epsilon).sum() == want
 
 
 def test_significant_by_hand():
@@ -90,15 +94,15 @@ def test_significant_by_hand():
     maps[0, :, :, 2] = 1
     maps[0, :, :, 3] = np.eye(4)
     maps[0, :2, :, 4] = [[1, 1, 0, 0], [0, 0, 1, 1]]
-    assert significant(maps, 4).tolist() == [[0, 1, 1, 4, 2]]
-    assert significant(maps, 4, epsilon=0.25).tolist() == [[0, 0, 1, 0, 2]]
+    assert count_significant_singular_values(maps, 4).tolist() == [[0, 1, 1, 4, 2]]
+    assert count_significant_singular_values(maps, 4, epsilon=0.25).tolist() == [[0, 0, 1, 0, 2]]
 
 
 def test_a_map_of_32_pixels_has_no_noise_above_epsilon():
     rng = np.random.default_rng(0)
     low = rng.integers(0, 2, (1, 32, 3, 1)) * np.ones((1, 1, 1, 1), np.int64)
     maps = np.repeat(low, [12, 11, 9], axis=2)
-    assert significant(maps, 4).tolist() == [[3]]
+    assert count_significant_singular_values(maps, 4).tolist() == [[3]]
 
 
 def test_svs_of_a_model_is_the_twin(model, images):
