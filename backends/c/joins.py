@@ -130,7 +130,7 @@ class Pool(Join):
 
 
 @dataclass(frozen=True)
-class Added(Join):
+class SumJob(Join):
     """A sum of counts."""
 
     gives: Counts

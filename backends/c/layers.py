@@ -12,7 +12,7 @@ from qpsnn_backends.c.joins import POOL, Pool
 from qpsnn_backends.c.memory import event_kind, product_kinds
 from qpsnn_backends.c.neurons import Neurons
 from qpsnn_backends.c.plan import Job, Plan, of
-from qpsnn_backends.c.synapses import Skip, Window
+from qpsnn_backends.c.synapses import ConvJob, ShortcutJob
 
 
 class Layer(NamedTuple):
@@ -35,12 +35,12 @@ def shared_functions(plan: Plan) -> list[str]:
     if any(one.codes.spikes for one in windows):
         texts += [helpers.LOWEST, helpers_spikes.make_list(TYPES[event_kind(plan)])]
     texts += _adding(plan, windows)
-    texts += [helpers.skip(one.source.kind) for one in of(Skip, plan.synapses)]
+    texts += [helpers.skip(one.source.kind) for one in of(ShortcutJob, plan.synapses)]
     texts += [text for kind in get_args(Job) for job in of(kind, plan.jobs) for text in job.functions()]
     return list(dict.fromkeys(texts))
 
 
-def _adding(plan: Plan, windows: tuple[Window, ...]) -> Iterator[str]:
+def _adding(plan: Plan, windows: tuple[ConvJob, ...]) -> Iterator[str]:
     """The functions that add up rows: of each kind of codes, for all sizes of blocks that occur."""
     sizes: dict[str, set[int]] = {}
     for one in windows:
@@ -53,7 +53,7 @@ def _adding(plan: Plan, windows: tuple[Window, ...]) -> Iterator[str]:
             yield from helpers_products.products(one.codes, one.source.kind, one.own, row, sizes[one.function])
 
 
-def _sizes(one: Window) -> tuple[int, ...]:
+def _sizes(one: ConvJob) -> tuple[int, ...]:
     return SPIKE_BLOCKS if one.codes.spikes else (1,) if one.codes.packed else helpers_products.PLAIN_BLOCKS
 
 

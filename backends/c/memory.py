@@ -12,7 +12,7 @@ from qpsnn_backends.c.helpers import PLACES
 from qpsnn_backends.c.helpers_products import LONGEST_LIST
 from qpsnn_backends.c.items import Item, table
 from qpsnn_backends.c.plan import Plan, of
-from qpsnn_backends.c.synapses import Window
+from qpsnn_backends.c.synapses import ConvJob
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _scratch(plan: Plan) -> Iterator[Item]:
 
 def _lists(plan: Plan) -> Iterator[Item]:
     """What layers list as they go: spikes, and values with their rows; in the same memory if no layer lists both."""
-    kinds = [{one.codes.spikes for one in of(Window, job.synapses)} for job in plan.jobs]
+    kinds = [{one.codes.spikes for one in of(ConvJob, job.synapses)} for job in plan.jobs]
     members, sizes, unit = [], [], 1
     if any(True in one for one in kinds):
         kind = event_kind(plan)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from qpsnn_backends.c.counts import Counts, Slot, narrowest, shared
-from qpsnn_backends.c.joins import Added, Pool
+from qpsnn_backends.c.joins import Pool, SumJob
 from qpsnn_backends.c.neurons import Neurons, neurons
-from qpsnn_backends.c.readout import Answer
-from qpsnn_backends.c.synapses import Synapse, Window, skip, window
+from qpsnn_backends.c.readout import ReadoutJob
+from qpsnn_backends.c.synapses import ConvJob, Synapse, conv_job, shortcut_job
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
@@ -27,7 +27,7 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 
-Job = Neurons | Pool | Added | Answer
+Job = Neurons | Pool | SumJob | ReadoutJob
 """Each answers by itself what it reads, declares, calls and computes."""
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ def of(kind: type[T], things: Iterable[Any]) -> tuple[T, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """All that the C text is made from. jobs: in the order in which they run; the last is the Answer."""
+    """All that the C text is made from. jobs: in the order in which they run; the last is the ReadoutJob."""
 
     input: Counts
     steps: int
@@ -60,14 +60,14 @@ class Plan:
         return tuple(found.values())
 
     @property
-    def windows(self) -> tuple[Window, ...]:
+    def windows(self) -> tuple[ConvJob, ...]:
         """The convolutions and Linears among the synapses."""
-        return of(Window, self.synapses)
+        return of(ConvJob, self.synapses)
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> ReadoutJob:
         """The last job."""
-        (last,) = of(Answer, self.jobs)
+        (last,) = of(ReadoutJob, self.jobs)
         return last
 
 
@@ -90,7 +90,7 @@ class Planner:
     def window(self, node: IntConv | IntLinear, kernel: tuple[int, int, int, int], linear: bool) -> None:
         """A convolution, or a Linear. kernel: height, width, stride, padding."""
         name, source, arrays = self.names[node.name], self.maps[node.source], self.network.arrays[node.name]
-        self.synapses[node.name] = window(name, source, self.network.shape(node.name), kernel, arrays, linear)
+        self.synapses[node.name] = conv_job(name, source, self.network.shape(node.name), kernel, arrays, linear)
 
 
 def _input(planner: Planner, node: IntInput) -> None:
@@ -107,7 +107,7 @@ def _linear(planner: Planner, node: IntLinear) -> None:
 
 def _shortcut(planner: Planner, node: IntShortcut) -> None:
     shape, gain = planner.network.shape(node.name), planner.network.arrays[node.name]["gain"]
-    planner.synapses[node.name] = skip(node, planner.names[node.name], planner.maps[node.source], shape, gain)
+    planner.synapses[node.name] = shortcut_job(node, planner.names[node.name], planner.maps[node.source], shape, gain)
 
 
 def _lif(planner: Planner, node: IntLIF) -> None:
@@ -127,12 +127,12 @@ def _sum_pool(planner: Planner, node: IntSumPool) -> None:
 
 
 def _sum(planner: Planner, node: IntSum) -> None:
-    planner.jobs.append(Added(planner.gives(node), tuple(planner.maps[source] for source in node.sources)))
+    planner.jobs.append(SumJob(planner.gives(node), tuple(planner.maps[source] for source in node.sources)))
 
 
 def _readout(planner: Planner, node: IntReadout) -> None:
     bias = planner.network.arrays[node.name]["bias"]
-    planner.jobs.append(Answer(planner.names[node.name], planner.synapses[node.source], bias))
+    planner.jobs.append(ReadoutJob(planner.names[node.name], planner.synapses[node.source], bias))
 
 
 PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(

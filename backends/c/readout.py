@@ -15,7 +15,7 @@ from qpsnn_core.common.types import Shape
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class ReadoutJob:
     """The readout and the synapse that it sums."""
 
     name: str

@@ -17,7 +17,7 @@ from qpsnn_core.integer.nodes import IntShortcut
 
 
 @dataclass(frozen=True, eq=False)
-class Window:
+class ConvJob:
     """A convolution, or a Linear: one window over its whole source. shape: of the current.
 
     Rows of codes for spikes lie column by column, all else row by row. exponent: each gain times the codes' step is
@@ -121,7 +121,7 @@ class Window:
 
 
 @dataclass(frozen=True, eq=False)
-class Skip:
+class ShortcutJob:
     """A shortcut. chosen: the source's channel of each, 0 where there is none (its gain is 0)."""
 
     name: str
@@ -160,25 +160,25 @@ class Skip:
         return f"skip_{source.kind}({pixel}, {self.name}_from, {self.name}_gain, {self.shape[2]});"
 
 
-Synapse = Window | Skip
+Synapse = ConvJob | ShortcutJob
 
 
-def skip(node: IntShortcut, name: str, source: Counts, shape: Shape, gain: Array) -> Skip:
+def shortcut_job(node: IntShortcut, name: str, source: Counts, shape: Shape, gain: Array) -> ShortcutJob:
     """Plan a shortcut."""
     chosen = np.array(node.channel_map, np.int64)
-    return Skip(name, source, shape, node.stride, np.maximum(chosen, 0), np.where(chosen < 0, 0, gain))
+    return ShortcutJob(name, source, shape, node.stride, np.maximum(chosen, 0), np.where(chosen < 0, 0, gain))
 
 
-def window(
+def conv_job(
     name: str, source: Counts, shape: Shape, kernel: tuple[int, int, int, int], arrays: dict[str, Array], linear: bool
-) -> Window:
+) -> ConvJob:
     """Plan a convolution, or a Linear. kernel: height, width, stride, padding."""
     height, width, stride, padding = kernel
     gain, spikes = arrays["gain"], source.kind == "bits"
     rows = arrays["codes"].reshape(height, width, source.shape[2], -1)
     codes = encode(rows.swapaxes(0, 1) if spikes else rows, source.max_count, spikes)
     exponent = _exponent(gain, codes.step)
-    return Window(name, source, shape, (height, width), stride, padding, codes, gain, exponent, linear)
+    return ConvJob(name, source, shape, (height, width), stride, padding, codes, gain, exponent, linear)
 
 
 def _exponent(gain: Array, step: int) -> int | None:

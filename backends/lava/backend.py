@@ -11,7 +11,7 @@ import numpy.typing as npt
 from qpsnn_backends.lava import limits, stock
 from qpsnn_backends.lava.job import Job, Progress
 from qpsnn_backends.lava.plan import Plan, plan, to_lava
-from qpsnn_backends.lava.wiring import Part, Wiring
+from qpsnn_backends.lava.wiring import LavaProcessSpec, Wiring
 from qpsnn_core.common.errors import ConfigError, UnsupportedError, expected
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.network import IntegerNetwork
@@ -78,7 +78,7 @@ class LavaBackend:
         return Run(readout, spikes, membranes)
 
 
-def recorded(job: Job, lif: Part, wiring: Wiring, what: str, dtype: str) -> npt.NDArray[Any]:
+def recorded(job: Job, lif: LavaProcessSpec, wiring: Wiring, what: str, dtype: str) -> npt.NDArray[Any]:
     """What a LIF wrote, [T, B, H, W, C]."""
     written = job.result(f"{lif.name}.{what}", dtype, (wiring.samples, wiring.steps, *lif.inputs))
     return np.ascontiguousarray(written.transpose(1, 0, 3, 2, 4))

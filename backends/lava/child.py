@@ -31,12 +31,12 @@ from lava.proc.lif.process import LIFReset
 from lava.utils.weightutils import SignMode
 
 from qpsnn_backends.lava.channels import use_direct_channels
-from qpsnn_backends.lava.processes.flow import Passage, PassageModel, Readout, ReadoutModel, Source, SourceModel
+from qpsnn_backends.lava.processes.flow import Readout, ReadoutModel, Relay, RelayModel, Source, SourceModel
 from qpsnn_backends.lava.processes.guard import tell_failure
 from qpsnn_backends.lava.processes.neuron import IntLIF, IntLIFModel
 from qpsnn_backends.lava.processes.record import Record, RecordModel
 from qpsnn_backends.lava.processes.synapses import FastConvModel, FastDenseModel, Shortcut, ShortcutModel
-from qpsnn_backends.lava.wiring import Kind, Part, Wiring, wiring_from_json
+from qpsnn_backends.lava.wiring import Kind, LavaProcessSpec, Wiring, wiring_from_json
 
 MODELS = {
     Source: SourceModel,
@@ -44,7 +44,7 @@ MODELS = {
     Dense: FastDenseModel,
     Shortcut: ShortcutModel,
     IntLIF: IntLIFModel,
-    Passage: PassageModel,
+    Relay: RelayModel,
     Record: RecordModel,
     Readout: ReadoutModel,
 }
@@ -56,7 +56,7 @@ CHANNEL_SIZE = 2
 OPEN_FILES = 2**16
 
 
-def conv(part: Part, wiring: Wiring, weight: Any) -> AbstractProcess:
+def conv(part: LavaProcessSpec, wiring: Wiring, weight: Any) -> AbstractProcess:
     """Lava's convolution."""
     settings = part.settings
     return Conv(
@@ -69,19 +69,19 @@ def conv(part: Part, wiring: Wiring, weight: Any) -> AbstractProcess:
     )
 
 
-def dense(part: Part, wiring: Wiring, weight: Any) -> AbstractProcess:
+def dense(part: LavaProcessSpec, wiring: Wiring, weight: Any) -> AbstractProcess:
     """Lava's dense synapses; stock ones with an exponent."""
     settings = part.settings
     given = {"weight_exp": settings["weight_exp"], "sign_mode": SignMode.MIXED} if wiring.stock else {}
     return Dense(weights=weight, num_message_bits=settings["message_bits"], name=part.name, **given)
 
 
-def lif(part: Part, wiring: Wiring, **own: Any) -> AbstractProcess:
+def lif(part: LavaProcessSpec, wiring: Wiring, **own: Any) -> AbstractProcess:
     """Our neuron, or Lava's own."""
     return stock_lif(part, wiring, **own) if wiring.stock else IntLIF(part, wiring, **own)
 
 
-def stock_lif(part: Part, wiring: Wiring, vth: Any, bias: Any) -> AbstractProcess:
+def stock_lif(part: LavaProcessSpec, wiring: Wiring, vth: Any, bias: Any) -> AbstractProcess:
     """Lava's own neuron: currents without memory, a leak of a half, cleared when a sample's first step arrives."""
     return LIFReset(
         shape=part.inputs,
@@ -102,15 +102,15 @@ MADE: dict[Kind, Callable[..., AbstractProcess]] = {
     "dense": dense,
     "shortcut": lambda part, wiring, **own: Shortcut(part, **own),
     "lif": lif,
-    "pool": lambda part, wiring: Passage(part),
-    "delay": lambda part, wiring: Passage(part),
+    "pool": lambda part, wiring: Relay(part),
+    "delay": lambda part, wiring: Relay(part),
     "record": Record,
     "readout": Readout,
 }
 """How the process of each kind of part is made, from the part, the wiring and the part's arrays."""
 
 
-def made(part: Part, wiring: Wiring, arrays: Mapping[str, Any]) -> AbstractProcess:
+def made(part: LavaProcessSpec, wiring: Wiring, arrays: Mapping[str, Any]) -> AbstractProcess:
     """The Lava process of one part."""
     own = {name.rpartition(".")[2]: arrays[name] for name in arrays if name.rpartition(".")[0] == part.name}
     return MADE[part.kind](part, wiring, **own)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_backends.lava.wiring import Kind, Part, Pool, Settings, Wiring
+from qpsnn_backends.lava.wiring import Kind, LavaProcessSpec, Pool, Settings, Wiring
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import NamedArrays, Shape
 from qpsnn_core.integer.network import IntegerNetwork
@@ -51,7 +51,7 @@ class Planner:
 
     def __init__(self, network: IntegerNetwork) -> None:
         self.network = network
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, LavaProcessSpec] = {}
         self.arrays: NamedArrays = {}
         self.outputs: dict[str, Output] = {}
 
@@ -68,7 +68,7 @@ class Planner:
         (reads, latency), sources = self.read(node), self.network.sources(node)
         latency += wait
         inputs = self.shape(sources[0]) if sources else self.shape(node.name)
-        self._put(Part(node.name, kind, reads, inputs, self.shape(node.name), latency, settings or {}, pool))
+        self._put(LavaProcessSpec(node.name, kind, reads, inputs, self.shape(node.name), latency, settings or {}, pool))
         self.outputs[node.name] = Output((node.name,), latency)
 
     def pool(self, node: IntMaxPool | IntSumPool, pool: Pool) -> None:
@@ -90,7 +90,7 @@ class Planner:
         """Arrays of a node's part."""
         self.arrays.update({f"{node.name}.{name}": array for name, array in arrays.items()})
 
-    def _put(self, part: Part) -> None:
+    def _put(self, part: LavaProcessSpec) -> None:
         self.parts[part.name] = part
 
     def shape(self, name: str) -> Shape:
@@ -130,7 +130,11 @@ class Planner:
         delayed = f"{name}+{wait}" + f"#{copy}" * (copy > 0)
         if delayed not in self.parts:
             part = self.parts[name]
-            self._put(Part(delayed, "delay", (name,), part.outputs, part.outputs, part.latency + wait, {"delay": wait}))
+            self._put(
+                LavaProcessSpec(
+                    delayed, "delay", (name,), part.outputs, part.outputs, part.latency + wait, {"delay": wait}
+                )
+            )
         return delayed
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from qpsnn_backends.lava import plan as ordinary
 from qpsnn_backends.lava.plan import Plan
-from qpsnn_backends.lava.wiring import Part, Wiring
+from qpsnn_backends.lava.wiring import LavaProcessSpec, Wiring
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, OptionTable, Refusal
 from qpsnn_core.common.types import Longs, NamedArrays
@@ -58,24 +58,24 @@ class Planner:
         self.network = network
         self.given = given
         self.spikes = spikes
-        self.parts: list[Part] = []
+        self.parts: list[LavaProcessSpec] = []
         self.arrays: NamedArrays = {}
 
-    def put(self, part: Part, **arrays: npt.NDArray[Any]) -> Names:
+    def put(self, part: LavaProcessSpec, **arrays: npt.NDArray[Any]) -> Names:
         """One more part, with its arrays; its name."""
         self.parts.append(part)
         self.arrays.update({f"{part.name}.{name}": array for name, array in arrays.items()})
         return (part.name,)
 
 
-def _conv(planner: Planner, node: IntConv, part: Part, k: int) -> Names:
+def _conv(planner: Planner, node: IntConv, part: LavaProcessSpec, k: int) -> Names:
     for name in ("stride", "padding"):
         _limited(f"{part.name}.{name}", part.settings[name], STRIDE_MAX, "Lava's own Conv")
     weights = planner.given[f"{part.name}.weight"].astype(np.int64)
     return planner.put(part, weight=(weights << k).astype(np.int32))
 
 
-def _linear(planner: Planner, node: IntLinear, part: Part, k: int) -> Names:
+def _linear(planner: Planner, node: IntLinear, part: LavaProcessSpec, k: int) -> Names:
     """As many Dense as the weights need."""
     max_count = planner.network.values[node.source].max_count
     names: Names = ()
@@ -89,7 +89,7 @@ def _linear(planner: Planner, node: IntLinear, part: Part, k: int) -> Names:
     return names
 
 
-def _lif(planner: Planner, node: IntLIF, part: Part, k: int) -> Names:
+def _lif(planner: Planner, node: IntLIF, part: LavaProcessSpec, k: int) -> Names:
     """With its record, where that is wanted."""
     network, bias = planner.network, planner.given[f"{part.name}.bias"]
     vth = thresholds(network, node, k, WHO)
@@ -97,17 +97,17 @@ def _lif(planner: Planner, node: IntLIF, part: Part, k: int) -> Names:
     _limited(f"{part.name}.bias", int(np.abs(bias).max()), BIAS_MAX, "bias_mant of Lava's own LIF")
     name = planner.put(replace(part, settings={"bias_exp": BIAS_EXP + k}), vth=vth.astype(np.int32), bias=bias)
     if planner.spikes:
-        planner.put(Part(f"{part.name}+record", "record", name, part.inputs, part.inputs, part.latency))
+        planner.put(LavaProcessSpec(f"{part.name}+record", "record", name, part.inputs, part.inputs, part.latency))
     return name
 
 
-def _readout(planner: Planner, node: IntReadout, part: Part, k: int) -> Names:
+def _readout(planner: Planner, node: IntReadout, part: LavaProcessSpec, k: int) -> Names:
     return planner.put(part, bias=planner.given[f"{part.name}.bias"])
 
 
 NO_LAYER = Refusal("only layers in a chain, of Conv or Linear and a LIF or the Readout, run on Lava's own processes")
 
-PLANNED: KindTable[Callable[[Planner, Any, Part, int], Names]] = KindTable(
+PLANNED: KindTable[Callable[[Planner, Any, LavaProcessSpec, int], Names]] = KindTable(
     "Lava's stock processes",
     {
         IntInput: Refusal("the source of images is ours, and never in a layer"),

@@ -28,7 +28,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Part:
+class LavaProcessSpec:
     """One Lava process, which is one process of the operating system.
 
     name: its own, and the first part of its arrays' names.
@@ -57,7 +57,7 @@ class Wiring:
     stock: Lava's own neurons and synapses compute all but the readout's sum; a "record" writes down a LIF's spikes.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[LavaProcessSpec, ...]
     steps: int
     samples: int = 1
     spikes: bool = False
@@ -65,10 +65,10 @@ class Wiring:
     stock_conv: bool = False
     stock: bool = False
 
-    def __iter__(self) -> Iterator[Part]:
+    def __iter__(self) -> Iterator[LavaProcessSpec]:
         return iter(self.parts)
 
-    def of(self, kind: Kind) -> tuple[Part, ...]:
+    def of(self, kind: Kind) -> tuple[LavaProcessSpec, ...]:
         """All parts of a kind, in order."""
         return tuple(part for part in self.parts if part.kind == kind)
 
@@ -92,7 +92,7 @@ def wiring_from_json(text: str) -> Wiring:
     data = json.loads(text)
     parts = tuple(
         replace(
-            Part(**part),
+            LavaProcessSpec(**part),
             reads=tuple(part["reads"]),
             inputs=tuple(part["inputs"]),
             outputs=tuple(part["outputs"]),

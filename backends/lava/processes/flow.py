@@ -17,22 +17,22 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from qpsnn_backends.lava.processes.guard import GuardedModel
-from qpsnn_backends.lava.wiring import Part, Pool, Wiring
+from qpsnn_backends.lava.wiring import LavaProcessSpec, Pool, Wiring
 from qpsnn_core.common.types import Array
 
 
 class Source(AbstractProcess):
     """Sends sample s at the T steps from s*T on: `images.npy` is [B, W, H, C], the same each step, or [T, B, ...]."""
 
-    def __init__(self, part: Part, wiring: Wiring) -> None:
+    def __init__(self, part: LavaProcessSpec, wiring: Wiring) -> None:
         super().__init__(name=part.name, part=part, wiring=wiring)
         self.s_out = OutPort(shape=part.outputs)
 
 
-class Passage(AbstractProcess):
+class Relay(AbstractProcess):
     """Sends what it reads, pooled, or some steps later: a part of kind "pool" or "delay"."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: LavaProcessSpec) -> None:
         super().__init__(name=part.name, part=part)
         self.s_in = InPort(shape=part.inputs)
         self.s_out = OutPort(shape=part.outputs)
@@ -41,7 +41,7 @@ class Passage(AbstractProcess):
 class Readout(AbstractProcess):
     """`Y = sum_t (a_in[t] + bias)` of each sample, appended to `readout` as int64 [classes]."""
 
-    def __init__(self, part: Part, wiring: Wiring, bias: Any) -> None:
+    def __init__(self, part: LavaProcessSpec, wiring: Wiring, bias: Any) -> None:
         super().__init__(name=part.name, part=part, wiring=wiring)
         self.a_in = InPort(shape=part.inputs)
         self.y = Var(shape=part.inputs, init=0)
@@ -73,10 +73,10 @@ class SourceModel(GuardedModel):
             self.s_out.send(self.images[sample].astype(np.int32))
 
 
-@implements(proc=Passage, protocol=LoihiProtocol)
+@implements(proc=Relay, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PassageModel(GuardedModel):
+class RelayModel(GuardedModel):
     """A queue as long as the delay; without one it answers within the step."""
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
@@ -84,7 +84,7 @@ class PassageModel(GuardedModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.part: Part = proc_params["part"]
+        self.part: LavaProcessSpec = proc_params["part"]
         delay = self.part.settings.get("delay", 0)
         self.waiting = deque([np.zeros(self.part.outputs, np.int32)] * delay)
 
@@ -110,7 +110,7 @@ class ReadoutModel(GuardedModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.part: Part = proc_params["part"]
+        self.part: LavaProcessSpec = proc_params["part"]
         self.wiring: Wiring = proc_params["wiring"]
         self.file = open("readout", "wb", buffering=0)  # noqa: SIM115 - open as long as the process lives
 

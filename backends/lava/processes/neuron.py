@@ -17,7 +17,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from qpsnn_backends.lava.processes.flow import pooled
 from qpsnn_backends.lava.processes.guard import GuardedModel
-from qpsnn_backends.lava.wiring import Part, Wiring
+from qpsnn_backends.lava.wiring import LavaProcessSpec, Wiring
 from qpsnn_core.common.errors import UnsupportedError, expected
 from qpsnn_core.common.types import Array
 
@@ -42,7 +42,7 @@ class IntLIF(AbstractProcess):
     the reset) of every step is appended to `<name>.spikes` (uint8) and `<name>.membranes` (int32).
     """
 
-    def __init__(self, part: Part, wiring: Wiring, threshold: Any, bias: Any) -> None:
+    def __init__(self, part: LavaProcessSpec, wiring: Wiring, threshold: Any, bias: Any) -> None:
         if part.settings["reset"] not in RESETS:
             want = f"a reset that Lava's IntLIF knows ({', '.join(RESETS)})"
             raise UnsupportedError(expected(f"{part.name}.reset", want, part.settings["reset"]))
@@ -71,7 +71,7 @@ class IntLIFModel(GuardedModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.part: Part = proc_params["part"]
+        self.part: LavaProcessSpec = proc_params["part"]
         self.wiring: Wiring = proc_params["wiring"]
         self.silence = np.zeros(self.part.outputs, np.int32)
         self.spike_file = opened(f"{self.part.name}.spikes", self.wiring.spikes)

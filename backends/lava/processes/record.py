@@ -15,13 +15,13 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from qpsnn_backends.lava.processes.guard import GuardedModel
 from qpsnn_backends.lava.processes.neuron import append, opened
-from qpsnn_backends.lava.wiring import Part, Wiring
+from qpsnn_backends.lava.wiring import LavaProcessSpec, Wiring
 
 
 class Record(AbstractProcess):
     """Appends the spikes that it reads, of every step of every sample, to `<LIF>.spikes` (uint8)."""
 
-    def __init__(self, part: Part, wiring: Wiring) -> None:
+    def __init__(self, part: LavaProcessSpec, wiring: Wiring) -> None:
         super().__init__(name=part.name, part=part, wiring=wiring)
         self.s_in = InPort(shape=part.inputs)
 
@@ -36,7 +36,7 @@ class RecordModel(GuardedModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.part: Part = proc_params["part"]
+        self.part: LavaProcessSpec = proc_params["part"]
         self.wiring: Wiring = proc_params["wiring"]
         self.file = opened(f"{self.part.reads[0]}.spikes", True)
 

@@ -23,7 +23,7 @@ from lava.proc.conv.process import Conv
 from lava.proc.dense.process import Dense
 
 from qpsnn_backends.lava.processes.guard import GuardedModel
-from qpsnn_backends.lava.wiring import Part
+from qpsnn_backends.lava.wiring import LavaProcessSpec
 from qpsnn_core.common.types import Array
 
 EXACT_IN_FLOAT32 = 2**24
@@ -32,7 +32,7 @@ EXACT_IN_FLOAT32 = 2**24
 class Shortcut(AbstractProcess):
     """`a_out[x, y, c] = gain[c] * s_in[x*stride, y*stride, channel_map[c]]`, 0 where the map says -1, `delay` later."""
 
-    def __init__(self, part: Part, gain: Any, channel_map: Any) -> None:
+    def __init__(self, part: LavaProcessSpec, gain: Any, channel_map: Any) -> None:
         super().__init__(name=part.name, part=part)
         self.s_in = InPort(shape=part.inputs)
         self.a_out = OutPort(shape=part.outputs)
@@ -53,7 +53,7 @@ class ShortcutModel(GuardedModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        part: Part = proc_params["part"]
+        part: LavaProcessSpec = proc_params["part"]
         self.stride = part.settings["stride"]
         self.waiting = deque([np.zeros(part.outputs, np.int32)] * part.settings["delay"])
 
