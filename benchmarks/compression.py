@@ -79,7 +79,7 @@ def main() -> None:
     )
     print(f"{data.train.images.mean():.2%} of the inputs are events")
     settings = compression_sweep.Settings(scale=args.scale, images=args.images)
-    results = compression_sweep.run(recipe, data, args.out, settings, seeds=args.seeds, log=log)
+    results = compression_sweep.run_compression_sweep(recipe, data, args.out, settings, seeds=args.seeds, log=log)
     rows = compression_sweep.table(results)
     show(f"moving MNIST, dense {np.mean([one.dense for one in results]):.2%}", compression_sweep.Row._fields, rows)
     print(f"an epoch of training: {np.mean([one.epoch_seconds for one in results]):.2f} s")

@@ -163,7 +163,7 @@ def fitting(ready: Prepared, bits: int, most: float) -> Compressed:
     return found
 
 
-def run(
+def run_equal_size(
     recipe: Recipe, data: Split, folder: Path, rates: Sequence[float], seeds: int, folds: int | None
 ) -> list[Result]:
     """Every way to every size; what `folder` has is not run again."""
@@ -219,7 +219,7 @@ def main() -> None:
     args = parser.parse_args()
     recipe = qp.load_recipe(args.recipe)
     rates = [float(rate) for rate in args.rates.split(",")]
-    results = run(recipe, data_for(recipe), args.out, rates, args.seeds, args.folds or None)
+    results = run_equal_size(recipe, data_for(recipe), args.out, rates, args.seeds, args.folds or None)
     show(f"{args.recipe}: at equal size", Row._fields, table(results))
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
 from qpsnn_core.common.errors import ConfigError, DataError, FileError, FormatError, Unquoted, expected
-from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.serialization import did_you_mean
 
 
 class Source(NamedTuple):
@@ -109,7 +109,7 @@ def download(name: str, folder: str | Path, *, progress: bool = False) -> Path:
     """
     if name not in SOURCES:
         raise ConfigError(
-            expected("set to download", f"one of {', '.join(SOURCES)}", name) + nearest(str(name).lower(), SOURCES)
+            expected("set to download", f"one of {', '.join(SOURCES)}", name) + did_you_mean(str(name).lower(), SOURCES)
         )
     pooch = _pooch()
     target = Path(folder).expanduser()

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from qpsnn_core.common.errors import ConfigError, expected
-from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.validation import whole
 
 from .cifar import load_cifar10, load_cifar100
@@ -71,7 +71,7 @@ def load_data(
     reader = FILE_READERS.get(name) if isinstance(name, str) else None
     if reader is None:
         raise ConfigError(
-            expected("dataset name", f"one of {', '.join(NAMES)}", name) + nearest(str(name).lower(), NAMES)
+            expected("dataset name", f"one of {', '.join(NAMES)}", name) + did_you_mean(str(name).lower(), NAMES)
         )
     if path is None:
         raise ConfigError(expected(f"{name}.path", "the folder or file that holds the set", None))

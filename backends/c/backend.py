@@ -13,7 +13,7 @@ from qpsnn_backends.c.compiler import called, command, compiled
 from qpsnn_backends.c.counts import narrowest
 from qpsnn_backends.c.driver import RUN
 from qpsnn_backends.c.memory import memory
-from qpsnn_backends.c.plan import Plan, plan
+from qpsnn_backends.c.plan import CPlan, plan
 from qpsnn_backends.c.source import header, source
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.types import Array
@@ -70,7 +70,7 @@ class CBackend:
             moved = _recorded(folder / "membranes", np.int32, network, shape) if watched and record == "all" else {}
         return Run(readout, spikes, moved)
 
-    def build(self, planned: Plan, folder: Path, watched: bool) -> Path:
+    def build(self, planned: CPlan, folder: Path, watched: bool) -> Path:
         """The program in that folder; watched: it tells what neurons do."""
         found = memory(planned)
         texts = {"network.h": header(planned, found, "network"), "network.c": source(planned, found, "network")}

@@ -11,23 +11,23 @@ from qpsnn_backends.c.counts import TYPES, WORD
 from qpsnn_backends.c.joins import POOL, Pool
 from qpsnn_backends.c.memory import event_kind, product_kinds
 from qpsnn_backends.c.neurons import Neurons
-from qpsnn_backends.c.plan import Job, Plan, of
+from qpsnn_backends.c.plan import CPlan, Job, of
 from qpsnn_backends.c.synapses import ConvJob, ShortcutJob
 
 
-class Layer(NamedTuple):
+class LayerCode(NamedTuple):
     """text: the function; call: how a step calls it, each map by the name that `places` gives."""
 
     text: str
     call: str
 
 
-def structs(plan: Plan) -> list[str]:
+def structs(plan: CPlan) -> list[str]:
     """The structs of this network's constants."""
     return [helpers_sums.WINDOW] * bool(plan.windows) + [POOL] * bool(of(Pool, plan.jobs))
 
 
-def shared_functions(plan: Plan) -> list[str]:
+def shared_functions(plan: CPlan) -> list[str]:
     """The functions that this network's layers call, each once, in the order of their use."""
     windows, largest = plan.windows, any(pool.what == "max" for pool in of(Pool, plan.jobs))
     texts = [helpers.SIGNED]
@@ -40,7 +40,7 @@ def shared_functions(plan: Plan) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def _adding(plan: Plan, windows: tuple[ConvJob, ...]) -> Iterator[str]:
+def _adding(plan: CPlan, windows: tuple[ConvJob, ...]) -> Iterator[str]:
     """The functions that add up rows: of each kind of codes, for all sizes of blocks that occur."""
     sizes: dict[str, set[int]] = {}
     for one in windows:
@@ -57,7 +57,7 @@ def _sizes(one: ConvJob) -> tuple[int, ...]:
     return SPIKE_BLOCKS if one.codes.spikes else (1,) if one.codes.packed else helpers_products.PLAIN_BLOCKS
 
 
-def layer(job: Job, places: dict[str, str]) -> Layer:
+def layer(job: Job, places: dict[str, str]) -> LayerCode:
     """The function of one job. places: where each map is, by its name in C."""
     sources = list(dict.fromkeys(job.reads))
     parameters = [f"const {one.type} *{one.variable}" for one in sources]
@@ -65,10 +65,10 @@ def layer(job: Job, places: dict[str, str]) -> Layer:
     head = f"static void {job.name}_run({', '.join(parameters)})"
     comment = "\n * ".join([*job.words(), *(one.words for one in job.synapses)])
     text = f"/* {comment} */\n{head}\n{{\n{job.body()}\n}}\n"
-    return Layer(text, f"{job.name}_run({', '.join(places[one.variable] for one in (*sources, *job.given))});")
+    return LayerCode(text, f"{job.name}_run({', '.join(places[one.variable] for one in (*sources, *job.given))});")
 
 
-def at_once(plan: Plan) -> Neurons | None:
+def at_once(plan: CPlan) -> Neurons | None:
     """The first layer, where a still image may drive it for all steps at once: it reads nothing else.
 
     And the spikes of all steps take no more memory than the membranes.

@@ -11,7 +11,7 @@ from qpsnn_backends.c.counts import BYTES, TYPES
 from qpsnn_backends.c.helpers import PLACES
 from qpsnn_backends.c.helpers_products import LONGEST_LIST
 from qpsnn_backends.c.items import Item, table
-from qpsnn_backends.c.plan import Plan, of
+from qpsnn_backends.c.plan import CPlan, of
 from qpsnn_backends.c.synapses import ConvJob
 
 
@@ -29,13 +29,13 @@ def total(items: tuple[Item, ...], owner: str | None = None) -> int:
     return sum(item.bytes for item in items if owner in (None, item.owner))
 
 
-def event_kind(plan: Plan) -> str:
+def event_kind(plan: CPlan) -> str:
     """The kind of numbers in lists of spikes."""
     longest = max(one.listed for one in plan.synapses)
     return "u16" if longest < 2**16 else "u32"
 
 
-def product_kinds(plan: Plan) -> tuple[str, str]:
+def product_kinds(plan: CPlan) -> tuple[str, str]:
     """The kinds of listed values, and of where their rows begin; ("", "") where nothing is multiplied."""
     products = [one for one in plan.windows if not one.codes.spikes]
     if not products:
@@ -45,14 +45,14 @@ def product_kinds(plan: Plan) -> tuple[str, str]:
     return max(kinds, key=BYTES.__getitem__), "u16" if largest < 2**16 else "u32"
 
 
-def memory(plan: Plan) -> Memory:
+def memory(plan: CPlan) -> Memory:
     """All objects, in the order in which they are declared."""
     return Memory(
         tuple(_constants(plan)), tuple(item for job in plan.jobs for item in job.state()), tuple(_scratch(plan))
     )
 
 
-def _constants(plan: Plan) -> Iterator[Item]:
+def _constants(plan: CPlan) -> Iterator[Item]:
     if any(one.listed for one in plan.synapses):
         yield table("", "place_of_bit", "uint8_t", np.array(PLACES, np.uint8))
     done: set[str] = set()
@@ -64,7 +64,7 @@ def _constants(plan: Plan) -> Iterator[Item]:
         yield from job.constants()
 
 
-def _scratch(plan: Plan) -> Iterator[Item]:
+def _scratch(plan: CPlan) -> Iterator[Item]:
     driven = max(one.width for one in plan.synapses)
     yield Item("", f"static uint32_t drive[{driven}];                 /* of one pixel's neurons */", 4 * driven)
     yield from _lists(plan)
@@ -73,7 +73,7 @@ def _scratch(plan: Plan) -> Iterator[Item]:
         yield Item("", f"static union {{{members}\n}} slot{index};", slot.bytes)
 
 
-def _lists(plan: Plan) -> Iterator[Item]:
+def _lists(plan: CPlan) -> Iterator[Item]:
     """What layers list as they go: spikes, and values with their rows; in the same memory if no layer lists both."""
     kinds = [{one.codes.spikes for one in of(ConvJob, job.synapses)} for job in plan.jobs]
     members, sizes, unit = [], [], 1

@@ -39,7 +39,7 @@ def of(kind: type[T], things: Iterable[Any]) -> tuple[T, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class CPlan:
     """All that the C text is made from. jobs: in the order in which they run; the last is the ReadoutJob."""
 
     input: Counts
@@ -151,7 +151,7 @@ PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(
 )
 
 
-def plan(network: IntegerNetwork) -> Plan:
+def plan(network: IntegerNetwork) -> CPlan:
     """Lay out a network. A current that several neurons read is computed by each of them.
 
     Raises NodeKindError for a kind of node that C does not know.
@@ -160,7 +160,7 @@ def plan(network: IntegerNetwork) -> Plan:
     for node in network:
         PLANNED[node](planner, node)
     jobs = tuple(planner.jobs)
-    return Plan(planner.maps[network.input.name], network.steps, jobs, _slots(jobs), network.digest())
+    return CPlan(planner.maps[network.input.name], network.steps, jobs, _slots(jobs), network.digest())
 
 
 def identifiers(names: list[str]) -> dict[str, str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from string import Template
 
-from qpsnn_backends.c.layers import Layer, at_once
-from qpsnn_backends.c.plan import Plan
+from qpsnn_backends.c.layers import LayerCode, at_once
+from qpsnn_backends.c.plan import CPlan
 
 NETWORK = Template("""\
 /* ---- The network ---- */
@@ -106,7 +106,7 @@ $check    ${name}_reset();
     return ${name}_answer();""")
 
 
-def running(plan: Plan, made: list[Layer], places: dict[str, str], name: str) -> str:
+def running(plan: CPlan, made: list[LayerCode], places: dict[str, str], name: str) -> str:
     """The functions of `name`.h. made: each job's function; places: where each map is, by its name in C."""
     words = {"name": name, "upper": name.upper()}
     full = plan.input.max_count == 2 ** (8 if plan.input.kind == "u8" else 16) - 1
@@ -133,11 +133,11 @@ def running(plan: Plan, made: list[Layer], places: dict[str, str], name: str) ->
     )
 
 
-def _state(plan: Plan) -> list[str]:
+def _state(plan: CPlan) -> list[str]:
     return [*(f"{job.name}_membrane" for job in plan.neurons), "answers"]
 
 
-def _calls(plan: Plan, made: list[Layer], places: dict[str, str]) -> list[str]:
+def _calls(plan: CPlan, made: list[LayerCode], places: dict[str, str]) -> list[str]:
     """The calls of a step, one after another; neurons are told of after each of their layers."""
     told = {}
     for lif, neurons in enumerate(plan.neurons):

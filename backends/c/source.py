@@ -8,7 +8,7 @@ from qpsnn_backends.c.counts import size
 from qpsnn_backends.c.items import Item
 from qpsnn_backends.c.layers import at_once, layer, shared_functions, structs
 from qpsnn_backends.c.memory import Memory, total
-from qpsnn_backends.c.plan import Plan
+from qpsnn_backends.c.plan import CPlan
 from qpsnn_backends.c.running import running
 
 HEADER = Template("""\
@@ -104,7 +104,7 @@ $functions
 $network""")
 
 
-def header(plan: Plan, found: Memory, name: str) -> str:
+def header(plan: CPlan, found: Memory, name: str) -> str:
     """`name`.h: what the network takes, what it costs, and its functions. found: its memory."""
     height, width, channels = plan.input.shape
     state, scratch = total(found.state), total(found.scratch)
@@ -132,7 +132,7 @@ def header(plan: Plan, found: Memory, name: str) -> str:
     )
 
 
-def source(plan: Plan, found: Memory, name: str) -> str:
+def source(plan: CPlan, found: Memory, name: str) -> str:
     """`name`.c: tables, variables, shared functions, a function for each layer, the step. found: its memory."""
     places = {one.variable: f"slot{i}.{one.variable}" for i, slot in enumerate(plan.slots) for one in slot.maps}
     places[plan.input.variable] = "frame"
@@ -158,7 +158,7 @@ def _texts(items: tuple[Item, ...]) -> str:
     return "\n".join(item.text for item in items)
 
 
-def _commented(plan: Plan, found: Memory) -> list[str]:
+def _commented(plan: CPlan, found: Memory) -> list[str]:
     """The tables, each layer's under its name."""
     shapes = {one.name: one.packing for one in plan.synapses}
     texts, owner = [], ""
@@ -170,7 +170,7 @@ def _commented(plan: Plan, found: Memory) -> list[str]:
     return texts
 
 
-def _costs(plan: Plan, found: Memory) -> list[str]:
+def _costs(plan: CPlan, found: Memory) -> list[str]:
     """The header's table: constants and state of each layer."""
     rows = [f" *   {'layer':<32}{'gives':>16}{'flash':>10}{'state':>10}"]
     for job in plan.jobs:

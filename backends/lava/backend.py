@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from qpsnn_backends.lava import limits, stock
 from qpsnn_backends.lava.job import Job, Progress
-from qpsnn_backends.lava.plan import Plan, plan, to_lava
+from qpsnn_backends.lava.plan import LavaPlan, plan, to_lava
 from qpsnn_backends.lava.wiring import LavaProcessSpec, Wiring
 from qpsnn_core.common.errors import ConfigError, UnsupportedError, expected
 from qpsnn_core.integer.backends import Record, Run
@@ -39,7 +39,7 @@ class LavaBackend:
         """Raises UnsupportedError, with figures, where Lava or this machine cannot run the network."""
         self._plan(network)
 
-    def _plan(self, network: IntegerNetwork, spikes: bool = True) -> Plan:
+    def _plan(self, network: IntegerNetwork, spikes: bool = True) -> LavaPlan:
         limits.check_installed()
         planned = stock.plan(network, spikes) if self.stock else plan(network)
         if self.stock_conv or self.stock:

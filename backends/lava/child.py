@@ -158,7 +158,7 @@ def raise_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES if hard < 0 else min(OPEN_FILES, hard), hard))
 
 
-def run() -> None:
+def run_job() -> None:
     """Read the job, build it, run it to its last step."""
     raise_descriptors()
     if sys.platform == "linux":  # where the value of a semaphore can be asked for
@@ -182,7 +182,7 @@ def run() -> None:
 def main() -> int:
     """Run the job in the working folder; 0 where all went well."""
     try:
-        run()
+        run_job()
     except BaseException:
         tell_failure(traceback.format_exc())
         return 1

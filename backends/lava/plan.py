@@ -32,7 +32,7 @@ from qpsnn_core.integer.nodes import (
 )
 
 
-class Plan(NamedTuple):
+class LavaPlan(NamedTuple):
     """wiring: the processes; arrays: `<part>.<array>`, integers in Lava's layout."""
 
     wiring: Wiring
@@ -200,7 +200,7 @@ PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(
 )
 
 
-def plan(network: IntegerNetwork) -> Plan:
+def plan(network: IntegerNetwork) -> LavaPlan:
     """The processes that compute the network, each after those it reads.
 
     Raises NodeKindError for a kind of node that Lava does not know.
@@ -208,7 +208,7 @@ def plan(network: IntegerNetwork) -> Plan:
     planner = Planner(network)
     for node in network.nodes:
         PLANNED[node](planner, node)
-    return Plan(Wiring(tuple(planner.parts.values()), network.steps), planner.arrays)
+    return LavaPlan(Wiring(tuple(planner.parts.values()), network.steps), planner.arrays)
 
 
 def to_lava(images: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_backends.lava import plan as ordinary
-from qpsnn_backends.lava.plan import Plan
+from qpsnn_backends.lava.plan import LavaPlan
 from qpsnn_backends.lava.wiring import LavaProcessSpec, Wiring
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, OptionTable, Refusal
@@ -136,7 +136,7 @@ RESETS: OptionTable[None] = OptionTable(
 """What a spike may leave of a membrane; nothing is planned for it."""
 
 
-def plan(network: IntegerNetwork, spikes: bool = True) -> Plan:
+def plan(network: IntegerNetwork, spikes: bool = True) -> LavaPlan:
     """The processes that compute the network, each after those it reads. spikes: with one more for each LIF's records.
 
     Raises UnsupportedError, naming the node: anything but a chain of layers, a leak other than 1/2, a reset by
@@ -154,7 +154,7 @@ def plan(network: IntegerNetwork, spikes: bool = True) -> Plan:
         k = scale(layer.neuron, network.steps, WHO)
         for node in layer:
             reads = PLANNED[node](planner, node, replace(parts[node.name], reads=reads), k)
-    return Plan(Wiring(tuple(planner.parts), network.steps, stock=True), planner.arrays)
+    return LavaPlan(Wiring(tuple(planner.parts), network.steps, stock=True), planner.arrays)
 
 
 def digits(weights: npt.NDArray[np.int64]) -> Digits:

@@ -19,15 +19,15 @@ from benchmarks.roofline import curves as roofline_curves
 from benchmarks.roofline import kernels as roofline_kernels
 from benchmarks.roofline import page, plot
 from benchmarks.roofline import peaks as roofline_peaks
-from benchmarks.roofline.layer import Layer
+from benchmarks.roofline.layer import LayerSize
 from qpsnn_core.kernels import threads
 
-LAYERS = (Layer(), Layer(channels=256, side=8, batch=16))
+LAYERS = (LayerSize(), LayerSize(channels=256, side=8, batch=16))
 
 
 def measure(
     seconds: float,
-    layers: tuple[Layer, ...] = LAYERS,
+    layers: tuple[LayerSize, ...] = LAYERS,
     widths: tuple[tuple[int, int, int], ...] = roofline_curves.WIDTHS,
     points: dict[str, dict[Any, roofline_curves.Point]] | None = None,
     sizes: tuple[int, ...] = roofline_peaks.SIZES,

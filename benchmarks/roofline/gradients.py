@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.roofline.layer import Layer, Work, codes_of, counts, spikes_of
+from benchmarks.roofline.layer import LayerSize, Work, codes_of, counts, spikes_of
 from qpsnn_core.engine.layers import conv_gradients
 from qpsnn_core.engine.layers.conv_gradients import TILES, input_gradient, room_of, weight_sums
 from qpsnn_core.kernels.conv.channel_lists import list_channels
@@ -23,7 +23,7 @@ from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import ValueSpec
 
 
-def weight_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
+def weight_works(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     """The weight gradient, quantizing and updating weights."""
     _, _, neurons, blocks, _ = counts(layer)
     node, value, spikes, gradient, acc, factors, _ = _backward(layer, rng)
@@ -81,7 +81,7 @@ def _lists(node: Conv, value: ValueSpec, spikes: Any) -> Callable[[], Any]:
     return call
 
 
-def input_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
+def input_works(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     """The input gradient."""
     _, _, neurons, _, _ = counts(layer)
     node, value, _, gradient, acc, factors, codes = _backward(layer, rng)
@@ -102,7 +102,7 @@ def input_works(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     }
 
 
-def _backward(layer: Layer, rng: np.random.Generator) -> tuple[Any, ...]:
+def _backward(layer: LayerSize, rng: np.random.Generator) -> tuple[Any, ...]:
     """A Conv with its input's value, spikes, dL/dX, accumulators, factors and codes."""
     images, pixels, _, _, _ = counts(layer)
     node = Conv("conv", "in", layer.channels)

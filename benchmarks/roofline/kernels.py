@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.roofline.gradients import input_works, inside, weight_works
-from benchmarks.roofline.layer import Layer, Work, codes_of, counts, spikes_of
+from benchmarks.roofline.layer import LayerSize, Work, codes_of, counts, spikes_of
 from benchmarks.roofline.peaks import fastest
 from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.image import image_forward, panels
@@ -34,13 +34,13 @@ def list_all_columns(images, counts, side, channels, ladder, listed, ends, count
             list_columns(counts, first, 1, y - 1, side, side, channels, 3, 3, 1, ladder, listed, 0, ends, counted)
 
 
-def works(layer: Layer) -> dict[str, Work]:
+def works(layer: LayerSize) -> dict[str, Work]:
     """Every kernel on that layer."""
     rng = np.random.default_rng(0)
     return {**_forward(layer, rng), **_neurons(layer, rng), **weight_works(layer, rng), **input_works(layer, rng)}
 
 
-def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
+def _forward(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     images, pixels, neurons, blocks, rows = counts(layer)
     channels, side = layer.channels, layer.side
     spikes, codes = spikes_of(layer, rng), codes_of(layer, rng)
@@ -97,7 +97,7 @@ def _forward(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     }
 
 
-def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
+def _neurons(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     images, pixels, neurons, _, _ = counts(layer)
     channels, positions = layer.channels, layer.batch * pixels
     acc = rng.normal(0, 60, (images * pixels, channels)).astype(np.int16)
@@ -171,7 +171,7 @@ def _neurons(layer: Layer, rng: np.random.Generator) -> dict[str, Work]:
     }
 
 
-def measure(layer: Layer, seconds: float) -> dict[str, Any]:
+def measure(layer: LayerSize, seconds: float) -> dict[str, Any]:
     """Every kernel's work on the layer, with the least seconds that it takes."""
     made = works(layer)
     best = fastest({name: work.call for name, work in made.items() if not work.inner}, seconds)

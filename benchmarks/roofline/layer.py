@@ -11,7 +11,7 @@ from qpsnn_core.common.types import Array
 from qpsnn_core.kernels.conv.spike_lists import LANES
 
 
-class Layer(NamedTuple):
+class LayerSize(NamedTuple):
     """T, B, H = W, C and the firing rate."""
 
     steps: int = 4
@@ -38,7 +38,7 @@ class Work(NamedTuple):
     inner: bool = False
 
 
-def counts(layer: Layer) -> tuple[int, int, int, int, float]:
+def counts(layer: LayerSize) -> tuple[int, int, int, int, float]:
     """Images, pixels of one, neurons of all, blocks of 64 outputs, and weight rows that all windows add in a block."""
     images, pixels = layer.steps * layer.batch, layer.side**2
     neurons = images * pixels * layer.channels
@@ -46,12 +46,12 @@ def counts(layer: Layer) -> tuple[int, int, int, int, float]:
     return images, pixels, neurons, -(-layer.channels // LANES), neurons * layer.rate * inside
 
 
-def spikes_of(layer: Layer, rng: np.random.Generator) -> Array:
+def spikes_of(layer: LayerSize, rng: np.random.Generator) -> Array:
     """Its input, flat: each neuron fires by itself."""
     return (rng.random(counts(layer)[2]) < layer.rate).astype(np.uint8)
 
 
-def codes_of(layer: Layer, rng: np.random.Generator) -> Array:
+def codes_of(layer: LayerSize, rng: np.random.Generator) -> Array:
     """4-bit weights, all as likely."""
     codes: Array = (2 * rng.integers(0, 16, (3, 3, layer.channels, layer.channels)) - 15).astype(np.int8)
     return codes

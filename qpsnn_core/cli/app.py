@@ -45,9 +45,9 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Train, prune, fine-tune, lower to integers and run on Lava: the whole of qpsnn on one small set."""
-    from qpsnn_core.cli.demo import run
+    from qpsnn_core.cli.demo import write_demo
 
-    run(out, events=events, images=images, backend=backend, as_json=json, quiet=quiet)
+    write_demo(out, events=events, images=images, backend=backend, as_json=json, quiet=quiet)
 
 
 @app.command()

@@ -124,7 +124,9 @@ def compress_sweep(
     chosen = qp.load_recipe(recipe)
     log = (lambda text: None) if quiet else show.log
     with show.bars(quiet) as listen:
-        results = compression_sweep.run(chosen, data_of(chosen), out, settings, seeds=seeds, progress=listen, log=log)
+        results = compression_sweep.run_compression_sweep(
+            chosen, data_of(chosen), out, settings, seeds=seeds, progress=listen, log=log
+        )
     rows = compression_sweep.table(results)
     if json:
         show.print_json({"table": [r._asdict() for r in rows], "results": [r._asdict() for r in results]})

@@ -10,11 +10,10 @@ from typing import Any
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.experiments.demo import DIGITS, DIGITS_EVENTS, Demo, as_json
-from qpsnn_core.experiments.demo import run as run_demo
+from qpsnn_core.experiments.demo import DIGITS, DIGITS_EVENTS, Demo, as_json, run_demo
 
 
-def run(out: Path, *, events: bool, images: int, backend: str, as_json: bool, quiet: bool) -> None:
+def write_demo(out: Path, *, events: bool, images: int, backend: str, as_json: bool, quiet: bool) -> None:
     """Run the demo into the folder `out`; exit status 1 if integers and backend differ anywhere."""
     out.mkdir(parents=True, exist_ok=True)
     with show.bars(quiet) as listen:

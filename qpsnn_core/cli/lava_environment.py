@@ -159,7 +159,7 @@ def make(folder: Path, source: Source, python: str) -> None:
                 typer.echo(f"making {folder}: a minute or two, this once", err=True)
                 shutil.rmtree(folder, ignore_errors=True)
                 for command in commands(folder, source, python):
-                    run(command, source.folder)
+                    run_install_step(command, source.folder)
                 (folder / ".made-from").write_text(repr(source), encoding="utf-8")
     except OSError as error:
         want = f"a folder that can be made, {folder}"
@@ -176,7 +176,7 @@ def commands(folder: Path, source: Source, python: str) -> list[list[str]]:
     return [[python, "-m", "venv", str(folder)], [inside, "-m", "pip", "install", "--quiet", *source.words], check]
 
 
-def run(command: list[str], folder: Path | None) -> None:
+def run_install_step(command: list[str], folder: Path | None) -> None:
     """Run it to its end; MissingError where it fails."""
     status = subprocess.run(command, cwd=folder, env=environment(), stdout=STDERR, check=False).returncode
     if status:

@@ -36,7 +36,9 @@ def ablate(
     names = [name.strip() for name in models.split(",")] if models else list(ablation.USUAL)
     log = (lambda text: None) if quiet else show.log
     with show.bars(quiet) as listen:
-        results = ablation.run(chosen, data_of(chosen), out, seeds=seeds, models=names, progress=listen, log=log)
+        results = ablation.run_ablation(
+            chosen, data_of(chosen), out, seeds=seeds, models=names, progress=listen, log=log
+        )
     rows = ablation.table(results)
     if json:
         show.print_json({"table": [r._asdict() for r in rows], "results": [r._asdict() for r in results]})
@@ -67,7 +69,7 @@ def front(
     log = (lambda text: None) if quiet else show.log
     wanted: dict[str, Any] = {"bits": _numbers("--bits", bits, int), "rates": _numbers("--rates", rates, float)}
     with show.bars(quiet) as listen:
-        points = study.run(chosen, data_of(chosen), out, **wanted, seeds=seeds, progress=listen, log=log)
+        points = study.run_pareto_front(chosen, data_of(chosen), out, **wanted, seeds=seeds, progress=listen, log=log)
     rows = study.means(points)
     save_json(out / "front.json", rows)
     if json:
@@ -100,7 +102,7 @@ def crossvalidate(
     chosen = load_recipe(recipe)
     log = (lambda text: None) if quiet else show.log
     with show.bars(quiet) as listen:
-        found = study.run(chosen, data_of(chosen).pooled(), out, folds=folds, progress=listen, log=log)
+        found = study.run_cross_validation(chosen, data_of(chosen).pooled(), out, folds=folds, progress=listen, log=log)
     total = study.summary(found)
     if json:
         show.print_json({"summary": total._asdict(), "folds": [fold._asdict() for fold in found]})

@@ -30,7 +30,7 @@ always was has the text and the digest that it always had."""
 WORDS: dict[Callable[[Any], Any], str] = {int: "an integer", bool: "true or false", str: "a string", float: "a number"}
 
 
-def nearest(word: str, valid: Iterable[str]) -> str:
+def did_you_mean(word: str, valid: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the nearest valid word, or nothing."""
     close = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
@@ -58,7 +58,7 @@ def tag_union(strict: cattrs.Converter, union: Any) -> None:
             raise ConfigError(expected_here("a table of keys", value))
         name = value.get(TAG)
         if name not in names:
-            hint = nearest(name, names) if isinstance(name, str) else ""
+            hint = did_you_mean(name, names) if isinstance(name, str) else ""
             raise ConfigError(expected_here(f"the key {TAG!r} to be one of {', '.join(names)}", name) + hint)
         return read(value, kind)
 
@@ -169,7 +169,7 @@ def _first(error: BaseException, place: str, kind: Any) -> QpsnnError:
         valid = list(getattr(error.cl, "__dataclass_fields__", {}))
         key = sorted(error.extra_fields)[0]
         where = f"{place}: " if place else ""
-        return ConfigError(f"{where}unknown key {key!r}{nearest(key, valid)}; valid keys: {', '.join(valid)}")
+        return ConfigError(f"{where}unknown key {key!r}{did_you_mean(key, valid)}; valid keys: {', '.join(valid)}")
     if isinstance(error, KeyError):
         return ConfigError(f"{place}: expected a value, got nothing")
     if not isinstance(error, QpsnnError):

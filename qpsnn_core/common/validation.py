@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qpsnn_core.common.errors import ConfigError, expected
-from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.serialization import did_you_mean
 
 PLAIN = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 
@@ -79,7 +79,7 @@ def check_number(place: str, value: float, want: str, valid: Callable[[float], b
 def check_choice(place: str, value: str, valid: tuple[str, ...]) -> None:
     """ConfigError, with the nearest valid word, unless `value` is one of them."""
     if value not in valid:
-        raise ConfigError(expected(place, f"one of {', '.join(valid)}", value) + nearest(value, valid))
+        raise ConfigError(expected(place, f"one of {', '.join(valid)}", value) + did_you_mean(value, valid))
 
 
 def whole(place: str, value: object, least: int) -> int:

@@ -20,7 +20,7 @@ from qpsnn_core.integer.lava_lif import (
     NO_LAYER,
     STATE_MAX,
     THRESHOLD_MAX,
-    Layer,
+    StockLayer,
     at_most,
     chain,
     reach,
@@ -120,7 +120,7 @@ def save_netx(
     return tuple(written)
 
 
-def _layer(network: IntegerNetwork, layer: Layer) -> tuple[list[Group], NetxLayer]:
+def _layer(network: IntegerNetwork, layer: StockLayer) -> tuple[list[Group], NetxLayer]:
     """What is written of a layer, and what is told of it."""
     synapse, neuron = layer
     made: Scaled = NETX[neuron](network, synapse, neuron)

@@ -10,7 +10,7 @@ from typing import Any
 import nir
 
 from qpsnn_core.common.errors import ConfigError, FileError, FormatError, NetworkError, Unquoted, expected
-from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.exchange.layers import Layers
 from qpsnn_core.exchange.values import Options
@@ -93,7 +93,7 @@ def _ordered(graph: Any) -> list[str]:
     for edge in graph.edges:
         for name in edge:
             if name not in graph.nodes:
-                raise NetworkError(expected("nir: edges", "names of nodes" + nearest(name, graph.nodes), name))
+                raise NetworkError(expected("nir: edges", "names of nodes" + did_you_mean(name, graph.nodes), name))
     waiting = {name: {source for source, target in graph.edges if target == name} for name in graph.nodes}
     ordered: list[str] = []
     while waiting:

@@ -13,7 +13,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.progress import Listener
-from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.experiments.runs import finetune_or_resume, load_results, save_results, seeded, std, train_or_resume
 from qpsnn_core.experiments.stages import network_for, prune_as, score_as
 from qpsnn_core.inference.evaluate import evaluate
@@ -94,7 +94,7 @@ class Row(NamedTuple):
     gain_spread: float | None
 
 
-def run(
+def run_ablation(
     recipe: Recipe,
     data: Split,
     folder: str | os.PathLike[str],
@@ -112,7 +112,7 @@ def run(
     """
     for name in models:
         if name not in VARIANTS:
-            raise ConfigError(expected("models", f"of {', '.join(VARIANTS)}", name) + nearest(name, VARIANTS))
+            raise ConfigError(expected("models", f"of {', '.join(VARIANTS)}", name) + did_you_mean(name, VARIANTS))
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     made_by = {"recipe": recipe.to_dict()}

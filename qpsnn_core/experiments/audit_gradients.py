@@ -59,7 +59,7 @@ def trace(model: Model, images: npt.NDArray[Any], labels: npt.NDArray[Any], loss
 def weight_errors(model: Model, seen: Trace, samples: int, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
     """Of every synapse, the largest error of `samples` weights' gradients, as a part of its largest gradient."""
     for node in model.network.synapses:
-        layer = Layer(model, node, seen)
+        layer = SynapseCheck(model, node, seen)
         weight = model.params[node.name]["weight"]
         found = seen.params[node.name]["weight"]
         worst = 0.0
@@ -76,7 +76,7 @@ def input_errors(model: Model, seen: Trace, samples: int, rng: np.random.Generat
         found = seen.back[node.name].inputs[0]
         if found is None:
             continue
-        layer, worst = Layer(model, node, seen), 0.0
+        layer, worst = SynapseCheck(model, node, seen), 0.0
         for index in rng.choice(found.size, min(samples, found.size), replace=False):
             place = tuple(int(i) for i in np.unravel_index(index, found.shape))
             worst = max(worst, abs(float(found[place]) - layer.by_input(place)))
@@ -163,7 +163,7 @@ WINDOWS: KindTable[Callable[..., Windows]] = KindTable(
 )
 
 
-class Layer:
+class SynapseCheck:
     """One synapse in float64: `L = sum dL/dX * X`, X being batch norm's of all windows' sums."""
 
     def __init__(self, model: Model, node: Conv | Linear, seen: Trace) -> None:

@@ -83,7 +83,7 @@ class Row(NamedTuple):
     seconds: float
 
 
-def run(
+def run_compression_sweep(
     recipe: Recipe,
     data: Split,
     folder: str | os.PathLike[str],

@@ -48,7 +48,7 @@ class Summary(NamedTuple):
     file_bytes: int
 
 
-def run(
+def run_cross_validation(
     recipe: Recipe,
     data: Dataset,
     folder: str | os.PathLike[str],

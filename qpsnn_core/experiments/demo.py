@@ -84,7 +84,7 @@ class Demo:
     seconds: dict[str, float]
 
 
-def run(
+def run_demo(
     recipe: Recipe = DIGITS,
     *,
     images: int = 100,

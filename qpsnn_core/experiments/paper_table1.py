@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, expected
-from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays, Shape
 from qpsnn_core.compression.channels.rates import kept_count, prunable, resolve
 from qpsnn_core.engine.passes import initialise
@@ -103,7 +103,7 @@ TABLE_1: Mapping[str, Entry] = {
 def entry(name: str) -> Entry:
     """The row of that name, such as "cifar10-0.51". ConfigError names the nearest valid name."""
     if name not in TABLE_1:
-        raise ConfigError(expected("name", f"one of {', '.join(TABLE_1)}", name) + nearest(name, TABLE_1))
+        raise ConfigError(expected("name", f"one of {', '.join(TABLE_1)}", name) + did_you_mean(name, TABLE_1))
     return TABLE_1[name]
 
 

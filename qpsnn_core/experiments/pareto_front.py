@@ -38,7 +38,7 @@ class Point(NamedTuple):
     minutes: float
 
 
-def run(
+def run_pareto_front(
     recipe: Recipe,
     data: Split,
     folder: str | os.PathLike[str],

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, expected
-from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.integer.network import IntegerNetwork
 
 BACKENDS = {
@@ -62,13 +62,13 @@ class Backend(Protocol):
 def get(name: str, **options: Any) -> Backend:
     """The backend of that name, made with its own options. ConfigError for a name or an option that it has not."""
     if name not in BACKENDS:
-        raise ConfigError(expected("backend", f"one of {', '.join(BACKENDS)}", name) + nearest(name, BACKENDS))
+        raise ConfigError(expected("backend", f"one of {', '.join(BACKENDS)}", name) + did_you_mean(name, BACKENDS))
     module, kind = BACKENDS[name]
     made = getattr(import_module(module), kind)
     known = list(signature(made).parameters)
     for option in options:
         if option not in known:
             want = f"one of {', '.join(known)}" if known else "no options"
-            raise ConfigError(expected(f"backend.{name}", want, option) + nearest(option, known))
+            raise ConfigError(expected(f"backend.{name}", want, option) + did_you_mean(option, known))
     backend: Backend = made(**options)
     return backend

@@ -42,14 +42,14 @@ BIAS_MAX = 2**12 - 1
 """Lava's LIF: `bias_mant` has 13 bits with its sign."""
 
 
-class Layer(NamedTuple):
+class StockLayer(NamedTuple):
     """A synapse and the neuron, or the readout, that alone reads it."""
 
     synapse: IntConv | IntLinear
     neuron: IntLIF | IntReadout
 
 
-def chain(network: IntegerNetwork, who: str) -> list[Layer]:
+def chain(network: IntegerNetwork, who: str) -> list[StockLayer]:
     """The layers in order; UnsupportedError, naming the node, where the network is no chain of them. who: refuses."""
     last = network.input.name
     for node in network.nodes[1:]:
@@ -63,7 +63,7 @@ def chain(network: IntegerNetwork, who: str) -> list[Layer]:
             raise UnsupportedError(expected(f"{who}: {node.name}", want, ", ".join(sources)))
         last = node.name
     pairs: Any = zip(network.nodes[1::2], network.nodes[2::2], strict=True)  # counts and currents take turns
-    return [Layer(synapse, neuron) for synapse, neuron in pairs]
+    return [StockLayer(synapse, neuron) for synapse, neuron in pairs]
 
 
 def scale(neuron: IntLIF | IntReadout, steps: int, who: str) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, NetworkError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable
-from qpsnn_core.common.serialization import TAG, converter, nearest, structure, tag_union
+from qpsnn_core.common.serialization import TAG, converter, did_you_mean, structure, tag_union
 from qpsnn_core.common.types import Array, NamedArrays
 from qpsnn_core.integer.node_kinds import KINDS, IntValueSpec, Spec
 from qpsnn_core.integer.nodes import IntInput, IntNode, IntReadout
@@ -112,7 +112,7 @@ def nodes_from_json(text: str) -> tuple[IntNode, ...]:
 def _check_names(place: str, found: Mapping[str, Any], valid: set[str], what: str) -> None:
     for name in found:
         if name not in valid:
-            raise NetworkError(expected(place, what + nearest(name, valid), name))
+            raise NetworkError(expected(place, what + did_you_mean(name, valid), name))
 
 
 def _checked(node: str, specs: dict[str, Spec], found: Mapping[str, Array]) -> NamedArrays:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, DataError, NumericsError, ShapeError, Unquoted, expected
-from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.network import IntegerNetwork
@@ -110,11 +110,11 @@ def _recorded(network: IntegerNetwork, record: Record | Collection[str]) -> tupl
     if isinstance(record, str):
         if record not in get_args(Record):
             want = f"one of {', '.join(get_args(Record))}, or the names of LIF nodes"
-            raise ConfigError(expected("record", want, record) + nearest(record, get_args(Record)))
+            raise ConfigError(expected("record", want, record) + did_you_mean(record, get_args(Record)))
         return (names if record != "none" else set()), (names if record == "all" else set())
     for name in record:
         if name not in names:
-            raise ConfigError(expected("record", "the name of a LIF" + nearest(name, names), name))
+            raise ConfigError(expected("record", "the name of a LIF" + did_you_mean(name, names), name))
     return set(record), set(record)
 
 

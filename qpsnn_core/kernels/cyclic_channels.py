@@ -31,7 +31,7 @@ def gather_sum(sums, phase, values):
 
 
 @kernel
-def fold(sums, out):
+def sum_tiled(sums, out):
     """Sums of tiled channels (`tile_channels`) added to those of the channels."""
     for c in range(len(sums)):
         out[c % len(out)] += sums[c]

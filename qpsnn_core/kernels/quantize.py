@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.kernels.cyclic_channels import fold, gather_sum, next_phase
+from qpsnn_core.kernels.cyclic_channels import gather_sum, next_phase, sum_tiled
 from qpsnn_core.kernels.simd.vector import (
     fill16,
     greater_equal,
     load16,
-    nearest,
     negative,
+    rint,
     select,
     store_masked,
     take16,
@@ -34,7 +34,7 @@ def sum_abs(start, stop, weight, sums):
     for i in range(start * channels, stop * channels, 16):
         gather_sum(parts, phase, absolute(take16(weight, i, stop * channels - i), zero))
         phase = next_phase(phase, channels)
-    fold(parts, sums)
+    sum_tiled(parts, sums)
 
 
 @kernel
@@ -51,13 +51,13 @@ def encode(start, stop, weight, scale, levels, codes, sums):
         count = stop * channels - i
         ratio = take16(weight, i, count) / load16(scale, phase)
         clamped = select(greater_equal(ratio, one), one, select(greater_equal(least, ratio), least, ratio))
-        code = to(nearest((clamped + one) * half), parts)
+        code = to(rint((clamped + one) * half), parts)
         code = code + code - top
         store_masked(codes, i, to(code, codes), count)
         magnitude = select(greater_equal(code, zero), code, zero - code)
         store_masked(parts, phase, load16(parts, phase) + magnitude, count)
         phase = next_phase(phase, channels)
-    fold(parts, sums)
+    sum_tiled(parts, sums)
 
 
 @kernel

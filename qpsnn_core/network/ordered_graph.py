@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 from qpsnn_core.common.errors import NetworkError, Unquoted, expected
-from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_name
 
@@ -41,7 +41,7 @@ class Ordered(Generic[NodeT]):
             if node.name == name:
                 return node
         names = [node.name for node in self.nodes]
-        raise NetworkError(expected("network", "the name of a node" + nearest(name, names), name))
+        raise NetworkError(expected("network", "the name of a node" + did_you_mean(name, names), name))
 
     @property
     def input(self) -> Any:
@@ -97,7 +97,7 @@ def check_order(nodes: tuple[Named, ...], first: type, last: type) -> None:
             raise NetworkError(expected(f"network.{node.name}", "a name of its own", Unquoted("an earlier node's")))
         for source in sources_of(node):
             if source not in names:
-                want = "the name of a node" + nearest(source, names)
+                want = "the name of a node" + did_you_mean(source, names)
                 raise NetworkError(expected(f"{node.name}.source", want, source))
             if source not in seen:
                 raise NetworkError(_backwards(nodes, node.name, source))

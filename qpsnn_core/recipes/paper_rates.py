@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, expected
-from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.serialization import did_you_mean
 
 PAPER_LAYOUTS = {"vgg16": (7, 5), "vggsnn": (3, 4), "resnet20": (1, 7, 8)}
 """How many LIFs share each of the paper's rates."""
@@ -44,7 +44,7 @@ def paper_rates(name: str, *rates: float) -> dict[str, float]:
         name, rates = PAPER_SETS[name]
     if name not in layouts:
         known = (*layouts, *PAPER_SETS)
-        raise ConfigError(expected("paper_rates.name", f"one of {', '.join(known)}", name) + nearest(name, known))
+        raise ConfigError(expected("paper_rates.name", f"one of {', '.join(known)}", name) + did_you_mean(name, known))
     if len(rates) != len(layouts[name]):
         raise ConfigError(expected("paper_rates.rates", f"{len(layouts[name])} rates for {name}", len(rates)))
     checked = [checked_rate(f"paper_rates.rates[{index}]", rate) for index, rate in enumerate(rates)]

@@ -50,7 +50,7 @@ class TrainState(NamedTuple):
     history: tuple[Epoch, ...]
 
 
-def run(setup: RunSetup, state: TrainState) -> Iterator[TrainState]:
+def training_states(setup: RunSetup, state: TrainState) -> Iterator[TrainState]:
     """Yield the training state after every batch and every epoch.
 
     The progress callback runs after the caller has consumed the state.

@@ -24,7 +24,7 @@ from qpsnn_core.optim.schedules import SCHEDULES
 from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
 from qpsnn_core.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from qpsnn_core.training.history import Cursor, Epoch
-from qpsnn_core.training.loop import RunSetup, TrainState, run
+from qpsnn_core.training.loop import RunSetup, TrainState, training_states
 from qpsnn_datasets import Augment, Dataset, Split, batch_count
 
 PathLike = str | os.PathLike[str]
@@ -80,7 +80,7 @@ def train(
         return whole
 
     try:
-        for state in run(setup, state):  # noqa: B020 - from where it stands to where it stands next
+        for state in training_states(setup, state):  # noqa: B020 - from where it stands to where it stands next
             epochs = state.position.epochs
             if state.position.batches == 0 and epochs % every == 0 and epochs < config.epochs:
                 save()

@@ -114,7 +114,7 @@ def lamps(layers, count):
     return found
 
 
-def nearest(weight, step, limit):
+def round_to_multiples(weight, step, limit):
     """The nearest multiple of the step, at most `limit` of them, half to even."""
     return max(-limit, min(limit, round(weight / step))) * step
 
@@ -126,7 +126,7 @@ def rounded(weight, inverse, step, limit):
     order = sorted(range(size), key=lambda i: (inverse[i][i], i))
     out = [0.0] * size
     for place, c in enumerate(order):
-        out[c] = nearest(weight[c], step, limit)
+        out[c] = round_to_multiples(weight[c], step, limit)
         pivot, error = inverse[c][c], out[c] - weight[c]
         for j in order[place:]:
             weight[j] += error / pivot * inverse[c][j]

@@ -94,7 +94,7 @@ def packed(weight, lanes):
     return blocks
 
 
-def fold(products, shape, stride, padding):
+def col2im(products, shape, stride, padding):
     """`out[m, y*stride + ky - padding, x*stride + kx - padding, i] += products[m, y, x, ky, kx, i]`, float64."""
     out = np.zeros(shape)
     for m, y, x, ky, kx, row, column in taps(shape[:3], products.shape[3], stride, padding):

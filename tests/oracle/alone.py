@@ -27,7 +27,7 @@ SYNAPSES = [
 ]
 
 
-class Layer:
+class SingleSynapse:
     """One synapse by itself: a scalar, `sum of R * current`, and its derivatives."""
 
     def __init__(self, node: Any, value: ValueSpec, train: bool):
@@ -59,7 +59,7 @@ class Layer:
 
 def differences(node, value, train=True):
     """{parameter: deviation} of a layer's own backward."""
-    layer, found, rng = Layer(node, value, train), {}, np.random.default_rng(4)
+    layer, found, rng = SingleSynapse(node, value, train), {}, np.random.default_rng(4)
     grads = layer.back().params
     for name, array in layer.params.items():
         along = rng.normal(0, 1, array.shape).astype(np.float32)

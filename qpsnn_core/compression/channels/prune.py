@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
-from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays, Doubles, Longs
 from qpsnn_core.common.validation import check_at_least, check_choice
 from qpsnn_core.compression.channels.rates import Rates, kept_count, prunable, resolve
@@ -132,7 +132,7 @@ def _checked(place: str, network: Network, scores: Mapping[str, npt.ArrayLike]) 
     sizes = {node.name: network.shape(node.name)[2] for node in network.neurons}
     for name in scores:
         if name not in sizes:
-            raise ConfigError(expected(place, "the name of a LIF" + nearest(name, sizes), name))
+            raise ConfigError(expected(place, "the name of a LIF" + did_you_mean(name, sizes), name))
     found = {}
     for name, size in sizes.items():
         if name not in scores:

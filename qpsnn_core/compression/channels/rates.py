@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from qpsnn_core.common.errors import ConfigError, expected
-from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.compression.channels.remove import coupled_groups, spike_sources, unprunable
 from qpsnn_core.network import Network
 from qpsnn_core.recipes.paper_rates import checked_rate
@@ -79,7 +79,9 @@ def _by_name(network: Network, rates: dict[str, float], chosen: Sequence[str]) -
             found[node.name] = rates[fit[0]]
     for key, rate in rates.items():
         if key not in names:
-            raise ConfigError(expected("rates", "the name of a LIF, a synapse or a stage" + nearest(key, names), key))
+            raise ConfigError(
+                expected("rates", "the name of a LIF, a synapse or a stage" + did_you_mean(key, names), key)
+            )
         if rate > 0 and not set(names[key]) & set(chosen):
             want = f"0 ({', '.join(names[key])} keeps all channels; the last layer loses some only with prune_last)"
             raise ConfigError(expected(f"rates.{key}", want, rate))

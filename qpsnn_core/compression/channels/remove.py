@@ -10,7 +10,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.kind_table import KindTable
-from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays, Integers, Longs, Shape
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Node, Readout, Shortcut, Sum
 from qpsnn_core.network.model import Model
@@ -105,7 +105,7 @@ def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
     lifs = {lif.name: network.shape(lif.name)[2] for lif in network.neurons}
     for name in keep:
         if name not in lifs:
-            raise ConfigError(expected("keep", "the name of a LIF" + nearest(name, lifs), name))
+            raise ConfigError(expected("keep", "the name of a LIF" + did_you_mean(name, lifs), name))
     chosen = {name: _checked(name, keep.get(name), size) for name, size in lifs.items()}
     for group in coupled_groups(network):
         for name in group[1:]:

@@ -41,14 +41,14 @@ def gammas(weight: Doubles, bits: int, scale: str = "max") -> npt.NDArray[np.flo
         least = np.full(len(weight), np.inf)
         for fraction in FRACTIONS:
             tried = np.where(largest > 0, largest * fraction, 1.0)
-            off = ((nearest(weight, tried, bits) - weight) ** 2).sum(1)
+            off = ((round_to_multiples(weight, tried, bits) - weight) ** 2).sum(1)
             best = np.where(off < least, tried, best)
             least = np.minimum(off, least)
     found: npt.NDArray[np.float32] = np.where(largest > 0, best, 1.0).astype(np.float32)
     return found
 
 
-def nearest(weight: Doubles, gamma: npt.NDArray[Any], bits: int) -> Doubles:
+def round_to_multiples(weight: Doubles, gamma: npt.NDArray[Any], bits: int) -> Doubles:
     """The nearest multiples of `gamma / limit`, at most `limit` of them; [O, ...] and [O]."""
     top = limit(bits)
     step = (gamma.astype(np.float64) / top).reshape(-1, *(1,) * (weight.ndim - 1))
@@ -59,7 +59,7 @@ def nearest(weight: Doubles, gamma: npt.NDArray[Any], bits: int) -> Doubles:
 def to_nearest(weight: Doubles, bits: int, scale: str = "max") -> Rounded:
     """Every weight by itself."""
     gamma = gammas(weight, bits, scale)
-    return Rounded(nearest(weight, gamma, bits), gamma)
+    return Rounded(round_to_multiples(weight, gamma, bits), gamma)
 
 
 def compensating(place: str, weight: Doubles, kept: Bools, hessian: Doubles, bits: int, scale: str = "max") -> Rounded:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES, list_columns
-from qpsnn_core.kernels.simd.vector import fill64, item, load64, lower, store, to, upper
+from qpsnn_core.kernels.simd.vector import fill64, high_nibble, item, load64, low_nibble, store, to
 from qpsnn_core.kernels.threads import kernel
 
 LISTED = 2**17
@@ -48,8 +48,8 @@ def add_halves(weights, base, rows, begin, end, groups_per_widen, total):
         while i < stop:
             a, b = load64(weights, base + item(rows, i)), load64(weights, base + item(rows, i + 1))
             c, d = load64(weights, base + item(rows, i + 2)), load64(weights, base + item(rows, i + 3))
-            low = low + lower(a) + lower(b) + lower(c) + lower(d)
-            high = high + upper(a) + upper(b) + upper(c) + upper(d)
+            low = low + low_nibble(a) + low_nibble(b) + low_nibble(c) + low_nibble(d)
+            high = high + high_nibble(a) + high_nibble(b) + high_nibble(c) + high_nibble(d)
             i += GROUP
         sums = sums + to(low, total)
         others = others + to(high, total)

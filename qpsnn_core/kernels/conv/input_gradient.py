@@ -19,7 +19,7 @@ def tap_inside(q, tap, height, width, size, stride, padding, out_width):
 
 
 @kernel
-def fold(start, stop, columns, pitch, out, height, width, channels, size, stride, padding, out_height, out_width):
+def col2im(start, stop, columns, pitch, out, height, width, channels, size, stride, padding, out_height, out_width):
     """`out[y*s + ky - p, x*s + kx - p] += columns[y, x, ky, kx]`, images start..stop-1; out flat, set to zero here.
 
     columns: flat `[M*Ho*Wo, k*k*C]`, counted from image `start`, a row every `pitch` numbers; out: flat `[M*H*W*C]`.
@@ -71,4 +71,4 @@ def through_windows(start, stop, most, gradient, total, factors, panels, back, c
                     given = back[q * pitch :], 0, area * pitch, right, 0, columns[q * wide :], 0, area * wide
                     products(1, *given, last - first, outputs, column)
         own = out[first * height * width * channels :]
-        fold(0, last - first, columns, wide, own, *shape)
+        col2im(0, last - first, columns, wide, own, *shape)

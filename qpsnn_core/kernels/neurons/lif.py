@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.kernels.cyclic_channels import fold, gather_sum, next_phase, tile_channels
+from qpsnn_core.kernels.cyclic_channels import gather_sum, next_phase, sum_tiled, tile_channels
 from qpsnn_core.kernels.simd.vector import (
     exponential,
     fill16,
@@ -193,9 +193,9 @@ def lif_backward(
         if second is not None:
             gather_sum(others, phase, other)
         phase = next_phase(phase, channels)
-    fold(sums, moments[0])
-    fold(products, moments[1])
-    fold(others, moments[2])
+    sum_tiled(sums, moments[0])
+    sum_tiled(products, moments[1])
+    sum_tiled(others, moments[2])
 
 
 @kernel

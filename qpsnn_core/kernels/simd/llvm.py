@@ -127,12 +127,12 @@ def shift(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     return builder.ashr(values[0], everywhere(builder, by, sig.args[0].llvm))
 
 
-def lower(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+def low_nibble(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """Four bits of each byte."""
     return builder.and_(values[0], ir.Constant(values[0].type, [15] * sig.return_type.count))
 
 
-def upper(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+def high_nibble(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     """The other four."""
     return builder.lshr(values[0], ir.Constant(values[0].type, [4] * sig.return_type.count))
 

@@ -140,14 +140,14 @@ def halve(a, bits):
     return a >> a.dtype.type(bits)
 
 
-@instruction(lambda vector: vector, llvm.lower)
-def lower(vector):
+@instruction(lambda vector: vector, llvm.low_nibble)
+def low_nibble(vector):
     """The lower four bits of bytes."""
     return vector & 15
 
 
-@instruction(lambda vector: vector, llvm.upper)
-def upper(vector):
+@instruction(lambda vector: vector, llvm.high_nibble)
+def high_nibble(vector):
     """The upper four bits of bytes, moved down."""
     return vector >> 4
 
@@ -175,7 +175,7 @@ def multiply_add(a, b, c):
 
 
 @instruction(lambda vector: vector, llvm.by_name("rint"))
-def nearest(vector):
+def rint(vector):
     """Real numbers rounded to the nearest integers, halves to even ones."""
     return np.rint(vector)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from qpsnn_core.common.errors import ConfigError, expected
-from qpsnn_core.common.serialization import nearest
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Shape
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, MaxPool, Node, Readout
@@ -164,7 +164,7 @@ def layers_of(name: str) -> int | None:
 def build(name: str, shape: Shape, classes: int, **options: Any) -> Network:
     """The network of that name, for images of `shape` (H, W, C). ConfigError names the nearest valid name."""
     if name not in ZOO:
-        raise ConfigError(expected("network.name", f"one of {', '.join(ZOO)}", name) + nearest(name, ZOO))
+        raise ConfigError(expected("network.name", f"one of {', '.join(ZOO)}", name) + did_you_mean(name, ZOO))
     return ZOO[name].build(shape, classes, **options)
 
 

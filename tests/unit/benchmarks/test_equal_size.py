@@ -40,7 +40,7 @@ def data():
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("equal")
-    return folder, equal_size.run(TINY, data, folder, (0.5, 0.25), 1, None)
+    return folder, equal_size.run_equal_size(TINY, data, folder, (0.5, 0.25), 1, None)
 
 
 def test_every_way_to_every_size(whole):
@@ -84,9 +84,9 @@ def test_what_is_there_is_not_run_again(whole, data, monkeypatch):
     folder, results = whole
     for name in ("structured", "unstructured"):
         monkeypatch.setattr(equal_size.Step, name, lambda *_: pytest.fail("ran again"))
-    assert equal_size.run(TINY, data, folder, (0.25, 0.5), 1, None) == results
+    assert equal_size.run_equal_size(TINY, data, folder, (0.25, 0.5), 1, None) == results
     with pytest.raises(ConfigError, match="folds"):
-        equal_size.run(TINY, data, folder, (0.5,), 1, 3)
+        equal_size.run_equal_size(TINY, data, folder, (0.5,), 1, 3)
 
 
 def test_a_size_that_no_sparsity_reaches(data):

@@ -91,7 +91,7 @@ def test_the_command_takes_what_a_sweep_has_made(tmp_path, monkeypatch, capsys):
     read = qp.load_recipe(path)
     split = qp.load_data("digits-events", limit=64, steps=4)
     settings = SETTINGS._replace(methods=("osbc", "obc"), sparsities=(0.5,), bits=(32,))
-    compression_sweep.run(read, split, tmp_path / "sweep", settings)
+    compression_sweep.run_compression_sweep(read, split, tmp_path / "sweep", settings)
     made = sorted(file.name for file in (tmp_path / "sweep").iterdir())
     before = {name: (tmp_path / "sweep" / name).read_bytes() for name in made}
     words = ["hessians", str(path), "--sparsity", "0.5", "--sweep", str(tmp_path / "sweep"), "--out", str(written)]

@@ -11,7 +11,7 @@ import pytest
 import benched
 from benchmarks.roofline import __main__, curves, peaks, plot
 from benchmarks.roofline import page as roofline_page
-from benchmarks.roofline.layer import Layer
+from benchmarks.roofline.layer import LayerSize
 from benchmarks.roofline.words import KERNELS
 from qpsnn_core.kernels import threads
 
@@ -26,7 +26,7 @@ INPUT_GRADIENT = {"through_tiles", "gradient_tiles", "products", "tiles_back"}
 def tiny():
     """A run of the smallest sizes."""
     before = threads.threads()
-    layer = Layer(2, 2, 8, 16, 0.3)
+    layer = LayerSize(2, 2, 8, 16, 0.3)
     point = curves.Point(2, 4, 8, 4, 2, 0.3, 0.125, 2)
     points = {
         "rate": {rate: point._replace(rate=rate) for rate in (0.1, 0.4)},

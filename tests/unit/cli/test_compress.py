@@ -124,10 +124,12 @@ def test_a_sweep_goes_on_where_it_was(qpsnn, recipe, tmp_path, monkeypatch):
 def test_a_first_pass_that_is_there_is_taken(recipe, tmp_path, monkeypatch):
     data, chosen = qp.load_data("digits", limit=128), qp.load_recipe(recipe)
     settings = compression_sweep.Settings(("osbc",), (0.5, 0.9), (32,), images=64)
-    whole = compression_sweep.run(chosen, data, tmp_path / "whole", settings)
-    first = compression_sweep.run(chosen, data, tmp_path / "parts", settings._replace(sparsities=(0.9,)))
+    whole = compression_sweep.run_compression_sweep(chosen, data, tmp_path / "whole", settings)
+    first = compression_sweep.run_compression_sweep(
+        chosen, data, tmp_path / "parts", settings._replace(sparsities=(0.9,))
+    )
     monkeypatch.setattr(eliminate, "record_rows", lambda *_: pytest.fail("the first pass ran again"))
-    both = compression_sweep.run(chosen, data, tmp_path / "parts", settings)
+    both = compression_sweep.run_compression_sweep(chosen, data, tmp_path / "parts", settings)
     assert first == [one for one in both if one.sparsity == 0.9]
     for one, other in zip(sorted(whole), sorted(both), strict=True):
         assert (one.key, one.accuracy, one.shares) == (other.key, other.accuracy, other.shares)
@@ -135,20 +137,22 @@ def test_a_first_pass_that_is_there_is_taken(recipe, tmp_path, monkeypatch):
     assert both[-1].seconds > compression_sweep.read_traces(path)[1] > 0
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(FormatError, match="not a whole HDF5 file"):
-        compression_sweep.run(chosen, data, tmp_path / "parts", settings._replace(sparsities=(0.7,)))
+        compression_sweep.run_compression_sweep(chosen, data, tmp_path / "parts", settings._replace(sparsities=(0.7,)))
 
 
 def test_a_sweeps_folder_is_of_one_recipe(recipe, tmp_path):
     data, chosen = qp.load_data("digits", limit=64), qp.load_recipe(recipe)
     settings = compression_sweep.Settings(("rtn",), (0.0,), (4,), images=32)
-    compression_sweep.run(chosen, data, tmp_path, settings)
+    compression_sweep.run_compression_sweep(chosen, data, tmp_path, settings)
     with pytest.raises(ConfigError, match="this recipe"):
-        compression_sweep.run(replace(chosen, train=replace(chosen.train, lr=0.01)), data, tmp_path, settings)
+        compression_sweep.run_compression_sweep(
+            replace(chosen, train=replace(chosen.train, lr=0.01)), data, tmp_path, settings
+        )
     with pytest.raises(ConfigError, match="scale: expected max, got 'search'"):
-        compression_sweep.run(chosen, data, tmp_path, settings._replace(scale="search"))
+        compression_sweep.run_compression_sweep(chosen, data, tmp_path, settings._replace(scale="search"))
     (tmp_path / "results.json").write_text("[]")
     with pytest.raises(FormatError, match="not the results of a sweep"):
-        compression_sweep.run(chosen, data, tmp_path, settings)
+        compression_sweep.run_compression_sweep(chosen, data, tmp_path, settings)
 
 
 def test_with_folds_each_seed_is_tested_on_a_part_of_its_own(qpsnn, recipe, tmp_path):

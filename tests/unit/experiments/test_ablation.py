@@ -32,7 +32,7 @@ def data():
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ablation")
-    return folder, ablation.run(TINY, data, folder, seeds=2)
+    return folder, ablation.run_ablation(TINY, data, folder, seeds=2)
 
 
 def test_every_model_and_seed_once(whole):
@@ -64,15 +64,17 @@ def test_a_model_is_what_its_own_commands_make(whole, data):
 def test_what_is_there_is_not_run_again(whole, data, monkeypatch):
     folder, results = whole
     monkeypatch.setattr(ablation, "_one", lambda *_: pytest.fail("ran again"))
-    assert ablation.run(TINY, data, folder, seeds=2) == results
-    assert ablation.run(TINY, data, folder, seeds=1, models=("B", "A")) == [r for r in results[:4] if r.seed == 0]
+    assert ablation.run_ablation(TINY, data, folder, seeds=2) == results
+    assert ablation.run_ablation(TINY, data, folder, seeds=1, models=("B", "A")) == [
+        r for r in results[:4] if r.seed == 0
+    ]
 
 
 def test_a_run_that_was_stopped_goes_on(data, tmp_path, monkeypatch):
     """The trained network is taken from its checkpoint."""
-    (first,) = ablation.run(TINY, data, tmp_path, seeds=1, models=("A",))
+    (first,) = ablation.run_ablation(TINY, data, tmp_path, seeds=1, models=("A",))
     kept = (tmp_path / "vanilla-0.h5").read_bytes()
-    (second, third) = ablation.run(TINY, data, tmp_path, seeds=1, models=("A", "C"))
+    (second, third) = ablation.run_ablation(TINY, data, tmp_path, seeds=1, models=("A", "C"))
     assert second == first
     assert third.start == first.accuracy
     assert len((tmp_path / "vanilla-0.h5").read_bytes()) == len(kept)
@@ -90,7 +92,7 @@ def test_pruned_in_floating_point_then_quantized(data):
 
 def test_the_other_gammas(data, tmp_path):
     """Fig. 5a: three options; these two are run when they are asked for."""
-    results = ablation.run(TINY, data, tmp_path, seeds=1, models=("max", "percentile"))
+    results = ablation.run_ablation(TINY, data, tmp_path, seeds=1, models=("max", "percentile"))
     assert [result.model for result in results] == ["max", "percentile"]
     gammas = [qp.load_checkpoint(tmp_path / f"{n}-0.h5").recipe["network"]["gamma"] for n in ("largest", "percentile")]
     assert gammas == ["max", "percentile"]
@@ -114,9 +116,9 @@ def test_the_table_pairs_seeds():
 def test_wrong_input(whole, data, tmp_path):
     folder, _ = whole
     with pytest.raises(ConfigError, match=r"models: expected of A, B.*got 'G'"):
-        ablation.run(TINY, data, tmp_path, models=("G",))
+        ablation.run_ablation(TINY, data, tmp_path, models=("G",))
     with pytest.raises(ConfigError, match="recipe: expected this recipe"):
-        ablation.run(replace(TINY, train=replace(TINY.train, lr=0.02)), data, folder)
+        ablation.run_ablation(replace(TINY, train=replace(TINY.train, lr=0.02)), data, folder)
     (tmp_path / "results.json").write_text(json.dumps({"recipe": TINY.to_dict(), "results": [{"model": "A"}]}))
     with pytest.raises(FormatError, match=r"results\.json: not the results of an ablation"):
-        ablation.run(TINY, data, tmp_path)
+        ablation.run_ablation(TINY, data, tmp_path)

@@ -34,7 +34,7 @@ def numbered(labels):
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("folds")
     data = qp.load_data("digits", limit=60).pooled()
-    return folder, data, cross_validation.run(TINY, data, folder, folds=2)
+    return folder, data, cross_validation.run_cross_validation(TINY, data, folder, folds=2)
 
 
 def test_every_sample_is_held_out_once_each_class_in_its_proportion():
@@ -81,7 +81,7 @@ def test_a_fold_is_what_its_own_commands_make(whole):
 def test_what_is_there_is_not_run_again(whole, monkeypatch):
     folder, data, found = whole
     monkeypatch.setattr(cross_validation, "_one", lambda *_: pytest.fail("ran again"))
-    assert cross_validation.run(TINY, data, folder, folds=2) == found
+    assert cross_validation.run_cross_validation(TINY, data, folder, folds=2) == found
 
 
 def test_the_summary():

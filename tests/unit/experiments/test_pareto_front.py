@@ -30,7 +30,7 @@ def data():
 @pytest.fixture(scope="module")
 def whole(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("front")
-    return folder, pareto_front.run(TINY, data, folder, bits=(4, 2), rates=(0.0, 0.5))
+    return folder, pareto_front.run_pareto_front(TINY, data, folder, bits=(4, 2), rates=(0.0, 0.5))
 
 
 def test_every_point_once_and_its_network_is_there(whole, data):
@@ -60,7 +60,9 @@ def test_a_point_is_what_its_own_commands_make(whole, data):
 def test_what_is_there_is_not_run_again(whole, data, monkeypatch):
     folder, points = whole
     monkeypatch.setattr(pareto_front, "_one", lambda *_: pytest.fail("ran again"))
-    assert pareto_front.run(TINY, data, folder, bits=(2, 4), rates=(0.5,)) == [point for point in points if point.rate]
+    assert pareto_front.run_pareto_front(TINY, data, folder, bits=(2, 4), rates=(0.5,)) == [
+        point for point in points if point.rate
+    ]
 
 
 def test_means_over_seeds():
@@ -78,12 +80,12 @@ def test_means_over_seeds():
 def test_what_is_wrong_is_said_before_anything_runs(data, tmp_path, monkeypatch):
     monkeypatch.setattr(pareto_front, "_one", lambda *_: pytest.fail("ran"))
     with pytest.raises(ConfigError, match=r"PruneConfig\.rates: expected a number from 0 to below 1, got 1"):
-        pareto_front.run(TINY, data, tmp_path, rates=(0.5, 1.0))
+        pareto_front.run_pareto_front(TINY, data, tmp_path, rates=(0.5, 1.0))
     with pytest.raises(ConfigError, match=r"NetworkConfig\.bits: expected an integer from 2 to 8, or 32, got 9"):
-        pareto_front.run(TINY, data, tmp_path, bits=(9,))
+        pareto_front.run_pareto_front(TINY, data, tmp_path, bits=(9,))
     (tmp_path / "results.json").write_text(json.dumps({"recipe": TINY.to_dict(), "results": [{"model": "A"}]}))
     with pytest.raises(FormatError, match=r"results\.json: not the points of a front"):
-        pareto_front.run(TINY, data, tmp_path)
+        pareto_front.run_pareto_front(TINY, data, tmp_path)
 
 
 @pytest.mark.cli

@@ -23,7 +23,7 @@ def test_synapses_by_differences(node, value, train):
 )
 def test_one_count_more_adds_its_gradient(node):
     """With given statistics a synapse is linear in its counts, so one more is no small step but an exact one."""
-    layer = alone.Layer(node, alone.COUNTS, train=False)
+    layer = alone.SingleSynapse(node, alone.COUNTS, train=False)
     (gradient,) = layer.back().inputs
     before = layer.loss()
     for place in list(np.ndindex(layer.x.shape))[::7]:

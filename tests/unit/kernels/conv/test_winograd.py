@@ -1,4 +1,4 @@
-"""Input gradients: Winograd's transforms against their matrices, `fold` against loops, both against the definition."""
+"""Input gradients: Winograd's transforms against their matrices, `col2im` against loops, both against the definition."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from naive import winograd as by_matrices
 from qpsnn_core.engine.layers import conv_gradients as gradients
 from qpsnn_core.kernels.conv import winograd
 from qpsnn_core.kernels.conv.gemm import WIDTH
-from qpsnn_core.kernels.conv.input_gradient import fold, tap_inside
+from qpsnn_core.kernels.conv.input_gradient import col2im, tap_inside
 from qpsnn_core.kernels.simd.vector import load16, store
 from qpsnn_core.network import Conv, ValueSpec
 
@@ -153,11 +153,11 @@ def test_fold(geometry, channels):
     out = [naive.out_size(edge, kernel, stride, padding) for edge in size]
     taps = kernel * kernel * channels
     products = np.random.default_rng(channels).integers(-9, 10, (2, *out, taps + 5)).astype(F)
-    ref = naive.fold(
+    ref = naive.col2im(
         products[..., :taps].reshape(2, *out, kernel, kernel, channels), (2, *size, channels), stride, padding
     )
     comp = np.full((4, *size, channels), 77, F)
-    fold(1, 3, products.reshape(-1), taps + 5, comp.reshape(-1), *size, channels, kernel, stride, padding, *out)
+    col2im(1, 3, products.reshape(-1), taps + 5, comp.reshape(-1), *size, channels, kernel, stride, padding, *out)
     np.testing.assert_array_equal(comp[1:3], ref)
     assert (comp[[0, 3]] == 77).all()
 

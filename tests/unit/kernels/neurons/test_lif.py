@@ -284,7 +284,7 @@ def test_channels_go_around(channels):
         gather(sums, phase, lanes)
         np.add.at(ref, (phase + np.arange(16)) % channels, lanes)
         phase = lif.next_phase(phase, channels)
-    lif.fold(sums, out)
+    lif.sum_tiled(sums, out)
     np.testing.assert_array_equal(out, ref)
 
 

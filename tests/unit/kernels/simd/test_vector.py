@@ -156,7 +156,7 @@ def sums(a, b, out):
 def quotients(a, b, out):
     v.store(out, 0, v.load16(a, 0) / v.load16(b, 0))
     v.store(out, 16, v.negative(v.load16(a, 0)))
-    v.store(out, 32, v.nearest(v.load16(a, 0)))
+    v.store(out, 32, v.rint(v.load16(a, 0)))
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -284,8 +284,8 @@ def test_numbers_are_appended_by_every_order_of_eight():
 
 HALVES = jit(
     lambda array, low, high: (
-        v.store(low, 0, v.lower(v.load64(array, 0))),
-        v.store(high, 0, v.upper(v.load64(array, 0))),
+        v.store(low, 0, v.low_nibble(v.load64(array, 0))),
+        v.store(high, 0, v.high_nibble(v.load64(array, 0))),
     )
 )
 
