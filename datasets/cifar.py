@@ -38,7 +38,7 @@ def load_cifar10(path: str | Path, *, limit: int | None = None) -> Split:
             if any((folder / f"{stem}{end}").is_file() for stem in TRAIN + TEST):
                 train, test = ([read(folder / f"{stem}{end}") for stem in stems] for stems in (TRAIN, TEST))
                 return Split(_joined(train, "train").limited(limit), _joined(test, "test").limited(limit))
-    files = sorted(found.glob("cifar10*.h5"))
+    files = sorted(path for path in found.glob("cifar10*.h5") if not path.name.startswith("cifar100"))
     if len(files) != 1:
         want = "data_batch_1.bin, data_batch_1 or one cifar10*.h5 in this folder"
         raise FileError(

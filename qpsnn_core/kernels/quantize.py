@@ -41,7 +41,8 @@ def sum_abs(start, stop, weight, sums):
 def encode(start, stop, weight, scale, levels, codes, sums):
     """`2*round(levels/2 * (clamp(W/gamma, -1, 1) + 1)) - levels`, and sums of magnitudes: `sums[c] += |code|`.
 
-    Rows start..stop-1; weight, codes: flat, channels last; scale: gamma, float32, from `tile_channels`; sums: int64 [C].
+    Rows start..stop-1; weight, codes: flat, channels last; scale: gamma, float32, from `tile_channels`; sums:
+    int64 [C].
     """
     channels, phase = len(sums), 0
     parts = np.zeros(channels + 16, np.int32)

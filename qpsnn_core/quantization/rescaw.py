@@ -65,7 +65,7 @@ def _stored(found: Floats | None, outputs: int) -> Floats:
 
 
 def _other_gamma(rows: Floats, quantizer: Quantizer) -> npt.NDArray[Any]:
-    """Of each column of `rows`."""
+    """Of each column of `rows`; a percentile of 0, as of weights that are mostly 0, gives way to the largest magnitude."""
     if quantizer.gamma == "one":
         return np.ones(rows.shape[1])
     if quantizer.gamma == "mean":
@@ -76,7 +76,7 @@ def _other_gamma(rows: Floats, quantizer: Quantizer) -> npt.NDArray[Any]:
         return largest
     edges = np.quantile(rows, (1 - quantizer.percentile, quantizer.percentile), axis=0)
     found: npt.NDArray[Any] = np.abs(edges).max(0)
-    return found
+    return found if (found > 0).all() else np.where(found > 0, found, np.abs(rows).max(0))
 
 
 def quantize(weight: Floats, quantizer: Quantizer, stored: Floats | None = None) -> QuantizedWeights:

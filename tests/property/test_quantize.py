@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hypothesis.extra.numpy as arrays
 import numpy as np
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from qpsnn_core.network import Quantizer
@@ -90,6 +90,7 @@ def test_negated_weights_have_negated_codes_but_for_ties(weight, quantizer):
 
 
 @given(weights, quantizers, st.integers(-8, 8))
+@example(np.float32([[0], [0], [0], [0], [0.5]]), Quantizer(2, "percentile", percentile=0.75), 1)
 def test_rescaling_leaves_the_codes_alone(weight, quantizer, exponent):
     """ReScaW does not see a factor common to all weights; vanilla quantization does. Powers of two are exact."""
     assume(quantizer.gamma != "one")

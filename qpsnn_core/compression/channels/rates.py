@@ -18,8 +18,8 @@ Rates = float | Sequence[float] | Mapping[str, float]
 def prunable(network: Network, *, prune_last: bool = False, together: bool = False) -> tuple[str, ...]:
     """The LIFs that can lose channels, in order.
 
-    Not those that are `unprunable`, and unless `prune_last` not the `last`, nor any that keeps the same channels as one of
-    these (`coupled_groups`, with the same `together`).
+    Not those that are `unprunable`, and unless `prune_last` not the `last`, nor any that keeps the same channels as one
+    of these (`coupled_groups`, with the same `together`).
     """
     excluded = unprunable(network) | (frozenset() if prune_last else frozenset(last(network)))
     free = {name for group in coupled_groups(network, together=together) if not excluded & set(group) for name in group}

@@ -207,8 +207,8 @@ def _identity(network: Network, node: Shortcut) -> bool:
 class Channels(NamedTuple):
     """What a kind does with channels.
 
-    origin: `(node, found)`, its line of `spike_sources`, after those of the nodes that it reads. narrow: `(node, cut)`, the
-    node that is left. weight: `(array, cut)`, what is left of its weight; its other arrays go by output channel.
+    origin: `(node, found)`, its line of `spike_sources`, after those of the nodes that it reads. narrow: `(node, cut)`,
+    the node that is left. weight: `(array, cut)`, what is left of its weight; its other arrays go by output channel.
     copies: `(network, node)`, whether its channels are its source's, one by one.
     """
 

@@ -89,8 +89,8 @@ def trace(
 ) -> Trace:
     """First pass: every row, with an inverse Hessian of its own, loses all its weights, the cheapest first.
 
-    weight: [O, d]; group: how many go at a time. Rows run in parallel, as many as MEMORY has room for. on_progress: called
-    with the number of rows done.
+    weight: [O, d]; group: how many go at a time. Rows run in parallel, as many as MEMORY has room for. on_progress:
+    called with the number of rows done.
     """
     with single_blas():
         inverted = inverse(place, hessian)

@@ -79,8 +79,9 @@ def conv_forward(
 ):
     """`total[(m*Ho*Wo + y*Wo + x)*C_out + co] = gain * (sum of weight rows) + offset * (spikes in the window)`.
 
-    Images start..stop-1. total: int16, int32 or float32 (the caller has shown that the sums fit), flat. windows_per_row: windows
-    side by side that one row of the packed weights serves; two_per_byte: None where a byte does not hold two of them.
+    Images start..stop-1. total: int16, int32 or float32 (the caller has shown that the sums fit), flat.
+    windows_per_row: windows side by side that one row of the packed weights serves; two_per_byte: None where a byte
+    does not hold two of them.
     """
     out_height = (height + 2 * padding - size) // stride + 1
     out_width = (width + 2 * padding - size) // stride + 1

@@ -17,7 +17,8 @@ class Packed(NamedTuple):
 
     groups_per_widen: so many GROUPs of rows may be added in the type of the rows before a sum is widened.
     zeros: `(k - 1)*C_in + 1` rows, k the columns of a window. windows_per_row: windows side by side that a row serves.
-    two_per_byte: True where a byte of a row holds two channels, 64 apart; else None, for which Numba compiles other code.
+    two_per_byte: True where a byte of a row holds two channels, 64 apart; else None, for which Numba compiles other
+    code.
     """
 
     rows: Array
@@ -78,7 +79,7 @@ def _windows_per_row(outputs: int, width: int) -> int:
 
 
 def _side_by_side(weights: Array, stride: int, windows_per_row: int) -> Array:
-    """The weights of `windows_per_row` windows as those of one: `[k, k + (n-1)*s, C_in, n*C_out]`, with zeros between."""
+    """Weights of `windows_per_row` windows as those of one: `[k, k + (n-1)*s, C_in, n*C_out]`, with zeros between."""
     size, _, inputs, outputs = weights.shape
     wide = np.zeros((size, size + (windows_per_row - 1) * stride, inputs, windows_per_row, outputs), weights.dtype)
     for n in range(windows_per_row):

@@ -213,9 +213,9 @@ def weight_gradient(
 ):
     """`out[part, (ky*k + kx)*C + ci] = sum over spikes (y, x, ci) of G[(y + p - ky) / s, (x + p - kx) / s]`, float32.
 
-    Tasks start..stop-1: task = (`several` times lanes output channels) * parts + (a part of the tables). places, counts:
-    as `list_channels` wrote them, if they are listed; else room for one table of each part, which is listed here from
-    the source, so that lists stay in the cache. given: gradient, total and factors of `lay_out`; out is flat.
+    Tasks start..stop-1: task = (`several` times lanes output channels) * parts + (a part of the tables). places,
+    counts: as `list_channels` wrote them, if they are listed; else room for one table of each part, which is listed
+    here from the source, so that lists stay in the cache. given: gradient, total and factors of `lay_out`; out is flat.
     """
     _, _, _, sets, _, _, before, _, _, tall, wide, apart, together, lanes = shape
     gradient, total, factors = given

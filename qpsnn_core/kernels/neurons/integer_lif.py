@@ -57,9 +57,9 @@ def int_lif(
 ):
     """`U~ = leak(U) + bias + gain*acc; S = U~ >= threshold; U = 0 if S else U~`, positions start..stop-1.
 
-    first, second: currents (the second may be None). bias, threshold: int32, from `tile_channels`. spikes: uint8 `[T*N, C]`;
-    membranes after reset: int32 `[T*N, C]`, or 0 rows: not kept. subtract: of RESETS; True: `U = U~ - threshold if S
-    else U~`. initial: U before the first step, int32, flat; None: 0.
+    first, second: currents (the second may be None). bias, threshold: int32, from `tile_channels`. spikes: uint8
+    `[T*N, C]`; membranes after reset: int32 `[T*N, C]`, or 0 rows: not kept. subtract: of RESETS; True:
+    `U = U~ - threshold if S else U~`. initial: U before the first step, int32, flat; None: 0.
     """
     channels = spikes.shape[1]
     keep = membranes.shape[0] > 0

@@ -44,7 +44,7 @@ def add_current(start, stop, total, acc, scale, shift, steps, positions, step):
 
 
 def current(acc: Any, scale: Any, shift: Any, step: int) -> tuple[Any, Any, Any, int]:
-    """A current as the kernels below take it: everything flat, scale and shift from `tile_channels`, step in numbers."""
+    """A current as the kernels below take it: all flat, scale and shift from `tile_channels`, step in numbers."""
     return acc.reshape(-1), tile_channels(scale), tile_channels(shift), step * len(scale)
 
 

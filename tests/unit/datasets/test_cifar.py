@@ -309,6 +309,12 @@ def test_without_pillow_the_extra_is_named(tmp_path, monkeypatch):
         load_data("cifar10", path)
 
 
+def test_a_file_of_cifar100_beside_it_is_no_second_cifar10(tmp_path):
+    write_h5(tmp_path / "cifar10_jpeg.h5")
+    (tmp_path / "cifar100_jpeg.h5").write_bytes(b"not read")
+    assert len(load_data("cifar10", tmp_path).train.classes) == 10
+
+
 def test_the_real_cifar10(shared_data):
     pytest.importorskip("PIL", reason="the [data] extra is not installed (Pillow)")
     train, test = load_data("cifar10", shared_data / "cifar10_jpeg.h5", limit=500)

@@ -110,7 +110,7 @@ def test_rows_of_windows_that_are_listed_together(lines):
 @pytest.mark.parametrize("kind", [1, 2, 3, 4, 5, 6, 7, 8, "int8", "int16"], ids=str)
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 64, 500])
 def test_narrow_sums_never_overflow(count, kind, sign):
-    """All rows at the maximum: as many as `groups_per_widen` says are added in the weights' own type, and a few beyond."""
+    """All rows at the maximum: `groups_per_widen` groups are added in the weights' own type, and a few rows beyond."""
     codes = weights(kind, (count + 2, 3), np.random.default_rng(0))
     codes[:-1] = codes.max() if sign > 0 else codes.min()
     codes[-1] = codes.min() if codes[0, 0] > 0 else 127

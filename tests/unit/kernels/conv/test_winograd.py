@@ -1,4 +1,4 @@
-"""Input gradients: Winograd's transforms against their matrices, `col2im` against loops, both against the definition."""
+"""Input gradients: Winograd's transforms against their matrices, `col2im` against loops, both against definitions."""
 
 from __future__ import annotations
 
