@@ -65,7 +65,7 @@ def _stored(found: Floats | None, outputs: int) -> Floats:
 
 
 def _other_gamma(rows: Floats, quantizer: Quantizer) -> npt.NDArray[Any]:
-    """Of each column of `rows`; a percentile of 0, as of weights that are mostly 0, gives way to the largest magnitude."""
+    """Of each column of `rows`; where a percentile is 0 (weights are mostly 0), the largest magnitude stands in."""
     if quantizer.gamma == "one":
         return np.ones(rows.shape[1])
     if quantizer.gamma == "mean":
