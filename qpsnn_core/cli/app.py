@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import qpsnn_core as qp
-from qpsnn_core.cli import compress, events, export, inputs, loihi, plots, predict, show, stream, studies, tables
+from qpsnn_core.cli import compress, download, events, export, loihi, plots, predict, show, stream, studies, tables
 from qpsnn_core.cli.inputs import data_of, images_of, load_any, load_trained, recipe_for, recipe_of, with_prune
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
 from qpsnn_core.experiments.stages import augmentation, network_for, prune_as, score_as
@@ -269,7 +269,7 @@ app.command()(studies.ablate)
 app.command()(studies.front)
 app.command()(studies.crossvalidate)
 app.command()(studies.audit)
-app.command()(inputs.download)
+app.command()(download.download)
 app.command()(stream.stream)
 app.command()(predict.predict)
 app.command()(loihi.loihi)

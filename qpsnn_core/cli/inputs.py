@@ -1,16 +1,12 @@
-"""What commands read: checkpoints, integer networks, the data that their recipe names, and `qpsnn download`."""
+"""What commands read: checkpoints, integer networks, and the data that their recipe names; needs no extra."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 import qpsnn_core as qp
-from qpsnn_core.cli import show
-from qpsnn_core.cli.options import Quiet
 from qpsnn_core.common.errors import FormatError, expected
 from qpsnn_core.common.hdf5 import kind_of
 from qpsnn_core.experiments.stages import data_for, set_of
@@ -85,14 +81,3 @@ def images_of(recipe: Recipe, name: str = "", path: str = "", limit: int = 0) ->
 
 def _named(name: str, path: str) -> tuple[str, str]:
     return ("cifar10", name) if name.endswith(JPEGS) else (name, path)
-
-
-def download(
-    name: Annotated[str, typer.Argument(help="mnist, cifar10, cifar100, tinyimagenet, nmnist or cifar10dvs.")],
-    folder: Annotated[Path, typer.Argument(help="Where to put it; made if it is missing.")],
-    quiet: Quiet = False,
-) -> None:
-    """Fetch a known set, check it against its published checksum, unpack it; what is there is not fetched again."""
-    from qpsnn_datasets import download as fetch
-
-    show.log(f"{name} is in {fetch(name, folder, progress=not quiet)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, replace
 
-import nir
 import numpy as np
 import pytest
 from generators.chains import chain
@@ -13,9 +12,6 @@ from generators.chains import chain
 import qpsnn_core as qp
 from qpsnn_core.common.errors import FormatError, LoweringError, NodeKindError, UnsupportedError
 from qpsnn_core.exchange.netx import NETX, save_netx
-from qpsnn_core.exchange.nir_export import save_nir
-from qpsnn_core.exchange.nir_import import load_nir
-from qpsnn_core.exchange.nir_integers import FORMS, float_bits
 from qpsnn_core.inference.agreement import deviation
 from qpsnn_core.inference.streaming import stream
 from qpsnn_core.integer.file import load_integer, save_integer
@@ -64,9 +60,6 @@ VERBS = {
     "digest": ("the JSON of an integer network", lambda path: FOREIGN.digest()),
     "save_integer": ("the JSON of an integer network", lambda path: save_integer(path / "a.qpsnn", FOREIGN)),
     "lift": ("the lift", lambda path: qp.lift(FOREIGN, IMAGES)),
-    "save_nir": ("the NIR graph of integers", lambda path: save_nir(path / "a.nir", FOREIGN)),
-    "save_nir exact": ("the NIR graph of integers", lambda path: save_nir(path / "a.nir", FOREIGN, exact=True)),
-    "float_bits": ("the NIR graph of integers", lambda path: float_bits(FOREIGN)),
     "save_netx": ("Lava's own LIF", lambda path: save_netx(path / "a.net", FOREIGN)),
 }
 
@@ -87,11 +80,27 @@ def test_a_file_with_a_foreign_kind_is_refused_by_name(tmp_path, monkeypatch):
         load_integer(tmp_path / "a.qpsnn")
 
 
+@pytest.mark.exchange
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_foreign_kind_is_refused_by_the_writer_of_nir(exact, tmp_path):
+    from qpsnn_core.exchange.nir_integers import float_bits
+
+    want = r"^norm: .*the NIR graph of integers knows \(.*, got LayerNorm$"
+    with pytest.raises(NodeKindError, match=want):
+        qp.save_nir(tmp_path / "a.nir", FOREIGN, exact=exact)
+    with pytest.raises(NodeKindError, match=want):
+        float_bits(FOREIGN)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.exchange
 def test_a_foreign_node_of_a_nir_file_is_refused_by_name(tmp_path):
+    import nir
+
     nodes = {"in": nir.Input(np.array([4])), "norm": nir.Scale(np.ones(4)), "out": nir.Output(np.array([4]))}
     nir.write(tmp_path / "a.nir", nir.NIRGraph(nodes, [("in", "norm"), ("norm", "out")]))
     with pytest.raises(NodeKindError, match=r"^nir: norm: .*the reader of NIR knows \(Input, .*, got Scale$"):
-        load_nir(tmp_path / "a.nir")
+        qp.load_nir(tmp_path / "a.nir")
 
 
 @pytest.mark.parametrize("kind", [IntShortcut, IntMaxPool, IntSumPool, IntSum])
@@ -101,7 +110,10 @@ def test_what_no_chain_holds_is_refused_with_the_reason(kind):
             table[kind.__new__(kind)]
 
 
+@pytest.mark.exchange
 def test_what_gives_no_current_is_written_for_no_reader():
+    from qpsnn_core.exchange.nir_integers import FORMS
+
     with pytest.raises(UnsupportedError, match=r"nir: lif1: expected a kind that gives a current, got IntLIF"):
         FORMS[KNOWN["lif1"]].current(None, KNOWN["lif1"], "lif1", np.ones(1), np.ones(1))
 

@@ -14,7 +14,6 @@ from qpsnn_core.compression.weights import hessian
 from qpsnn_core.engine.calibration import recalibrate
 from qpsnn_core.engine.passes import ForwardPass, backward, forward
 from qpsnn_core.engine.pricing import nonzero
-from qpsnn_core.exchange.nir_export import save_nir
 from qpsnn_core.experiments import analysis, audit_gradients
 from qpsnn_core.experiments.ablation import with_quantizers
 from qpsnn_core.experiments.audit import audit
@@ -104,8 +103,14 @@ VERBS = {
     "audit": ("the", lambda path: list(audit(MODEL, DATA))),
     "audit of gradients": ("the", lambda path: audit_gradients.trace(MODEL, DATA.images, DATA.labels)),
     "audit of neurons": ("the network", unknown_trace),
-    "save_nir": ("the NIR graph of a model", lambda path: save_nir(path / "model.nir", MODEL)),
 }
+
+
+@pytest.mark.exchange
+def test_a_foreign_kind_is_refused_by_the_writer_of_nir(tmp_path):
+    with pytest.raises(NodeKindError, match=r"^norm: .*the NIR graph of a model knows \(.*, got LayerNorm$"):
+        qp.save_nir(tmp_path / "model.nir", MODEL)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("verb", VERBS)
