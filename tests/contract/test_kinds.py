@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import pkgutil
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+import qpsnn_backends
+import qpsnn_core
 from qpsnn_backends.c import neurons
 from qpsnn_backends.c import plan as c
 from qpsnn_backends.lava import plan as lava
@@ -79,6 +86,11 @@ BACKEND_ROOMS: list[KindTable[Any]] = [
 RESET_ROOMS: list[OptionTable[Any]] = [neurons.RESETS, stock.RESETS, remedies.RESETS]
 """Rooms of the backends that treat the resets differently."""
 
+FOREIGN_KEYS = {("qpsnn_core.exchange.layers", "READERS")}
+"""Tables whose kinds are not ours: the reader of NIR, by NIR's own nodes."""
+
+CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
+
 CELLS = [
     pytest.param(kind, table, id=f"{kind.__name__}-{table.room}")
     for kinds, tables in (
@@ -148,3 +160,62 @@ def test_a_refused_option_raises_with_the_reason():
     assert table[IntLIF("lif", ("conv",))] == 0
     with pytest.raises(UnsupportedError, match=r"^lif.reset: the press takes no 'subtract': it takes nothing off$"):
         table[IntLIF("lif", ("conv",), reset="subtract")]
+
+
+def modules() -> Iterator[str]:
+    """Dotted names of all modules of the core and the backends, but of Lava's processes, which need Lava."""
+    for package in (qpsnn_core, qpsnn_backends):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not found.name.startswith("qpsnn_backends.lava.processes"):
+                yield found.name
+
+
+def unlisted(names: Iterator[str]) -> list[str]:
+    """The tables of these modules that are in none of the lists above; modules that lack an extra are left out."""
+    listed = {id(table) for table in (*TRAINED_ROOMS, *INTEGER_ROOMS, *BACKEND_ROOMS, *RESET_ROOMS)}
+    faults = []
+    for name in names:
+        try:
+            members = vars(import_module(name))
+        except ModuleNotFoundError as error:
+            if str(error.name).startswith("qpsnn_"):
+                raise
+            continue
+        for one, table in members.items():
+            known = id(table) in listed or (name, one) in FOREIGN_KEYS
+            if isinstance(table, (KindTable, OptionTable)) and not known:
+                faults.append(f"{name}.{one}: {table.room}")
+    return faults
+
+
+def test_every_table_is_in_a_list():
+    assert unlisted(modules()) == []
+
+
+def test_a_table_that_is_in_no_list_is_found(monkeypatch):
+    monkeypatch.setattr("qpsnn_core.network.cost.SPARE", KindTable("the press", {Conv: str}), raising=False)
+    assert unlisted(iter(["qpsnn_core.network.cost"])) == ["qpsnn_core.network.cost.SPARE: the press"]
+
+
+def rows(section: str) -> dict[str, Any]:
+    """Each room that a section of CONTRIBUTING lists, and the table that it names there."""
+    text = CONTRIBUTING.read_text(encoding="utf-8").split(f"## {section}\n")[1].split("\n## ")[0]
+    found = re.findall(r"^ *\| ([^|`]+) \| `([\w/]+)\.py` \| `(\w+)` \|", text, re.MULTILINE)
+    dotted = [path.replace("backends/", "qpsnn_backends/").removesuffix("/__init__") for _, path, _ in found]
+    return {
+        room: getattr(import_module(module.replace("/", ".")), name)
+        for (room, _, name), module in zip(found, dotted, strict=True)
+        if not module.startswith("qpsnn_backends/lava/processes")
+    }
+
+
+def test_contributing_lists_exactly_the_tables_of_kinds():
+    tables = [table for table in (*TRAINED_ROOMS, *INTEGER_ROOMS, *BACKEND_ROOMS) if "JSON" not in table.room]
+    assert {room: id(table) for room, table in rows("Add a kind of layer").items()} == {
+        table.room: id(table) for table in tables
+    }
+
+
+def test_contributing_lists_exactly_the_tables_of_resets():
+    found = rows("Add an option of a neuron").values()
+    assert sorted(map(id, found)) == sorted(map(id, RESET_ROOMS))
