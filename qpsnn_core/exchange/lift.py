@@ -50,7 +50,7 @@ class Unit(NamedTuple):
 
 
 def lift(network: IntegerNetwork, images: Dataset | Split | Array, *, batch: int = 256) -> Model:
-    """A model with the integer network's own codes, which fires as it does, to be trained on where no checkpoint is.
+    """Convert an integer network back to a trainable model with the same codes, to train on without a checkpoint.
 
     images: some of the training images [N, H, W, C], or frames [N, T, H, W, C]; batch norm takes its statistics from
     the first `batch` of them, and its factors so that the currents stay what they are: `bn_weight / sqrt(var + eps) =
