@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,7 +26,6 @@ from qpsnn_core.compression.channels.remove import CHANNELS
 from qpsnn_core.compression.channels.score import MEMBRANES
 from qpsnn_core.compression.weights.hessian import LEAKS, UNFOLDED
 from qpsnn_core.engine.layers import LAYERS
-from qpsnn_core.exchange import nir_integers, nir_model
 from qpsnn_core.exchange.lift import LIFTS
 from qpsnn_core.exchange.netx import NETX
 from qpsnn_core.experiments.audit_gradients import BACKWARDS, WINDOWS
@@ -42,6 +42,10 @@ from qpsnn_core.network.cost import PRICES
 from qpsnn_core.network.graph import ROLES, TAGS
 from qpsnn_core.network.nodes import RESETS
 
+NIR: list[Any] = []  # the tables of NIR, of trained and of integer networks, where it is installed
+if find_spec("nir"):
+    NIR = [import_module(f"qpsnn_core.exchange.{name}") for name in ("nir_model", "nir_integers")]
+
 TRAINED_ROOMS: list[KindTable[Any]] = [
     ROLES,
     TAGS,
@@ -55,8 +59,7 @@ TRAINED_ROOMS: list[KindTable[Any]] = [
     LEAKS,
     BACKWARDS,
     WINDOWS,
-    nir_model.NODES,
-    nir_model.CURRENTS,
+    *(table for module in NIR[:1] for table in (module.NODES, module.CURRENTS)),
 ]
 """Rooms that treat the nodes of a network that is trained."""
 
@@ -68,7 +71,7 @@ INTEGER_ROOMS: list[KindTable[Any]] = [
     SCALES,
     LIFTS,
     NETX,
-    nir_integers.FORMS,
+    *(module.FORMS for module in NIR[1:]),
 ]
 """Rooms that treat the nodes of an integer network."""
 
@@ -209,6 +212,7 @@ def rows(section: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.exchange  # NIR's tables are among them
 def test_contributing_lists_exactly_the_tables_of_kinds():
     tables = [table for table in (*TRAINED_ROOMS, *INTEGER_ROOMS, *BACKEND_ROOMS) if "JSON" not in table.room]
     assert {room: id(table) for room, table in rows("Add a kind of layer").items()} == {
