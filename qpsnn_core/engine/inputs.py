@@ -6,6 +6,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import DataError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Array
+from qpsnn_core.kernels.exact_types import count_type
 from qpsnn_core.network.nodes import Input
 
 
@@ -35,7 +36,7 @@ def check_images(node: Input, images: Array, steps: int) -> Array:
         low, high = int(images.min()), int(images.max())
         if low < 0 or high > node.peak:
             raise DataError(expected(f"{node.name}: images", f"integers 0..{node.peak}", Unquoted(f"{low}..{high}")))
-    return np.ascontiguousarray(x, np.uint8 if node.peak < 256 else np.uint16 if node.peak < 65536 else np.uint32)
+    return np.ascontiguousarray(x, count_type(node.peak))
 
 
 def steps_first(images: Array) -> Array:

@@ -28,11 +28,13 @@ from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.image import image_forward, panels
 from qpsnn_core.kernels.conv.packing import pack
+from qpsnn_core.kernels.conv.windows import dense_conv, padded
 from qpsnn_core.kernels.cyclic_channels import tile_channels
+from qpsnn_core.kernels.exact_types import count_type, exact_float, sum_type
 from qpsnn_core.kernels.neurons.integer_lif import add_scaled, current, int_lif
 from qpsnn_core.kernels.neurons.lif import RESETS
 from qpsnn_core.kernels.pool import max_forward, sum_forward
-from qpsnn_core.kernels.threads import parallel_for, parallel_map
+from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.synapses import neighbours
 
 MAX_EVENT_COUNT = 16
@@ -40,9 +42,6 @@ MAX_EVENT_COUNT = 16
 
 POSITIONS = 256
 """The fewest neurons' places that are worth a thread's while."""
-
-ROWS = 1024
-"""Windows that are laid out at a time for BLAS: enough to be fast, few enough to stay in the cache."""
 
 
 class IntCurrent(NamedTuple):
@@ -75,11 +74,6 @@ class Fired(NamedTuple):
     membranes: Array | None
 
 
-def count_type(max_count: int) -> Any:
-    """The narrowest unsigned integer that holds counts up to `max_count`."""
-    return np.uint8 if max_count < 2**8 else np.uint16 if max_count < 2**16 else np.uint32
-
-
 def conv(node: IntConv, context: OperationContext, counts: Array) -> IntCurrent:
     """Event by event for spikes, through BLAS for images."""
     value, codes = context.reads[0], context.arrays["codes"]
@@ -87,8 +81,7 @@ def conv(node: IntConv, context: OperationContext, counts: Array) -> IntCurrent:
     height, width, channels = context.gives.shape
     sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
     if value.max_count <= MAX_EVENT_COUNT:
-        kind = np.int16 if context.gives.sums < 2**15 else np.int32
-        acc = empty((len(images) * height * width * channels,), kind)
+        acc = empty((len(images) * height * width * channels,), sum_type(context.gives.sums))
         packed = _once(context, "rows", lambda: pack(codes, node.stride, width))
         parallel_for(conv_forward, len(images), 1, images.reshape(-1), value.max_count, *packed, acc, *sizes)
     elif exact_float(context.gives.sums) == np.float32:
@@ -98,9 +91,7 @@ def conv(node: IntConv, context: OperationContext, counts: Array) -> IntCurrent:
     else:
         acc = empty((len(images) * height * width, channels), np.int32)
         real = _once(context, "real", lambda: codes.reshape(-1, channels).astype(np.float64))
-        parallel_map(
-            _dense_part, _spans(len(images), height * width), _padded(node, images), real, acc, node, height * width
-        )
+        dense_conv(padded(images, node.padding), real, node.kernel, node.stride, acc)
     return IntCurrent(acc.reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"])
 
 
@@ -111,11 +102,6 @@ def linear(node: IntLinear, context: OperationContext, counts: Array) -> IntCurr
     real = _once(context, "real", lambda: codes.astype(dtype))
     product = counts.reshape(-1, len(codes)).astype(dtype) @ real
     return IntCurrent(product.astype(np.int32).reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"])
-
-
-def exact_float(largest: int) -> Any:
-    """The float whose integers go up to `largest` (no partial sum exceeds it)."""
-    return np.float32 if largest < 2**24 else np.float64
 
 
 def shortcut(node: IntShortcut, context: OperationContext, counts: Array) -> IntCurrent:
@@ -221,24 +207,6 @@ def _rows(array: Array) -> Array:
 def _pooling(context: OperationContext, counts: Array) -> tuple[Array, Array]:
     images = np.ascontiguousarray(counts).reshape(-1, *context.reads[0].shape)
     return images, empty((len(images), *context.gives.shape), count_type(context.gives.max_count))
-
-
-def _padded(node: IntConv, images: Array) -> Array:
-    edge = (node.padding, node.padding)
-    return np.pad(images, ((0, 0), edge, edge, (0, 0)))
-
-
-def _spans(images: int, area: int) -> list[tuple[int, int]]:
-    size = max(1, ROWS // area)
-    return [(start, min(start + size, images)) for start in range(0, images, size)]
-
-
-def _dense_part(start: int, stop: int, images: Array, flat: Array, acc: Array, node: IntConv, area: int) -> None:
-    """Every window as a row, times the codes."""
-    part, size = images[start:stop], node.kernel
-    windows = np.lib.stride_tricks.sliding_window_view(part, (size, size), axis=(1, 2))  # type: ignore[call-overload] # numpy 1.26 takes a tuple
-    windows = windows[:, :: node.stride, :: node.stride].transpose(0, 1, 2, 4, 5, 3)
-    acc[start * area : stop * area] = np.ascontiguousarray(windows, flat.dtype).reshape(-1, len(flat)) @ flat
 
 
 OPERATIONS: KindTable[Callable[..., Any]] = KindTable(

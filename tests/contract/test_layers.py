@@ -12,8 +12,8 @@ import pytest
 from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.base import Current, CurrentGradient, Layer, LayerContext
 from qpsnn_core.engine.layers.batch_norm import with_moments
-from qpsnn_core.engine.layers.pool import count_type
 from qpsnn_core.kernels import threads
+from qpsnn_core.kernels.exact_types import count_type
 from qpsnn_core.network import (
     LIF,
     AvgPool,

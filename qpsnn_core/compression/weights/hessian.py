@@ -17,8 +17,8 @@ from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.engine.inputs import steps_first
-from qpsnn_core.engine.layers.conv import windows
 from qpsnn_core.engine.passes import forward
+from qpsnn_core.kernels.conv.windows import unfold
 from qpsnn_core.kernels.linalg.obs import add_events
 from qpsnn_core.kernels.threads import parallel_for, single_blas
 from qpsnn_core.network.graph import Network
@@ -136,7 +136,7 @@ def _windows(node: Conv, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doub
             band = padded[:, start:stop, first * node.stride : (last - 1) * node.stride + node.kernel]
             images = band.reshape(-1, *band.shape[2:])
             after = (twice @ band.reshape(len(x), -1)).reshape(images.shape)
-            yield tuple(windows(i, node.kernel, node.stride, i.dtype) for i in (images, after))  # type: ignore[misc] # two
+            yield tuple(unfold(i, node.kernel, node.stride, i.dtype) for i in (images, after))  # type: ignore[misc] # two
 
 
 _NO_WEIGHTS = Refusal("it has no weights to be pruned or quantized")

@@ -10,22 +10,20 @@ from qpsnn_core.common.types import Array, Floats, NamedFloats
 from qpsnn_core.engine.layers import batch_norm
 from qpsnn_core.engine.layers.base import CurrentGradient, Gradients, LayerContext, LayerOutput, rows
 from qpsnn_core.engine.layers.conv_gradients import input_gradient, weight_sums
-from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator, exact_float, used_weights, weight_gradient
+from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator, product_type, used_weights, weight_gradient
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.gemm import WIDTH
 from qpsnn_core.kernels.conv.image import image_forward, image_gradient, panels
 from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.spike_lists import LANES
+from qpsnn_core.kernels.conv.windows import dense_conv, padded
 from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import ValueSpec
 
 CACHE = 800_000
 """Bytes of weights that stay in the second-level cache."""
-
-ROWS = 1024
-"""Rows of a product with BLAS: enough to be fast, few enough to stay in the cache."""
 
 
 class Cache(NamedTuple):
@@ -54,7 +52,7 @@ def forward(node: Conv, context: LayerContext, x: Array) -> LayerOutput:
     if value.kind == "analog":
         acc = _of_images(node, context, used, x, (height, width, channels))
     elif _dense_wins(node, used, x):
-        acc = _dense(node, x, rows(used.codes), height * width)
+        acc = _dense(node, x, rows(used.codes), height * width, used.codes.dtype)
     else:
         count = x.shape[0] * x.shape[1]
         acc = empty((count * height * width * channels,), accumulator(used, value.max_count))
@@ -84,18 +82,6 @@ def backward(node: Conv, cache: Cache, gradient: CurrentGradient) -> Gradients:
     return Gradients((input_gradient(node, value, cache.weights.codes, *found).reshape(cache.x.shape),), params)
 
 
-def windows(images: Array, size: int, stride: int, dtype: Any) -> Array:
-    """Every window of padded images [M, H, W, C] as a row [M*H'*W', size*size*C]."""
-    view = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))  # type: ignore[call-overload] # numpy 1.26 takes a tuple
-    view = view[:, ::stride, ::stride]
-    return np.ascontiguousarray(view.transpose(0, 1, 2, 4, 5, 3), dtype).reshape(-1, size * size * images.shape[3])
-
-
-def _padded(node: Conv, x: Array) -> Array:
-    edge = (node.padding, node.padding)
-    return np.pad(x.reshape(-1, *x.shape[2:]), ((0, 0), edge, edge, (0, 0)))
-
-
 def _dense_wins(node: Conv, used: Weights, x: Array) -> bool:
     """Whether a product of all of `x` is faster than one of its spikes: for real weights, above a rate of spikes.
 
@@ -114,23 +100,19 @@ def _of_images(node: Conv, context: LayerContext, used: Weights, x: Array, shape
     height, width, channels = shape
     whole = bool(value.max_count) and used.integer
     count = x.shape[0] * x.shape[1]
-    if exact_float(used, value.max_count) == np.float64:
-        return np.rint(_dense(node, x, rows(used.codes).astype(np.float64), height * width)).astype(np.int32)
+    if product_type(used, value.max_count) == np.float64:
+        return _dense(node, x, rows(used.codes).astype(np.float64), height * width, np.int32)
     acc = empty((count * height * width * channels,), np.int32 if whole else np.float32)
     sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
     parallel_for(image_forward, count, 1, np.ascontiguousarray(x).reshape(-1), panels(used.codes), acc, *sizes)
     return acc
 
 
-def _dense(node: Conv, x: Array, flat: Array, area: int) -> Array:
-    images = _padded(node, x)
-    out = np.empty((len(images) * area, flat.shape[1]), flat.dtype)
-
-    def part(start: int, stop: int) -> None:
-        columns = windows(images[start:stop], node.kernel, node.stride, flat.dtype)
-        np.dot(columns, flat, out=out[start * area : stop * area])
-
-    parallel_map(part, _spans(len(images), area))
+def _dense(node: Conv, x: Array, flat: Array, area: int, dtype: Any) -> Array:
+    """Every sum over a window of `x`, as [M*area, C_out] of `dtype`."""
+    images = padded(x, node.padding)
+    out = np.empty((len(images) * area, flat.shape[1]), dtype)
+    dense_conv(images, flat, node.kernel, node.stride, out)
     return out
 
 
@@ -149,8 +131,3 @@ def _image_weight_gradient(
 
     total: Floats = sum(parallel_map(part, chunks(x.shape[0] * x.shape[1])), start=np.zeros((), np.float32))
     return np.ascontiguousarray(total[:taps, : node.channels])
-
-
-def _spans(images: int, area: int) -> list[tuple[int, int]]:
-    size = max(1, ROWS // area)
-    return [(start, min(start + size, images)) for start in range(0, images, size)]

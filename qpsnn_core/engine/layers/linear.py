@@ -9,7 +9,7 @@ import numpy as np
 from qpsnn_core.common.types import Array, NamedFloats
 from qpsnn_core.engine.layers import batch_norm
 from qpsnn_core.engine.layers.base import CurrentGradient, Gradients, LayerContext, LayerOutput, rows
-from qpsnn_core.engine.layers.quantized_weights import Weights, exact_float, used_weights, weight_gradient
+from qpsnn_core.engine.layers.quantized_weights import Weights, product_type, used_weights, weight_gradient
 from qpsnn_core.network.synapses import Linear
 from qpsnn_core.network.values import ValueSpec
 
@@ -34,7 +34,7 @@ def forward(node: Linear, context: LayerContext, x: Array) -> LayerOutput:
     """`acc[o] = sum_i codes[i, o]*S[i]`, i over (H, W, C)."""
     value = context.inputs[0]
     used = used_weights(context.params["weight"], node.quantizer, context.state.get("gamma"))
-    dtype = exact_float(used, value.max_count)
+    dtype = product_type(used, value.max_count)
     acc = _flat(x).astype(dtype) @ used.codes.astype(dtype)
     if used.integer and value.max_count:
         acc = np.rint(acc).astype(np.int32)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from qpsnn_core.common.types import Array, Floats
 from qpsnn_core.engine.layers.base import Gradients, LayerContext, LayerOutput, nothing
 from qpsnn_core.kernels.buffers import empty
+from qpsnn_core.kernels.exact_types import count_type
 from qpsnn_core.kernels.pool import apart_backward, max_backward, max_forward, sum_backward, sum_forward
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.nodes import AvgPool, MaxPool
 
 init = nothing
-
-
-def count_type(max_count: int | None) -> Any:
-    """The narrowest unsigned integer that holds counts up to `max_count`."""
-    return np.uint8 if (max_count or 1) < 2**8 else np.uint16 if (max_count or 1) < 2**16 else np.uint32
 
 
 def max_pool(node: MaxPool, context: LayerContext, x: Array) -> LayerOutput:

@@ -8,6 +8,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.types import Array, Floats
+from qpsnn_core.kernels.exact_types import exact_float, sum_type
 from qpsnn_core.network.synapses import Synapse
 from qpsnn_core.quantization.formats import Quantizer
 from qpsnn_core.quantization.rescaw import quantize, straight_through
@@ -48,15 +49,15 @@ def accumulator(used: Weights, max_count: int | None) -> Any:
     """
     if not used.integer:
         return np.float32
-    return np.int16 if _largest(used, max_count) < 2**15 else np.int32
+    return sum_type(_largest(used, max_count))
 
 
-def exact_float(used: Weights, max_count: int | None) -> Any:
+def product_type(used: Weights, max_count: int | None) -> Any:
     """The float in which BLAS sums codes times integers exactly; float32 for real numbers.
 
     Raises NumericsError where the sums would not fit the int32 that holds them afterwards.
     """
-    return np.float64 if used.integer and max_count and _largest(used, max_count) >= 2**24 else np.float32
+    return exact_float(_largest(used, max_count)) if used.integer and max_count else np.float32
 
 
 def _largest(used: Weights, max_count: int | None) -> int:

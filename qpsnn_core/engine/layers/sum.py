@@ -6,7 +6,7 @@ import numpy as np
 
 from qpsnn_core.common.types import Array, Floats
 from qpsnn_core.engine.layers.base import Gradients, LayerContext, LayerOutput, nothing
-from qpsnn_core.engine.layers.pool import count_type
+from qpsnn_core.kernels.exact_types import count_type
 from qpsnn_core.network.nodes import Sum
 
 init = nothing

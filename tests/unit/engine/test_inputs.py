@@ -7,8 +7,8 @@ import pytest
 
 from qpsnn_core.common.errors import ConfigError, DataError, NumericsError, ShapeError
 from qpsnn_core.engine import passes
-from qpsnn_core.engine.layers.pool import count_type
-from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator, exact_float
+from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator, product_type
+from qpsnn_core.kernels.exact_types import count_type
 from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Quantizer, Readout
 from qpsnn_core.quantization.rescaw import quantize
 
@@ -168,9 +168,9 @@ def test_the_narrowest_accumulator_that_holds_every_sum(largest, chosen, peak):
 
 def test_types_change_where_sums_stop_fitting():
     used = Weights(np.ones((1, 1), np.int8), np.ones(1, np.float32), np.ones(1, np.float32), 2**24 - 1)
-    assert (exact_float(used, 1), exact_float(used._replace(bound=2**24), 1)) == (np.float32, np.float64)
-    assert exact_float(used._replace(bound=2**30), None) == np.float32
-    for kind in (accumulator, exact_float):
+    assert (product_type(used, 1), product_type(used._replace(bound=2**24), 1)) == (np.float32, np.float64)
+    assert product_type(used._replace(bound=2**30), None) == np.float32
+    for kind in (accumulator, product_type):
         with pytest.raises(NumericsError, match=r"below 2\*\*31, got 2147483648$"):
             kind(used._replace(bound=2**30), 2)
     assert [count_type(2**8 - 1), count_type(2**8)] == [np.uint8, np.uint16]
