@@ -20,7 +20,7 @@ from qpsnn_core.common.types import Array
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
-from qpsnn_core.integer.simulate import check_images
+from qpsnn_core.integer.simulate import integer_images
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class CBackend:
         """
         if record not in get_args(Record):
             raise ConfigError(expected("record", f"one of {', '.join(get_args(Record))}", record))
-        images = check_images(network, images)
+        images = integer_images(network, images)
         self.check(network)
         return self.stream(network, frames_of(images, network.input.peak), network.steps, record)
 

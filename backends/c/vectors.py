@@ -8,7 +8,7 @@ import numpy.typing as npt
 from qpsnn_backends.c.backend import frames_of
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.simulate import check_images, simulate
+from qpsnn_core.integer.simulate import integer_images, simulate
 
 BATCH = 8
 """Inputs whose spikes and membranes are held at a time."""
@@ -46,7 +46,7 @@ def vectors(network: IntegerNetwork, images: Array) -> bytes:
     its values (8 or 16 bits), for each step and LIF a hash (32 bits), the readouts (64 bits each) and the class (32).
     images: [B, H, W, C] or frames [T, B, H, W, C]. Raises as `simulate`.
     """
-    images = check_images(network, images)
+    images = integer_images(network, images)
     frames = frames_of(images, network.input.peak)
     parts = [np.array(frames.shape[:2], "<u4").tobytes()]
     for start in range(0, len(frames), BATCH):

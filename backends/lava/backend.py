@@ -15,7 +15,7 @@ from qpsnn_backends.lava.wiring import LavaProcessSpec, Wiring
 from qpsnn_core.common.errors import ConfigError, UnsupportedError, expected
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.simulate import check_images
+from qpsnn_core.integer.simulate import integer_images
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class LavaBackend:
         """
         if record not in get_args(Record):
             raise ConfigError(expected("record", f"one of {', '.join(get_args(Record))}", record))
-        images = check_images(network, images).astype(np.min_scalar_type(network.input.peak), copy=False)
+        images = integer_images(network, images).astype(np.min_scalar_type(network.input.peak), copy=False)
         if self.stock and record == "all":
             want = "'none' or 'spikes' (Lava's own LIF tells no membranes)"
             raise UnsupportedError(expected("lava: stock: record", want, record))

@@ -8,7 +8,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Array, Arrays, Floats
-from qpsnn_core.engine.inputs import check_images
+from qpsnn_core.engine.inputs import engine_images
 from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.base import LayerContext
 from qpsnn_core.kernels.buffers import empty
@@ -54,7 +54,7 @@ def forward(model: Model, images: Array, *, train: bool = False, save_for_backwa
     Input's.
     """
     network = model.network
-    x = check_images(network.input, images, network.steps)
+    x = engine_images(network.input, images, network.steps)
     values: dict[str, Any] = {network.input.name: x}
     caches: dict[str, Any] = {}
     state: Arrays = dict(model.state)

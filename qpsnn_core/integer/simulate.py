@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import ConfigError, DataError, NumericsError, ShapeError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer.backends import Record, Run
@@ -17,6 +17,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.operations import OPERATIONS, Fired, OperationContext
 from qpsnn_core.kernels.neurons.integer_lif import add_counts
 from qpsnn_core.kernels.threads import parallel_for, single_blas
+from qpsnn_core.network.images import check_images
 from qpsnn_core.network.ordered_graph import sources_of
 
 MEMORY = 2**27
@@ -58,7 +59,7 @@ def simulate_from(
     That no membrane leaves int32 on the way is proven for those that begin at 0: see `stateful`. Raises also
     ShapeError (membranes).
     """
-    images = check_images(network, images)
+    images = integer_images(network, images)
     spiking, moving = _recorded(network, record)
     total = images.shape[-4]
     for name, array in initial.items():
@@ -83,25 +84,9 @@ def predict(network: IntegerNetwork, images: Array) -> npt.NDArray[np.int64]:
     return best
 
 
-def check_images(network: IntegerNetwork, images: Array) -> Array:
-    """The images as an array, if the network's input takes them."""
-    node = network.input
-    place, want = f"images (for {node.name})", f"integers 0..{node.peak}"
-    images = np.asarray(images)
-    if images.dtype.kind not in "iub":
-        if images.dtype.kind == "f" and not np.isfinite(images).all():
-            raise NumericsError(expected(place, want, Unquoted("NaN or infinity")))
-        raise DataError(expected(place, want, images.dtype.name))
-    shape = (network.steps, -1, *node.shape) if images.ndim == 5 else (-1, *node.shape)
-    if images.ndim not in (4, 5) or any(want not in (-1, got) for want, got in zip(shape, images.shape, strict=True)):
-        frames = ", ".join(str(size) for size in node.shape)
-        raise ShapeError(expected(place, f"[B, {frames}] or [{network.steps}, B, {frames}]", list(images.shape)))
-    if images.size == 0:
-        raise DataError(expected(place, "at least one image", Unquoted("none")))
-    low, high = int(images.min()), int(images.max())
-    if low < 0 or high > node.peak:
-        raise DataError(expected(place, want, Unquoted(f"{low}..{high}")))
-    return images
+def integer_images(network: IntegerNetwork, images: Array) -> Array:
+    """The images as an array, if the network takes them; truth values are integers. Raises as `check_images`."""
+    return check_images(network.input, np.asarray(images), network.steps, kinds="uib")
 
 
 def _recorded(network: IntegerNetwork, record: Record | Collection[str]) -> tuple[set[str], set[str]]:

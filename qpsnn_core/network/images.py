@@ -1,0 +1,59 @@
+"""The images and frames that an input takes: the one check, for training and for integers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from qpsnn_core.common.errors import DataError, NumericsError, ShapeError, Unquoted, expected
+from qpsnn_core.common.types import Array, Shape
+
+
+class ImageInput(Protocol):
+    """An input node: `peak` is the largest integer of its images, None for real numbers."""
+
+    @property
+    def name(self) -> str:
+        """The node's name, which opens every message."""
+
+    @property
+    def shape(self) -> Shape:
+        """(H, W, C)."""
+
+    @property
+    def peak(self) -> int | None:
+        """The largest integer, or None."""
+
+
+def check_images(node: ImageInput, images: Array, steps: int, *, kinds: str = "ui") -> Array:
+    """`images` as they are, if `node` takes them: [B, H, W, C], or frames [T, B, H, W, C] with T = `steps`.
+
+    kinds: the kinds of dtype that count as integers 0..peak. Raises ShapeError (shape, steps), DataError (no array, no
+    images, dtype, range) and NumericsError (NaN, infinity), each with the node's name.
+    """
+    place = f"{node.name}: images"
+    if not isinstance(images, np.ndarray):
+        raise DataError(expected(place, "a NumPy array", Unquoted(type(images).__name__)))
+    if images.ndim not in (4, 5) or images.shape[-3:] != node.shape:
+        want = f"[B, {', '.join(map(str, node.shape))}] or [T, B, ...]"
+        raise ShapeError(expected(place, want, list(images.shape)))
+    if images.ndim == 5 and len(images) != steps:
+        raise ShapeError(expected(place, f"{steps} steps", len(images)))
+    if images.size == 0:
+        raise DataError(expected(place, "at least one image", Unquoted("none")))
+    with np.errstate(over="ignore"):
+        finite = images.dtype.kind != "f" or np.isfinite(images.astype(np.float32, copy=False)).all()
+    if not finite:
+        raise NumericsError(expected(place, "finite numbers", Unquoted("NaN or infinity")))
+    if node.peak is None:
+        if images.dtype.kind not in "fuib":
+            raise DataError(expected(place, "real numbers", images.dtype))
+        return images
+    if images.dtype.kind not in kinds:
+        raise DataError(expected(place, f"integers 0..{node.peak}", images.dtype))
+    if images.dtype != np.uint8 or node.peak < 255:
+        low, high = int(images.min()), int(images.max())
+        if low < 0 or high > node.peak:
+            raise DataError(expected(place, f"integers 0..{node.peak}", Unquoted(f"{low}..{high}")))
+    return images
