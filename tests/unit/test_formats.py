@@ -310,7 +310,9 @@ def test_an_old_network_gives_the_same_netx_file(here, qpsnn):
 def test_a_nir_file_is_written_as_it_was_and_imported(here, qpsnn):
     code, _, said = qpsnn("export", "integer-sparse.h5", "--nir", "again.nir", "--exact")
     assert code == 0, said
-    assert datasets("again.nir").keys() == datasets("exact.nir").keys()
+    before, after = datasets("exact.nir").keys(), datasets("again.nir").keys()
+    assert after - before == {"node/nodes/lif1/metadata/reset"}  # written since neurons have two resets
+    assert after >= before
     code, out, said = qpsnn("import", "exact.nir", "--out", "imported.h5", "--json")
     assert code == 0, said
     integer, model = qp.load_integer("integer-sparse.h5"), qp.load_model("imported.h5")

@@ -83,7 +83,7 @@ def test_what_lavas_own_processes_lack_is_one_line(simulate, tmp_path):
     path = of_digits(tmp_path / "network.h5", pool=True)
     code, out, err = simulate(path, "--backend", "lava", "--stock", "--limit", 12)
     assert (code, out) == (2, "")
-    assert err.startswith("error: lava: stock: pool: expected Conv or Linear, LIF and Readout")
+    assert err.startswith("error: lava: stock: pool: Lava's own LIF takes no IntSumPool: it computes Conv or Linear")
     assert err.count("\n") == 1
 
 

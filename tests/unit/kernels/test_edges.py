@@ -48,7 +48,7 @@ for index, case in enumerate(CASES):
     np.empty, np.zeros = fenced, lambda shape, dtype=float, order="C": copied(zeros(shape, dtype))
     run = Run(case)
     run.values = [v._replace(acc=copied(v.acc)) if isinstance(v, Current) else copied(v) for v in run.values]
-    run.call = run.call._replace(params={name: copied(array) for name, array in run.params.items()})
+    run.context = run.context._replace(params={name: copied(array) for name, array in run.params.items()})
     gradient = copied(run.gradient())
     run.gradient = lambda: gradient
     found = everything(run)
