@@ -18,9 +18,9 @@ from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES, list_columns
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.neurons.batch_norm import short_moments
+from qpsnn_core.kernels.neurons.integer_lif import IntLIFSettings, int_lif
 from qpsnn_core.kernels.neurons.integer_lif import current as integer_current
-from qpsnn_core.kernels.neurons.integer_lif import int_lif
-from qpsnn_core.kernels.neurons.lif import TRIANGLE, current, lif_backward, lif_forward
+from qpsnn_core.kernels.neurons.lif import TRIANGLE, LIFSettings, current, lif_backward, lif_forward
 from qpsnn_core.kernels.pool import apart_backward, max_forward
 from qpsnn_core.kernels.threads import chunks, kernel, parallel_map
 
@@ -114,7 +114,8 @@ def _neurons(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     half = np.empty((images, layer.side // 2, layer.side // 2, channels), np.uint8)
     given, under = np.ones(half.shape, np.float32), np.zeros(maps.shape, np.float32)
     spans, parts = chunks(positions, 64), chunks(len(acc), 256)
-    settings = (layer.steps, positions, leak, one, None)
+    settings = LIFSettings(layer.steps, positions, leak, one, None, TRIANGLE, one, False)
+    integers = IntLIFSettings(bias, limit, layer.steps, positions, 1, 1, None)
     return {
         "short_moments": Work(
             2 * neurons, 0, 0, 0, 7 * neurons, "int32", lambda: parallel_map(short_moments, parts, acc, sums, squares)
@@ -126,7 +127,7 @@ def _neurons(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
             0,
             6 * neurons,
             "float32",
-            lambda: parallel_map(lif_forward, spans, driving, None, spikes, *settings),
+            lambda: parallel_map(lif_forward, spans, driving, None, spikes, settings),
         ),
         "lif_backward": Work(
             6 * neurons,
@@ -135,9 +136,7 @@ def _neurons(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
             0,
             27 * neurons,
             "float32",
-            lambda: parallel_map(
-                lif_backward, spans, driving, None, gradient, back, moments, *settings, TRIANGLE, one, False
-            ),
+            lambda: parallel_map(lif_backward, spans, driving, None, gradient, back, moments, settings),
         ),
         "int_lif": Work(
             2 * neurons,
@@ -146,9 +145,7 @@ def _neurons(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
             0,
             6 * neurons,
             "int32",
-            lambda: parallel_map(
-                int_lif, spans, whole, None, bias, limit, spikes, none, layer.steps, positions, 1, 1, None
-            ),
+            lambda: parallel_map(int_lif, spans, whole, None, spikes, none, integers),
         ),
         "max_forward": Work(
             neurons,

@@ -31,7 +31,7 @@ from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.windows import dense_conv, padded
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.exact_types import count_type, exact_float, sum_type
-from qpsnn_core.kernels.neurons.integer_lif import add_scaled, current, int_lif
+from qpsnn_core.kernels.neurons.integer_lif import IntLIFSettings, add_scaled, current, int_lif
 from qpsnn_core.kernels.neurons.lif import RESETS
 from qpsnn_core.kernels.pool import max_forward, sum_forward
 from qpsnn_core.kernels.threads import parallel_for
@@ -125,21 +125,24 @@ def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Fired
     spikes = empty((context.steps * positions, channels), np.uint8)
     membranes = empty((context.steps * positions if context.keep else 0, channels), np.int32)
     driving = [current(_rows(acc), gain, positions if len(acc) > 1 else 0) for acc, gain in currents]
+    settings = IntLIFSettings(
+        tile_channels(context.arrays["bias"]),
+        tile_channels(context.arrays["threshold"]),
+        context.steps,
+        positions,
+        node.multiplier,
+        node.shift,
+        RESETS[node.reset],
+    )
     parallel_for(
         int_lif,
         positions,
         POSITIONS,
         driving[0],
         driving[1] if len(driving) > 1 else None,
-        tile_channels(context.arrays["bias"]),
-        tile_channels(context.arrays["threshold"]),
         spikes,
         membranes,
-        context.steps,
-        positions,
-        node.multiplier,
-        node.shift,
-        RESETS[node.reset],
+        settings,
         *(() if context.initial is None else (np.ascontiguousarray(context.initial).reshape(-1),)),
     )
     shape = (context.steps, batch, *context.gives.shape)

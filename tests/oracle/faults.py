@@ -31,15 +31,13 @@ def fan_out_overwritten(monkeypatch):
 def reset_gradient_missing(monkeypatch):
     """The engine detaches the reset, asked or not."""
     right = lif.lif_backward_parts
-    monkeypatch.setattr(lif, "lif_backward_parts", lambda *given: right(*given[:-1], (*given[-1][:-1], True)))
+    monkeypatch.setattr(lif, "lif_backward_parts", lambda *given: right(*given[:-1], given[-1]._replace(detach=True)))
 
 
 def reset_gradient_of_the_other(monkeypatch):
     """The engine's backward pass forgets that the reset subtracts."""
     right = lif.lif_backward_parts
-    monkeypatch.setattr(
-        lif, "lif_backward_parts", lambda *given: right(*given[:-1], (*given[-1][:4], None, *given[-1][5:]))
-    )
+    monkeypatch.setattr(lif, "lif_backward_parts", lambda *given: right(*given[:-1], given[-1]._replace(subtract=None)))
 
 
 def statistics_held_constant(monkeypatch):

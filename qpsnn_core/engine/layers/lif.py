@@ -10,7 +10,15 @@ from qpsnn_core.common.types import Array, Floats
 from qpsnn_core.engine.layers.base import Current, CurrentGradient, Gradients, LayerContext, LayerOutput, nothing, rows
 from qpsnn_core.engine.layers.batch_norm import with_moments
 from qpsnn_core.kernels.buffers import empty
-from qpsnn_core.kernels.neurons.lif import RESETS, add_current, current, lif_backward_parts, lif_forward, lif_potentials
+from qpsnn_core.kernels.neurons.lif import (
+    RESETS,
+    LIFSettings,
+    add_current,
+    current,
+    lif_backward_parts,
+    lif_forward,
+    lif_potentials,
+)
 from qpsnn_core.kernels.threads import chunks, parallel_for
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.surrogates import SURROGATES
@@ -42,13 +50,12 @@ def backward(node: LIF, cache: Cache, gradient: Floats) -> Gradients:
     once = all(len(current.acc) == 1 for current in cache.currents)
     out = empty((1 if once else cache.steps, *gradient.shape[1:]), np.float32)
     positions = gradient[0].size // gradient.shape[-1]
-    kind, width = SURROGATES[node.surrogate].number, np.float32(node.width)
-    arguments = (cache.steps, positions, *_membrane(node), kind, width, node.detach_reset)
+    settings = _settings(node, cache.steps, positions)
     given, flat = rows(gradient), rows(out)
 
     parts = chunks(positions, MIN_CHUNK_POSITIONS)
     sums = np.zeros((len(parts), 3, gradient.shape[-1]))
-    parallel_for(lif_backward_parts, len(parts), 1, parts[0][1], *cache.driving, given, flat, sums, arguments)
+    parallel_for(lif_backward_parts, len(parts), 1, parts[0][1], *cache.driving, given, flat, sums, settings)
     moments = sums.sum(0)
     if len(cache.currents) > 2:
         return Gradients(tuple(_of(out, current) for current in cache.currents), {})
@@ -65,14 +72,21 @@ def potentials(node: LIF, cache: Cache) -> Floats:
 
 def _run(kernel: Any, node: LIF, cache: Cache, out: Array) -> None:
     positions = out[0].size // out.shape[-1]
-    parallel_for(
-        kernel, positions, MIN_CHUNK_POSITIONS, *cache.driving, rows(out), cache.steps, positions, *_membrane(node)
+    settings = _settings(node, cache.steps, positions)
+    parallel_for(kernel, positions, MIN_CHUNK_POSITIONS, *cache.driving, rows(out), settings)
+
+
+def _settings(node: LIF, steps: int, positions: int) -> LIFSettings:
+    return LIFSettings(
+        steps,
+        positions,
+        np.float32(node.beta),
+        np.float32(node.threshold),
+        RESETS[node.reset],
+        SURROGATES[node.surrogate].number,
+        np.float32(node.width),
+        node.detach_reset,
     )
-
-
-def _membrane(node: LIF) -> tuple[Any, ...]:
-    """What every kernel is told of the neuron: beta, threshold, subtract."""
-    return np.float32(node.beta), np.float32(node.threshold), RESETS[node.reset]
 
 
 def _summed(out: Floats, x: Current) -> Floats:
@@ -101,6 +115,6 @@ def _added(currents: tuple[Current, ...]) -> Current:
     for one in currents:
         step = positions if len(one.acc) == steps else 0
         flat = (rows(acc), rows(one.acc), one.scale, one.shift)
-        parallel_for(add_current, positions, MIN_CHUNK_POSITIONS, *flat, steps, positions, step)
+        parallel_for(add_current, positions, MIN_CHUNK_POSITIONS, *flat, positions, step)
     channels = acc.shape[-1]
     return Current(acc, np.ones(channels, np.float32), np.zeros(channels, np.float32))

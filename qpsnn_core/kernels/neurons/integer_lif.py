@@ -6,14 +6,31 @@ have one step for all (`step = 0`, else N).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.kernels.buffers import Array
 from qpsnn_core.kernels.cyclic_channels import next_phase, tile_channels
 from qpsnn_core.kernels.neurons.lif import after_reset
 from qpsnn_core.kernels.simd.vector import fill16, greater_equal, halve, load16, store_masked, take16, to
 from qpsnn_core.kernels.threads import kernel
+
+
+class IntLIFSettings(NamedTuple):
+    """What `int_lif` needs of a neuron besides its currents.
+
+    bias, threshold: int32, from `tile_channels`. steps: T. positions: N, those of one step. multiplier, shift: the
+    leak, `U -> multiplier*U >> shift`. subtract: of RESETS; True: `U = U~ - threshold if S else U~`.
+    """
+
+    bias: Array
+    threshold: Array
+    steps: int
+    positions: int
+    multiplier: int
+    shift: int
+    subtract: bool | None
 
 
 def current(acc: Any, gain: Any, step: int) -> tuple[Any, Any, int]:
@@ -23,7 +40,11 @@ def current(acc: Any, gain: Any, step: int) -> tuple[Any, Any, int]:
 
 @kernel
 def add_scaled(start, stop, total, acc, gain, steps, positions, step):
-    """`total[t, n] += gain*acc[t, n]`, positions start..stop-1: several currents become one."""
+    """`total[t, n] += gain*acc[t, n]`, positions start..stop-1: several currents become one.
+
+    total: int32 `[T*N, C]`, N = `positions`, T = `steps`. acc: integers `[T*N, C]`, or `[N, C]` for all steps. gain:
+    int32 `[C]`. step: rows of acc between two time steps, N or 0.
+    """
     for t in range(steps):
         for n in range(start, stop):
             o, a = total[t * positions + n], acc[t * step + n]
@@ -33,34 +54,23 @@ def add_scaled(start, stop, total, acc, gain, steps, positions, step):
 
 @kernel
 def scaled(current, t, i, phase, count):
-    """`gain*acc` at step t of neurons i..i+15, whose channels begin at `phase`."""
+    """`gain*acc`, int32, at step t of neurons i..i+15, whose channels begin at `phase`.
+
+    current: from `current`. count: neurons from i on; those beyond are 0.
+    """
     acc, gain, step = current
     return load16(gain, phase) * to(take16(acc, t * step + i, count), gain)
 
 
 @kernel
-def int_lif(
-    start,
-    stop,
-    first,
-    second,
-    bias,
-    threshold,
-    spikes,
-    membranes,
-    steps,
-    positions,
-    multiplier,
-    shift,
-    subtract,
-    initial=None,
-):
+def int_lif(start, stop, first, second, spikes, membranes, settings, initial=None):
     """`U~ = leak(U) + bias + gain*acc; S = U~ >= threshold; U = 0 if S else U~`, positions start..stop-1.
 
-    first, second: currents (the second may be None). bias, threshold: int32, from `tile_channels`. spikes: uint8
-    `[T*N, C]`; membranes after reset: int32 `[T*N, C]`, or 0 rows: not kept. subtract: of RESETS; True:
-    `U = U~ - threshold if S else U~`. initial: U before the first step, int32, flat; None: 0.
+    first, second: currents from `current`, the second may be None. spikes: uint8 `[T*N, C]`, written; membranes after
+    reset: int32 `[T*N, C]`, written, or 0 rows: not kept. settings: IntLIFSettings. initial: U before the first step,
+    int32, flat; None: 0.
     """
+    bias, threshold, steps, positions, multiplier, shift, subtract = settings
     channels = spikes.shape[1]
     keep = membranes.shape[0] > 0
     out, kept = spikes.reshape(-1), membranes.reshape(-1)
@@ -89,7 +99,10 @@ def int_lif(
 
 @kernel
 def add_counts(start, stop, counts, times, sums):
-    """`sums[i] += times * (the sum of counts[:, i])`, i from start to stop-1; counts: `[frames, size]`, below 2**15."""
+    """`sums[i] += times * (the sum of counts[:, i])`, i from start to stop-1.
+
+    counts: unsigned `[frames, size]`, below 2**15. times: an integer. sums: int64 `[size]`.
+    """
     frames, size = counts.shape
     flat = counts.reshape(-1)
     part = np.zeros(16, np.int32)

@@ -8,7 +8,7 @@ them (`second` may be None).
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,10 +33,33 @@ RESETS = {"zero": None, "subtract": True}
 """What the kernels take as `subtract`. None has a type of its own, so that Numba compiles a variant for each."""
 
 
+class LIFSettings(NamedTuple):
+    """What a LIF kernel needs besides its arrays.
+
+    steps: T. positions: N, those of one step. beta: float32, what is left of the membrane after a step. threshold:
+    float32. subtract: of RESETS. surrogate: its number (TRIANGLE, SIGMOID, ARCTAN, RECTANGULAR), and width: float32,
+    its width in the membrane's unit. detach: whether the gradient leaves out the path through the reset. Only the
+    backward pass reads the last three.
+    """
+
+    steps: int
+    positions: int
+    beta: np.float32
+    threshold: np.float32
+    subtract: bool | None
+    surrogate: int
+    width: np.float32
+    detach: bool
+
+
 @kernel
-def add_current(start, stop, total, acc, scale, shift, steps, positions, step):
-    """`total[t, n] += scale*acc[t, n] + shift`, positions start..stop-1: several currents become one."""
-    for t in range(steps):
+def add_current(start, stop, total, acc, scale, shift, positions, step):
+    """`total[t, n] += scale*acc[t, n] + shift`, positions start..stop-1: several currents become one.
+
+    total: float32 `[T*N, C]`, N = `positions`. acc: integers or float32 `[T*N, C]`, or `[N, C]` for all steps. scale,
+    shift: float32 `[C]`. step: rows of acc between two time steps, N or 0.
+    """
+    for t in range(len(total) // positions):
         for n in range(start, stop):
             o, a = total[t * positions + n], acc[t * step + n]
             for c in range(o.shape[0]):
@@ -50,7 +73,10 @@ def current(acc: Any, scale: Any, shift: Any, step: int) -> tuple[Any, Any, Any,
 
 @kernel
 def currents_at(first, second, t, i, phase, count):
-    """X at step t of neurons i..i+15, whose channels begin at `phase`: `scale*acc + shift`, one or two added."""
+    """X at step t of neurons i..i+15, whose channels begin at `phase`: `scale*acc + shift`, one or two added.
+
+    first, second: currents from `current`, the second may be None. count: neurons from i on; those beyond are 0.
+    """
     acc, scale, shift, step = first
     x = load16(scale, phase) * to(take16(acc, t * step + i, count), scale) + load16(shift, phase)
     if second is not None:
@@ -61,15 +87,23 @@ def currents_at(first, second, t, i, phase, count):
 
 @kernel
 def after_reset(u, fired, limit, zero, subtract):
-    """U of U~: 0 where it fired (`subtract` None), or `U~ - threshold` there (True)."""
+    """U of U~: 0 where it fired (`subtract` None), or `U~ - threshold` there (True).
+
+    u, limit, zero: 16 membranes, thresholds and zeros of one type. fired: a mask of 16. subtract: of RESETS.
+    """
     if subtract is None:
         return select(fired, zero, u)
     return select(fired, u - limit, u)
 
 
 @kernel
-def lif_forward(start, stop, first, second, spikes, steps, positions, beta, threshold, subtract):
-    """Spikes uint8 `[T*N, C]` of positions start..stop-1; the membrane starts at 0. subtract: of RESETS."""
+def lif_forward(start, stop, first, second, spikes, settings):
+    """Spikes of positions start..stop-1; the membrane starts at 0.
+
+    first, second: currents from `current`, the second may be None. spikes: uint8 `[T*N, C]`, written. settings:
+    LIFSettings.
+    """
+    steps, positions, beta, threshold, subtract, _, _, _ = settings
     channels = spikes.shape[1]
     out = spikes.reshape(-1)
     leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
@@ -86,8 +120,12 @@ def lif_forward(start, stop, first, second, spikes, steps, positions, beta, thre
 
 
 @kernel
-def lif_potentials(start, stop, first, second, potentials, steps, positions, beta, threshold, subtract):
-    """The membrane before reset, float32 `[T*N, C]`: what SCA scores and what the tests look at."""
+def lif_potentials(start, stop, first, second, potentials, settings):
+    """The membrane before reset, of positions start..stop-1: what SCA scores and what the tests look at.
+
+    potentials: float32 `[T*N, C]`, written; the rest as for `lif_forward`.
+    """
+    steps, positions, beta, threshold, subtract, _, _, _ = settings
     channels = potentials.shape[1]
     out = potentials.reshape(-1)
     leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
@@ -106,6 +144,7 @@ def lif_potentials(start, stop, first, second, potentials, steps, positions, bet
 def surrogate(kind, width, distance, like):
     """dS/dU~ at 16 values of `distance = U~ - threshold`: the derivative that stands in for the spike's.
 
+    kind: TRIANGLE, SIGMOID, ARCTAN or RECTANGULAR. width: float32, in the membrane's unit. distance: 16 float32.
     like: a float32 array, whose type the result has.
     """
     inverse = np.float32(1) / width
@@ -124,30 +163,17 @@ def surrogate(kind, width, distance, like):
 
 
 @kernel
-def lif_backward(
-    start,
-    stop,
-    first,
-    second,
-    spike_gradient,
-    gradient,
-    moments,
-    steps,
-    positions,
-    beta,
-    threshold,
-    subtract,
-    kind,
-    width,
-    detach,
-):
-    """dL/dX float32 from dL/dS `[T*N, C]`, positions start..stop-1, and its sums; membranes are recomputed.
+def lif_backward(start, stop, first, second, spike_gradient, gradient, moments, settings):
+    """dL/dX from dL/dS, positions start..stop-1, and its sums; membranes are recomputed.
 
     `g = gS*h + carry*((1 - S) - U~*h)`, with `subtract` `g = gS*h + carry*(1 - threshold*h)` (detached: without the
     last term), and `carry = beta*g`, backwards in time.
-    gradient: `[T*N, C]`, or `[N, C]` for the sum over T. moments: float64 `[3, C]`, to which are added the sums over
-    time and positions of g, of g*acc of the first current, and of g*acc of the second.
+    first, second: currents from `current`, the second may be None. spike_gradient: dL/dS, float32 `[T*N, C]`.
+    gradient: dL/dX, written, float32 `[T*N, C]`, or `[N, C]` for the sum over T. moments: float64 `[3, C]`, to which
+    are added the sums over time and positions of g, of g*acc of the first current, and of g*acc of the second.
+    settings: LIFSettings.
     """
+    steps, positions, beta, threshold, subtract, kind, width, detach = settings
     channels = spike_gradient.shape[1]
     given, out = spike_gradient.reshape(-1), gradient.reshape(-1)
     each = len(gradient) == steps * positions
@@ -202,9 +228,8 @@ def lif_backward(
 def lif_backward_parts(start, stop, size, first, second, spike_gradient, gradient, moments, settings):
     """`lif_backward` of parts start..stop-1, of `size` positions, each with sums of its own: moments, `[parts, 3, C]`.
 
-    settings: of lif_backward from `steps` on. Parts are what float sums are divided into, whatever the threads.
+    The rest as for `lif_backward`. Parts are what float sums are divided into, whatever the threads.
     """
-    positions = settings[1]
     for part in range(start, stop):
-        begin, end = part * size, min((part + 1) * size, positions)
-        lif_backward(begin, end, first, second, spike_gradient, gradient, moments[part], *settings)
+        begin, end = part * size, min((part + 1) * size, settings.positions)
+        lif_backward(begin, end, first, second, spike_gradient, gradient, moments[part], settings)

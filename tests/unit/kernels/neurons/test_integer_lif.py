@@ -68,11 +68,10 @@ class Case:
         ]
         first, second = currents if len(currents) == 2 else (currents[0], None)
         tiled = integer_lif.tile_channels(self.bias), integer_lif.tile_channels(self.threshold)
-        settings = (STEPS, self.positions, multiplier, shift, lif.RESETS[reset])
-        if initial is not None:
-            settings += (initial.astype(np.int32).reshape(-1),)
+        settings = integer_lif.IntLIFSettings(*tiled, STEPS, self.positions, multiplier, shift, lif.RESETS[reset])
+        given = () if initial is None else (initial.astype(np.int32).reshape(-1),)
         for start, stop in spans or ((1, self.positions), (0, 1)):
-            integer_lif.int_lif(start, stop, first, second, *tiled, spikes, membranes, *settings)
+            integer_lif.int_lif(start, stop, first, second, spikes, membranes, settings, *given)
         shape = (-1, self.positions, self.channels)
         return spikes.reshape(shape), membranes.reshape(shape)
 

@@ -60,8 +60,11 @@ def chunks(positions):
 def run(kernel, currents, steps, beta, threshold, dtype, fill, spans=None, reset="zero"):
     positions, channels = currents[0][0].shape[1:]
     out = np.full((steps * positions, channels), fill, dtype)
+    settings = lif.LIFSettings(
+        steps, positions, F(beta), F(threshold), lif.RESETS[reset], lif.TRIANGLE, F(1), detach=False
+    )
     for start, stop in spans or chunks(positions):
-        kernel(start, stop, *driving(currents, steps), out, steps, positions, F(beta), F(threshold), lif.RESETS[reset])
+        kernel(start, stop, *driving(currents, steps), out, settings)
     return out.reshape(steps, positions, -1)
 
 
@@ -71,7 +74,8 @@ def run_back(currents, gradient, once, constants, spans=None, fill=np.nan):
     moments = np.zeros((3, channels))
     for start, stop in spans or chunks(positions):
         taken = driving(currents, steps)
-        lif.lif_backward(start, stop, *taken, flat(gradient), out, moments, steps, positions, *constants)
+        settings = lif.LIFSettings(steps, positions, *constants)
+        lif.lif_backward(start, stop, *taken, flat(gradient), out, moments, settings)
     return out.reshape(-1, positions, channels), moments
 
 
@@ -84,7 +88,7 @@ def test_parts_have_sums_of_their_own(size):
     count = -(-7 // size)
     out, moments = np.full((21, 5), 77, F), np.zeros((count, 3, 5))
     for start, stop in ((count // 2, count), (0, count // 2)):
-        given = (*driving(currents, 3), flat(gradient), out, moments, (3, 7, *constants))
+        given = (*driving(currents, 3), flat(gradient), out, moments, lif.LIFSettings(3, 7, *constants))
         lif.lif_backward_parts(start, stop, size, *given)
     spans = [(start, min(start + size, 7)) for start in range(0, 7, size)]
     ref, total = run_back(currents, gradient, False, constants, spans)
@@ -187,7 +191,7 @@ def test_currents_are_added_in_their_order(length, dtype):
     ref = naive.add(total, acc, scale, shift)
     comp = flat(total.copy())
     for start, stop in ((2, 6), (0, 2)):
-        lif.add_current(start, stop, comp, flat(acc), scale, shift, 4, 6, 6 if length == 4 else 0)
+        lif.add_current(start, stop, comp, flat(acc), scale, shift, 6, 6 if length == 4 else 0)
     np.testing.assert_array_equal(comp.reshape(total.shape), ref)
 
 
