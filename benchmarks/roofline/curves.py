@@ -16,6 +16,7 @@ from qpsnn_core.engine.layers.base import LayerContext
 from qpsnn_core.engine.layers.conv_gradients import weight_sums
 from qpsnn_core.kernels.buffers import scratch
 from qpsnn_core.kernels.conv.forward import conv_forward
+from qpsnn_core.kernels.conv.geometry import AccGradient, ConvGeometry
 from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.threads import chunks, parallel_map
 from qpsnn_core.network.model import Model
@@ -100,12 +101,9 @@ def layer_calls(point: Point) -> tuple[Callable[[], Any], Callable[[], Any]]:
     context = LayerContext(params, state, (value,), point.steps, True, True)
     spikes = (rng.random((point.steps, point.batch, *shape)) < point.rate).astype(np.uint8)
     acc = conv.forward(node, context, spikes).cache.acc.reshape(-1, point.channels)
-    gradient = rng.normal(0, 1, acc.shape).astype(np.float32)
-    factors = np.ones((3, point.channels), np.float32)
-    return (
-        lambda: conv.forward(node, context, spikes),
-        lambda: weight_sums(node, value, spikes, gradient, acc, factors),
-    )
+    gradient, factors = rng.normal(0, 1, acc.shape).astype(np.float32), np.ones((3, point.channels), np.float32)
+    given = AccGradient(gradient, acc, factors)
+    return lambda: conv.forward(node, context, spikes), lambda: weight_sums(node, value, spikes, given)
 
 
 def step_call(point: Point) -> Callable[[], Any]:
@@ -183,8 +181,8 @@ def crossing(seconds: float, widths: Sequence[tuple[int, int, int]] = WIDTHS, st
 
 def _gathered(spikes: Array, weights: Array, total: Array, images: int, side: int) -> Callable[[], Any]:
     channels = weights.shape[-1]
-    sizes = (channels, side, side, channels, 3, 1, 1)
-    return lambda: parallel_map(conv_forward, chunks(images), spikes, 1, *pack(weights, 1, side), total, *sizes)
+    sizes = ConvGeometry.of((side, side, channels), channels, 3, 1, 1)
+    return lambda: parallel_map(conv_forward, chunks(images), spikes, 1, pack(weights, 1, side), total, sizes)
 
 
 def dense(images: Array, weights: Array, out: Array) -> None:

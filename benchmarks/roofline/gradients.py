@@ -10,8 +10,9 @@ import numpy as np
 
 from benchmarks.roofline.layer import LayerSize, Work, codes_of, counts, spikes_of
 from qpsnn_core.engine.layers import conv_gradients
-from qpsnn_core.engine.layers.conv_gradients import TILES, input_gradient, room_of, weight_sums
-from qpsnn_core.kernels.conv.channel_lists import list_channels
+from qpsnn_core.engine.layers.conv_gradients import TILES, geometry_of, input_gradient, room_of, weight_sums
+from qpsnn_core.kernels.conv.channel_lists import SpikeSource, list_channels
+from qpsnn_core.kernels.conv.geometry import AccGradient
 from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.spike_lists import LANES
 from qpsnn_core.kernels.conv.weight_gradient import SPAN, layout
@@ -26,12 +27,12 @@ from qpsnn_core.network.values import ValueSpec
 def weight_works(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     """The weight gradient, quantizing and updating weights."""
     _, _, neurons, blocks, _ = counts(layer)
-    node, value, spikes, gradient, acc, factors, _ = _backward(layer, rng)
+    node, value, spikes, acc_gradient, _ = _backward(layer, rng)
     span = min(layer.steps, SPAN)
     listed = neurons / span * (1 - (1 - layer.rate) ** span)
     adds = 9 * listed * blocks * LANES
     laid = 4 * neurons + (2**span - 1 - span) / span * neurons
-    shape = layout(*spikes.shape[:4], node.kernel, node.stride, node.padding, *spikes.shape[2:4], value.max_count)
+    shape = layout(*spikes.shape[:2], geometry_of(node, value), value.max_count)
     table, size = 4 * shape.rows * shape.lanes, 9 * 256 * 256
     weight, codes = rng.normal(0, 1, size).astype(np.float32), np.empty(size, np.int8)
     scale, sums = tile_channels(np.ones(256, np.float32)), np.zeros(256, np.int64)
@@ -43,7 +44,7 @@ def weight_works(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     slow, tenth = np.float32(0.9), np.float32(0.1)
 
     def whole() -> Any:
-        return weight_sums(node, value, spikes, gradient, acc, factors)
+        return weight_sums(node, value, spikes, acc_gradient)
 
     return {
         "list_channels": Work(neurons, 2 * listed, 0, 0, neurons, "uint8", _lists(node, value, spikes)),
@@ -67,16 +68,15 @@ def weight_works(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
 def _lists(node: Conv, value: ValueSpec, spikes: Any) -> Callable[[], Any]:
     """A call that lists all spikes."""
     height, width, channels = value.shape
-    sizes = (node.kernel, node.stride, node.padding)
-    shape = layout(*spikes.shape[:4], *sizes, height, width, value.max_count)
+    shape = layout(*spikes.shape[:2], geometry_of(node, value), value.max_count)
     pixels, spots, room = room_of(value, node.stride, shape)
     counts = np.zeros(shape.tables * channels, np.int32)
     places = np.empty(len(counts) * room, np.uint16)
-    source = (spikes.reshape(-1), pixels, spots, width, height * width)
+    source = SpikeSource(spikes.reshape(-1), pixels, spots, width, height * width, channels)
 
     def call() -> None:
         counts[:] = 0
-        list_channels(0, shape.tables, 0, source, channels, shape.units, tuple(shape), counts, places)
+        list_channels(0, shape.tables, 0, source, shape, counts, places)
 
     return call
 
@@ -84,12 +84,12 @@ def _lists(node: Conv, value: ValueSpec, spikes: Any) -> Callable[[], Any]:
 def input_works(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     """The input gradient."""
     _, _, neurons, _, _ = counts(layer)
-    node, value, _, gradient, acc, factors, codes = _backward(layer, rng)
+    node, value, _, acc_gradient, codes = _backward(layer, rng)
     matrices = POINTS / TILE**2 * 4 * neurons
     room = POINTS * TILES * layer.channels * 4
 
     def whole() -> Any:
-        return input_gradient(node, value, codes, gradient, acc, factors)
+        return input_gradient(node, value, codes, acc_gradient)
 
     done = matrices / 2 * layer.channels
     return {
@@ -103,14 +103,14 @@ def input_works(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
 
 
 def _backward(layer: LayerSize, rng: np.random.Generator) -> tuple[Any, ...]:
-    """A Conv with its input's value, spikes, dL/dX, accumulators, factors and codes."""
+    """A Conv with its input's value, spikes, dL/dacc and codes."""
     images, pixels, _, _, _ = counts(layer)
     node = Conv("conv", "in", layer.channels)
     value = ValueSpec("spikes", (layer.side, layer.side, layer.channels), 1)
     spikes = spikes_of(layer, rng).reshape(layer.steps, layer.batch, *value.shape)
     gradient = rng.normal(0, 1, (images * pixels, layer.channels)).astype(np.float32)
     acc, factors = np.ones(gradient.shape, np.int16), np.ones((3, layer.channels), np.float32)
-    return node, value, spikes, gradient, acc, factors, codes_of(layer, rng)
+    return node, value, spikes, AccGradient(gradient, acc, factors), codes_of(layer, rng)
 
 
 def inside(call: Callable[[], Any], names: tuple[str, ...], seconds: float, least: int = 3) -> dict[str, float]:

@@ -13,9 +13,10 @@ from benchmarks.roofline.gradients import input_works, inside, weight_works
 from benchmarks.roofline.layer import LayerSize, Work, codes_of, counts, spikes_of
 from benchmarks.roofline.peaks import fastest
 from qpsnn_core.kernels.conv.forward import conv_forward
+from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.image import image_forward, panels
 from qpsnn_core.kernels.conv.packing import pack
-from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES, list_columns
+from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES, ColumnLists, list_columns
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.neurons.batch_norm import short_moments
 from qpsnn_core.kernels.neurons.integer_lif import IntLIFSettings, int_lif
@@ -26,12 +27,12 @@ from qpsnn_core.kernels.threads import chunks, kernel, parallel_map
 
 
 @kernel
-def list_all_columns(images, counts, side, channels, ladder, listed, ends, counted):
+def list_all_columns(images, counts, geometry, lists):
     """`list_columns` of every row of windows, to the same place."""
     for m in range(images):
-        first = m * side * side * channels
-        for y in range(side):
-            list_columns(counts, first, 1, y - 1, side, side, channels, 3, 3, 1, ladder, listed, 0, ends, counted)
+        first = m * geometry.height * geometry.width * geometry.channels
+        for y in range(geometry.height):
+            list_columns(counts, first, 1, y - geometry.padding, geometry, geometry.kernel, lists, 0)
 
 
 def works(layer: LayerSize) -> dict[str, Work]:
@@ -44,18 +45,18 @@ def _forward(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     images, pixels, neurons, blocks, rows = counts(layer)
     channels, side = layer.channels, layer.side
     spikes, codes = spikes_of(layer, rng), codes_of(layer, rng)
-    sizes = (channels, side, side, channels, 3, 1, 1)
+    sizes = ConvGeometry.of((side, side, channels), channels, 3, 1, 1)
     narrow, real = pack(codes, levels=15), pack(codes.astype(np.float32))
     short, wide = np.empty(neurons, np.int16), np.empty(neurons, np.float32)
     listed, ladder = np.empty((3 * channels + GROUP) * side + 16, np.int32), np.arange(16, dtype=np.int32) * LANES
     ends, counted = np.empty(side + 3, np.int32), np.empty(side + 3, np.int32)
-    listing = (images, spikes, side, channels, ladder, listed, ends, counted)
+    listing = (images, spikes, sizes, ColumnLists(listed, ends, counted, ladder))
     width = LANES * (2 if narrow.two_per_byte else 1)
     pictures = rng.integers(0, 256, layer.batch * pixels * 3).astype(np.uint8)
     kernels = rng.normal(0, 1, (3, 3, 3, channels)).astype(np.float32)
     packed, shown = panels(kernels), np.empty(layer.batch * pixels * channels, np.float32)
     taps = layer.batch * 9 * side**2 * 3 * blocks
-    of_images = (pictures, packed, shown, channels, side, side, 3, 3, 1, 1)
+    of_images = (pictures, packed, shown, ConvGeometry.of((side, side, 3), channels, 3, 1, 1))
     length = 9 * channels * LANES
     return {
         "list_columns": Work(
@@ -74,7 +75,7 @@ def _forward(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
             length,
             rows * blocks * LANES,
             "uint8",
-            lambda: parallel_map(conv_forward, chunks(images), spikes, 1, *narrow, short, *sizes),
+            lambda: parallel_map(conv_forward, chunks(images), spikes, 1, narrow, short, sizes),
         ),
         "conv_forward, floats": Work(
             neurons,
@@ -83,7 +84,7 @@ def _forward(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
             length * 4,
             rows * blocks * LANES,
             "float32",
-            lambda: parallel_map(conv_forward, chunks(images), spikes, 1, *real, wide, *sizes),
+            lambda: parallel_map(conv_forward, chunks(images), spikes, 1, real, wide, sizes),
         ),
         "image_forward": Work(
             len(pictures),

@@ -26,6 +26,7 @@ from qpsnn_core.integer.nodes import (
 )
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.conv.forward import conv_forward
+from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.image import image_forward, panels
 from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.windows import dense_conv, padded
@@ -79,15 +80,15 @@ def conv(node: IntConv, context: OperationContext, counts: Array) -> IntCurrent:
     value, codes = context.reads[0], context.arrays["codes"]
     images = np.ascontiguousarray(counts).reshape(-1, *value.shape)
     height, width, channels = context.gives.shape
-    sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
+    geometry = ConvGeometry.of(value.shape, channels, node.kernel, node.stride, node.padding)
     if value.max_count <= MAX_EVENT_COUNT:
         acc = empty((len(images) * height * width * channels,), sum_type(context.gives.sums))
         packed = _once(context, "rows", lambda: pack(codes, node.stride, width))
-        parallel_for(conv_forward, len(images), 1, images.reshape(-1), value.max_count, *packed, acc, *sizes)
+        parallel_for(conv_forward, len(images), 1, images.reshape(-1), value.max_count, packed, acc, geometry)
     elif exact_float(context.gives.sums) == np.float32:
         acc = empty((len(images) * height * width * channels,), np.int32)
         weights = _once(context, "panels", lambda: panels(codes))
-        parallel_for(image_forward, len(images), 1, images.reshape(-1), weights, acc, *sizes)
+        parallel_for(image_forward, len(images), 1, images.reshape(-1), weights, acc, geometry)
     else:
         acc = empty((len(images) * height * width, channels), np.int32)
         real = _once(context, "real", lambda: codes.reshape(-1, channels).astype(np.float64))

@@ -7,6 +7,7 @@ import numpy as np
 from naive import conv as naive
 from qpsnn_core.engine.layers.conv_gradients import weight_sums
 from qpsnn_core.kernels.conv import weight_gradient as kernels
+from qpsnn_core.kernels.conv.geometry import AccGradient, ConvGeometry
 from qpsnn_core.network import Conv, ValueSpec
 
 F = np.float32
@@ -36,16 +37,15 @@ class Case:
         )
 
     def layout(self):
-        out_height, out_width, _ = self.node.output(self.value).shape
-        sizes = (*self.spikes.shape[:4], *self.geometry, out_height, out_width)
-        return kernels.layout(*sizes, self.value.max_count)
+        geometry = ConvGeometry.of(self.value.shape, self.outputs, *self.geometry)
+        return kernels.layout(*self.spikes.shape[:2], geometry, self.value.max_count)
 
     def given(self):
-        return self.gradient.reshape(-1, self.outputs), self.acc.reshape(-1, self.outputs), self.factors
+        return AccGradient(self.gradient.reshape(-1, self.outputs), self.acc.reshape(-1, self.outputs), self.factors)
 
     def compare(self):
         images = self.spikes.reshape(-1, *self.value.shape)
         back = self.back()
         ref = naive.weight_gradient(images, back.reshape(-1, *back.shape[2:]), *self.geometry)
-        comp = weight_sums(self.node, self.value, self.spikes, *self.given())
+        comp = weight_sums(self.node, self.value, self.spikes, self.given())
         np.testing.assert_array_equal(comp.reshape(ref.shape), ref)

@@ -9,11 +9,12 @@ import numpy as np
 from qpsnn_core.common.types import Array, Floats, NamedFloats
 from qpsnn_core.engine.layers import batch_norm
 from qpsnn_core.engine.layers.base import CurrentGradient, Gradients, LayerContext, LayerOutput, rows
-from qpsnn_core.engine.layers.conv_gradients import input_gradient, weight_sums
+from qpsnn_core.engine.layers.conv_gradients import geometry_of, input_gradient, weight_sums
 from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator, product_type, used_weights, weight_gradient
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.gemm import WIDTH
+from qpsnn_core.kernels.conv.geometry import AccGradient
 from qpsnn_core.kernels.conv.image import image_forward, image_gradient, panels
 from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.spike_lists import LANES
@@ -56,9 +57,9 @@ def forward(node: Conv, context: LayerContext, x: Array) -> LayerOutput:
     else:
         count = x.shape[0] * x.shape[1]
         acc = empty((count * height * width * channels,), accumulator(used, value.max_count))
-        sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
         packed = pack(used.codes, node.stride, width, node.quantizer.levels if node.quantizer else None)
-        parallel_for(conv_forward, count, 1, rows(x).reshape(-1), value.max_count, *packed, acc, *sizes)
+        given = (rows(x).reshape(-1), value.max_count, packed)
+        parallel_for(conv_forward, count, 1, *given, acc, geometry_of(node, value))
     acc = acc.reshape(*x.shape[:2], height, width, channels)
     step = used.step * np.float32(value.scale)
     current, affine, state = batch_norm.forward(acc, step, context)
@@ -70,16 +71,16 @@ def backward(node: Conv, cache: Cache, gradient: CurrentGradient) -> Gradients:
     value, context = cache.context.inputs[0], cache.context
     params, factors = batch_norm.backward(cache.affine, gradient, cache.acc.size // node.channels, context.params)
     factors *= np.float32(value.scale)
-    found = rows(gradient.array), rows(cache.acc), factors
+    found = AccGradient(rows(gradient.array), rows(cache.acc), factors)
     if value.kind == "analog":
-        raw = _image_weight_gradient(node, value, cache.x, *found)
+        raw = _image_weight_gradient(node, value, cache.x, found)
     else:
-        raw = weight_sums(node, value, cache.x, *found)
+        raw = weight_sums(node, value, cache.x, found)
     params["weight"] = weight_gradient(raw, context.params["weight"], cache.weights, node)
     if value.kind == "analog" or not context.needs_input_grad:
         return Gradients((None,), params)
     factors *= cache.weights.step
-    return Gradients((input_gradient(node, value, cache.weights.codes, *found).reshape(cache.x.shape),), params)
+    return Gradients((input_gradient(node, value, cache.weights.codes, found).reshape(cache.x.shape),), params)
 
 
 def _dense_wins(node: Conv, used: Weights, x: Array) -> bool:
@@ -103,8 +104,8 @@ def _of_images(node: Conv, context: LayerContext, used: Weights, x: Array, shape
     if product_type(used, value.max_count) == np.float64:
         return _dense(node, x, rows(used.codes).astype(np.float64), height * width, np.int32)
     acc = empty((count * height * width * channels,), np.int32 if whole else np.float32)
-    sizes = (channels, *value.shape, node.kernel, node.stride, node.padding)
-    parallel_for(image_forward, count, 1, np.ascontiguousarray(x).reshape(-1), panels(used.codes), acc, *sizes)
+    images = np.ascontiguousarray(x).reshape(-1)
+    parallel_for(image_forward, count, 1, images, panels(used.codes), acc, geometry_of(node, value))
     return acc
 
 
@@ -116,17 +117,15 @@ def _dense(node: Conv, x: Array, flat: Array, area: int, dtype: Any) -> Array:
     return out
 
 
-def _image_weight_gradient(
-    node: Conv, value: ValueSpec, x: Array, gradient: Floats, acc: Array, factors: Floats
-) -> Floats:
+def _image_weight_gradient(node: Conv, value: ValueSpec, x: Array, acc_gradient: AccGradient) -> Floats:
     """`[k*k*C_in, C_out]`, in a fixed number of parts."""
     taps, wide = node.kernel**2 * value.shape[2], -(-node.channels // WIDTH) * WIDTH
     images = np.ascontiguousarray(x).reshape(-1)
-    sizes = (*value.shape, node.kernel, node.stride, node.padding)
+    geometry = geometry_of(node, value)
 
     def part(start: int, stop: int) -> Floats:
         sums = np.zeros((-(-taps // 6) * 6, wide), np.float32)
-        image_gradient(start, stop, images, gradient, acc, factors, *sizes, wide, sums.reshape(-1))
+        image_gradient(start, stop, images, acc_gradient, geometry, wide, sums.reshape(-1))
         return sums
 
     total: Floats = sum(parallel_map(part, chunks(x.shape[0] * x.shape[1])), start=np.zeros((), np.float32))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from qpsnn_core.common.types import Array, Floats
 from qpsnn_core.engine.layers.base import rows
 from qpsnn_core.kernels.buffers import empty, scratch
-from qpsnn_core.kernels.conv.channel_lists import list_channels, pixels_of
+from qpsnn_core.kernels.conv.channel_lists import Layout, SpikeSource, list_channels, pixels_of
 from qpsnn_core.kernels.conv.gemm import ROWS, WIDTH, panels_of, products
+from qpsnn_core.kernels.conv.geometry import AccGradient, ConvGeometry, Matrices
 from qpsnn_core.kernels.conv.input_gradient import SMALL, through_windows
-from qpsnn_core.kernels.conv.weight_gradient import SUMS, Layout, layout, weight_gradient
+from qpsnn_core.kernels.conv.weight_gradient import SUMS, layout, weight_gradient
 from qpsnn_core.kernels.conv.winograd import POINTS, TILE, gradient_tiles, through_tiles, tiles_back, weight_points
 from qpsnn_core.kernels.threads import CHUNKS, chunks, parallel_for, parallel_map, per_thread_ranges
 from qpsnn_core.network.synapses import Conv
@@ -31,32 +30,35 @@ WINDOWS = 2**17
 """Products with windows (float32) that stay in the second-level cache."""
 
 
-def weight_sums(node: Conv, value: ValueSpec, x: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:
+def geometry_of(node: Conv, value: ValueSpec) -> ConvGeometry:
+    """The sizes of a Conv on `value`, as the kernels take them."""
+    return ConvGeometry.of(value.shape, node.channels, node.kernel, node.stride, node.padding)
+
+
+def weight_sums(node: Conv, value: ValueSpec, x: Array, acc_gradient: AccGradient) -> Floats:
     """`dW[ky, kx, ci] = sum over spikes (y, x, ci) of dL/dacc[(y + p - ky) / s, (x + p - kx) / s]`, `[k*k*C, C_out]`.
 
-    dL/dacc = factors[0]*gradient + factors[1]*acc + factors[2], of which gradient and acc are `[M*Ho*Wo, C_out]`.
+    dL/dacc is `acc_gradient`.
     """
-    height, width, channels = value.shape
-    out_height, out_width, outputs = node.output(value).shape
-    sizes = (node.kernel, node.stride, node.padding)
-    steps, batch = x.shape[:2]
-    shape = layout(steps, batch, height, width, *sizes, out_height, out_width, value.max_count)
+    geometry = geometry_of(node, value)
+    channels, outputs = geometry.channels, geometry.outputs
+    shape = layout(*x.shape[:2], geometry, value.max_count)
     groups, fit = -(-outputs // shape.lanes), max(1, SUMS // (node.kernel**2 * channels * shape.lanes))
     several = -(-groups // -(-groups // fit))
     blocks = -(-groups // several)
     parts = min(max(1, 4 // blocks), shape.tables)
     found = empty((parts, node.kernel**2 * channels, outputs), np.float32)
     pixels, spots, room = room_of(value, node.stride, shape)
-    source, listed = (rows(x).reshape(-1), pixels, spots, node.stride * width, height * width), blocks > 1
+    area = geometry.height * geometry.width
+    source = tuple(SpikeSource(rows(x).reshape(-1), pixels, spots, node.stride * geometry.width, area, channels))
+    listed = blocks > 1
     counts = np.zeros((shape.tables if listed else parts) * node.stride**2 * channels, np.int32)
     places = empty((len(counts) * room,), np.uint16 if shape.rows <= 2**16 else np.int32)
     if listed:
-        parallel_map(
-            list_channels, chunks(shape.tables), 0, source, channels, shape.units, tuple(shape), counts, places
-        )
+        parallel_map(list_channels, chunks(shape.tables), 0, source, tuple(shape), counts, places)
     tasks = [(task, task + 1) for task in range(blocks * parts)]
-    given = (source, places, counts, (gradient, acc, factors), found.reshape(-1))
-    parallel_map(weight_gradient, tasks, parts, several, listed, *given, shape.units, channels, *sizes, tuple(shape))
+    given = (source, counts, places, listed), tuple(acc_gradient), tuple(geometry), tuple(shape)
+    parallel_map(weight_gradient, tasks, (parts, several), *given, found.reshape(-1))
     total: Floats = found.sum(0) if parts > 1 else found[0]
     return total
 
@@ -66,28 +68,28 @@ def room_of(value: ValueSpec, stride: int, shape: Layout) -> tuple[Array, Array,
     columns = -(-value.shape[1] // stride)
     pixels = np.empty((stride * stride, -(-shape.band * columns // 16) * 16), np.int64)
     spots = np.empty(pixels.size, np.int32)
-    pixels_of(value.shape[1], stride, tuple(shape), pixels, spots)
+    pixels_of(value.shape[1], stride, shape, pixels, spots)
     return pixels, spots, pixels.shape[1] * shape.together * (shape.sets if shape.span == 1 else 1)
 
 
-def input_gradient(node: Conv, value: ValueSpec, codes: Array, gradient: Floats, acc: Array, factors: Floats) -> Floats:
+def input_gradient(node: Conv, value: ValueSpec, codes: Array, acc_gradient: AccGradient) -> Floats:
     """`dS[y, x] = sum over taps of codes[ky, kx] dL/dacc[(y + p - ky) / s, (x + p - kx) / s]`, float32 `[M*H*W, C]`.
 
     dL/dacc as above. By Winograd's algorithm where it pays: 3x3 kernels that keep the size of the image.
     """
+    geometry = geometry_of(node, value)
     height, width, channels = value.shape
-    images = len(gradient) // int(np.prod(node.output(value).shape[:2]))
+    images = len(acc_gradient.gradient) // (geometry.out_height * geometry.out_width)
     out = empty((images * height * width, channels), np.float32)
     same = (node.kernel, node.stride, node.padding) == (3, 1, 1)
     product = _by_tiles if same and min(height, width) > 2 else _by_windows
-    product(node, value, codes, images, (gradient, acc, factors), out)
+    product(geometry, codes, images, acc_gradient, out)
     return out
 
 
-def _by_tiles(node: Conv, value: ValueSpec, codes: Array, images: int, given: tuple[Any, ...], out: Floats) -> None:
+def _by_tiles(geometry: ConvGeometry, codes: Array, images: int, acc_gradient: AccGradient, out: Floats) -> None:
     """Few weights are transformed once and stay in the cache, for small groups of tiles; many, for each large group."""
-    height, width, channels = value.shape
-    outputs = node.channels
+    height, width, channels, outputs = geometry[:4]
     tiles = -(-height // TILE) * -(-width // TILE)
     panels = -(-channels // WIDTH)
     pitch, wide, tall = -(-outputs // 16) * 16, panels * WIDTH, outputs * WIDTH + 16
@@ -100,7 +102,7 @@ def _by_tiles(node: Conv, value: ValueSpec, codes: Array, images: int, given: tu
 
         def part(start: int, stop: int) -> None:
             rooms = scratch("tiles", (sizes[0],), np.float32), scratch("products", (sizes[1],), np.float32)
-            through_tiles(start, stop, size, *given, height, width, points, *rooms, out)
+            through_tiles(start, stop, size, acc_gradient, points, rooms, out, geometry)
 
         several = size * -(-images // (size * CHUNKS))
         parallel_map(part, per_thread_ranges(images, several))
@@ -112,15 +114,18 @@ def _by_tiles(node: Conv, value: ValueSpec, codes: Array, images: int, given: tu
         spans = [(start + first, start + last) for first, last in per_thread_ranges(stop - start, 1)]
 
         def before(first: int, last: int, start: int = start) -> None:
-            gradient_tiles(first, last, *given, height, width, pitch, apart, seen[(first - start) * tiles * pitch :])
+            own = Matrices(seen[(first - start) * tiles * pitch :], apart, pitch)
+            gradient_tiles(first, last, acc_gradient, height, width, own)
 
         def panel(first: int, last: int, rows: int = (stop - start) * tiles) -> None:
             right = scratch("points", (POINTS * tall,), np.float32)
             weight_points(first, last, weights, channels, outputs, tall, right)
-            products(POINTS, seen, apart, pitch, right, tall, found, further, wide, rows, outputs, first * WIDTH)
+            left, product = Matrices(seen, apart, pitch), Matrices(found, further, wide)
+            products(POINTS, left, Matrices(right, tall, WIDTH), product, rows, outputs, first * WIDTH)
 
         def after(first: int, last: int, start: int = start) -> None:
-            tiles_back(first, last, found[(first - start) * tiles * wide :], wide, further, height, width, out)
+            own = Matrices(found[(first - start) * tiles * wide :], further, wide)
+            tiles_back(first, last, own, height, width, out)
 
         parallel_map(before, spans)
         parallel_map(panel, [(first, first + 1) for first in range(panels)])
@@ -139,23 +144,21 @@ def _points(weights: Array, channels: int, outputs: int, apart: int) -> Array:
     return points
 
 
-def _by_windows(node: Conv, value: ValueSpec, codes: Array, images: int, given: tuple[Any, ...], out: Floats) -> None:
+def _by_windows(geometry: ConvGeometry, codes: Array, images: int, acc_gradient: AccGradient, out: Floats) -> None:
     """As many images at a time as fit the cache; where only some taps lie inside, more, for each panel of weights."""
-    out_height, out_width, outputs = node.output(value).shape
-    area, taps = out_height * out_width, node.kernel**2 * value.shape[2]
+    outputs, area = geometry.outputs, geometry.out_height * geometry.out_width
+    taps = geometry.kernel**2 * geometry.channels
     count = -(-taps // WIDTH)
     wide, pitch = count * WIDTH, -(-outputs // 16) * 16
     panels = empty((count, outputs * WIDTH), np.float32)
     matrix = np.ascontiguousarray(codes).reshape(-1)
     parallel_for(panels_of, count, 1, matrix, taps, outputs, panels.reshape(-1))
     most = max(1, (WINDOWS if area > SMALL else 8 * WINDOWS) // (area * wide))
-    sizes = (*value.shape, node.kernel, node.stride, node.padding, out_height, out_width)
     room = max(most, ROWS) * area
 
     def part(start: int, stop: int) -> None:
-        back = scratch("back", (room * pitch,), np.float32)
-        columns = scratch("columns", (room * wide,), np.float32)
-        through_windows(start, stop, most, *given, panels, back, columns, out.reshape(-1), sizes)
+        rooms = scratch("back", (room * pitch,), np.float32), scratch("columns", (room * wide,), np.float32)
+        through_windows(start, stop, most, acc_gradient, panels, rooms, out.reshape(-1), geometry)
 
     several = most * -(-images // (most * CHUNKS))
     parallel_map(part, per_thread_ranges(images, several))

@@ -6,8 +6,11 @@ spike are then moved to the front and written to the channel's list, without a b
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from qpsnn_core.kernels.buffers import Array
 from qpsnn_core.kernels.simd.vector import (
     append,
     fill16,
@@ -29,23 +32,75 @@ TOGETHER = 64
 """Channels that are turned round at a time."""
 
 
+class Layout(NamedTuple):
+    """How the gradients of a unit are laid out: `tall` x `wide` pixels, each with `sets` rows of `lanes` channels.
+
+    A unit is `(group of span steps, image, band)`; `together` units share a table, in which each begins `apart` rows of
+    pixels after the last: zeros between rows and between images serve both. sets: a row for every set of steps, or, of
+    a single step at which a neuron may spike several times, for every binary digit of that number. before: the zeros on
+    the left (and above the image); band: rows of spikes (in strides) of a unit; bands: of an image. units: of a batch.
+    """
+
+    steps: int
+    batch: int
+    span: int
+    sets: int
+    out_height: int
+    out_width: int
+    before: int
+    band: int
+    bands: int
+    tall: int
+    wide: int
+    apart: int
+    together: int
+    lanes: int
+    units: int
+
+    @property
+    def tables(self) -> int:
+        """All tables."""
+        return -(-self.units // self.together)
+
+    @property
+    def rows(self) -> int:
+        """The rows of a table: places, or what they are shifted by, lie below."""
+        return ((self.together - 1) * self.apart + self.tall) * self.wide * self.sets
+
+
+class SpikeSource(NamedTuple):
+    """The spikes that `list_channels` lists, and the pixels that it looks at.
+
+    spikes: unsigned, flat `[T*B*H*W*C]`. pixels, spots: as `pixels_of` writes them. line, area: pixels of a row (of
+    strides) and of an image. channels: C.
+    """
+
+    spikes: Array
+    pixels: Array
+    spots: Array
+    line: int
+    area: int
+    channels: int
+
+
 @kernel
-def unit_of(unit, shape):
+def unit_of(unit, layout):
     """`(first step, steps, image, first row, place)` of a unit of a Layout; place: of its first pixel in its table."""
-    steps, batch, span, sets, _, _, _, band, bands, _, wide, apart, together, _ = shape
-    image = unit // bands
-    begin = image // batch * span
-    place = unit % together * apart * wide * sets
-    return begin, min(span, steps - begin), image % batch, unit % bands * band, place
+    image = unit // layout.bands
+    begin = image // layout.batch * layout.span
+    place = unit % layout.together * layout.apart * layout.wide * layout.sets
+    row = unit % layout.bands * layout.band
+    return begin, min(layout.span, layout.steps - begin), image % layout.batch, row, place
 
 
 @kernel
-def pixels_of(width, stride, shape, pixels, spots):
+def pixels_of(width, stride, layout, pixels, spots):
     """Of every class (y % stride, x % stride): its pixels in a unit, `y*width + x`, and their places in its table.
 
-    pixels: `[class, rows and columns, made up to 16s]`, spots the same, flat; -1 where there is no pixel.
+    width: of the image, in pixels. layout: Layout. pixels: int64 `[class, rows and columns, made up to 16s]`, spots:
+    int32, the same, flat; both are written; -1 where there is no pixel.
     """
-    sets, band, wide = shape[3], shape[7], shape[10]
+    sets, band, wide = layout.sets, layout.band, layout.wide
     columns = (width - 1) // stride + 1
     padded = pixels.shape[1]
     pixels[:] = -1
@@ -61,7 +116,10 @@ def pixels_of(width, stride, shape, pixels, spots):
 
 @kernel
 def turn_round(rows, room):
-    """Make of 16 rows of 64 numbers 64 rows of 16; four times, a first half and a second half are woven."""
+    """Make of 16 rows of 64 numbers 64 rows of 16; four times, a first half and a second half are woven.
+
+    rows, room: flat, 1024 numbers of one type; room is overwritten.
+    """
     for _ in range(2):
         for i in range(0, 512, 64):
             store(room, 2 * i, weave(load64(rows, i), load64(rows, 512 + i)))
@@ -71,7 +129,11 @@ def turn_round(rows, room):
 
 @kernel
 def gather(spikes, pixel, at, channels, steps, further, rows):
-    """`rows[i] = sum_t 2**t * spikes[at + t*further + pixel[i]*C]` of 16 pixels and up to 64 channels; of -1 zeros."""
+    """`rows[i] = sum_t 2**t * spikes[at + t*further + pixel[i]*C]` of 16 pixels and up to 64 channels; of -1 zeros.
+
+    spikes: unsigned, flat; the first pixel's channels begin at `at`, those of the next step `further` numbers on.
+    pixel: int64 `[16]`. rows: flat `[16, 64]`, of the spikes' type, written.
+    """
     for i in range(16):
         sets = fill64(0, rows)
         if pixel[i] >= 0:
@@ -82,22 +144,23 @@ def gather(spikes, pixel, at, channels, steps, further, rows):
 
 
 @kernel
-def list_channels(start, stop, base, source, channels, units, shape, counts, places):
+def list_channels(start, stop, base, source, shape, counts, places):
     """List the spikes of tables start..stop-1: of key = class*C + c, the first `counts[table, key]` of its places.
 
     What is listed is a place in the table: of the pixel, and of the set of steps at which it spikes. At a single step
-    a number of spikes is listed by its binary digits, each with a place of its own. source: the spikes, pixels and
-    spots as `pixels_of` says, and how many pixels a row (of strides) and an image have. counts, places:
+    a number of spikes is listed by its binary digits, each with a place of its own. source: a SpikeSource,
+    shape: a Layout; also as plain tuples, which Numba takes a microsecond faster each. counts, places: integers, flat,
     `[table, key]` and `[table, key, room]` from the table `base` on.
     """
-    spikes, pixels, spots, line, area = source
-    batch, together, (classes, padded) = shape[1], shape[12], pixels.shape
-    digits, keys = (shape[3] if shape[2] == 1 else 1), classes * channels
+    layout = Layout(*shape)
+    spikes, pixels, spots, line, area, channels = source
+    batch, together, units, (classes, padded) = layout.batch, layout.together, layout.units, pixels.shape
+    digits, keys = (layout.sets if layout.span == 1 else 1), classes * channels
     room, further = len(places) // len(counts), batch * area * channels
     rows, turned = np.empty(16 * TOGETHER, spikes.dtype), np.empty(16 * TOGETHER, spikes.dtype)
     one = fill16(1, spots)
     for unit in range(start * together, min(stop * together, units)):
-        begin, steps, image, row, place = unit_of(unit, shape)
+        begin, steps, image, row, place = unit_of(unit, layout)
         first = (begin * batch + image) * area * channels
         for k in range(classes):
             for i in range(0, padded, 16):

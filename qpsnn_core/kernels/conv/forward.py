@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES, list_columns
+from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES, ColumnLists, list_columns
 from qpsnn_core.kernels.simd.vector import fill64, high_nibble, item, load64, low_nibble, store, to
 from qpsnn_core.kernels.threads import kernel
 
@@ -21,7 +21,8 @@ LISTED = 2**17
 def add_rows(weights, base, rows, begin, end, groups_per_widen, total):
     """The sum of the 64 numbers at `weights[base + row]` for `rows[begin:end]`, in the type of `total`.
 
-    Rows come in whole GROUPs. `groups_per_widen` of them are added in the weights' own narrow type before the sum is
+    weights: flat rows of packed weights. rows: int32, from `list_columns`, in whole GROUPs. total: its type is read.
+    `groups_per_widen` of them are added in the weights' own narrow type before the sum is
     widened.
     """
     sums = fill64(0, total)
@@ -39,7 +40,10 @@ def add_rows(weights, base, rows, begin, end, groups_per_widen, total):
 
 @kernel
 def add_halves(weights, base, rows, begin, end, groups_per_widen, total):
-    """As `add_rows`, of 128 numbers of four bits, the second 64 in the upper nibbles of the bytes: two sums of 64."""
+    """As `add_rows`, of 128 numbers of four bits, the second 64 in the upper nibbles of the bytes: two sums of 64.
+
+    weights: uint8.
+    """
     sums = others = fill64(0, total)
     i = begin
     while i < end:
@@ -57,34 +61,27 @@ def add_halves(weights, base, rows, begin, end, groups_per_widen, total):
 
 
 @kernel
-def conv_forward(
-    start,
-    stop,
-    spikes,
-    max_count,
-    weights,
-    gain,
-    offset,
-    groups_per_widen,
-    windows_per_row,
-    two_per_byte,
-    total,
-    outputs,
-    height,
-    width,
-    channels,
-    size,
-    stride,
-    padding,
-):
+def sums_of(weights, base, rows, begin, end, groups_per_widen, two_per_byte, total):
+    """`add_halves`, or `add_rows` (twice the same sum) where `two_per_byte` is None; the rest as for those.
+
+    A kernel of its own, for Numba leaves out what a None rules out only where None is an argument.
+    """
+    if two_per_byte is not None:
+        return add_halves(weights, base, rows, begin, end, groups_per_widen, total)
+    sums = add_rows(weights, base, rows, begin, end, groups_per_widen, total)
+    return sums, sums
+
+
+@kernel
+def conv_forward(start, stop, spikes, max_count, weights, total, geometry):
     """`total[(m*Ho*Wo + y*Wo + x)*C_out + co] = gain * (sum of weight rows) + offset * (spikes in the window)`.
 
-    Images start..stop-1. total: int16, int32 or float32 (the caller has shown that the sums fit), flat.
-    windows_per_row: windows side by side that one row of the packed weights serves; two_per_byte: None where a byte
-    does not hold two of them.
+    Images start..stop-1. spikes: unsigned, flat `[M*H*W*C_in]`, counts of `max_count` at most. weights: PackedWeights.
+    total: int16, int32 or float32 (the caller has shown that the sums fit), flat `[M*Ho*Wo*C_out]`, written. geometry:
+    ConvGeometry.
     """
-    out_height = (height + 2 * padding - size) // stride + 1
-    out_width = (width + 2 * padding - size) // stride + 1
+    table, gain, offset, groups_per_widen, windows_per_row, two_per_byte = weights
+    height, width, channels, outputs, size, stride, padding, out_height, out_width = geometry
     across, step, lanes = size + (windows_per_row - 1) * stride, stride * windows_per_row, outputs * windows_per_row
     wide, area = LANES if two_per_byte is None else 2 * LANES, height * width * channels
     blocks, edge = (lanes + wide - 1) // wide, width + 2 * padding + 1
@@ -99,11 +96,10 @@ def conv_forward(
         end, n = min(stop * out_height, begin + band), 0
         for line in range(begin, end):
             image, top = line // out_height * area, line % out_height * stride - padding
-            sizes = (top, height, width, channels, size, across, padding)
-            k = line - begin
-            n = list_columns(spikes, image, max_count, *sizes, ladder, listed, n, ends[k], counted[k])
+            lists = ColumnLists(listed, ends[line - begin], counted[line - begin], ladder)
+            n = list_columns(spikes, image, max_count, top, geometry, across, lists, n)
         for block in range(blocks):
-            begins = block * (len(weights) // blocks)
+            begins = block * (len(table) // blocks)
             column = max(0, min(block * wide, lanes - wide))
             for line in range(begin, end):
                 place, before = ends[line - begin], counted[line - begin]
@@ -112,15 +108,13 @@ def conv_forward(
                     base = begins - left * channels * LANES
                     i, j = item(place, left), item(place, left + across)
                     seen = fill64(offset * (item(before, left + across) - item(before, left)), total)
+                    sums, others = sums_of(table, base, listed, i, j, groups_per_widen, two_per_byte, total)
                     if two_per_byte is not None:
-                        sums, others = add_halves(weights, base, listed, i, j, groups_per_widen, total)
                         store(total, out, sums * times + seen)
                         store(total, out + LANES, others * times + seen)
+                    elif out + LANES <= last:
+                        store(total, out, sums * times + seen)
                     else:
-                        sums = add_rows(weights, base, listed, i, j, groups_per_widen, total) * times + seen
-                        if out + LANES <= last:
-                            store(total, out, sums)
-                        else:
-                            store(spare, 0, sums)
-                            total[out : out + lanes] = spare[:lanes]
+                        store(spare, 0, sums * times + seen)
+                        total[out : out + lanes] = spare[:lanes]
                     out += lanes

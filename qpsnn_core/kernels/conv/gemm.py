@@ -22,13 +22,16 @@ load, fill = (load32, fill32) if AVX512 else (load16, fill16)
 
 
 @kernel
-def products(count, left, left_apart, left_pitch, right, right_apart, out, out_apart, out_pitch, rows, inner, column):
-    """`out[p, :, column:column + WIDTH] = left[p] @ right[p]` for p < count; float32, flat.
+def products(count, left, right, product, rows, inner, column):
+    """`product[p, :, column:column + WIDTH] = left[p] @ right[p]` for p < count; float32.
 
-    left: `[count, rows, inner]`, right: one panel each, `[count, inner, WIDTH]`, out: `[count, rows, columns]`; one
-    matrix begins `apart` numbers after the one before, a row `pitch` numbers. Sums run in the order of `inner`, with
-    one rounding each. There are at least ROWS rows of memory; the last ROWS are computed twice where they must be.
+    All three are Matrices: left `[count, rows, inner]`, right `[count, inner, WIDTH]`, one panel each, whose pitch is
+    WIDTH, product `[count, rows, columns]`. Sums run in the order of `inner`, with one rounding each. There are at
+    least ROWS rows of memory; the last ROWS are computed twice where they must be.
     """
+    numbers, left_apart, left_pitch = left
+    panel, right_apart, _ = right
+    out, out_apart, out_pitch = product
     for p in range(count):
         for i in range(0, rows, ROWS):
             row = max(0, min(i, rows - ROWS))
@@ -38,13 +41,13 @@ def products(count, left, left_apart, left_pitch, right, right_apart, out, out_a
             at4, at5 = at0 + 4 * left_pitch, at0 + 5 * left_pitch
             at = p * right_apart
             for k in range(inner):
-                line = load(right, at)
-                s0 = multiply_add(fill(left[np.uint64(at0 + k)], out), line, s0)
-                s1 = multiply_add(fill(left[np.uint64(at1 + k)], out), line, s1)
-                s2 = multiply_add(fill(left[np.uint64(at2 + k)], out), line, s2)
-                s3 = multiply_add(fill(left[np.uint64(at3 + k)], out), line, s3)
-                s4 = multiply_add(fill(left[np.uint64(at4 + k)], out), line, s4)
-                s5 = multiply_add(fill(left[np.uint64(at5 + k)], out), line, s5)
+                line = load(panel, at)
+                s0 = multiply_add(fill(numbers[np.uint64(at0 + k)], out), line, s0)
+                s1 = multiply_add(fill(numbers[np.uint64(at1 + k)], out), line, s1)
+                s2 = multiply_add(fill(numbers[np.uint64(at2 + k)], out), line, s2)
+                s3 = multiply_add(fill(numbers[np.uint64(at3 + k)], out), line, s3)
+                s4 = multiply_add(fill(numbers[np.uint64(at4 + k)], out), line, s4)
+                s5 = multiply_add(fill(numbers[np.uint64(at5 + k)], out), line, s5)
                 at += WIDTH
             place = p * out_apart + row * out_pitch + column
             store(out, place, s0)

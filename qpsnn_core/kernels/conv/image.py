@@ -29,7 +29,11 @@ def panels(weights: Array) -> Array:
 
 @kernel
 def fill_lines(images, first, top, height, line, size, padding, lines):
-    """Rows top..top+size-1 of the image that begins at `first`, as float32 [size, line + 2*padding], zeros outside."""
+    """Rows top..top+size-1 of the image that begins at `first`, as float32 [size, line + 2*padding], zeros outside.
+
+    images: flat, any numbers. height: the image's rows. line, padding: numbers (not pixels) of a row, and before and
+    after it. lines: flat, written.
+    """
     pitch = line + 2 * padding
     for ky in range(size):
         if 0 <= top + ky < height:
@@ -42,7 +46,7 @@ def fill_lines(images, first, top, height, line, size, padding, lines):
 
 @kernel
 def write(total, at, sums, count):
-    """The first `count` sums, or all."""
+    """The first `count` sums, or all WIDTH of them, into `total[at:]`, in its type."""
     if count >= WIDTH:
         store(total, at, to(sums, total))
     else:
@@ -50,14 +54,13 @@ def write(total, at, sums, count):
 
 
 @kernel
-def image_forward(start, stop, images, weights, total, outputs, height, width, channels, size, stride, padding):
+def image_forward(start, stop, images, weights, total, geometry):
     """`total[(m*Ho*Wo + y*Wo + x)*C_out + co] = sum of W[ky, kx, ci] * image[y*s + ky - p, x*s + kx - p, ci]`.
 
-    Images start..stop-1, flat, any numbers; weights: from `panels`. total: flat, of any type; integers come out exact
-    where no sum reaches 2**24.
+    Images start..stop-1, flat `[M*H*W*C_in]`, any numbers; weights: float32, from `panels`. total: of any type, flat
+    `[M*Ho*Wo*C_out]`, written; integers come out exact where no sum reaches 2**24. geometry: ConvGeometry.
     """
-    out_height = (height + 2 * padding - size) // stride + 1
-    out_width = (width + 2 * padding - size) // stride + 1
+    height, width, channels, outputs, size, stride, padding, out_height, out_width = geometry
     line, edge, taps = width * channels, padding * channels, size * channels
     pitch, step, last = line + 2 * edge, stride * channels, (out_width - 1) * stride * channels
     lines = np.zeros(size * pitch, np.float32)
@@ -92,24 +95,20 @@ def image_forward(start, stop, images, weights, total, outputs, height, width, c
 
 
 @kernel
-def image_gradient(
-    start, stop, images, gradient, total, factors, height, width, channels, size, stride, padding, wide, out
-):
+def image_gradient(start, stop, images, acc_gradient, geometry, wide, out):
     """`out[(ky*k + kx)*C_in + ci, co] += sum of dL/dacc[y, x, co] * image[y*s + ky - p, x*s + kx - p, ci]`.
 
-    Images start..stop-1. dL/dacc is batch norm's backward, `f0*g + f1*acc + f2`; gradient, total: `[M*Ho*Wo, C_out]`;
-    factors: float32 `[3, C_out]`. out: float32, flat, rows of `wide` numbers (a multiple of WIDTH, not below C_out),
-    and a multiple of six rows.
+    Images start..stop-1, flat `[M*H*W*C_in]`, any numbers. acc_gradient: AccGradient. geometry: ConvGeometry. out:
+    float32, flat, rows of `wide` numbers (a multiple of WIDTH, not below C_out), and a multiple of six rows.
     """
-    out_height = (height + 2 * padding - size) // stride + 1
-    out_width = (width + 2 * padding - size) // stride + 1
+    height, width, channels, _, size, stride, padding, out_height, out_width = geometry
     line, edge, across = width * channels, padding * channels, size * channels
     pitch, step, last = line + 2 * edge, stride * channels, size * across - 1
     lines, back = np.zeros(size * pitch, np.float32), np.zeros(out_width * wide, np.float32)
     for m in range(start, stop):
         for y in range(out_height):
             fill_lines(images, m * height * line, y * stride - padding, height, line, size, edge, lines)
-            back_rows(gradient, total, factors, (m * out_height + y) * out_width, out_width, wide, back)
+            back_rows(acc_gradient, (m * out_height + y) * out_width, out_width, wide, back)
             for column in range(0, wide, WIDTH):
                 for tap in range(0, last + 1, 6):
                     a, b, c = tap, min(tap + 1, last), min(tap + 2, last)
@@ -128,4 +127,4 @@ def image_gradient(
                         s3 = multiply_add(fill(item(lines, p3 + i), out), row, s3)
                         s4 = multiply_add(fill(item(lines, p4 + i), out), row, s4)
                         s5 = multiply_add(fill(item(lines, p5 + i), out), row, s5)
-                    six_apart(out, place, wide, s0, s1, s2, s3, s4, s5)
+                    six_apart(out, place, wide, (s0, s1, s2, s3, s4, s5))

@@ -12,7 +12,7 @@ from qpsnn_core.kernels.simd.vector import fill64, halve, load64, store, to
 from qpsnn_core.kernels.threads import kernel
 
 
-class Packed(NamedTuple):
+class PackedWeights(NamedTuple):
     """`weight = gain*row + offset`; rows: flat blocks of [taps*C_in + zeros, 64].
 
     groups_per_widen: so many GROUPs of rows may be added in the type of the rows before a sum is widened.
@@ -29,7 +29,7 @@ class Packed(NamedTuple):
     two_per_byte: bool | None = None
 
 
-def pack(weights: Array, stride: int = 1, width: int = 1, levels: int | None = None) -> Packed:
+def pack(weights: Array, stride: int = 1, width: int = 1, levels: int | None = None) -> PackedWeights:
     """Weights [k, k, C_in, C_out], integers or float32, as rows for `conv_forward`; width: of its output.
 
     levels: where it is known that they are odd integers -levels..levels, which else is looked for.
@@ -43,7 +43,7 @@ def pack(weights: Array, stride: int = 1, width: int = 1, levels: int | None = N
     flat = np.ascontiguousarray(weights).reshape(-1, weights.shape[-1])
     zeros = (weights.shape[1] - 1) * weights.shape[2] + 1
     if flat.dtype.kind == "f":
-        return Packed(_blocks(flat, zeros, np.dtype(np.float32)), 1, 0, 2**20, windows_per_row)
+        return PackedWeights(_blocks(flat, zeros, np.dtype(np.float32)), 1, 0, 2**20, windows_per_row)
     if levels and windows_per_row == 1:
         offset, gain, largest = -levels, 2, levels
     else:
@@ -51,13 +51,13 @@ def pack(weights: Array, stride: int = 1, width: int = 1, levels: int | None = N
         gain = 1 if ((flat ^ flat.dtype.type(offset)) & 1).any() else 2
         largest = max(1, (int(flat.max(initial=0)) - offset) // gain)
     if largest < 16 and flat.shape[1] >= 2 * LANES:
-        return Packed(
+        return PackedWeights(
             _halves(flat, zeros, offset, gain - 1), gain, offset, 255 // (GROUP * largest), windows_per_row, True
         )
     for kind in (np.uint8, np.uint16, np.int32):
         groups_per_widen = int(np.iinfo(kind).max) // (GROUP * largest)
         if groups_per_widen:
-            return Packed(
+            return PackedWeights(
                 _blocks(flat, zeros, np.dtype(kind), offset, gain - 1), gain, offset, groups_per_widen, windows_per_row
             )
     raise OverflowError(f"weights: expected a range below 2**28, got {largest}")
@@ -89,7 +89,11 @@ def _side_by_side(weights: Array, stride: int, windows_per_row: int) -> Array:
 
 @kernel
 def fill_block(flat, outputs, column, lanes, offset, shift, block):
-    """`block[row, lane] = (flat[row, column + lane] - offset) >> shift`; lanes beyond are 0."""
+    """`block[row, lane] = (flat[row, column + lane] - offset) >> shift`; lanes beyond are 0.
+
+    flat: weights `[rows, outputs]`, integers, flat. column: the block's first output channel. lanes: its channels, at
+    most LANES. block: unsigned, flat `[rows, LANES]`, written.
+    """
     wide = np.empty(0, np.int32)
     lowest = fill64(offset, wide)
     for row in range(len(block) // LANES):
@@ -105,7 +109,10 @@ def fill_block(flat, outputs, column, lanes, offset, shift, block):
 
 @kernel
 def fill_halves(flat, outputs, column, offset, shift, block):
-    """As `fill_block`, of 128 lanes: of bytes, the lower four bits from lane l, the upper ones from lane l + 64."""
+    """As `fill_block`, of 128 lanes: of bytes, the lower four bits from lane l, the upper ones from lane l + 64.
+
+    block: uint8, flat `[rows, LANES]`, written.
+    """
     wide = np.empty(0, np.int32)
     lowest = fill64(offset, wide)
     for row in range(len(block) // LANES):

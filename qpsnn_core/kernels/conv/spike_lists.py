@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from qpsnn_core.kernels.buffers import Array
 from qpsnn_core.kernels.simd.vector import append, fill16, greater_equal, load16, set_item, store, take16
 from qpsnn_core.kernels.threads import kernel
 
@@ -12,18 +15,32 @@ GROUP = 4
 """Columns are listed in whole groups of so many rows, of which the last may be of zeros."""
 
 
+class ColumnLists(NamedTuple):
+    """What `list_columns` writes, and a constant that it reads; all int32.
+
+    listed: weight rows, with room for 16 more than there can be. ends, counted: `[W + 2*padding + 1]`, where the list
+    of a column begins, and how many spikes stand before it. ladder: 0, LANES, ... 15*LANES.
+    """
+
+    listed: Array
+    ends: Array
+    counted: Array
+    ladder: Array
+
+
 @kernel
-def list_columns(
-    counts, begin, max_count, top, height, width, channels, size, across, padding, ladder, listed, n, ends, counted
-):
+def list_columns(counts, begin, max_count, top, geometry, across, lists, n):
     """The spikes under one row of windows, column after column: column x in `listed[ends[x]:ends[x + 1]]`; the end.
 
-    counts: flat; the image begins at `begin`. The windows, `size` high and `across` wide, have their upper edge at
-    `top`; x counts from the padded left edge; the list begins at `n`. A spike of (top + ky, x, c) is listed as LANES
-    times the number of its weight row, (ky*across + x)*C + c, in the window that begins at x = 0; a count of k (not
-    above `max_count`) k times. Each column is filled up to whole GROUPs with the row of zeros, that of ky = size and
-    c = 0. `counted[x]` spikes stand before column x. ladder: 0, LANES, ... 15*LANES. Up to 16 numbers more are written.
+    counts: unsigned, flat; the image begins at `begin`. max_count: the largest count. geometry: ConvGeometry. The
+    windows, `kernel` pixels high and `across` wide, have their upper edge at row `top`; x counts from the padded left
+    edge. lists: ColumnLists; the list begins at `listed[n]`. A spike of (top + ky, x, c) is listed as LANES times the
+    number of its weight row, (ky*across + x)*C + c, in the window that begins at x = 0; a count of k k times. Each
+    column is filled up to whole GROUPs with the row of zeros, that of ky = kernel and c = 0. Up to 16 numbers more are
+    written.
     """
+    height, width, channels, _, size, _, padding, _, _ = geometry
+    listed, ends, counted, ladder = lists
     one, further = fill16(1, counts), fill16(16 * LANES, ladder)
     whole = channels - channels % 16
     seen = 0

@@ -8,11 +8,10 @@ the cache.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from qpsnn_core.kernels.conv.channel_lists import list_channels, unit_of
+from qpsnn_core.kernels.conv.channel_lists import Layout, list_channels, unit_of
+from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.simd.llvm import AVX512
 from qpsnn_core.kernels.simd.vector import item, load16, load32, store, store_masked, take16, to
 from qpsnn_core.kernels.threads import kernel
@@ -30,59 +29,9 @@ SPAN = 2
 """Steps whose sums are taken together."""
 
 
-class Layout(NamedTuple):
-    """How the gradients of a unit are laid out: `tall` x `wide` pixels, each with `sets` rows of `lanes` channels.
-
-    A unit is `(group of span steps, image, band)`; `together` units share a table, in which each begins `apart` rows of
-    pixels after the last: zeros between rows and between images serve both. sets: a row for every set of steps, or, of
-    a single step at which a neuron may spike several times, for every binary digit of that number. before: the zeros on
-    the left (and above the image); band: rows of spikes (in strides) of a unit; bands: of an image.
-    """
-
-    steps: int
-    batch: int
-    span: int
-    sets: int
-    out_height: int
-    out_width: int
-    before: int
-    band: int
-    bands: int
-    tall: int
-    wide: int
-    apart: int
-    together: int
-    lanes: int
-
-    @property
-    def units(self) -> int:
-        """All units of a batch."""
-        return -(-self.steps // self.span) * self.batch * self.bands
-
-    @property
-    def tables(self) -> int:
-        """All tables."""
-        return -(-self.units // self.together)
-
-    @property
-    def rows(self) -> int:
-        """The rows of a table: places, or what they are shifted by, lie below."""
-        return ((self.together - 1) * self.apart + self.tall) * self.wide * self.sets
-
-
-def layout(
-    steps: int,
-    batch: int,
-    height: int,
-    width: int,
-    size: int,
-    stride: int,
-    padding: int,
-    out_height: int,
-    out_width: int,
-    max_count: int | None,
-) -> Layout:
+def layout(steps: int, batch: int, geometry: ConvGeometry, max_count: int | None) -> Layout:
     """The Layout for spikes `[steps, batch, height, width]`; counts beyond 1 are taken step by step."""
+    height, width, _, _, size, stride, padding, out_height, out_width = geometry
     span = -(-steps // -(-steps // SPAN)) if max_count == 1 else 1
     sets = 2**span - 1 if span > 1 else (max_count or 255).bit_length()
     before, after = max(0, (size - 1 - padding) // stride), max(0, (stride - 1 + padding) // stride)
@@ -96,18 +45,19 @@ def layout(
     units = -(-steps // span) * batch * bands
     together = min(units, max(1, (CACHED // line - tall) // apart + 1)) if bands == 1 else 1
     outputs = (out_height, out_width)
-    return Layout(steps, batch, span, sets, *outputs, before, band, bands, tall, wide, apart, together, LANES)
+    return Layout(steps, batch, span, sets, *outputs, before, band, bands, tall, wide, apart, together, LANES, units)
 
 
 @kernel
-def lay_out(gradient, total, factors, unit, column, shape, table):
-    """For some channels of a unit, batch norm's backward, `f0*g + f1*acc + f2`, summed over every set of its steps.
+def lay_out(acc_gradient, unit, column, layout, table):
+    """dL/dacc of a unit, for the channels from `column` on, summed over every set of its steps.
 
-    gradient, total: `[T*B*Ho*Wo, C_out]`; factors: `[3, C_out]`. The border on the left and right, and lanes beyond
-    C_out, are not written.
+    acc_gradient: AccGradient. layout: Layout. table: float32, flat, written but for the border on the left and right,
+    and lanes beyond C_out.
     """
-    _, batch, span, sets, out_height, out_width, before, _, bands, tall, wide, _, _, lanes = shape
-    begin, steps, image, row, place = unit_of(unit, shape)
+    gradient, total, factors = acc_gradient
+    _, batch, span, sets, out_height, out_width, before, _, bands, tall, wide, _, _, lanes, _ = layout
+    begin, steps, image, row, place = unit_of(unit, layout)
     outputs, across, digits = gradient.shape[1], sets * lanes, sets if span == 1 else 1
     flat, acc, further = gradient.reshape(-1), total.reshape(-1), batch * out_height * out_width * gradient.shape[1]
     top, bottom = max(0, row - before), min(out_height, row - before + tall)
@@ -151,7 +101,10 @@ def zeros_on_line(size):
 
 @kernel
 def add_places(table, shift, places, begin, end, total, at):
-    """`total[at:at + LANES] += sum of the LANES numbers at table[place * LANES + shift]`."""
+    """`total[at:at + LANES] += sum of the LANES numbers at table[place * LANES + shift]`.
+
+    table, total: float32, flat. The places are `places[begin:end]`.
+    """
     sums = load(total, at)
     for i in range(begin, end):
         sums = sums + load(table, item(places, i) * LANES + shift)
@@ -159,11 +112,13 @@ def add_places(table, shift, places, begin, end, total, at):
 
 
 @kernel
-def add_squares(table, shift, across, down, places, begin, end, total, at):
+def add_squares(table, shift, apart, places, begin, end, total, at):
     """As `add_places`, for the nine taps of a 3x3 kernel: the last is added at `shift`, the others from there on.
 
-    The tap before reads `across` numbers further on, the row before it `down`. All nine sums stay in registers.
+    apart: (across, down), the tap before reads `across` numbers further on, the row before it `down`. All nine sums
+    stay in registers.
     """
+    across, down = apart
     left, middle, right = shift, shift + across, shift + 2 * across
     a0, a1, a2 = load(total, at), load(total, at + LANES), load(total, at + 2 * LANES)
     b0, b1, b2 = load(total, at + 3 * LANES), load(total, at + 4 * LANES), load(total, at + 5 * LANES)
@@ -193,33 +148,21 @@ def add_squares(table, shift, across, down, places, begin, end, total, at):
 
 
 @kernel
-def weight_gradient(
-    start,
-    stop,
-    parts,
-    several,
-    listed,
-    source,
-    places,
-    counts,
-    given,
-    out,
-    units,
-    channels,
-    size,
-    stride,
-    padding,
-    shape,
-):
+def weight_gradient(start, stop, split, lists, acc_gradient, geometry, shape, out):
     """`out[part, (ky*k + kx)*C + ci] = sum over spikes (y, x, ci) of G[(y + p - ky) / s, (x + p - kx) / s]`, float32.
 
-    Tasks start..stop-1: task = (`several` times lanes output channels) * parts + (a part of the tables). places,
-    counts: as `list_channels` wrote them, if they are listed; else room for one table of each part, which is listed
-    here from the source, so that lists stay in the cache. given: gradient, total and factors of `lay_out`; out is flat.
+    G is dL/dacc. Tasks start..stop-1: task = (`several` times lanes output channels) * parts + (a part of the tables).
+    split: (parts, several). lists: (source, counts, places, listed): where `listed`, all counts and places are as
+    `list_channels` wrote them; else they are room for one table of each part, into which is listed here from the
+    source, a SpikeSource, so that lists stay in the cache. acc_gradient: AccGradient. geometry: ConvGeometry. shape:
+    Layout. All of them may be plain tuples, which Numba takes a microsecond faster each. out: float32, flat
+    `[parts, k*k*C_in, C_out]`, written.
     """
-    _, _, _, sets, _, _, before, _, _, tall, wide, apart, together, lanes = shape
-    gradient, total, factors = given
-    outputs, keys, room, taps = gradient.shape[1], stride * stride * channels, len(places) // len(counts), size * size
+    layout = Layout(*shape)
+    (parts, several), (source, counts, places, listed) = split, lists
+    _, _, channels, outputs, size, stride, padding, _, _ = geometry
+    _, _, _, sets, _, _, before, _, _, tall, wide, apart, together, lanes, units = layout
+    keys, room, taps = stride * stride * channels, len(places) // len(counts), size * size
     tables, across, down = -(-units // together), sets * lanes, wide * sets * lanes
     squares = size == 3 and stride == 1
     table = zeros_on_line((together - 1) * apart * down + tall * down + before * across)
@@ -230,11 +173,11 @@ def weight_gradient(
         for group in range(part * tables // parts, (part + 1) * tables // parts):
             if not listed:
                 counts[part * keys : (part + 1) * keys] = 0
-                list_channels(group, group + 1, group - part, source, channels, units, shape, counts, places)
+                list_channels(group, group + 1, group - part, source, layout, counts, places)
             for block in range(blocks):
                 column, row = max(0, min((first + block) * lanes, outputs - lanes)), block * channels * taps
                 for unit in range(group * together, min((group + 1) * together, units)):
-                    lay_out(gradient, total, factors, unit, column, shape, table)
+                    lay_out(acc_gradient, unit, column, layout, table)
                 for tap in range(taps - 1 if squares else 0, taps):
                     ky, kx = tap // size, tap % size
                     top, side = (ky - padding) % stride, (kx - padding) % stride
@@ -244,7 +187,7 @@ def weight_gradient(
                     if squares:
                         for c in range(channels):
                             i, j = (key + c) * room, (key + c) * room + counts[key + c]
-                            add_squares(table, shift, across, down, places, i, j, sums, (row + c * taps) * lanes)
+                            add_squares(table, shift, (across, down), places, i, j, sums, (row + c * taps) * lanes)
                         continue
                     for c in range(channels):
                         i, j = (key + c) * room, (key + c) * room + counts[key + c]

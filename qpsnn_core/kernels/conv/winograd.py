@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from qpsnn_core.kernels.conv.gemm import ROWS, WIDTH, products, square_of
+from qpsnn_core.kernels.conv.geometry import Matrices
 from qpsnn_core.kernels.conv.weight_gradient import zeros_on_line
 from qpsnn_core.kernels.simd.vector import fill16, load16, multiply_add, store, store_masked, take16, to
 from qpsnn_core.kernels.threads import kernel
@@ -51,8 +52,9 @@ def back_line(a, b, c, d, e, f, like):
 
 
 @kernel
-def six_apart(out, at, apart, a, b, c, d, e, f):
-    """Store six vectors, `apart` numbers apart."""
+def six_apart(out, at, apart, six):
+    """Store six vectors in `out` from `at` on, `apart` numbers apart."""
+    a, b, c, d, e, f = six
     store(out, at, a)
     store(out, at + apart, b)
     store(out, at + 2 * apart, c)
@@ -71,11 +73,13 @@ def back_at(inside, flat, acc, at, count, by_gradient, by_total, constant):
 
 
 @kernel
-def back_rows(gradient, total, factors, first, rows, pitch, out):
-    """`f0*g + f1*acc + f2` of some rows of `[M*H*W, C]`, from `first` on, each `pitch` numbers after the one before.
+def back_rows(acc_gradient, first, rows, pitch, out):
+    """dL/dacc of `rows` rows of `[M*H*W, C]`, from `first` on.
 
-    out: flat; 16 numbers are written at a time, zeros beyond C.
+    acc_gradient: AccGradient. out: float32, flat, each row `pitch` numbers after the one before; 16 numbers are written
+    at a time, zeros beyond C.
     """
+    gradient, total, factors = acc_gradient
     channels = gradient.shape[1]
     flat, acc = gradient.reshape(-1), total.reshape(-1)
     for c in range(0, channels, 16):
@@ -87,13 +91,15 @@ def back_rows(gradient, total, factors, first, rows, pitch, out):
 
 
 @kernel
-def gradient_tiles(start, stop, gradient, total, factors, height, width, pitch, apart, out):
-    """`B'dB` of each tile of images start..stop-1, `d = f0*g + f1*acc + f2` (batch norm's backward), `[36, tiles, C]`.
+def gradient_tiles(start, stop, acc_gradient, height, width, matrices):
+    """`B'dB` of each tile of images start..stop-1, d of acc_gradient (AccGradient), `[36, tiles, C]`.
 
-    gradient, total: `[M*H*W, C]`; factors: float32 `[3, C]`. Tiles are counted from image `start`; out is flat, each of
-    its rows begins `pitch` numbers after the one before (16 at a time, the last ones zero), each of the 36 matrices
-    `apart`. Of a row of tiles first the columns are transformed, once each, then the rows of each tile.
+    height, width: of an image, in pixels. matrices: Matrices, float32, written; tiles are counted from image `start`,
+    rows written 16 numbers at a time, the last ones zero. Of a row of tiles first the columns are transformed, once
+    each, then the rows of each tile.
     """
+    gradient, total, factors = acc_gradient
+    out, apart, pitch = matrices
     channels = gradient.shape[1]
     flat, acc = gradient.reshape(-1), total.reshape(-1)
     across, line, target = -(-width // TILE), width * channels, 0
@@ -111,7 +117,7 @@ def gradient_tiles(start, stop, gradient, total, factors, height, width, pitch, 
                     d3 = back_at(top + 3 < height, flat, acc, at + 3 * line, count, *factor)
                     d4 = back_at(top + 4 < height, flat, acc, at + 4 * line, count, *factor)
                     d5 = back_at(top + 5 < height, flat, acc, at + 5 * line, count, *factor)
-                    six_apart(part, place, 16, *gradient_line(d0, d1, d2, d3, d4, d5, part))
+                    six_apart(part, place, 16, gradient_line(d0, d1, d2, d3, d4, d5, part))
                     at += channels
                 for tile in range(across):
                     for i in range(6):
@@ -119,7 +125,7 @@ def gradient_tiles(start, stop, gradient, total, factors, height, width, pitch, 
                         d0, d1, d2 = load16(part, at), load16(part, at + 96), load16(part, at + 192)
                         d3, d4, d5 = load16(part, at + 288), load16(part, at + 384), load16(part, at + 480)
                         found = gradient_line(d0, d1, d2, d3, d4, d5, part)
-                        six_apart(out, i * 6 * apart + target + tile * pitch + c, apart, *found)
+                        six_apart(out, i * 6 * apart + target + tile * pitch + c, apart, found)
             target += across * pitch
 
 
@@ -145,20 +151,22 @@ def weight_points(start, stop, weights, inputs, outputs, apart, out):
                         a = to(load16(block[j], row * 16), part)
                         b = to(load16(block[3 + j], row * 16), part)
                         c = to(load16(block[6 + j], row * 16), part)
-                        six_apart(part, j * 16, 48, *weight_line(a, b, c, part))
+                        six_apart(part, j * 16, 48, weight_line(a, b, c, part))
                     for i in range(6):
                         a, b, c = load16(part, i * 48), load16(part, i * 48 + 16), load16(part, i * 48 + 32)
                         place = target + i * 6 * apart + (first + row) * WIDTH + column
-                        six_apart(out, place, apart, *weight_line(a, b, c, part))
+                        six_apart(out, place, apart, weight_line(a, b, c, part))
         target += 36 * apart
 
 
 @kernel
-def tiles_back(start, stop, points, pitch, apart, height, width, out):
-    """`A'mA` of the products, [36, tiles, C], as the input gradients of images start..stop-1, `[M*H*W, C]`.
+def tiles_back(start, stop, matrices, height, width, out):
+    """`A'mA` of the products, [36, tiles, C], as the input gradients of images start..stop-1.
 
-    points: flat, each row `pitch` numbers after the one before, each matrix `apart`, as of gradient_tiles.
+    matrices: Matrices, float32, as of gradient_tiles. height, width: of an image, in pixels. out: float32
+    `[M*H*W, C]`, written.
     """
+    points, apart, pitch = matrices
     channels = out.shape[1]
     flat = out.reshape(-1)
     part = zeros_on_line(24 * 16)
@@ -195,20 +203,23 @@ def tiles_back(start, stop, points, pitch, apart, height, width, out):
 
 
 @kernel
-def through_tiles(start, stop, size, gradient, total, factors, height, width, points, seen, found, out):
-    """The input gradients of images start..stop-1, `[M*H*W, C]`, `size` at a time; the rest as for gradient_tiles.
+def through_tiles(start, stop, size, acc_gradient, points, rooms, out, geometry):
+    """The input gradients of images start..stop-1, `size` at a time.
 
-    points: weight_points of all panels, `[panels, 36 * apart]`; seen, found: room for the transforms of `size` images.
+    acc_gradient: AccGradient. points: weight_points of all panels, float32 `[panels, 36 * apart]`; rooms: two flat
+    float32 arrays, for the transforms of the gradients and of the products of `size` images. out: float32
+    `[M*H*W, C_in]`, written. geometry: ConvGeometry.
     """
-    outputs, panels = gradient.shape[1], len(points)
+    height, width, _, outputs, _, _, _, _, _ = geometry
+    panels = len(points)
     tiles, pitch, wide = -(-height // TILE) * -(-width // TILE), -(-outputs // 16) * 16, panels * WIDTH
     for first in range(start, stop, size):
         last = min(first + size, stop)
         rows = (last - first) * tiles
         apart, further = max(rows, ROWS) * pitch + 16, max(rows, ROWS) * wide + 16
-        gradient_tiles(first, last, gradient, total, factors, height, width, pitch, apart, seen)
+        seen, found = Matrices(rooms[0], apart, pitch), Matrices(rooms[1], further, wide)
+        gradient_tiles(first, last, acc_gradient, height, width, seen)
         for panel in range(panels):
-            right, column = points[panel], panel * WIDTH
-            given = right, len(right) // POINTS, found, further, wide, rows, outputs, column
-            products(POINTS, seen, apart, pitch, *given)
-        tiles_back(first, last, found, wide, further, height, width, out)
+            right = Matrices(points[panel], points.shape[1] // POINTS, WIDTH)
+            products(POINTS, seen, right, found, rows, outputs, panel * WIDTH)
+        tiles_back(first, last, found, height, width, out)

@@ -112,6 +112,7 @@ WITHOUT = {
     "neurons.lif.surrogate": "its twin is network.surrogates, itself compared with the derivative of a primitive",
     "quantize.sum_abs": "the test has the exact sum from math.fsum",
     "conv.weight_gradient.layout": "the test states what any layout must cover",
+    "conv.forward.sums_of": "one of the two sums that it chooses from",
     "conv.weight_gradient.zeros_on_line": "zeros",
     "conv.winograd.six_apart": "six stores",
 }

@@ -28,10 +28,10 @@ def test_spikes_are_listed_by_channel(channels, stride, max_count, steps, cached
     pixels, spots, room = room_of(case.value, stride, shape)
     counts = np.zeros(shape.tables * keys, np.int32)
     places = np.full(shape.tables * keys * room + 3, 7777, np.uint16)
-    source = (case.spikes.reshape(-1), pixels, spots, stride * 4, 20)
+    source = kernels.SpikeSource(case.spikes.reshape(-1), pixels, spots, stride * 4, 20, channels)
     for start, stop in reversed(chunks(shape.tables, 1, 3)):
         own = (counts[start * keys : stop * keys], places[start * keys * room : stop * keys * room])
-        kernels.list_channels(start, stop, start, source, channels, shape.units, tuple(shape), *own)
+        kernels.list_channels(start, stop, start, source, shape, *own)
     ref = naive.places(case.spikes, stride, shape)
     listed = places[:-3].reshape(shape.tables, keys, room)
     for table, key in np.ndindex(shape.tables, keys):

@@ -12,6 +12,7 @@ from generators.convolutions import GEOMETRIES, weights
 
 from naive import conv as naive
 from qpsnn_core.kernels.conv import forward as conv
+from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.simd.vector import store
 
@@ -36,10 +37,10 @@ class Case:
 
     def forward(self, dtype, spans=None, *, fill=77, max_count=None, alone=False):
         total = np.full(int(np.prod(self.shape)), fill, dtype)
-        sizes = (self.shape[3], *self.spikes.shape[1:], self.kernel, self.stride, self.padding)
+        sizes = ConvGeometry.of(self.spikes.shape[1:], self.shape[3], self.kernel, self.stride, self.padding)
         packed = pack(self.weight) if alone else pack(self.weight, self.stride, self.shape[2])
         for start, stop in spans or ((1, len(self.spikes)), (0, 1)):
-            conv.conv_forward(start, stop, self.spikes.reshape(-1), max_count or self.max_count, *packed, total, *sizes)
+            conv.conv_forward(start, stop, self.spikes.reshape(-1), max_count or self.max_count, packed, total, sizes)
         return total.reshape(self.shape)
 
     def compare(self, **options):
@@ -138,7 +139,7 @@ def test_a_sum_may_reach_the_bound_of_its_type(dtype, codes, total, sign):
     """`weights.accumulator` takes int16 up to 32767 itself; what is added on the way may wrap, and comes back."""
     packed = pack(sign * np.array(codes, dtype).reshape(1, 1, -1, 1))
     spikes, comp = np.ones(len(codes), np.uint8), np.zeros(1, total)
-    conv.conv_forward(0, 1, spikes, 1, *packed, comp, 1, 1, 1, len(codes), 1, 1, 0)
+    conv.conv_forward(0, 1, spikes, 1, packed, comp, ConvGeometry.of((1, 1, len(codes)), 1, 1))
     assert comp.item() == sign * sum(codes)
     assert abs(comp.item()) >= np.iinfo(total).max - 1
 

@@ -10,6 +10,7 @@ from naive import product as naive
 from naive.conv import turned
 from qpsnn_core.kernels.conv import gemm
 from qpsnn_core.kernels.conv.gemm import ROWS, WIDTH
+from qpsnn_core.kernels.conv.geometry import Matrices
 from qpsnn_core.kernels.simd import vector
 
 F = np.float32
@@ -32,8 +33,12 @@ def test_products(rows, inner):
     there, pitch, out_pitch, column = max(rows, ROWS), inner + 3, 2 * WIDTH + 5, 7
     sizes = there * pitch + 2, inner * WIDTH + 1, there * out_pitch + 3
     out = np.full((3, sizes[2]), 77, F)
-    given = laid_out(left, sizes[0], pitch), sizes[0], pitch, laid_out(right, sizes[1], WIDTH), sizes[1]
-    gemm.products(3, *given, out.reshape(-1), sizes[2], out_pitch, rows, inner, column)
+    given = (
+        Matrices(laid_out(left, sizes[0], pitch), sizes[0], pitch),
+        Matrices(laid_out(right, sizes[1], WIDTH), sizes[1], WIDTH),
+        Matrices(out.reshape(-1), sizes[2], out_pitch),
+    )
+    gemm.products(3, *given, rows, inner, column)
     found = out[:, :-3].reshape(3, there, out_pitch)
     np.testing.assert_array_equal(found[:, :rows, column : column + WIDTH], naive.products(left, right))
     assert (np.delete(found, range(column, column + WIDTH), 2) == 77).all()
@@ -45,7 +50,8 @@ def test_sums_are_as_exact_as_they_can_be():
     rng = np.random.default_rng(0)
     left, right = rng.normal(0, 1, (1, ROWS, 100)).astype(F), rng.normal(0, 1, (1, 100, WIDTH)).astype(F)
     out = np.empty(ROWS * WIDTH, F)
-    gemm.products(1, left.reshape(-1), 0, 100, right.reshape(-1), 0, out, 0, WIDTH, ROWS, 100, 0)
+    given = Matrices(left.reshape(-1), 0, 100), Matrices(right.reshape(-1), 0, WIDTH), Matrices(out, 0, WIDTH)
+    gemm.products(1, *given, ROWS, 100, 0)
     limit = 100 * 2.0**-24 * naive.products(np.abs(left), np.abs(right))
     assert (np.abs(out.reshape(1, ROWS, WIDTH) - naive.products(left, right)) <= limit).all()
 
@@ -56,7 +62,8 @@ def test_a_row_is_the_same_wherever_it_stands():
     row, right = rng.normal(0, 1, 33).astype(F), rng.normal(0, 1, 33 * WIDTH).astype(F)
     for rows in range(ROWS, 3 * ROWS):
         out = np.empty(rows * WIDTH, F)
-        gemm.products(1, np.tile(row, rows), 0, 33, right, 0, out, 0, WIDTH, rows, 33, 0)
+        given = Matrices(np.tile(row, rows), 0, 33), Matrices(right, 0, WIDTH), Matrices(out, 0, WIDTH)
+        gemm.products(1, *given, rows, 33, 0)
         assert (out.reshape(rows, WIDTH) == out[:WIDTH]).all()
 
 

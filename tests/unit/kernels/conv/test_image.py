@@ -8,6 +8,7 @@ from generators.convolutions import GEOMETRIES, weights
 
 from naive import conv as naive
 from qpsnn_core.kernels.conv.gemm import WIDTH
+from qpsnn_core.kernels.conv.geometry import AccGradient, ConvGeometry
 from qpsnn_core.kernels.conv.image import fill_lines, image_forward, image_gradient, panels
 
 OUTPUTS = [1, 3, 15, 16, 32, 33, 63, 64, 65, 100, 130]
@@ -18,9 +19,9 @@ def run(images, weight, stride, padding, dtype, *, spans=None, fill=77):
     kernel, _, _, outputs = weight.shape
     count, height, width = (len(images), *(naive.out_size(edge, kernel, stride, padding) for edge in images.shape[1:3]))
     total = np.full(count * height * width * outputs, fill, dtype)
-    sizes = (outputs, *images.shape[1:], kernel, stride, padding)
+    sizes = ConvGeometry.of(images.shape[1:], outputs, kernel, stride, padding)
     for start, stop in spans or ((1, count), (0, 1)):
-        image_forward(start, stop, images.reshape(-1), panels(weight), total, *sizes)
+        image_forward(start, stop, images.reshape(-1), panels(weight), total, sizes)
     return total.reshape(count, height, width, outputs)
 
 
@@ -94,7 +95,7 @@ def test_a_sum_may_reach_the_last_exact_integer(sign):
     """65793 ones times 255 are 2**24 - 1."""
     rows = panels(np.full((1, 1, 65793, 1), sign, np.float32))
     comp = np.zeros(1, np.int32)
-    image_forward(0, 1, np.full(65793, 255, np.uint8), rows, comp, 1, 1, 1, 65793, 1, 1, 0)
+    image_forward(0, 1, np.full(65793, 255, np.uint8), rows, comp, ConvGeometry.of((1, 1, 65793), 1, 1))
     assert comp.item() == sign * (2**24 - 1)
 
 
@@ -111,9 +112,10 @@ def test_the_gradient_of_its_weights(geometry, dtype):
     factors[1] /= 100
     taps, wide = kernel * kernel * inputs, -(-outputs // WIDTH) * WIDTH
     out = np.ones((-(-taps // 6) * 6, wide), np.float32)
-    sizes = (*size, inputs, kernel, stride, padding, wide)
+    sizes = ConvGeometry.of((*size, inputs), outputs, kernel, stride, padding)
+    given = AccGradient(gradient, total, factors)
     for start, stop in ((1, count), (0, 1)):
-        image_gradient(start, stop, images.reshape(-1), gradient, total, factors, *sizes, out.reshape(-1))
+        image_gradient(start, stop, images.reshape(-1), given, sizes, wide, out.reshape(-1))
     back = factors[0].astype(float) * gradient + factors[1].astype(float) * total + factors[2]
     back = back.reshape(count, height, width, outputs)
     ref = naive.weight_gradient(images, back, kernel, stride, padding).reshape(taps, outputs)

@@ -7,6 +7,7 @@ import pytest
 
 from naive import conv as naive
 from qpsnn_core.kernels.conv import packing, spike_lists
+from qpsnn_core.kernels.conv.geometry import ConvGeometry
 
 CHANNELS = [1, 3, 16, 63, 64, 65, 130]
 
@@ -27,9 +28,10 @@ def columns_of(images, index, max_count, top, kernel, across, padding, begin=0):
     room = begin + (kernel * channels * max_count + spike_lists.GROUP) * width + 16
     listed, edge = np.full(room + 1, -1, np.int32), width + 2 * padding + 2
     ends, counted = np.full(edge, -1, np.int32), np.full(edge, -1, np.int32)
-    sizes = (top, height, width, channels, kernel, across, padding)
+    sizes = ConvGeometry.of((height, width, channels), 1, kernel, 1, padding)
+    lists = spike_lists.ColumnLists(listed, ends, counted, LADDER)
     first = index * images[0].size
-    n = spike_lists.list_columns(images.reshape(-1), first, max_count, *sizes, LADDER, listed, begin, ends, counted)
+    n = spike_lists.list_columns(images.reshape(-1), first, max_count, top, sizes, across, lists, begin)
     assert (listed[-1], ends[-1], counted[-1], ends[-2]) == (-1, -1, -1, n)
     assert (listed[:begin] == -1).all()
     return listed[begin:n], ends[:-1] - begin, counted[:-1]
@@ -69,7 +71,7 @@ def test_an_image_that_is_full_or_empty(channels):
 
 
 def unpacked(weights, packed):
-    """The weights that a Packed stands for, [block, rows, 64 or 128], in whole or real numbers, without its zeros."""
+    """The weights of PackedWeights, [block, rows, 64 or 128], in whole or real numbers, without its zeros."""
     zeros = (weights.shape[1] - 1) * weights.shape[2] + 1
     rows = weights.size // weights.shape[-1]
     blocks = packed.rows.reshape(-1, rows + zeros, spike_lists.LANES)

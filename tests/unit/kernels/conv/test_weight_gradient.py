@@ -13,6 +13,7 @@ from naive import conv as naive
 from qpsnn_core.engine.layers import conv_gradients
 from qpsnn_core.kernels.conv import weight_gradient as kernels
 from qpsnn_core.kernels.conv.channel_lists import unit_of
+from qpsnn_core.kernels.conv.geometry import ConvGeometry
 
 F = np.float32
 
@@ -75,7 +76,7 @@ def test_gradients_are_laid_out_with_their_sums(steps, cached, outputs, max_coun
     rows = (shape.together - 1) * shape.apart + shape.tall
     for unit in range(shape.units):
         table = np.full((rows, shape.wide, shape.sets, shape.lanes), 77, F)
-        kernels.lay_out(*case.given(), unit, column, tuple(shape), table.reshape(-1))
+        kernels.lay_out(case.given(), unit, column, shape, table.reshape(-1))
         begin = unit % shape.together * shape.apart
         own = table[begin : begin + shape.tall].copy()
         for place, numbers in naive.laid_out(back, unit, shape).items():
@@ -94,17 +95,17 @@ def test_gradients_are_laid_out_with_their_sums(steps, cached, outputs, max_coun
 @pytest.mark.parametrize("steps", range(1, 14))
 def test_units_cover_all_steps_images_and_rows(geometry, steps, cached):
     size, _, _, kernel, stride, padding = geometry
-    out = [naive.out_size(edge, kernel, stride, padding) for edge in size]
+    sizes = ConvGeometry.of((*size, 1), 1, kernel, stride, padding)
     with mock.patch.object(kernels, "CACHED", cached):
-        shape = kernels.layout(steps, 3, *size, kernel, stride, padding, *out, 1)
-        single = kernels.layout(steps, 3, *size, kernel, stride, padding, *out, 2)
+        shape = kernels.layout(steps, 3, sizes, 1)
+        single = kernels.layout(steps, 3, sizes, 2)
     assert single.span == 1
     assert 1 <= shape.span <= kernels.SPAN
     rows = -(-size[0] // stride)
     assert shape.band * (shape.bands - 1) < rows <= shape.band * shape.bands
     found = set()
     for unit in range(shape.units):
-        begin, count, image, row, place = unit_of(unit, tuple(shape))
+        begin, count, image, row, place = unit_of(unit, shape)
         found |= {(t, image, y) for t in range(begin, begin + count) for y in range(row, min(row + shape.band, rows))}
         assert count <= shape.span
         assert place == unit % shape.together * shape.apart * shape.wide * shape.sets
@@ -124,7 +125,7 @@ def test_rows_are_added_under_one_tap_or_nine(taps, count):
         kernels.add_places(table.reshape(-1), 2 * lanes, rows, 1, 1 + count, total, lanes)
     else:
         apart = (across * lanes, down * lanes)
-        kernels.add_squares(table.reshape(-1), 2 * lanes, *apart, rows, 1, 1 + count, total, lanes)
+        kernels.add_squares(table.reshape(-1), 2 * lanes, apart, rows, 1, 1 + count, total, lanes)
     for tap in range(taps):
         further = 2 + (taps - 1 - tap) // 3 * down + (taps - 1 - tap) % 3 * across
         ref = naive.sum_of_rows(table, rows[1 : 1 + count].astype(int) + further)

@@ -12,6 +12,7 @@ from naive import winograd as by_matrices
 from qpsnn_core.engine.layers import conv_gradients as gradients
 from qpsnn_core.kernels.conv import winograd
 from qpsnn_core.kernels.conv.gemm import WIDTH
+from qpsnn_core.kernels.conv.geometry import AccGradient, ConvGeometry, Matrices
 from qpsnn_core.kernels.conv.input_gradient import col2im, tap_inside
 from qpsnn_core.kernels.simd.vector import load16, store
 from qpsnn_core.network import Conv, ValueSpec
@@ -87,7 +88,7 @@ def test_tiles_of_gradients(size, channels):
     pitch = -(-channels // 16) * 16
     apart = ref.shape[1] * pitch + 16
     out = np.full(36 * apart, 77, F)
-    winograd.gradient_tiles(1, 3, *flat, *size, pitch, apart, out)
+    winograd.gradient_tiles(1, 3, AccGradient(*flat), *size, Matrices(out, apart, pitch))
     out = out.reshape(36, apart)
     found = out[:, :-16].reshape(36, -1, pitch)
     np.testing.assert_array_equal(found[:, :, :channels], ref)
@@ -122,7 +123,8 @@ def test_tiles_back(size, channels):
     apart = tiles * pitch + 16
     products = np.random.default_rng(channels).integers(-99, 100, (36, apart)).astype(F)
     out = np.full((4, *size, channels), 77, F)
-    winograd.tiles_back(1, 3, products.reshape(-1), pitch, apart, *size, out.reshape(-1, channels))
+    given = Matrices(products.reshape(-1), apart, pitch)
+    winograd.tiles_back(1, 3, given, *size, out.reshape(-1, channels))
     ref = by_matrices.back(products[:, :-16].reshape(36, tiles, pitch)[:, :, :channels], (2, *size, channels))
     np.testing.assert_array_equal(out[1:3], ref)
     assert (out[[0, 3]] == 77).all()
@@ -135,7 +137,7 @@ def test_rows_of_batch_norms_backward(channels):
     gradient, total = rng.normal(0, 1, (7, channels)).astype(F), rng.integers(-9, 10, (7, channels)).astype(np.int16)
     factors, wide = rng.normal(0, 1, (3, channels)).astype(F), -(-channels // 16) * 16
     out = np.full((4, wide + 3), 77, F)
-    winograd.back_rows(gradient, total, factors, 2, 4, wide + 3, out.reshape(-1))
+    winograd.back_rows(AccGradient(gradient, total, factors), 2, 4, wide + 3, out.reshape(-1))
     ref = by_matrices.backward(gradient[2:6], total[2:6], factors)
     np.testing.assert_allclose(out[:, :channels], ref, rtol=0, atol=1e-5)
     assert not out[:, channels:wide].any()
@@ -157,7 +159,8 @@ def test_fold(geometry, channels):
         products[..., :taps].reshape(2, *out, kernel, kernel, channels), (2, *size, channels), stride, padding
     )
     comp = np.full((4, *size, channels), 77, F)
-    col2im(1, 3, products.reshape(-1), taps + 5, comp.reshape(-1), *size, channels, kernel, stride, padding, *out)
+    sizes = ConvGeometry.of((*size, channels), 1, kernel, stride, padding)
+    col2im(1, 3, products.reshape(-1), taps + 5, comp.reshape(-1), sizes)
     np.testing.assert_array_equal(comp[1:3], ref)
     assert (comp[[0, 3]] == 77).all()
 
@@ -170,8 +173,8 @@ def compare(size, inputs, outputs, kernel, stride, padding, *, images=2, kind=4)
     shape = (images, *node.output(value).shape)
     gradient, acc = rng.normal(0, 1, shape).astype(F), rng.integers(-9, 10, shape).astype(np.int16)
     factors = rng.normal(0, [[1], [0.1], [0.1]], (3, outputs)).astype(F)
-    given = (gradient.reshape(-1, outputs), acc.reshape(-1, outputs), factors)
-    comp = gradients.input_gradient(node, value, codes, *given)
+    given = AccGradient(gradient.reshape(-1, outputs), acc.reshape(-1, outputs), factors)
+    comp = gradients.input_gradient(node, value, codes, given)
     wide = factors.astype(float)
     back = wide[0] * gradient + wide[1] * acc + wide[2]
     ref = naive.input_gradient(codes, back, (images, *size, inputs), stride, padding)
@@ -219,11 +222,12 @@ def test_maps_of_a_few_pixels(size, kernel, stride, padding, images, inputs):
 @pytest.mark.parametrize(("size", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (5, 1, 2), (2, 2, 0)])
 def test_which_taps_lie_inside(size, stride, padding):
     height, width, across = 4, 3, naive.out_size(3, size, stride, padding)
+    sizes = ConvGeometry.of((height, width, 1), 1, size, stride, padding)
     found = {
         (q // across, q % across, tap // size, tap % size)
         for q in range(naive.out_size(4, size, stride, padding) * across)
         for tap in range(size * size)
-        if tap_inside(q, tap, height, width, size, stride, padding, across)
+        if tap_inside(q, tap, sizes)
     }
     assert found == {place[1:5] for place in naive.taps((1, height, width), size, stride, padding)}
 
