@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.validation import whole
+from qpsnn_core.kernels.events.columns import EventColumns
 from qpsnn_core.kernels.events.filters import NEVER, rested, supported
 
 from .recording import Recording
@@ -27,11 +28,11 @@ def denoise(recording: Recording, within: int, *, neighbours: int = 8) -> Record
     """
     if neighbours not in NEIGHBOURS:
         raise ConfigError(expected("denoise.neighbours", "4 or 8", neighbours))
-    height, width = recording.sensor
     reach = np.array(NEIGHBOURS[neighbours], np.int64)
     keep = np.empty(len(recording), np.bool_)
-    columns = recording.x, recording.y, recording.t
-    supported(*columns, height, width, reach, whole("denoise.within", within, 1), _silent(recording), keep)
+    supported(
+        _columns(recording), recording.sensor, reach, whole("denoise.within", within, 1), _silent(recording), keep
+    )
     return kept(recording, keep)
 
 
@@ -41,8 +42,7 @@ def refractory(recording: Recording, period: int) -> Recording:
     (tonic counts from the last event, kept or not, so that a busy pixel never fires again.) Raises ConfigError.
     """
     keep = np.empty(len(recording), np.bool_)
-    columns = recording.x, recording.y, recording.t
-    rested(*columns, recording.sensor[1], whole("refractory.period", period, 0), _silent(recording), keep)
+    rested(_columns(recording), recording.sensor[1], whole("refractory.period", period, 0), _silent(recording), keep)
     return kept(recording, keep)
 
 
@@ -122,6 +122,10 @@ def kept(recording: Recording, keep: NDArray[np.bool_] | slice) -> Recording:
 def changed(recording: Recording, **fields: Any) -> Recording:
     """The recording with other columns or another sensor, checked again."""
     return replace(recording, **fields)
+
+
+def _columns(recording: Recording) -> EventColumns:
+    return EventColumns(recording.x, recording.y, recording.t, recording.p)
 
 
 def _silent(recording: Recording) -> NDArray[np.int64]:

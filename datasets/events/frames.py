@@ -14,6 +14,7 @@ import numpy as np
 from qpsnn_core.common.errors import ConfigError, DataError, LabelError, Unquoted, expected
 from qpsnn_core.common.types import Images, Longs
 from qpsnn_core.common.validation import whole
+from qpsnn_core.kernels.events.columns import EventColumns
 from qpsnn_core.kernels.events.frames import count_events
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_datasets.memmap import mapped
@@ -153,12 +154,9 @@ def _first(recording: Recording) -> int:
 
 def _counted(recording: Recording, edges: Longs, frames: Images, binary: bool) -> Images:
     """Frame f filled with events `edges[f]..edges[f + 1] - 1`."""
-    height, width = recording.sensor
-    columns = recording.x, recording.y, recording.p.view(np.uint8)
+    columns = EventColumns(recording.x, recording.y, recording.t, recording.p.view(np.uint8))
     ranges = np.ascontiguousarray(edges[:-1]), np.ascontiguousarray(edges[1:])
-    parallel_for(
-        count_events, len(frames), 1, *columns, *ranges, frames.reshape(-1), height, width, 1 if binary else MOST
-    )
+    parallel_for(count_events, len(frames), 1, columns, *ranges, frames, 1 if binary else MOST)
     return frames
 
 

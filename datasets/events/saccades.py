@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.types import Longs
 from qpsnn_core.common.validation import number, whole
-from qpsnn_core.kernels.events.camera import FINE, LEVELS, watch
+from qpsnn_core.kernels.events.camera import FINE, LEVELS, Looks, Picture, watch
+from qpsnn_core.kernels.events.columns import EventColumns
 from qpsnn_datasets.seeding import NOISE, bit_stream
 
 from .filters import refractory
@@ -93,13 +94,14 @@ def saccade(
     padded = np.pad(picture.astype(np.int64), edge)
     sensor = picture.shape[0] + 2 * camera.margin, picture.shape[1] + 2 * camera.margin
     pitch = padded.shape[1]
-    looks = path.down * pitch + path.across, path.downs, path.acrosses, path.times
+    looks = Looks(path.down * pitch + path.across, path.downs, path.acrosses, path.times)
+    shown = Picture(padded.reshape(-1), pitch, 2 * path.reach + 1, *sensor)
     room = ROOM
     while True:
         xs, ys = np.zeros(room, np.uint16), np.zeros(room, np.uint16)
         ts, ps = np.zeros(room, np.int64), np.zeros(room, np.bool_)
         table, unit = _table(camera.darkest), round(camera.threshold * UNITS)
-        count = watch(padded.reshape(-1), pitch, 2 * path.reach + 1, *sensor, *looks, table, unit, xs, ys, ts, ps)
+        count = watch(shown, looks, table, unit, EventColumns(xs, ys, ts, ps))
         if count <= room:
             break
         room = count

@@ -10,11 +10,14 @@ NEVER = np.iinfo(np.int64).min
 
 
 @kernel
-def supported(x, y, t, height, width, reach, within, latest, keep):
+def supported(events, sensor, reach, within, latest, keep):
     """`keep[i]`: a neighbour of event i's pixel fired before it in the stream, less than `within` microseconds ago.
 
-    reach: int64 `[K, 2]`, rows and columns to each neighbour. latest: int64 `[H*W]`, NEVER; keep: bool `[N]`.
+    events: EventColumns. sensor: (height, width), in pixels. reach: int64 `[K, 2]`, rows and columns to each neighbour.
+    latest: int64 `[H*W]`, NEVER, overwritten; keep: bool `[N]`, written.
     """
+    x, y, t, _ = events
+    height, width = sensor
     for i in range(t.shape[0]):
         keep[i] = False
         for k in range(reach.shape[0]):
@@ -28,8 +31,12 @@ def supported(x, y, t, height, width, reach, within, latest, keep):
 
 
 @kernel
-def rested(x, y, t, width, period, latest, keep):
-    """`keep[i]`: the pixel's last event that was kept is at least `period` microseconds ago; arrays as above."""
+def rested(events, width, period, latest, keep):
+    """`keep[i]`: the pixel's last event that was kept is at least `period` microseconds ago.
+
+    width: of the sensor, in pixels; the rest as for `supported`.
+    """
+    x, y, t, _ = events
     for i in range(t.shape[0]):
         at = np.int64(y[i]) * width + x[i]
         keep[i] = latest[at] == NEVER or t[i] - latest[at] >= period

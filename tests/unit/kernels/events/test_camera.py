@@ -7,7 +7,8 @@ import pytest
 
 from naive import events as naive
 from qpsnn_core.kernels.events import camera
-from qpsnn_core.kernels.events.camera import FINE, LEVELS, even, level, watch
+from qpsnn_core.kernels.events.camera import FINE, LEVELS, Looks, Picture, even, level, watch
+from qpsnn_core.kernels.events.columns import EventColumns
 
 TABLE = np.rint(1000 * np.log(0.1 + 0.9 * np.arange(LEVELS) / (LEVELS - 1))).astype(np.int64)
 
@@ -17,12 +18,11 @@ def seen(image, moves, times, threshold, margin=1, room=5000, edge=4):
     padded = np.pad(image.astype(np.int64), edge)
     across, down = (-np.array(moves)).T + (edge - margin) * FINE
     pitch = padded.shape[1]
-    looks = [down // FINE * pitch + across // FINE, down % FINE, across % FINE, np.array(times, np.int64)]
+    looks = Looks(down // FINE * pitch + across // FINE, down % FINE, across % FINE, np.array(times, np.int64))
     xs, ys, ts, ps = (np.zeros(room, kind) for kind in (np.uint16, np.uint16, np.int64, np.bool_))
-    height, width = (side + 2 * margin for side in image.shape)
-    count = watch(
-        padded.reshape(-1), pitch, 2 * (edge - margin) + 1, height, width, *looks, TABLE, threshold, xs, ys, ts, ps
-    )
+    sensor = (side + 2 * margin for side in image.shape)
+    picture = Picture(padded.reshape(-1), pitch, 2 * (edge - margin) + 1, *sensor)
+    count = watch(picture, looks, TABLE, threshold, EventColumns(xs, ys, ts, ps))
     found = zip(*(array[: min(count, room)].tolist() for array in (ts, ys, xs, ps)), strict=True)
     return sorted(found, key=lambda event: event[:3]), count
 
