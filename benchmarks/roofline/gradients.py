@@ -19,7 +19,7 @@ from qpsnn_core.kernels.conv.weight_gradient import SPAN, layout
 from qpsnn_core.kernels.conv.winograd import POINTS, TILE
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.quantize import encode
-from qpsnn_core.kernels.sgd import sgd_step
+from qpsnn_core.kernels.sgd import SGDFactors, sgd_step
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import ValueSpec
 
@@ -41,7 +41,7 @@ def weight_works(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     encode(0, rows, *coded)
     shaped = codes.reshape(3, 3, 256, 256)
     speed, new, newer = (np.zeros(size, np.float32) for _ in range(3))
-    slow, tenth = np.float32(0.9), np.float32(0.1)
+    factors = SGDFactors(np.float32(0.1), np.float32(0.9), np.float32(0.1), False)
 
     def whole() -> Any:
         return weight_sums(node, value, spikes, acc_gradient)
@@ -60,7 +60,7 @@ def weight_works(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
             0,
             6 * size,
             "float32",
-            lambda: sgd_step(0, len(weight), weight, weight, speed, tenth, slow, tenth, False, new, newer),
+            lambda: sgd_step(0, len(weight), weight, weight, speed, factors, new, newer),
         ),
     }
 

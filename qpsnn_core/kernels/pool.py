@@ -8,14 +8,22 @@ from qpsnn_core.kernels.threads import kernel
 
 @kernel
 def window_of(place, size, stride, padding, length):
-    """The first pixel of one edge, and the one after the last, of a window, cut at the map's."""
+    """The first pixel of one edge, and the one after the last, of a window, cut at the map's.
+
+    place: of the window among those along the edge. size, stride, padding, length (of the map's edge): in pixels.
+    """
     begin = place * stride - padding
     return max(begin, 0), min(begin + size, length)
 
 
 @kernel
-def largest(flat, first, top, bottom, left, right, width, channels, c):
-    """The largest counts of channels c..c+15 in a window of the map that begins at `first`."""
+def largest(flat, first, window, width, channels, c):
+    """The largest counts of channels c..c+15 in a window of the map that begins at `first`.
+
+    flat: counts, unsigned. window: (top, bottom, left, right), the first pixel and the one after the last, as from
+    `window_of`. width, channels: of the map.
+    """
+    top, bottom, left, right = window
     most = fill16(0, flat)
     for y in range(top, bottom):
         for x in range(left, right):
@@ -26,7 +34,11 @@ def largest(flat, first, top, bottom, left, right, width, channels, c):
 
 @kernel
 def max_forward(start, stop, counts, out, size, stride, padding):
-    """The largest count of each window, images start..stop-1."""
+    """The largest count of each window, images start..stop-1.
+
+    counts: unsigned `[M, H, W, C]`. out: of their type, `[M, Ho, Wo, C]`, written. size, stride, padding: of the
+    windows, in pixels.
+    """
     height, width, channels = counts.shape[1:]
     flat, flat_out = counts.reshape(-1), out.reshape(-1)
     for m in range(start, stop):
@@ -37,13 +49,16 @@ def max_forward(start, stop, counts, out, size, stride, padding):
                 place = ((m * out.shape[1] + oy) * out.shape[2] + ox) * channels
                 for c in range(0, channels, 16):
                     first = m * height * width * channels
-                    most = largest(flat, first, top, bottom, left, right, width, channels, c)
+                    most = largest(flat, first, (top, bottom, left, right), width, channels, c)
                     store_masked(flat_out, place + c, most, channels - c)
 
 
 @kernel
 def max_backward(start, stop, counts, gradient, out, size, stride, padding):
-    """Each window's gradient goes to its first largest count; out must be zero."""
+    """Each window's gradient goes to its first largest count; images start..stop-1.
+
+    gradient: float32 `[M, Ho, Wo, C]`. out: float32 `[M, H, W, C]`, zero, written. The rest as for `max_forward`.
+    """
     height, width, channels = counts.shape[1:]
     flat, given, flat_out = counts.reshape(-1), gradient.reshape(-1), out.reshape(-1)
     for m in range(start, stop):
@@ -54,7 +69,7 @@ def max_backward(start, stop, counts, gradient, out, size, stride, padding):
                 place = ((m * gradient.shape[1] + oy) * gradient.shape[2] + ox) * channels
                 for c in range(0, channels, 16):
                     first, count = m * height * width * channels, channels - c
-                    most = largest(flat, first, top, bottom, left, right, width, channels, c)
+                    most = largest(flat, first, (top, bottom, left, right), width, channels, c)
                     rest, zero = take16(given, place + c, count), fill16(0, given)
                     for y in range(top, bottom):
                         for x in range(left, right):
@@ -66,7 +81,10 @@ def max_backward(start, stop, counts, gradient, out, size, stride, padding):
 
 @kernel
 def apart_backward(start, stop, counts, gradient, out, size):
-    """As `max_backward`, of windows side by side: each pixel is written once, 0 where no window covers it."""
+    """As `max_backward`, of windows side by side: each pixel is written once, 0 where no window covers it.
+
+    size: of a window, and the stride; out need not be zero.
+    """
     height, width, channels = counts.shape[1:]
     flat, given, flat_out = counts.reshape(-1), gradient.reshape(-1), out.reshape(-1)
     down, across, line = gradient.shape[1], gradient.shape[2], width * channels
@@ -99,7 +117,10 @@ def apart_backward(start, stop, counts, gradient, out, size):
 
 @kernel
 def sum_forward(start, stop, counts, out, size):
-    """The sum of each size x size window, images start..stop-1."""
+    """The sum of each size x size window, images start..stop-1.
+
+    counts: unsigned `[M, H, W, C]`. out: unsigned `[M, Ho, Wo, C]`, of a type that holds the sums, written.
+    """
     for m in range(start, stop):
         for oy in range(out.shape[1]):
             for ox in range(out.shape[2]):
@@ -114,7 +135,10 @@ def sum_forward(start, stop, counts, out, size):
 
 @kernel
 def sum_backward(start, stop, gradient, out, size):
-    """Every pixel of a window gets the window's gradient, the others 0."""
+    """Every pixel of a window gets the window's gradient, the others 0; images start..stop-1.
+
+    gradient: float32 `[M, Ho, Wo, C]`. out: float32 `[M, H, W, C]`, written. size: of a window, and the stride.
+    """
     height, width, channels = out.shape[1:]
     given, flat = gradient.reshape(-1), out.reshape(-1)
     down, across = gradient.shape[1], gradient.shape[2]

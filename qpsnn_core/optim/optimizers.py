@@ -12,7 +12,7 @@ from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unq
 from qpsnn_core.common.types import Arrays, Floats
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.kernels.buffers import empty
-from qpsnn_core.kernels.sgd import sgd_step
+from qpsnn_core.kernels.sgd import SGDFactors, sgd_step
 from qpsnn_core.kernels.threads import parallel_for
 
 DECAYS = ("weight", "all")
@@ -67,8 +67,8 @@ def sgd(
             return p - lr * (g + decay * p if decay else g), ()
         new, speed = empty(p.shape, np.float32), empty(p.shape, np.float32)
         given = (np.ascontiguousarray(array).reshape(-1) for array in (p, g, slots[0]))
-        factors = (np.float32(factor) for factor in (lr, momentum, decay))
-        parallel_for(sgd_step, p.size, MIN_CHUNK_PARAMS, *given, *factors, nesterov, new.reshape(-1), speed.reshape(-1))
+        factors = SGDFactors(np.float32(lr), np.float32(momentum), np.float32(decay), nesterov)
+        parallel_for(sgd_step, p.size, MIN_CHUNK_PARAMS, *given, factors, new.reshape(-1), speed.reshape(-1))
         return new, (speed,)
 
     return _optimizer("sgd", Rule(("momentum",) if momentum else (), apply), weight_decay, decays)

@@ -11,7 +11,7 @@ from naive import optimizer as naive_optimizer
 from naive import quantize as naive
 from qpsnn_core.kernels import quantize
 from qpsnn_core.kernels.cyclic_channels import tile_channels
-from qpsnn_core.kernels.sgd import sgd_step
+from qpsnn_core.kernels.sgd import SGDFactors, sgd_step
 
 F = np.float32
 SHAPES = [(1, 1), (5, 1), (16, 1), (17, 1), (7, 3), (1, 15), (3, 16), (5, 17), (2, 31), (3, 33), (2, 64), (3, 100)]
@@ -110,8 +110,9 @@ def test_steps_of_sgd(momentum, decay, nesterov):
     ]
     for step, (gradient, rate) in enumerate(zip(gradients, rates, strict=True)):
         before, out, faster = param.copy(), np.empty_like(param), np.empty_like(speed)
+        factors = SGDFactors(F(rate), F(momentum), F(decay), nesterov)
         for start, stop in ((7, 20), (0, 7)):
-            sgd_step(start, stop, param, gradient, speed, F(rate), F(momentum), F(decay), nesterov, out, faster)
+            sgd_step(start, stop, param, gradient, speed, factors, out, faster)
         np.testing.assert_array_equal(param, before)
         param, speed = out, faster
         np.testing.assert_allclose(param, [one[step] for one in ref], rtol=0, atol=1e-6)
