@@ -26,12 +26,12 @@ def next_phase(phase, channels):
 
 @kernel
 def gather_sum(sums, phase, values):
-    """`sums[phase:phase + 16] += values`, in float64."""
+    """`sums[phase:phase + 16] += values`, in float64; sums: float64 `[C + 16]`, values: 16 real numbers."""
     store(sums, phase, load16(sums, phase) + to(values, sums))
 
 
 @kernel
 def sum_tiled(sums, out):
-    """Sums of tiled channels (`tile_channels`) added to those of the channels."""
+    """Sums of tiled channels (`tile_channels`) added to those of the channels; sums: `[C + 16]`, out: `[C]`."""
     for c in range(len(sums)):
         out[c % len(out)] += sums[c]

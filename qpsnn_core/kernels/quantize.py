@@ -21,13 +21,16 @@ from qpsnn_core.kernels.threads import kernel
 
 @kernel
 def absolute(vector, zero):
-    """The magnitudes of real numbers."""
+    """The magnitudes of a vector of real numbers; zero: a vector of zeros of its type."""
     return select(greater_equal(vector, zero), vector, negative(vector))
 
 
 @kernel
 def sum_abs(start, stop, weight, sums):
-    """`sums[c] += sum of |W|` of channel c in float64, rows start..stop-1; weight: flat, channels last."""
+    """`sums[c] += sum of |W|` of channel c in float64, rows start..stop-1.
+
+    weight: float32, flat, channels last. sums: float64 `[C]`.
+    """
     channels, phase = len(sums), 0
     parts = np.zeros(channels + 16)
     zero = fill16(0, weight)
@@ -41,8 +44,8 @@ def sum_abs(start, stop, weight, sums):
 def encode(start, stop, weight, scale, levels, codes, sums):
     """`2*round(levels/2 * (clamp(W/gamma, -1, 1) + 1)) - levels`, and sums of magnitudes: `sums[c] += |code|`.
 
-    Rows start..stop-1; weight, codes: flat, channels last; scale: gamma, float32, from `tile_channels`; sums:
-    int64 [C].
+    Rows start..stop-1. weight: float32, codes: integers, written; both flat, channels last. scale: gamma, float32,
+    from `tile_channels`. levels: codes are odd integers -levels..levels. sums: int64 `[C]`.
     """
     channels, phase = len(sums), 0
     parts = np.zeros(channels + 16, np.int32)
@@ -63,7 +66,10 @@ def encode(start, stop, weight, scale, levels, codes, sums):
 
 @kernel
 def pass_within(start, stop, gradient, weight, scale, out):
-    """`gradient` where `|W| <= gamma`, else 0, rows start..stop-1; all flat, scale from `tile_channels`."""
+    """`gradient` where `|W| <= gamma`, else 0, rows start..stop-1.
+
+    gradient, weight, out (written): float32, flat, channels last. scale: gamma, float32, from `tile_channels`.
+    """
     channels, phase = len(scale) - 16, 0
     zero = fill16(0, weight)
     for i in range(start * channels, stop * channels, 16):

@@ -75,7 +75,7 @@ def square_of(matrix, above, rows, columns, row, column, out, room):
 def panels_of(start, stop, matrix, rows, columns, out):
     """Panels start..stop-1 of WIDTH rows of a flat matrix, each transposed: `[columns, WIDTH]`, zeros beyond the last.
 
-    out: float32, flat, `[panels, columns, WIDTH]`.
+    matrix: any numbers, flat `[rows, columns]`. out: float32, flat, `[panels, columns, WIDTH]`, written.
     """
     block, room = np.empty(1024, matrix.dtype), np.empty(1024, matrix.dtype)
     for panel in range(start, stop):

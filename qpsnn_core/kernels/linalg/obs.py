@@ -31,15 +31,17 @@ TOGETHER = 16
 
 
 @kernel
-def subtract_four(line, a, first, b, second, c, third, d, fourth):
-    """`line -= a*first + b*second + c*third + d*fourth`."""
+def subtract_four(line, factors, rows):
+    """`line -= a*first + b*second + c*third + d*fourth`, of four factors and four rows, all float64."""
+    a, b, c, d = factors
+    first, second, third, fourth = rows
     for j in range(len(line)):
         line[j] -= (a * first[j] + b * second[j]) + (c * third[j] + d * fourth[j])
 
 
 @kernel
 def subtract_one(line, a, first):
-    """`line -= a*first`."""
+    """`line -= a*first`; both float64, of one length."""
     for j in range(len(line)):
         line[j] -= a * first[j]
 
@@ -48,7 +50,8 @@ def subtract_one(line, a, first):
 def add_events(start, stop, starts, places, counts, filtered, pitch, total):
     """`total[a, b] += sum over the events of input a of count * filtered[place, b]`, rows a of start..stop-1, b >= a.
 
-    Events of input a: starts[a] to starts[a+1] - 1; filtered, total: flat, rows of `pitch`.
+    Events of input a: starts[a] to starts[a+1] - 1, `places` (integers) and `counts` (float64) for each; filtered,
+    total: float64, flat, rows of `pitch`.
     """
     for a in range(start, stop):
         line = total[a * pitch + a : (a + 1) * pitch]
@@ -56,17 +59,9 @@ def add_events(start, stop, starts, places, counts, filtered, pitch, total):
         whole = first + (last - first) // 4 * 4
         for e in range(first, whole, 4):
             p, q, r, s = places[e] * pitch, places[e + 1] * pitch, places[e + 2] * pitch, places[e + 3] * pitch
-            subtract_four(
-                line,
-                -counts[e],
-                filtered[p + a : p + pitch],
-                -counts[e + 1],
-                filtered[q + a : q + pitch],
-                -counts[e + 2],
-                filtered[r + a : r + pitch],
-                -counts[e + 3],
-                filtered[s + a : s + pitch],
-            )
+            upper = filtered[p + a : p + pitch], filtered[q + a : q + pitch]
+            lower = filtered[r + a : r + pitch], filtered[s + a : s + pitch]
+            subtract_four(line, (-counts[e], -counts[e + 1], -counts[e + 2], -counts[e + 3]), upper + lower)
         for e in range(whole, last):
             p = places[e] * pitch
             subtract_one(line, -counts[e], filtered[p + a : p + pitch])
@@ -76,7 +71,8 @@ def add_events(start, stop, starts, places, counts, filtered, pitch, total):
 def cheapest(weight, diagonal, size, alive, chosen):
     """The living weights with the smallest `w**2 / inverse[p, p]`, cheapest first, into `chosen`; how many were found.
 
-    Of equals the earlier one.
+    Of equals the earlier one. weight, diagonal (of the inverse): float64, alive: bool, of which the first `size` count.
+    chosen: int64, written.
     """
     costs = np.empty(len(chosen))
     count = 0
@@ -101,6 +97,7 @@ def cheapest(weight, diagonal, size, alive, chosen):
 def remove(weight, diagonal, inverse, pitch, size, p, earlier, rows):
     """Set weight p to 0 and change the others so that the error is least; the loss, `w_p**2 / (2 inverse[p, p])`.
 
+    weight, diagonal, inverse, rows: float64, the last two flat, rows of `pitch`, of which the first `size` count.
     `diagonal` is that of the inverse now, and is kept up; `inverse` is what it was `earlier` removals ago: row k of
     `rows` is `inverse[p] / sqrt(inverse[p, p])` as the k-th of them found it; this one's becomes the next.
     """
@@ -125,7 +122,10 @@ def remove(weight, diagonal, inverse, pitch, size, p, earlier, rows):
 
 @kernel
 def subtract_rows(inverse, pitch, size, alive, rows, count):
-    """`inverse[i, j] -= sum over k < count of rows[k, i] * rows[k, j]`, i of the living, j >= i; two i at a time."""
+    """`inverse[i, j] -= sum over k < count of rows[k, i] * rows[k, j]`, i of the living, j >= i; two i at a time.
+
+    inverse, rows: float64, flat, rows of `pitch`, of which the first `size` count. alive: bool.
+    """
     lines = np.nonzero(alive[:size])[0]
     factors, strip = np.empty(size * count), np.empty(STRIP * count)
     for k in range(count):
@@ -151,7 +151,10 @@ def subtract_rows(inverse, pitch, size, alive, rows, count):
 
 @kernel
 def close_ranks(weight, diagonal, inverse, pitch, size, alive, index):
-    """Move the living weights, their numbers, diagonal and part of the triangle together; how many there are."""
+    """Move the living weights, their numbers, diagonal and part of the triangle together; how many there are.
+
+    index: int64, the weights' numbers; the rest as for `cheapest` and `remove`. All are overwritten.
+    """
     living = np.nonzero(alive[:size])[0]
     count = len(living)
     for a in range(count):
@@ -167,7 +170,8 @@ def close_ranks(weight, diagonal, inverse, pitch, size, alive, index):
 def record_row(weight, inverse, pitch, group, rows, order, losses):
     """Remove all weights, `group` at a time: `order` is which one went when, `losses` what each cost, both [d].
 
-    weight, inverse: overwritten; rows: scratch, [(LATER + group)*pitch].
+    weight: float64 [d], inverse: float64, flat, rows of `pitch`; both are overwritten. order: int64, losses: float64.
+    rows: float64, scratch, [(LATER + group)*pitch].
     """
     size = len(weight)
     alive, index, chosen = np.ones(size, np.bool_), np.arange(size), np.empty(group, np.int64)
@@ -195,7 +199,10 @@ def record_row(weight, inverse, pitch, group, rows, order, losses):
 
 @kernel
 def record_rows(start, stop, weights, inverse, group, orders, losses):
-    """`record_row` of rows start..stop-1, each with its own copy of the inverse [d, d]; all others [O, d]."""
+    """`record_row` of rows start..stop-1, each with its own copy of the inverse.
+
+    weights: float64 [O, d]; inverse: float64 [d, d]. orders: int64, losses: float64, both [O, d], written.
+    """
     size = weights.shape[1]
     pitch = (size + LANES - 1) // LANES * LANES
     own, rows = np.zeros(size * pitch), np.zeros((LATER + group) * pitch)
@@ -209,7 +216,8 @@ def round_rows(start, stop, weights, upper, steps, limit, out):
     """Column by column the nearest multiples of each row's step, at most `limit` of them; its error to those behind.
 
     `out[r, c] = quant(w[r, c]); w[r, j] -= (w[r, c] - out[r, c]) / upper[c, c] * upper[c, j]`, j > c, of rows start..
-    stop-1; upper: `H^-1 = U^T U`. weights: overwritten; weights, out: [O, d]; steps: [O].
+    stop-1; upper: `H^-1 = U^T U`. weights: overwritten; weights, out: [O, d]; steps: [O]; upper: [d, d];
+    all float64. limit: the largest multiple, an integer.
     """
     size = weights.shape[1]
     for first in range(start, stop, TOGETHER):

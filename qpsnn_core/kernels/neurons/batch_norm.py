@@ -15,6 +15,7 @@ ROWS = 2**14
 def short_moments(start, stop, total, sums, squares):
     """`sums[c] += sum of total[i, c]`, `squares[c] += sum of total[i, c]**2`, rows start..stop-1 of int16, sums int64.
 
+    total: int16 `[M, C]`; sums, squares: int64 `[C]`.
     Everything is added in 32 bits, squares in an upper and a lower half of 16 bits, and widened every 2**14 rows.
     """
     channels = total.shape[1]
@@ -41,7 +42,7 @@ def short_moments(start, stop, total, sums, squares):
 
 @kernel
 def integer_moments(start, stop, total, sums, squares):
-    """The same for any integers, in int64."""
+    """The same for any integers `[M, C]`, in int64."""
     channels = total.shape[1]
     flat = total.reshape(-1)
     part = np.zeros((2, 16), np.int64)
@@ -60,7 +61,7 @@ def integer_moments(start, stop, total, sums, squares):
 
 @kernel
 def real_moments(start, stop, total, sums, squares):
-    """The same in float64."""
+    """The same for any numbers `[M, C]`, in float64: sums and squares are float64 `[C]`."""
     for i in range(start, stop):
         row = total[i]
         for c in range(row.shape[0]):
@@ -71,7 +72,10 @@ def real_moments(start, stop, total, sums, squares):
 
 @kernel
 def gradient_moments(start, stop, gradient, total, sums, products):
-    """`sums[c] += sum of g`, `products[c] += sum of g*total`, in float64, rows start..stop-1."""
+    """`sums[c] += sum of g`, `products[c] += sum of g*total`, in float64, rows start..stop-1.
+
+    gradient: float32 `[M, C]`. total: any numbers, of that shape. sums, products: float64 `[C]`.
+    """
     for i in range(start, stop):
         g, a = gradient[i], total[i]
         for c in range(g.shape[0]):

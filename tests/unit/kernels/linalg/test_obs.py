@@ -38,7 +38,7 @@ def test_lines_are_subtracted(length):
     comp, four = line.copy(), line.copy()
     obs.subtract_one(comp, factors[0], rows[0])
     np.testing.assert_allclose(comp, ref.less(line, factors[:1], rows[:1]), rtol=1e-13, atol=1e-14)
-    obs.subtract_four(four, *(x for pair in zip(factors, rows, strict=True) for x in pair))
+    obs.subtract_four(four, tuple(factors), tuple(rows))
     np.testing.assert_allclose(four, ref.less(line, factors, rows), rtol=1e-13, atol=1e-13)
 
 
