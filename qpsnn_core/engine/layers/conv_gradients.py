@@ -42,7 +42,7 @@ def weight_sums(node: Conv, value: ValueSpec, x: Array, acc_gradient: AccGradien
     """
     geometry = geometry_of(node, value)
     channels, outputs = geometry.channels, geometry.outputs
-    shape = layout(*x.shape[:2], geometry, value.max_count)
+    shape = layout(x.shape[0], x.shape[1], geometry, value.max_count)
     groups, fit = -(-outputs // shape.lanes), max(1, SUMS // (node.kernel**2 * channels * shape.lanes))
     several = -(-groups // -(-groups // fit))
     blocks = -(-groups // several)
