@@ -123,6 +123,8 @@ NO_KERNELS = {
     "simd.llvm": "the code of the instructions",
     "simd.llvm_memory": "likewise",
     "buffers": "no arithmetic: test_buffers.py",
+    "conv.windows": "NumPy and BLAS: test_windows.py compares it with loops",
+    "exact_types": "no arithmetic: test_exact_types.py",
     "machine_code": "no arithmetic: test_machine_code.py",
     "threads": "no arithmetic: below, and test_threads.py",
     "simd.vector": "an instruction's twin is its own meaning: test_vector.py",

@@ -1,0 +1,56 @@
+"""Windows as rows, and the product of all of them, against loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qpsnn_core.kernels import threads
+from qpsnn_core.kernels.conv import windows
+
+
+def by_loops(images, weights, size, stride, padding):
+    count, height, width, channels = images.shape
+    tall, wide = ((side + 2 * padding - size) // stride + 1 for side in (height, width))
+    rows = np.zeros((count * tall * wide, size * size * channels))
+    for m in range(count):
+        for y in range(tall):
+            for x in range(wide):
+                for ky in range(size):
+                    for kx in range(size):
+                        i, j = y * stride + ky - padding, x * stride + kx - padding
+                        if 0 <= i < height and 0 <= j < width:
+                            place = (ky * size + kx) * channels
+                            rows[(m * tall + y) * wide + x, place : place + channels] = images[m, i, j]
+    return rows, rows @ weights
+
+
+@pytest.mark.parametrize(("size", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (2, 2, 0), (5, 1, 2), (1, 1, 0)])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_windows_and_their_products(size, stride, padding, kind, monkeypatch):
+    monkeypatch.setattr(windows, "ROWS", 40)
+    rng = np.random.default_rng(size)
+    images, weights = rng.integers(0, 9, (5, 6, 7, 2)), rng.integers(-7, 8, (size * size * 2, 3)).astype(kind)
+    rows, products = by_loops(images, weights, size, stride, padding)
+    found = windows.padded(images, padding)
+    np.testing.assert_array_equal(windows.unfold(found, size, stride, kind), rows)
+    for out in (np.empty(products.shape, kind), np.empty(products.shape, np.int32)):
+        windows.dense_conv(found, weights, size, stride, out)
+        np.testing.assert_array_equal(out, products)
+
+
+def test_products_are_the_same_on_any_number_of_threads(monkeypatch):
+    monkeypatch.setattr(windows, "ROWS", 40)
+    rng = np.random.default_rng(0)
+    images, weights = rng.normal(0, 1, (9, 6, 6, 3)).astype(np.float32), rng.normal(0, 1, (27, 5)).astype(np.float32)
+    found = []
+    before = threads.threads()
+    try:
+        for count in (1, 3):
+            threads.set_threads(count)
+            out = np.empty((9 * 16, 5), np.float32)
+            windows.dense_conv(images, weights, 3, 1, out)
+            found.append(out)
+    finally:
+        threads.set_threads(before)
+    np.testing.assert_array_equal(*found)
