@@ -1,4 +1,4 @@
-"""The plan of a network on Lava's own LIFReset, Conv and Dense: integers times 2**k, as `integer.stock` says.
+"""The plan of a network on Lava's own LIFReset, Conv and Dense: integers times 2**k, as `integer.lava_lif` says.
 
 Lava's Dense clips weights to 8 bits and drops the lowest where signs are mixed. So weights are written in digits of
 8 bits with their sign, each a Dense of its own with doubled weights and `weight_exp` one less; their currents meet in

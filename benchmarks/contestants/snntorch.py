@@ -32,8 +32,10 @@ class Neuron(nn.Module):
 
     def __init__(self, node: LIF) -> None:
         super().__init__()
-        if (node.surrogate, node.width, node.detach_reset) != ("triangle", 1.0, False):
-            raise NotImplementedError(f"{node.name}: the twin has the triangle of width 1, its reset not detached")
+        if (node.surrogate, node.width, node.detach_reset, node.reset) != ("triangle", 1.0, False, "zero"):
+            raise NotImplementedError(
+                f"{node.name}: the twin has the triangle of width 1, its reset to zero, not detached"
+            )
         self.lif = Leaky(
             beta=node.beta,
             threshold=node.threshold,

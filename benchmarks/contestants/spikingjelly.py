@@ -14,8 +14,8 @@ class Neuron(nn.Module):
 
     def __init__(self, node: LIF) -> None:
         super().__init__()
-        if node.surrogate != "triangle":
-            raise NotImplementedError(f"{node.name}: the twin has no surrogate {node.surrogate!r}")
+        if (node.surrogate, node.reset) != ("triangle", "zero"):
+            raise NotImplementedError(f"{node.name}: the twin has the triangle alone, and a reset to zero")
         self.lif = LIFNode(
             tau=1 / (1 - node.beta),
             decay_input=False,

@@ -22,7 +22,7 @@ STRAIGHT_THROUGH = ("clip", "pass")
 
 @dataclass(frozen=True)
 class Quantizer:
-    """Eqs. 4 to 10: `W_hat = gamma * (2/s * round(s/2 * (clamp(W/gamma, -1, 1) + 1)) - 1)`, `s = 2**bits - 1`.
+    """Eqs. 4 to 6, 9 and 10: `W_hat = gamma * (2/s * round(s/2 * (clamp(W/gamma, -1, 1) + 1)) - 1)`, `s = 2**bits - 1`.
 
     `gamma` is the 1-norm mean ("mean"), the largest magnitude ("max"), the larger magnitude of the percentiles
     `percentile` and `1 - percentile` ("percentile"), or 1 ("one": vanilla, Eq. 6), per output "channel" or per

@@ -1,4 +1,4 @@
-"""Weights to codes and back (Eqs. 4 to 10): the one definition that training and export share."""
+"""Weights to codes and back (Eqs. 4 to 6, 9 and 10): the one definition that training and export share."""
 
 from __future__ import annotations
 

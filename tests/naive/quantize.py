@@ -1,4 +1,4 @@
-"""Weights to codes and back, one number at a time, as Eqs. 4 to 10 state it; loops only."""
+"""Weights to codes and back, one number at a time, as Eqs. 4 to 6, 9 and 10 state it; loops only."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def normed(node, on, y):
 
 
 def quantized(node, on):
-    """Eqs. 4 to 10 in float64, with the straight-through gradient."""
+    """Eqs. 4 to 6, 9 and 10 in float64, with the straight-through gradient."""
     weight, how = on.leaves[node.name]["weight"], node.quantizer
     if how is None:
         return weight
