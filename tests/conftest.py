@@ -20,7 +20,7 @@ INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 # sets the start method of multiprocessing.
 EXTRAS = {"lava": "lava-nc", "cli": "typer", "plot": "matplotlib", "events": "faery", "exchange": "nir"}
 
-QUICK_CASES = 3
+QUICK_CASES = 2
 """How many cases of one test `make check` runs at most."""
 
 # A compiled kernel's first call takes seconds, so that no example has a deadline, and slow examples are no fault.
