@@ -179,7 +179,7 @@ def run_equal_size(
             if not any((one.seed, one.rate, one.sparsity) == (seed, step.rate, 0) for one in results):
                 log(f"seed {seed}, SVS {step.rate:g}")
                 results.append(step.structured())
-                save_results(folder, made_by, results)
+                save_results(folder, made_by, results, data)
         sizes = {one.target: one.size_mb for one in results if one.seed == seed and not one.sparsity}
         for step in steps:
             there = {one.target for one in results if (one.seed, one.rate) == (seed, step.rate) and one.sparsity}
@@ -187,7 +187,7 @@ def run_equal_size(
                 if target > step.rate and target not in there:
                     log(f"seed {seed}, OSBC from {step.rate:g} to the size of {target:g}")
                     results += step.unstructured(target, sizes[target])
-                    save_results(folder, made_by, results)
+                    save_results(folder, made_by, results, data)
     return [one for one in results if one.seed < seeds and one.target in (0.0, *rates)]
 
 

@@ -1,5 +1,6 @@
 """Labelled images: readers of known sets, seeded batches, random changes."""
 
+from .arrays import load_arrays, load_arrays_part
 from .augment import Augment
 from .autoaugment import autoaugment
 from .batches import batch_count, batches, epoch_order
@@ -11,9 +12,10 @@ from .jpeg_h5 import load_jpeg_h5, load_jpeg_part
 from .mnist import load_mnist, read_idx
 from .nda import nda
 from .prefetch import prefetch
-from .registry import NAMES, load_data
+from .registry import NAMES, load_data, load_part
 from .resized_crop import resized_crop
 from .schema import Dataset, Split, to_uint8
+from .sources import Source, source_of
 from .tinyimagenet import load_tinyimagenet
 from .transforms import cutout, random_crop, random_flip
 
@@ -21,6 +23,7 @@ __all__ = [
     "NAMES",
     "Augment",
     "Dataset",
+    "Source",
     "Split",
     "autoaugment",
     "batch_count",
@@ -28,6 +31,8 @@ __all__ = [
     "cutout",
     "download",
     "epoch_order",
+    "load_arrays",
+    "load_arrays_part",
     "load_cifar10",
     "load_cifar100",
     "load_data",
@@ -36,6 +41,7 @@ __all__ = [
     "load_jpeg_h5",
     "load_jpeg_part",
     "load_mnist",
+    "load_part",
     "load_tinyimagenet",
     "nda",
     "prefetch",
@@ -43,5 +49,6 @@ __all__ = [
     "random_flip",
     "read_idx",
     "resized_crop",
+    "source_of",
     "to_uint8",
 ]

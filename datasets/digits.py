@@ -1,4 +1,4 @@
-"""The 1,797 handwritten digits of 8x8 pixels that come with scikit-learn: the default, no download."""
+"""The 1,797 handwritten digits of 8x8 pixels that come with scikit-learn: no download."""
 
 from __future__ import annotations
 

@@ -11,14 +11,26 @@ from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.validation import whole
 
+from .arrays import load_arrays, load_arrays_part
 from .cifar import load_cifar10, load_cifar100
 from .digits import load_digits
 from .events.loading import load_event_frames
 from .events.sets import STEPS, load_digits_events, load_mnist_events
 from .folders import load_imagenet
+from .jpeg_h5 import load_jpeg_h5, load_jpeg_part
 from .mnist import load_mnist
-from .schema import Split
+from .schema import Dataset, Split
 from .tinyimagenet import load_tinyimagenet
+
+JPEGS = (".h5", ".hdf5")
+OF_JPEGS = ("jpeg", "cifar10", "cifar100")
+"""Sets whose file, where they are one, is of JPEGs."""
+
+
+def load_jpegs(path: str | Path, *, limit: int | None = None) -> Split:
+    """`load_jpeg_h5` of a set that is called as its file."""
+    return load_jpeg_h5(path, Path(path).stem, limit=limit)
+
 
 FILE_READERS: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
     {
@@ -29,6 +41,8 @@ FILE_READERS: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
         "cifar100": load_cifar100,
         "tinyimagenet": load_tinyimagenet,
         "imagenet": load_imagenet,
+        "jpeg": load_jpegs,
+        "arrays": load_arrays,
     }
 )
 BUILT_IN: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
@@ -50,7 +64,8 @@ def load_data(
     size: int = 0,
 ) -> Split:
     """The training and test parts of a set: "digits" and "digits-events" (no path), "mnist", "mnist-events", "cifar10",
-    "cifar100", "tinyimagenet" or "imagenet" (path of a folder or file), "events" (path of a store of recordings).
+    "cifar100", "tinyimagenet" or "imagenet" (path of a folder or file), "events" (path of a store of recordings),
+    "jpeg" (path of an HDF5 file of JPEGs), "arrays" (path of a .npz file or a folder of .npy files).
 
     limit: at most so many images of each part, each class in its proportion, always the same ones. steps: the frames T
     of a set of events, by default 4; other sets are the same for any. frames, size: of a store, as `load_event_frames`
@@ -76,3 +91,18 @@ def load_data(
     if path is None:
         raise ConfigError(expected(f"{name}.path", "the folder or file that holds the set", None))
     return reader(path, **options)
+
+
+def load_part(name: str, path: str | Path | None, part: str, *, limit: int | None = None, **options: Any) -> Dataset:
+    """One part, "train" or "test", of the set that `load_data` loads with these options.
+
+    Of JPEGs and arrays nothing else is read, and nothing else need be in the file. Raises what `load_data` raises.
+    """
+    if limit is not None:
+        whole("limit", limit, 1)
+    if path is not None and name in OF_JPEGS and str(path).endswith(JPEGS):
+        return load_jpeg_part(path, Path(path).stem if name == "jpeg" else name, part, limit=limit)
+    if path is not None and name == "arrays":
+        return load_arrays_part(path, part, limit=limit)
+    found: Dataset = getattr(load_data(name, path, limit=limit, **options), part)
+    return found

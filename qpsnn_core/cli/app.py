@@ -9,12 +9,32 @@ from typing import Annotated, Any
 import typer
 
 import qpsnn_core as qp
-from qpsnn_core.cli import compress, download, events, export, loihi, plots, predict, show, stream, studies, tables
-from qpsnn_core.cli.inputs import data_of, images_of, load_any, load_trained, recipe_for, recipe_of, with_prune
+from qpsnn_core.cli import (
+    compress,
+    download,
+    events,
+    export,
+    loihi,
+    plots,
+    predict,
+    prune,
+    show,
+    stream,
+    studies,
+    tables,
+)
+from qpsnn_core.cli.inputs import (
+    data_of,
+    data_of_recipe,
+    load_any,
+    load_trained,
+    recipe_of,
+    settings_from,
+    with_data,
+)
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
-from qpsnn_core.experiments.stages import augmentation, network_for, prune_as, score_as
-from qpsnn_core.recipes.paper_rates import PAPER_SETS
-from qpsnn_core.recipes.recipe import Recipe
+from qpsnn_core.experiments.data_choice import DataChoice
+from qpsnn_core.experiments.stages import augmentation, network_for
 
 app = typer.Typer(
     help="Quantized and pruned spiking neural networks: train, compress, lower to integers, run on Lava.",
@@ -44,7 +64,7 @@ def demo(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train, prune, fine-tune, lower to integers and run on Lava: the whole of qpsnn on one small set."""
+    """Train, prune, fine-tune, lower to integers and run on Lava: the whole of qpsnn on scikit-learn's digits."""
     from qpsnn_core.cli.demo import write_demo
 
     write_demo(out, events=events, images=images, backend=backend, as_json=json, quiet=quiet)
@@ -60,8 +80,11 @@ def train(
 ) -> None:
     """Train a network as a recipe says; Ctrl-C leaves a checkpoint that --resume goes on from."""
     chosen = qp.load_recipe(recipe)
-    data = data_of(chosen)
-    _fit("train", network_for(chosen, data), chosen.train, chosen, data, out, resume, json, quiet)
+    choice = data_of_recipe(recipe, chosen)
+    network = network_for(chosen, choice.split())
+    for stage, settings in (("network", chosen.network), ("train", chosen.train)):
+        show.settings(stage, settings, f"{recipe}, else defaults", quiet)
+    _fit("train", network, chosen.train, chosen.to_dict(), choice, out, resume, json, quiet)
 
 
 @app.command()
@@ -71,6 +94,8 @@ def finetune(
     epochs: Annotated[int, typer.Option("--epochs", min=0, help="Instead of the recipe's.")] = 0,
     lr: Annotated[float, typer.Option("--lr", min=0.0, help="Learning rate, instead of the recipe's.")] = 0.0,
     steps: Annotated[int, typer.Option("--steps", min=0, help="T from now on; else the recipe's, or as it is.")] = 0,
+    data: Data = "",
+    path: Where = "",
     resume: Resume = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -79,97 +104,45 @@ def finetune(
     loaded = load_trained(checkpoint)
     recipe = recipe_of(loaded)
     given: dict[str, Any] = {name: value for name, value in (("epochs", epochs), ("lr", lr), ("steps", steps)) if value}
-    recipe = replace(recipe, finetune=replace(recipe.finetune, **given))
-    data = data_of(recipe)
-    _fit("finetune", loaded.model, recipe.finetune, recipe, data, out, resume, json, quiet)
+    choice = data_of(checkpoint, loaded, data, path)
+    recipe = replace(recipe, finetune=replace(recipe.finetune, **given), data=choice.config)
+    show.settings("finetune", recipe.finetune, settings_from(loaded, "finetune"), quiet)
+    made_by = {**with_data(loaded, choice), "finetune": asdict(recipe.finetune)}
+    _fit("finetune", loaded.model, recipe.finetune, made_by, choice, out, resume, json, quiet)
 
 
 def _fit(
-    stage: str, start: Any, settings: Any, recipe: Recipe, data: Any, out: Path, resume: bool, json: bool, quiet: bool
+    stage: str,
+    start: Any,
+    settings: Any,
+    made_by: dict[str, Any],
+    choice: DataChoice,
+    out: Path,
+    resume: bool,
+    json: bool,
+    quiet: bool,
 ) -> None:
     verb = qp.train if stage == "train" else qp.finetune
     options: dict[str, Any] = {
-        "augment": augmentation(recipe.data),
+        "augment": augmentation(choice.config),
         "checkpoint": out,
         "resume": resume,
-        "recipe": recipe.to_dict(),
+        "recipe": made_by,
     }
     try:
         with show.bars(quiet) as listen:
-            done = verb(start, data, settings, progress=listen, **options)
+            done = verb(start, choice.split(), settings, progress=listen, **options)
     except KeyboardInterrupt:
         show.log(f"stopped; the same command with --resume goes on from {out}")
         raise typer.Exit(130) from None
     if json:
-        show.print_json({"checkpoint": str(out), "history": [asdict(epoch) for epoch in done.history]})
+        made = {"checkpoint": str(out), "data": choice.figures, "settings": asdict(settings)}
+        show.print_json({**made, "history": [asdict(epoch) for epoch in done.history]})
         return
     heads = ("epoch", "loss", "train", "test", "lr", "firing rate", "seconds")
     shown = done.history[-10:]
     rows = [(str(e.epoch), e.loss, e.accuracy, e.validation, e.lr, e.firing_rate, e.seconds) for e in shown]
-    show.table(f"{stage}: {out}", heads, rows)
-
-
-@app.command()
-def score(
-    checkpoint: File,
-    criterion: Annotated[str, typer.Option(help="svs or sca; else the recipe's.")] = "",
-    batches: Annotated[int, typer.Option(min=0, help="Batches to average; 0: the recipe's.")] = 0,
-    json: Json = False,
-) -> None:
-    """Rank the channels of every layer, and say how stable the ranking is over batches (Eq. 15)."""
-    loaded = load_trained(checkpoint)
-    recipe = with_prune(recipe_of(loaded), criterion=criterion, batches=batches)
-    scores = score_as(recipe, loaded.model, data_of(recipe).train)
-    several = all(len(each) > 1 for each in scores.batches.values())
-    stable: dict[str, float | None] = dict(qp.stability(scores)) if several else dict.fromkeys(scores.values)
-    if json:
-        show.print_json({"criterion": scores.criterion, "scores": scores.values, "stability": stable})
-        return
-    rows = [
-        (name, len(values), len(set(values.tolist())), values.min(), values.mean(), values.max(), stable[name])
-        for name, values in scores.values.items()
-    ]
-    show.table(
-        f"scores: {scores.criterion}", ("layer", "channels", "distinct", "lowest", "mean", "highest", "AvgCosS"), rows
-    )
-
-
-@app.command()
-def prune(
-    checkpoint: File,
-    out: Out = Path("pruned.h5"),
-    rates: Annotated[
-        str, typer.Option(help="One number, name=number,... or a set such as cifar10-0.51; else the recipe's.")
-    ] = "",
-    criterion: Annotated[str, typer.Option(help="svs or sca; else the recipe's.")] = "",
-    json: Json = False,
-) -> None:
-    """Remove the channels that score lowest."""
-    loaded = load_trained(checkpoint)
-    recipe = with_prune(recipe_of(loaded), criterion=criterion, rates=_rates(rates) if rates else None)
-    data = data_of(recipe).train
-    scores = score_as(recipe, loaded.model, data)
-    pruned = prune_as(recipe, loaded.model, scores, data)
-    notes = {**loaded.notes, "pruned": {"from": str(checkpoint), "kept": {k: len(v) for k, v in pruned.kept.items()}}}
-    qp.save_checkpoint(out, qp.Checkpoint(pruned.model, recipe=loaded.recipe, notes=notes))
-    rows = [(name, len(scores.values[name]), len(kept)) for name, kept in pruned.kept.items()]
-    if json:
-        show.print_json({"checkpoint": str(out), "layers": {name: [old, new] for name, old, new in rows}})
-        return
-    show.table(f"pruned: {out}", ("layer", "channels", "kept"), rows)
-
-
-def _rates(text: str) -> Any:
-    if text in PAPER_SETS:
-        return qp.paper_rates(text)
-    try:
-        if "=" not in text:
-            return float(text)
-        return {name.strip(): float(value) for name, value in (part.split("=") for part in text.split(","))}
-    except ValueError as error:
-        raise qp.errors.ConfigError(
-            qp.errors.expected("--rates", "a number, name=number,... or a set of the paper's", text)
-        ) from error
+    show.table(f"{stage}: {out}", heads, rows, choice)
 
 
 @app.command()
@@ -182,11 +155,13 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Accuracy on the test images, of a checkpoint or an integer network."""
-    model, recipe = load_any(file)
-    images = images_of(recipe, data, path, limit)
+    loaded = load_any(file)
+    choice = data_of(file, loaded, data, path)
+    images = choice.part("test", limit)
     with show.bars(quiet) as listen:
-        result = qp.evaluate(model, images, limit=limit or None, progress=listen)
+        result = qp.evaluate(loaded.model if isinstance(loaded, qp.Checkpoint) else loaded, images, progress=listen)
     figures = {
+        "data": choice.figures,
         "accuracy": result.accuracy,
         "images": result.images,
         "loss": result.loss,
@@ -198,7 +173,7 @@ def evaluate(
         show.print_json(figures)
         return
     rows = [(name, value) for name, value in figures.items() if not isinstance(value, dict)]
-    show.table(str(file), ("figure", "value"), rows)
+    show.table(str(file), ("figure", "value"), rows, choice)
 
 
 @app.command()
@@ -213,8 +188,8 @@ def report(
     from qpsnn_core.cli.report import show_cost
 
     loaded = load_trained(checkpoint)
-    images = images_of(recipe_of(loaded), data, path, limit)
-    show_cost(str(checkpoint), loaded.model, qp.evaluate(loaded.model, images, limit=limit or None), json)
+    choice = data_of(checkpoint, loaded, data, path)
+    show_cost(str(checkpoint), loaded.model, qp.evaluate(loaded.model, choice.part("test", limit)), choice, json)
 
 
 @app.command()
@@ -233,7 +208,9 @@ def lower(
     lowered = qp.lower(loaded.model, fraction_bits=bits, readout_bits=readout_bits)
     qp.save_integer(out, lowered.network)
     if json:
-        show.print_json({"network": str(out), "bytes": out.stat().st_size, "report": lowered.report.to_dict()})
+        settings = {"fraction_bits": bits, "readout_bits": readout_bits}
+        made = {"network": str(out), "bytes": out.stat().st_size, "settings": settings}
+        show.print_json({**made, "report": lowered.report.to_dict()})
         return
     show.out.print(str(lowered.report), highlight=False, soft_wrap=True)
     show.out.print(f"{out}: {out.stat().st_size:,} bytes", highlight=False, soft_wrap=True)
@@ -244,7 +221,7 @@ def simulate(
     network: Annotated[Path, typer.Argument(help="An integer network.")],
     backend: Annotated[str, typer.Option("--backend", help="exact, lava or c.")] = "exact",
     stock: Annotated[bool, typer.Option("--stock", help="Of lava: its own LIF, Conv and Dense alone.")] = False,
-    data: Data = "digits",
+    data: Data = "",
     path: Where = "",
     limit: Limit = 100,
     json: Json = False,
@@ -253,16 +230,18 @@ def simulate(
     from qpsnn_core.cli.predict import compare
 
     loaded = qp.load_integer(network)
-    images = images_of(recipe_for(loaded), data, path, limit).limited(limit or None)
-    figures = compare(loaded, images, backend, stock)
+    choice = data_of(network, loaded, data, path)
+    figures = compare(loaded, choice.part("test", limit), backend, stock)
     if json:
-        show.print_json(figures)
+        show.print_json({"data": choice.figures, **figures})
     else:
-        show.table(f"{network} on {backend}", ("figure", "value"), list(figures.items()))
+        show.table(f"{network} on {backend}", ("figure", "value"), list(figures.items()), choice)
     if figures["spike_mismatches"] or figures["readout_mismatches"]:
         raise typer.Exit(1)
 
 
+app.command()(prune.score)
+app.command()(prune.prune)
 app.command()(compress.compress)
 app.command("compress-sweep")(compress.compress_sweep)
 app.command()(studies.ablate)

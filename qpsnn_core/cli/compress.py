@@ -9,7 +9,7 @@ import typer
 
 import qpsnn_core as qp
 from qpsnn_core.cli import show
-from qpsnn_core.cli.inputs import data_of, load_trained, recipe_of
+from qpsnn_core.cli.inputs import data_of, data_of_recipe, load_trained, with_data
 from qpsnn_core.cli.options import Data, File, Folds, Json, Limit, Out, Quiet, Where
 from qpsnn_core.common.errors import ConfigError, FileError, Unquoted, expected
 from qpsnn_core.network.sparse_storage import stored
@@ -51,7 +51,8 @@ def compress(
     if not out.parent.is_dir():
         raise FileError(expected(str(out), "a file in a folder that is there", Unquoted("no such folder")))
     loaded = load_trained(checkpoint)
-    train = data_of(recipe_of(loaded), data, path, limit).train
+    choice = data_of(checkpoint, loaded, data, path)
+    train = choice.part("train", limit)
     options = {"ratios": ratios, "scale": scale, "damping": damping}
     with show.bars(quiet) as listen:
         done = qp.compress(
@@ -72,6 +73,7 @@ def compress(
     figures = {
         "checkpoint": str(out),
         "from": str(checkpoint),
+        "data": choice.figures,
         "method": method,
         "sparsity": done.sparsity,
         "bits": wanted,
@@ -82,12 +84,14 @@ def compress(
         "layers": [dict(zip(heads, row, strict=True)) for row in rows],
     }
     notes = {**loaded.notes, "compressed": figures}
-    qp.save_checkpoint(out, qp.Checkpoint(model, recipe=loaded.recipe, notes=notes))
+    made_by = with_data(loaded, choice)
+    qp.save_checkpoint(out, qp.Checkpoint(model, recipe=made_by, notes=notes, data=loaded.data))
     if json:
         show.print_json(figures)
         return
     show.table(f"compressed: {out}", heads, rows)
-    show.table("in all", ("figure", "value"), [(k, v) for k, v in figures.items() if k not in ("layers", "from")])
+    hidden = ("layers", "from", "data")
+    show.table("in all", ("figure", "value"), [(k, v) for k, v in figures.items() if k not in hidden], choice)
 
 
 def compress_sweep(
@@ -122,14 +126,16 @@ def compress_sweep(
         folds or None,
     )
     chosen = qp.load_recipe(recipe)
+    choice = data_of_recipe(recipe, chosen)
     log = (lambda text: None) if quiet else show.log
     with show.bars(quiet) as listen:
         results = compression_sweep.run_compression_sweep(
-            chosen, data_of(chosen), out, settings, seeds=seeds, progress=listen, log=log
+            chosen, choice.split(), out, settings, seeds=seeds, progress=listen, log=log
         )
     rows = compression_sweep.table(results)
     if json:
-        show.print_json({"table": [r._asdict() for r in rows], "results": [r._asdict() for r in results]})
+        tables = {"data": choice.figures, "table": [r._asdict() for r in rows]}
+        show.print_json({**tables, "results": [r._asdict() for r in results]})
         return
     heads = ("sparsity", "bits", "method", "seeds", "accuracy, %", "lost, points", "spread", "seconds")
     cells = [
@@ -137,7 +143,7 @@ def compress_sweep(
         for r in rows
     ]
     dense = ", ".join(f"{one:.2%}" for one in dict.fromkeys(result.dense for result in results))
-    show.table(f"{recipe}: dense {dense}", heads, cells)
+    show.table(f"{recipe}: dense {dense}", heads, cells, choice)
 
 
 def _numbers(place: str, text: str, kind: type[Number]) -> tuple[Number, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from qpsnn_core.cli import show
+from qpsnn_core.experiments.data_choice import described
 from qpsnn_core.experiments.demo import DIGITS, DIGITS_EVENTS, Demo, as_json, run_demo
 
 
@@ -47,7 +48,7 @@ def _write(out: Path, done: Demo, name: str) -> dict[str, Any]:
         scores=done.scores.values,
         kept=done.kept,
         stages=[(stage.name, stage.accuracy) for stage in done.stages],
-        title=f"{name}: 4-bit weights, half of the channels, the same spikes on Lava",
+        title=f"{name} on {described(done.data)}: 4-bit weights, half of the channels, the same spikes on Lava",
     )
     return report
 
@@ -67,7 +68,7 @@ def _print(out: Path, done: Demo, name: str) -> None:
         )
         for stage in done.stages
     ]
-    show.table(name, heads, rows)
+    show.table(name, heads, rows, described(done.data))
     rounding, lava = done.rounding, done.backend_run
     backend = done.backend.capitalize()
     for text in (

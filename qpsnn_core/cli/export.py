@@ -12,12 +12,12 @@ import typer
 
 import qpsnn_core as qp
 from qpsnn_core.cli import show
-from qpsnn_core.cli.inputs import data_of, images_of, load_any
+from qpsnn_core.cli.inputs import data_of, data_of_recipe, load_any
 from qpsnn_core.cli.options import Json, Out, Where
 from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Unquoted, expected
 from qpsnn_core.common.hdf5 import kind_of
 from qpsnn_core.integer.file import KIND, load_integer
-from qpsnn_core.recipes.recipe import Recipe, load_recipe
+from qpsnn_core.recipes.recipe import load_recipe
 
 
 def export(
@@ -69,7 +69,7 @@ def read(
     """Make a checkpoint, to quantize, prune and fine-tune: of another simulator's NIR file, or of integers again."""
     from qpsnn_core.training.checkpoint import Checkpoint, save_checkpoint
 
-    chosen = load_recipe(recipe) if recipe else None
+    chosen, used = load_recipe(recipe) if recipe else None, None
     if _is_integer(file):
         options = {"--steps": steps, "--dt": dt, "--peak": peak, "--events": events, "--bits": bits, "--reset": reset}
         given = [name for name, value in options.items() if value]
@@ -79,16 +79,20 @@ def read(
         if chosen is None:
             want = "a recipe that names an integer network's data (--recipe R.toml)"
             raise ConfigError(expected("import", want, Unquoted("none")))
-        model = qp.lift(load_integer(file), data_of(chosen))
+        choice = data_of_recipe(Path(recipe), chosen)
+        model, used = qp.lift(load_integer(file), choice.split()), choice.figures
     else:
         load = _exchange("nir_import").load_nir
         model = load(file, steps=steps, dt=dt, peak=peak or None, events=events, bits=bits, reset=reset or "zero")
     made_by = chosen.to_dict() if chosen else {}
+    if used is None:  # the network is the file's, not the recipe's
+        made_by.pop("network", None)
     save_checkpoint(out, Checkpoint(model, recipe=made_by, notes={"imported": str(file)}))
     nodes = [(node.name, type(node).__name__, model.network.shape(node.name)) for node in model.network]
     if json:
         layers = [{"name": name, "kind": kind, "shape": shape} for name, kind, shape in nodes]
-        show.print_json({"checkpoint": str(out), "steps": model.network.steps, "layers": layers})
+        made = {"checkpoint": str(out), "data": used, "steps": model.network.steps}
+        show.print_json({**made, "layers": layers})
         return
     rows = [(name, kind, "×".join(map(str, shape))) for name, kind, shape in nodes]
     show.table(f"{out}: T = {model.network.steps}", ("layer", "kind", "shape"), rows)
@@ -108,16 +112,18 @@ def _c(network: Path, folder: Path, name: str, data: str, path: str, vectors: in
     from qpsnn_core.engine.inputs import steps_first
 
     loaded = load_integer(network)
-    images = steps_first(images_of(Recipe(), data, path, vectors).images) if data else noise(loaded, vectors)
+    choice = data_of(network, loaded, data, path) if data else None
+    images = steps_first(choice.part("test", vectors).images) if choice else noise(loaded, vectors)
+    used = choice.figures if choice else {"name": "noise", "path": "", "images": {"drawn": vectors}}
     done = write(loaded, folder, name or _identifier(network), images)
     if json:
-        show.print_json(asdict(done))
+        show.print_json({**asdict(done), "data": used})
         return
     rows = [
         ("constants, bytes of flash besides the code", done.constants),
         ("state, bytes of RAM", done.state),
         ("scratch, bytes of RAM", done.scratch),
-        ("test inputs", done.vectors),
+        (f"test inputs, of {used['name']}", done.vectors),
     ]
     show.table(f"{network}: {', '.join(done.files)}", ("figure", "value"), rows)
     show.out.print(f"make -C {done.folder} check", highlight=False, soft_wrap=True)
@@ -136,7 +142,8 @@ def _netx(network: Path, out: Path, host_first: bool, json: bool) -> None:
 
 def _nir(file: Path, out: Path, exact: bool, dt: float, json: bool) -> None:
     save = _exchange("nir_export").save_nir
-    written = save(out, load_any(file)[0], exact=exact, dt=dt)
+    loaded = load_any(file)
+    written = save(out, loaded.model if isinstance(loaded, qp.Checkpoint) else loaded, exact=exact, dt=dt)
     figures = {"file": str(out), **written._asdict(), **({"exact in float32": written.float32} if exact else {})}
     if json:
         show.print_json(figures)

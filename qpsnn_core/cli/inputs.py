@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import qpsnn_core as qp
-from qpsnn_core.common.errors import FormatError, expected
+from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, expected
 from qpsnn_core.common.hdf5 import kind_of
-from qpsnn_core.experiments.stages import data_for, set_of
+from qpsnn_core.experiments.data_choice import NAMED, DataChoice
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.recipes.network import NetworkConfig
+from qpsnn_core.recipes.data import DataConfig
 from qpsnn_core.recipes.recipe import Recipe
 from qpsnn_core.training.checkpoint import KIND, Checkpoint
-from qpsnn_datasets import Dataset, Split, load_jpeg_part
+from qpsnn_datasets import source_of
 from qpsnn_datasets.events import Recording, read_events
+from qpsnn_datasets.sources import FORMS
 
 ARRAYS = (".npy", ".npz")
-JPEGS = (".h5", ".hdf5")
-OF_JPEGS = ("cifar10", "cifar100")
-"""Sets whose file, where they are one, is of JPEGs."""
 
 
 def load_trained(path: Path) -> Checkpoint:
@@ -30,13 +28,9 @@ def load_trained(path: Path) -> Checkpoint:
     return qp.load_checkpoint(path)
 
 
-def load_any(path: Path) -> tuple[Any, Recipe]:
-    """A checkpoint's model and recipe, or an integer network and the default recipe with its steps."""
-    if kind_of(path) == KIND:
-        loaded = qp.load_checkpoint(path)
-        return loaded.model, recipe_of(loaded)
-    network = qp.load_integer(path)
-    return network, recipe_for(network)
+def load_any(path: Path) -> Checkpoint | IntegerNetwork:
+    """A checkpoint, or an integer network."""
+    return qp.load_checkpoint(path) if kind_of(path) == KIND else qp.load_integer(path)
 
 
 def repairs_of(words: str) -> tuple[str, ...]:
@@ -51,13 +45,8 @@ def recording_of(path: Path, network: IntegerNetwork, format: str = "", repair: 
     return read_events(path, format=format, sensor=sensor, repair=repairs_of(repair))
 
 
-def recipe_for(network: IntegerNetwork) -> Recipe:
-    """The default recipe, with as many steps as an integer network has."""
-    return Recipe(network=NetworkConfig(steps=network.steps))
-
-
 def recipe_of(checkpoint: Checkpoint) -> Recipe:
-    """The recipe that a checkpoint was made with; the default where it has none."""
+    """The recipe that a checkpoint was made with; the defaults, and no data, where it has none."""
     return qp.recipe_from_dict(checkpoint.recipe) if checkpoint.recipe else Recipe()
 
 
@@ -66,18 +55,41 @@ def with_prune(recipe: Recipe, **changes: Any) -> Recipe:
     return replace(recipe, prune=replace(recipe.prune, **{name: value for name, value in changes.items() if value}))
 
 
-def data_of(recipe: Recipe, name: str = "", path: str = "", limit: int = 0) -> Split:
-    """The data that the command names, else the recipe's. A file's name alone is an HDF5 file of JPEGs."""
-    return data_for(recipe, *_named(name, path), limit)
+def settings_from(checkpoint: Checkpoint, table: str) -> str:
+    """Where the settings of a stage come from, in words."""
+    there = table in checkpoint.recipe
+    return f"the recipe's [{table}]" if there else f"defaults, as the checkpoint's recipe has no table [{table}]"
 
 
-def images_of(recipe: Recipe, name: str = "", path: str = "", limit: int = 0) -> Dataset:
-    """The test images of that data; of a file of JPEGs nothing else is read, and nothing else need be there."""
-    name, path = set_of(recipe, *_named(name, path))
-    if name in OF_JPEGS and path.endswith(JPEGS):
-        return load_jpeg_part(path, name, "test", limit=limit or recipe.data.limit or None)
-    return data_for(recipe, name, path, limit).test
+def data_of_recipe(path: Path, recipe: Recipe) -> DataChoice:
+    """The data that a recipe names; ConfigError names its file where it names none."""
+    if not recipe.data.name:
+        raise ConfigError(expected(f"{path}: data.name", NAMED, Unquoted("none")))
+    return DataChoice(recipe.data, recipe.network.steps)
 
 
-def _named(name: str, path: str) -> tuple[str, str]:
-    return ("cifar10", name) if name.endswith(JPEGS) else (name, path)
+def data_of(path: Path, loaded: Checkpoint | IntegerNetwork, text: str = "", place: str = "") -> DataChoice:
+    """What --data (`text`) and --path (`place`) name, else what the recipe of a checkpoint names.
+
+    A path alone replaces the recipe's. The recipe's limit is of its own data; --data has none but the command's.
+    What it gives is checked to fit the network. Raises ConfigError where nothing names any data: an integer network
+    does not, nor a checkpoint from Python.
+    """
+    checkpoint = loaded if isinstance(loaded, Checkpoint) else None
+    network = loaded.model.network if isinstance(loaded, Checkpoint) else loaded
+    config = recipe_of(checkpoint).data if checkpoint else DataConfig()
+    if text:
+        source = source_of(text, place)
+        config = replace(config, name=source.name, path=source.path, limit=0)
+    elif not config.name:
+        kind = "this checkpoint" if checkpoint else "an integer network"
+        known = f"none: it was trained on arrays called {checkpoint.data}" if checkpoint and checkpoint.data else "none"
+        raise ConfigError(expected(f"{path}: {kind} names no data; give --data", FORMS, Unquoted(known)))
+    elif place:
+        config = replace(config, path=place)
+    return DataChoice(config, network.steps, network)
+
+
+def with_data(checkpoint: Checkpoint, choice: DataChoice) -> dict[str, Any]:
+    """The recipe of a checkpoint, as JSON data, that names the data which the command used."""
+    return {**checkpoint.recipe, "data": asdict(choice.config)}

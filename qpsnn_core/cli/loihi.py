@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.cli.inputs import images_of
+from qpsnn_core.cli.inputs import data_of
 from qpsnn_core.cli.options import Json, Where
-from qpsnn_core.recipes.recipe import Recipe
+from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.experiments.data_choice import DataChoice
 
 
 def loihi(
@@ -29,20 +30,21 @@ def loihi(
     from qpsnn_core.integer.simulate import simulate
 
     loaded = load_integer(network)
-    counts, images = None, 0
+    counts, images, choice = None, 0, None
     if data:
-        test = images_of(Recipe(), data, path, limit).limited(limit)
-        counts, images = simulate(loaded, test.images).counts, len(test)
+        choice = data_of(network, loaded, data, path)
+        test = choice.part("test", limit)
+        counts, images = simulate(loaded, steps_first(test.images)).counts, len(test)
     found = report(loaded, chip, counts, images)
     if json:
-        show.print_json(found.to_dict())
+        show.print_json({"data": choice.figures if choice else None, **found.to_dict()})
     else:
-        _print(str(network), found)
+        _print(str(network), found, choice)
     if not found.fits:
         raise typer.Exit(1)
 
 
-def _print(title: str, found: Any) -> None:
+def _print(title: str, found: Any, choice: DataChoice | None) -> None:
     heads = (
         "layer",
         "runs on",
@@ -77,7 +79,7 @@ def _print(title: str, found: Any) -> None:
             ("neuron updates per image", now.updates),
             ("energy per image, µJ (estimate)", now.energy_uj),
         ]
-        show.table("measured", ("figure", "value"), figures)
+        show.table("measured", ("figure", "value"), figures, choice)
     for text in _remarks(found):
         show.out.print(text, highlight=False, soft_wrap=True)
 

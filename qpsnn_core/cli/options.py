@@ -13,10 +13,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from --out, as if it had never stopped.")]
 Data = Annotated[
-    str, typer.Option("--data", help="A set, such as digits, or an HDF5 file of JPEGs; else the recipe's.")
+    str, typer.Option("--data", help="NAME, NAME:PATH, or a .npz or HDF5 file; else the set that the recipe names.")
 ]
 Where = Annotated[str, typer.Option("--path", help="The folder or file that holds the data.")]
-Limit = Annotated[int, typer.Option("--limit", min=0, help="At most so many images, each class in proportion; 0: all.")]
+Limit = Annotated[
+    int, typer.Option("--limit", min=0, help="At most so many images, each class in proportion; 0: as the recipe says.")
+]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="Threads to use; 0: as many as processors.")]
 Folds = Annotated[
     int, typer.Option("--folds", min=0, help="Test seed k on part k of so many of all samples; 0: on the test part.")

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.cli.inputs import data_of, load_trained, recipe_of
+from qpsnn_core.cli.inputs import data_of, load_trained
 from qpsnn_core.cli.options import Data, File, Json, Where
 from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Unquoted, expected
 from qpsnn_core.experiments import analysis
+from qpsnn_core.experiments.data_choice import described, of_recipe
 from qpsnn_core.experiments.paper_table1 import TABLE_1
 
 app = typer.Typer(help="Figures of a checkpoint, or of what a study found.", no_args_is_help=True)
@@ -63,13 +64,14 @@ def scores(
     """Scores of channels over batches, SCA and SVS, and AvgCosS (Eq. 15; Figs. 3, 5b, 13 to 18)."""
     drawing = _drawing()
     loaded = load_trained(checkpoint)
-    images = data_of(recipe_of(loaded), data, path, batches * batch).train
+    choice = data_of(checkpoint, loaded, data, path)
+    images = choice.part("train", batches * batch)
     layers = analysis.stabilities(loaded.model, images, batches=batches, batch=batch)
-    paths = drawing.save(drawing.scores(layers), out, "scores")
+    paths = drawing.save(drawing.scores(layers), out, "scores", str(choice))
     if not as_json:
         rows = [(layer.layer, *(f"{layer.average_cosine[kind]:.5f}" for kind in ("sca", "svs"))) for layer in layers]
-        show.table("AvgCosS (Eq. 15)", ("layer", "SCA", "SVS"), rows)
-    _tell(paths, [{"layer": layer.layer, **layer.average_cosine} for layer in layers], as_json)
+        show.table("AvgCosS (Eq. 15)", ("layer", "SCA", "SVS"), rows, choice)
+    _tell(paths, [{"layer": layer.layer, **layer.average_cosine} for layer in layers], as_json, choice.figures)
 
 
 @app.command()
@@ -88,7 +90,9 @@ def front(
         if row.dataset == dataset
     ]
     drawing = _drawing()
-    _tell(drawing.save(drawing.front(points, printed), out, "front"), points, as_json)
+    named = [described(used) for used in (point.get("data") for point in points) if used]
+    words = "; ".join(dict.fromkeys(named))
+    _tell(drawing.save(drawing.front(points, printed), out, "front", words), points, as_json)
 
 
 @app.command()
@@ -102,29 +106,36 @@ def compression(
     from qpsnn_core.experiments import compression_sweep
     from qpsnn_core.experiments.runs import read_results
 
-    found = read_results(results, compression_sweep.Result, "the results of a sweep")[1]
+    made_by, found = read_results(results, compression_sweep.Result, "the results of a sweep")
+    used = made_by.get("data") or of_recipe(made_by["recipe"])
     rows = compression_sweep.table(found)
     there = sorted({row.sparsity for row in rows})
     if at not in there:
         raise ConfigError(expected("--at", f"one of {', '.join(map(str, there))}", at))
     drawing = _drawing()
     dense = 100 * sum(one.dense for one in found) / len(found)
-    paths = drawing.save(drawing.compression(rows, dense, at), out, "compression")
-    _tell(paths, [row._asdict() for row in rows], as_json)
+    words = described(used) if used["name"] else ""
+    paths = drawing.save(drawing.compression(rows, dense, at), out, "compression", words)
+    _tell(paths, [row._asdict() for row in rows], as_json, used)
 
 
 def _points(file: Path) -> list[dict[str, Any]]:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
+        kinds = (("size_mb", float), ("accuracy", float), ("label", str), ("group", str))
         return [
-            {
-                key: kind(point[key])
-                for key, kind in (("size_mb", float), ("accuracy", float), ("label", str), ("group", str))
-            }
+            {**{key: kind(point[key]) for key, kind in kinds}, **({"data": _data(point)} if "data" in point else {})}
             for point in found
         ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, AttributeError, ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{file}: not a list of size_mb, accuracy, label, group: {error}") from error
+
+
+def _data(point: dict[str, Any]) -> dict[str, Any]:
+    """What a point says of its data."""
+    used = point["data"]
+    images = {str(part): int(count) for part, count in used["images"].items()}
+    return {"name": str(used["name"]), "path": str(used["path"]), "images": images}
 
 
 def _drawing() -> Any:
@@ -136,9 +147,11 @@ def _drawing() -> Any:
     return plot_analysis
 
 
-def _tell(paths: list[Path], figures: Any, as_json: bool) -> None:
+def _tell(paths: list[Path], figures: Any, as_json: bool, data: dict[str, Any] | None = None) -> None:
+    """data: what the figures are of, where they are of any."""
     if as_json:
-        show.print_json({"files": [str(path) for path in paths], "figures": figures})
+        used = {"data": data} if data else {}
+        show.print_json({"files": [str(path) for path in paths], **used, "figures": figures})
         return
     for path in paths:
         show.out.print(str(path), highlight=False, soft_wrap=True)

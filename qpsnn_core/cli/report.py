@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qpsnn_core.cli import show
 from qpsnn_core.engine.evaluation import Evaluation
 from qpsnn_core.engine.pricing import measured_cost
+from qpsnn_core.experiments.data_choice import DataChoice
 from qpsnn_core.network.model import Model
 
 
-def show_cost(title: str, model: Model, measured: Evaluation, as_json: bool) -> None:
-    """Print parameters, bits, size, operations and energy; `measured` gives the spikes."""
+def show_cost(title: str, model: Model, measured: Evaluation, choice: DataChoice, as_json: bool) -> None:
+    """Print parameters, bits, size, operations and energy; `measured` gives the spikes, on `choice`."""
     network = model.network
     price = measured_cost(model, measured)
     rates = measured.firing_rates
     nodes = [node for node in price.nodes if node.bits or node.sops or node.name in rates]
-    totals = {
+    totals: dict[str, Any] = {
         "parameters": price.parameters,
         "quantized_parameters": price.quantized,
         "size_mb": price.size_mb,
@@ -29,7 +32,7 @@ def show_cost(title: str, model: Model, measured: Evaluation, as_json: bool) -> 
     }
     if as_json:
         layers = [{**node._asdict(), "firing_rate": rates.get(node.name)} for node in nodes]
-        show.print_json({**totals, "layers": layers})
+        show.print_json({"data": choice.figures, **totals, "layers": layers})
         return
     heads = ("layer", "kind", "shape", "parameters", "size, kB", "MACs/step", "SOPs/image", "firing rate")
     rows = [
@@ -46,4 +49,4 @@ def show_cost(title: str, model: Model, measured: Evaluation, as_json: bool) -> 
         for node in nodes
     ]
     show.table(title, heads, rows)
-    show.table("in all", ("figure", "value"), list(totals.items()))
+    show.table("in all", ("figure", "value"), list(totals.items()), choice)

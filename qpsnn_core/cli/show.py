@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,19 @@ out = Console()
 err = Console(stderr=True)
 
 
-def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table; numbers to the right, the first column to the left. Not folded where the output is a file."""
+def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[Any]], data: object = "") -> None:
+    """A table; numbers to the right, the first column to the left. Not folded where the output is a file.
+
+    data: what its figures were taken on, in words, said below it.
+    """
     shown = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for index, head in enumerate(heads):
         shown.add_column(head, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
         shown.add_row(*(cell if isinstance(cell, str) else number(cell) for cell in row))
     (out if out.is_terminal else Console(width=200)).print(shown)
+    if data:
+        out.print(f"data: {data}", highlight=False, markup=False, soft_wrap=True)
 
 
 def number(value: Any) -> str:
@@ -55,7 +61,14 @@ def plain(value: Any) -> Any:
 
 def log(text: str) -> None:
     """A line for the person, on standard error, so that `--json` stays clean."""
-    err.print(text, highlight=False)
+    err.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def settings(stage: str, values: Any, origin: str, quiet: bool = False) -> None:
+    """A line, before a stage begins, with every setting that it takes and where they come from."""
+    plain_values = asdict(values) if is_dataclass(values) and not isinstance(values, type) else dict(values)
+    if not quiet:
+        log(f"{stage}: {', '.join(f'{name} {value}' for name, value in plain_values.items())} ({origin})")
 
 
 @contextmanager

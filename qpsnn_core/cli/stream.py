@@ -14,7 +14,7 @@ import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import recording_of
 from qpsnn_core.cli.options import Json
-from qpsnn_core.common.errors import DataError, FileError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, DataError, FileError, Unquoted, expected
 from qpsnn_core.common.hdf5 import kind_of
 from qpsnn_core.inference.streaming import Answer, end_to_end, one_after_the_other
 from qpsnn_core.integer.network import IntegerNetwork
@@ -25,6 +25,7 @@ from qpsnn_datasets.events.saccades import CAMERA
 from qpsnn_datasets.events.sets import Seen
 from qpsnn_datasets.events.writer import KIND
 
+SET = "digits-events"
 STORES = (".h5", ".hdf5")
 
 SHOWN = 20
@@ -35,7 +36,7 @@ def stream(
     network: Annotated[Path, typer.Argument(help="An integer network for frames of events.")],
     data: Annotated[
         str, typer.Option("--data", help="digits-events, a recording in any format of `events import`, or a store.")
-    ] = "digits-events",
+    ] = "",
     window: Annotated[
         int, typer.Option("--window-us", min=1, help="Microseconds that one answer is for.")
     ] = CAMERA.duration,
@@ -48,6 +49,9 @@ def stream(
 ) -> None:
     """Run an integer network over a stream of events, an answer for every window, and say how long each took."""
     loaded = qp.load_integer(network)
+    if not data:
+        want = "digits-events, a recording in any format of `events import`, or a store"
+        raise ConfigError(expected(f"{network}: an integer network names no data; give --data", want, Unquoted("none")))
     recordings, start = _source(data, loaded, window)
     answers = qp.stream(loaded, recordings, window, steps=steps or None, keep=keep, start=start)
     rows = [_row(index, one) for index, one in enumerate(islice(answers, limit or None))]
@@ -55,7 +59,8 @@ def stream(
         raise DataError(expected(data, "at least one event", Unquoted("none")))
     figures = _figures(rows, window)
     if json:
-        show.print_json({"figures": figures, "windows": rows})
+        used = {"name": data, "path": ""} if data == SET else {"name": "events", "path": data}
+        show.print_json({"data": used, "figures": figures, "windows": rows})
         return
     heads = ("window", "begins, us", "events", "answer", "label", "latency, ms")
     show.table(f"{network} on {data}", heads, [tuple(row.values()) for row in rows[:SHOWN]])
@@ -66,7 +71,7 @@ def stream(
 
 def _source(data: str, network: IntegerNetwork, window: int) -> tuple[Iterable[Recording], int | None]:
     """The recordings, and where the first window begins."""
-    if data == "digits-events":
+    if data == SET:
         seen = Seen(load_digits().test)
         return one_after_the_other((seen[index] for index in range(len(seen))), CAMERA.duration), 0
     if not Path(data).exists():

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.cli.inputs import data_of, images_of, load_trained, recipe_of
+from qpsnn_core.cli.inputs import data_of, data_of_recipe, load_trained
 from qpsnn_core.cli.options import Data, File, Json, Quiet, Where
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.hdf5 import save_json
@@ -33,22 +33,24 @@ def ablate(
     from qpsnn_core.experiments import ablation
 
     chosen = load_recipe(recipe)
+    choice = data_of_recipe(recipe, chosen)
     names = [name.strip() for name in models.split(",")] if models else list(ablation.USUAL)
     log = (lambda text: None) if quiet else show.log
     with show.bars(quiet) as listen:
         results = ablation.run_ablation(
-            chosen, data_of(chosen), out, seeds=seeds, models=names, progress=listen, log=log
+            chosen, choice.split(), out, seeds=seeds, models=names, progress=listen, log=log
         )
     rows = ablation.table(results)
     if json:
-        show.print_json({"table": [r._asdict() for r in rows], "results": [r._asdict() for r in results]})
+        tables = {"data": choice.figures, "table": [r._asdict() for r in rows]}
+        show.print_json({**tables, "results": [r._asdict() for r in results]})
         return
     heads = ("model", "what", "seeds", "accuracy, %", "spread", "against", "gain, points", "its spread")
     cells = [
         (r.model, r.text, r.seeds, f"{r.mean:.2f}", _two(r.spread), r.against or "-", _two(r.gain), _two(r.gain_spread))
         for r in rows
     ]
-    show.table(f"Tables 2 and 3: {recipe}", heads, cells)
+    show.table(f"Tables 2 and 3: {recipe}", heads, cells, choice)
 
 
 def front(
@@ -66,14 +68,15 @@ def front(
     from qpsnn_core.experiments import pareto_front as study
 
     chosen = load_recipe(recipe)
+    choice = data_of_recipe(recipe, chosen)
     log = (lambda text: None) if quiet else show.log
     wanted: dict[str, Any] = {"bits": _numbers("--bits", bits, int), "rates": _numbers("--rates", rates, float)}
     with show.bars(quiet) as listen:
-        points = study.run_pareto_front(chosen, data_of(chosen), out, **wanted, seeds=seeds, progress=listen, log=log)
-    rows = study.means(points)
+        points = study.run_pareto_front(chosen, choice.split(), out, **wanted, seeds=seeds, progress=listen, log=log)
+    rows = [{**row, "data": choice.figures} for row in study.means(points)]
     save_json(out / "front.json", rows)
     if json:
-        show.print_json({"points": rows, "results": [point._asdict() for point in points]})
+        show.print_json({"data": choice.figures, "points": rows, "results": [point._asdict() for point in points]})
         return
     heads = ("bits", "rate", "seeds", "accuracy, %", "spread", "before tuning", "size, MB", "file, bytes")
     cells = [
@@ -84,7 +87,7 @@ def front(
         )
         for r in rows
     ]
-    show.table(f"Accuracy as integers, against size: {recipe}", heads, cells)
+    show.table(f"Accuracy as integers, against size: {recipe}", heads, cells, choice)
 
 
 def crossvalidate(
@@ -100,19 +103,25 @@ def crossvalidate(
     from qpsnn_core.experiments import cross_validation as study
 
     chosen = load_recipe(recipe)
+    choice = data_of_recipe(recipe, chosen)
     log = (lambda text: None) if quiet else show.log
     with show.bars(quiet) as listen:
-        found = study.run_cross_validation(chosen, data_of(chosen).pooled(), out, folds=folds, progress=listen, log=log)
+        pooled = choice.split().pooled()
+        found = study.run_cross_validation(chosen, pooled, out, folds=folds, progress=listen, log=log)
     total = study.summary(found)
     if json:
-        show.print_json({"summary": total._asdict(), "folds": [fold._asdict() for fold in found]})
+        made = {"data": choice.figures, "summary": total._asdict()}
+        show.print_json({**made, "folds": [fold._asdict() for fold in found]})
         return
     rows: list[tuple[Any, ...]] = [
         (f"fold {fold.fold}", fold.samples, fold.start, fold.accuracy, fold.file_bytes) for fold in found
     ]
     rows.append(("mean", sum(fold.samples for fold in found), "", total.mean, total.file_bytes))
     show.table(
-        f"{recipe}: {folds} folds, spread {total.spread:.4f}", ("", "samples", "trained", "integers", "bytes"), rows
+        f"{recipe}: {folds} folds, spread {total.spread:.4f}",
+        ("", "samples", "trained", "integers", "bytes"),
+        rows,
+        choice,
     )
 
 
@@ -136,15 +145,17 @@ def audit(
     from qpsnn_core.experiments.audit import audit as checks
 
     loaded = load_trained(checkpoint)
-    test = images_of(recipe_of(loaded), data, path, images)
+    choice = data_of(checkpoint, loaded, data, path)
+    test = choice.part("test", images)
     found = list(checks(loaded.model, test, images=images, samples=samples, lava=lava))
     failed = any(one.verdict == "FAIL" for one in found)
     if json:
-        show.print_json({"passed": not failed, "checks": [{**one._asdict(), "verdict": one.verdict} for one in found]})
+        checked = [{**one._asdict(), "verdict": one.verdict} for one in found]
+        show.print_json({"data": choice.figures, "passed": not failed, "checks": checked})
     else:
         heads = ("check", "equation", "figure", "limit", "where", "verdict")
         rows = [(one.check, one.equation, one.figure, one.limit, one.place or "-", one.verdict) for one in found]
-        show.table(f"audit: {checkpoint}", heads, rows)
+        show.table(f"audit: {checkpoint}", heads, rows, choice)
         for one in found:
             if one.reason:
                 show.out.print(f"skipped: {one.check}: {one.reason}", highlight=False, soft_wrap=True)

@@ -8,9 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.cli.inputs import images_of, load_trained, recipe_of
+from qpsnn_core.cli.inputs import data_of, load_trained, recipe_of
 from qpsnn_core.cli.options import Json, Where
-from qpsnn_core.recipes.recipe import Recipe
+from qpsnn_core.experiments.data_choice import DataChoice, described
+from qpsnn_core.recipes.data import DataConfig
+from qpsnn_core.training.checkpoint import Checkpoint
+from qpsnn_datasets import source_of
 
 app = typer.Typer(help="The tables of the QP-SNN paper, computed, beside the printed figures.", no_args_is_help=True)
 
@@ -55,22 +58,18 @@ def efficiency(
     from qpsnn_core.experiments import paper_tables6_7 as efficiency
 
     if checkpoints:
-        rows = []
-        for file in checkpoints:
-            loaded = load_trained(file)
-            recipe = recipe_of(loaded)
-            images = images_of(recipe, data, path, limit)
-            whole = (
-                efficiency.unpruned_network(recipe.network, loaded.model.network)
-                if "network" in loaded.recipe
-                else None
-            )
-            rows.append(efficiency.measured(file.name, loaded.model, images, whole=whole, kind=recipe.network.name))
+        loaded = [load_trained(file) for file in checkpoints]
+        choices = [data_of(file, one, data, path) for file, one in zip(checkpoints, loaded, strict=True)]
+        rows = [_measured(*one, limit) for one in zip(checkpoints, loaded, choices, strict=True)]
+        used = [choice.figures for choice in choices]
     else:
-        given = images_of(Recipe(), data, path, limit) if data else None
-        rows = list(efficiency.untrained(given, limit))
+        source = source_of(data, path) if data else None
+        choice = DataChoice(DataConfig(source.name, source.path)) if source else None
+        rows = list(efficiency.untrained(choice.part("test", limit) if choice else None, limit))
+        noise = {"name": "noise", "path": "", "images": {"drawn": limit}}
+        used = [choice.figures if choice else noise] * len(rows)
     if json:
-        show.print_json([row._asdict() for row in rows])
+        show.print_json([{**row._asdict(), "data": one} for row, one in zip(rows, used, strict=True)])
         return
     heads = (
         "network",
@@ -84,11 +83,12 @@ def efficiency(
         "SOPs/step, M",
         "mJ",
         "accuracy",
+        "data",
     )
     shown: list[tuple[Any, ...]] = [
         (
             row.name,
-            row.network,
+            row.network or "-",
             row.steps,
             row.bits or 32,
             "-" if row.connections is None else f"{row.connections:.2%}",
@@ -98,8 +98,9 @@ def efficiency(
             f"{row.sops_per_step / 1e6:.2f}",
             f"{row.energy_mj:.3f}",
             "untrained" if row.accuracy is None else f"{row.accuracy:.2%}",
+            described(one),
         )
-        for row in rows
+        for row, one in zip(rows, used, strict=True)
     ]
     show.table(
         "Tables 6 and 7: measured here (45 nm: 0.9 pJ an addition, 4.6 pJ a multiplication with it)", heads, shown
@@ -120,3 +121,15 @@ def efficiency(
     show.table("as printed", columns, printed)
     others = [(f"{method} ({kind})", steps, size, sops) for method, kind, steps, size, sops in efficiency.TABLE_7]
     show.table("others, as printed", ("Table 7", "T", "size, MB", "SOPs, M"), others)
+
+
+def _measured(file: Path, loaded: Checkpoint, choice: DataChoice, limit: int) -> Any:
+    """The row of a checkpoint; without a recipe that has its network, neither its kind nor its whole is known."""
+    from qpsnn_core.experiments.paper_tables6_7 import measured, unpruned_network
+
+    images = choice.part("test", limit)
+    if "network" not in loaded.recipe:
+        return measured(file.name, loaded.model, images)
+    config = recipe_of(loaded).network
+    whole = unpruned_network(config, loaded.model.network)
+    return measured(file.name, loaded.model, images, whole=whole, kind=config.name)

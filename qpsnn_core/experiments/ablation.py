@@ -125,7 +125,7 @@ def run_ablation(
             log(f"{name}, seed {seed}: {VARIANTS[name].text}")
             found = twin[0]._replace(model=name) if twin else _one(recipe, data, target, name, seed, progress)
             results.append(found)
-            save_results(target, made_by, results)
+            save_results(target, made_by, results, data)
     wanted = [result for result in results if result.model in models and result.seed < seeds]
     return sorted(wanted, key=lambda result: (list(VARIANTS).index(result.model), result.seed))
 

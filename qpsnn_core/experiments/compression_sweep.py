@@ -116,7 +116,7 @@ def run_compression_sweep(
                 split = splits[seed % len(splits)]
                 for result in _each(recipe, split, target, seed, left, settings, progress):
                     results.append(result)
-                    save_results(target, made_by, results)
+                    save_results(target, made_by, results, data)
     wanted = {(seed, *t) for seed in range(seeds) for t in _targets(settings)}
     return [result for result in results if result.key in wanted]
 

@@ -75,7 +75,7 @@ def run_cross_validation(
         log(f"fold {number + 1} of {folds}")
         done = [fold for fold in done if fold.fold != number]
         done.append(_one(recipe, split, target, number, progress))
-        save_results(target, made_by, done)
+        save_results(target, made_by, done, data)
     return sorted(fold for fold in done if fold.fold < folds)
 
 

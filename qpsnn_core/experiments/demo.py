@@ -18,7 +18,8 @@ from qpsnn_core.engine.evaluation import Evaluation
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.passes import initialise
 from qpsnn_core.engine.pricing import measured_cost
-from qpsnn_core.experiments.stages import augmentation, data_for, network_for, prune_as, score_as
+from qpsnn_core.experiments.data_choice import DataChoice
+from qpsnn_core.experiments.stages import augmentation, network_for, prune_as, score_as
 from qpsnn_core.inference.agreement import Agreement, agreement, deviation
 from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.integer.backends import get
@@ -66,12 +67,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class Demo:
-    """What came out, and what the figure draws.
+    """What came out, and what the figure draws. data: the set, as DataChoice.figures has it.
 
     rounding: the trained network against its integers; backend_run: the integers against the backend. codes: W_int of
     one layer, vanilla and as trained. spikes: of one image, [T, units], by layer. seconds: of each stage.
     """
 
+    data: dict[str, Any]
     stages: tuple[Stage, ...]
     backend: str
     rounding: Agreement
@@ -106,7 +108,8 @@ def run_demo(
         yield
         seconds[name] = time.perf_counter() - begun
 
-    data = data_for(recipe)
+    choice = DataChoice(recipe.data, recipe.network.steps)
+    data = choice.split()
     network = network_for(recipe, data)
     get(backend).check(lower(initialise(network, recipe.train.seed)).network)
     options: dict[str, Any] = {"augment": augmentation(recipe.data), "progress": progress}
@@ -132,7 +135,8 @@ def run_demo(
         stages.append(stage(backend.capitalize(), tuned, measured))
         spikes = _first_image(lowered.network, some)
     kept, codes = dict(pruned.kept), _code_use(trained)
-    return Demo(tuple(stages), backend, rounding, backend_run, lowered.report, scores, kept, codes, spikes, seconds)
+    runs = (rounding, backend_run, lowered.report)
+    return Demo(choice.figures, tuple(stages), backend, *runs, scores, kept, codes, spikes, seconds)
 
 
 def stage(name: str, model: Model, measured: Evaluation) -> Stage:
@@ -167,6 +171,7 @@ def _first_image(network: IntegerNetwork, data: Dataset) -> dict[str, Array]:
 def as_json(done: Demo) -> dict[str, Any]:
     """The demo's report.json."""
     return {
+        "data": done.data,
         "stages": [asdict(row) for row in done.stages],
         "lava": {"backend": done.backend, **asdict(done.backend_run)},
         "trained_against_integer": asdict(done.rounding),

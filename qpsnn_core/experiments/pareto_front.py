@@ -70,7 +70,7 @@ def run_pareto_front(
             continue
         log(f"{number} bits, rate {rate:g}, seed {seed}")
         points.append(_one(own, data, target, number, rate, seed, progress))
-        save_results(target, made_by, points)
+        save_results(target, made_by, points, data)
     asked = {one[:3] for one in wanted}
     return sorted(point for point in points if point[:3] in asked)
 

@@ -13,12 +13,13 @@ import numpy as np
 from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, expected
 from qpsnn_core.common.hdf5 import save_json
 from qpsnn_core.common.progress import Listener
+from qpsnn_core.experiments.data_choice import of_results
 from qpsnn_core.experiments.stages import augmentation, network_for
 from qpsnn_core.network.model import Model
 from qpsnn_core.recipes.recipe import Recipe, recipe_from_dict
 from qpsnn_core.recipes.training import FinetuneConfig
 from qpsnn_core.training.train import Trained, finetune, train
-from qpsnn_datasets import Split
+from qpsnn_datasets import Dataset, Split
 
 RESULTS = "results.json"
 
@@ -88,9 +89,10 @@ def read_results(path: Path, kind: Callable[..., R], what: str) -> tuple[dict[st
         raise FormatError(f"{path}: not {what}: {error}") from error
 
 
-def save_results(folder: Path, made_by: Mapping[str, Any], results: Sequence[Any]) -> None:
-    """results: named tuples. Raises FileError."""
-    save_json(folder / RESULTS, {**made_by, "results": [result._asdict() for result in results]})
+def save_results(folder: Path, made_by: Mapping[str, Any], results: Sequence[Any], data: Split | Dataset) -> None:
+    """results: named tuples. data: what they were made with, so that the file names it. Raises FileError."""
+    used = of_results(made_by["recipe"], data)
+    save_json(folder / RESULTS, {**made_by, "data": used, "results": [result._asdict() for result in results]})
 
 
 def std(values: Sequence[float]) -> float | None:

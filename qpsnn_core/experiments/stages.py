@@ -8,33 +8,20 @@ from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.compression.channels.prune import Pruned, prune
 from qpsnn_core.compression.channels.score import Scores, score
 from qpsnn_core.engine.calibration import recalibrate
+from qpsnn_core.experiments.data_choice import DataChoice
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.recipes.data import DataConfig
 from qpsnn_core.recipes.recipe import Recipe
-from qpsnn_datasets import Augment, Dataset, Split, load_data
+from qpsnn_datasets import Augment, Dataset, Split
 
 
-def set_of(recipe: Recipe, name: str = "", path: str = "") -> tuple[str, str]:
-    """The name and path of the set of that name, else of the recipe's, where a path alone replaces the recipe's."""
-    return (name, path) if name else (recipe.data.name, path or recipe.data.path)
+def data_for(recipe: Recipe) -> Split:
+    """The recipe's set; of events, as many frames as the recipe's network has steps.
 
-
-def data_for(recipe: Recipe, name: str = "", path: str = "", limit: int = 0) -> Split:
-    """The set of that name, else the recipe's; of events, as many frames as the recipe's network has steps.
-
-    name, path: as `set_of` takes them. limit: as in DataConfig, 0 for the recipe's.
+    Raises ConfigError where the recipe names no set, and what `load_data` raises.
     """
-    chosen = recipe.data
-    name, path = set_of(recipe, name, path)
-    return load_data(
-        name,
-        path or None,
-        limit=limit or chosen.limit or None,
-        steps=recipe.network.steps,
-        frames=chosen.frames,
-        size=chosen.size,
-    )
+    return DataChoice(recipe.data, recipe.network.steps).split()
 
 
 def network_for(recipe: Recipe, data: Split) -> Network:

@@ -30,7 +30,7 @@ else:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole run, one TOML table for each stage; what is left out has its default."""
+    """A whole run, one TOML table for each stage; what is left out has its default, and no data."""
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     data: DataConfig = field(default_factory=DataConfig)

@@ -27,7 +27,7 @@ from qpsnn_core.engine.passes import initialise
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.optim.optimizers import State
-from qpsnn_core.training.history import Cursor, Epoch
+from qpsnn_core.training.history import Cursor, Epoch, TrainedOn
 
 KIND = "qpsnn-checkpoint"
 VERSION = 1
@@ -49,7 +49,8 @@ class Checkpoint:
     """A model; where its training stands (optimizer, position: None when there is nothing to go on with); its past.
 
     recipe: what made it; notes: anything else, such as stages with their accuracy; both are JSON data. versions: of
-    the libraries that wrote it.
+    the libraries that wrote it. data: what it was last trained on (None: nothing, or not known); only the recipe names
+    a set that can be loaded.
     """
 
     model: Model
@@ -59,6 +60,7 @@ class Checkpoint:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=library_versions)
+    data: TrainedOn | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class _About:
     versions: dict[str, str]
     step: int | None
     slots: tuple[str, ...]
+    data: TrainedOn | None = None
 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
@@ -95,6 +98,7 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         dict(checkpoint.versions),
         optimizer.step if optimizer else None,
         tuple(optimizer.slots) if optimizer else (),
+        checkpoint.data,
     )
     texts = {"network": network.to_json(), "about": _json(about)}
     with writing(path, KIND, VERSION) as file:
@@ -129,7 +133,10 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
 def _json(about: _About) -> str:
     try:
-        return json.dumps(asdict(about), sort_keys=True, allow_nan=False)
+        written = asdict(about)
+        if about.data is None:  # as it was before checkpoints said it
+            del written["data"]
+        return json.dumps(written, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigError(expected("checkpoint", "a recipe, notes and history of JSON data", str(error))) from error
 
@@ -150,7 +157,8 @@ def _read(file: h5py.File) -> Checkpoint:
     if about.step is not None:
         optimizer = State(about.step, {slot: groups[f"optimizer/{slot}"] for slot in about.slots})
     model = Model(network, groups["params"], groups["state"])
-    return Checkpoint(model, optimizer, about.position, about.history, about.recipe, about.notes, about.versions)
+    past = (about.position, about.history, about.recipe, about.notes, about.versions)
+    return Checkpoint(model, optimizer, *past, about.data)
 
 
 def _text(file: h5py.File, name: str) -> str:

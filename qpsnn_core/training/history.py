@@ -40,3 +40,21 @@ class Cursor:
     spikes: int = 0
     seconds: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """The data of a run, as the arrays say it: what they are called is no set that could be loaded again.
+
+    shape: of a sample. train, validation: how many samples; None: there was no validation.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    train: int
+    validation: int | None = None
+
+    def __str__(self) -> str:
+        """Such as "'mine': 1,000 samples [8, 8, 1], 10 classes"."""
+        return f"{self.name!r}: {self.train:,} samples {list(self.shape)}, {len(self.classes)} classes"

@@ -23,7 +23,7 @@ from qpsnn_core.optim.optimizers import OPTIMIZERS
 from qpsnn_core.optim.schedules import SCHEDULES
 from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
 from qpsnn_core.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from qpsnn_core.training.history import Cursor, Epoch
+from qpsnn_core.training.history import Cursor, Epoch, TrainedOn
 from qpsnn_core.training.loop import RunSetup, TrainState, training_states
 from qpsnn_datasets import Augment, Dataset, Split, batch_count
 
@@ -60,7 +60,8 @@ def train(
     checkpoint: a file, written after `every` so many epochs, at the end, and on Ctrl-C (KeyboardInterrupt, raised on
     once the file is whole). resume: go on from that file, bit for bit as if nothing had happened; what decides the
     result must be given as it was. progress: called after every batch. recipe, notes: JSON data for the checkpoint,
-    on resuming by default those in the file. stage: the name that progress bears.
+    on resuming by default those in the file; only a recipe that names a set lets commands load the data again, and
+    `Checkpoint.data` says what they were called. stage: the name that progress bears.
     Raises, before anything starts, ShapeError, DataError, LabelError (data), ConfigError (less than one batch, a run
     resumed with other settings), FileError (checkpoint); later NumericsError, which names epoch, batch and array, and
     FileError when the disk is full.
@@ -74,7 +75,8 @@ def train(
     said = dict(notes) if notes is not None else past.notes if past else {}
 
     def save() -> Checkpoint:
-        whole = Checkpoint(state.model, state.optimizer, state.position, state.history, made_by, said)
+        stand = (state.position, state.history, made_by, said)
+        whole = Checkpoint(state.model, state.optimizer, *stand, data=_trained_on(setup))
         if checkpoint is not None:
             save_checkpoint(checkpoint, whole)
         return whole
@@ -149,6 +151,12 @@ def _planned(
         settings,
         progress,
     )
+
+
+def _trained_on(setup: RunSetup) -> TrainedOn:
+    """What the checkpoint says of the data."""
+    data, validation = setup.data, setup.validation
+    return TrainedOn(data.name, data.sample_shape, data.classes, len(data), len(validation) if validation else None)
 
 
 def _past(checkpoint: PathLike | None, resume: bool) -> Checkpoint | None:

@@ -246,7 +246,7 @@ def test_a_front_goes_on(here, qpsnn):
     first, second = results("front")
     assert (first, second["bits"]) == (before, 3)
     assert Path("front/4-0-0.h5").read_bytes() == network
-    assert json.loads(Path("front/front.json").read_text(encoding="utf-8"))[0] == rows[0]
+    assert covers(json.loads(Path("front/front.json").read_text(encoding="utf-8"))[0], rows[0])
     assert {path.name for path in Path("front").glob("*.h5")} == {"trained-3-0.h5", "3-0-0.h5", "4-0-0.h5"}
 
 

@@ -29,8 +29,13 @@ MOST = 12
 """Layers that one figure shows; of more, as many are taken evenly."""
 
 
-def save(figure: Figure, folder: str | os.PathLike[str], name: str) -> list[Path]:
-    """Write `name`.png and `name`.svg, each whole or not at all, and close the figure."""
+def save(figure: Figure, folder: str | os.PathLike[str], name: str, data: str = "") -> list[Path]:
+    """Write `name`.png and `name`.svg, each whole or not at all, and close the figure.
+
+    data: what the figure is of, in words, written below it.
+    """
+    if data:
+        figure.supxlabel(f"data: {data}", fontsize=7, color="#777777")
     targets = [Path(folder) / f"{name}.{kind}" for kind in ("png", "svg")]
     try:
         for target in targets:

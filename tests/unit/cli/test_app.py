@@ -68,12 +68,12 @@ def test_the_whole_way_from_checkpoint_to_integers(qpsnn, trained, tmp_path):
     assert json.loads(out)["bytes"] == network.stat().st_size
     figures = {}
     for path in (tuned, network):
-        code, out, _ = qpsnn("evaluate", path, "--json", "--limit", 60)
+        code, out, _ = qpsnn("evaluate", path, "--data", "digits", "--json", "--limit", 60)
         assert code == 0
         figures[path] = json.loads(out)
         assert figures[path]["images"] == 60
     assert abs(figures[tuned]["accuracy"] - figures[network]["accuracy"]) <= 0.1
-    code, out, _ = qpsnn("simulate", network, "--limit", 10, "--json")
+    code, out, _ = qpsnn("simulate", network, "--data", "digits", "--limit", 10, "--json")
     assert code == 0
     assert json.loads(out)["spike_mismatches"] == 0
 

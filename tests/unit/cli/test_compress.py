@@ -65,7 +65,7 @@ def test_the_whole_way_to_integers(qpsnn, trained, tmp_path):
     layer = next(one for one in json.loads(out)["layers"] if one["name"] == "hidden1")
     assert layer["macs"] == figures["layers"][0]["kept"]
     assert qpsnn("lower", tuned, "--out", network)[0] == 0
-    code, out, _ = qpsnn("simulate", network, "--limit", 10, "--json")
+    code, out, _ = qpsnn("simulate", network, "--data", "digits", "--limit", 10, "--json")
     assert code == 0
     assert json.loads(out)["spike_mismatches"] == 0
 

@@ -44,7 +44,7 @@ def test_export_and_its_check(qpsnn, network, tmp_path):
 
 @needs_cc
 def test_simulate_on_the_backend(qpsnn, network):
-    code, out, _ = qpsnn("simulate", network, "--backend", "c", "--limit", 20, "--json")
+    code, out, _ = qpsnn("simulate", network, "--data", "digits", "--backend", "c", "--limit", 20, "--json")
     assert code == 0
     figures = json.loads(out)
     assert figures["backend"] == "c"

@@ -32,7 +32,7 @@ def simulate(monkeypatch, capsys):
     """(exit status, standard output, standard error) of `qpsnn simulate words...`, in this process."""
 
     def command(*words):
-        monkeypatch.setattr(sys, "argv", ["qpsnn", "simulate", *map(str, words)])
+        monkeypatch.setattr(sys, "argv", ["qpsnn", "simulate", "--data", "digits", *map(str, words)])
         with pytest.raises(SystemExit) as stop:
             main()
         captured = capsys.readouterr()
@@ -159,7 +159,8 @@ def test_the_command_runs_on_lava_in_an_environment_that_it_made(tmp_path):
     python.write_text(f'#!/bin/sh\nif [ "$1 $2" = "-m venv" ]; then\n{make}\nelse exec {here} "$@"\nfi\n')
     python.chmod(0o755)
     path = of_digits(tmp_path / "network.h5")
-    words = [sys.executable, "-c", WITHOUT_LAVA, "nowhere", "simulate", path, "--backend", "lava", "--limit", "5"]
+    words = [sys.executable, "-c", WITHOUT_LAVA, "nowhere", "simulate", path, "--data", "digits"]
+    words += ["--backend", "lava", "--limit", "5"]
     cache = tmp_path / "cache"
     environment = {**os.environ, "PATH": f"{python.parent}:/usr/bin:/bin", "XDG_CACHE_HOME": str(cache)}
     run = partial(subprocess.run, capture_output=True, text=True, check=False, timeout=300)

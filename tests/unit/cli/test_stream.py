@@ -23,6 +23,8 @@ from qpsnn_datasets.events.sets import Seen
 
 pytestmark = pytest.mark.cli
 
+SEEN = ("--data", "digits-events")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -66,7 +68,7 @@ def test_every_command_takes_events(qpsnn, folder, tmp_path):
 @pytest.mark.slow
 def test_stream_answers_every_window_as_evaluate_does(qpsnn, folder):
     network = folder / "network.h5"
-    code, out, err = qpsnn("stream", network, "--json")
+    code, out, err = qpsnn("stream", network, *SEEN, "--json")
     assert code == 0, err
     found = json.loads(out)
     _, out, _ = qpsnn("evaluate", network, "--data", "digits-events", "--json")
@@ -82,7 +84,7 @@ def test_stream_answers_every_window_as_evaluate_does(qpsnn, folder):
 
 
 def test_stream_keeps_membranes_and_prints_a_table(qpsnn, folder):
-    code, out, err = qpsnn("stream", folder / "network.h5", "--window-us", 100_000, "--keep", "--limit", 30)
+    code, out, err = qpsnn("stream", folder / "network.h5", *SEEN, "--window-us", 100_000, "--keep", "--limit", 30)
     assert code == 0, err
     assert "and 10 windows more" in out
     for word in ("latency_median_ms", "accuracy", "1,900,000"):
@@ -123,7 +125,7 @@ def test_stream_reads_a_store_each_recording_from_a_window_of_its_own(qpsnn, fol
     [
         (("--data", "nowhere.npy"), "--data: expected digits-events, or a file of events, got 'nowhere.npy'"),
         (("--data", "{folder}/network.h5"), "network.h5"),
-        (("--window-us", 2), "window: expected a whole number of microseconds, at least the 3 steps"),
+        ((*SEEN, "--window-us", 2), "window: expected a whole number of microseconds, at least the 3 steps"),
         (("--data", "{folder}/none.npy"), "none.npy: expected at least one event"),
     ],
 )
@@ -137,7 +139,7 @@ def test_what_is_wrong_is_said_in_one_line(qpsnn, folder, words, said):
 
 
 def test_steps_that_are_not_the_networks_are_named(qpsnn, folder):
-    code, _, err = qpsnn("stream", folder / "trained.h5")
+    code, _, err = qpsnn("stream", folder / "trained.h5", *SEEN)
     assert code == 2
     assert "qpsnn-checkpoint" in err
 

@@ -10,9 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-import qpsnn_core as qp
-from qpsnn_core.cli.inputs import data_of, images_of
 from qpsnn_core.common.errors import DataError, FileError, FormatError, LabelError
+from qpsnn_core.experiments.data_choice import DataChoice
 from qpsnn_core.recipes.data import DataConfig
 from qpsnn_datasets import load_data, load_jpeg_h5, load_jpeg_part
 
@@ -172,17 +171,17 @@ def test_commands_read_test_images_alone_from_the_file_that_a_recipe_names(tmp_p
     path = write_h5(tmp_path / "cifar10.h5")
     with h5py.File(path, "r+") as file:
         del file["train"]
-    recipe = qp.Recipe(data=DataConfig(name="cifar10", path=str(path), limit=2))
+    choice = DataChoice(DataConfig(name="cifar10", path=str(path), limit=2))
     want = load_jpeg_part(path, "cifar10", "test")
     for test, count in (
-        (images_of(recipe), 2),
-        (images_of(recipe, limit=3), 3),
-        (images_of(recipe, "cifar100", str(path)), 2),
-        (images_of(qp.Recipe(), str(path)), 3),
+        (choice.part("test"), 2),
+        (choice.part("test", 3), 3),
+        (DataChoice(DataConfig("cifar100", str(path), 2)).part("test"), 2),
+        (DataChoice(DataConfig("jpeg", str(path))).part("test"), 3),
     ):
         np.testing.assert_array_equal(test.images, want.images[:count])
     with pytest.raises(FormatError, match="train"):
-        data_of(recipe)
+        choice.split()
 
 
 def test_grey_jpeg_files_become_three_channels(tmp_path):

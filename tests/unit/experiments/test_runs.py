@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from qpsnn_core.common.errors import ConfigError
 from qpsnn_core.common.hdf5 import save_json
 from qpsnn_core.experiments.runs import load_results, save_results
+from qpsnn_core.recipes.data import DataConfig
 from qpsnn_core.recipes.network import NetworkConfig
 from qpsnn_core.recipes.recipe import Recipe
+from qpsnn_datasets import Dataset, Split
 
 
 class Result(NamedTuple):
     seed: int
 
 
+def data():
+    part = Dataset(np.zeros((3, 2, 2, 1), np.uint8), np.array([0, 1, 0]), ("a", "b"), "mine")
+    return Split(part, part.take([0, 1]))
+
+
+def test_results_name_their_data(tmp_path):
+    recipe = Recipe(data=DataConfig("arrays", "mine.npz")).to_dict()
+    for used, images in ((data(), {"train": 3, "test": 2}), (data().pooled(), {"pooled": 5})):
+        save_results(tmp_path, {"recipe": recipe}, [Result(3)], used)
+        written = json.loads((tmp_path / "results.json").read_text())
+        assert written["data"] == {"name": "arrays", "path": "mine.npz", "images": images}
+        assert load_results(tmp_path, {"recipe": recipe}, Result, "results") == [Result(3)]
+
+
 def test_results_are_those_that_were_saved_with_the_recipe(tmp_path):
     recipe = Recipe(NetworkConfig(widths=(2,) * 6))
-    save_results(tmp_path, {"recipe": recipe.to_dict()}, [Result(3)])
+    save_results(tmp_path, {"recipe": recipe.to_dict()}, [Result(3)], data())
     assert load_results(tmp_path, {"recipe": recipe.to_dict()}, Result, "results") == [Result(3)]
     other = replace(recipe, network=NetworkConfig(widths=(3,) * 6))
     with pytest.raises(ConfigError, match=r"results\.json: recipe: expected this recipe, got another"):

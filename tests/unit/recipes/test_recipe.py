@@ -159,7 +159,7 @@ MISTAKES = [
     ({"network": {"percentile": 0.5}}, "network.percentile: expected a number in (0.5, 1], got 0.5"),
     ({"network": {"surrogate": "triangel"}}, "network.surrogate: expected one of triangle, sigmoid, arctan"),
     ({"data": {"flip": 1}}, "data.flip: expected true or false, got 1"),
-    ({"data": {"name": ""}}, "data.name: expected the name of a set, got ''"),
+    ({"data": {"path": "folder"}}, "data.path: expected \"\", as no set is named beside it (data.name), got 'folder'"),
     ({"data": {"crop": -4}}, "data.crop: expected an integer of at least 0, got -4"),
     ({"data": {"resized_crop": 1.5}}, "data.resized_crop: expected a number from 0 to 1, got 1.5"),
     ({"data": {"resized_crop": math.nan}}, "data.resized_crop: expected a number from 0 to 1, got nan"),
