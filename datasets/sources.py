@@ -14,7 +14,7 @@ from .events.writer import KIND
 from .registry import NAMES
 
 HDF5 = (".h5", ".hdf5")
-FORMS = "NAME, NAME:PATH, a .npz file or a folder of .npy files, or an HDF5 file of JPEGs or of recordings"
+FORMS = "NAME, NAME:PATH, a .npz file or a folder of .npy files, an HDF5 file of JPEGs or of recordings"
 
 
 class Source(NamedTuple):

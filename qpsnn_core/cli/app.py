@@ -205,10 +205,11 @@ def lower(
     """Turn a checkpoint into an integer network, and say what rounding changed."""
     loaded = load_trained(checkpoint)
     bits = fraction_bits if fraction_bits >= 0 else recipe_of(loaded).lower.fraction_bits
+    settings = {"fraction_bits": bits, "readout_bits": readout_bits}
+    show.settings("lower", settings, settings_from(loaded, "lower"))
     lowered = qp.lower(loaded.model, fraction_bits=bits, readout_bits=readout_bits)
     qp.save_integer(out, lowered.network)
     if json:
-        settings = {"fraction_bits": bits, "readout_bits": readout_bits}
         made = {"network": str(out), "bytes": out.stat().st_size, "settings": settings}
         show.print_json({**made, "report": lowered.report.to_dict()})
         return

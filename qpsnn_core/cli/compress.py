@@ -54,6 +54,7 @@ def compress(
     choice = data_of(checkpoint, loaded, data, path)
     train = choice.part("train", limit)
     options = {"ratios": ratios, "scale": scale, "damping": damping}
+    show.settings("compress", {"method": method, "images": images, **options}, "options", quiet)
     with show.bars(quiet) as listen:
         done = qp.compress(
             loaded.model,
@@ -74,6 +75,7 @@ def compress(
         "checkpoint": str(out),
         "from": str(checkpoint),
         "data": choice.figures,
+        "settings": {**options, "batch": BATCH, "recalibrate": recalibrate},
         "method": method,
         "sparsity": done.sparsity,
         "bits": wanted,
@@ -90,7 +92,7 @@ def compress(
         show.print_json(figures)
         return
     show.table(f"compressed: {out}", heads, rows)
-    hidden = ("layers", "from", "data")
+    hidden = ("layers", "from", "data", "settings")
     show.table("in all", ("figure", "value"), [(k, v) for k, v in figures.items() if k not in hidden], choice)
 
 

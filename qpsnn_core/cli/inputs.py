@@ -19,6 +19,7 @@ from qpsnn_datasets.events import Recording, read_events
 from qpsnn_datasets.sources import FORMS
 
 ARRAYS = (".npy", ".npz")
+RECIPES = ".toml"
 
 
 def load_trained(path: Path) -> Checkpoint:
@@ -58,7 +59,8 @@ def with_prune(recipe: Recipe, **changes: Any) -> Recipe:
 def settings_from(checkpoint: Checkpoint, table: str) -> str:
     """Where the settings of a stage come from, in words."""
     there = table in checkpoint.recipe
-    return f"the recipe's [{table}]" if there else f"defaults, as the checkpoint's recipe has no table [{table}]"
+    rest = f"the recipe's [{table}]" if there else f"defaults, as the checkpoint's recipe has no table [{table}]"
+    return f"options, else {rest}"
 
 
 def data_of_recipe(path: Path, recipe: Recipe) -> DataChoice:
@@ -71,20 +73,26 @@ def data_of_recipe(path: Path, recipe: Recipe) -> DataChoice:
 def data_of(path: Path, loaded: Checkpoint | IntegerNetwork, text: str = "", place: str = "") -> DataChoice:
     """What --data (`text`) and --path (`place`) name, else what the recipe of a checkpoint names.
 
-    A path alone replaces the recipe's. The recipe's limit is of its own data; --data has none but the command's.
+    A path alone replaces the recipe's. The recipe's limit is of its own data; --data has none but the command's. Of a
+    recipe in TOML, as --data, the whole table [data] is taken: its limit, and how it cuts events into frames.
     What it gives is checked to fit the network. Raises ConfigError where nothing names any data: an integer network
     does not, nor a checkpoint from Python.
     """
     checkpoint = loaded if isinstance(loaded, Checkpoint) else None
     network = loaded.model.network if isinstance(loaded, Checkpoint) else loaded
     config = recipe_of(checkpoint).data if checkpoint else DataConfig()
-    if text:
+    if text.endswith(RECIPES):
+        config = data_of_recipe(Path(text), qp.load_recipe(text)).config
+        config = replace(config, path=place or config.path)
+    elif text:
         source = source_of(text, place)
         config = replace(config, name=source.name, path=source.path, limit=0)
     elif not config.name:
         kind = "this checkpoint" if checkpoint else "an integer network"
         known = f"none: it was trained on arrays called {checkpoint.data}" if checkpoint and checkpoint.data else "none"
-        raise ConfigError(expected(f"{path}: {kind} names no data; give --data", FORMS, Unquoted(known)))
+        raise ConfigError(
+            expected(f"{path}: {kind} names no data; give --data", f"{FORMS}, or a recipe", Unquoted(known))
+        )
     elif place:
         config = replace(config, path=place)
     return DataChoice(config, network.steps, network)

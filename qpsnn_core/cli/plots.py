@@ -135,7 +135,7 @@ def _data(point: dict[str, Any]) -> dict[str, Any]:
     """What a point says of its data."""
     used = point["data"]
     images = {str(part): int(count) for part, count in used["images"].items()}
-    return {"name": str(used["name"]), "path": str(used["path"]), "images": images}
+    return {**{key: str(used[key]) for key in ("name", "path", "frames") if key in used}, "images": images}
 
 
 def _drawing() -> Any:

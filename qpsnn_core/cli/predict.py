@@ -53,7 +53,7 @@ def predict(
         (str(file), len(one), "x".join(map(str, one.sensor[::-1])), int(answer))
         for file, one, answer in zip(files, found, answers, strict=True)
     ]
-    figures = {"backend": backend, "spike_mismatches": spikes, "readout_mismatches": readouts}
+    figures = {"backend": backend, "frames": frames, "spike_mismatches": spikes, "readout_mismatches": readouts}
     if json:
         keys = ("file", "events", "sensor", "answer")
         show.print_json({**figures, "recordings": [dict(zip(keys, row, strict=True)) for row in rows]})

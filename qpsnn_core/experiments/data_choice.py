@@ -52,8 +52,10 @@ class DataChoice:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """What JSON says of it: name, path, and the number of images of each part."""
-        return {"name": self.config.name, "path": self.config.path, "images": dict(self.images)}
+        """What JSON says of it: name, path, the number of images of each part, and how a store is cut into frames."""
+        config = self.config
+        cut = {"frames": config.frames, "size": config.size} if config.name == "events" else {}
+        return {"name": config.name, "path": config.path, **cut, "images": dict(self.images)}
 
     def __str__(self) -> str:
         """Such as "digits, 360 test images"."""
@@ -73,7 +75,8 @@ def described(figures: Mapping[str, Any]) -> str:
     """`DataChoice.figures` in words: "mnist (FOLDER), 5,000 train and 1,000 test images"."""
     parts = " and ".join(f"{count:,} {part}" for part, count in figures.get("images", {}).items())
     place = f" ({figures['path']})" if figures.get("path") else ""
-    return f"{figures['name']}{place}" + (f", {parts} images" if parts else "")
+    cut = f", frames of equal {figures['frames']}" if "frames" in figures else ""
+    return f"{figures['name']}{place}{cut}" + (f", {parts} images" if parts else "")
 
 
 def of_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:

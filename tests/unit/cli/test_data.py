@@ -21,6 +21,7 @@ from qpsnn_core.recipes.network import NetworkConfig
 from qpsnn_core.recipes.recipe import Recipe, load_recipe
 from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
 from qpsnn_datasets import Dataset, Split
+from qpsnn_datasets.events import Recording, event_writer
 
 pytestmark = pytest.mark.cli
 
@@ -285,6 +286,30 @@ def test_a_recipes_limit_is_not_that_of_other_data(qpsnn, here):
         assert used(out)["images"] == {"test": images}
 
 
+def test_data_may_be_those_of_a_recipe(qpsnn, here):
+    (here / "limited.toml").write_text('[data]\nname = "arrays"\npath = "mine.npz"\nlimit = 20\n')
+    for file in ("own.h5", "network.h5"):
+        _, out, _ = qpsnn("evaluate", file, "--data", "limited.toml", "--json")
+        assert used(out) == {"name": "arrays", "path": "mine.npz", "images": {"test": 20}}
+        code, _, err = qpsnn("evaluate", file, "--data", "recipe.toml")
+        assert (code, "recipe.toml: data.name: expected the name of a set" in err) == (2, True)
+
+
+def test_how_a_store_is_cut_into_frames_is_said(qpsnn, here):
+    network = replace(SMALL, steps=2).build((8, 8, 2), 2, events=True)
+    qp.save_checkpoint("events.h5", qp.Checkpoint(qp.initialise(network, 0)))
+    with event_writer("store.h5", ("a", "b")) as writer:
+        for index in range(4):
+            x = np.arange(8)
+            writer.add(Recording(x, x, 1000 * x, x % 2 == 0, (8, 8), index % 2), "test" if index < 2 else "train")
+    (here / "count.toml").write_text('[data]\nname = "events"\npath = "store.h5"\nframes = "count"\n')
+    for words, frames in (("store.h5", "time"), ("count.toml", "count")):
+        code, out, err = qpsnn("evaluate", "events.h5", "--data", words, "--json")
+        assert code == 0, err
+        assert used(out) == {"name": "events", "path": "store.h5", "frames": frames, "size": 0, "images": {"test": 2}}
+        assert f"frames of equal {frames}" in qpsnn("evaluate", "events.h5", "--data", words)[1]
+
+
 def test_a_checkpoint_remembers_what_its_arrays_were_called(here):
     own = qp.load_checkpoint("own.h5")
     assert (own.data.name, own.data.shape, own.data.classes) == ("mine", (8, 8, 1), ("a", "b", "c", "d"))
@@ -300,12 +325,12 @@ def test_settings_are_stated_with_where_they_come_from(qpsnn, here):
         assert settings["batch"] == 64
         assert all(f"{key} {value}" in err for key, value in settings.items())
         table = "finetune" if name == "finetune" else "prune"
-        assert f"defaults, as the checkpoint's recipe has no table [{table}]" in err
+        assert f"options, else defaults, as the checkpoint's recipe has no table [{table}]" in err
     _, _, err = qpsnn("train", "named.toml", "--out", "new.h5")
     assert "network: name mlp, width 1.0, widths (12,), bits 4" in err
     assert "train: epochs 6, batch 16" in err
     _, _, err = qpsnn("finetune", "new.h5", "--out", "newer.h5")
-    assert "(the recipe's [finetune])" in err
+    assert "(options, else the recipe's [finetune])" in err
 
 
 def test_a_network_that_no_recipe_made_is_not_called_by_the_default_recipes_name(qpsnn, here):
@@ -315,6 +340,15 @@ def test_a_network_that_no_recipe_made_is_not_called_by_the_default_recipes_name
         _, out, _ = qpsnn("table", "efficiency", name, "--data", "mine.npz", "--json")
         (row,) = json.loads(out)
         assert (row["network"], row["connections"]) == ("", None)
+
+
+@pytest.mark.exchange
+def test_an_imported_network_is_not_called_by_its_recipes_name(qpsnn, here):
+    assert qpsnn("export", "own.h5", "--nir", "own.nir")[0] == 0
+    assert qpsnn("import", "own.nir", "--recipe", "named.toml", "--out", "new.h5", "--peak", 255)[0] == 0
+    assert set(qp.load_checkpoint("new.h5").recipe) == {"data", "train", "prune", "finetune", "lower"}
+    assert qpsnn("import", "own.nir", "--out", "bare.h5")[0] == 0
+    refused(qpsnn, here, ("evaluate", "bare.h5"), "bare.h5: this checkpoint names no data; give --data")
 
 
 def test_a_figure_names_its_data(qpsnn, here, monkeypatch):

@@ -23,7 +23,7 @@ from qpsnn_core.common.errors import (
 from qpsnn_core.network.model import Model
 from qpsnn_core.optim.optimizers import State, adam
 from qpsnn_core.training.checkpoint import KIND, Checkpoint, load_checkpoint, load_model, save_checkpoint
-from qpsnn_core.training.history import Cursor, Epoch
+from qpsnn_core.training.history import Cursor, Epoch, TrainedOn
 
 
 def made(seed=0):
@@ -40,6 +40,7 @@ def made(seed=0):
         (Epoch(1, 1 / 3, 0.5, None, 0.1, 0.2, 3.0), Epoch(2, 0.3, 0.6, 0.7, 1e-17, 0.2, 3.0)),
         {"train": {"epochs": 4, "loss": "mean"}},
         {"stages": [["trained", 0.9]], "text": "gr\u00fcn"},
+        data=TrainedOn("mine", (8, 8, 1), ("a", "b", "c"), 60, None),
     )
 
 
@@ -63,7 +64,7 @@ def same_checkpoints(a, b):
         assert a.optimizer.slots.keys() == b.optimizer.slots.keys()
         for slot in a.optimizer.slots:
             same(a.optimizer.slots[slot], b.optimizer.slots[slot])
-    for part in ("position", "history", "recipe", "notes", "versions"):
+    for part in ("position", "history", "recipe", "notes", "versions", "data"):
         assert getattr(a, part) == getattr(b, part)
 
 
@@ -96,6 +97,17 @@ def test_a_model_alone_is_a_checkpoint_too_and_any_checkpoint_gives_its_model(pa
     assert (loaded.optimizer, loaded.position, loaded.history) == (None, None, ())
     save_checkpoint(path, made(1))
     same(load_model(path).params, small.model(1).params)
+
+
+def test_a_checkpoint_that_was_trained_on_nothing_is_written_as_before_there_was_a_record(path):
+    save_checkpoint(path, Checkpoint(small.model()))
+    with h5py.File(path) as file:
+        assert "data" not in json.loads(file["about"][()])
+    assert load_checkpoint(path).data is None
+    save_checkpoint(path, made())
+    with h5py.File(path) as file:
+        assert json.loads(file["about"][()])["data"]["name"] == "mine"
+    assert str(load_checkpoint(path).data) == "'mine': 60 samples [8, 8, 1], 3 classes"
 
 
 def test_an_optimizer_without_slots(path):
