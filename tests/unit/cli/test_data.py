@@ -131,6 +131,11 @@ def test_every_command_is_in_a_list():
     assert set(commands(app)) == listed
 
 
+def needs(name):
+    if name.startswith("plot"):
+        pytest.importorskip("matplotlib")
+
+
 def refused(qpsnn, here, words, said):
     before = sorted(here.rglob("*"))
     code, out, err = qpsnn(*words)
@@ -144,6 +149,7 @@ def refused(qpsnn, here, words, said):
 
 @pytest.mark.parametrize("name", ON_CHECKPOINT)
 def test_a_checkpoint_that_names_no_data_is_refused(qpsnn, here, name):
+    needs(name)
     refused(qpsnn, here, ON_CHECKPOINT[name], "own.h5: this checkpoint names no data; give --data")
     refused(qpsnn, here, ON_CHECKPOINT[name], "arrays called 'mine': 128 samples [8, 8, 1], 4 classes")
     refused(qpsnn, here, (*ON_CHECKPOINT[name], "--path", "folder"), "names no data; give --data")
@@ -167,8 +173,7 @@ def used(out):
 
 @pytest.mark.parametrize("name", ON_CHECKPOINT)
 def test_with_data_each_command_runs_and_its_json_and_table_name_them(qpsnn, here, name):
-    if name.startswith("plot"):
-        pytest.importorskip("matplotlib")
+    needs(name)
     words = (*ON_CHECKPOINT[name], "--data", "mine.npz")
     code, out, err = qpsnn(*words, "--json")
     assert code == 0, err
@@ -236,6 +241,7 @@ def test_accuracy_is_that_of_the_own_data(qpsnn, here):
     ],
 )
 def test_data_that_do_not_fit_are_a_typed_error(qpsnn, here, name, change, said):
+    needs(name)
     arrays = {f"{part}_{field}": getattr(data, field) for part, data in DATA._asdict().items() for field in FIELDS}
     for part in Split._fields:
         images = arrays[f"{part}_images"]

@@ -89,7 +89,11 @@ def test_every_figure_is_written_twice(model, tmp_path, capsys, monkeypatch):
             main()
         return done.value.code or 0, capsys.readouterr()
 
-    for words in (("weights", file), ("utilization", file), ("scores", file, "--batches", 2, "--batch", 8)):
+    for words in (
+        ("weights", file),
+        ("utilization", file),
+        ("scores", file, "--data", "digits", "--batches", 2, "--batch", 8),
+    ):
         assert run(*words)[0] == 0
         code, (out, _) = run(*words, "--json")
         assert code == 0
