@@ -157,6 +157,7 @@ def test_the_demo_runs_on_events(qpsnn, tmp_path, monkeypatch):
     code, out, err = qpsnn("demo", "--events", "--out", tmp_path, "--lava-images", 10, "--json")
     assert code == 0, err
     report = json.loads(out)
+    assert (report["data"]["name"], report["data"]["images"]) == ("digits-events", {"train": 200, "test": 200})
     assert [stage["name"] for stage in report["stages"]] == ["trained", "pruned", "fine-tuned", "integer", "Lava"]
     assert report["lava"]["spike_mismatches"] == report["lava"]["readout_mismatches"] == 0
     assert qp.load_integer(tmp_path / "network.h5").input.shape == (10, 10, 2)
