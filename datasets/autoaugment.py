@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.common.errors import DataError, Unquoted, expected
+from qpsnn_core.common.install import install_command
 from qpsnn_core.common.types import Images
 
 from .schema import check_images
@@ -79,7 +80,7 @@ def _operations() -> tuple[Any, Mapping[str, Callable[[Any, int, int], Any]]]:
     try:
         from PIL import Image, ImageEnhance, ImageOps
     except ImportError as error:
-        want = "Pillow, which changes images (pip install 'qpsnn[data]')"
+        want = f"Pillow, which changes images ({install_command('data')})"
         raise DataError(expected("autoaugment", want, Unquoted(f"no such package ({error})"))) from error
 
     def affine(image: Any, matrix: tuple[float, ...]) -> Any:

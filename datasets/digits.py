@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qpsnn_core.common.errors import DataError, Unquoted, expected
+from qpsnn_core.common.install import install_command
 
 from .schema import Dataset, Split
 
@@ -23,7 +24,7 @@ def load_digits(*, limit: int | None = None) -> Split:
     try:
         from sklearn.datasets import load_digits as sklearn_digits
     except ImportError as error:
-        want = "scikit-learn, which holds the images (pip install 'qpsnn[data]')"
+        want = f"scikit-learn, which holds the images ({install_command('data')})"
         raise DataError(expected("digits", want, Unquoted(f"no such package ({error})"))) from error
     source = sklearn_digits()
     sixteenths = np.asarray(source.images, dtype=np.int64)

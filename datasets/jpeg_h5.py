@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import DataError, FileError, FormatError, Unquoted, expected
+from qpsnn_core.common.install import install_command
 from qpsnn_core.common.types import Images, Labels
 
 from .schema import Dataset, Split, check_labels, limited_indices
@@ -60,7 +61,7 @@ def pillow() -> ModuleType:
     try:
         from PIL import Image
     except ImportError as error:
-        want = "Pillow, which decodes JPEG (pip install 'qpsnn[data]')"
+        want = f"Pillow, which decodes JPEG ({install_command('data')})"
         raise DataError(expected("jpeg", want, Unquoted(f"no such package ({error})"))) from error
     return Image
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from qpsnn_backends.lava.wiring import Wiring
 from qpsnn_core.common.errors import MissingError, Unquoted, UnsupportedError, expected
+from qpsnn_core.common.install import requirement
 from qpsnn_core.common.types import NamedArrays
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv
@@ -60,8 +61,8 @@ def check_installed() -> None:
 def advice() -> str:
     """The command that installs Lava: here, or in an environment of its own on the Python that it needs."""
     if sys.version_info[:2] == PYTHON:
-        return f"run `{shlex.quote(sys.executable)} -m pip install 'qpsnn[lava]'`"
-    wanted = "'qpsnn[lava,cli,data]'"
+        return f"run `{shlex.quote(sys.executable)} -m pip install {shlex.quote(requirement('lava'))}`"
+    wanted = shlex.quote(requirement("lava", "cli", "data"))
     if shutil.which("uv"):
         command = f"uv venv --python 3.10 {FOLDER} && uv pip install --python {FOLDER} {wanted}"
     else:

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from qpsnn_core.cli import show
+from qpsnn_core.common.install import install_command
 from qpsnn_core.experiments.data_choice import described
 from qpsnn_core.experiments.demo import DIGITS, DIGITS_EVENTS, Demo, as_json, run_demo
 
@@ -39,7 +40,7 @@ def _write(out: Path, done: Demo, name: str) -> dict[str, Any]:
     try:
         from qpsnn_core.experiments.plots import report as plot
     except ModuleNotFoundError as error:
-        show.log(f"no report.png: it needs {error.name}, pip install 'qpsnn[plot]'")
+        show.log(f"no report.png: it needs {error.name}, {install_command('plot')}")
         return report
     plot.report(
         out / "report.png",

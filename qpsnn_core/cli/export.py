@@ -16,6 +16,7 @@ from qpsnn_core.cli.inputs import data_of, data_of_recipe, load_any
 from qpsnn_core.cli.options import Json, Out, Where
 from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Unquoted, expected
 from qpsnn_core.common.hdf5 import kind_of
+from qpsnn_core.common.install import install_command
 from qpsnn_core.integer.file import KIND, load_integer
 from qpsnn_core.recipes.recipe import load_recipe
 
@@ -157,7 +158,7 @@ def _exchange(module: str) -> Any:
     try:
         return import_module(f"qpsnn_core.exchange.{module}")
     except ModuleNotFoundError as error:
-        want = "the package nir (pip install 'qpsnn[exchange]')"
+        want = f"the package nir ({install_command('exchange')})"
         raise DataError(expected("nir", want, Unquoted(f"no such package ({error})"))) from error
 
 

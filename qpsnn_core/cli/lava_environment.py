@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import importlib.metadata
-import json
 import os
 import shlex
 import shutil
@@ -14,19 +13,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 import typer
 
-import qpsnn_core
 from qpsnn_backends.lava.limits import DISTRIBUTION, PYTHON
+from qpsnn_core.common import install
 from qpsnn_core.common.errors import MissingError, Unquoted, expected
 
 VARIABLE = "QPSNN_SIDE_ENVIRONMENT"
 """1: make the environment without asking; 0: neither make nor use one."""
 
-EXTRAS = "[lava,cli,data,plot,events]"
+EXTRAS = ("lava", "cli", "data", "plot", "events")
 """What the commands that reach Lava can need."""
 
 STDERR = 2
@@ -83,28 +80,20 @@ def ask(error: MissingError, folder: Path, python: str) -> None:
 def place() -> Path:
     """The environment's folder in the user's cache: one for each place where a qpsnn is installed."""
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(cache).absolute() / "qpsnn" / f"lava-{digest(str(here()))[:8]}"
-
-
-def here() -> Path:
-    """The folder that holds this package: site-packages, or a source tree."""
-    return Path(qpsnn_core.__file__).resolve().parent.parent
+    return Path(cache).absolute() / "qpsnn" / f"lava-{digest(str(install.here()))[:8]}"
 
 
 def origin() -> Source:
-    """The source tree that this qpsnn runs from; else where it was installed from (PEP 610); else its version."""
-    project = here() / "pyproject.toml"
-    if project.is_file() and 'name = "qpsnn"' in (text := project.read_text(encoding="utf-8")):
-        return Source(("--editable", f".{EXTRAS}"), here(), digest(text))
+    """The checkout that this qpsnn runs from; else where it was installed from. MissingError if neither is known."""
+    extras = f"[{','.join(EXTRAS)}]"
+    if (project := install.checkout()) is not None:
+        text = (project / "pyproject.toml").read_text(encoding="utf-8")
+        return Source(("--editable", f".{extras}"), project, digest(text))
+    if (url := install.installed_from()) is None:
+        want = "the checkout that qpsnn was installed from, or another: `pip install '.[cli,data]'` in it"
+        raise MissingError(expected("lava: side environment", want, Unquoted("a qpsnn whose source is gone")))
     found = importlib.metadata.distribution("qpsnn")
-    told = json.loads(found.read_text("direct_url.json") or "{}")
-    url = str(told.get("url", ""))
-    if vcs := told.get("vcs_info"):
-        url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
-    elif url.startswith("file:") and not Path(url2pathname(urlparse(url).path)).exists():
-        url = ""
-    wanted = f"qpsnn{EXTRAS} @ {url}" if url else f"qpsnn{EXTRAS}=={found.version}"
-    return Source((wanted,), None, digest(found.read_text("RECORD") or found.version))
+    return Source((f"qpsnn{extras} @ {url}",), None, digest(found.read_text("RECORD") or found.version))
 
 
 def digest(text: str) -> str:

@@ -12,6 +12,7 @@ from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import data_of, load_trained
 from qpsnn_core.cli.options import Data, File, Json, Where
 from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Unquoted, expected
+from qpsnn_core.common.install import install_command
 from qpsnn_core.experiments import analysis
 from qpsnn_core.experiments.data_choice import described, of_recipe
 from qpsnn_core.experiments.paper_table1 import TABLE_1
@@ -142,7 +143,7 @@ def _drawing() -> Any:
     try:
         from qpsnn_core.experiments.plots import analysis as plot_analysis
     except ImportError as error:
-        want = "matplotlib, which draws (pip install 'qpsnn[plot]')"
+        want = f"matplotlib, which draws ({install_command('plot')})"
         raise DataError(expected("plot", want, Unquoted(f"no such package ({error})"))) from error
     return plot_analysis
 

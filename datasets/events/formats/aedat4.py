@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.common.errors import DataError, FileError, FormatError, Unquoted, expected
+from qpsnn_core.common.install import install_command
 
 from ...checks import read_up_to
 from ..raw import Raw
@@ -61,6 +62,6 @@ def _decoder() -> Any:
     try:
         from faery.extension import aedat
     except ImportError as error:
-        want = "faery, which reads AEDAT 4 (pip install 'qpsnn[events]')"
+        want = f"faery, which reads AEDAT 4 ({install_command('events')})"
         raise DataError(expected("aedat4", want, Unquoted(f"no such package ({error})"))) from error
     return aedat.Decoder

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import DataError, FileError, FormatError, Unquoted, expected
+from qpsnn_core.common.install import install_command
 
 from ..raw import Raw
 from .percent import named_sensor
@@ -105,7 +106,7 @@ def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
             importlib.import_module("hdf5plugin")
     for code in filters:
         if not h5py.h5z.filter_avail(code):
-            want = "hdf5plugin (pip install 'qpsnn[events]')"
+            want = f"hdf5plugin ({install_command('events')})"
             if code == ECF:
                 want = "Prophesee's own filter ECF (its folder in HDF5_PLUGIN_PATH), or a file without it"
             raise DataError(expected(f"{path}: {key}: filter {code:#x}", want, Unquoted("no such filter")))

@@ -18,6 +18,8 @@ pytest.importorskip("typer")
 pytest.importorskip("rich")
 
 from qpsnn_core.cli import lava_environment
+from qpsnn_core.common import install
+from qpsnn_core.common.errors import MissingError
 from qpsnn_core.integer.file import save_integer
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout
@@ -107,7 +109,7 @@ def machine(tmp_path, monkeypatch):
     for name in ("PYENV_ROOT", lava_environment.VARIABLE):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python3.14"))
-    monkeypatch.setattr(lava_environment, "here", lambda: made.tree)
+    monkeypatch.setattr(install, "here", lambda: made.tree)
     monkeypatch.setattr(importlib.metadata, "version", version)
     return made
 
@@ -251,14 +253,12 @@ def installed(folder, monkeypatch, **files):
     for name, text in files.items():
         (told / name.replace("__", ".")).write_text(text)
     monkeypatch.syspath_prepend(str(told.parent))
-    monkeypatch.setattr(lava_environment, "here", lambda: told.parent)
+    monkeypatch.setattr(install, "here", lambda: told.parent)
 
 
 @pytest.mark.parametrize(
     ("told", "wanted"),
     [
-        (None, "qpsnn[lava,cli,data,plot,events]==9.9"),
-        ('{"url": "file://{folder}/gone", "dir_info": {}}', "qpsnn[lava,cli,data,plot,events]==9.9"),
         ('{"url": "file://{folder}", "dir_info": {}}', "qpsnn[lava,cli,data,plot,events] @ file://{folder}"),
         (
             '{"url": "https://x.org/q.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}',
@@ -271,13 +271,20 @@ def installed(folder, monkeypatch, **files):
     ],
 )
 def test_the_same_qpsnn_is_installed_as_this_one_was(tmp_path, monkeypatch, told, wanted):
-    files = {} if told is None else {"direct_url__json": told.replace("{folder}", str(tmp_path))}
-    installed(tmp_path, monkeypatch, RECORD="a", **files)
+    installed(tmp_path, monkeypatch, RECORD="a", direct_url__json=told.replace("{folder}", str(tmp_path)))
     found = lava_environment.origin()
     assert found.words == (wanted.replace("{folder}", str(tmp_path)),)
     assert found.folder is None
     (tmp_path / "site" / "qpsnn-9.9.dist-info" / "RECORD").write_text("b")
     assert lava_environment.origin().state != found.state
+
+
+@pytest.mark.parametrize("told", [None, '{"url": "file://{folder}/gone", "dir_info": {}}'])
+def test_a_source_that_is_gone_is_said_to_be(tmp_path, monkeypatch, told):
+    files = {} if told is None else {"direct_url__json": told.replace("{folder}", str(tmp_path))}
+    installed(tmp_path, monkeypatch, RECORD="a", **files)
+    with pytest.raises(MissingError, match=r"expected the checkout that qpsnn was installed from, .* source is gone"):
+        lava_environment.origin()
 
 
 def test_a_source_tree_is_followed(root):
@@ -289,7 +296,7 @@ def test_a_source_tree_is_followed(root):
 
 def test_another_qpsnn_has_another_place(machine, monkeypatch):
     first = lava_environment.place()
-    monkeypatch.setattr(lava_environment, "here", lambda: machine.home)
+    monkeypatch.setattr(install, "here", lambda: machine.home)
     assert lava_environment.place() != first
     assert lava_environment.place().parent == first.parent == machine.cache / "qpsnn"
     monkeypatch.delenv("XDG_CACHE_HOME")

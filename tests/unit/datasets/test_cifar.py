@@ -304,7 +304,7 @@ def test_two_hdf5_files_in_a_folder_are_not_guessed_between(tmp_path):
 def test_without_pillow_the_extra_is_named(tmp_path, monkeypatch):
     path = write_h5(tmp_path / "x.h5")
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(DataError, match=r"Pillow.*pip install 'qpsnn\[data\]'"):
+    with pytest.raises(DataError, match=r"Pillow.*pip install .*\[data\]"):
         load_data("cifar10", path)
 
 

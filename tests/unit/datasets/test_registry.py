@@ -42,7 +42,7 @@ def test_digits_limited_keep_their_proportions():
 
 def test_digits_without_scikit_learn_name_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(DataError, match=r"scikit-learn.*pip install 'qpsnn\[data\]'"):
+    with pytest.raises(DataError, match=r"scikit-learn.*pip install .*\[data\]"):
         load_data("digits")
 
 

@@ -10,6 +10,7 @@ import pytest
 from pages import blocks, links, run
 
 from qpsnn_backends.lava import limits, stock
+from qpsnn_core.common import install
 from qpsnn_core.integer.bounds import INT32_MAX
 from qpsnn_core.integer.lava_lif import BIAS_MAX, STATE_MAX, THRESHOLD_BITS, THRESHOLD_MAX
 
@@ -49,6 +50,8 @@ def test_the_limits_are_those_of_the_code(root):
 def test_the_command_without_lava_is_the_messages(root, monkeypatch):
     monkeypatch.setattr(limits, "PYTHON", (0, 0))
     monkeypatch.setattr(limits.shutil, "which", lambda name: name)
+    monkeypatch.setattr(install, "checkout", lambda: None)
+    monkeypatch.setattr(install, "installed_from", lambda: None)
     command = limits.advice().split("`")[1]
     assert command.startswith("uv venv")
     assert f"\n```\n{command}\n```\n" in page(root).read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from qpsnn_backends.lava import limits
 from qpsnn_backends.lava.backend import LavaBackend
 from qpsnn_backends.lava.plan import plan, to_lava
 from qpsnn_backends.lava.wiring import Pool, wiring_from_json
+from qpsnn_core.common import install
 from qpsnn_core.common.errors import ConfigError, DataError, ShapeError, UnsupportedError
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
@@ -190,20 +192,21 @@ def hidden(monkeypatch):
     def pretend(version, uv):
         monkeypatch.setattr(limits, "sys", SimpleNamespace(version_info=(*version, 4), executable="/a b/python"))
         monkeypatch.setattr(limits.platform, "python_version", lambda: ".".join(map(str, (*version, 4))))
+        monkeypatch.setattr(install, "checkout", lambda: Path("/q p"))
         monkeypatch.setattr(limits.shutil, "which", lambda name: f"/bin/{name}" if uv else None)
 
     monkeypatch.setattr(importlib.metadata, "version", missing)
     return pretend
 
 
-VENV = "python3.10 -m venv .venv-lava && .venv-lava/bin/pip install 'qpsnn[lava,cli,data]'"
-UV = "uv venv --python 3.10 .venv-lava && uv pip install --python .venv-lava 'qpsnn[lava,cli,data]'"
+VENV = "python3.10 -m venv .venv-lava && .venv-lava/bin/pip install '/q p[lava,cli,data]'"
+UV = "uv venv --python 3.10 .venv-lava && uv pip install --python .venv-lava '/q p[lava,cli,data]'"
 
 
 @pytest.mark.parametrize(
     ("version", "uv", "advice"),
     [
-        ((3, 10), True, "run `'/a b/python' -m pip install 'qpsnn[lava]'`"),
+        ((3, 10), True, "run `'/a b/python' -m pip install '/q p[lava]'`"),
         ((3, 14), True, f"run `{UV}`, then `.venv-lava/bin/qpsnn`"),
         ((3, 9), False, f"run `{VENV}`, then `.venv-lava/bin/qpsnn`"),
     ],

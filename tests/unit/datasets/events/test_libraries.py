@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -139,8 +140,8 @@ def test_blosc_needs_hdf5plugin_and_says_so(tmp_path, plugin):
     if plugin == "with":
         assert done.stdout.strip() == "50", done.stderr
     else:
-        said = r"events/x: filter 0x7d01: expected hdf5plugin (pip install 'qpsnn[events]'), got no such filter"
-        assert f"DataError: {path}: {said}" in done.stderr
+        place = re.escape(f"DataError: {path}: events/x: filter 0x7d01: expected hdf5plugin (")
+        assert re.search(place + r"pip install .*\[events\]'?\), got no such filter", done.stderr), done.stderr
 
 
 def test_prophesees_own_filter_is_named(tmp_path):
@@ -190,5 +191,5 @@ def test_aedat4_with_no_events_or_two_streams(tmp_path):
 def test_aedat4_without_faery_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "faery", None)
     monkeypatch.setitem(sys.modules, "faery.extension", None)
-    with pytest.raises(DataError, match=r"aedat4: expected faery, .*pip install 'qpsnn\[events\]'"):
+    with pytest.raises(DataError, match=r"aedat4: expected faery, .*pip install .*\[events\]"):
         aedat4.read(tmp_path / "a.aedat4", "a")
