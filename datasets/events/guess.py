@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 import h5py
 
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 
-from .formats import aedat2, aedat3
+from .formats import aedat2, hdf5
+from .formats.signature import signature
 from .layouts import CIFAR10, DIGITS, FORMATS
 from .own_layouts import SETS, SPIKES, TRIALS
 from .tree import Tree
@@ -24,12 +26,18 @@ def guess(tree: Tree) -> str:
     if all(tree.named(listed) for listed in TRIALS.values()):
         found = ["dvs-gesture"]
     if len(found) != 1:
-        said = f"files that could be {' or '.join(found)}" if found else "no file that says what it is"
+        said = f"files that could be {' or '.join(found)}" if found else f"no file that says what it is{_others(tree)}"
         raise ConfigError(expected(f"{tree.root}: format", f"one given, of {', '.join(NAMES)}", Unquoted(said)))
     return found[0]
 
 
+HEAD = 1 << 16
+"""Bytes that are read of a file to tell its format."""
+
 ENDINGS = {".aedat4": "aedat4", ".raw": "evt", ".dat": "dat", ".npy": "numpy", ".npz": "numpy"}
+AEDAT = (".aedat", ".aedat2", ".aedat3")
+OF_CAMERA = {"DVS128": "aedat2-dvs128", "DAVIS346": "aedat2-davis346"}
+CIFAR10_DVS = re.compile(r"cifar10_[a-z]+_\d+\.aedat")
 
 
 def _of_file(tree: Tree, name: str) -> str:
@@ -38,10 +46,10 @@ def _of_file(tree: Tree, name: str) -> str:
     folder, ending = path.parent.name, path.suffix.lower()
     if ending == ".bin":
         return "n-mnist" if folder in DIGITS else "n-caltech101" if set(path.parts) & CALTECH else ""
-    if ending == ".aedat":
-        if folder in CIFAR10 and path.name.startswith("cifar10_"):
+    if ending in AEDAT:
+        if folder in CIFAR10 and CIFAR10_DVS.fullmatch(path.name):
             return "cifar10-dvs"
-        return _aedat(tree.head_of(name, 4096))
+        return _aedat(tree.head_of(name, HEAD))
     if ending in (".h5", ".hdf5"):
         spikes = SPIKES.fullmatch(path.name)
         return spikes[1] if spikes else _hdf5(tree, name)
@@ -49,19 +57,29 @@ def _of_file(tree: Tree, name: str) -> str:
 
 
 def _aedat(data: bytes) -> str:
-    if data.startswith(aedat3.MAGIC):
-        return "aedat3"
-    if data.startswith(aedat2.MAGIC):
-        header = data.lower()
-        return "aedat2-davis346" if b"davis346" in header else "aedat2-dvs128" if b"dvs128" in header else ""
-    return ""
+    """By the version, and of AEDAT 2.0, whose addresses each camera has in its own way, by the header's AEChip."""
+    version = signature(data)
+    if version == aedat2.SIGNATURE:
+        return OF_CAMERA.get(aedat2.camera(aedat2.named_chip(data)), "")
+    return {"AEDAT 3.1": "aedat3", "AEDAT 4.0": "aedat4"}.get(version, "")
+
+
+def _others(tree: Tree) -> str:
+    """What the files of AEDAT are that no format was found for."""
+    found = {}
+    for name in tree.names:
+        data = tree.head_of(name, HEAD) if PurePosixPath(name).suffix.lower() in AEDAT else b""
+        if version := signature(data):
+            chip = aedat2.named_chip(data) if version == aedat2.SIGNATURE else ""
+            found[f"{version} of {chip}" if chip else version] = name
+    return f": {', '.join(f'{name} is {version}' for version, name in found.items())}" if found else ""
 
 
 def _hdf5(tree: Tree, name: str) -> str:
     path = tree.path_of(name)
     if not h5py.is_hdf5(path):
         return ""
-    with h5py.File(path, "r") as file:
+    with hdf5.opened(path) as file:
         if "CD/events" in file:
             return "prophesee-h5"
         return "dsec" if "events/t" in file and "ms_to_idx" in file else ""

@@ -81,9 +81,9 @@ FORMATS = {
     "aedat2-dvs128": _aedat2("of a DVS128", aedat2.dvs128, (128, 128)),
     "aedat2-davis346": _aedat2("of a DAVIS346", aedat2.davis346, (260, 346)),
     "aedat3": Format("AEDAT 3.1", (".aedat", ".aedat3"), aedat3.decode),
-    "aedat4": Format("AEDAT 4, through faery", (".aedat4",), aedat4.read, by_path=True),
+    "aedat4": Format("AEDAT 4.0, through faery", (".aedat4", ".aedat"), aedat4.read, by_path=True),
     "dat": Format("Prophesee DAT", (".dat",), dat.decode),
-    "evt": Format("Prophesee RAW, EVT 2.0 and 3.0", (".raw",), evt.decode),
+    "evt": Format("Prophesee RAW, EVT 2.0, 2.1 and 3.0", (".raw",), evt.decode),
     "prophesee-h5": Format("Prophesee HDF5", HDF5, hdf5.read_prophesee, by_path=True),
     "dsec": Format("DSEC: events.h5", HDF5, hdf5.read_dsec, by_path=True, sensor=hdf5.DSEC_SENSOR),
     "numpy": Format("arrays x, y, t, p as tonic's and SpikingJelly's", (".npy", ".npz"), arrays.decode, asks=True),
@@ -98,7 +98,9 @@ def class_folders(tree: Tree, name: str, sensor: Sensor | None) -> Source:
     """
     kind = FORMATS[name]
     if kind.asks and sensor is None:
-        raise ConfigError(expected(f"{name}: sensor", "the sensor's size, which these files do not say", None))
+        raise ConfigError(
+            expected(f"{name}: sensor", "the sensor's size, which these files do not say (--sensor WIDTHxHEIGHT)", None)
+        )
     files = [each for each in tree.names if _fits(kind, each)]
     if not files:
         want = f"files {kind.begins}*{' or *'.join(kind.endings)}"

@@ -23,6 +23,11 @@ REPAIRS = {
 }
 
 
+LARGEST_SHARE = 0.05
+"""The share of a recording's events that repairs may change; bytes of another format have far more faults. One event
+may always be changed: it is no share."""
+
+
 @dataclass(frozen=True, eq=False)
 class Raw:
     """What a reader found, unchecked.
@@ -66,21 +71,46 @@ def check_repairs(repair: Collection[str]) -> frozenset[str]:
 def mend(raw: Raw, repair: Collection[str], report: Report, label: int = UNLABELLED) -> Recording | None:
     """The recording, or None where it has no events and "skip" was asked for.
 
-    What is done is added to `report`, in this order: truncate, unwrap, drop or clip, sort, skip.
-    Raises FormatError (cut off), DataError (time, sensor, no events; each names the repair), LabelError.
+    What is done is added to `report`, in this order: truncate, unwrap, drop or clip, sort, skip. A recording in which
+    they would change more than `LARGEST_SHARE` of the events is refused, and no repair is offered: it may be of another
+    format. Raises FormatError (cut off), DataError (time, sensor, no events; each names the repair), LabelError.
     """
+    _check_share(raw, repair)
     if raw.cut:
         _allow("truncate", repair, report, raw.cut, FormatError, f"{raw.name}: end", "a whole event", "bytes of one")
     columns = {"x": raw.x, "y": raw.y, "t": raw.t, "p": raw.p > 0}
-    columns["t"] = _unwrapped(raw, repair, report)
+    if "unwrap" in repair:
+        columns["t"], anew = _unwrapped(raw)
+        if anew:
+            report.add("unwrap", anew)
     columns = _on_sensor(columns, raw, repair, report)
-    columns["t"], order = _in_order(columns["t"], raw.name, repair, report)
+    columns["t"], order = _in_order(columns["t"], raw, repair, report)
     if order is not None:
         columns = {name: column if name == "t" else column[order] for name, column in columns.items()}
     if len(columns["t"]) == 0:
         _allow("skip", repair, report, 1, DataError, raw.name, "at least one event", "recording without any")
         return None
     return Recording(**columns, sensor=raw.sensor, label=label, name=raw.name)
+
+
+def _check_share(raw: Raw, repair: Collection[str]) -> None:
+    """DataError where all repairs together would change more than a few per cent of the events."""
+    time, anew = _unwrapped(raw)
+    off = _off_sensor(raw)
+    faults = {
+        f"off the sensor of {raw.sensor[1]}x{raw.sensor[0]} pixels": int(np.count_nonzero(off)),
+        "earlier than one before them": _late(time if "clip" in repair else time[~off]),
+        "where the clock begins anew": anew,
+    }
+    if _too_many(sum(faults.values()), raw):
+        said = ", ".join(f"{count} {fault}" for fault, count in faults.items() if count)
+        got = f"{said}, of {len(raw.t)} in all: a file of another format or sensor, which no repair mends"
+        want = f"faults in at most {LARGEST_SHARE:.0%} of the events"
+        raise DataError(expected(raw.name, want, Unquoted(got)))
+
+
+def _too_many(changed: int, raw: Raw) -> bool:
+    return changed > max(1, LARGEST_SHARE * len(raw.t))
 
 
 def _allow(
@@ -99,18 +129,25 @@ def _allow(
     report.add(name, amount)
 
 
-def _unwrapped(raw: Raw, repair: Collection[str], report: Report) -> NDArray[Any]:
-    """Time; with "unwrap", a fall by more than half of the clock's range is its new beginning."""
-    if not raw.clock or "unwrap" not in repair or len(raw.t) < 2:
-        return raw.t
+def _unwrapped(raw: Raw) -> tuple[NDArray[Any], int]:
+    """Time counted on where the clock began anew, and how often; it falls by more than half of its range there."""
+    if not raw.clock or len(raw.t) < 2:
+        return raw.t, 0
     time = raw.t.astype(np.int64)
     anew = np.diff(time) < -(raw.clock // 2)
-    count = int(np.count_nonzero(anew))
-    if not count:
-        return raw.t
-    report.add("unwrap", count)
     time[1:] += raw.clock * np.cumsum(anew)
-    return time
+    return time, int(np.count_nonzero(anew))
+
+
+def _off_sensor(raw: Raw) -> NDArray[np.bool_]:
+    height, width = raw.sensor
+    off: NDArray[np.bool_] = (raw.x < 0) | (raw.x >= width) | (raw.y < 0) | (raw.y >= height)
+    return off
+
+
+def _late(time: NDArray[Any]) -> int:
+    """How many times are earlier than one before them."""
+    return int(np.count_nonzero(time < np.maximum.accumulate(time))) if len(time) else 0
 
 
 def _on_sensor(
@@ -118,7 +155,7 @@ def _on_sensor(
 ) -> dict[str, NDArray[Any]]:
     height, width = raw.sensor
     x, y = columns["x"], columns["y"]
-    off = (x < 0) | (x >= width) | (y < 0) | (y >= height)
+    off = _off_sensor(raw)
     count = int(np.count_nonzero(off))
     if not count:
         return columns
@@ -136,7 +173,7 @@ def _on_sensor(
 
 
 def _in_order(
-    time: NDArray[Any], name: str, repair: Collection[str], report: Report
+    time: NDArray[Any], raw: Raw, repair: Collection[str], report: Report
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Time that never falls, and the order that made it so (None: it was). Events of one time keep their order."""
     fallen = np.flatnonzero(time[1:] < time[:-1])
@@ -145,8 +182,14 @@ def _in_order(
     if "sort" not in repair:
         at = int(fallen[0]) + 1
         want = f"at least the {time[at - 1]} microseconds before it"
-        more = f"{time[at]}, and {fallen.size} step(s) back in all (repair 'sort' or 'unwrap' mends it)"
-        raise DataError(expected(f"{name}.t[{at}]", want, Unquoted(more)))
-    report.add("sort", int(np.count_nonzero(time < np.maximum.accumulate(time))))
+        remedy = "unwrap" if "unwrap" not in repair and _unwrapped(raw)[1] else "sort"
+        more = f"{time[at]}, and {fallen.size} step(s) back in all (repair {remedy!r} mends it)"
+        raise DataError(expected(f"{raw.name}.t[{at}]", want, Unquoted(more)))
+    late = _late(time)
+    if _too_many(late, raw):
+        want = "repair 'unwrap' before 'sort'"
+        got = f"a clock that begins anew, after which {late} of {len(raw.t)} events are earlier than those before it"
+        raise DataError(expected(raw.name, want, Unquoted(got)))
+    report.add("sort", late)
     order = np.argsort(time, kind="stable")
     return time[order], order

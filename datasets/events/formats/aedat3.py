@@ -11,29 +11,44 @@ from numpy.typing import NDArray
 from qpsnn_core.common.errors import FormatError, Unquoted, expected
 
 from ..raw import Raw
+from .signature import check
 
-MAGIC = b"#!AER-DAT3.1"
-END = b"#!END-HEADER\r\n"
+SIGNATURE = "AEDAT 3.1"
+END = re.compile(rb"\n#!END-HEADER[ \t]*\r?\n")
+FORMAT = re.compile(rb"\n#Format:[ \t]*([^\r\n]*)")
+SOURCE = re.compile(rb"\n#Source \d+:[ \t]*([^\s]+)")
 POLARITY = 1
 EVENT = 8
+CLOCK = 4
+"""Where an event of that type has its time."""
+
 HEADER = struct.Struct("<HHIIIIII")
 """Type, source, bytes of an event, offset of its time, overflows of time, capacity, events, valid events."""
 
-SENSORS = {"DVS128": (128, 128), "DAVIS128": (128, 128), "DAVIS240": (180, 240), "DAVIS346": (260, 346)}
+SENSORS = {
+    "DVS128": (128, 128),
+    "DAVIS128": (128, 128),
+    **dict.fromkeys(("DAVIS240", "DAVIS240A", "DAVIS240B", "DAVIS240C"), (180, 240)),
+    **dict.fromkeys(("DAVIS346", "DAVIS346A", "DAVIS346B", "DAVIS346C", "DAVIS346BSI"), (260, 346)),
+}
+"""(H, W) by the names of sources, matched whole."""
 
 
 def decode(data: bytes, name: str, sensor: tuple[int, int] | None = None) -> Raw:
     """The valid polarity events of all packets: 15 bits x, 15 bits y, polarity, valid; then the microseconds.
 
-    sensor: else the one of the header's source. Raises FormatError (no such file, a packet that cannot be).
+    sensor: else the one of the header's source. Raises FormatError (another format or version, packets that are not
+    plain, a packet that cannot be).
     """
-    if not data.startswith(MAGIC):
-        raise FormatError(expected(f"{name}: first line", MAGIC.decode(), repr(data[: len(MAGIC)])))
-    end = data.find(END)
-    if end < 0:
+    check(data, name, SIGNATURE)
+    end = END.search(data)
+    if end is None:
         raise FormatError(expected(f"{name}: header", "a line #!END-HEADER", Unquoted("none")))
-    sensor = sensor or _sensor(data[:end], name)
-    packets, cut = _packets(data, end + len(END), name)
+    coded = FORMAT.search(data, 0, end.start() + 1)
+    if coded and coded[1].strip() != b"RAW":
+        raise FormatError(expected(f"{name}: Format", "RAW", Unquoted(coded[1].decode("latin-1").strip() or "nothing")))
+    sensor = sensor or _sensor(data[: end.start() + 1], name)
+    packets, cut = _packets(data, end.end(), name)
     words = np.concatenate([events for events, _ in packets]) if packets else np.zeros((0, 2), np.uint32)
     overflows = np.repeat([overflow for _, overflow in packets], [len(events) for events, _ in packets])
     valid = (words[:, 0] & 1) == 1
@@ -48,10 +63,10 @@ def _packets(data: bytes, at: int, name: str) -> tuple[list[tuple[NDArray[np.uin
     while at < len(data):
         if len(data) - at < HEADER.size:
             return packets, len(data) - at
-        kind, _, size, _, overflow, capacity, number, _ = HEADER.unpack_from(data, at)
-        if number > capacity or (kind == POLARITY and size != EVENT):
-            want = f"at most {capacity} events, of {EVENT} bytes in a packet of type {POLARITY}"
-            got = f"{number} events of {size} bytes in a packet of type {kind}"
+        kind, _, size, clock, overflow, capacity, number, valid = HEADER.unpack_from(data, at)
+        if not valid <= number <= capacity or not size or (kind == POLARITY and (size, clock) != (EVENT, CLOCK)):
+            want = f"at most {capacity} events, of {EVENT} bytes with time at {CLOCK} in a packet of type {POLARITY}"
+            got = f"{number} events ({valid} valid) of {size} bytes with time at {clock} in a packet of type {kind}"
             raise FormatError(expected(f"{name}: packet at byte {at}", want, Unquoted(got)))
         at += HEADER.size
         there = min(size * number, len(data) - at)
@@ -64,9 +79,9 @@ def _packets(data: bytes, at: int, name: str) -> tuple[list[tuple[NDArray[np.uin
 
 
 def _sensor(header: bytes, name: str) -> tuple[int, int]:
-    sources = re.findall(rb"^#Source \d+: *([A-Za-z]+\d+)", header, re.MULTILINE)
-    found = {SENSORS[source.decode()] for source in sources if source.decode() in SENSORS}
+    sources = [source.decode("latin-1") for source in SOURCE.findall(header)]
+    found = {SENSORS[source] for source in sources if source in SENSORS}
     if len(found) != 1:
-        want = f"a source of {', '.join(SENSORS)} (or the sensor's size given)"
-        raise FormatError(expected(f"{name}: header", want, Unquoted(b", ".join(sources).decode() or "none")))
+        want = f"a source of {', '.join(SENSORS)} (or the sensor's size given: --sensor WIDTHxHEIGHT)"
+        raise FormatError(expected(f"{name}: header", want, Unquoted(", ".join(sources) or "none")))
     return found.pop()

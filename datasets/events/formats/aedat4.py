@@ -12,6 +12,7 @@ from qpsnn_core.common.install import install_command
 
 from ...checks import read_up_to
 from ..raw import Raw
+from .signature import shown, signature
 
 MAGIC = b"#!AER-DAT4.0\r\n"
 """After it, the length of the header in four bytes, and the header."""
@@ -45,13 +46,16 @@ def read(path: Path, name: str, sensor: tuple[int, int] | None = None) -> Raw:
 
 
 def _check_description(path: Path, name: str) -> None:
-    """FormatError unless the XML in the header is UTF-8: faery 0.7.1 ends the whole process where it is not."""
+    """FormatError unless it is AEDAT 4.0 with XML in UTF-8: faery 0.7.1 ends the process where it is not."""
     try:
         with path.open("rb") as file:
-            size = int.from_bytes(file.read(len(MAGIC) + 4)[-4:], "little")
+            begin = file.read(len(MAGIC) + 4)
+            size = int.from_bytes(begin[len(MAGIC) :], "little")
             header = read_up_to(file, size)
     except OSError as error:
         raise FileError(expected(name, "a readable file", Unquoted(error.strerror or str(error)))) from error
+    if not begin.startswith(MAGIC):
+        raise FormatError(expected(f"{name}: format", "AEDAT 4.0", Unquoted(signature(begin) or shown(begin))))
     try:
         header[header.find(b"<") : header.rfind(b">") + 1].decode()
     except UnicodeDecodeError as error:

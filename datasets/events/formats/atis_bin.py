@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..raw import Raw
+from .signature import check_nameless
 
 OVERFLOW_ROW = 240
 OVERFLOW = 1 << 13
@@ -14,8 +15,10 @@ CLOCK = 1 << 23
 def decode(data: bytes, name: str, sensor: tuple[int, int]) -> Raw:
     """x; y; bit 7 polarity (1: ON) and bits 6..0 the highest of 23 bits of microseconds; then the other 16.
 
-    An event of row 240 is none: time is 2**13 microseconds more from there on.
+    An event of row 240 is none: time is 2**13 microseconds more from there on. Raises FormatError (a file that says
+    that it is of another format; these say nothing).
     """
+    check_nameless(data, name, "events of five bytes, without a header")
     whole = len(data) - len(data) % 5
     rows = np.frombuffer(data, np.uint8, whole).reshape(-1, 5)
     x, y, high, middle, low = (rows[:, k] for k in range(5))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.common.errors import FormatError, Unquoted, expected
+from qpsnn_core.common.errors import FormatError, expected
 
 from ..raw import Raw
 from .percent import header, named_sensor
+from .signature import check
+
+SIGNATURE = "DAT 2"
+"""Older versions have other bits for x, y and polarity; a file that names no version may be one of them."""
 
 KINDS = (0x00, 0x0C)
 """Event2D, which older files have, and EventCD: the same bits."""
@@ -19,13 +23,10 @@ CLOCK = 1 << 32
 def decode(data: bytes, name: str, sensor: tuple[int, int] | None = None) -> Raw:
     """u32 microseconds; u32 with x in bits 0..13, y in 14..27, ON in 28.
 
-    sensor: else the header's Height and Width. Raises FormatError (no such file, another kind of event).
+    sensor: else the header's Height and Width. Raises FormatError (another format or version, another kind of event).
     """
+    check(data, name, SIGNATURE)
     fields, begin = header(data)
-    if not fields:
-        raise FormatError(expected(f"{name}: first line", "a line that begins with %", repr(data[:8])))
-    if fields.get("version", "2") != "2":
-        raise FormatError(expected(f"{name}: version", 2, Unquoted(fields["version"])))
     kind = data[begin : begin + 2]
     if len(kind) < 2 or kind[0] not in KINDS or kind[1] != EVENT:
         want = f"events of type 0 or 12 (change of contrast), of {EVENT} bytes"
