@@ -102,6 +102,34 @@ def evt2(events, header=EVT2_HEADER):
     return header + struct.pack(f"<{len(words)}I", *words)
 
 
+EVT21_HEADER = b"% format EVT21;endianness=little;height=320;width=320\n% geometry 320x320\n% end\n"
+
+
+def evt21_words(events):
+    """64 bits: events of one time, row and polarity are bits of one word where they are within 32 columns."""
+    words, high, before = [], None, None
+    for k, (x, y, t, p) in enumerate(events):
+        if t >> 6 != high:
+            high, before = t >> 6, None
+            words.append((0x8 << 60) | (high & 0x0FFFFFFF) << 32)
+        base = x - x % 32
+        if before != (base, y, t, p) or words[-1] >> x % 32 & 0xFFFFFFFF & ((1 << 32 - x % 32) - 1):
+            words.append((p << 60) | (t & 0x3F) << 54 | base << 43 | y << 32)
+            before = (base, y, t, p)
+        words[-1] |= 1 << x % 32
+        if k % 7 == 6:
+            words.append((0xE << 60) | (t & 0x3F) << 54 | 0x14 << 32 | 0xF0000005)
+            before = None
+    return words
+
+
+def evt21(words, header=EVT21_HEADER, legacy=False):
+    """Each word with its lowest byte first; legacy: in halves, the higher half first."""
+    if legacy:
+        return header + b"".join(struct.pack("<II", word >> 32, word & 0xFFFFFFFF) for word in words)
+    return header + struct.pack(f"<{len(words)}Q", *words)
+
+
 def evt3(words, header=EVT3_HEADER):
     return header + struct.pack(f"<{len(words)}H", *words)
 

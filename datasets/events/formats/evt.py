@@ -80,24 +80,24 @@ def _evt21(words: NDArray[Any], order: str, name: str) -> Columns:
 
 
 def _order(halves: NDArray[Any], said: str, name: str) -> str:
-    """The order of a word's halves: the one in which the words make sense, which is the one that the header says.
+    """The order of a word's halves: the header's, else the one in which the words make sense.
 
     Every stream of events has words of higher time, and none of other kinds than the format's. FormatError where the
-    header says another order, or says none and both would do.
+    words contradict the header, or where it says nothing and both orders would do.
     """
     if said and said not in ORDERS:
         raise FormatError(expected(f"{name}: endianness", " or ".join(ORDERS), said))
     kinds = {each: np.bincount(halves[:, at] >> 28, minlength=16) for each, at in ORDERS.items()}
     alien = {each: _alien(of, "EVT 2.1") for each, of in kinds.items() if of[EVT2["time high"]]}
     best = [each for each in alien if alien[each] == min(alien.values())]
-    if len(best) == 1 and said in ("", *best):
-        return best[0]
-    if len(best) == 1:
-        raise FormatError(expected(f"{name}: endianness", f"{best[0]}, as its words are", said))
-    if said or not alien:
-        return said or "little"
-    want = "a header that says it, such as a line `% endianness little`"
-    raise FormatError(expected(f"{name}: endianness", want, Unquoted(f"words that could be {' or '.join(best)}")))
+    if said:
+        if best and best != [said] and (said not in alien or alien[best[0]] == 0 < alien[said]):
+            raise FormatError(expected(f"{name}: endianness", f"{best[0]}, as its words are", said))
+        return said
+    if len(best) == 2:
+        want = "a header that says it, such as a line `% endianness little`"
+        raise FormatError(expected(f"{name}: endianness", want, Unquoted("words that could be little or legacy")))
+    return best[0] if best else "little"
 
 
 def _evt3(words: NDArray[Any], name: str) -> Columns:

@@ -38,6 +38,7 @@ TWINS = {
     "events.filters.supported": "events.supported",
     "events.frames.count_events": "events.frames",
     "conv.spike_lists.list_columns": "conv.columns",
+    "events.evt21.evt21_events": "event_files.evt21",
     "events.evt3.evt3_events": "event_files.evt3",
     "conv.input_gradient.col2im": "conv.col2im",
     "conv.input_gradient.tap_inside": "conv.taps",
