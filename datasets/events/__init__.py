@@ -14,7 +14,7 @@ from .filters import (
 )
 from .frames import frames_by_count, frames_by_time, frames_in_bins, to_dataset
 from .guess import NAMES
-from .importing import Imported, import_events, read_events
+from .importing import Imported, Recordings, import_events, read_events
 from .loading import load_event_frames
 from .raw import REPAIRS
 from .recording import Recording
@@ -31,6 +31,7 @@ __all__ = [
     "EventWriter",
     "Imported",
     "Recording",
+    "Recordings",
     "crop_space",
     "crop_time",
     "denoise",

@@ -9,7 +9,7 @@ import h5py
 
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 
-from .formats import aedat2, hdf5
+from .formats import aedat2
 from .formats.signature import signature
 from .layouts import CIFAR10, DIGITS, FORMATS
 from .own_layouts import SETS, SPIKES, TRIALS
@@ -79,7 +79,7 @@ def _hdf5(tree: Tree, name: str) -> str:
     path = tree.path_of(name)
     if not h5py.is_hdf5(path):
         return ""
-    with hdf5.opened(path) as file:
+    with h5py.File(path, "r") as file:
         if "CD/events" in file:
             return "prophesee-h5"
         return "dsec" if "events/t" in file and "ms_to_idx" in file else ""

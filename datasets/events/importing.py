@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,16 +74,40 @@ def import_events(
     return Imported(name, count, events, {split: splits[split] for split in SPLITS if splits[split]}, report.done)
 
 
+class Recordings:
+    """The recordings of a file, folder or zip archive, each read and mended when its turn comes, in the order of names.
+
+    classes: their names. len: how many files or samples there are; fewer come where "skip" leaves out empty ones.
+    Arguments and errors are those of `import_events`; those of a recording come with it.
+    """
+
+    def __init__(
+        self, path: str | Path, *, format: str = "", sensor: Sensor | None = None, repair: Collection[str] = ()
+    ) -> None:
+        self._repair = check_repairs(repair)
+        self.format, source = find(path, format, sensor)
+        self.classes, self._items = source
+
+    def __len__(self) -> int:
+        """Before any is left out."""
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Recording]:
+        """One recording after the other."""
+        for item in self._items:
+            recording = mend(item.load(), self._repair, Report(), item.label)
+            if recording is not None:
+                yield recording
+
+
 def read_events(
     path: str | Path, *, format: str = "", sensor: Sensor | None = None, repair: Collection[str] = ()
 ) -> Recording:
     """The one recording of a file. Arguments and errors are those of `import_events`."""
-    repair = check_repairs(repair)
-    _, source = find(path, format, sensor)
-    if len(source.items) != 1:
-        raise DataError(expected(str(path), "one recording", Unquoted(f"{len(source.items)}: import them")))
-    (item,) = source.items
-    recording = mend(item.load(), repair, Report(), item.label)
+    found = Recordings(path, format=format, sensor=sensor, repair=repair)
+    if len(found) != 1:
+        raise DataError(expected(str(path), "one recording", Unquoted(f"{len(found)}: import them")))
+    recording = next(iter(found), None)
     if recording is None:
         raise DataError(expected(str(path), "a recording with events", Unquoted("none")))
     return recording

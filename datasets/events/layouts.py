@@ -98,9 +98,8 @@ def class_folders(tree: Tree, name: str, sensor: Sensor | None) -> Source:
     """
     kind = FORMATS[name]
     if kind.asks and sensor is None:
-        raise ConfigError(
-            expected(f"{name}: sensor", "the sensor's size, which these files do not say (--sensor WIDTHxHEIGHT)", None)
-        )
+        want = "the sensor's size, which its format does not say: --sensor WIDTHxHEIGHT"
+        raise ConfigError(expected(f"{tree.root}: sensor", want, Unquoted("none")))
     files = [each for each in tree.names if _fits(kind, each)]
     if not files:
         want = f"files {kind.begins}*{' or *'.join(kind.endings)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,12 +10,12 @@ import typer
 from rich.text import Text
 
 from qpsnn_core.cli import show
-from qpsnn_core.cli.inputs import repairs_of
+from qpsnn_core.cli.event_inputs import EventFormat, Repair, Sensor, reading_of
 from qpsnn_core.cli.options import Json, Quiet
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.install import install_command
 from qpsnn_core.common.progress import Progress
-from qpsnn_datasets.events import NAMES, REPAIRS, SPLITS, EventStore, Recording, import_events, load_events
+from qpsnn_datasets.events import REPAIRS, SPLITS, EventStore, Recording, import_events, load_events
 from qpsnn_datasets.events import pictures as event_pictures
 
 app = typer.Typer(help="Recordings of event cameras: import them, look at them.", no_args_is_help=True)
@@ -30,11 +29,9 @@ def import_(
         Path, typer.Argument(help="A file, a zip archive, or a folder, with class and split folders or not.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The store to write.")] = Path("events.h5"),
-    kind: Annotated[
-        str, typer.Option("--format", help=f"One of {', '.join(NAMES)}; guessed where that is beyond doubt.")
-    ] = "",
-    sensor: Annotated[str, typer.Option("--sensor", help="WIDTHxHEIGHT, where files do not say it.")] = "",
-    repair: Annotated[str, typer.Option("--repair", help=f"What may be mended, of {','.join(REPAIRS)}.")] = "",
+    format: EventFormat = "",
+    sensor: Sensor = "",
+    repair: Repair = "",
     limit: Annotated[
         int, typer.Option("--limit", min=0, help="At most so many of each split, classes in proportion; 0: all.")
     ] = 0,
@@ -42,14 +39,12 @@ def import_(
     quiet: Quiet = False,
 ) -> None:
     """Read recordings into one store; a fault that no --repair names ends it, and leaves nothing."""
-    repairs = repairs_of(repair)
+    reading = reading_of(format, sensor, repair)
     with show.bars(quiet) as listen:
         done = import_events(
             path,
             out,
-            format=kind,
-            sensor=_sensor(sensor),
-            repair=repairs,
+            **reading._asdict(),
             limit=limit or None,
             progress=lambda batch, batches: listen(Progress("import", 1, 1, batch, batches, None, None)),
         )
@@ -124,13 +119,6 @@ def show_(
     else:
         plot_events.moving(out, recording, slices or 40, fps, origin)
     show.out.print(str(out), highlight=False, soft_wrap=True)
-
-
-def _sensor(text: str) -> tuple[int, int] | None:
-    size = re.fullmatch(r"(\d+)x(\d+)", text)
-    if text and not size:
-        raise ConfigError(expected("--sensor", "WIDTHxHEIGHT, such as 640x480", text))
-    return (int(size[2]), int(size[1])) if size else None
 
 
 def _window(store: EventStore, index: int, begin: float, end: float) -> Recording:

@@ -55,7 +55,10 @@ def read(
     steps: Annotated[int, typer.Option("--steps", min=0, help="Time steps T; 0: the file's, else 4.")] = 0,
     dt: Annotated[float, typer.Option("--dt", min=0.0, help="The time step; 0: the file's, else 1e-4.")] = 0.0,
     peak: Annotated[
-        int, typer.Option("--peak", min=0, help="Images are integers 0..peak; 0: the file's, else real.")
+        int,
+        typer.Option(
+            "--peak", min=0, help="Images are integers 0..peak; 0: the file's, else real, or 255 with --events."
+        ),
     ] = 0,
     events: Annotated[bool, typer.Option("--events", help="The input is counts of events, not an image.")] = False,
     bits: Annotated[int, typer.Option("--bits", min=0, max=8, help="Quantize all weights; 0: leave them real.")] = 0,
@@ -92,11 +95,14 @@ def read(
     nodes = [(node.name, type(node).__name__, model.network.shape(node.name)) for node in model.network]
     if json:
         layers = [{"name": name, "kind": kind, "shape": shape} for name, kind, shape in nodes]
-        made = {"checkpoint": str(out), "data": used, "steps": model.network.steps}
+        made = {"checkpoint": str(out), "data": used, "steps": model.network.steps, "peak": model.network.input.peak}
         show.print_json({**made, "layers": layers})
         return
     rows = [(name, kind, "×".join(map(str, shape))) for name, kind, shape in nodes]
     show.table(f"{out}: T = {model.network.steps}", ("layer", "kind", "shape"), rows)
+    if model.network.input.spikes and not (peak or _is_integer(file)):
+        said = f"the input is counts of events, 0..{model.network.input.peak}; --peak sets another largest count"
+        show.out.print(said, highlight=False, soft_wrap=True)
 
 
 def _is_integer(file: Path) -> bool:

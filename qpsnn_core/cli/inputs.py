@@ -15,10 +15,8 @@ from qpsnn_core.recipes.data import DataConfig
 from qpsnn_core.recipes.recipe import Recipe
 from qpsnn_core.training.checkpoint import KIND, Checkpoint
 from qpsnn_datasets import source_of
-from qpsnn_datasets.events import Recording, read_events
 from qpsnn_datasets.sources import FORMS
 
-ARRAYS = (".npy", ".npz")
 RECIPES = ".toml"
 
 
@@ -32,18 +30,6 @@ def load_trained(path: Path) -> Checkpoint:
 def load_any(path: Path) -> Checkpoint | IntegerNetwork:
     """A checkpoint, or an integer network."""
     return qp.load_checkpoint(path) if kind_of(path) == KIND else qp.load_integer(path)
-
-
-def repairs_of(words: str) -> tuple[str, ...]:
-    """The names in `sort,drop`."""
-    return tuple(name.strip() for name in words.split(",") if name.strip())
-
-
-def recording_of(path: Path, network: IntegerNetwork, format: str = "", repair: str = "") -> Recording:
-    """The one recording of a file; of arrays, which do not say their sensor, on the network's."""
-    height, width, _ = network.input.shape
-    sensor = (height, width) if path.suffix in ARRAYS else None
-    return read_events(path, format=format, sensor=sensor, repair=repairs_of(repair))
 
 
 def recipe_of(checkpoint: Checkpoint) -> Recipe:

@@ -6,27 +6,22 @@ import statistics
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 import qpsnn_core as qp
 from qpsnn_core.cli import show
-from qpsnn_core.cli.inputs import recording_of
+from qpsnn_core.cli.event_inputs import EventFormat, Reading, Repair, Sensor, reading_of, recordings_of
 from qpsnn_core.cli.options import Json
 from qpsnn_core.common.errors import ConfigError, DataError, FileError, Unquoted, expected
-from qpsnn_core.common.hdf5 import kind_of
-from qpsnn_core.inference.streaming import Answer, end_to_end, one_after_the_other
-from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.inference.streaming import Answer, end_to_end, one_after_the_other, scaled_to
 from qpsnn_datasets.digits import load_digits
-from qpsnn_datasets.events import load_events
-from qpsnn_datasets.events.recording import Recording
+from qpsnn_datasets.events import Recording, Recordings
 from qpsnn_datasets.events.saccades import CAMERA
 from qpsnn_datasets.events.sets import Seen
-from qpsnn_datasets.events.writer import KIND
 
 SET = "digits-events"
-STORES = (".h5", ".hdf5")
 
 SHOWN = 20
 """Windows that the table has; the figures are of all."""
@@ -35,8 +30,11 @@ SHOWN = 20
 def stream(
     network: Annotated[Path, typer.Argument(help="An integer network for frames of events.")],
     data: Annotated[
-        str, typer.Option("--data", help="digits-events, a recording in any format of `events import`, or a store.")
+        str, typer.Option("--data", help="digits-events, a store, or recordings in any format of `events import`.")
     ] = "",
+    format: EventFormat = "",
+    sensor: Sensor = "",
+    repair: Repair = "",
     window: Annotated[
         int, typer.Option("--window-us", min=1, help="Microseconds that one answer is for.")
     ] = CAMERA.duration,
@@ -50,11 +48,12 @@ def stream(
     """Run an integer network over a stream of events, an answer for every window, and say how long each took."""
     loaded = qp.load_integer(network)
     if not data:
-        want = "digits-events, a recording in any format of `events import`, or a store"
+        want = "digits-events, a store, or recordings in any format of `events import`"
         raise ConfigError(expected(f"{network}: an integer network names no data; give --data", want, Unquoted("none")))
-    recordings, start = _source(data, loaded, window)
-    answers = qp.stream(loaded, recordings, window, steps=steps or None, keep=keep, start=start)
-    rows = [_row(index, one) for index, one in enumerate(islice(answers, limit or None))]
+    source = _source(data, reading_of(format, sensor, repair), window)
+    recordings = (scaled_to(loaded, one) for one in source.recordings)
+    answers = qp.stream(loaded, recordings, window, steps=steps or None, keep=keep, start=source.start)
+    rows = [_row(index, one, source.classes) for index, one in enumerate(islice(answers, limit or None))]
     if not rows:
         raise DataError(expected(data, "at least one event", Unquoted("none")))
     figures = _figures(rows, window)
@@ -69,26 +68,38 @@ def stream(
     show.table("in all", ("figure", "value"), list(figures.items()))
 
 
-def _source(data: str, network: IntegerNetwork, window: int) -> tuple[Iterable[Recording], int | None]:
-    """The recordings, and where the first window begins."""
+class Source(NamedTuple):
+    """Recordings that are one stream, the number of their classes, and where the first window begins (None: there)."""
+
+    recordings: Iterable[Recording]
+    classes: int
+    start: int | None
+
+
+def _source(data: str, reading: Reading, window: int) -> Source:
+    """One recording is the stream as it is; of several, each begins with a window of its own."""
     if data == SET:
-        seen = Seen(load_digits().test)
-        return one_after_the_other((seen[index] for index in range(len(seen))), CAMERA.duration), 0
+        images = load_digits().test
+        seen = Seen(images)
+        one_by_one = (seen[index] for index in range(len(seen)))
+        return Source(one_after_the_other(one_by_one, CAMERA.duration), len(images.classes), 0)
     if not Path(data).exists():
-        raise FileError(expected("--data", "digits-events, or a file of events", data))
-    if Path(data).suffix in STORES and kind_of(Path(data)) == KIND:
-        return end_to_end(load_events(data), window), 0
-    return [recording_of(Path(data), network)], None
+        raise FileError(expected("--data", f"{SET}, or a file of events", data))
+    found = recordings_of(Path(data), reading)
+    if len(found) == 1 and isinstance(found, Recordings):
+        return Source(found, len(found.classes), None)
+    return Source(end_to_end(found, window), len(found.classes), 0)
 
 
-def _row(index: int, one: Answer) -> dict[str, Any]:
+def _row(index: int, one: Answer, classes: int) -> dict[str, Any]:
+    """The label counts where the set has as many classes as the network."""
     label = one.window.events.label
     return {
         "window": index,
         "begin_us": one.window.begin,
         "events": len(one.window.events),
         "answer": one.answer,
-        "label": label if label >= 0 else None,
+        "label": label if label >= 0 and classes == one.run.readout.shape[1] else None,
         "latency_ms": 1e3 * one.seconds,
     }
 

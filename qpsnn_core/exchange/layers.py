@@ -24,7 +24,7 @@ from qpsnn_core.common.errors import (
 )
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Doubles
-from qpsnn_core.exchange.values import Held, Options, bias_of, by_channel, padding_of, shape_of, the_same
+from qpsnn_core.exchange.values import FRAME_PEAK, Held, Options, bias_of, by_channel, padding_of, shape_of, the_same
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
@@ -114,7 +114,7 @@ class Layers:
 def _input(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
     shape = shape_of(name, node.input_type["input"])
     given = layers.options
-    peak = given.peak if given.peak is not None or not given.events else 1
+    peak = given.peak if given.peak is not None or not given.events else FRAME_PEAK
     made = Input(layers.named(name), shape, peak, given.scale if peak is not None else 1.0, given.events)
     layers.put(name, made, Held(made.name, shape, False, 1.0, len(node.input_type["input"]) == 1))
 

@@ -35,7 +35,8 @@ def load_nir(
 
     A LIF is `U = (1 - dt/tau)*U + r*dt/tau*I`; thresholds, r and v_leak go into weights and biases, thresholds become
     1 (and where the file does not say `>=`, the next float32 above 1, for NIR's `>`). steps, dt, peak, events: 0 or
-    nothing for what the file says (4, 1e-4, real numbers). peak: images are integers 0..peak, `x = image/peak`. reset:
+    nothing for what the file says (4, 1e-4, real numbers, or counts 0..255 of events). peak: images are integers
+    0..peak, `x = image/peak`, or frames of events counts 0..peak as they are. reset:
     of neurons that do not say "zero" or "subtract" in their metadata; NIR has no field for it, and `v_reset` must be 0.
     Raises FileError, FormatError (no NIR file), NetworkError or ShapeError, naming the node that we have not.
     """

@@ -10,6 +10,9 @@ import numpy as np
 from qpsnn_core.common.errors import NetworkError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Doubles, Shape
 
+FRAME_PEAK = 255
+"""The largest count that frames of events hold, which are bytes: the input's where neither file nor user says one."""
+
 
 @dataclass(frozen=True)
 class Options:

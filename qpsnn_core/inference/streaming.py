@@ -15,7 +15,7 @@ from qpsnn_core.common.errors import ConfigError, DataError, ShapeError, Unquote
 from qpsnn_core.integer.backends import Run
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.stateful import StatefulSimulator
-from qpsnn_datasets.events import Recording
+from qpsnn_datasets.events import Recording, resize
 from qpsnn_datasets.events.frames import frames_in_bins
 from qpsnn_datasets.events.recording import FIELDS, UNLABELLED
 
@@ -73,12 +73,28 @@ def stream(
     return _answers(network, running, windows(recordings, network.input.shape[:2], window, start))
 
 
+def scaled_to(network: IntegerNetwork, recording: Recording) -> Recording:
+    """The recording on the sensor that the network's input has; as it is where it has that already."""
+    height, width, _ = network.input.shape
+    return recording if recording.sensor == (height, width) else resize(recording, height, width)
+
+
+def frames_for(
+    network: IntegerNetwork, recording: Recording, steps: int, *, by: str = "time", span: tuple[int, int] | None = None
+) -> npt.NDArray[np.uint8]:
+    """Frames uint8 [steps, H, W, 2] as the network takes them: counts above its input's peak are the peak.
+
+    The recording is on the network's sensor. by, span: as in `frames_in_bins`.
+    """
+    return np.minimum(frames_in_bins(recording, steps, by=by, span=span), min(network.input.peak, 255))
+
+
 def _answers(network: IntegerNetwork, running: StatefulSimulator, found: Iterator[Window]) -> Iterator[Answer]:
     steps = running.network.steps
     latest: deque[npt.NDArray[np.int64]] = deque(maxlen=max(1, network.steps // steps) if running.keep else 1)
     for one in found:
         began = time.perf_counter()
-        frames = np.minimum(frames_in_bins(one.events, steps, span=(one.begin, one.end)), min(network.input.peak, 255))
+        frames = frames_for(network, one.events, steps, span=(one.begin, one.end))
         run = running.run(frames[:, None])
         latest.append(run.readout[0])
         answer = int(sum(latest, start=np.zeros_like(run.readout[0])).argmax())

@@ -13,7 +13,7 @@ pytest.importorskip("typer")
 from generators import event_files as files
 
 import qpsnn_core as qp
-from qpsnn_datasets.events import frames_in_bins, read_events, resize
+from qpsnn_datasets.events import event_writer, frames_in_bins, load_events, read_events, resize
 
 pytestmark = pytest.mark.cli
 SENSOR = (12, 10)
@@ -88,9 +88,11 @@ def written(folder, name):
 @pytest.mark.parametrize("name", FORMATS)
 def test_each_format_is_predicted_as_its_frames_are(qpsnn, network, tmp_path, name):
     path = written(tmp_path, name)
-    code, out, err = qpsnn("predict", network, path, "--format", name, "--json")
+    size = ("--sensor", f"{SENSOR[1]}x{SENSOR[0]}") if name == "numpy" else ()
+    code, out, err = qpsnn("predict", network, path, "--format", name, *size, "--json")
     assert code == 0, err
     (found,) = json.loads(out)["recordings"]
+    assert (found["file"], found["recording"], found["label"]) == (str(path), path.name, None)
     one = read_events(path, format=name, sensor=SENSOR if name == "numpy" else None)
     assert found["events"] == len(one) == 60
     frames = frames_in_bins(resize(one, *SENSOR), 3)[:, None]
@@ -103,16 +105,135 @@ def test_each_format_is_predicted_as_its_frames_are(qpsnn, network, tmp_path, na
 @pytest.mark.events
 @pytest.mark.slow
 def test_every_format_goes_to_lava_spike_for_spike(qpsnn, network, tmp_path):
-    known = ["dat", "evt", "dsec", "prophesee-h5", "numpy"]
+    known = ["dat", "evt", "dsec", "prophesee-h5"]
     together = [written(tmp_path, name) for name in known]
     together.append(files.aedat4(tmp_path / "one.aedat4", [EVENTS], None))
     for name in ["", *(name for name in FORMATS if name not in known)]:
         words = [written(tmp_path, name), "--format", name] if name else together
+        words += ["--sensor", f"{SENSOR[1]}x{SENSOR[0]}"] if name == "numpy" else []
         code, out, err = qpsnn("predict", network, *words, "--backend", "lava", "--json")
         assert code == 0, err
         found = json.loads(out)
         assert (found["backend"], found["spike_mismatches"], found["readout_mismatches"]) == ("lava", 0, 0)
         assert all(one["events"] == 60 for one in found["recordings"])
+
+
+def recordings(count, classes=4):
+    """Some of the network's sensor and some of another, each of a class."""
+    sizes = [SENSOR, (20, 30)]
+    return [files.random_recording(RNG, 80, sizes[k % 2], k % classes, f"r{k}") for k in range(count)]
+
+
+def store_of(path, found, classes="abcd"):
+    with event_writer(path, tuple(classes)) as writer:
+        for one in found:
+            writer.add(one)
+    return path
+
+
+def answers_of(network, found, by="time"):
+    loaded = qp.load_integer(network)
+    images = np.stack([np.minimum(frames_in_bins(resize(one, *SENSOR), 3, by=by), 255) for one in found], axis=1)
+    return qp.simulate(loaded, images).readout.argmax(1).tolist()
+
+
+@pytest.mark.parametrize("by", ["time", "count"])
+def test_a_store_is_predicted_recording_by_recording(qpsnn, network, tmp_path, monkeypatch, by):
+    monkeypatch.setattr("qpsnn_core.cli.predict.BATCH", 3)
+    found = recordings(7)
+    path, rest = store_of(tmp_path / "store.h5", found), store_of(tmp_path / "rest.h5", found[:2])
+    code, out, err = qpsnn("predict", network, path, rest, "--frames", by, "--json")
+    assert code == 0, err
+    figures = json.loads(out)
+    rows = figures["recordings"]
+    assert [row["recording"] for row in rows] == [one.name for one in found + found[:2]]
+    assert [row["file"] for row in rows] == [str(path)] * 7 + [str(rest)] * 2
+    assert [row["answer"] for row in rows] == answers_of(network, found + found[:2], by)
+    assert [row["label"] for row in rows] == [one.label for one in found + found[:2]]
+    assert figures["accuracy"] == np.mean([row["answer"] == row["label"] for row in rows])
+    code, out, err = qpsnn("predict", network, path)
+    assert code == 0, err
+    assert "0 spikes and 0 readouts differ" in out
+    assert "of those with a label" in out
+
+
+def test_labels_of_other_classes_do_not_count(qpsnn, network, tmp_path):
+    path = store_of(tmp_path / "store.h5", recordings(3, classes=3), "abc")
+    code, out, err = qpsnn("predict", network, path, "--json")
+    assert code == 0, err
+    assert json.loads(out)["accuracy"] is None
+    assert all(row["label"] is None for row in json.loads(out)["recordings"])
+
+
+SIZES = {
+    "gen31": ("one.raw", files.evt2(EVENTS, b"% evt 2.0\n% plugin_name hal_plugin_gen31_fx3\n"), "640x480"),
+    "gen41": ("one.raw", files.evt3(files.evt3_words(EVENTS), b"% evt 3.0\n% sensor_generation 4.1\n"), "1280x720"),
+    "imx636": ("one.raw", files.evt2(EVENTS, b"% evt 2.0\n% sensor_name IMX636\n"), "1280x720"),
+    "dat": ("one.dat", files.dat(EVENTS, b"% Version 2\n% integrator_name GenX320 board\n"), "320x320"),
+    "nobody": ("one.dat", files.dat(EVENTS, b"% Version 2\n"), ""),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_three_commands_take_files_without_geometry_in_the_same_way(qpsnn, network, tmp_path, name):
+    """The size of the sensor that a header names is suggested, and not taken without a word."""
+    file, data, size = SIZES[name]
+    path = tmp_path / file
+    path.write_bytes(data)
+    commands = (
+        ("events", "import", path, "-o", tmp_path / "store.h5"),
+        ("predict", network, path),
+        ("stream", network, "--data", path, "--window-us", 300),
+    )
+    for words in commands:
+        code, _, err = qpsnn(*words)
+        assert code == 2
+        assert "expected the sensor's size in the header, or given: --sensor WIDTHxHEIGHT" in err
+        assert (f"usually {size} for " in err) == bool(size)
+        code, out, err = qpsnn(*words, "--sensor", size or "64x48", "--json")
+        assert code == 0, err
+        assert json.loads(out)
+    assert load_events(tmp_path / "store.h5").sensor == tuple(map(int, (size or "64x48").split("x")[::-1]))
+
+
+@pytest.mark.parametrize("words", [("predict", "{network}", "{path}"), ("stream", "{network}", "--data", "{path}")])
+def test_a_store_takes_no_options_of_other_formats(qpsnn, network, tmp_path, words):
+    path = store_of(tmp_path / "store.h5", recordings(1))
+    given = [word.format(network=network, path=path) for word in words]
+    code, _, err = qpsnn(*given, "--sensor", "10x12", "--repair", "sort")
+    assert code == 2
+    assert "no options of other formats with a store" in err
+    assert err.endswith("got --sensor, --repair\n")
+    code, _, err = qpsnn(*[str(network) if word == str(path) else word for word in given])
+    assert code == 2
+    assert "expected a store of recordings, qpsnn-events, or another's file of events, got 'qpsnn-integer'" in err
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_stream_reads_every_format_scaled_to_the_network(qpsnn, network, tmp_path, name):
+    path = written(tmp_path, name)
+    size = ("--sensor", f"{SENSOR[1]}x{SENSOR[0]}") if name == "numpy" else ()
+    code, out, err = qpsnn("stream", network, "--data", path, "--format", name, *size, "--window-us", 10_000, "--json")
+    assert code == 0, err
+    (window,) = json.loads(out)["windows"]
+    assert (window["events"], window["begin_us"]) == (60, EVENTS[0][2])
+    one = read_events(path, format=name, sensor=SENSOR if name == "numpy" else None)
+    span = (EVENTS[0][2], EVENTS[0][2] + 10_000)
+    frames = np.minimum(frames_in_bins(resize(one, *SENSOR), 3, span=span), 255)[:, None]
+    assert window["answer"] == qp.simulate(qp.load_integer(network), frames).readout.argmax(1)[0]
+
+
+def test_a_folder_is_predicted_and_streamed_with_its_classes(qpsnn, network, tmp_path):
+    for label in "abcd":
+        (tmp_path / "set" / label).mkdir(parents=True)
+        (tmp_path / "set" / label / "one.dat").write_bytes(files.dat(EVENTS))
+    code, out, err = qpsnn("predict", network, tmp_path / "set", "--json")
+    assert code == 0, err
+    rows = json.loads(out)["recordings"]
+    assert [(row["recording"], row["label"]) for row in rows] == [(f"{c}/one.dat", k) for k, c in enumerate("abcd")]
+    code, out, err = qpsnn("stream", network, "--data", tmp_path / "set", "--window-us", 10_000, "--json")
+    assert code == 0, err
+    assert [row["label"] for row in json.loads(out)["windows"]] == [0, 1, 2, 3]
 
 
 def test_what_cannot_be_predicted_is_said(qpsnn, network, tmp_path):

@@ -68,7 +68,7 @@ def test_every_command_takes_events(qpsnn, folder, tmp_path):
 @pytest.mark.slow
 def test_stream_answers_every_window_as_evaluate_does(qpsnn, folder):
     network = folder / "network.h5"
-    code, out, err = qpsnn("stream", network, *SEEN, "--json")
+    code, out, err = qpsnn("stream", network, "--data", "digits-events", "--json")
     assert code == 0, err
     found = json.loads(out)
     _, out, _ = qpsnn("evaluate", network, "--data", "digits-events", "--json")
@@ -84,7 +84,8 @@ def test_stream_answers_every_window_as_evaluate_does(qpsnn, folder):
 
 
 def test_stream_keeps_membranes_and_prints_a_table(qpsnn, folder):
-    code, out, err = qpsnn("stream", folder / "network.h5", *SEEN, "--window-us", 100_000, "--keep", "--limit", 30)
+    words = ("--data", "digits-events", "--window-us", 100_000, "--keep", "--limit", 30)
+    code, out, err = qpsnn("stream", folder / "network.h5", *words)
     assert code == 0, err
     assert "and 10 windows more" in out
     for word in ("latency_median_ms", "accuracy", "1,900,000"):
@@ -98,6 +99,8 @@ def test_stream_reads_structured_arrays(qpsnn, folder, tmp_path):
         array[field] = getattr(one, field)
     np.save(tmp_path / "one.npy", array)
     words = ("stream", folder / "network.h5", "--data", tmp_path / "one.npy", "--window-us", 100_000, "--json")
+    assert "one.npy: sensor: expected the sensor's size" in qpsnn(*words)[2]
+    words += ("--sensor", "10x10")
     code, out, err = qpsnn(*words)
     assert code == 0, err
     found = json.loads(out)
@@ -125,8 +128,13 @@ def test_stream_reads_a_store_each_recording_from_a_window_of_its_own(qpsnn, fol
     [
         (("--data", "nowhere.npy"), "--data: expected digits-events, or a file of events, got 'nowhere.npy'"),
         (("--data", "{folder}/network.h5"), "network.h5"),
-        ((*SEEN, "--window-us", 2), "window: expected a whole number of microseconds, at least the 3 steps"),
-        (("--data", "{folder}/none.npy"), "none.npy: expected at least one event"),
+        ((), "network.h5: an integer network names no data; give --data: expected digits-events, a store, or"),
+        (
+            ("--data", "digits-events", "--window-us", 2),
+            "window: expected a whole number of microseconds, at least the 3 steps",
+        ),
+        (("--data", "{folder}/none.npy", "--sensor", "10"), "--sensor: expected WIDTHxHEIGHT, such as 640x480"),
+        (("--data", "{folder}/none.npy", "--sensor", "10x10"), "none.npy: expected at least one event"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(qpsnn, folder, words, said):

@@ -293,7 +293,11 @@ def test_what_is_beyond_guessing(folder, out):
     [
         ({"format": "nmnist"}, ConfigError, "format: expected one of n-mnist"),
         ({"format": "dat"}, FileError, r"expected files \*\.dat, got none of 1 files"),
-        ({"format": "numpy"}, ConfigError, "numpy: sensor: expected the sensor's size"),
+        (
+            {"format": "numpy"},
+            ConfigError,
+            "set: sensor: expected the sensor's size, .*--sensor WIDTHxHEIGHT, got none",
+        ),
         ({"format": "shd", "sensor": (1, 700)}, ConfigError, "shd: sensor: expected none given"),
         ({"limit": 0}, ConfigError, "limit: expected a whole number of at least 1"),
         ({"repair": ("mend",)}, ConfigError, "repair: expected some of"),
