@@ -248,3 +248,34 @@ def test_what_cannot_be_predicted_is_said(qpsnn, network, tmp_path):
     assert code == 2
     assert "(repair 'truncate' mends it)" in err
     assert qpsnn("predict", network, path, "--format", "n-mnist", "--repair", "truncate")[0] == 0
+
+
+@pytest.mark.exchange
+@pytest.mark.parametrize(("words", "peak"), [((), 255), (("--peak", 15), 15)])
+def test_a_network_of_another_simulator_takes_counts_of_events(qpsnn, tmp_path, words, peak):
+    """Without --peak, all that frames can hold; the command says which. Two events at a pixel are more than one."""
+    import nir
+
+    weight = np.linspace(-0.2, 0.3, 3 * 18, dtype=np.float32).reshape(3, 18)
+    neuron = nir.LIF(tau=np.full(3, 2e-4), r=np.ones(3), v_leak=np.zeros(3), v_threshold=np.ones(3))
+    nodes = {
+        "input": nir.Input({"input": np.array([2, 3, 3])}),
+        "flat": nir.Flatten({"input": np.array([2, 3, 3])}, 0, -1),
+        "linear": nir.Linear(weight),
+        "lif": neuron,
+        "out": nir.Linear(np.eye(3, dtype=np.float32)),
+        "output": nir.Output({"output": np.array([3])}),
+    }
+    names = list(nodes)
+    nir.write(tmp_path / "a.nir", nir.NIRGraph(nodes, list(zip(names[:-1], names[1:], strict=True))))
+    command = ("import", tmp_path / "a.nir", "--dt", 1e-4, "--steps", 2, "--events", *words, "-o", tmp_path / "a.h5")
+    code, out, err = qpsnn(*command)
+    assert code == 0, err
+    said = f"the input is counts of events, 0..{peak}; --peak sets another largest count"
+    assert (said in out) == (not words)
+    assert json.loads(qpsnn(*command, "--json")[1])["peak"] == peak
+    model = qp.load_checkpoint(tmp_path / "a.h5").model
+    assert (model.network.input.peak, model.network.input.scale, model.network.input.spikes) == (peak, 1.0, True)
+    several, one = np.zeros((2, 1, 3, 3, 2), np.uint8), np.zeros((2, 1, 3, 3, 2), np.uint8)
+    several[:, 0, 2, 2, 1], one[:, 0, 2, 2, 1] = 15, 1
+    assert qp.forward(model, several).logits.sum() > qp.forward(model, one).logits.sum() == 0
