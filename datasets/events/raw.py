@@ -75,7 +75,8 @@ def mend(raw: Raw, repair: Collection[str], report: Report, label: int = UNLABEL
     they would change more than `LARGEST_SHARE` of the events is refused, and no repair is offered: it may be of another
     format. Raises FormatError (cut off), DataError (time, sensor, no events; each names the repair), LabelError.
     """
-    _check_share(raw, repair)
+    off = _off_sensor(raw)
+    _check_share(raw, off, repair)
     if raw.cut:
         _allow("truncate", repair, report, raw.cut, FormatError, f"{raw.name}: end", "a whole event", "bytes of one")
     columns = {"x": raw.x, "y": raw.y, "t": raw.t, "p": raw.p > 0}
@@ -83,7 +84,7 @@ def mend(raw: Raw, repair: Collection[str], report: Report, label: int = UNLABEL
         columns["t"], anew = _unwrapped(raw)
         if anew:
             report.add("unwrap", anew)
-    columns = _on_sensor(columns, raw, repair, report)
+    columns = _on_sensor(columns, off, raw, repair, report)
     columns["t"], order = _in_order(columns["t"], raw, repair, report)
     if order is not None:
         columns = {name: column if name == "t" else column[order] for name, column in columns.items()}
@@ -93,13 +94,13 @@ def mend(raw: Raw, repair: Collection[str], report: Report, label: int = UNLABEL
     return Recording(**columns, sensor=raw.sensor, label=label, name=raw.name)
 
 
-def _check_share(raw: Raw, repair: Collection[str]) -> None:
+def _check_share(raw: Raw, off: NDArray[np.bool_], repair: Collection[str]) -> None:
     """DataError where all repairs together would change more than a few per cent of the events."""
     time, anew = _unwrapped(raw)
-    off = _off_sensor(raw)
+    outside = int(np.count_nonzero(off))
     faults = {
-        f"off the sensor of {raw.sensor[1]}x{raw.sensor[0]} pixels": int(np.count_nonzero(off)),
-        "earlier than one before them": _late(time if "clip" in repair else time[~off]),
+        f"off the sensor of {raw.sensor[1]}x{raw.sensor[0]} pixels": outside,
+        "earlier than one before them": _late(time[~off] if outside and "clip" not in repair else time),
         "where the clock begins anew": anew,
     }
     if _too_many(sum(faults.values()), raw):
@@ -131,7 +132,7 @@ def _allow(
 
 def _unwrapped(raw: Raw) -> tuple[NDArray[Any], int]:
     """Time counted on where the clock began anew, and how often; it falls by more than half of its range there."""
-    if not raw.clock or len(raw.t) < 2:
+    if not raw.clock or not _falls(raw.t):
         return raw.t, 0
     time = raw.t.astype(np.int64)
     anew = np.diff(time) < -(raw.clock // 2)
@@ -147,15 +148,18 @@ def _off_sensor(raw: Raw) -> NDArray[np.bool_]:
 
 def _late(time: NDArray[Any]) -> int:
     """How many times are earlier than one before them."""
-    return int(np.count_nonzero(time < np.maximum.accumulate(time))) if len(time) else 0
+    return int(np.count_nonzero(time < np.maximum.accumulate(time))) if _falls(time) else 0
+
+
+def _falls(time: NDArray[Any]) -> bool:
+    return bool((time[1:] < time[:-1]).any())
 
 
 def _on_sensor(
-    columns: dict[str, NDArray[Any]], raw: Raw, repair: Collection[str], report: Report
+    columns: dict[str, NDArray[Any]], off: NDArray[np.bool_], raw: Raw, repair: Collection[str], report: Report
 ) -> dict[str, NDArray[Any]]:
     height, width = raw.sensor
     x, y = columns["x"], columns["y"]
-    off = _off_sensor(raw)
     count = int(np.count_nonzero(off))
     if not count:
         return columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import h5py
 import numpy as np
@@ -267,7 +268,7 @@ def test_a_network_of_another_simulator_takes_counts_of_events(qpsnn, tmp_path, 
         "output": nir.Output({"output": np.array([3])}),
     }
     names = list(nodes)
-    nir.write(tmp_path / "a.nir", nir.NIRGraph(nodes, list(zip(names[:-1], names[1:], strict=True))))
+    nir.write(tmp_path / "a.nir", nir.NIRGraph(nodes, list(pairwise(names))))
     command = ("import", tmp_path / "a.nir", "--dt", 1e-4, "--steps", 2, "--events", *words, "-o", tmp_path / "a.h5")
     code, out, err = qpsnn(*command)
     assert code == 0, err

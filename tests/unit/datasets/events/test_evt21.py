@@ -60,6 +60,22 @@ def test_known_bytes():
     assert found(LEGACY + halves)[0] == [(x, 10, 69, 1) for x in (32, 33, 35, 63)]
 
 
+def test_a_recording_of_eighteen_events():
+    """Six vectors of bits 0, 1 and 3 in six rows, 64 microseconds apart; read as EVT 2.0, their masks are events."""
+    words = [word for k in range(6) for word in (high(k + 1), on(5, 32 * k, 10 + k, 0b1011))]
+    events = [(32 * k + bit, 10 + k, 64 * (k + 1) + 5, 1) for k in range(6) for bit in (0, 1, 3)]
+    assert found(files.evt21(words, SILENT)) == (events, SENSOR, 0)
+    assert found(files.evt21(words, SILENT, legacy=True)) == (events, SENSOR, 0)
+
+
+def high(time):
+    return (0x8 << 60) | time << 32
+
+
+def on(low, x, y, mask):
+    return (0x1 << 60) | low << 54 | x << 43 | y << 32 | mask
+
+
 def test_the_clock_begins_anew_and_events_before_the_first_time_are_none():
     late = [(3, 4, (1 << 34) - 5, 1), (3, 4, (1 << 34) + 5, 0)]
     assert found(files.evt21(files.evt21_words(late)))[0] == late

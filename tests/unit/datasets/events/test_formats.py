@@ -85,6 +85,62 @@ def test_aedat2_whose_header_has_letters_beyond_ascii():
     assert files.listed(aedat2.decode(data, "a", (128, 128), aedat2.dvs128)) == events
 
 
+RED = b"#!AER-DAT2.0\r\n# a raw AE data file - do not edit\r\n# AEChip: eu.seebetter.ini.chips.davis.Davis346red\r\n"
+TWENTY = [(335, 239, 100 + k, 1) for k in range(20)]
+
+
+@pytest.mark.parametrize("ends", [b"\r\n", b"\n"])
+@pytest.mark.parametrize("more", [b"", b".", b"......."])
+@pytest.mark.parametrize("end", [b"", b"#End Of ASCII Header\r\n", b"#END OF ASCII HEADER \r\n"])
+def test_aedat2_whose_header_has_any_length_and_either_end_of_line(ends, more, end):
+    header = RED.replace(b"edit", b"edit" + more) + end
+    data = files.aedat2(TWENTY, files.davis346_address, header.replace(b"\r\n", ends))
+    assert found(aedat2.decode(data, "a", (260, 346), aedat2.davis346)) == (TWENTY, (260, 346), 0)
+
+
+def test_aedat2_whose_header_holds_settings_and_bytes_that_are_no_text():
+    """jAER writes all of the camera's settings as lines of #; where the header's end is marked, it ends there."""
+    settings = b"".join(b'# <entry key="bias%d" value="\x01\x7f"/>\r\n' % k for k in range(4000))
+    data = files.aedat2(TWENTY, files.davis346_address, RED + settings + b"#End Of ASCII Header\r\n")
+    assert found(aedat2.decode(data, "a", (260, 346), aedat2.davis346)) == (TWENTY, (260, 346), 0)
+
+
+CHIPS = {
+    b"ch.unizh.ini.jaer.chip.retina.DVS128": "DVS128",
+    b"DVS128": "DVS128",
+    b"eu.seebetter.ini.chips.davis.Davis346red": "DAVIS346",
+    b"eu.seebetter.ini.chips.davis.DAVIS346cBSI": "DAVIS346",
+    b"eu.seebetter.ini.chips.davis.Davis3460": "",
+    b"eu.seebetter.ini.chips.davis.Davis640": "",
+    b"eu.seebetter.ini.chips.davis.DAVIS240C": "",
+    b"ch.unizh.cDVS128": "",
+    b"davis346.Other": "",
+}
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_aedat2_names_its_camera(chip):
+    """A camera's addresses make events of another's sensor, too: the name in the header decides."""
+    header = b"#!AER-DAT2.0\r\n# AEChip: " + chip + b"\r\n"
+    assert aedat2.camera(chip.decode()) == CHIPS[chip]
+    for columns, key in ((aedat2.dvs128, "dvs"), (aedat2.cifar10dvs, "dvs"), (aedat2.davis346, "davis")):
+        address = files.davis346_address if key == "davis" else files.dvs128_address
+        data = files.aedat2([(3, 4, 5, 1)], address, header)
+        if aedat2.OF_CAMERA[columns] == CHIPS[chip]:
+            assert len(aedat2.decode(data, "a", SIZES[key], columns).t) == 1
+        else:
+            with pytest.raises(
+                FormatError, match=f"a: AEChip: expected a {aedat2.OF_CAMERA[columns]}, got {chip.decode()}"
+            ):
+                aedat2.decode(data, "a", SIZES[key], columns)
+
+
+def test_aedat2_of_a_dvs128_is_not_taken_for_a_davis346():
+    data = files.aedat2(events_of("dvs", 50), files.dvs128_address)
+    with pytest.raises(FormatError, match=r"a: addresses: expected some of more than 16 bits, .*got at most 0x"):
+        aedat2.decode(data, "a", (260, 346), aedat2.davis346)
+
+
 def test_aedat2_of_another_camera_is_not_taken_for_a_dvs128():
     data = files.aedat2([(5, 250, 9, 1)], files.davis346_address)
     with pytest.raises(FormatError, match=r"a: address of event 0: expected 16 bits of a DVS128, got '0x2554800'"):
@@ -134,6 +190,12 @@ def test_aedat3_that_is_something_else():
     for data, message in [
         (files.HEADER_2, r"format: expected AEDAT 3\.1, got AEDAT 2\.0"),
         (files.HEADER_3[:-15], "expected a line #!END-HEADER, got none"),
+        (files.HEADER_3.replace(b"RAW", b"SerializedTS"), "Format: expected RAW, got SerializedTS"),
+        (files.HEADER_3.replace(b"RAW", b""), "Format: expected RAW, got nothing"),
+        (files.HEADER_3.replace(b"DVS128", b"DVS1280"), r"expected a source of DVS128, .*got DVS1280"),
+        (files.HEADER_3.replace(b"DVS128", b"DAVIS346Z"), r"expected a source of DVS128, .*got DAVIS346Z"),
+        (files.HEADER_3 + packet[:8] + b"\x00" + packet[9:], "with time at 0 in a packet of type 1"),
+        (files.HEADER_3 + packet[:24] + b"\x03" + packet[25:], r"got 2 events \(3 valid\)"),
         (files.HEADER_3.replace(b"DVS128", b"ATIS1"), r"expected a source of DVS128, .*got ATIS1"),
         (files.HEADER_3 + packet[:4] + b"\x09" + packet[5:], r"packet at byte \d+: expected .* of 8 bytes"),
         (files.HEADER_3 + packet[:20] + b"\x03" + packet[21:], r"expected at most 2 events"),
@@ -227,11 +289,56 @@ def test_evt_that_is_cut_off_or_something_else():
     for bad, message in [
         (b"", r"a: format: expected EVT 2\.0 or EVT 2\.1 or EVT 3\.0, got an empty file"),
         (b"% evt 3.0\n% end\n", "expected the sensor's size in the header"),
+        (b"% evt 2.0\n% geometry 640x480\n% Width 641\n% Height 480\n", "expected one size .*got 640x480 and 641x480"),
+        (b"% format EVT3;height=720;width=1280\n% geometry 640x480\n", "expected one size .*got 640x480 and 1280x720"),
+        (b"% evt 2.0\n% endianness big\n% geometry 640x480\n", "endianness: expected little, got 'big'"),
+        (b"% evt 2.0\n% geometry 99999999999x480\n", "expected the sensor's size in the header"),
         (b"% evt 3.0\n% geometry 0x480\n% end\n", "expected the sensor's size in the header"),
     ]:
         with pytest.raises(FormatError, match=message):
             evt.decode(bad, "a")
     assert evt.decode(b"% evt 3.0\n% end\n", "a", (5, 6)).sensor == (5, 6)
+
+
+@pytest.mark.parametrize(("kind", "word"), [("evt2", 0x50000000), ("evt3", 0xB000)])
+def test_words_of_kinds_that_the_version_lacks(kind, word):
+    """A few are left out, as damage; more are not these words."""
+    events = events_of("vga")
+    words = files.evt2_words(events) if kind == "evt2" else files.evt3_words(events)
+    write = evt2_file if kind == "evt2" else files.evt3
+    few = len(words) // 20
+    assert files.listed(evt.decode(write(words + [word] * few), "a")) == events
+    with pytest.raises(
+        FormatError, match=r"a: words: expected those of EVT \d\.0, got \d+ of \d+ words of other kinds"
+    ):
+        evt.decode(write(words + [word] * 2 * few), "a")
+
+
+def evt2_file(words):
+    return files.EVT2_HEADER + struct.pack(f"<{len(words)}I", *words)
+
+
+SUGGESTED = {
+    b"% plugin_name hal_plugin_gen31_fx3\n": "usually 640x480 for plugin_name hal_plugin_gen31_fx3",
+    b"% plugin_name hal_plugin_imx636_evk4\n": "usually 1280x720 for plugin_name hal_plugin_imx636_evk4",
+    b"% sensor_name Gen4.1\n": "usually 1280x720 for sensor_name Gen4.1",
+    b"% sensor_generation 3.1\n": "usually 640x480 for sensor_generation 3.1",
+    b"% camera_integrator_name GenX320 Inc\n": "usually 320x320 for camera_integrator_name GenX320 Inc",
+    b"% plugin_name hal_plugin_prophesee\n": "",
+    b"% plugin_name evc3a_plugin_gen310\n": "",
+    b"% plugin_name hal_plugin_gen31_fx3\n% sensor_name IMX636\n": "",
+}
+
+
+@pytest.mark.parametrize("named", SUGGESTED)
+@pytest.mark.parametrize("kind", ["evt", "dat"])
+def test_the_size_of_a_sensor_that_a_header_names_is_suggested(named, kind):
+    """By whole names, and only where they agree; the size is not taken by itself."""
+    data = named + b"% evt 2.0\n% end\n" if kind == "evt" else files.dat([], header=named + b"% Version 2\n")
+    with pytest.raises(FormatError, match=r"a: header: expected the sensor's size .*--sensor WIDTHxHEIGHT") as caught:
+        (evt if kind == "evt" else dat).decode(data, "a")
+    assert ("usually" in str(caught.value)) == bool(SUGGESTED[named])
+    assert SUGGESTED[named] in str(caught.value)
 
 
 @pytest.mark.events
