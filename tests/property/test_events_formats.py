@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tempfile
 from functools import partial
@@ -40,6 +41,11 @@ WHOLE = {
     "aedat3": (files.HEADER_3 + files.packet_3(EVENTS[:15]) + files.packet_3(EVENTS[15:]), aedat3.decode),
     "dat": (files.dat(EVENTS), dat.decode),
     "evt2": (files.evt2(EVENTS), evt.decode),
+    "evt21": (files.evt21(files.evt21_words(EVENTS)), evt.decode),
+    "evt21 legacy": (
+        files.evt21(files.evt21_words(EVENTS), files.EVT21_HEADER.replace(b"little", b"legacy"), legacy=True),
+        evt.decode,
+    ),
     "evt3": (files.evt3(files.evt3_words(EVENTS)), evt.decode),
     "npy": (saved(np.save, TABLE), partial(arrays.decode, sensor=(128, 128))),
     "npz": (saved(np.savez_compressed, **{k: TABLE[k] for k in "xytp"}), partial(arrays.decode, sensor=(128, 128))),
@@ -69,6 +75,35 @@ def read(decode, content):
 def test_damaged_bytes(kind, changes, length):
     data, decode = WHOLE[kind]
     read(decode, damaged(data, changes, length))
+
+
+WRITERS = {
+    "atis": files.atis_bin,
+    "dvs128": lambda events: files.aedat2(events, files.dvs128_address),
+    "davis346": lambda events: files.aedat2(events, files.davis346_address),
+    "aedat3": lambda events: files.HEADER_3 + files.packet_3(events),
+    "dat": files.dat,
+    "evt2": files.evt2,
+    "evt21": lambda events: files.evt21(files.evt21_words(events)),
+    "evt3": lambda events: files.evt3(files.evt3_words(events)),
+    "npy": lambda events: saved(np.save, np.array(events, TABLE.dtype)),
+}
+SAME = ({"evt2", "evt21", "evt3"}, {"npy", "npz"})
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@given(seed=st.integers(0, 1000), count=st.integers(1, 60), longest=st.integers(0, 5000), cut=st.integers(0, 3))
+def test_no_file_of_one_format_is_accepted_as_another(writer, seed, count, longest, cut):
+    """Of any number of events, whole or cut off, with all repairs: refused, or nothing is left of it."""
+    events = files.random_events(np.random.default_rng(seed), count, (128, 128), longest)
+    data = WRITERS[writer](events)
+    data = data[: len(data) - cut]
+    for reader, (_, decode) in WHOLE.items():
+        family = reader.split(" ")[0]
+        if family == writer or any({writer, family} <= each for each in SAME):
+            continue
+        with contextlib.suppress(QpsnnError):
+            assert mend(decode(data, name="a"), [name for name in REPAIRS if name != "clip"], Report()) is None
 
 
 @pytest.mark.events

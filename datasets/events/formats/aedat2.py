@@ -33,7 +33,7 @@ def dvs128(address: Longs) -> Columns:
     Bit 15 is set where it is an external event, and bit 31 where it is jAER's own. FormatError: other high bits.
     """
     event = (address >> 15 & 1 | address >> 31 & 1) ^ 1
-    wide = np.flatnonzero((address > 0xFFFF) & (event == 1))
+    wide = np.flatnonzero((address > 0xFFFF) & (address >> 31 == 0))
     if wide.size:
         raise FormatError(expected(f"address of event {wide[0]}", "16 bits of a DVS128", hex(address[wide[0]])))
     return event, 127 - (address >> 1 & 0x7F), 127 - (address >> 8 & 0x7F), 1 - (address & 1)
