@@ -10,7 +10,7 @@ import pytest
 from generators import event_files as files
 
 from qpsnn_core.common.errors import ConfigError, DataError, FileError, FormatError, LabelError
-from qpsnn_datasets.events import NAMES, import_events, load_events, read_events
+from qpsnn_datasets.events import NAMES, Recordings, import_events, load_events, read_events
 
 
 def events_of(seed, sensor=(34, 34), count=20):
@@ -289,6 +289,31 @@ def test_what_is_beyond_guessing(folder, out):
 
 
 @pytest.mark.parametrize(
+    ("begin", "said"),
+    [
+        (b"#!AER-DAT1.0\r\n", "no file that says what it is: a.aedat is AEDAT 1.0$"),
+        (b"#!AER-DAT3.0\r\n", "no file that says what it is: a.aedat is AEDAT 3.0$"),
+        (
+            b"#!AER-DAT2.0\n# AEChip: eu.Davis640\n",
+            "no file that says what it is: a.aedat is AEDAT 2.0 of eu.Davis640$",
+        ),
+        (b"#!AER-DAT", "no file that says what it is$"),
+    ],
+)
+def test_a_file_that_is_not_read_is_named(folder, out, begin, said):
+    with pytest.raises(ConfigError, match=said):
+        import_events(written(folder, {"a.aedat": begin + bytes(80)}), out)
+
+
+@pytest.mark.events
+def test_aedat4_is_told_by_its_first_line(folder, out):
+    folder.mkdir()
+    files.aedat4(folder / "a.aedat", [events_of(1)], None)
+    done, store = imported(folder, out)
+    assert (done.format, files.listed(store[0])) == ("aedat4", events_of(1))
+
+
+@pytest.mark.parametrize(
     ("options", "error", "message"),
     [
         ({"format": "nmnist"}, ConfigError, "format: expected one of n-mnist"),
@@ -376,6 +401,22 @@ def test_one_recording_is_read_alone(folder):
         read_events(folder, format="n-mnist")
     with pytest.raises(DataError, match="expected a recording with events, got none"):
         read_events(folder / "0" / "b.bin", format="n-mnist", repair=("skip",))
+
+
+def test_recordings_are_read_one_after_the_other(folder):
+    content = {"0/a.bin": events_of(1), "0/b.bin": [], "1/c.bin": events_of(2)}
+    written(folder, {name: files.atis_bin(events) for name, events in content.items()})
+    found = Recordings(folder, format="n-mnist", repair=("skip",))
+    assert (len(found), found.format, found.classes) == (3, "n-mnist", tuple("0123456789"))
+    for _ in range(2):
+        assert [(one.name, one.label, files.listed(one)) for one in found] == [
+            ("0/a.bin", 0, events_of(1)),
+            ("1/c.bin", 1, events_of(2)),
+        ]
+    with pytest.raises(DataError, match=r"0/b\.bin: expected at least one event"):
+        list(Recordings(folder, format="n-mnist"))
+    with pytest.raises(ConfigError, match="repair: expected some of"):
+        Recordings(folder, repair=("mend",))
 
 
 def test_every_format_has_a_name_of_its_own():
