@@ -18,6 +18,7 @@ from qpsnn_backends.c.source import header, source
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer.backends import Record, Run
+from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.integer.simulate import integer_images
@@ -51,6 +52,7 @@ class CBackend:
             raise ConfigError(expected("record", f"one of {', '.join(get_args(Record))}", record))
         images = integer_images(network, images)
         self.check(network)
+        warn_dead_integers("c", network)
         return self.stream(network, frames_of(images, network.input.peak), network.steps, record)
 
     def stream(self, network: IntegerNetwork, frames: Array, steps: int, record: Record = "spikes") -> Run:

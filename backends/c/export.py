@@ -18,6 +18,7 @@ from qpsnn_backends.c.plan import plan
 from qpsnn_backends.c.source import header, source
 from qpsnn_backends.c.vectors import noise, vectors
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
 
 VECTORS = 100
@@ -52,6 +53,7 @@ def export(
     target = Path(folder)
     check_folder(target)
     planned = plan(network)
+    warn_dead_integers("c", network)
     found = memory(planned)
     tested = noise(network, VECTORS) if images is None else np.asarray(images)
     sizes = (total(found.constants), total(found.state), total(found.scratch))

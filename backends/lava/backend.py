@@ -14,6 +14,7 @@ from qpsnn_backends.lava.plan import LavaPlan, plan, to_lava
 from qpsnn_backends.lava.wiring import LavaProcessSpec, Wiring
 from qpsnn_core.common.errors import ConfigError, UnsupportedError, expected
 from qpsnn_core.integer.backends import Record, Run
+from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.simulate import integer_images
 
@@ -61,6 +62,7 @@ class LavaBackend:
             want = "'none' or 'spikes' (Lava's own LIF tells no membranes)"
             raise UnsupportedError(expected("lava: stock: record", want, record))
         planned = self._plan(network, record != "none")
+        warn_dead_integers("lava", network)
         wiring = replace(
             planned.wiring,
             samples=images.shape[-4],

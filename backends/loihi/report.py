@@ -18,6 +18,7 @@ from qpsnn_backends.loihi.ranges import Need, needs
 from qpsnn_backends.loihi.remedies import chip_remedy, core_remedy, unsupported, value_remedy
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.types import Longs
+from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
 
 
@@ -104,6 +105,7 @@ def report(
     """
     if chip not in CHIPS:
         raise ConfigError(expected("chip", f"one of {', '.join(CHIPS)}", chip))
+    warn_dead_integers("loihi", network)
     limits = CHIPS[chip]
     every = populations(network)
     host = {p.name for p in every if p.kind == "input" or _reads_images(p, network, limits)}

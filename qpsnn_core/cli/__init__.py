@@ -17,18 +17,20 @@ def main() -> None:
     try:
         with quiet_interrupts():
             from qpsnn_core.cli.app import app
+            from qpsnn_core.cli.warned import printed_warnings
             from qpsnn_core.common.errors import MissingError, QpsnnError
     except ModuleNotFoundError as error:
         from qpsnn_core.common.install import install_command
 
         sys.exit(f"error: the command line needs {error.name}: {install_command('cli')}")
     try:
-        try:
-            app()
-        except MissingError as error:
-            from qpsnn_core.cli.lava_environment import run_there
+        with printed_warnings():
+            try:
+                app()
+            except MissingError as error:
+                from qpsnn_core.cli.lava_environment import run_there
 
-            run_there(error)
+                run_there(error)
     except QpsnnError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

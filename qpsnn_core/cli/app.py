@@ -139,9 +139,12 @@ def _fit(
         made = {"checkpoint": str(out), "data": choice.figures, "settings": asdict(settings)}
         show.print_json({**made, "history": [asdict(epoch) for epoch in done.history]})
         return
-    heads = ("epoch", "loss", "train", "test", "lr", "firing rate", "seconds")
+    heads = ("epoch", "loss", "train", "test", "lr", "firing rate", "seconds", "never fired")
     shown = done.history[-10:]
-    rows = [(str(e.epoch), e.loss, e.accuracy, e.validation, e.lr, e.firing_rate, e.seconds) for e in shown]
+    rows = [
+        (str(e.epoch), e.loss, e.accuracy, e.validation, e.lr, e.firing_rate, e.seconds, ", ".join(e.silent) or "-")
+        for e in shown
+    ]
     show.table(f"{stage}: {out}", heads, rows, choice)
 
 

@@ -16,10 +16,13 @@ import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.cli.event_inputs import EventFormat, Reading, Repair, Sensor, reading_of, recordings_of
 from qpsnn_core.cli.options import Json
+from qpsnn_core.common.dead_layers import warn_dead_layers
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.inference.agreement import agreement, disagreements
 from qpsnn_core.inference.streaming import frames_for, scaled_to
+from qpsnn_core.integer.dead import dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_datasets import Dataset
 from qpsnn_datasets.events import Recording
 
@@ -53,17 +56,20 @@ def predict(
     found = _all(files, reading_of(format, sensor, repair))
     rows: list[dict[str, Any]] = []
     figures: dict[str, Any] = {"backend": backend, "frames": frames, "spike_mismatches": 0, "readout_mismatches": 0}
+    fired = dict.fromkeys((node.name for node in loaded.of(IntLIF)), 0)
     while batch := list(islice(found, BATCH)):
         scaled = [scaled_to(loaded, one) for _, _, one in batch]
         images = np.stack([frames_for(loaded, one, loaded.steps, by=frames) for one in scaled], axis=1)
         run = chosen.run(loaded, images, record="spikes")
         exact = run if backend == "exact" else qp.simulate(loaded, images, record="spikes")
+        fired = {name: fired[name] + int(one.any()) for name, one in exact.spikes.items()}
         spikes, readouts = disagreements(run, exact)
         figures["spike_mismatches"] += spikes
         figures["readout_mismatches"] += readouts
         rows += [_row(*one, readout) for one, readout in zip(batch, run.readout, strict=True)]
     if not rows:
         raise DataError(expected(", ".join(map(str, files)), "a recording with events", Unquoted("none")))
+    warn_dead_layers("predict", dead_integers(loaded, fired, f"{len(rows)} recordings"))
     figures["accuracy"] = _accuracy(rows)
     if json:
         show.print_json({**figures, "recordings": rows})

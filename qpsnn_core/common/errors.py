@@ -17,6 +17,9 @@ QpsnnError
     │   └── MissingError    what it runs on is not installed in this Python
     └── BackendTimeout      it did not answer in time
 
+QpsnnWarning            what the user must know, though the work goes on
+└── DeadLayerWarning    a layer of neurons that can never fire, or never fired
+
 A message reads `place: expected ..., got ...`; `expected` builds one.
 """
 
@@ -87,6 +90,14 @@ class MissingError(UnsupportedError):
 
 class BackendTimeout(BackendError, TimeoutError):  # noqa: N818 - reads as what it is
     """A backend did not answer in time."""
+
+
+class QpsnnWarning(UserWarning):
+    """Base of every warning: the command line prints it on one line of standard error."""
+
+
+class DeadLayerWarning(QpsnnWarning):
+    """No neuron of a layer can fire, or none did: whatever comes behind it does not depend on the input."""
 
 
 class Unquoted(str):

@@ -15,6 +15,7 @@ from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.hdf5 import writing
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array, Longs, Shape
+from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.lava_lif import (
     BIAS_MAX,
     NO_LAYER,
@@ -100,6 +101,7 @@ def save_netx(
     Raises UnsupportedError, naming the node: pools, sums, branches; weights, biases, thresholds, states out of range.
     """
     layers = chain(network, WHO)
+    warn_dead_integers(WHO, network)
     shape = network.input.shape
     if host_first:
         (_, first), *layers = layers

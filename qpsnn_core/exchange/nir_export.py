@@ -17,8 +17,10 @@ import numpy as np
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.hdf5 import replacing, write_all
 from qpsnn_core.common.types import Array
+from qpsnn_core.engine.reach import warn_dead_in_model
 from qpsnn_core.exchange.nir_integers import float_bits, of_integers
 from qpsnn_core.exchange.nir_model import of_model
+from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.network.model import Model
 
@@ -68,9 +70,11 @@ def save_nir(
         bits = float_bits(source) if exact else 0
         graph = of_integers(source, exact, step, np.float64 if bits > FLOAT32_BITS else np.float32)
         network: Any = source
+        warn_dead_integers("nir", source)
     else:
         graph = of_model(source, step)
         network = source.network
+        warn_dead_in_model("nir", source)
     about = {
         "variant": "exact" if exact else "float",
         "rule": ">=",

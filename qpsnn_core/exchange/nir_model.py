@@ -9,7 +9,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
-from qpsnn_core.exchange.folded import folded
+from qpsnn_core.engine.folded import folded
 from qpsnn_core.exchange.graph import Graph, copying, gap, named
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum

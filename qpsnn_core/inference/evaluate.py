@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from qpsnn_core.common.dead_layers import dead_layers, warn_dead_layers
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.types import Array, Images
 from qpsnn_core.engine.evaluation import Evaluation, Runner, check_data, measure, measure_model, summed
+from qpsnn_core.engine.reach import reaches
 from qpsnn_core.integer.backends import get
+from qpsnn_core.integer.dead import reaches as integer_reaches
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.network.model import Model
@@ -27,6 +30,7 @@ def evaluate(
     batch: images at a time, fewer where they would take too much memory; it changes no result. limit: at most so many
     images, each class in its proportion. backend: what runs an integer network, by its name in qpsnn_backends; each
     batch is one run of it. progress: called after every batch.
+    Warns of layers that did not fire once, or never can (DeadLayerWarning).
     Raises ShapeError, DataError, LabelError, NumericsError (model or data), ConfigError (batch, limit, backend), and
     what the backend raises.
     """
@@ -37,10 +41,22 @@ def evaluate(
     check_data(model.network if isinstance(model, Model) else model, dataset)
     if isinstance(model, IntegerNetwork):
         neurons = tuple(node.name for node in model.of(IntLIF))
-        return measure(_runner(model, backend), model, neurons, dataset, batch, progress)
+        measured = measure(_runner(model, backend), model, neurons, dataset, batch, progress)
+        _warn(model, measured)
+        return measured
     if backend != "exact":
         raise ConfigError(expected("backend", "'exact' for a network that is not lowered to integers", backend))
-    return measure_model(model, dataset, batch=batch, progress=progress)
+    measured = measure_model(model, dataset, batch=batch, progress=progress)
+    _warn(model, measured)
+    return measured
+
+
+def _warn(model: Model | IntegerNetwork, measured: Evaluation) -> None:
+    """Of layers that did not fire."""
+    fired = {name: int(measured.spikes[name].any()) for name in measured.neurons}
+    if not all(fired.values()):
+        found = reaches(model) if isinstance(model, Model) else integer_reaches(model)
+        warn_dead_layers("evaluate", dead_layers(found, fired, f"{measured.images} images"), 4)
 
 
 def _runner(network: IntegerNetwork, backend: str) -> Runner:

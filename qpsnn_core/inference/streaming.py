@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, DataError, ShapeError, Unquoted, expected
 from qpsnn_core.integer.backends import Run
+from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.stateful import StatefulSimulator
 from qpsnn_datasets.events import Recording, resize
@@ -56,6 +57,7 @@ def stream(
     steps: frames of equal duration that a window is divided into, each one time step; by default the network's T, or
     one where membranes are kept. keep: membranes go on from window to window; else each window begins at 0.
     start: where the first window begins, by default at the first event.
+    Warns of layers that can never fire (DeadLayerWarning).
     Raises, before the first answer, ShapeError (a network that does not take events), ConfigError (window, steps),
     what `StatefulSimulator` raises; on the way DataError (a recording of another sensor, or out of order).
     """
@@ -64,6 +66,7 @@ def stream(
         raise ShapeError(expected(f"{network.input.name}.shape", want, network.input.shape))
     steps = (1 if keep else network.steps) if steps is None else steps
     running = StatefulSimulator(network, steps, keep=keep)
+    warn_dead_integers("stream", running.network, keep=keep)
     if type(window) is not int or window < steps:
         want = f"a whole number of microseconds, at least the {steps} steps"
         raise ConfigError(expected("window", want, window))

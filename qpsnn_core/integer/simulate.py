@@ -13,6 +13,7 @@ from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer.backends import Record, Run
+from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.operations import OPERATIONS, Fired, OperationContext
 from qpsnn_core.kernels.neurons.integer_lif import add_counts
@@ -40,8 +41,10 @@ def simulate(
     record: "none", "spikes" of all LIF, "all" their spikes and membranes, or the names of the LIF to record (both).
     count: whether to count what fires, for SOPs. What is made of the weights is kept for the network's next run.
     progress: called with (images done, images). Results depend neither on threads nor on batches.
+    Warns of layers that can never fire (DeadLayerWarning).
     Raises ShapeError, DataError (dtype, range, no images), NumericsError (NaN, infinity), ConfigError (record).
     """
+    warn_dead_integers("simulate", network)
     return simulate_from(network, images, {}, record=record, count=count, progress=progress)
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from qpsnn_core.common.serialization import ADDED_LATER
+
 
 @dataclass(frozen=True)
 class Epoch:
     """One epoch, counted from 1: means over its samples.
 
     loss: nats; accuracy, validation (None: none was asked for): 0 to 1; lr: of the last update; firing_rate: spikes
-    per neuron and step, over all LIF; seconds: training alone, without the validation.
+    per neuron and step, over all LIF; seconds: training alone, without the validation. silent: the LIF that did not
+    fire once.
     """
 
     epoch: int
@@ -21,13 +24,15 @@ class Epoch:
     lr: float
     firing_rate: float
     seconds: float
+    silent: tuple[str, ...] = field(default=(), metadata=ADDED_LATER)
 
 
 @dataclass(frozen=True)
 class Cursor:
     """Where a run stands: whole `epochs` are done, and `batches` of the next, with their sums over samples.
 
-    Batches are made anew from (seed, epoch, batch), so this is all of the random state. spikes: of all LIF.
+    Batches are made anew from (seed, epoch, batch), so this is all of the random state. spikes: of all LIF. fired:
+    those that have fired in this epoch.
     settings: what the run was started with, as JSON data; a run that goes on must have the same.
     """
 
@@ -40,6 +45,7 @@ class Cursor:
     spikes: int = 0
     seconds: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
+    fired: tuple[str, ...] = field(default=(), metadata=ADDED_LATER)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.dead_layers import warn_dead_layers
 from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Images, Labels
@@ -17,6 +18,7 @@ from qpsnn_core.engine.checks import check_finite
 from qpsnn_core.engine.evaluation import answers, measure_model
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.passes import backward, forward
+from qpsnn_core.engine.reach import dead_in_model
 from qpsnn_core.network.model import Model
 from qpsnn_core.optim.losses import LOSSES
 from qpsnn_core.optim.optimizers import Optimizer, State, clip_gradients
@@ -89,7 +91,7 @@ def _step(setup: RunSetup, state: TrainState, images: Images, labels: Labels) ->
                 expected(f"{network.readout.name}: logits", "finite numbers", Unquoted("NaN or infinity"))
             )
         loss, gradient = LOSSES[setup.config.loss](done.logits, labels)
-        spikes = sum(int(np.count_nonzero(done.values[n.name])) for n in network.neurons)
+        spikes = {n.name: int(np.count_nonzero(done.values[n.name])) for n in network.neurons}
         gradients = backward(state.model, done, gradient, discard=True)
         check_finite("gradients", gradients)
         if setup.config.clip_norm:
@@ -104,13 +106,14 @@ def _step(setup: RunSetup, state: TrainState, images: Images, labels: Labels) ->
         samples=state.position.samples + len(labels),
         loss=state.position.loss + loss * len(labels),
         correct=state.position.correct + int((answers(done.logits) == labels).sum()),
-        spikes=state.position.spikes + spikes,
+        spikes=state.position.spikes + sum(spikes.values()),
+        fired=tuple(name for name, count in spikes.items() if count or name in state.position.fired),
     )
     return TrainState(Model(network, params, done.state), optimizer, position, state.history), loss
 
 
 def _epoch_done(setup: RunSetup, state: TrainState) -> TrainState:
-    """The epoch's place in the history, with the validation's accuracy."""
+    """The epoch's place in the history, with the validation's accuracy; a warning of layers that did not fire once."""
     network, past = state.model.network, state.position
     number = past.epochs + 1
 
@@ -119,6 +122,10 @@ def _epoch_done(setup: RunSetup, state: TrainState) -> TrainState:
             setup.progress(replace(progress, stage="validate", epoch=number, epochs=setup.config.epochs))
 
     accuracy = measure_model(state.model, setup.validation, progress=on_progress).accuracy if setup.validation else None
+    fired = {node.name: int(node.name in past.fired) for node in network.neurons}
+    silent = tuple(name for name, count in fired.items() if not count)
+    if silent:
+        warn_dead_layers(f"epoch {number}", dead_in_model(state.model, fired, f"{past.samples} training samples"))
     neurons = sum(int(np.prod(network.shape(node.name))) for node in network.neurons)
     epoch = Epoch(
         number,
@@ -128,5 +135,6 @@ def _epoch_done(setup: RunSetup, state: TrainState) -> TrainState:
         setup.rate(state.optimizer.step - 1),
         past.spikes / max(1, past.samples * network.steps * neurons),
         past.seconds,
+        silent,
     )
     return state._replace(position=Cursor(past.seed, number, settings=past.settings), history=(*state.history, epoch))

@@ -26,6 +26,7 @@ from qpsnn_core.compression.channels.remove import CHANNELS
 from qpsnn_core.compression.channels.score import MEMBRANES
 from qpsnn_core.compression.weights.hessian import LEAKS, UNFOLDED
 from qpsnn_core.engine.layers import LAYERS
+from qpsnn_core.engine.reach import ENDS
 from qpsnn_core.exchange.lift import LIFTS
 from qpsnn_core.exchange.netx import NETX
 from qpsnn_core.experiments.audit_gradients import BACKWARDS, WINDOWS
@@ -50,6 +51,7 @@ TRAINED_ROOMS: list[KindTable[Any]] = [
     ROLES,
     TAGS,
     LAYERS,
+    ENDS,
     PRICES,
     CHANNELS,
     MEMBRANES,

@@ -18,6 +18,7 @@ from qpsnn_core.compression.channels.remove import coupled_groups, remove_channe
 from qpsnn_core.compression.channels.score import Scores
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.passes import initialise
+from qpsnn_core.engine.reach import warn_dead_in_model
 from qpsnn_core.network import Conv, Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.recipes.pruning import REINITS, RESIDUALS
@@ -79,6 +80,7 @@ def prune(
     be the same. LIFs that keep the same channels go by the mean of their scores, and need the same rate.
     ties: among equal scores the lower index stays ("index"), or first the larger SCA of `scores` ("sca").
     An optimizer's state does not fit the pruned model: fine-tuning starts a fresh one.
+    Warns of layers that can never fire (DeadLayerWarning).
     Raises ConfigError (an argument), ShapeError, NumericsError (scores or model).
     """
     check_choice("prune.reinit", reinit, REINITS)
@@ -105,6 +107,7 @@ def prune(
     pruned = remove_channels(model, kept)
     if reinit == "paper":
         pruned = _reinitialised(pruned, seed)
+    warn_dead_in_model("prune", pruned)
     return Pruned(pruned, kept, _report(model, pruned, rate, values, kept))
 
 

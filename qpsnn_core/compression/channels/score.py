@@ -19,6 +19,7 @@ from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.layers import lif
 from qpsnn_core.engine.passes import forward
+from qpsnn_core.engine.reach import warn_dead_in_model
 from qpsnn_core.kernels.linalg import singular_values
 from qpsnn_core.kernels.threads import chunks, parallel_map, single_blas
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Readout, Shortcut, Sum
@@ -89,6 +90,7 @@ def score(
         raise ConfigError(expected("score.epsilon", "a number of at least 0", epsilon))
     parts = calibration_batches("score", images, batches, batch, seed)
     check_model(model)
+    warn_dead_in_model("score", model)
     counts = np.array([len(part) for part in parts])
     svs, sca = _totals(model, parts, epsilon if criterion == "svs" else None, progress)
     main = sca if criterion == "sca" else svs

@@ -19,6 +19,7 @@ from qpsnn_core.engine.calibration import calibration_batches
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.evaluation import MEMORY, bytes_of
 from qpsnn_core.engine.pricing import effective
+from qpsnn_core.engine.reach import warn_dead_in_model
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import Node
@@ -202,6 +203,7 @@ def finish(
         changed[node.name] = replace(node, quantizer=quantizer, sparse=sparsity > 0 or node.sparse)
     nodes = tuple(changed.get(node.name, node) for node in network)
     model = Model(Network(nodes, network.steps), params, state)
+    warn_dead_in_model("compress", model)
     seconds = time.perf_counter() - begun - (prepared.traced - earlier)
     seconds += prepared.seconds + (prepared.traced if sparsity else 0.0)
     return Compressed(model, tuple(layers), seconds)

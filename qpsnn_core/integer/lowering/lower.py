@@ -12,6 +12,7 @@ from qpsnn_core.common.errors import ConfigError, LoweringError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Longs, NamedArrays
 from qpsnn_core.integer.bounds import INT32_MAX, UNBOUNDED
+from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.lowering.fixed_point import COARSE, MOST_BITS, ROOM, Rounded, choose, leak, margin
 from qpsnn_core.integer.lowering.fold import REAL_WEIGHTS, Affine, affine
 from qpsnn_core.integer.lowering.report import LoweringReport, NeuronReport, ReadoutReport, SynapseReport
@@ -49,6 +50,7 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     ceil(2**f*theta/n)`. f is `fraction_bits` (for the readout `readout_bits`), more where several currents meet, less
     in channels where int32 would not provably hold it: over T steps, or, where events come in and all neurons leak,
     over any number of them, so that the network can go on from one sample to the next.
+    Warns of layers that can never fire (DeadLayerWarning).
     Raises LoweringError (real-valued images, sums beyond int32), ConfigError (bits), ShapeError or NumericsError
     (parameters).
     """
@@ -80,7 +82,9 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     changed = tuple(_synapse(node, currents[node.name]) for node in network.synapses)
     ordered = tuple(neurons[lif.name] for lif in network.neurons)
     report = LoweringReport(fraction_bits, changed, ordered, answer)
-    return Lowered(IntegerNetwork(nodes, arrays, network.steps), report)
+    lowered = IntegerNetwork(nodes, arrays, network.steps)
+    warn_dead_integers("lower", lowered)
+    return Lowered(lowered, report)
 
 
 def horizon(network: Network) -> int:

@@ -1,0 +1,121 @@
+"""How high the membranes of a trained network can get, whatever its images; from it, the layers that can never fire.
+
+Values are in real units: a spike is 1, an image `x` its scaled integers. A channel that can never fire gives nothing
+to the layers behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from qpsnn_core.common.dead_layers import DeadLayer, Reach, dead_layers, warn_dead_layers
+from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.types import Doubles
+from qpsnn_core.engine.folded import folded
+from qpsnn_core.network.model import Model
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.synapses import Conv, Linear, Shortcut
+
+ROUNDING = 1e-5
+"""By what share sums in float32 may exceed these bounds."""
+
+REAL_INPUT = 1.0
+"""The magnitude that real-valued images are taken to have, as their network states none."""
+
+
+class Ends(NamedTuple):
+    """The lowest (at most 0) and the highest (at least 0) value of each channel; of a current, its true ends. [C]."""
+
+    low: Doubles
+    high: Doubles
+
+
+def reaches(model: Model) -> Iterator[Reach]:
+    """The highest membrane of each LIF before it first fires, within T steps, [C].
+
+    Without a spike there is no reset: `U~[t] = drive * (1 + beta + ... + beta**(t-1))` at most, drive the sum of the
+    currents' high ends. A negative drive is highest at the first step.
+    """
+    network = model.network
+    real = network.input.peak is None
+    given = f", given inputs of magnitude up to {REAL_INPUT:g} (the network states no peak)" if real else ""
+    found: dict[str, Ends] = {}
+    for node in network:
+        ends = ENDS[node](model, node, [found[source] for source in node.sources])
+        if isinstance(node, LIF):
+            reach = Reach(node.name, ends.high, np.full(len(ends.high), node.threshold), network.steps, given)
+            yield reach
+            ends = Ends(np.zeros(len(ends.high)), (ends.high >= node.threshold).astype(np.float64))
+        found[node.name] = ends
+
+
+def dead_in_model(model: Model, fired: Mapping[str, int] | None = None, seen: str = "") -> list[DeadLayer]:
+    """The LIFs that cannot fire; given the spikes of a run, also those that did not. Arguments as in `dead_layers`."""
+    return dead_layers(reaches(model), fired, seen)
+
+
+def warn_dead_in_model(place: str, model: Model) -> None:
+    """A DeadLayerWarning for each LIF that cannot fire."""
+    warn_dead_layers(place, dead_in_model(model), 4)
+
+
+def _input(model: Model, node: Input, sources: list[Ends]) -> Ends:
+    channels = node.shape[2]
+    if node.peak is None:
+        return Ends(np.full(channels, -REAL_INPUT), np.full(channels, REAL_INPUT))
+    return Ends(np.zeros(channels), np.full(channels, node.peak * node.scale))
+
+
+def _synapse(model: Model, node: Conv | Linear, sources: list[Ends]) -> Ends:
+    """Each weight takes the end that suits it; what padding leaves out is 0, which lies between the ends."""
+    (source,) = sources
+    weight, bias = folded(model, node)
+    rows = weight.reshape(-1, len(source.low), weight.shape[-1])
+    high = np.maximum(rows * source.high[:, None], rows * source.low[:, None]).sum((0, 1))
+    low = np.minimum(rows * source.high[:, None], rows * source.low[:, None]).sum((0, 1))
+    return Ends(low + bias, high + bias)
+
+
+def _shortcut(model: Model, node: Shortcut, sources: list[Ends]) -> Ends:
+    (source,) = sources
+    mapped = np.array(node.mapping(len(source.low)))
+    low, high = (np.where(mapped >= 0, end[mapped], 0.0) for end in source)
+    return Ends(low, high)
+
+
+def _membrane(model: Model, node: LIF, sources: list[Ends]) -> Ends:
+    high = np.sum([source.high for source in sources], axis=0)
+    low = np.sum([source.low for source in sources], axis=0)
+    steps = model.network.steps
+    total = float(steps) if node.beta == 1 else (1 - node.beta**steps) / (1 - node.beta)
+    return Ends(low, np.where(high > 0, high * total * (1 + ROUNDING), high))
+
+
+def _same(model: Model, node: Node, sources: list[Ends]) -> Ends:
+    """The largest, or the mean, of values between two ends is between them."""
+    return sources[0]
+
+
+def _sum(model: Model, node: Sum, sources: list[Ends]) -> Ends:
+    low, high = (np.sum([source[end] for source in sources], axis=0) for end in (0, 1))
+    return Ends(low, high)
+
+
+ENDS: KindTable[Callable[[Model, Any, list[Ends]], Ends]] = KindTable(
+    "the reach of membranes",
+    {
+        Input: _input,
+        Conv: _synapse,
+        Linear: _synapse,
+        Shortcut: _shortcut,
+        LIF: _membrane,
+        MaxPool: _same,
+        AvgPool: _same,
+        Sum: _sum,
+        Readout: _same,
+    },
+)
+"""From the kind of node to the ends of what it gives, of a LIF of its membrane."""
