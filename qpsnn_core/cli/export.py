@@ -53,7 +53,15 @@ def read(
     file: Annotated[Path, typer.Argument(help="A NIR file, or an integer network.")],
     out: Out = Path("imported.h5"),
     steps: Annotated[int, typer.Option("--steps", min=0, help="Time steps T; 0: the file's, else 4.")] = 0,
-    dt: Annotated[float, typer.Option("--dt", min=0.0, help="The time step; 0: the file's, else 1e-4.")] = 0.0,
+    dt: Annotated[
+        float, typer.Option("--dt", min=0.0, help="NIR: the time step in the unit of tau; 0: as the file tells.")
+    ] = 0.0,
+    exporter: Annotated[
+        str,
+        typer.Option(
+            "--exporter", help="NIR: snntorch, spikingjelly, norse, sinabs or rockpool, whose conventions hold."
+        ),
+    ] = "",
     peak: Annotated[
         int,
         typer.Option(
@@ -61,7 +69,9 @@ def read(
         ),
     ] = 0,
     events: Annotated[bool, typer.Option("--events", help="The input is counts of events, not an image.")] = False,
-    bits: Annotated[int, typer.Option("--bits", min=0, max=8, help="Quantize all weights; 0: leave them real.")] = 0,
+    bits: Annotated[
+        int, typer.Option("--bits", min=0, max=8, help="Quantize all weights, gamma by error; 0: leave them real.")
+    ] = 0,
     reset: Annotated[
         str, typer.Option("--reset", help="zero or subtract, where the NIR file does not say; empty: zero.")
     ] = "",
@@ -74,8 +84,11 @@ def read(
     from qpsnn_core.training.checkpoint import Checkpoint, save_checkpoint
 
     chosen, used = load_recipe(recipe) if recipe else None, None
+    fits: tuple[Any, ...] = ()
+    step: dict[str, Any] = {}
     if _is_integer(file):
-        options = {"--steps": steps, "--dt": dt, "--peak": peak, "--events": events, "--bits": bits, "--reset": reset}
+        options = {"--steps": steps, "--dt": dt, "--exporter": exporter, "--peak": peak, "--events": events}
+        options |= {"--bits": bits, "--reset": reset}
         given = [name for name, value in options.items() if value]
         if given:
             want = "options of NIR files with a NIR file only: an integer network has its own"
@@ -86,8 +99,11 @@ def read(
         choice = data_of_recipe(Path(recipe), chosen)
         model, used = qp.lift(load_integer(file), choice.split()), choice.figures
     else:
-        load = _exchange("nir_import").load_nir
-        model = load(file, steps=steps, dt=dt, peak=peak or None, events=events, bits=bits, reset=reset or "zero")
+        load = _exchange("nir_import").import_nir
+        told = {"steps": steps, "dt": dt, "exporter": exporter, "peak": peak or None, "events": events}
+        found = load(file, **told, bits=bits, reset=reset)
+        model, fits = found.model, found.layers
+        step = {"dt": found.units.dt, "because": found.units.said}
     made_by = chosen.to_dict() if chosen else {}
     if used is None:  # the network is the file's, not the recipe's
         made_by.pop("network", None)
@@ -96,13 +112,24 @@ def read(
     if json:
         layers = [{"name": name, "kind": kind, "shape": shape} for name, kind, shape in nodes]
         made = {"checkpoint": str(out), "data": used, "steps": model.network.steps, "peak": model.network.input.peak}
-        show.print_json({**made, "layers": layers})
+        show.print_json({**made, "layers": layers, "quantized": [one._asdict() for one in fits], "time_step": step})
         return
     rows = [(name, kind, "×".join(map(str, shape))) for name, kind, shape in nodes]
     show.table(f"{out}: T = {model.network.steps}", ("layer", "kind", "shape"), rows)
     if model.network.input.spikes and not (peak or _is_integer(file)):
         said = f"the input is counts of events, 0..{model.network.input.peak}; --peak sets another largest count"
         show.out.print(said, highlight=False, soft_wrap=True)
+    if step:
+        resets = ", ".join(dict.fromkeys(node.reset for node in model.network.neurons)) or "-"
+        text = f"time step {step['dt']:g}: {step['because']}; resets: {resets}"
+        show.out.print(text, highlight=False, soft_wrap=True)
+    if fits:
+        heads = ("layer", "bits", "gamma", "per", "level at 0", "clipped", "relative error")
+        cells = [
+            (one.name, one.bits, one.gamma, one.granularity, str(one.zero), f"{one.clipped:.2%}", f"{one.error:.2%}")
+            for one in fits
+        ]
+        show.table("weights as codes", heads, cells)
 
 
 def _is_integer(file: Path) -> bool:

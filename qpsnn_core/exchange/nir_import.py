@@ -5,64 +5,97 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nir
 
-from qpsnn_core.common.errors import ConfigError, FileError, FormatError, NetworkError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, FileError, FormatError, NetworkError, QpsnnError, Unquoted, expected
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.validation import check_choice
-from qpsnn_core.exchange.layers import Layers
+from qpsnn_core.engine.reach import warn_dead_in_model
+from qpsnn_core.engine.requantize import LayerFit, requantize
+from qpsnn_core.exchange.draft import Layers
+from qpsnn_core.exchange.layers import read_node
+from qpsnn_core.exchange.time_step import Units, units_of
 from qpsnn_core.exchange.values import Options
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import RESETS
 
-DT = 1e-4
-"""The step of snnTorch, and SpikingJelly's default, where a file says nothing."""
+STEPS = 4
+"""T where neither the user nor the file says it."""
 
 
-def load_nir(
+class Imported(NamedTuple):
+    """A model made of a NIR file. units: how its time steps were decided; layers: the quantizers chosen, given bits."""
+
+    model: Model
+    units: Units
+    layers: tuple[LayerFit, ...]
+
+
+def load_nir(path: str | os.PathLike[str], **options: Any) -> Model:
+    """The model of `import_nir`, with the same options."""
+    return import_nir(path, **options).model
+
+
+def import_nir(
     path: str | os.PathLike[str],
     *,
     steps: int = 0,
     dt: float = 0.0,
+    exporter: str = "",
     peak: int | None = None,
     events: bool = False,
     bits: int = 0,
-    reset: str = "zero",
-) -> Model:
+    reset: str = "",
+) -> Imported:
     """The network of a NIR file with its weights in floating point, or, given `bits`, with quantizers of 2 to 8 bits.
 
     A LIF is `U = (1 - dt/tau)*U + r*dt/tau*I`; thresholds, r and v_leak go into weights and biases, thresholds become
     1 (and where the file does not say `>=`, the next float32 above 1, for NIR's `>`). steps, dt, peak, events: 0 or
-    nothing for what the file says (4, 1e-4, real numbers, or counts 0..255 of events). peak: images are integers
-    0..peak, `x = image/peak`, or frames of events counts 0..peak as they are. reset:
-    of neurons that do not say "zero" or "subtract" in their metadata; NIR has no field for it, and `v_reset` must be 0.
-    Raises FileError, FormatError (no NIR file), NetworkError or ShapeError, naming the node that we have not.
+    nothing for what the file says (else 4 steps, real numbers, or counts 0..255 of events). dt: the step in the unit of
+    tau. exporter: one of EXPORTERS, whose conventions hold. Without either, the file's metadata or its tau and r
+    decide, or it is refused: see `units_of`. peak: images are integers 0..peak, `x = image/peak`, or frames of events
+    counts 0..peak as they are. reset: "zero" or "subtract", of neurons that do not say it in their metadata; NIR has no
+    field for it, and `v_reset` must be 0; "": the exporter's, else "zero". bits: the quantizer of each layer is chosen
+    by error, as `requantize` does. Warns of layers that can never fire (DeadLayerWarning).
+    Raises FileError, FormatError (no NIR file), ConfigError (an option, or a step that must be given), NetworkError or
+    ShapeError, naming the node that we have not.
     """
-    check_choice("nir: reset", reset, RESETS)
+    if reset:
+        check_choice("nir: reset", reset, RESETS)
+    if not 0 <= dt < float("inf"):
+        raise ConfigError(expected("nir: dt", "a positive number", dt))
     graph = _read(path)
     about = _about(graph)
     try:
         given = dict(about.get("input", {}))
+        stated = about["dt"] if "dt" in about else graph.metadata.get("dt")
+        units = units_of(graph.nodes, exporter, dt, None if stated is None else float(stated))
         settings = Options(
-            steps=steps or int(about.get("steps", 4)),
-            dt=dt or float(about.get("dt", DT)),
+            steps=steps or int(about.get("steps", STEPS)),
+            units=units,
             peak=given.get("peak") if peak is None else peak,
             scale=float(given.get("scale", 1.0)) if peak is None else (1.0 if events else 1 / max(peak, 1)),
             events=events or bool(given.get("events", False)),
-            bits=bits,
-            inclusive=about.get("rule") == ">=",
-            reset=reset,
+            inclusive=about.get("rule") == ">=" or units.inclusive,
+            reset=reset or units.reset,
         )
     except (TypeError, ValueError) as error:
+        if isinstance(error, QpsnnError):
+            raise
         raise FormatError(f"nir: metadata.qpsnn: {error}") from error
-    if not (settings.dt > 0 and settings.dt < float("inf")):
-        raise ConfigError(expected("nir: dt", "a positive number", settings.dt))
+    if not 0 < units.dt < float("inf"):
+        raise ConfigError(expected("nir: dt", "a positive number", units.dt))
     layers = Layers(graph.nodes, settings)
     for name in _ordered(graph):
-        layers.add(name, [source for source, target in graph.edges if target == name])
-    return layers.model()
+        read_node(layers, name, [source for source, target in graph.edges if target == name])
+    model, told = layers.model(), ()
+    if bits:
+        model, told = requantize(model, bits)
+    else:
+        warn_dead_in_model("nir", model)
+    return Imported(model, units, told)
 
 
 def _read(path: str | os.PathLike[str]) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import NetworkError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Doubles, Shape
+from qpsnn_core.exchange.time_step import Units
 
 FRAME_PEAK = 255
 """The largest count that frames of events hold, which are bytes: the input's where neither file nor user says one."""
@@ -22,11 +23,10 @@ class Options:
     """
 
     steps: int
-    dt: float
+    units: Units
     peak: int | None
     scale: float
     events: bool
-    bits: int
     inclusive: bool
     reset: str
 

@@ -16,14 +16,15 @@ from qpsnn_core.integer.bounds import INT32_MAX, Interval, accumulator
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
+from qpsnn_core.quantization.fit import described
 from qpsnn_core.quantization.formats import KEPT, Quantizer
 from qpsnn_core.quantization.rescaw import quantize
 
 REAL_WEIGHTS = Quantizer(8, gamma="max", granularity="channel")
-"""How weights that were trained in floating point become codes."""
+"""How weights that were trained in floating point become codes, unless a level at 0 suits them better."""
 
 SPARSE_WEIGHTS = replace(REAL_WEIGHTS, zero=True)
-"""Likewise, where weights are pruned: 0 has to be a code."""
+"""Likewise, where weights are pruned, as 0 has to be a code, and where many are 0, as in an identity."""
 
 
 class Affine(NamedTuple):
@@ -109,12 +110,18 @@ CURRENTS: KindTable[Callable[..., Affine]] = KindTable(
 
 def _codes(model: Model, node: Conv | Linear, weight: Array) -> tuple[Array, Doubles]:
     """The codes in their narrowest type, and the step: of a quantizer with a zero, codes are even and are halved."""
-    quantizer = node.quantizer or (SPARSE_WEIGHTS if node.sparse else REAL_WEIGHTS)
+    quantizer = node.quantizer or _for_real(weight, node.sparse)
     stored = _array(model.state, node.name, "gamma", (node.channels,)) if quantizer.gamma == KEPT else None
     codes, step, *_ = quantize(weight, quantizer, stored)
     if quantizer.zero:
         return (codes >> 1).astype(np.int8), 2 * step.astype(np.float64)
     return codes, step.astype(np.float64)
+
+
+def _for_real(weight: Array, sparse: bool) -> Quantizer:
+    """The one with the smaller error."""
+    choices = (SPARSE_WEIGHTS,) if sparse else (REAL_WEIGHTS, SPARSE_WEIGHTS)
+    return min(choices, key=lambda quantizer: described(weight, quantizer).error)
 
 
 def _channels(arrays: Any, node: Conv | Linear, name: str) -> Doubles:
