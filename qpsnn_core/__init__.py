@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qpsnn_core.engine.passes import backward as backward
     from qpsnn_core.engine.passes import forward as forward
     from qpsnn_core.engine.passes import initialise as initialise
+    from qpsnn_core.engine.requantize import requantize as requantize
     from qpsnn_core.exchange.lift import lift as lift
     from qpsnn_core.inference.evaluate import evaluate as evaluate
     from qpsnn_core.inference.streaming import stream as stream
@@ -77,6 +78,7 @@ _WHERE = {
     "recalibrate": "qpsnn_core.engine.calibration",
     "remove_channels": "qpsnn_core.compression.channels.remove",
     "recipe_from_dict": "qpsnn_core.recipes.recipe",
+    "requantize": "qpsnn_core.engine.requantize",
     "save_checkpoint": "qpsnn_core.training.checkpoint",
     "save_integer": "qpsnn_core.integer.file",
     "score": "qpsnn_core.compression.channels.score",

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays
@@ -44,7 +46,8 @@ def requantize(model: Model, bits: int, *, layers: Collection[str] | None = None
     """Quantize the finished weights of a model to `bits`, each layer with the quantizer that has the least error.
 
     layers: the names of those to change, by default all that have weights. A layer that was quantized begins from the
-    weights that it multiplies with; a pruned weight stays 0. Biases and batch norm stay as they are. An optimizer's
+    weights that it multiplies with; a pruned weight stays 0. Weights beyond a gamma that is kept are moved to it: their
+    codes are the same, and the straight-through rule "clip" trains them on. Biases and batch norm stay as they are. An optimizer's
     state does not fit: fine-tuning starts a fresh one. Warns of layers that can never fire (DeadLayerWarning).
     Raises ConfigError (bits, a name), ShapeError or NumericsError (model).
     """
@@ -63,7 +66,7 @@ def requantize(model: Model, bits: int, *, layers: Collection[str] | None = None
             continue
         weight = effective(model, node)
         found = fit(weight, bits, like=node.quantizer, sparse=node.sparse)
-        params[node.name]["weight"] = weight
+        params[node.name]["weight"] = weight if found.gamma is None else np.clip(weight, -found.gamma, found.gamma)
         own: dict[str, Any] = state.setdefault(node.name, {})
         own.pop("gamma", None)
         if found.gamma is not None:

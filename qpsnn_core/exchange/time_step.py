@@ -136,7 +136,7 @@ def _candidates(seen: list[Seen]) -> Iterator[Units]:
 
 
 def _steps_of(neuron: Seen) -> Iterator[float]:
-    """`tau/r` of a LIF, `1/r` of an IF: dt where the exporter writes an input of 1 per step; an r of 1 tells nothing."""
+    """`tau/r` of a LIF, `1/r` of an IF: dt where an input of 1 per step is exported; an r of 1 tells nothing."""
     if neuron.r.min() <= 0 or _near(neuron.r, 1.0):
         return
     quotient = float(neuron.tau[0] / neuron.r[0])

@@ -371,7 +371,11 @@ def test_sum_pools_if_and_words_for_padding(tmp_path):
     [
         ((dense(), lif(3, v_reset=0.5), dense(3, 2)), (4,), r"nir: n1.v_reset: expected 0, got 0.5"),
         ((dense(), lif(3, tau=[2e-4, 3e-4, 2e-4]), dense(3, 2)), (4,), r"nir: n1.tau: expected one of at least dt"),
-        ((dense(), lif(3, tau=1e-5), dense(3, 2)), (4,), r"nir: dt: .* got n1: LIF, tau 1e-05, r 1; fits no exporter's step"),
+        (
+            (dense(), lif(3, tau=1e-5), dense(3, 2)),
+            (4,),
+            r"nir: dt: .* got n1: LIF, tau 1e-05, r 1; fits no exporter's step",
+        ),
         ((dense(), lif(3, threshold=-1), dense(3, 2)), (4,), r"nir: n1.v_threshold: expected positive numbers"),
         ((dense(), lif(3), lif(3), dense(3, 2)), (4,), r"nir: n2: expected to read convolutions or linear"),
         (
