@@ -47,8 +47,8 @@ def requantize(model: Model, bits: int, *, layers: Collection[str] | None = None
 
     layers: the names of those to change, by default all that have weights. A layer that was quantized begins from the
     weights that it multiplies with; a pruned weight stays 0. Weights beyond a gamma that is kept are moved to it: their
-    codes are the same, and the straight-through rule "clip" trains them on. Biases and batch norm stay as they are. An optimizer's
-    state does not fit: fine-tuning starts a fresh one. Warns of layers that can never fire (DeadLayerWarning).
+    codes are the same, and the straight-through rule "clip" trains them on. Biases and batch norm stay as they are. An
+    optimizer's state does not fit: fine-tuning starts a fresh one. Warns of layers that can never fire.
     Raises ConfigError (bits, a name), ShapeError or NumericsError (model).
     """
     check_model(model)
