@@ -26,11 +26,11 @@ STEPS = 4
 
 
 class Imported(NamedTuple):
-    """A model made of a NIR file. units: how its time steps were decided; layers: the quantizers chosen, given bits."""
+    """A model made of a NIR file. layers: the quantizers chosen, given bits; units: how its time steps were decided."""
 
     model: Model
-    units: Units
     layers: tuple[LayerFit, ...]
+    units: Units
 
 
 def load_nir(path: str | os.PathLike[str], **options: Any) -> Model:
@@ -90,12 +90,11 @@ def import_nir(
     layers = Layers(graph.nodes, settings)
     for name in _ordered(graph):
         read_node(layers, name, [source for source, target in graph.edges if target == name])
-    model, told = layers.model(), ()
+    model = layers.model()
     if bits:
-        model, told = requantize(model, bits)
-    else:
-        warn_dead_in_model("nir", model)
-    return Imported(model, units, told)
+        return Imported(*requantize(model, bits), units)
+    warn_dead_in_model("nir", model)
+    return Imported(model, (), units)
 
 
 def _read(path: str | os.PathLike[str]) -> Any:

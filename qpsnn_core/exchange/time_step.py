@@ -46,12 +46,13 @@ class Units(NamedTuple):
 
     def lif_gain(self, r: Doubles, tau: Doubles) -> Doubles:
         """What a LIF's input is times."""
-        factor = {
+        factor: Doubles = {
             "euler": self.dt / tau,
             "decayed": -np.expm1(-self.dt / tau),
             "whole": self.dt / tau * np.exp(self.dt / tau),
         }[self.gain]
-        return r * factor
+        found: Doubles = r * factor
+        return found
 
     def if_gain(self, r: Doubles) -> Doubles:
         """What an IF's input is times."""
@@ -148,8 +149,8 @@ def _is_step(dt: float) -> bool:
     """One significant digit, and at most 10 ms: so steps are chosen."""
     if not 1e-7 < dt <= 0.01 * (1 + FLOAT32_ERROR):
         return False
-    digit = dt / 10.0 ** np.floor(np.log10(dt) + FLOAT32_ERROR)
-    return abs(digit - round(digit)) < digit * FLOAT32_ERROR
+    digit = dt / 10.0 ** float(np.floor(np.log10(dt) + FLOAT32_ERROR))
+    return bool(abs(digit - round(digit)) < digit * FLOAT32_ERROR)
 
 
 def _rockpool_step(neuron: Seen) -> float:
@@ -178,7 +179,7 @@ def _fits(units: Units, neuron: Seen) -> bool:
     whole = neuron.tau.size == neuron.r.size and _near(neuron.r * units.dt, neuron.tau)
     if units.per_step:
         return _near(neuron.r, 1.0)
-    return whole or (_near(neuron.r, 1.0) and (units.dt == 1 or units.dt == EXPORTERS["spikingjelly"].dt))
+    return whole or (_near(neuron.r, 1.0) and units.dt in (1.0, EXPORTERS["spikingjelly"].dt))
 
 
 def _distinct(found: list[Units], seen: list[Seen]) -> list[Units]:
