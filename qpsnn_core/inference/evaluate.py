@@ -53,7 +53,7 @@ def evaluate(
 
 def _warn(model: Model | IntegerNetwork, measured: Evaluation) -> None:
     """Of layers that did not fire."""
-    fired = {name: int(measured.spikes[name].any()) for name in measured.neurons}
+    fired = {name: int(measured.spikes[name].any()) for name in measured.neurons if name in measured.spikes}
     if not all(fired.values()):
         found = reaches(model) if isinstance(model, Model) else integer_reaches(model)
         warn_dead_layers("evaluate", dead_layers(found, fired, f"{measured.images} images"), 4)
