@@ -103,7 +103,7 @@ def read(
         told = {"steps": steps, "dt": dt, "exporter": exporter, "peak": peak or None, "events": events}
         found = load(file, **told, bits=bits, reset=reset)
         model, fits = found.model, found.layers
-        step = {"dt": found.units.dt, "because": found.units.said}
+        step = {"dt": found.units.dt, "because": found.units.said, "reset_unsaid": list(found.unsaid)}
     made_by = chosen.to_dict() if chosen else {}
     if used is None:  # the network is the file's, not the recipe's
         made_by.pop("network", None)
@@ -121,7 +121,8 @@ def read(
         show.out.print(said, highlight=False, soft_wrap=True)
     if step:
         resets = ", ".join(dict.fromkeys(node.reset for node in model.network.neurons)) or "-"
-        text = f"time step {step['dt']:g}: {step['because']}; resets: {resets}"
+        unsaid = " (the file does not say; --reset)" if step["reset_unsaid"] else ""
+        text = f"time step {step['dt']:g}: {step['because']}; resets: {resets}{unsaid}"
         show.out.print(text, highlight=False, soft_wrap=True)
     if fits:
         heads = ("layer", "bits", "gamma", "per", "level at 0", "clipped", "relative error")

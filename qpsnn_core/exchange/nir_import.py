@@ -26,11 +26,16 @@ STEPS = 4
 
 
 class Imported(NamedTuple):
-    """A model made of a NIR file. layers: the quantizers chosen, given bits; units: how its time steps were decided."""
+    """A model made of a NIR file.
+
+    layers: the quantizers chosen, given bits. units: how its time steps were decided. unsaid: the neurons whose reset
+    neither the file nor the user says, so that it is the exporter's, else to zero.
+    """
 
     model: Model
     layers: tuple[LayerFit, ...]
     units: Units
+    unsaid: tuple[str, ...]
 
 
 def load_nir(path: str | os.PathLike[str], **options: Any) -> Model:
@@ -91,10 +96,12 @@ def import_nir(
     for name in _ordered(graph):
         read_node(layers, name, [source for source, target in graph.edges if target == name])
     model = layers.model()
+    neurons = {name: node for name, node in graph.nodes.items() if type(node) in (nir.LIF, nir.IF)}
+    unsaid = tuple(name for name, node in neurons.items() if not reset and "reset" not in node.metadata)
     if bits:
-        return Imported(*requantize(model, bits), units)
+        return Imported(*requantize(model, bits), units, unsaid)
     warn_dead_in_model("nir", model)
-    return Imported(model, (), units)
+    return Imported(model, (), units, unsaid)
 
 
 def _read(path: str | os.PathLike[str]) -> Any:

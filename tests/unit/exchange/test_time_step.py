@@ -210,11 +210,16 @@ def test_the_command_says_the_step_and_warns_of_what_cannot_fire(tmp_path, qpsnn
     code, out, err = qpsnn("import", path, "--steps", 8, "--out", tmp_path / "a.h5")
     assert (code, err) == (0, "")
     assert "time step" in out
+    assert "resets: zero (the file does not say; --reset)" in " ".join(out.split())
     code, out, err = qpsnn("import", path, "--steps", 8, "--dt", "1e-4", "--out", tmp_path / "b.h5", "--json")
     assert code == 0
     assert err.startswith("warning: nir: n0: can never fire within 8 steps, given inputs of magnitude up to 1")
     assert "at most 0.0008 and never reaches the threshold 1" in err
-    assert json.loads(out)["time_step"] == {"dt": 1e-4, "because": "NIR's equations, as given"}
+    assert json.loads(out)["time_step"] == {
+        "dt": 1e-4,
+        "because": "NIR's equations, as given",
+        "reset_unsaid": ["n0"],
+    }
     code, out, err = qpsnn("import", write(tmp_path / "c.nir", neuron(0.01)), "--out", tmp_path / "c.h5")
     assert code == 2
     assert err.startswith("error: nir: dt: expected --dt STEP")
