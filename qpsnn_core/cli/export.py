@@ -122,7 +122,7 @@ def read(
     if step:
         resets = ", ".join(dict.fromkeys(node.reset for node in model.network.neurons)) or "-"
         unsaid = " (the file does not say; --reset)" if step["reset_unsaid"] else ""
-        text = f"time step {step['dt']:g}: {step['because']}; resets: {resets}{unsaid}"
+        text = f"time step: {step['because']}; resets: {resets}{unsaid}"
         show.out.print(text, highlight=False, soft_wrap=True)
     if fits:
         heads = ("layer", "bits", "gamma", "per", "level at 0", "clipped", "relative error")

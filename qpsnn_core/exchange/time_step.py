@@ -86,8 +86,9 @@ def units_of(nodes: Mapping[str, Any], exporter: str, dt: float, stated: float |
     if exporter:
         return _of_exporter(nodes, exporter, dt)
     if dt or stated is not None:
+        step = dt or float(stated or 0)
         said = "as given" if dt else "as the file's metadata say"
-        return Units("nir", dt or float(stated or 0), said=f"NIR's equations, {said}")
+        return Units("nir", step, said=f"NIR's equations with dt {step:g}, {said}")
     seen = [neuron for name, node in nodes.items() for neuron in _numbers(name, node)]
     if not seen:
         return Units("nir", 1.0, said="no neurons")
@@ -101,11 +102,13 @@ def _of_exporter(nodes: Mapping[str, Any], exporter: str, dt: float) -> Units:
     check_choice("nir: exporter", exporter, tuple(EXPORTERS))
     units = EXPORTERS[exporter]
     if dt or units.dt:
-        return units._replace(dt=dt or units.dt, said=f"as {exporter} exports, as given")
+        step = dt or units.dt
+        return units._replace(dt=step, said=f"as {exporter} exports with dt {step:g}, as given")
     for neuron in (one for name, node in nodes.items() for one in _numbers(name, node) if one.kind is nir.LIF):
         step = _rockpool_step(neuron)
         if step:
-            return units._replace(dt=step, said=f"as {exporter} exports; the step is that of {neuron.name}.r")
+            said = f"as {exporter} exports with dt {step:g}, which {neuron.name}.r tells"
+            return units._replace(dt=step, said=said)
     raise ConfigError(expected("nir: dt", f"--dt, as no LIF tells the step of {exporter}", Unquoted("none")))
 
 
@@ -124,6 +127,7 @@ def _numbers(name: str, node: Any) -> Iterator[Seen]:
 
 def _candidates(seen: list[Seen]) -> Iterator[Units]:
     """Conventions that are known, and Euler steps that the quotients of the file's numbers suggest."""
+    yield EXPORTERS["snntorch"]
     yield EXPORTERS["spikingjelly"]._replace(inclusive=False)
     yield EXPORTERS["norse"]
     yield EXPORTERS["sinabs"]._replace(reset="zero", inclusive=False)
@@ -171,14 +175,20 @@ def _near(value: Doubles, want: Any) -> bool:
 def _fits(units: Units, neuron: Seen) -> bool:
     """Whether that exporter writes such numbers with that step."""
     if neuron.kind is nir.IF:
-        return units.gain != "whole" and _near(neuron.r, 1.0 if units.per_step else 1 / units.dt)
+        return (
+            units.gain != "whole"
+            and units.exporter != "snntorch"
+            and _near(neuron.r, 1.0 if units.per_step else 1 / units.dt)
+        )
     if units.gain == "whole":
-        return _near(units.lif_gain(neuron.r, neuron.tau), 1.0) and bool(neuron.tau.min() > 0)
+        return bool(neuron.tau.min() > 0) and _near(units.lif_gain(neuron.r, neuron.tau), 1.0)
     if neuron.tau.min() < units.dt * (1 - FLOAT32_ERROR):
         return False
     whole = neuron.tau.size == neuron.r.size and _near(neuron.r * units.dt, neuron.tau)
     if units.per_step:
         return _near(neuron.r, 1.0)
+    if units.exporter == "snntorch":
+        return whole
     return whole or (_near(neuron.r, 1.0) and units.dt in (1.0, EXPORTERS["spikingjelly"].dt))
 
 
@@ -198,7 +208,9 @@ def _distinct(found: list[Units], seen: list[Seen]) -> list[Units]:
 
 
 def _all_of(same: list[Units]) -> str:
-    return ", or ".join(dict.fromkeys(_described(units) for units in same))
+    named = {units.dt for units in same if units.exporter != "nir"}
+    told = [_described(units) for units in same if units.exporter != "nir" or units.dt not in named]
+    return ", or ".join(dict.fromkeys(told))
 
 
 def _described(units: Units) -> str:

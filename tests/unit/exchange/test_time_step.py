@@ -76,6 +76,7 @@ def test_a_lif_whose_input_is_whole_tells_dt(tmp_path, dt, beta):
     assert made.beta == pytest.approx(beta, abs=1e-6)
     weight = found.model.params[found.model.network.synapses[0].name]["weight"].item()
     assert weight == pytest.approx(1 / 2.5, rel=1e-5)
+    assert ("snntorch" in found.units.said) == (dt == 1e-4)
 
 
 def test_a_lif_of_r_1_shorter_than_a_millisecond_has_the_step_of_spikingjelly(tmp_path):
@@ -217,7 +218,7 @@ def test_the_command_says_the_step_and_warns_of_what_cannot_fire(tmp_path, qpsnn
     assert "at most 0.0008 and never reaches the threshold 1" in err
     assert json.loads(out)["time_step"] == {
         "dt": 1e-4,
-        "because": "NIR's equations, as given",
+        "because": "NIR's equations with dt 0.0001, as given",
         "reset_unsaid": ["n0"],
     }
     code, out, err = qpsnn("import", write(tmp_path / "c.nir", neuron(0.01)), "--out", tmp_path / "c.h5")
