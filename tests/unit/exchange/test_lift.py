@@ -140,7 +140,8 @@ def test_the_command_makes_a_checkpoint_that_goes_on(model, qpsnn, tmp_path):
     qp.save_integer(integer, qp.lower(model).network)
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
-        "[network]\nsteps = 3\n[data]\nlimit = 96\n[finetune]\nepochs = 1\nbatch = 32\n", encoding="utf-8"
+        '[network]\nsteps = 3\n[data]\nname = "digits"\nlimit = 96\n[finetune]\nepochs = 1\nbatch = 32\n',
+        encoding="utf-8",
     )
     assert qpsnn("import", integer, "--recipe", recipe, "--out", again)[0] == 0
     assert qpsnn("finetune", again, "--out", tmp_path / "tuned.h5", "--json")[0] == 0
