@@ -13,6 +13,7 @@ import numpy as np
 from qpsnn_backends.c.counts import Counts, size
 from qpsnn_backends.c.items import Item, table
 from qpsnn_backends.c.jobs import Giving
+from qpsnn_backends.c.pixels import every_pixel, place
 from qpsnn_backends.c.synapses import Synapse
 from qpsnn_core.common.kind_table import OptionTable
 from qpsnn_core.common.types import Array
@@ -134,24 +135,13 @@ ALL_STEPS = Template("""\
  * of its membranes. */
 static void ${name}_all_steps($frame)
 {
-    for (int32_t y = 0; y < $height; y++) {
-        for (int32_t x = 0; x < $width; x++) {
-            uint32_t spikes[$steps][$words];
-            void *const membrane = ${name}_membrane + (y * $width + x) * $channels;
-            memcpy(drive, ${name}_bias, sizeof ${name}_bias);
-            $driven
-            for (int32_t t = 0; t < $steps; t++) {
-                $fire
-            }
-            memcpy(membrane, spikes, sizeof spikes);
-        }
-    }
+$body
 }
 
 /* The spikes at step t of those. */
-static void ${name}_at_step(int32_t t, uint32_t *$spikes)
+static void ${name}_replay(int32_t t, uint32_t *$spikes)
 {
-    for (int32_t at = 0; at < $height * $width; at++) {
+    for (int32_t at = 0; at < $pixels; at++) {
         const unsigned char *const pixel = (const unsigned char *)(${name}_membrane + at * $channels);
         memcpy($spikes + at * $words, pixel + t * $words * 4, $words * 4);
     }
@@ -204,42 +194,37 @@ class Neurons(Giving):
 
     def body(self) -> str:
         """Of its function: drive and update a pixel's neurons, one pixel after another."""
-        (height, width, channels), (lists, driven) = self.shape, self._drive()
-        spikes = f"{self.gives.variable} + at * {self.gives.per_pixel}"
-        return f"""\
-    for (int32_t y = 0; y < {height}; y++) {{{"".join(f"{chr(10)}        {one}" for one in lists)}
-        for (int32_t x = 0; x < {width}; x++) {{
-            const int32_t at = y * {width} + x;
-            memcpy(drive, {self.name}_bias, sizeof {self.name}_bias);
-            {f"{chr(10)}            ".join(driven)}
-            {self._fire(f"{self.name}_membrane + at * {channels}", spikes)}
-        }}
-    }}"""
+        height, width, channels = self.shape
+
+        def update(at: str) -> list[str]:
+            spikes = place(self.gives.variable, at, self.gives.per_pixel)
+            return [self._fire(place(f"{self.name}_membrane", at, channels), spikes)]
+
+        return every_pixel(height, width, self.name, self.synapses, update)
 
     def all_steps(self, steps: int, frame: Counts) -> str:
         """The functions of a layer that is run for all steps at once, and of its spikes at one of them."""
         height, width, channels = self.shape
+
+        def update(at: str) -> list[str]:
+            return [
+                f"uint32_t spikes[{steps}][{self.gives.per_pixel}];",
+                f"void *const membrane = {place(f'{self.name}_membrane', at, channels)};",
+                f"for (int32_t t = 0; t < {steps}; t++) {{",
+                f"    {self._fire('membrane', 'spikes[t]')}",
+                "}",
+                "memcpy(membrane, spikes, sizeof spikes);",
+            ]
+
         return ALL_STEPS.substitute(
             name=self.name,
-            height=height,
-            width=width,
+            pixels=height * width,
             channels=channels,
             words=self.gives.per_pixel,
-            steps=steps,
             frame=f"const {frame.type} *{frame.variable}",
             spikes=self.gives.variable,
-            driven="\n            ".join(self._drive()[1]),
-            fire=self._fire("membrane", "spikes[t]"),
+            body=every_pixel(height, width, self.name, self.synapses, update),
         )
-
-    def _drive(self) -> tuple[list[str], list[str]]:
-        """What lists the spikes for a row of pixels, and what then drives the neurons of each."""
-        lists, driven, spikes, columns = [], [], 0, 0
-        for one in self.synapses:
-            driven.append(one.driven("y", "x", spikes, columns, 3))
-            lists += one.lists(spikes, columns)
-            spikes, columns = spikes + one.listed, columns + one.marks
-        return lists, driven
 
     def _fire(self, membrane: str, spikes: str) -> str:
         """The call that updates a pixel's neurons."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from qpsnn_backends.c.counts import Counts
 from qpsnn_backends.c.items import Item, table
+from qpsnn_backends.c.pixels import every_pixel
 from qpsnn_backends.c.synapses import Synapse
 from qpsnn_core.common.types import Shape
 
@@ -60,10 +61,6 @@ class ReadoutJob:
         yield from ()
 
     def body(self) -> str:
-        """Of its function."""
-        return f"""\
-    memcpy(drive, {self.name}_bias, sizeof {self.name}_bias);
-    {self.synapse.driven("0", "0", 0, 0, 1)}
-    for (int32_t k = 0; k < {self.classes}; k++) {{
-        answers[k] += as_signed(drive[k]);
-    }}"""
+        """Of its function: one pixel's drive, added to the sums."""
+        add = [f"for (int32_t k = 0; k < {self.classes}; k++) {{", "    answers[k] += as_signed(drive[k]);", "}"]
+        return every_pixel(1, 1, self.name, self.synapses, lambda _: add)

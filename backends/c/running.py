@@ -99,7 +99,7 @@ AT_ONCE = Template("""\
 $check    ${name}_reset();
     ${first}_all_steps(image);
     for (int32_t t = 0; t < ${upper}_STEPS; t++) {
-        ${first}_at_step(t, $spikes);
+        ${first}_replay(t, $spikes);
         rest($argument);
     }
     memset(${first}_membrane, 0, sizeof ${first}_membrane);

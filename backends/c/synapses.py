@@ -92,11 +92,12 @@ class ConvJob:
             padded[: len(self.gain)] = self.gain
             yield table(self.name, f"{self.name}_gain", "int32_t", padded)
 
-    def lists(self, spikes: int, columns: int) -> list[str]:
+    def lists(self, y: str, spikes: int, columns: int) -> list[str]:
         """The call that lists what the windows of row y see. spikes, columns: where its lists begin."""
         if not self.codes.spikes or self.linear:
             return []
-        top = f"y * {self.stride} - {self.padding}" if self.stride > 1 or self.padding else "y"
+        moved = y if y == "0" or self.stride == 1 else f"{y} * {self.stride}"
+        top = f"{moved} - {self.padding}" if self.padding else moved
         further = f"{top}, 0, {self.source.shape[1]},\n            {_lists(spikes, columns)}"
         return [f"make_list(&{self.name}_window, {self.source.variable}, {further});"]
 
@@ -149,7 +150,7 @@ class ShortcutJob:
         yield table(self.name, f"{self.name}_from", "uint32_t", self.chosen.astype(np.uint32))
         yield table(self.name, f"{self.name}_gain", "int32_t", self.gain.astype(np.int32))
 
-    def lists(self, spikes: int, columns: int) -> list[str]:
+    def lists(self, y: str, spikes: int, columns: int) -> list[str]:
         """It lists nothing."""
         return []
 

@@ -1,0 +1,158 @@
+"""Every pair of kinds that may stand beside each other, in small networks: twin, exact simulator, C and Lava, equal.
+
+Whole random networks miss pairs that are rare: what drew no convolution before the readout never compiled one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+import pytest
+import warm
+from alike import assert_equal
+from compiled import needs_cc
+from generators import PAIRS, VARIANTS, pair_network
+
+import qpsnn_backends
+from naive import integer as naive
+from qpsnn_backends.c.compiler import STANDARD
+from qpsnn_backends.c.export import export
+from qpsnn_backends.lava import job
+from qpsnn_core.integer.backends import Run
+from qpsnn_core.integer.file import load_integer, save_integer
+from qpsnn_core.integer.node_kinds import KINDS
+from qpsnn_core.integer.nodes import IntInput, IntReadout
+
+EVERY = [(name, variant) for name in PAIRS for variant in VARIANTS]
+BUILDS = (("cc", "-O2"), ("cc", "-Os"), ("clang", "-O2"), ("cc", "-O1 -m32"), ("cc", "-O3"))
+"""Other compilers, levels and word sizes than `make check` has; each pair has one of them."""
+
+made = cache(pair_network)
+
+
+@cache
+def reference(name, variant):
+    net, images = made(name, variant)
+    readout, spikes, membranes = naive.run(net, images)
+    return Run(
+        readout,
+        {name: array.astype(np.uint8) for name, array in spikes.items()},
+        {name: array.astype(np.int32) for name, array in membranes.items()},
+    )
+
+
+@cache
+def refused(compiler, flags):
+    """Why a build is not possible here, or ""."""
+    if shutil.which(compiler) is None:
+        return f"no {compiler} on PATH"
+    words = [compiler, *flags.split(), "-xc", "-", "-o", "/dev/null"]
+    text = '#include <stdio.h>\nint main(void) { return puts(""); }\n'
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
+    return f"{compiler} {flags} builds no program" if done.returncode else ""
+
+
+def test_every_pair_that_the_network_allows_is_there():
+    """Also each pair with the readout next, and neurons that each two kinds of current drive."""
+    gives, pairs, ends, driven = {}, set(), set(), set()
+    for net, _ in (made(*one) for one in EVERY):
+        gives.update((type(node), net.values[node.name].kind) for node in net)
+        for node in net:
+            kinds = [type(net[source]) for source in net.sources(node)]
+            pairs.update((kind, type(node)) for kind in kinds)
+            driven.update(frozenset((a, b)) for i, a in enumerate(kinds) for b in kinds[i + 1 :])
+        last = net[net.readout.source]
+        ends.update((type(net[source]), type(last)) for source in net.sources(last))
+    assert set(gives) == set(KINDS.entries)
+    kinds = set(KINDS.entries)
+    sources, targets = kinds - {IntReadout}, kinds - {IntInput}
+    allowed = {(a, b) for a in sources for b in targets if gives[a] == KINDS.entries[b].reads}
+    assert pairs == allowed
+    currents = {kind for kind in sources if gives[kind] == "current"}
+    assert ends == {(a, b) for a, b in allowed if b in currents}
+    assert driven >= {frozenset((a, b)) for a in currents for b in currents}
+    counts = sources - currents
+    assert driven >= {frozenset((a, b)) for a in counts for b in counts} - {frozenset((IntInput,))}
+
+
+def test_the_pairs_have_every_option():
+    nets = [made(*one) for one in EVERY]
+    assert {frames.ndim for _, frames in nets} == {4, 5}
+    assert {net.steps for net, _ in nets} == {1, 2, 3, 4}
+    assert {net.input.peak for net, _ in nets} == {1, 3, 17, 255, 300, 65535}
+    lifs = [node for net, _ in nets for node in net if type(node).__name__ == "IntLIF"]
+    assert {lif.reset for lif in lifs} == {"zero", "subtract"}
+    ends = [net[net.readout.source] for net, _ in nets]
+    for field in ("stride", "padding"):
+        assert len({getattr(end, field) for end in ends if type(end).__name__ == "IntConv"}) > 2
+    rates = [spikes.mean() for one in EVERY[:60] for spikes in reference(*one).spikes.values()]
+    assert 0.1 < np.mean(rates) < 0.7
+
+
+@pytest.mark.parametrize(("name", "variant"), EVERY)
+def test_exact_is_the_twin(name, variant):
+    assert_equal(reference(name, variant), qpsnn_backends.get("exact").run(*made(name, variant), record="all"))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_file_holds_all_of_it(tmp_path, name):
+    """Codes of which nine tenths are 0 are among those of wide networks."""
+    net, _ = made(name, "wide")
+    save_integer(tmp_path / "network.h5", net)
+    assert load_integer(tmp_path / "network.h5").digest() == net.digest()
+
+
+def make_check(folder, *options):
+    words = ["make", "-C", str(folder), "check", *options]
+    return subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+
+
+@needs_cc
+@pytest.mark.parametrize("name", PAIRS)
+def test_c_make_check_finds_no_difference(tmp_path, name):
+    net, images = made(name, "map")
+    export(net, tmp_path, images=images)
+    done = make_check(tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@needs_cc
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["point", "wide"])
+@pytest.mark.parametrize("index", range(len(PAIRS)), ids=PAIRS)
+def test_c_is_exact_as_others_compile_it(tmp_path, index, variant):
+    compiler, flags = BUILDS[(index + (variant == "wide")) % len(BUILDS)]
+    if reason := refused(compiler, flags):
+        pytest.skip(reason)
+    net, images = made(PAIRS[index], variant)
+    export(net, tmp_path, images=images)
+    done = make_check(tmp_path, f"CC={compiler}", f"CHECK={' '.join(STANDARD)} {flags}")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def on_lava():
+    """Lava's run of a pair; that of the next one has then begun, too."""
+    warm.start()
+    begun = {}
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as workers:
+        patch.setattr(job, "launch", warm.launch)
+
+        def of(index):
+            for one in (index, (index + 1) % len(PAIRS)):
+                if one not in begun:
+                    begun[one] = workers.submit(qpsnn_backends.get("lava").run, *made(PAIRS[one], "map"), record="all")
+            return begun[index].result()
+
+        yield of
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+@pytest.mark.parametrize("index", range(len(PAIRS)), ids=PAIRS)
+def test_lava_is_the_twin(index, on_lava):
+    assert_equal(reference(PAIRS[index], "map"), on_lava(index))

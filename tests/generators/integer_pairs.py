@@ -1,0 +1,192 @@
+"""Small integer networks, one for each pair of kinds that may stand beside each other, and each way to the readout.
+
+PAIRS has a name for each. `lif-max_pool-conv`: a max-pool of spikes, which a convolution takes to the readout.
+`sum-conv-lif`: a convolution of sums that drives neurons. `lif:conv+shortcut`: both drive the same neurons.
+`sum:lif+input`: what a sum adds up. Each name has a network in every one of VARIANTS.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement, product
+
+import numpy as np
+
+from generators.integer_networks import Builder
+from qpsnn_core.common.errors import NumericsError
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import IntConv, IntInput, IntLinear, IntMaxPool, IntReadout, IntSum, IntSumPool
+from qpsnn_core.network.nodes import RESETS
+
+COUNTS = ("input", "lif", "max_pool", "sum_pool", "sum")
+"""What gives counts."""
+
+SYNAPSES = ("conv", "linear", "shortcut")
+"""What reads counts and gives currents, to neurons or to the readout."""
+
+JOINS = ("max_pool", "sum_pool", "sum")
+"""What reads counts and gives counts."""
+
+VARIANTS = ("point", "map", "wide")
+"""Maps of one pixel; larger ones with strides and padding; channels in several words, large counts, pruned codes."""
+
+PAIRS = (
+    *(f"{source}-{synapse}" for source, synapse in product(COUNTS, SYNAPSES)),
+    *(f"{source}-{synapse}-lif" for source, synapse in product(COUNTS, SYNAPSES)),
+    *(f"{source}-{join}-{synapse}" for source, join, synapse in product(COUNTS, JOINS, SYNAPSES)),
+    *(f"lif:{'+'.join(some)}" for n in (2, 3) for some in combinations_with_replacement(SYNAPSES, n)),
+    *(f"sum:{'+'.join(some)}" for some in combinations_with_replacement(COUNTS, 2) if some != ("input", "input")),
+)
+
+
+def pair_network(name, variant):
+    """(network, images): T from 1 to 4; 3 images [B, H, W, C] or frames [T, B, H, W, C]."""
+    for attempt in range(20):
+        try:
+            return PairBuilder((PAIRS.index(name), VARIANTS.index(variant), attempt), variant).pair(name)
+        except NumericsError:  # now and then sums of large counts leave int32
+            continue
+    raise ValueError(f"no network of {name}, {variant}")
+
+
+class PairBuilder(Builder):
+    """Adds the kinds of a name to what a Builder can add."""
+
+    def __init__(self, seed, variant):
+        super().__init__(seed, RESETS)
+        rng, self.variant = self.rng, variant
+        wide = variant == "wide"
+        self.channels = (1, 31, 32, 33, 40, 64, 70) if wide else (1, 2, 3, 5)
+        self.steps = int(rng.integers(1, 5))
+        sizes = (1, 1) if variant == "point" else tuple(int(size) for size in rng.integers(3, 6, 2))
+        peak = int(rng.choice((1, 17, 300, 65535) if wide else (1, 1, 3, 255)))
+        shape = (*sizes, int(rng.choice((1, 3, 33) if wide else (1, 2, 3))))
+        self.put(IntInput("input", shape, peak), shape, (peak / 2) ** 2 + peak**2 / 12 if peak > 1 else 0.5)
+
+    def pair(self, name):
+        form, _, some = name.partition(":")
+        if some:
+            getattr(self, f"several_{form}")(some.split("+"))
+            last = ("conv",)
+        else:
+            first, *last = name.split("-")
+            getattr(self, f"give_{first}")()
+        for kind in last[:-1] if last[-1] != "lif" else ():
+            getattr(self, f"add_{kind}")()
+        self.end(*(last[-2:] if last[-1] == "lif" else last[-1:]))
+        frames = (self.steps,) if self.rng.random() < 0.5 else ()
+        network = IntegerNetwork(tuple(self.nodes), self.arrays, self.steps)
+        peak, shape = network.input.peak, network.input.shape
+        images = self.rng.integers(0, peak + 1, (*frames, 3, *shape)).astype(np.uint8 if peak < 256 else np.uint16)
+        images[..., 0, :, :, :] = peak
+        return network, images
+
+    def end(self, synapse, lif=""):
+        """The synapse reaches the readout, by itself or through neurons and a second one of its kind."""
+        last = self.whole(synapse, self.top, int(self.rng.integers(2, 5)))
+        if lif:
+            self.lif(last)
+            last = self.whole(synapse, self.top, int(self.rng.integers(2, 5)))
+        classes = self.shapes[last][2]
+        bias = self.rng.integers(-500, 501, classes).astype(np.int32)
+        self.put(IntReadout("readout", last, 0.5), (1, 1, classes), 0.0, bias=bias)
+
+    def codes(self, *shape):
+        """Half of those of wide networks are pruned."""
+        codes = super().codes(*shape)
+        if self.variant == "wide":
+            codes[self.rng.random(shape) < self.rng.choice((0.0, 0.9))] = 0
+        return codes
+
+    def whole(self, kind, source, channels):
+        """A synapse of that kind to one pixel."""
+        rng, (height, width, inputs) = self.rng, self.shapes[source]
+        if kind == "shortcut":
+            return self.shortcut(source, max(height, width) + int(rng.integers(0, 2)), channels, self.powers[source])
+        if kind == "linear":
+            codes, gain, shape = self.codes(height * width * inputs, channels), self.gain(channels), (1, 1, channels)
+            node = IntLinear(self.name("linear"), source, channels)
+        else:
+            least = min(height, width)
+            kernel = int(rng.integers(1, least + 3))
+            padding = int(rng.integers(max(0, -(-(kernel - least) // 2)), kernel))
+            stride = max(1, max(height, width) + 2 * padding - kernel + 1) + int(rng.integers(0, 2))
+            codes, gain = self.codes(kernel, kernel, inputs, channels), self.gain(channels)
+            shape = (1, 1, channels)
+            node = IntConv(self.name("conv"), source, channels, kernel, stride, padding)
+        squares = (codes.astype(float) ** 2).reshape(-1, channels).sum(0).mean()
+        power = squares * self.powers[source] * (gain.astype(float) ** 2).mean()
+        return self.put(node, shape, power, codes=codes, gain=gain)
+
+    def same(self, kind, source, channels):
+        """A synapse of that kind to as many pixels as there are."""
+        power = self.powers[source]
+        return self.conv(source, channels, 1) if kind == "conv" else self.shortcut(source, 1, channels, power)
+
+    def give_input(self):
+        """Is there already."""
+
+    def give_lif(self):
+        self.lif(self.conv(self.top, None, 1))
+
+    def give_max_pool(self):
+        self.give_lif()
+        self.add_max_pool()
+
+    def give_sum_pool(self):
+        self.give_lif()
+        self.add_sum_pool()
+
+    def give_sum(self):
+        self.give_lif()
+        self.add_sum()
+
+    def add_max_pool(self):
+        height, width, channels = self.shapes[self.top]
+        size = int(self.rng.integers(1, 4))
+        padding = int(self.rng.integers(0, size))
+        size = min(size, min(height, width) + 2 * padding)
+        padding = min(padding, size - 1)
+        stride = int(self.rng.integers(1, 4))
+        if min(height, width) + 2 * padding < size:
+            size, padding = 1, 0
+        shape = (*((edge + 2 * padding - size) // stride + 1 for edge in (height, width)), channels)
+        node = IntMaxPool(self.name("max_pool"), self.top, size, stride, padding)
+        self.top = self.put(node, shape, self.powers[self.top])
+
+    def add_sum(self):
+        before = self.top
+        self.lif(self.conv(before, self.shapes[before][2], 1))
+        self.add(before, self.top)
+
+    def add(self, *sources):
+        sources = [str(one) for one in self.rng.permutation(sources)]
+        power = sum(self.powers[source] for source in sources)
+        self.top = self.put(IntSum(self.name("sum"), tuple(sources)), self.shapes[sources[0]], 2 * power)
+
+    def several_sum(self, kinds):
+        """Summands of each kind, all as large as the image."""
+        made = []
+        for kind in kinds:
+            if kind == "input":
+                made.append("input")
+                continue
+            self.lif(self.conv("input", self.shapes["input"][2], 1))
+            if kind == "max_pool":
+                node = IntMaxPool(self.name(kind), self.top, 3, 1, 1)
+                self.top = self.put(node, self.shapes[self.top], self.powers[self.top])
+            elif kind == "sum_pool":
+                node = IntSumPool(self.name(kind), self.top, 1)
+                self.top = self.put(node, self.shapes[self.top], self.powers[self.top])
+            elif kind == "sum":
+                before = self.top
+                self.lif(self.conv("input", self.shapes[before][2], 1))
+                self.add(before, self.top)
+            made.append(self.top)
+        self.add(*made)
+
+    def several_lif(self, kinds):
+        """Currents of each kind, in turn of spikes or sums of them, and of the image."""
+        getattr(self, str(self.rng.choice(("give_lif", "give_sum"))))()
+        sources, channels = [str(one) for one in self.rng.permutation((self.top, "input"))], self.some_channels()
+        make = self.whole if "linear" in kinds else self.same
+        self.lif(*(make(kind, sources[i % 2], channels) for i, kind in enumerate(kinds)))
