@@ -1,4 +1,4 @@
-"""The C programs beside a network: the check of an export, and what the backend runs."""
+"""The C programs beside a network on this machine: the check of an export, and what the backend runs."""
 
 from __future__ import annotations
 
@@ -117,37 +117,6 @@ int main(int argc, char **argv)
            (unsigned long)count, ${upper}_LIFS, ${upper}_STEPS);
     return 0;
 }
-""")
-
-MAKEFILE = Template("""\
-# $name, a network in C99. Written by qpsnn export.
-#   make check   compile with every warning and sanitizer, compare with the exact simulator
-#   make size    what the compiler makes of it, flash (text) and RAM (bss), without the C library; fails unless
-#                the RAM is what $name.h states
-
-CC ?= cc
-CHECK = -std=c99 -O1 -g -Wall -Wextra -Werror -pedantic -fsanitize=address,undefined -fno-sanitize-recover=all
-SIZE = -std=c99 -Os -ffunction-sections -fdata-sections
-
-.PHONY: check size clean
-
-check: build/check
-	build/check vectors.bin
-
-build/check: $name.c $name.h check.c
-	@mkdir -p build
-	$$(CC) $$(CHECK) -D${upper}_OBSERVE $name.c check.c -o build/check
-
-size: build/$name.o
-	size build/$name.o
-	@size -A build/$name.o | awk '/^[.]bss/ { n += $$$$2 } END { print "RAM: " n " bytes of $ram"; exit n != $ram }'
-
-build/$name.o: $name.c $name.h
-	@mkdir -p build
-	$$(CC) $$(SIZE) -c $name.c -o build/$name.o
-
-clean:
-	rm -rf build
 """)
 
 RUN = """\

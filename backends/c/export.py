@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_backends.c.driver import CHECK, MAKEFILE
+from qpsnn_backends.c.cortex import LINKER, MEASURE, START
+from qpsnn_backends.c.driver import CHECK
 from qpsnn_backends.c.folder import check_folder, write_folder
+from qpsnn_backends.c.makefile import MAKEFILE
 from qpsnn_backends.c.memory import memory, total
 from qpsnn_backends.c.plan import plan
 from qpsnn_backends.c.source import header, source
@@ -23,6 +25,10 @@ from qpsnn_core.integer.network import IntegerNetwork
 
 VECTORS = 100
 """Inputs that an export is checked with, where nothing else is said."""
+
+
+TAKEN = ("check", "cortex_m", "measure")
+"""Other C files of an export."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ def export(
 ) -> Exported:
     """Write `name`.c, `name`.h, check.c, vectors.bin and a Makefile whose `make check` compares them.
 
+    And what `make m4` and `make m0` need to run them on an emulated Cortex-M: cortex_m.c, cortex_m.ld, measure.c.
+
     name: what its functions begin with. images: test inputs, [B, H, W, C] or frames [T, B, H, W, C]; else noise.
     Raises ConfigError (name), FileError (a folder that holds something else, or cannot be written), and what is wrong
     with the images.
@@ -62,6 +70,9 @@ def export(
         f"{name}.h": header(planned, found, name).encode("ascii"),
         f"{name}.c": source(planned, found, name).encode("ascii"),
         "check.c": CHECK.substitute(words).encode("ascii"),
+        "cortex_m.c": START.encode("ascii"),
+        "cortex_m.ld": LINKER.encode("ascii"),
+        "measure.c": MEASURE.substitute(words).encode("ascii"),
         "vectors.bin": vectors(network, tested),
         "Makefile": MAKEFILE.substitute(words, ram=sizes[1] + sizes[2]).encode("ascii"),
     }
@@ -70,6 +81,7 @@ def export(
 
 
 def check_identifier(name: str) -> None:
-    """ConfigError unless the name can begin an identifier, a macro and a file's name, and is not check.c's."""
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,30}", name, re.ASCII) or name == "check":
-        raise ConfigError(expected("name", "a letter, then at most 30 letters, digits or '_', not 'check'", name))
+    """ConfigError unless the name can begin an identifier, a macro and a file's name, and is no other file's."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,30}", name, re.ASCII) or name.lower() in TAKEN:
+        others = ", ".join(f"'{one}'" for one in TAKEN)
+        raise ConfigError(expected("name", f"a letter, then at most 30 letters, digits or '_', none of {others}", name))

@@ -197,6 +197,8 @@ def _exchange(module: str) -> Any:
 
 
 def _identifier(network: Path) -> str:
-    """The file's name, as an identifier."""
+    """The file's name, as an identifier that is no other file's of the export."""
+    from qpsnn_backends.c.export import TAKEN
+
     plain = re.sub(r"[^A-Za-z0-9_]", "_", network.stem)[:31]
-    return plain if plain[:1].isalpha() and plain != "check" else f"network_{plain}"[:31]
+    return plain if plain[:1].isalpha() and plain.lower() not in TAKEN else f"network_{plain}"[:31]

@@ -10,12 +10,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from compiled import SANITIZED, needs_cc
-from generators import random_integer_network, random_wide_network
+from generators import PAIRS, pair_network, random_integer_network, random_wide_network
 
 import qpsnn_backends
 from naive import integer as naive
 from qpsnn_backends.c.backend import frames_of
 from qpsnn_backends.c.export import export
+from qpsnn_backends.c.layers import at_once
 from qpsnn_backends.c.memory import memory, total
 from qpsnn_backends.c.neurons import lasting
 from qpsnn_backends.c.plan import plan
@@ -40,6 +41,9 @@ def subtracting(seed):
     return random_integer_network(seed, ("subtract",))
 
 
+FILES = ["Makefile", "check.c", "cortex_m.c", "cortex_m.ld", "measure.c", "some_net.c", "some_net.h", "vectors.bin"]
+"""What an export named some_net writes."""
+
 MAKERS = {"small": random_integer_network, "wide": random_wide_network, "subtract": subtracting}
 
 
@@ -58,7 +62,7 @@ def built(folder, flags, *files):
 def test_make_check_finds_no_difference(tmp_path, kind, seed):
     net, images = MAKERS[kind](seed)
     done = export(net, tmp_path / "new" / "deep", "some_net", images)
-    assert sorted(done.files) == ["Makefile", "check.c", "some_net.c", "some_net.h", "vectors.bin"]
+    assert sorted(done.files) == FILES
     assert sorted(path.name for path in (tmp_path / "new" / "deep").iterdir()) == sorted(done.files)
     made = make(tmp_path / "new" / "deep")
     assert made.returncode == 0, made.stderr
@@ -189,6 +193,15 @@ def test_nothing_is_called_but_memset_and_memcpy(tmp_path):
 
 
 @needs_cc
+def test_a_network_may_be_called_as_a_part_of_a_layers_function(tmp_path):
+    """`lif2_at_step` was both a function of the layer lif2 and the step of a network called lif2_at."""
+    net, images = next(made for made in (pair_network(name, "map") for name in PAIRS) if at_once(plan(made[0])))
+    export(net, tmp_path, f"{next(node.name for node in net.of(IntLIF))}_at", images)
+    made = make(tmp_path)
+    assert made.returncode == 0, made.stderr
+
+
+@needs_cc
 @pytest.mark.parametrize("names", ["keywords", "alike"])
 def test_any_name_of_a_node_will_do(tmp_path, names):
     net, images = random_wide_network(0)
@@ -211,7 +224,7 @@ def test_any_name_of_a_node_will_do(tmp_path, names):
     assert made.returncode == 0, made.stderr
 
 
-@pytest.mark.parametrize("name", ["", "1net", "a-b", "a b", "ä", "_a", "check", "a" * 32, "a/b"])
+@pytest.mark.parametrize("name", ["", "1net", "a-b", "a b", "ä", "_a", "check", "Measure", "cortex_m", "a" * 32, "a/b"])
 def test_a_name_that_no_function_can_have_is_refused(tmp_path, name):
     net, images = random_integer_network(0)
     with pytest.raises(ConfigError, match="name: expected a letter"):

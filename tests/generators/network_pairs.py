@@ -1,0 +1,153 @@
+"""Small networks for training, one for each pair of kinds that may stand beside each other, with random parameters.
+
+Names as in `integer_pairs`; an input is an `image`, which only weights read, or `events`.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement, product
+
+import numpy as np
+
+from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
+from qpsnn_core.network.model import Model
+from qpsnn_core.network.nodes import RESETS
+
+SPIKES = ("events", "lif", "max_pool", "avg_pool", "sum")
+SYNAPSES = ("conv", "linear", "shortcut")
+JOINS = ("max_pool", "avg_pool", "sum")
+
+READ = (*product(SPIKES, SYNAPSES), ("image", "conv"), ("image", "linear"))
+
+NETWORK_PAIRS = (
+    *(f"{source}-{synapse}" for source, synapse in READ),
+    *(f"{source}-{synapse}-lif" for source, synapse in READ),
+    *(f"{source}-{join}-{synapse}" for source, join, synapse in product(SPIKES, JOINS, SYNAPSES)),
+    *(f"lif:{'+'.join(some)}" for n in (2, 3) for some in combinations_with_replacement(SYNAPSES, n)),
+)
+
+QUANTIZERS = (
+    *(Quantizer(bits) for bits in (2, 3, 4, 8)),
+    *(Quantizer(8, gamma="max", granularity="layer"), Quantizer(4, zero=True)),
+)
+
+
+def trainable_pair(name, variant):
+    """(model, images): "point": maps of one pixel; "map": larger ones. T from 1 to 4, 4 images or frames."""
+    return PairNetwork((NETWORK_PAIRS.index(name), variant == "map"), variant).pair(name)
+
+
+class PairNetwork:
+    """Adds node after node; `top` names the newest spikes."""
+
+    def __init__(self, seed, variant):
+        self.rng = np.random.default_rng(seed)
+        self.variant, self.nodes, self.values = variant, [], {}
+        self.steps = int(self.rng.integers(1, 5))
+        self.reset = str(self.rng.choice(RESETS))
+
+    def pair(self, name):
+        _, _, some = name.partition(":")
+        first, *last = ("lif", "conv") if some else name.split("-")
+        sizes = (1, 1) if self.variant == "point" else tuple(int(size) for size in self.rng.integers(3, 6, 2))
+        events = first == "events" or (first != "image" and self.rng.random() < 0.5)
+        peak = int(self.rng.choice((1, 3))) if events else 255
+        self.top = self.put(Input("input", (*sizes, int(self.rng.integers(1, 4))), peak, 1 / peak, events))
+        if some:
+            self.neurons(some.split("+"))
+        elif first not in ("image", "events"):
+            self.add_lif()
+            if first != "lif":
+                getattr(self, f"add_{first}")()
+        for kind in last[:-1] if last[-1] != "lif" else ():
+            getattr(self, f"add_{kind}")()
+        synapse = last[-2] if last[-1] == "lif" else last[-1]
+        if last[-1] == "lif":
+            self.fire(self.whole(synapse, self.top, 4))
+        self.put(Readout("readout", self.whole(synapse, self.top, 4)))
+        network = Network(tuple(self.nodes), self.steps)
+        frames = (self.steps,) if events else ()
+        images = self.rng.integers(0, peak + 1, (*frames, 4, *network.input.shape)).astype(np.uint8)
+        return Model(network, *self.parameters(network)), images
+
+    def put(self, node):
+        self.nodes.append(node)
+        self.values[node.name] = node.output(*(self.values[source] for source in node.sources))
+        return node.name
+
+    def name(self, kind):
+        return f"{kind}{len(self.nodes)}"
+
+    def weights(self):
+        """Quantizer, bias and batch norm of a synapse."""
+        rng = self.rng
+        quantizer = QUANTIZERS[int(rng.integers(len(QUANTIZERS)))]
+        return {"quantizer": quantizer, "bias": bool(rng.random() < 0.5), "batch_norm": bool(rng.random() < 0.5)}
+
+    def whole(self, kind, source, channels):
+        """A synapse of that kind to one pixel."""
+        height, width, inputs = self.values[source].shape
+        if kind == "linear":
+            return self.put(Linear(self.name(kind), source, channels, **self.weights()))
+        if kind == "shortcut":
+            chosen = tuple(int(c) for c in self.rng.integers(-1, inputs, channels))
+            return self.put(Shortcut(self.name(kind), source, channels, max(height, width), chosen))
+        kernel = min(height, width)
+        stride = max(height, width) - kernel + 1
+        return self.put(Conv(self.name(kind), source, channels, kernel, stride, 0, **self.weights()))
+
+    def same(self, kind, source, channels):
+        """A synapse of that kind to as many pixels."""
+        if kind == "shortcut":
+            chosen = tuple(int(c) for c in self.rng.integers(-1, self.values[source].shape[2], channels))
+            return self.put(Shortcut(self.name(kind), source, channels, 1, chosen))
+        return self.put(Conv(self.name(kind), source, channels, 3, 1, 1, **self.weights()))
+
+    def fire(self, *sources):
+        beta, threshold = float(self.rng.choice((0.5, 0.75, 0.3))), float(self.rng.choice((0.5, 0.8, 1.0)))
+        node = LIF(self.name("lif"), sources, threshold, beta, reset=self.reset)
+        self.top = self.put(node)
+
+    def add_lif(self):
+        self.fire(self.same("conv", self.top, int(self.rng.integers(2, 5))))
+
+    def add_max_pool(self):
+        size = min(2, *self.values[self.top].shape[:2])
+        self.top = self.put(MaxPool(self.name("max_pool"), self.top, size, 1, size - 1))
+
+    def add_avg_pool(self):
+        size = min(2, *self.values[self.top].shape[:2])
+        self.top = self.put(AvgPool(self.name("avg_pool"), self.top, size))
+
+    def add_sum(self):
+        """What a sum adds up has one scale: spikes, and the largest of their neighbours."""
+        other = self.put(MaxPool(self.name("max_pool"), self.top, 3, 1, 1))
+        self.top = self.put(Sum(self.name("sum"), (self.top, other)))
+
+    def neurons(self, kinds):
+        """Each kind of current, in turn of spikes and of the input; a shortcut reads no image."""
+        self.add_lif()
+        spikes, make = self.top, self.whole if "linear" in kinds else self.same
+        images = "input" if self.values["input"].kind == "spikes" else spikes
+        self.fire(*(make(kind, (spikes, images)[i % 2], 3) for i, kind in enumerate(kinds)))
+
+    def parameters(self, network):
+        rng, params, state = self.rng, {}, {}
+        for node in network.of(Conv, Linear):
+            shape = node.weight_shape(*network.inputs_of(node))
+            own = {"weight": rng.normal(0.2, 2 / np.sqrt(np.prod(shape[:-1])), shape)}
+            if node.bias:
+                own["bias"] = rng.normal(0, 0.2, node.channels)
+            if node.batch_norm:
+                own["bn_weight"] = rng.choice([-1.5, 1.0, 0.7], node.channels)
+                own["bn_bias"] = rng.normal(0.3, 0.3, node.channels)
+                state[node.name] = {
+                    "mean": rng.normal(0, 0.1, node.channels),
+                    "var": rng.uniform(0.3, 1.5, node.channels),
+                }
+            params[node.name] = own
+        return single(params), single(state)
+
+
+def single(arrays):
+    return {node: {name: array.astype(np.float32) for name, array in own.items()} for node, own in arrays.items()}
