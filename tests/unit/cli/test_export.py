@@ -42,6 +42,15 @@ def test_export_and_its_check(qpsnn, network, tmp_path):
     assert "net: 7 inputs" in made.stdout
 
 
+@pytest.mark.parametrize("taken", ["check", "Measure", "cortex_m"])
+def test_a_file_called_as_another_of_the_export_gets_another_name(qpsnn, network, tmp_path, taken):
+    renamed = tmp_path / f"{taken}.h5"
+    renamed.write_bytes(network.read_bytes())
+    code, out, _ = qpsnn("export", "--c", tmp_path / "c", renamed, "--json")
+    assert code == 0
+    assert json.loads(out)["files"][:2] == [f"network_{taken}.h", f"network_{taken}.c"]
+
+
 @needs_cc
 def test_simulate_on_the_backend(qpsnn, network):
     code, out, _ = qpsnn("simulate", network, "--data", "digits", "--backend", "c", "--limit", 20, "--json")

@@ -67,3 +67,13 @@ def test_its_table_says_what_was_measured():
         order = ("C -O2", "C -O3", "exact, an image at a time", "exact, all at once")
         cells += [f"{one['ms_per_image'][who]:.3g} ms" for who in order]
         assert f"| {' | '.join(cells)} |" in text
+
+
+def test_its_table_of_processors_says_what_was_measured():
+    text = PAGE.read_text(encoding="utf-8")
+    published = json.loads((ROOT / "benchmarks" / "cortex_m.json").read_text(encoding="utf-8"))
+    assert published["command"] in text
+    assert set(published["network"]["processors"]) == {"Cortex-M4", "Cortex-M0"}
+    for name, one in published["network"]["processors"].items():
+        cells = (one["text"], one["data"] + one["bss"], one["stack"], one["instructions"], one["instructions at most"])
+        assert f"| {name} | {' | '.join(f'{cell:,}' for cell in cells)} |" in text

@@ -19,7 +19,7 @@ from qpsnn_backends.c.export import export
 
 pytestmark = needs_arm
 
-SMALL = ("-M", "microbit", "-display", "none", "-monitor", "none", "-serial", "none")
+QUIET = ("-display", "none", "-monitor", "none", "-serial", "none")
 SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")
 
 
@@ -29,17 +29,22 @@ def make(folder, *targets):
     )
 
 
+def check_on(folder, board, target):
+    """check.c on one of QEMU's boards."""
+    made = make(folder, f"build/{target}/check.elf")
+    assert made.returncode == 0, made.stderr
+    words = ["qemu-system-arm", *board, *QUIET, *SEMIHOSTING, "-kernel", f"build/{target}/check.elf"]
+    return subprocess.run(
+        words, cwd=folder, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL, check=False
+    )
+
+
 def on_a_small_m0(folder):
     """check.c on the BBC micro:bit's processor."""
     script = folder / "cortex_m.ld"
     text = script.read_text().replace("0x21000000, LENGTH = 16M", "0x20000000, LENGTH = 16K")
     script.write_text(text.replace("LENGTH = 4M", "LENGTH = 256K"))
-    made = make(folder, "build/m0/check.elf")
-    assert made.returncode == 0, made.stderr
-    words = ["qemu-system-arm", *SMALL, *SEMIHOSTING, "-kernel", "build/m0/check.elf"]
-    return subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL, check=False
-    )
+    return check_on(folder, ("-M", "microbit"), "m0")
 
 
 def figures(printed):
@@ -85,12 +90,9 @@ def test_make_m4_and_m0_compare_and_measure(tmp_path, seed):
 def test_every_pair_is_exact_on_both(tmp_path, name):
     net, images = pair_network(name, "map")
     export(net, tmp_path, "net", images)
-    made = make(tmp_path, "m4")
-    assert made.returncode == 0, made.stderr
-    assert "are the same" in made.stdout
-    done = on_a_small_m0(tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "are the same" in done.stdout
+    for done in (check_on(tmp_path, ("-M", "mps2-an386"), "m4"), on_a_small_m0(tmp_path)):
+        assert done.returncode == 0, done.stderr
+        assert "are the same" in done.stdout
 
 
 PREDICT = r"(int net_predict\(const net_value \*\w+\)\n\{\n)"
