@@ -57,7 +57,11 @@ class PairBuilder(Builder):
         wide = variant == "wide"
         self.channels = (1, 31, 32, 33, 40, 64, 70) if wide else (1, 2, 3, 5)
         self.steps = int(rng.integers(1, 5))
-        sizes = (1, 1) if variant == "point" else tuple(int(size) for size in rng.integers(2, 4, 2) + (not wide))
+        sizes = (
+            (1, 1)
+            if variant == "point"
+            else tuple(int(size) for size in rng.integers(*((2, 4) if wide else (3, 6)), 2))
+        )
         peak = int(rng.choice((1, 17, 300, 65535) if wide else (1, 1, 3, 255)))
         shape = (*sizes, int(rng.choice((1, 3, 33) if wide else (1, 2, 3))))
         self.put(IntInput("input", shape, peak), shape, (peak / 2) ** 2 + peak**2 / 12 if peak > 1 else 0.5)
