@@ -16,6 +16,9 @@ FAR = 2**40
 UNBOUNDED = 2**17
 """So many steps stand for any number of them."""
 
+WALKED = 256
+"""Steps of a membrane with a leak that are followed one by one."""
+
 
 class Interval(NamedTuple):
     """From `low` to `high`, both int64 [C], both included."""
@@ -70,44 +73,106 @@ def membrane(
     reset: str,
     steps: int,
 ) -> Membrane:
-    """Follow the two ends of U for `steps` steps of `U~ = ((U*multiplier) >> shift) + bias + sum_k X_k` and its reset.
+    """The two ends of U within `steps` steps of `U~ = ((U*multiplier) >> shift) + bias + sum_k X_k` and its reset.
 
     The leak grows with U, so the ends stay ends. After the step U is U~ below the threshold, or what the reset leaves:
     0, or with "subtract" `U~ - threshold`, from 0 up to the high end less the threshold. So the low end is that of
     either reset, and the high end at least threshold - 1 (as far as U~ gets) and, with "subtract", U~'s high end less
     the threshold: without a leak it grows by `drive - threshold` at every step, with one it stays. `U~ - threshold` is
     below U~ and not negative: what fits U~ fits it.
-    An end that is beyond any int32 by far stays there: the caller refuses it anyway. UNBOUNDED steps begin at ends that
-    U never leaves; where there is a leak they are at most `1 / (1 - leak)` wider than what it reaches.
+    The time that this takes does not grow with `steps`: see `_ends`. An end that is beyond any int32 by far stays
+    there: the caller refuses it anyway. UNBOUNDED steps begin at ends that U never leaves; where there is a leak they
+    are at most `1 / (1 - leak)` wider than what it reaches.
     """
     offset, limit = bias.astype(np.int64), threshold.astype(np.int64)
     drive_low = offset + sum((x.low for x in currents), start=np.zeros_like(offset))
     drive_high = offset + sum((x.high for x in currents), start=np.zeros_like(offset))
     magnitudes = np.abs(offset) + sum((x.largest for x in currents), start=np.zeros_like(offset))
-    low, high = np.zeros_like(offset), np.zeros_like(offset)
-    ends = for_ever(Interval(drive_low, drive_high), limit, multiplier, shift, reset) if steps >= UNBOUNDED else None
-    if ends is not None:
-        low, high = ends
-    before_low, before_high = drive_low, drive_high
-    left_low, left_high = low, high
-    for _ in range(steps):
-        left_low, left_high = leak(low, multiplier, shift), leak(high, multiplier, shift)
-        before_low = np.minimum(before_low, left_low + drive_low)
-        before_high = np.maximum(before_high, left_high + drive_high)
-        after_low = np.maximum(np.minimum(low, np.where(before_low < limit, before_low, 0)), -FAR)
-        after_high = np.minimum(np.maximum(high, _highest(before_high, limit, reset)), FAR)
-        settled = np.array_equal(after_low, low) and np.array_equal(after_high, high)
-        low, high = after_low, after_high
-        if settled:
-            break
+    drive = Interval(drive_low, drive_high)
+    ends = for_ever(drive, limit, multiplier, shift, reset) if steps >= UNBOUNDED else None
+    low, high = _ends(drive, limit, multiplier, shift, reset, steps - 1) if ends is None else ends
+    left_low, left_high = leak(low, multiplier, shift), leak(high, multiplier, shift)
+    before = Interval(np.minimum(drive_low, left_low + drive_low), np.maximum(drive_high, left_high + drive_high))
     largest = magnitudes + np.maximum(np.abs(left_low), np.abs(left_high))
-    return Membrane(Interval(before_low, before_high), Interval(low, high), largest)
+    return Membrane(before, _after(Interval(low, high), before, limit, reset), largest)
 
 
-def _highest(before: Longs, limit: Longs, reset: str) -> Longs:
-    """The largest U of any U~ up to `before`."""
-    below = np.minimum(before, limit - 1)
-    return np.maximum(below, before - limit) if reset == "subtract" else below
+def _ends(drive: Interval, limit: Longs, multiplier: int, shift: int, reset: str, steps: int) -> Interval:
+    """Ends of U after any of the first `steps` steps, U = 0 among them.
+
+    Without a leak they are known: `_sums`. With one, WALKED steps are followed one by one, or until nothing changes;
+    `_beyond` bounds what comes later.
+    """
+    zero = np.zeros_like(limit)
+    if multiplier == 2**shift:
+        return _sums(drive, limit, reset, steps)
+    ends = Interval(zero, zero)
+    for _ in range(min(steps, WALKED)):
+        left = Interval(leak(ends.low, multiplier, shift), leak(ends.high, multiplier, shift))
+        last, ends = ends, _after(ends, Interval(left.low + drive.low, left.high + drive.high), limit, reset)
+        if np.array_equal(last.low, ends.low) and np.array_equal(last.high, ends.high):
+            return ends
+    later = _beyond(ends, drive, limit, multiplier / 2**shift, reset, max(steps - WALKED, 0))
+    ever = for_ever(drive, limit, multiplier, shift, reset)
+    if ever is None:
+        return later
+    return Interval(np.maximum(later.low, ever.low), np.minimum(later.high, ever.high))
+
+
+def _after(ends: Interval, before: Interval, limit: Longs, reset: str) -> Interval:
+    """Ends of U, those so far among them, after a step whose U~ is from `before.low` to `before.high`."""
+    low = np.minimum(ends.low, np.where(before.low < limit, before.low, 0))
+    high = np.minimum(before.high, limit - 1)
+    if reset == "subtract":
+        high = np.maximum(high, before.high - limit)
+    return Interval(np.maximum(low, -FAR), np.minimum(np.maximum(ends.high, high), FAR))
+
+
+def _sums(drive: Interval, limit: Longs, reset: str, steps: int) -> Interval:
+    """`_ends` without a leak, exactly.
+
+    Low falls by any negative drive at every step. High rises by a positive drive to threshold - 1; by subtraction, if
+    the drive is larger than the threshold, by `drive - threshold` at every step, the first from 0.
+    """
+    low = _times(np.minimum(drive.low, 0), steps)
+    high = np.minimum(_times(np.maximum(drive.high, 0), steps), limit - 1)
+    if reset == "subtract" and steps:
+        first = np.maximum(np.minimum(drive.high, limit - 1), drive.high - limit)
+        grown = np.minimum(first + _times(drive.high - limit, steps - 1), FAR)
+        high = np.where(drive.high > limit, grown, high)
+    return Interval(low, high)
+
+
+def _times(step: Longs, steps: int) -> Longs:
+    """`steps * step`, cut at FAR, for any number of steps."""
+    size = np.maximum(np.abs(step), 1)
+    taken = np.minimum(FAR // size, min(steps, FAR))
+    total: Longs = np.where(taken < min(steps, FAR), np.sign(step) * FAR, step * taken)
+    return total
+
+
+def _beyond(ends: Interval, drive: Interval, limit: Longs, rate: float, reset: str, steps: int) -> Interval:
+    """Ends of U for `steps` more steps with a leak of `rate` below 1.
+
+    A floor takes less than 1: after n steps low is at least `rate**n*low + (drive.low - 1)*G`, `G = (1 - rate**n) / (1
+    - rate)`, and high at most `rate**n*high + drive.high*G`, or what was reached before. It also is at most threshold -
+    1 or, by subtraction, the same with `drive.high - threshold` from at least threshold - 1.
+    """
+    if not steps:
+        return ends
+    kept = rate**steps
+    total = (1 - kept) / (1 - rate)
+
+    def reached(start: Longs, step: Longs) -> Longs:
+        figure = kept * start + total * step
+        return np.rint(np.clip(figure + np.copysign(1 + 2.0**-40 * np.abs(figure), figure), -FAR, FAR)).astype(np.int64)
+
+    low = np.where(drive.low < 0, np.minimum(ends.low, reached(ends.low, drive.low - 1)), ends.low)
+    high = np.minimum(np.maximum(ends.high, reached(ends.high, drive.high)), np.maximum(limit - 1, ends.high))
+    if reset == "subtract":
+        start = np.maximum(ends.high, high)
+        high = np.where(drive.high > limit, np.maximum(start, reached(start, drive.high - limit)), start)
+    return Interval(low, high)
 
 
 def for_ever(drive: Interval, limit: Longs, multiplier: int, shift: int, reset: str) -> Interval | None:

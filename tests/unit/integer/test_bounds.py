@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from generators import random_integer_network
 
 from naive import integer as naive
 from qpsnn_core.common.errors import NumericsError
-from qpsnn_core.integer.bounds import FAR, UNBOUNDED, Interval, leak, membrane
+from qpsnn_core.integer.bounds import FAR, UNBOUNDED, WALKED, Interval, leak, membrane
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout
 from qpsnn_core.network.nodes import RESETS
@@ -165,3 +167,54 @@ def test_the_bounds_hold_whatever_the_images(seed):
             reach = net.values[name].membrane.after
             assert (after >= reach.low).all()
             assert (after <= reach.high).all()
+
+
+def walked(drive, limit, multiplier, shift, reset, steps):
+    """What `membrane` gives, step by step: U after T - 1 steps, U~ of the last, U after it; Python's own integers."""
+    low = high = 0
+    for _ in range(steps):
+        left = low * multiplier >> shift, high * multiplier >> shift
+        before = min(drive[0], left[0] + drive[0]), max(drive[1], left[1] + drive[1])
+        low = min(low, before[0] if before[0] < limit else 0)
+        high = max(high, min(before[1], limit - 1), before[1] - limit if reset == "subtract" else 0)
+    return before, (low, high)
+
+
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("leak", [(1, 0), (1, 1), (3, 2), (1023, 10), (4095, 12)], ids=str)
+def test_bounds_of_many_steps_are_those_of_walking_them(leak, reset):
+    """Exactly without a leak and up to WALKED steps; later never inside, and outside by 1 / (1 - leak) at most."""
+    rng = np.random.default_rng([*leak, len(reset)])
+    for steps in (1, 2, 3, 17, WALKED, WALKED + 1, WALKED + 2, 700, 5000):
+        for _ in range(20):
+            drive = sorted(int(x) for x in rng.integers(-300, 300, 2))
+            limit = int(rng.choice([1, 2, 90, 5000, 10**6]))
+            bounds = (Interval(np.array([drive[0]]), np.array([drive[1]])),)
+            reach = membrane(bounds, np.array([0]), np.array([limit]), *leak, reset, steps)
+            before, after = walked(drive, limit, *leak, reset, steps)
+            found = (*(int(end[0]) for end in reach.before), *(int(end[0]) for end in reach.after))
+            if steps <= WALKED + 1 or leak == (1, 0):
+                assert found == (*before, *after)
+            room = 3 + 1 / (1 - leak[0] / 2 ** leak[1]) if leak != (1, 0) else 0
+            for ref, comp, sign in zip((*before, *after), found, (-1, 1, -1, 1), strict=True):
+                assert 0 <= sign * (comp - ref) <= room, (drive, limit, steps)
+
+
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize(("leak", "most"), [((1, 0), INT32), ((1, 1), 2), ((4095, 12), 4097)], ids=str)
+@pytest.mark.parametrize("steps", [10**9, 10**30])
+def test_bounds_take_no_longer_for_any_number_of_steps(steps, leak, most, reset):
+    """One is added at every step: walked, that takes minutes to for ever."""
+    started = time.process_time()
+    made = wide(steps, gain=0, bias=1, threshold=INT32 - 1, leak=leak, reset=reset, offset=0)
+    assert made.values["lif"].membrane.before.high[0] <= most
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("steps", [10**9, 10**30])
+def test_a_membrane_that_falls_too_far_is_refused_at_once(steps, reset):
+    started = time.process_time()
+    with pytest.raises(NumericsError, match=rf"lif\.membrane: expected membranes within {steps} steps of at most"):
+        wide(steps, gain=0, bias=-4, threshold=7, reset=reset, offset=0)
+    assert time.process_time() - started < 1
