@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from qpsnn_core.common.errors import LoweringError, Unquoted, expected
 from qpsnn_core.common.types import Doubles, Longs
 from qpsnn_core.integer.bounds import FAR, INT32_MAX, Interval, Membrane, membrane
 from qpsnn_core.integer.lowering.fold import Affine
+from qpsnn_core.integer.lowering.ratios import Fractions, common, fractions
 from qpsnn_core.integer.node_checks import SHIFT_MAX
 from qpsnn_core.network.nodes import LIF
 
@@ -21,10 +21,19 @@ ROOM = 28
 SLACK = 2.0**-40
 """A threshold this near to an integer, relatively, is that integer: it is the noise of the float64 arithmetic here."""
 
+FINE = 2.0**16
+"""Scales and biases are multiples of a part of a threshold where such a part is worth at least so many units."""
+
+FEW = 2
+"""And where it is worth less, they may be so many thresholds: off by a unit, as the rounded threshold may be."""
+
 MOST_BITS = 24
 """The most fraction bits that there can be."""
 
 COARSE = -1
+
+FAR_OFF = 2.0**32
+"""What is so many units is no int32, by far."""
 
 
 class Neuron(NamedTuple):
@@ -58,29 +67,35 @@ def leak(beta: float) -> tuple[int, int]:
 
 
 def choose(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, fraction_bits: int) -> Rounded:
-    """One unit per channel for LIFs that share currents: `n / 2**f`, with the largest f that provably fits int32.
+    """One unit per channel for LIFs that share currents: `n / (L * 2**e)`, the finest that provably fits int32.
 
-    n is the scale of the current with the largest reach, whose gain is then exactly 2**f. f begins at `fraction_bits`;
-    where several currents meet, at as many more as keep the rounding of the others' gains as small as that of the bias.
-    A channel whose weights are so weak beside its threshold or bias that no f >= 0 fits gets its unit from those.
-    Raises LoweringError where not even that fits.
+    n is the scale of the current with the largest reach, L the least whole number that makes gains and biases whole
+    which are whole multiples of `n/L` (1 where none but n's is), and its gain `L * 2**e` the first of at least 2**f. f
+    begins at `fraction_bits`; where several currents meet, at as many more as keep the rounding of the others' gains as
+    small as that of the bias. A channel whose weights are so weak beside its threshold or bias that no f >= 0 fits gets
+    its unit from those. Raises LoweringError where not even that fits.
     """
+    figures = _figures(lifs, currents)
     exact, others = _normaliser(list(currents.values()))
     most = np.minimum(fraction_bits + np.ceil(np.log2(np.maximum(others, 1))), max(MOST_BITS, fraction_bits))
     bits = np.full(exact.shape, COARSE, np.int64)
     unit = np.maximum(exact, 1.0)
+    gain = np.zeros(exact.shape, np.int64)
     for f in range(int(most.max()), -1, -1):
         open_ = (bits == COARSE) & (exact > 0) & (f <= most)
-        trial = np.where(open_, exact / 2.0**f, unit)
-        held = open_ & _holds(_rounded(lifs, currents, steps, trial, bits))
-        unit[held], bits[held] = trial[held], f
+        whole, _ = common(figures.of_scale, figures.needed, np.full(exact.shape, 2.0**f))
+        first = whole * 2 ** np.ceil(f - np.log2(whole)).astype(np.int64)
+        trial, gains = np.where(open_, exact / first, unit), np.where(open_, first, gain)
+        held = open_ & _holds(_rounded(lifs, currents, steps, figures, Unit(trial, gains, bits)))
+        unit[held], gain[held], bits[held] = trial[held], first[held], f
     weak = np.max([lif.threshold + np.abs(_shift(lif, currents)) for lif in lifs], axis=0)
     open_ = bits == COARSE
     unit[open_] = exact[open_]
+    gain[open_] = 0
     for room in range(ROOM, -1, -2):
         given = open_ & (weak > exact * 2.0**ROOM)
         unit[given] = weak[given] / 2.0**room
-        rounded = _rounded(lifs, currents, steps, unit, bits)
+        rounded = _rounded(lifs, currents, steps, figures, Unit(unit, gain, bits))
         open_ = ~_holds(rounded)
         if not open_.any():
             return rounded
@@ -92,9 +107,56 @@ def choose(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, fract
     )
 
 
-def _normaliser(currents: list[Affine]) -> tuple[Doubles, Longs]:
+class Figures(NamedTuple):
+    """What becomes integers in one unit, [rows, C]: each current's scale, each LIF's bias, each LIF's threshold.
+
+    values: as trained. of_scale, of_threshold: ratios to the scale whose gain is given, and to the first threshold,
+    of magnitudes that no float32 has rounded. used: where a row is not 0 and has an effect. needed: those of them that
+    are to be exact, a threshold only where a reset by subtraction takes it off.
+    """
+
+    values: Doubles
+    of_scale: Fractions
+    of_threshold: Fractions
+    used: npt.NDArray[np.bool_]
+    needed: npt.NDArray[np.bool_]
+
+
+class Unit(NamedTuple):
+    """unit, gain: of the current with the largest reach, 0 where the unit does not come from it; bits: [C]."""
+
+    unit: Doubles
+    gain: Longs
+    bits: Longs
+
+
+def _figures(lifs: tuple[LIF, ...], currents: dict[str, Affine]) -> Figures:
+    every = list(currents.values())
+    exact, _ = _normaliser(every, plain=True)
+    like = np.ones_like(exact)
+    shifts = [np.sum([currents[name].plain_shift for name in lif.sources], axis=0) for lif in lifs]
+    plain = np.array([*(x.plain_scale for x in every), *shifts, *(lif.threshold * like for lif in lifs)])
+    values = np.array(
+        [
+            *(x.scale for x in every),
+            *(_shift(lif, currents) for lif in lifs),
+            *(float(np.float32(lif.threshold)) * like for lif in lifs),
+        ]
+    )
+    reached = [x.reach.largest > 0 for x in every]
+    used = np.array([*reached, *(like > 0 for _ in lifs), *(like > 0 for _ in lifs)]) & (values != 0)
+    needed = used.copy()
+    for row, lif in enumerate(lifs, len(plain) - len(lifs)):
+        needed[row] &= lif.reset == "subtract"
+    sizes = np.abs(plain)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_scale = fractions(np.where(exact > 0, sizes / exact, 0))
+    return Figures(values, of_scale, fractions(sizes / lifs[0].threshold), used, needed)
+
+
+def _normaliser(currents: list[Affine], plain: bool = False) -> tuple[Doubles, Longs]:
     """Of the current with the largest reach, among those of a scale above 0: its scale; and the reach of the next."""
-    scales = np.array([current.scale for current in currents])
+    scales = np.array([current.plain_scale if plain else current.scale for current in currents])
     reaches = np.array([np.where(current.scale > 0, current.reach.largest, -1) for current in currents])
     order = reaches.argsort(0, kind="stable")
     exact: Doubles = np.take_along_axis(scales, order[-1:], 0)[0]
@@ -102,42 +164,51 @@ def _normaliser(currents: list[Affine]) -> tuple[Doubles, Longs]:
     return exact, others
 
 
-def margin(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int) -> tuple[Doubles, dict[str, Doubles]]:
-    """How far U~ of the integer network, times unit, can be from the real one, [C]; and the parts of it.
-
-    Where both had the same inputs and the same spikes so far, they fire differently only where the real U~ is this
-    near to the threshold: `margin = unit * (G*(drive + decay + floors) + ceiling)`, `G = sum_{t<T} beta**t`, with drive
-    the rounding of gains and bias, decay that of beta, and ceiling that of the threshold. Floors of one shift commute:
-    with multiplier 1 they sum to less than 1 in all. A reset by subtraction takes the rounded threshold off at every
-    spike, and what that was off by leaks as the rest does: `G*ceiling`.
-    """
-    neuron, unit = rounded.neurons[lif.name], rounded.unit
-    growth = math.fsum(lif.beta**t for t in range(steps))
-    gain = sum(
-        np.abs(rounded.gains[name] - currents[name].scale / unit) * currents[name].reach.largest for name in lif.sources
-    )
-    bias = np.abs(neuron.bias - _shift(lif, currents) / unit)
-    decay = abs(lif.beta - neuron.multiplier / 2**neuron.shift) * neuron.reach.after.largest
-    floors = 0 if neuron.shift == 0 else 1
-    floors_in_all = floors if neuron.multiplier == 1 else growth * floors
-    ceiling = np.abs(neuron.threshold - lif.threshold / unit)
-    ceilings = {"zero": ceiling, "subtract": growth * ceiling}[lif.reset]
-    total = unit * (growth * (gain + bias + decay) + floors_in_all + ceilings)
-    parts = {"gain": gain, "bias": bias, "threshold": ceiling}
-    return total, {name: part * unit / lif.threshold for name, part in parts.items()}
-
-
-def _rounded(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, unit: Doubles, bits: Longs) -> Rounded:
-    gains = {name: _integers(current.scale / unit) for name, current in currents.items()}
+def _rounded(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, figures: Figures, given: Unit) -> Rounded:
+    whole = _whole(figures, given, len(lifs))
+    gains = dict(zip(currents, whole, strict=False))
     neurons = {}
-    for lif in lifs:
+    for row, lif in enumerate(lifs, len(currents)):
         reaches = tuple(_scaled(currents[name].reach, gains[name]) for name in lif.sources)
-        threshold = np.maximum(_integers(np.ceil(lif.threshold / unit * (1 - SLACK))), 1)
-        bias = _integers(_shift(lif, currents) / unit)
+        bias, threshold = whole[row], whole[row + len(lifs)]
         multiplier, shift = leak(lif.beta)
         reach = membrane(reaches, bias, threshold, multiplier, shift, lif.reset, steps)
         neurons[lif.name] = Neuron(threshold, bias, multiplier, shift, reach)
-    return Rounded(unit, bits, gains, neurons)
+    return Rounded(given.unit, given.bits, gains, neurons)
+
+
+def _whole(figures: Figures, given: Unit, lifs: int) -> Longs:
+    """All figures in units, int64 [rows, C]: gains and biases rounded to nearest, thresholds upwards; but for ties:
+
+    What is a whole number of units by its ratio to the scale with the given gain is that number. Where the first
+    threshold is not, and scales or biases are multiples of `threshold/D`, it is the nearest `D*k` units, k a whole
+    number, and they are as many k: sums of them that tie with it in real numbers do so in integers.
+    """
+    unit, gain, _ = given
+    values, thresholds = figures.values, slice(len(figures.values) - lifs, None)
+    found = _integers(values / unit)
+    found[thresholds] = np.maximum(_integers(np.ceil(values[thresholds] / unit * (1 - SLACK))), 1)
+    known = (figures.of_scale.d > 0) & (gain > 0) & (np.abs(values) / unit < FAR_OFF)
+    n, d = np.where(known, figures.of_scale, 1)
+    places = n * gain
+    exact = known & (places % d == 0)
+    found = np.where(exact, np.sign(values).astype(np.int64) * (places // d), found)
+    found[thresholds] = np.where(known, -(-places // d), found)[thresholds]
+
+    first = values[thresholds][0] / unit
+    apart = figures.used & ~exact & (first < FAR_OFF) & ~exact[thresholds][0]
+    apart[thresholds][0] = False
+    n, d = figures.of_threshold
+    apart &= (first >= FINE) | ((d == 1) & (n <= FEW) & (first >= 1))
+    parts, members = common(figures.of_threshold, apart, np.maximum(first / FINE, 1))
+    part = np.maximum(_integers(first / parts), 1)
+    members &= np.abs(values) / unit < FAR_OFF
+    members[thresholds] &= members[: len(members) - lifs].any(0)
+    n, d = np.where(members, figures.of_threshold, 1)
+    tied = np.sign(values).astype(np.int64) * (n * (parts // d)) * part
+    found = np.where(members, tied, found)
+    found[thresholds][0] = np.where(members.any(0), parts * part, found[thresholds][0])
+    return found
 
 
 def _scaled(reach: Interval, gain: Longs) -> Interval:

@@ -30,22 +30,28 @@ SPARSE_WEIGHTS = replace(REAL_WEIGHTS, zero=True)
 class Affine(NamedTuple):
     """`X = scale*acc + shift` per channel, scale >= 0: a channel of negative scale has had its codes' sign flipped.
 
-    codes: int8 or int16, the shape of the weight (None: a Shortcut). scale, shift: float64 [C]. reach: what `acc` can
-    be. flipped: bool [C]. rounded: whether floating-point weights became codes here.
+    codes: int8 or int16, the shape of the weight (None: a Shortcut). scale, shift: float64 [C], the float32 numbers of
+    training. plain_scale, plain_shift: the same without float32's rounding, such as 1/15 for a step of 4 bits. reach:
+    what `acc` can be. flipped: bool [C]. rounded: whether floating-point weights became codes here; off: by how much
+    X is then off, at most, float64 [C].
     """
 
     codes: Array | None
     scale: Doubles
     shift: Doubles
+    plain_scale: Doubles
+    plain_shift: Doubles
     reach: Interval
     flipped: npt.NDArray[np.bool_]
     rounded: bool
+    off: Doubles
 
 
 def affine(model: Model, node: Node) -> Affine:
     """The current of a node in terms of integer counts.
 
-    `scale = in_scale*step*ratio`, `shift = bn_bias + (bias - mean)*ratio`, `ratio = bn_weight/sqrt(var + eps)`.
+    `scale = in_scale*step*ratio`, `shift = bn_bias + (bias - mean)*ratio`, `ratio = bn_weight/sqrt(var + eps)`, rounded
+    to float32 where training rounds them.
     Raises ShapeError or NumericsError (a parameter), LoweringError (accumulators that int32 cannot hold, a node that
     gives no current).
     """
@@ -57,21 +63,23 @@ def _copied(model: Model, node: Shortcut) -> Affine:
     mapped = np.array(node.mapping(value.shape[2]))
     zeros = np.zeros(node.channels)
     reach = Interval(zeros.astype(np.int64), np.where(mapped >= 0, value.max_count or 1, 0))
-    return Affine(None, zeros + value.scale, zeros, reach, zeros > 0, False)
+    scale = zeros + value.scale
+    return Affine(None, _single(scale), zeros, scale, zeros, reach, zeros > 0, False, zeros)
 
 
 def _weighted(model: Model, node: Conv | Linear) -> Affine:
     value = model.network.values[node.source]
     max_count = value.max_count or 1
     weight = _array(model.params, node.name, "weight", node.weight_shape(value))
-    codes, step = _codes(model, node, weight.astype(np.float32))
+    codes, step, plain = _codes(model, node, weight.astype(np.float32))
     reach = accumulator(codes, max_count)
     largest = reach.high - reach.low
     if largest.max() > INT32_MAX:
         got = f"up to {largest.max()} (channel {largest.argmax()}, counts up to {max_count} from {node.source})"
         raise LoweringError(expected(f"{node.name}.weight", f"accumulators of at most {INT32_MAX}", got))
-    scale = step * value.scale
-    shift = np.zeros(node.channels)
+    scale = _single(step * _single(np.array(value.scale)))
+    ratio = shift = np.zeros(node.channels)
+    ratio = ratio + 1
     if node.bias:
         shift = _channels(model.params, node, "bias")
     if node.batch_norm:
@@ -81,12 +89,36 @@ def _weighted(model: Model, node: Conv | Linear) -> Affine:
                 expected(f"state.{node.name}.var", "numbers of at least 0", Unquoted(f"{variance.min()}"))
             )
         ratio = _channels(model.params, node, "bn_weight") / np.sqrt(variance + BN_EPSILON)
-        scale = scale * ratio
         shift = _channels(model.params, node, "bn_bias") + (shift - _channels(model.state, node, "mean")) * ratio
-    flipped = scale < 0
+    flipped = ratio < 0
+    off = np.zeros(node.channels)
+    if node.quantizer is None:
+        off = _off(weight.astype(np.float64), codes * step) * max_count * np.abs(value.scale * ratio)
     codes = np.where(flipped, -codes, codes).astype(codes.dtype)
     reach = Interval(np.where(flipped, -reach.high, reach.low), np.where(flipped, -reach.low, reach.high))
-    return Affine(codes, np.abs(scale), shift, reach, flipped, node.quantizer is None)
+    trained, plain = np.abs(_single(scale * ratio)), np.abs(plain * value.scale * ratio)
+    for what, array in (("scale", trained), ("shift", _single(shift))):
+        if not np.isfinite(array).all():
+            want = f"a {what} of its current that is a finite float32"
+            raise NumericsError(expected(node.name, want, Unquoted(f"{(plain, shift)[what == 'shift'].max()}")))
+    return Affine(codes, trained, _single(shift), plain, shift, reach, flipped, node.quantizer is None, off)
+
+
+def _off(weight: Doubles, used: Doubles) -> Doubles:
+    """How far sums of weights times counts up to 1 can be from those of `used`, [C].
+
+    n terms, added up in float32 in any order, with a scale in float32: `(n + 4) * 2**-24` of the sum of magnitudes.
+    """
+    rows, others = weight.reshape(-1, weight.shape[-1]), used.reshape(-1, weight.shape[-1])
+    noise = (len(rows) + 4) * 2.0**-24 * 1.01
+    total: Doubles = np.abs(rows - others).sum(0) + noise * np.abs(rows).sum(0)
+    return total
+
+
+def _single(values: Doubles) -> Doubles:
+    """Rounded to float32."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32).astype(np.float64)
 
 
 _NO_CURRENT = Refusal("it gives no current")
@@ -108,14 +140,18 @@ CURRENTS: KindTable[Callable[..., Affine]] = KindTable(
 )
 
 
-def _codes(model: Model, node: Conv | Linear, weight: Array) -> tuple[Array, Doubles]:
-    """The codes in their narrowest type, and the step: of a quantizer with a zero, codes are even and are halved."""
+def _codes(model: Model, node: Conv | Linear, weight: Array) -> tuple[Array, Doubles, Doubles]:
+    """The codes in their narrowest type, the step in float32, and `gamma / s` without its rounding.
+
+    Codes of a quantizer with a zero are even and are halved.
+    """
     quantizer = node.quantizer or _for_real(weight, node.sparse)
     stored = _array(model.state, node.name, "gamma", (node.channels,)) if quantizer.gamma == KEPT else None
-    codes, step, *_ = quantize(weight, quantizer, stored)
+    codes, step, gamma, _ = quantize(weight, quantizer, stored)
+    exact, plain = step.astype(np.float64), gamma.astype(np.float64) / quantizer.levels
     if quantizer.zero:
-        return (codes >> 1).astype(np.int8), 2 * step.astype(np.float64)
-    return codes, step.astype(np.float64)
+        return (codes >> 1).astype(np.int8), 2 * exact, 2 * plain
+    return codes, exact, plain
 
 
 def _for_real(weight: Array, sparse: bool) -> Quantizer:

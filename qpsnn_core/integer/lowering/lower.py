@@ -13,8 +13,9 @@ from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Longs, NamedArrays
 from qpsnn_core.integer.bounds import INT32_MAX, UNBOUNDED
 from qpsnn_core.integer.dead import warn_dead_integers
-from qpsnn_core.integer.lowering.fixed_point import COARSE, MOST_BITS, ROOM, Rounded, choose, leak, margin
+from qpsnn_core.integer.lowering.fixed_point import COARSE, MOST_BITS, ROOM, Rounded, choose, leak
 from qpsnn_core.integer.lowering.fold import REAL_WEIGHTS, Affine, affine
+from qpsnn_core.integer.lowering.margin import margin
 from qpsnn_core.integer.lowering.report import LoweringReport, NeuronReport, ReadoutReport, SynapseReport
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
@@ -105,7 +106,7 @@ def _groups(network: Network) -> list[tuple[LIF, ...]]:
 
 def _neuron(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int) -> NeuronReport:
     neuron = rounded.neurons[lif.name]
-    distance, parts = margin(lif, currents, rounded, steps)
+    found = margin(lif, currents, rounded, steps)
     dead = neuron.reach.before.high < neuron.threshold
     firing = neuron.reach.before.low >= neuron.threshold
     fine = rounded.bits[rounded.bits != COARSE]
@@ -114,12 +115,14 @@ def _neuron(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int)
         beta=lif.beta,
         leak=(neuron.multiplier, neuron.shift),
         fraction_bits=(int(fine.min()), int(fine.max())) if fine.size else (0, 0),
-        gain=float(parts["gain"].max()),
-        bias=float(parts["bias"].max()),
-        threshold=float(parts["threshold"].max()),
-        rounding=float((distance / lif.threshold).max(where=~dead, initial=0)),
+        gain=float(found.gain.max()),
+        bias=float(found.bias.max()),
+        threshold=float(found.threshold.max()),
+        float32=float(found.float32.max(where=~dead, initial=0)),
+        rounding=float((found.distance / lif.threshold).max(where=~dead, initial=0)),
         unit=rounded.unit,
-        margin=distance,
+        margin=found.distance,
+        exact=found.exact,
         dead=_places(dead),
         firing=_places(firing),
         coarse=_places(rounded.bits == COARSE),

@@ -26,9 +26,11 @@ class NeuronReport:
 
     fraction_bits: the fewest and the most of any channel, those in `coarse` left out. leak: (multiplier, shift).
     gain, bias, threshold: the largest rounding of each, as a share of the threshold (the gain's at the largest count).
-    unit: U_real = U_int * unit. margin: given the same inputs and the same spikes so far, trained and integer neurons
-    fire differently only where U~ is this near to the threshold. Both float64 [C]; `rounding` is the largest margin of
-    a channel that can fire, as a share of the threshold.
+    unit: U_real = U_int * unit. margin: given the same inputs and the same spikes so far, U_int * unit is this near to
+    the U~ of training, whose float32 roundings are counted, and trained and integer neurons fire differently only where
+    U~ is this near to the threshold. Both float64 [C]; `rounding` is the largest margin of a channel that can fire, as
+    a share of the threshold, and `float32` that part of it that training's own roundings are.
+    exact: bool [C], where trained and integer neurons fire alike for certain: there the margin is 0.
     dead: channels that can never fire; firing: those that fire at every step; coarse: those whose weights are so weak
     beside threshold and bias that their unit comes from these.
     """
@@ -41,8 +43,10 @@ class NeuronReport:
     bias: float
     threshold: float
     rounding: float
+    float32: float
     unit: npt.NDArray[np.float64]
     margin: npt.NDArray[np.float64]
+    exact: npt.NDArray[np.bool_]
     dead: tuple[int, ...]
     firing: tuple[int, ...]
     coarse: tuple[int, ...]
@@ -106,6 +110,9 @@ class LoweringReport:
 
     def _remarks(self) -> Iterator[str]:
         yield "Roundings are the largest of any channel, as a share of the threshold."
+        if any(part.float32 for part in self.neurons):
+            most = max(part.float32 for part in self.neurons)
+            yield f"Margins count the float32 arithmetic of training, at most {100 * most:.2g}%."
         yield (
             f"{self.readout.name}: {_digits(self.readout.fraction_bits)}, "
             f"logits off by at most {self.readout.rounding:.2g}"
@@ -119,6 +126,9 @@ class LoweringReport:
                     "trained and integer spikes will differ"
                 )
         for part in self.neurons:
+            if part.exact.any():
+                some = "" if part.exact.all() else f"{part.exact.sum()} of {len(part.exact)} channels "
+                yield f"{part.name}: {some}exact: trained and integer neurons fire alike on the same inputs"
             if part.beta_rounding:
                 multiplier, shift = part.leak
                 yield f"{part.name}: beta {part.beta} is {multiplier}/{2**shift}, off by {part.beta_rounding:.2g}"
@@ -142,6 +152,9 @@ def _neuron(part: NeuronReport) -> dict[str, Any]:
         "bias": part.bias,
         "threshold": part.threshold,
         "rounding": part.rounding,
+        "float32": part.float32,
+        "exact": bool(part.exact.all()),
+        "exact_channels": int(part.exact.sum()),
         "unit": [float(part.unit.min()), float(part.unit.max())],
         "margin": [float(part.margin.min()), float(part.margin.max())],
         "dead": list(part.dead),
