@@ -25,6 +25,9 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 
+FAR_TOO_MANY = 2**8
+"""More leaks than any chip's state has bits: figures of more steps are those of so many, which do not fit either."""
+
 
 class Need(NamedTuple):
     """What is needed of a resource, beside its limit. place: the node, or the synapse, that needs it.
@@ -80,7 +83,8 @@ def _neurons(population: Population, network: IntegerNetwork, chip: Chip) -> lis
     where leaks round otherwise than ours, by as many as keep T-1 leaks of `shift` bits each from rounding.
     """
     node: IntLIF = population.node
-    rounding = 0 if chip.exact_leak or not node.multiplier else node.shift * (network.steps - 1)
+    leaks = node.shift * min(network.steps - 1, FAR_TOO_MANY)
+    rounding = 0 if chip.exact_leak or not node.multiplier else leaks
     scale, fraction = chip.fraction + rounding, _fraction(population, network)
     strict = 0 if chip.exact_leak else 1  # it fires above the threshold, ours at it
     need = _need(

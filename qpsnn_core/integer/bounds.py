@@ -165,7 +165,10 @@ def _beyond(ends: Interval, drive: Interval, limit: Longs, rate: float, reset: s
 
     def reached(start: Longs, step: Longs) -> Longs:
         figure = kept * start + total * step
-        return np.rint(np.clip(figure + np.copysign(1 + 2.0**-40 * np.abs(figure), figure), -FAR, FAR)).astype(np.int64)
+        whole: Longs = np.rint(np.clip(figure + np.copysign(1 + 2.0**-40 * np.abs(figure), figure), -FAR, FAR)).astype(
+            np.int64
+        )
+        return whole
 
     low = np.where(drive.low < 0, np.minimum(ends.low, reached(ends.low, drive.low - 1)), ends.low)
     high = np.minimum(np.maximum(ends.high, reached(ends.high, drive.high)), np.maximum(limit - 1, ends.high))

@@ -75,7 +75,8 @@ SURROGATES: dict[str, Surrogate] = {
 def slope(kind: str, width: float, distance: npt.ArrayLike) -> Doubles:
     """dS/dU~ in float64, the shape of `distance`.
 
-    "triangle": `max(0, a - |d|) / a**2` (App. D of the paper at a = 1); "sigmoid": `s(d/a)*(1 - s(d/a)) / a`;
+    "triangle": `max(0, a - |d|) / a**2`, of area 1 (App. D of the paper divides by a: the same at a = 1);
+    "sigmoid": `s(d/a)*(1 - s(d/a)) / a`;
     "arctan": `1 / (2a * (1 + (pi/2 * d/a)**2))`; "rectangular": `1/a` where `|d| < a/2`. ConfigError: another kind.
     """
     return _of(kind).slope(np.asarray(distance, np.float64), width)

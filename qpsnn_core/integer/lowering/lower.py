@@ -46,11 +46,12 @@ class Lowered(NamedTuple):
 def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowered:
     """Fold quantizer steps, input scales and batch norm into integer gains, biases and thresholds.
 
-    A LIF's unit is `n / 2**f` per channel, n the scale of its largest current: `gain_k =
-    round(2**f*scale_k/n)`, exactly 2**f for a single current, `bias = round(2**f*sum_k shift_k/n)`, `threshold =
-    ceil(2**f*theta/n)`. f is `fraction_bits` (for the readout `readout_bits`), more where several currents meet, less
-    in channels where int32 would not provably hold it: over T steps, or, where events come in and all neurons leak,
-    over any number of them, so that the network can go on from one sample to the next.
+    A LIF's unit is `n / 2**f` per channel, n the scale of its largest current, whose gain is 2**f: `gain_k =
+    round(2**f*scale_k/n)`, `bias = round(2**f*sum_k shift_k/n)`, `threshold = ceil(2**f*theta/n)`; but what ties in
+    real numbers ties in integers (`choose`; docs/equations.md has the guarantee), with a gain up to twice as large.
+    f is `fraction_bits` (for the readout `readout_bits`), more where several currents meet, less in channels
+    where int32 would not provably hold it: over T steps, or, where events come in and all neurons leak, over any number
+    of them, so that the network can go on from one sample to the next.
     Warns of layers that can never fire (DeadLayerWarning).
     Raises LoweringError (real-valued images, sums beyond int32), ConfigError (bits), ShapeError or NumericsError
     (parameters).
@@ -158,6 +159,7 @@ def _readout(
         raise LoweringError(expected(node.name, f"sums of at most {INT32_MAX}", got))
     gains[node.source], biases[node.name] = gain, bias
     off = unit * (np.abs(gain - current.scale / unit) * current.reach.largest + np.abs(bias - current.shift / unit))
+    off = off + current.off + 2.0**-22 * (current.scale * current.reach.largest + np.abs(current.shift))
     return unit, ReadoutReport(node.name, bits, float(off.max()))
 
 

@@ -133,7 +133,8 @@ def _exact(
         taken.append(np.full(unit.shape, theta))
     last = np.min([_last_bit(figure) for figure in taken], axis=0) - neuron.shift * min(steps - 1, MANY_STEPS)
     kept = Fraction(neuron.multiplier, 2**neuron.shift)
-    held = (last >= NO_EXPONENT // 2) | ((last >= LOWEST) & (most <= np.ldexp(1.0, np.clip(last + DIGITS, -200, 127))))
+    fits = most <= np.ldexp(1.0, np.clip(last + DIGITS, -200, 127))
+    held: npt.NDArray[np.bool_] = (last >= NO_EXPONENT // 2) | ((last >= LOWEST) & fits)
     held &= ~np.any([x.rounded for x in sources]) & (Fraction(float(np.float32(lif.beta))) == kept)
     whole = _floors(lif, neuron, gains, steps) == 0
     for c in np.flatnonzero(held):

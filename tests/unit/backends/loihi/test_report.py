@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from itertools import product
 
@@ -223,6 +224,15 @@ def test_each_time_step_doubles_thresholds_on_loihi_1():
     assert uses(at, "lif")["threshold"].used == 2**17 - 1
     assert uses(at, "lif")["threshold"].fits
     assert not uses(past, "lif")["threshold"].fits
+
+
+def test_a_billion_time_steps_do_not_fit_and_are_refused_at_once():
+    """Their leaks would take figures of as many bits."""
+    started = time.process_time()
+    found = report(dense(steps=10**9, leak=(1, 1)), "loihi1")
+    assert not found.fits
+    assert not uses(found, "lif")["threshold"].fits
+    assert time.process_time() - started < 1
 
 
 def test_the_state_of_loihi_1_at_and_past_its_limit():

@@ -234,3 +234,49 @@ def test_float32_that_rounds_is_not_called_exact(reset):
     assert not lower(model._replace(network=longer)).report["l1"].exact.any()
     model.state["c1"]["gamma"][:] = 1
     assert not lower(model).report["l1"].exact.any()
+
+
+def one_weight(step, bias, theta, steps=1, **neuron):
+    """U += step + bias for every spike; all of them powers of two or sums of few."""
+    model = one_layer(
+        Linear("f", "x", 1, Quantizer(2, "kept")), shape=(1, 1, 1), steps=steps, threshold=theta, **neuron
+    )
+    model.state["f"]["gamma"][:], model.params["f"]["weight"][:] = 3 * step, step
+    model.params["f"]["bias"][:] = bias
+    return model
+
+
+@pytest.mark.parametrize(("bias", "exact"), [(2.0**-20, True), (2.0**-22, False)])
+def test_exact_takes_no_more_digits_than_float32_has(bias, exact):
+    report = lower(one_weight(4.0, bias, 5.0), fraction_bits=24).report["l"]
+    assert (report.exact.tolist(), bool(report.margin[0] == 0)) == ([exact], exact)
+    assert report.bias == 0
+
+
+@pytest.mark.parametrize(("fraction_bits", "exact"), [(0, False), (3, False), (4, True), (16, True)])
+def test_a_leak_that_rounds_is_exact_where_bits_are_left_for_it(fraction_bits, exact):
+    """Two leaks of 3/4 take four bits."""
+    report = lower(one_weight(0.5, 0.0, 2.0, 3, beta=0.75), fraction_bits=fraction_bits).report["l"]
+    assert report.exact.tolist() == [exact]
+
+
+@pytest.mark.parametrize(("theta", "fraction_bits", "exact"), [(1.0, 0, True), (1.125, 0, False), (1.125, 2, True)])
+def test_a_shift_is_exact_at_a_whole_threshold_or_where_bits_are_left_for_it(theta, fraction_bits, exact):
+    """0.5 + 1 / 2 + 0.5 / 4 is 1.125: rounded down to units of 0.5, less."""
+    model = one_weight(0.5, 0.0, theta, 3, beta=0.5)
+    lowered = lower(model, fraction_bits=fraction_bits)
+    assert lowered.report["l"].exact.tolist() == [exact]
+    for frames in np.ndindex(2, 2, 2):
+        x = np.array(frames, np.uint8).reshape(3, 1, 1, 1, 1)
+        trained, integers = spikes(model, x, fraction_bits)
+        assert trained == integers or not exact
+
+
+def test_what_is_no_whole_number_of_units_is_rounded_to_nearest():
+    nodes = (Linear("a", "x", 1, Quantizer(2, "kept"), bias=False), Linear("b", "x", 1, Quantizer(2, "kept")))
+    model = one_layer(*nodes, shape=(1, 1, 1), threshold=0.7772)
+    for name, gamma in (("a", 3.0), ("b", 1.8)):
+        model.state[name]["gamma"][:], model.params[name]["weight"][:] = gamma, gamma / 3
+    model.params["b"]["bias"][:] = 0.6 * np.pi
+    arrays = lower(model, fraction_bits=0).network.arrays
+    assert (arrays["a"]["gain"].tolist(), arrays["b"]["gain"].tolist()) == ([2], [1])
