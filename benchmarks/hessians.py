@@ -18,7 +18,7 @@ import numpy as np
 
 import qpsnn_core as qp
 from benchmarks.table import show
-from qpsnn_core.common.hdf5 import save_json
+from qpsnn_core.common.atomic import save_json
 from qpsnn_core.common.types import Doubles
 from qpsnn_core.compression.weights import eliminate, hessian
 from qpsnn_core.compression.weights.osbc import finish, prepare, rows_of

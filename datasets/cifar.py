@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import FileError, FormatError, Unquoted, expected
+from qpsnn_core.common.foreign import read_bytes
 from qpsnn_core.common.types import Images, Labels
 
-from .checks import existing, read_bytes
+from .checks import existing
 from .jpeg_h5 import load_jpeg_h5
 from .pickles import read_pickle
 from .schema import Dataset, Split, check_labels

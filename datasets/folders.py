@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, FileError, FormatError, Unquoted, expected
+from qpsnn_core.common.foreign import read_bytes
 from qpsnn_core.common.types import Images, Labels
 from qpsnn_core.common.validation import whole
 
-from .checks import existing, read_bytes
+from .checks import existing
 from .jpeg_h5 import decode_jpeg, pillow
 from .memmap import mapped
 from .schema import Dataset, Split, limited_indices

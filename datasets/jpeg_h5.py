@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import DataError, FileError, FormatError, Unquoted, expected
+from qpsnn_core.common.errors import DataError, FormatError, Unquoted, expected
+from qpsnn_core.common.foreign_hdf5 import ForeignFile, foreign_hdf5
 from qpsnn_core.common.install import install_command
 from qpsnn_core.common.types import Images, Labels
 
@@ -39,18 +40,9 @@ def load_jpeg_part(path: str | Path, name: str, part: str, *, limit: int | None 
 
 def _read(path: Path, name: str, parts: tuple[str, ...], limit: int | None) -> list[Dataset]:
     decoder = pillow()
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            classes = _classes(file, path)
-            read = {part: _read_part(file, part, path) for part in parts}
-    except FileError:
-        raise
-    except FileNotFoundError as error:
-        raise FileError(expected(str(path), "an HDF5 file", Unquoted("no such file"))) from error
-    except (OSError, RuntimeError) as error:
-        raise FormatError(expected(str(path), "a whole HDF5 file", Unquoted(str(error)))) from error
+    with foreign_hdf5(path) as file:
+        classes = _classes(file)
+        read = {part: _read_part(file, part) for part in parts}
     return [
         _decoded(decoder, *arrays, classes, f"{name}.{part}", f"{path}: {part}", limit) for part, arrays in read.items()
     ]
@@ -66,27 +58,29 @@ def pillow() -> ModuleType:
     return Image
 
 
-def _classes(file: Any, path: Path) -> tuple[str, ...]:
-    given = np.atleast_1d(np.asarray(file.attrs.get("classes", ()), dtype=object)).tolist()
+def _classes(file: ForeignFile) -> tuple[str, ...]:
+    place = f"{file.path}: attribute classes"
+    given = file.attributes().get("classes", [])
     try:
-        names = tuple(item.decode() if isinstance(item, bytes) else item for item in given)
+        many = given if isinstance(given, list) else [given]
+        names = tuple(item.decode() if isinstance(item, bytes) else item for item in many)
     except UnicodeDecodeError as error:
-        raise FormatError(expected(f"{path}: attribute classes", "UTF-8 names", Unquoted(str(error)))) from error
-    if not names or not all(isinstance(item, str) for item in names):
-        raise FormatError(expected(f"{path}: attribute classes", "a name for each class", names))
+        raise FormatError(expected(place, "UTF-8 names", Unquoted(str(error)))) from error
+    if not names or not all(isinstance(name, str) for name in names):
+        raise FormatError(expected(place, "a name for each class", names))
     return names
 
 
-def _read_part(file: Any, part: str, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]]:
-    place = f"{path}: {part}"
+def _read_part(file: ForeignFile, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[Any]]:
+    place = f"{file.path}: {part}"
     arrays = []
     for key, kinds in (("jpeg", "u"), ("offset", "iu"), ("label", "iu")):
-        node = file.get(f"{part}/{key}")
-        dtype, shape = getattr(node, "dtype", None), getattr(node, "shape", None)
-        if dtype is None or shape is None or dtype.kind not in kinds or len(shape) != 1:
-            got = "nothing" if node is None else f"{dtype} {shape}"
+        there = file.kind(f"{part}/{key}") == "dataset"
+        values = np.asarray(file.read(f"{part}/{key}")) if there else None
+        if values is None or values.dtype.kind not in kinds or values.ndim != 1:
+            got = "nothing" if values is None else f"{values.dtype} {values.shape}"
             raise FormatError(expected(f"{place}/{key}", "a dataset of integers with one dimension", Unquoted(got)))
-        arrays.append(node[()])
+        arrays.append(values)
     joined, offset, label = arrays
     if joined.dtype != np.uint8:
         raise FormatError(expected(f"{place}/jpeg", "uint8", joined.dtype))
@@ -135,7 +129,7 @@ def decode_jpeg(decoder: ModuleType, data: bytes, place: str) -> Images:
     try:
         with decoder.open(io.BytesIO(data), formats=["JPEG"]) as file:
             return np.asarray(file.convert("RGB"), dtype=np.uint8)
-    except (OSError, SyntaxError, ValueError, decoder.DecompressionBombError) as error:
+    except (MemoryError, OSError, SyntaxError, ValueError, decoder.DecompressionBombError) as error:
         raise FormatError(expected(place, "a whole JPEG image", Unquoted(str(error)))) from error
 
 

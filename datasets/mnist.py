@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import struct
-import zlib
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import FileError, FormatError, Unquoted, expected
+from qpsnn_core.common.foreign import read_maybe_gzip
 
-from .checks import existing, read_up_to
+from .checks import existing
 from .schema import Dataset, Split, check_labels
 
 CLASSES = tuple("0123456789")
@@ -41,33 +39,23 @@ def read_idx(path: str | Path, ndim: int) -> NDArray[np.uint8]:
     Raises FileError when it cannot be opened, FormatError when it is not such a file or is damaged.
     """
     path = Path(path)
-    try:
-        with cast(BinaryIO, gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")) as file:
-            return _parse(file, path, ndim)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise FormatError(expected(str(path), "a whole gzip file", Unquoted(error))) from error
-    except FileError:
-        raise
-    except OSError as error:
-        raise FileError(expected(str(path), "a readable IDX file", Unquoted(error.strerror or str(error)))) from error
+    return _parse(read_maybe_gzip(path, "a readable IDX file"), path, ndim)
 
 
-def _parse(file: BinaryIO, path: Path, ndim: int) -> NDArray[np.uint8]:
-    header = read_up_to(file, 4 + 4 * ndim)
-    magic = struct.pack(">HBB", 0, UBYTE, ndim)
-    if header[:4] != magic:
-        raise FormatError(expected(f"{path}: magic", f"0x{magic.hex()}", Unquoted(f"0x{header[:4].hex()}")))
-    if len(header) < 4 + 4 * ndim:
-        raise FormatError(expected(f"{path}: header", f"{4 + 4 * ndim} bytes", len(header)))
-    shape = struct.unpack(f">{ndim}I", header[4:])
+def _parse(content: bytes, path: Path, ndim: int) -> NDArray[np.uint8]:
+    magic, begin = struct.pack(">HBB", 0, UBYTE, ndim), 4 + 4 * ndim
+    if content[:4] != magic:
+        raise FormatError(expected(f"{path}: magic", f"0x{magic.hex()}", Unquoted(f"0x{content[:4].hex()}")))
+    if len(content) < begin:
+        raise FormatError(expected(f"{path}: header", f"{begin} bytes", len(content)))
+    shape = struct.unpack(f">{ndim}I", content[4:begin])
     if 0 in shape:
         raise FormatError(expected(f"{path}: dimensions", "none of them 0", list(shape)))
-    size = math.prod(shape)
-    data = read_up_to(file, size + 1)
-    if len(data) != size:
-        got = "more" if len(data) > size else f"{len(data)} (truncated)"
+    size, there = math.prod(shape), len(content) - begin
+    if there != size:
+        got = "more" if there > size else f"{there} (truncated)"
         raise FormatError(expected(f"{path}: data", f"{size} bytes for dimensions {list(shape)}", Unquoted(got)))
-    return np.frombuffer(data, dtype=np.uint8).reshape(shape)
+    return np.frombuffer(content, np.uint8, size, begin).reshape(shape)
 
 
 def _part(root: Path, prefix: str, name: str) -> Dataset:

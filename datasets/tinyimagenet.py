@@ -8,9 +8,10 @@ from types import ModuleType
 import numpy as np
 
 from qpsnn_core.common.errors import FileError, FormatError, Unquoted, expected
+from qpsnn_core.common.foreign import read_bytes
 from qpsnn_core.common.types import Labels
 
-from .checks import existing, read_bytes
+from .checks import existing
 from .jpeg_h5 import decode_jpeg, pillow
 from .schema import Dataset, Split, limited_indices
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from qpsnn_core.common.atomic import replacing, write_all
 from qpsnn_core.common.errors import FileError, Unquoted, expected
 
 MARK = "Written by qpsnn export."
@@ -30,27 +29,10 @@ def check_folder(folder: Path) -> None:
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write all files, then rename them all into place; FileError, and nothing changed, where one cannot be written."""
     check_folder(folder)
-    beside: dict[str, str] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            handle, beside[name] = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-            with open(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(beside[name], 0o666 & ~_umask())
-        for name in files:
-            os.replace(beside[name], folder / name)
     except OSError as error:
         raise FileError(f"{folder}: cannot be written: {error}") from error
-    finally:
-        for temporary in beside.values():
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+    with contextlib.ExitStack() as stack:  # they take their places when all have been written
+        for name, data in files.items():
+            write_all(stack.enter_context(replacing(folder / name)), memoryview(data))

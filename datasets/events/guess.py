@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-import h5py
-
-from qpsnn_core.common.errors import ConfigError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, expected
+from qpsnn_core.common.foreign_hdf5 import foreign_hdf5
 
 from .formats import aedat2
 from .formats.signature import signature
@@ -77,9 +76,10 @@ def _others(tree: Tree) -> str:
 
 def _hdf5(tree: Tree, name: str) -> str:
     path = tree.path_of(name)
-    if not h5py.is_hdf5(path):
+    try:
+        with foreign_hdf5(path) as file:
+            if file.kind("CD/events") != "nothing":
+                return "prophesee-h5"
+            return "dsec" if file.kind("events/t") == "dataset" and file.kind("ms_to_idx") != "nothing" else ""
+    except FormatError:  # no HDF5, or damaged: who reads it as a format that was given will say so
         return ""
-    with h5py.File(path, "r") as file:
-        if "CD/events" in file:
-            return "prophesee-h5"
-        return "dsec" if "events/t" in file and "ms_to_idx" in file else ""

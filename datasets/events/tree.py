@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 
-from qpsnn_core.common.errors import DataError, FileError, FormatError, Unquoted, expected
+from qpsnn_core.common.errors import DataError, FormatError, Unquoted, expected
+from qpsnn_core.common.foreign import check_bytes, foreign, read_bytes, read_unpacked, read_up_to
 
-from ..checks import existing, read_bytes
+from ..checks import existing
 
 
 class Tree:
@@ -20,7 +20,10 @@ class Tree:
 
     def __init__(self, path: str | Path) -> None:
         self.root = existing(path, "a folder, a zip archive or a file of events")
-        self._archive = zipfile.ZipFile(self.root) if _is_zip(self.root) else None
+        self._archive: zipfile.ZipFile | None = None
+        if _is_zip(self.root):
+            with foreign(self.root, "zip archive"):
+                self._archive = zipfile.ZipFile(self.root)
         if self._archive is not None:
             found = [each.filename for each in self._archive.infolist() if not each.is_dir()]
         elif self.root.is_dir():
@@ -33,20 +36,24 @@ class Tree:
         """The content of a file; FileError, FormatError (a damaged archive)."""
         if self._archive is None:
             return read_bytes(self.path_of(name), "a file of events")
-        try:
-            return self._archive.read(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise FormatError(f"{self.root}: {name}: not a whole archive: {error}") from error
+        return self._member(self._archive, name)
 
     def head_of(self, name: str, count: int) -> bytes:
         """The first bytes of a file; FileError, FormatError."""
         if self._archive is not None:
-            return self.bytes_of(name)[:count]
-        try:
-            with self.path_of(name).open("rb") as file:
-                return file.read(count)
-        except OSError as error:
-            raise FileError(expected(name, "a readable file", Unquoted(error.strerror or str(error)))) from error
+            return self._member(self._archive, name, count)
+        with foreign(self.path_of(name), "file of events"), self.path_of(name).open("rb") as file:
+            return file.read(count)
+
+    def _member(self, archive: zipfile.ZipFile, name: str, count: int | None = None) -> bytes:
+        """A file of the archive, or its first bytes; its own claim of its length is not believed."""
+        place = f"{self.root}: {name}"
+        with foreign(place, "archive"), archive.open(name) as file:
+            if count is not None:
+                return read_up_to(file, count)  # type: ignore[arg-type]  # ZipExtFile reads bytes
+            packed = min(archive.getinfo(name).compress_size, self.root.stat().st_size)
+            check_bytes(place, archive.getinfo(name).file_size, packed)
+            return read_unpacked(file, place, packed)  # type: ignore[arg-type]  # as above
 
     def path_of(self, name: str) -> Path:
         """Where a file lies; DataError for one in an archive, which the library that reads it cannot open."""
@@ -64,7 +71,9 @@ class Tree:
 def _is_zip(path: Path) -> bool:
     if not path.is_file() or path.suffix.lower() != ".zip":
         return False
-    if not zipfile.is_zipfile(path):
+    with foreign(path, "zip archive"):
+        whole = zipfile.is_zipfile(path)
+    if not whole:
         raise FormatError(expected(str(path), "a whole zip archive", Unquoted("no such")))
     return True
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from qpsnn_core.cli import show
+from qpsnn_core.common.atomic import save_json
 from qpsnn_core.common.install import install_command
 from qpsnn_core.experiments.data_choice import described
 from qpsnn_core.experiments.demo import DIGITS, DIGITS_EVENTS, Demo, as_json, run_demo
@@ -34,9 +34,7 @@ def write_demo(out: Path, *, events: bool, images: int, backend: str, as_json: b
 
 def _write(out: Path, done: Demo, name: str) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(json.dumps(as_json(done), default=show.plain))
-    beside = out / ".report.json.part"
-    beside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    os.replace(beside, out / "report.json")
+    save_json(out / "report.json", report)
     try:
         from qpsnn_core.experiments.plots import report as plot
     except ModuleNotFoundError as error:

@@ -11,8 +11,8 @@ import typer
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import data_of, data_of_recipe, load_trained
 from qpsnn_core.cli.options import Data, File, Json, Quiet, Where
+from qpsnn_core.common.atomic import save_json
 from qpsnn_core.common.errors import ConfigError, expected
-from qpsnn_core.common.hdf5 import save_json
 from qpsnn_core.recipes.recipe import load_recipe
 
 

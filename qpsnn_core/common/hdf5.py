@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
+import math
 import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
 
-from qpsnn_core.common.errors import FileError, FormatError, Unquoted, VersionError, expected
+from qpsnn_core.common.atomic import replacing, write_all
+from qpsnn_core.common.errors import FormatError, Unquoted, VersionError, expected
+from qpsnn_core.common.foreign import check_bytes, existing_file, foreign
+from qpsnn_core.common.foreign_hdf5 import foreign_hdf5
+from qpsnn_core.common.types import Array
 
 CACHE = 1 << 20
 
@@ -108,42 +110,6 @@ class Sink(io.RawIOBase):
         return True
 
 
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A binary file to fill, unbuffered; it takes its place when the block ends well, and vanishes when it does not.
-
-    `write_all` fills it: a single `write` may take a part. Raises FileError: a full disk, no such folder.
-    """
-    target, temporary = Path(path), None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
-        with open(handle, "w+b", buffering=0) as beside:
-            yield cast(BinaryIO, beside)
-            os.fsync(beside.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except OSError as error:
-        if isinstance(error, FileError):
-            raise
-        raise FileError(f"{target}: cannot be written: {error}") from error
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-
-
-def write_all(file: BinaryIO, data: memoryview) -> None:
-    """All of it: a full disk takes a part first, and says so at the next attempt."""
-    while len(data):
-        data = data[file.write(data) :]
-
-
-def save_json(path: str | os.PathLike[str], contents: Any) -> None:
-    """Plain data as JSON in UTF-8; FileError as `replacing`."""
-    with replacing(path) as beside:
-        write_all(beside, memoryview((json.dumps(contents, indent=1) + "\n").encode()))
-
-
 def _mark(file: h5py.File, kind: str, version: int) -> None:
     file.attrs["format"] = np.bytes_(kind)  # of fixed length: h5py can loop for ever on damaged others
     file.attrs["version"] = version
@@ -155,50 +121,77 @@ def reading(path: str | os.PathLike[str], kind: str, version: int, *, cache: int
 
     Raises FileError (not there), FormatError (not HDF5, truncated, another kind, a part missing), VersionError.
     """
-    target = Path(path)
-    if not target.is_file():
-        raise FileError(expected(str(target), f"a {kind} file", Unquoted("no such file")))
-    try:
-        with h5py.File(target, "r", rdcc_nbytes=cache) as file:
-            found = _attribute(file, "format")
-            if found != kind.encode():
-                raise FormatError(expected(f"{target}.format", repr(kind), repr(found)))
-            if _attribute(file, "version") != version:
-                raise VersionError(expected(f"{target}.version", version, _attribute(file, "version")))
+    target = existing_file(path, f"a {kind} file")
+    with foreign(target, "HDF5 file"), h5py.File(target, "r", rdcc_nbytes=cache) as file:
+        found = _attribute(file, "format")
+        if found != kind.encode():
+            raise FormatError(expected(f"{target}.format", repr(kind), repr(found)))
+        if _attribute(file, "version") != version:
+            raise VersionError(expected(f"{target}.version", version, _attribute(file, "version")))
+        try:
             yield file
-    except FileError:
-        raise
-    except KeyError as error:
-        raise FormatError(f"{target}: a part is missing: {error}") from error
-    except (OSError, RuntimeError) as error:
-        raise FormatError(f"{target}: not a whole HDF5 file: {error}") from error
+        except KeyError as error:
+            raise FormatError(f"{target}: a part is missing: {error}") from error
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:
     """The kind that a file says it is; FileError (not there), FormatError (not HDF5, or of no kind)."""
-    target = Path(path)
-    if not target.is_file():
-        raise FileError(expected(str(target), "a file", Unquoted("no such file")))
-    try:
-        with h5py.File(target, "r") as file:
-            kind = _attribute(file, "format")
-    except (OSError, RuntimeError) as error:
-        raise FormatError(f"{target}: not a whole HDF5 file: {error}") from error
+    target = existing_file(path, "a file")
+    with foreign(target, "HDF5 file"), h5py.File(target, "r") as file:
+        kind = _attribute(file, "format")
     if not isinstance(kind, bytes):
         raise FormatError(expected(f"{target}.format", "the kind of a qpsnn file", Unquoted("none")))
     return kind.decode("ascii", "replace")
 
 
+def read_array(part: h5py.Dataset) -> Array:
+    """All of a dataset of numbers; FormatError where it asks for more memory than such a file may."""
+    file = part.file.filename
+    length = os.path.getsize(file)
+    for shape in (part.shape or (), part.chunks or ()):
+        check_bytes(f"{file}: {part.name.lstrip('/')}", math.prod(shape) * part.dtype.itemsize, length)
+    if part.dtype.hasobject:
+        raise FormatError(expected(f"{file}: {part.name.lstrip('/')}", "numbers", Unquoted("other objects")))
+    values: Array = np.asarray(part[()])
+    return values
+
+
+def read_text(file: h5py.File, name: str) -> str:
+    """A dataset that is one text. Raises FormatError; KeyError where it is not there.
+
+    Texts of any length, as older files have them, are read in a process of its own: HDF5 may loop for ever over them.
+    """
+    part = file[name]
+    if not isinstance(part, h5py.Dataset) or part.shape != () or h5py.check_string_dtype(part.dtype) is None:
+        raise FormatError(expected(f"{file.filename}: {name}", "a text", Unquoted(str(part))))
+    if part.dtype.hasobject:
+        with foreign_hdf5(file.filename) as other:
+            content = other.read(name)
+    else:
+        content = read_array(part)[()]
+    if not isinstance(content, bytes):
+        raise FormatError(expected(f"{file.filename}: {name}", "a text", Unquoted(type(content).__name__)))
+    return content.decode()
+
+
+def text_attribute(file: h5py.File, name: str) -> str:
+    """A text of the file's attributes, "" where there is none; read as `read_text` does."""
+    if name not in file.attrs:
+        return ""
+    if not file.attrs.get_id(name).dtype.hasobject:
+        value = _attribute(file, name)
+        return value.decode("ascii", "replace") if isinstance(value, bytes) else ""
+    with foreign_hdf5(file.filename) as other:
+        found = other.attributes().get(name, b"")
+    return found.decode("ascii", "replace") if isinstance(found, bytes) else ""
+
+
 def _attribute(file: h5py.File, name: str) -> Any:
-    """One value, None where it is not there, is an array, or is damaged."""
+    """One value, None where it is not there, is an array, of no fixed length, or damaged."""
     try:
+        if name not in file.attrs or file.attrs.get_id(name).dtype.hasobject:
+            return None
         value = file.attrs.get(name)
         return value.item() if isinstance(value, np.generic) else value if isinstance(value, bytes) else None
     except (TypeError, ValueError):
         return None
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

@@ -13,6 +13,7 @@ import nir
 import numpy as np
 
 from qpsnn_core.common.errors import FormatError, NetworkError, QpsnnError, ShapeError, Unquoted, expected
+from qpsnn_core.common.foreign import check_bytes
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.exchange.draft import Layers
 from qpsnn_core.exchange.nir_neurons import if_, lif
@@ -133,6 +134,7 @@ def _output(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
     if not source.current:
         height, width, channels = source.shape
         size = height * width * channels
+        check_bytes(f"nir: {name} (weights that read {source.node})", 8 * size**2, 0)
         made = Linear(layers.named(f"{name}_weights"), source.node, size, None, bias=False, sparse=True)
         rows = np.eye(size).reshape(channels, height, width, size).transpose(1, 2, 0, 3).reshape(size, size)
         arrays = {"weight": rows * source.gain}

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import nir
 import numpy as np
 
+from qpsnn_core.common.atomic import replacing, write_all
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
-from qpsnn_core.common.hdf5 import replacing, write_all
 from qpsnn_core.common.types import Array
 from qpsnn_core.engine.reach import warn_dead_in_model
 from qpsnn_core.exchange.nir_integers import float_bits, of_integers

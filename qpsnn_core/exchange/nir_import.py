@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import nir
 
-from qpsnn_core.common.errors import ConfigError, FileError, FormatError, NetworkError, QpsnnError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, FormatError, NetworkError, QpsnnError, Unquoted, expected
+from qpsnn_core.common.foreign import existing_file, foreign
+from qpsnn_core.common.foreign_hdf5 import foreign_hdf5
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.engine.reach import warn_dead_in_model
@@ -105,16 +106,26 @@ def import_nir(
 
 
 def _read(path: str | os.PathLike[str]) -> Any:
-    target = Path(path)
-    if not target.is_file():
-        raise FileError(expected(str(target), "a NIR file", Unquoted("no such file")))
+    target = existing_file(path, "a NIR file")
     try:
-        graph = nir.read(target, type_check=False)  # our own checks name the node
-    except Exception as error:  # nir raises whatever h5py, NumPy and its own assertions do
-        raise FormatError(f"{target}: not a NIR file that nir {nir.__version__} reads: {error}") from error
+        with foreign_hdf5(target) as file:
+            described = _texts(file.tree("node"))
+        with foreign(target, "graph"):
+            graph = nir.dict2NIRNode({**described, "type_check": False})  # our own checks name the node
+    except FormatError as error:
+        why = str(error).removeprefix(f"{target}: ")
+        raise FormatError(f"{target}: not a NIR file that nir {nir.__version__} reads: {why}") from error
     if not isinstance(graph, nir.NIRGraph):
         raise FormatError(expected(str(target), "a NIR graph", Unquoted(type(graph).__name__)))
     return graph
+
+
+def _texts(described: dict[str, Any]) -> dict[str, Any]:
+    """Values as `nir.read` gives them: a single text is a str, texts in arrays are bytes."""
+    return {
+        key: _texts(value) if isinstance(value, dict) else value.decode() if isinstance(value, bytes) else value
+        for key, value in described.items()
+    }
 
 
 def _about(graph: Any) -> dict[str, Any]:

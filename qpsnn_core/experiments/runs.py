@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from qpsnn_core.common.atomic import save_json
 from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, expected
-from qpsnn_core.common.hdf5 import save_json
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.experiments.data_choice import of_results
 from qpsnn_core.experiments.stages import augmentation, network_for

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from typing import Any
 
@@ -15,7 +16,8 @@ import h5py
 import numpy as np
 
 from qpsnn_core.common.errors import FileError, FormatError, QpsnnError, expected
-from qpsnn_core.common.hdf5 import reading, writing
+from qpsnn_core.common.foreign import check_bytes, foreign
+from qpsnn_core.common.hdf5 import read_array, reading, writing
 from qpsnn_core.common.types import NamedArrays
 from qpsnn_core.integer.network import IntegerNetwork, nodes_from_json
 from qpsnn_core.integer.packing import Packed, pack, unpack
@@ -56,11 +58,23 @@ def load_integer(path: str | os.PathLike[str]) -> IntegerNetwork:
             parts = {name: _bytes(file, name) for name in file}
             if file.attrs.get("checksum") != _checksum(parts):
                 raise FormatError(f"{path}: altered: its contents do not have its checksum")
-        return _network(json.loads(parts["contents"]), parts)
+        with foreign(path, f"{KIND} file"):
+            contents = json.loads(parts["contents"])
+            _check_sizes(contents, os.fspath(path), sum(map(len, parts.values())))
+            return _network(contents, parts)
     except FileError:
         raise
-    except (QpsnnError, ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+    except QpsnnError as error:
         raise FormatError(f"{path}: not a whole {KIND} file: {error}") from error
+
+
+def _check_sizes(contents: dict[str, Any], path: str, length: int) -> None:
+    """A constant takes no bits in the file, however large: all arrays together are checked before one is made."""
+    total = 0
+    for named in contents["arrays"].values():
+        for how in named.values():
+            total += math.prod(how["shape"]) * np.dtype(how["dtype"]).itemsize
+    check_bytes(path, total, length)
 
 
 def _network(contents: dict[str, Any], parts: dict[str, bytes]) -> IntegerNetwork:
@@ -78,8 +92,7 @@ def _bytes(file: h5py.File, name: str) -> bytes:
     part = file[name]
     if not isinstance(part, h5py.Dataset) or part.dtype != np.uint8 or part.ndim != 1:
         raise FormatError(expected(f"{file.filename}: {name}", "a row of bytes", str(part)))
-    data: bytes = part[()].tobytes()
-    return data
+    return read_array(part).tobytes()
 
 
 def _checksum(parts: dict[str, bytes]) -> bytes:

@@ -16,6 +16,9 @@ from qpsnn_core.common.types import Array
 
 DTYPES = ("int8", "int16", "int32")
 
+PIECE = 1 << 20
+"""Numbers that are unpacked at once, a multiple of 8, so that each piece begins with a byte."""
+
 
 class Packed(NamedTuple):
     """data: uint8, the unsigned numbers of `bits` bits each, the first bit first; and how to get the array back.
@@ -69,14 +72,24 @@ def unpack(packed: Packed) -> Array:
     if data.dtype != np.uint8 or data.shape != (-(-some * packed.bits // 8),):
         want = f"{-(-some * packed.bits // 8)} bytes"
         raise FormatError(expected("packed array", want, Unquoted(f"{data.dtype} {data.shape}")))
-    planes = np.unpackbits(data, count=some * packed.bits, bitorder="little").reshape(some, packed.bits)
+    values = np.zeros(count, packed.dtype)
+    places = np.flatnonzero(chosen) if packed.sparse else None
+    for start in range(0, some, PIECE):
+        stop = min(start + PIECE, some)
+        at = slice(start, stop) if places is None else places[start:stop]
+        values[at] = _numbers(packed, data, start, stop)
+    return values.reshape(packed.shape)
+
+
+def _numbers(packed: Packed, data: npt.NDArray[np.uint8], start: int, stop: int) -> Array:
+    """Numbers start..stop-1, int64: eight bytes of each while they are unpacked, so a piece at a time."""
+    bits, some = packed.bits, stop - start
+    planes = np.unpackbits(data[start * bits // 8 :], count=some * bits, bitorder="little").reshape(some, bits)
     unsigned = np.zeros(some, np.int64)
-    for bit in range(packed.bits):
+    for bit in range(bits):
         unsigned |= planes[:, bit].astype(np.int64) << bit
-    values = np.zeros(count, np.int64)
-    values[chosen] = packed.low + packed.step * unsigned
-    values = values.reshape(packed.shape)
+    values = packed.low + packed.step * unsigned
     limits = np.iinfo(packed.dtype)
     if values.min() < limits.min or values.max() > limits.max:
         raise FormatError(expected("packed array", packed.dtype, Unquoted(f"{values.min()} to {values.max()}")))
-    return values.astype(packed.dtype)
+    return values

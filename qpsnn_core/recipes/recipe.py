@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from cattrs.errors import IterableValidationError
 
-from qpsnn_core.common.errors import ConfigError, FileError
+from qpsnn_core.common.errors import ConfigError
+from qpsnn_core.common.foreign import read_toml
 from qpsnn_core.common.serialization import at_index, converter, expected_here, structure, to_toml
 from qpsnn_core.recipes.data import DataConfig
 from qpsnn_core.recipes.lowering import LowerConfig
@@ -21,11 +20,6 @@ from qpsnn_core.recipes.network import NetworkConfig
 from qpsnn_core.recipes.paper_rates import PAPER_SETS, paper_rates
 from qpsnn_core.recipes.pruning import PruneConfig, Rates
 from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 @dataclass(frozen=True)
@@ -55,16 +49,13 @@ def recipe_from_dict(data: Mapping[str, Any]) -> Recipe:
 
 def load_recipe(path: str | os.PathLike[str]) -> Recipe:
     """A recipe from a TOML file. FileError (cannot be read), ConfigError (not TOML, or what is wrong in it)."""
-    try:
-        data = tomllib.loads(Path(path).read_bytes().decode())
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # of TOML, or of UTF-8
-        raise ConfigError(f"{path}: not TOML: {error}") from error
+    data = read_toml(path)
     try:
         return recipe_from_dict(data)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deep") from error
 
 
 def _rates(value: Any, _: Any) -> Rates:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -18,8 +19,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from qpsnn_core.common.errors import ConfigError, FileError, FormatError, QpsnnError, expected
-from qpsnn_core.common.hdf5 import reading, writing
+from qpsnn_core.common.errors import ConfigError, FileError, FormatError, QpsnnError, ShapeError, Unquoted, expected
+from qpsnn_core.common.foreign import check_bytes
+from qpsnn_core.common.hdf5 import read_array, read_text, reading, text_attribute, writing
 from qpsnn_core.common.serialization import converter, structure
 from qpsnn_core.common.types import Arrays
 from qpsnn_core.engine.checks import check_arrays, check_finite, check_model, each_array
@@ -103,12 +105,12 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
     texts = {"network": network.to_json(), "about": _json(about)}
     with writing(path, KIND, VERSION) as file:
         for name, text in texts.items():
-            file[name] = text
+            file[name] = np.bytes_(text.encode())  # of fixed length: HDF5 can loop for ever on damaged others
         for group, arrays in groups.items():
             file.create_group(group)
             for node, name, array in each_array(arrays):
                 file[f"{group}/{node}/{name}"] = array
-        file.attrs["checksum"] = _checksum(texts, groups)
+        file.attrs["checksum"] = np.bytes_(_checksum(texts, groups))
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -121,7 +123,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         try:
             return _read(file)
         except FileError as error:
-            raise type(error)(f"{os.fspath(path)}: {error}") from error
+            where = "" if str(error).startswith(os.fspath(path)) else f"{os.fspath(path)}: "
+            raise type(error)(f"{where}{error}") from error
         except (QpsnnError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
             raise FormatError(f"{os.fspath(path)}: {error}") from error
 
@@ -142,16 +145,17 @@ def _json(about: _About) -> str:
 
 
 def _read(file: h5py.File) -> Checkpoint:
-    texts = {name: _text(file, name) for name in ("network", "about")}
+    texts = {name: read_text(file, name) for name in ("network", "about")}
     network = Network.from_json(texts["network"])
     about = structure(converter(), json.loads(texts["about"]), _About, "about")
+    _check_weights(file, network)
     template = initialise(network)
     wanted = {"params": template.params, "state": template.state}
     wanted |= {f"optimizer/{slot}": template.params for slot in about.slots}
     groups = {name: _arrays(file, name, want) for name, want in wanted.items()}
     for name, arrays in groups.items():
         check_finite(name.replace("/", "."), arrays)
-    if file.attrs.get("checksum") != _checksum(texts, groups):
+    if text_attribute(file, "checksum") != _checksum(texts, groups):
         raise FormatError("altered: its contents do not have its checksum")
     optimizer = None
     if about.step is not None:
@@ -161,20 +165,25 @@ def _read(file: h5py.File) -> Checkpoint:
     return Checkpoint(model, optimizer, *past, about.data)
 
 
-def _text(file: h5py.File, name: str) -> str:
-    content = file[name][()]
-    if not isinstance(content, bytes):
-        raise FormatError(expected(name, "a text", type(content).__name__))
-    return content.decode()
-
-
 def _arrays(file: h5py.File, group: str, want: Arrays) -> Arrays:
     """All arrays of a group, read only once their names, shapes and types are known to be right."""
     found: dict[str, Any] = {}
     for node, inner in file[group].items():
         found[node] = dict(inner.items()) if isinstance(inner, h5py.Group) else {"": inner}
     check_arrays(group.replace("/", "."), found, want)
-    return {node: {name: found[node][name][()] for name in inner} for node, inner in want.items()}
+    return {node: {name: read_array(found[node][name]) for name in inner} for node, inner in want.items()}
+
+
+def _check_weights(file: h5py.File, network: Network) -> None:
+    """The file holds the weights that the network needs: a description alone asks for no memory."""
+    for node in network.synapses:
+        shape = list(node.weight_shape(*network.inputs_of(node)))
+        part = file.get(f"params/{node.name}/weight")
+        if not isinstance(part, h5py.Dataset) or list(part.shape or ()) != shape:
+            got = Unquoted("nothing" if part is None else f"{part.dtype} {list(part.shape or ())}")
+            raise ShapeError(expected(f"params.{node.name}.weight", f"float32 {shape}", got))
+        length = os.path.getsize(file.filename)
+        check_bytes(f"params.{node.name}.weight", part.dtype.itemsize * math.prod(shape), length)
 
 
 def _checksum(texts: Mapping[str, str], groups: Mapping[str, Arrays]) -> str:

@@ -54,7 +54,14 @@ MOST_FLOORS = 8
 # The only places that may import these libraries.
 ONLY_IN = {
     "numba": ("qpsnn_core.kernels",),
-    "h5py": ("qpsnn_core.common.hdf5", "qpsnn_core.training.checkpoint", "qpsnn_core.integer.file", "qpsnn_datasets"),
+    "h5py": (
+        "qpsnn_core.common.hdf5",
+        "qpsnn_core.common.hdf5_child",
+        "qpsnn_core.training.checkpoint",
+        "qpsnn_core.integer.file",
+        "qpsnn_datasets.events.store",
+        "qpsnn_datasets.events.writer",
+    ),
     "lava": ("qpsnn_backends.lava",),
     "matplotlib": ("qpsnn_core.experiments.plots",),
     "typer": ("qpsnn_core.cli",),

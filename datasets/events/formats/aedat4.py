@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.common.errors import DataError, FileError, FormatError, Unquoted, expected
+from qpsnn_core.common.foreign import read_up_to
 from qpsnn_core.common.install import install_command
 
-from ...checks import read_up_to
 from ..raw import Raw
 from .signature import shown, signature
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import math
+import zipfile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import DataError, FormatError, Unquoted, expected
+from qpsnn_core.common.foreign import check_bytes, foreign, read_unpacked
 
 from ..raw import Raw
 
@@ -31,11 +34,11 @@ def from_array(events: Any, name: str, sensor: tuple[int, int]) -> Raw:
             raise DataError(
                 expected(f"{name}.{field}", f"a field {' or '.join(names)}", Unquoted(", ".join(there) or "none"))
             )
-    columns.setdefault("y", np.zeros(len(columns["t"]), np.uint16))
+    columns.setdefault("y", np.zeros(columns["t"].shape, np.uint16))
     for field in "xyt":
         if columns[field].dtype.kind not in "iu":
             raise DataError(expected(f"{name}.{field}", "integers", columns[field].dtype))
-    if {(column.ndim, len(column)) for column in columns.values()} != {(1, len(columns["t"]))}:
+    if {(column.ndim, column.shape[:1]) for column in columns.values()} != {(1, columns["t"].shape[:1])}:
         got = ", ".join(f"{field} {list(column.shape)}" for field, column in columns.items())
         raise DataError(expected(name, "columns [N] of one length", Unquoted(got)))
     on = columns["p"]
@@ -46,10 +49,33 @@ def from_array(events: Any, name: str, sensor: tuple[int, int]) -> Raw:
 
 def decode(data: bytes, name: str, sensor: tuple[int, int]) -> Raw:
     """The array of a .npy file, or the columns of a .npz file. Raises FormatError, and what `from_array` raises."""
-    try:
-        loaded = np.load(io.BytesIO(data), allow_pickle=False)
-        if not isinstance(loaded, np.ndarray):
-            loaded = {key: loaded[key] for key in loaded.files}
-    except Exception as error:  # NumPy, zipfile and zlib say it in a dozen ways
-        raise FormatError(f"{name}: not a whole .npy or .npz file of numbers: {error}") from error
+    with foreign(name, ".npy or .npz file of numbers"):
+        loaded = _columns_of(data, name) if data[:2] == b"PK" else _array_of(io.BytesIO(data), name, len(data))
     return from_array(loaded, name, sensor)
+
+
+def _columns_of(data: bytes, name: str) -> dict[str, NDArray[Any]]:
+    """The arrays of a .npz file, a zip archive of .npy files."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        found = {}
+        for entry in archive.infolist():
+            with archive.open(entry) as file:
+                place, packed = f"{name}: {entry.filename}", min(entry.compress_size, len(data))
+                check_bytes(place, entry.file_size, packed)
+                content = read_unpacked(file, place, packed)  # type: ignore[arg-type]  # ZipExtFile reads bytes
+            found[entry.filename.removesuffix(".npy")] = _array_of(io.BytesIO(content), place, len(content))
+    return found
+
+
+def _array_of(file: io.BytesIO, name: str, length: int) -> NDArray[Any]:
+    """The array of a .npy file of `length` bytes, whose header may claim any shape."""
+    version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]  # NumPy gives it no types
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)  # type: ignore[no-untyped-call]  # NumPy gives it no types
+    if dtype.hasobject:
+        raise ValueError("it holds objects of Python")
+    if math.prod(shape) * dtype.itemsize != length - file.tell():
+        want = f"{length - file.tell()} bytes, which follow its header"
+        raise FormatError(expected(name, want, Unquoted(f"shape {list(shape)} of {dtype}")))
+    file.seek(0)
+    return np.asarray(np.load(file, allow_pickle=False))

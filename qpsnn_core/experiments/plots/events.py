@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.animation import PillowWriter
 
+from qpsnn_core.common.atomic import save_bytes, scratch_file
 from qpsnn_core.experiments.plots.report import BLUE, ORANGE, write
 from qpsnn_datasets.events import Recording
 from qpsnn_datasets.events.pictures import PAPER, colours, counts, edges, rate
@@ -61,20 +61,19 @@ def moving(target: Path, recording: Recording, slices: int, fps: int, origin: in
     height, width = pictures.shape[1:3]
     figure, axes = plt.subplots(figsize=(4, 4 * height / width + 0.4), layout="constrained")
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.part.gif")
     try:
         axes.set_axis_off()
         image = axes.imshow(pictures[0], interpolation="nearest")
         writer = PillowWriter(fps=fps)
-        with writer.saving(figure, str(beside), dpi=80):
-            for picture, begin in zip(pictures, times, strict=False):
-                image.set_data(picture)
-                axes.set_title(f"{_title(recording)}: {(begin - origin) / 1000:,.1f} ms", fontsize=8)
-                writer.grab_frame()
-        os.replace(beside, target)
+        with scratch_file("qpsnn-", ".gif") as beside:
+            with writer.saving(figure, beside, dpi=80):
+                for picture, begin in zip(pictures, times, strict=False):
+                    image.set_data(picture)
+                    axes.set_title(f"{_title(recording)}: {(begin - origin) / 1000:,.1f} ms", fontsize=8)
+                    writer.grab_frame()
+            save_bytes(target, Path(beside).read_bytes())
     finally:
         plt.close(figure)
-        beside.unlink(missing_ok=True)
 
 
 def _size(recording: Recording) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from qpsnn_core.common.atomic import save_bytes
 
 BLUE, ORANGE, GREY = "#2a6f97", "#e07a3f", "#b8c0c8"
 
@@ -51,12 +54,9 @@ def report(
 def write(figure: Figure, target: Path, *, dpi: int) -> None:
     """Write a figure whole or not at all, in the format that the file's ending says."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.part")
-    try:
-        figure.savefig(beside, format=target.suffix[1:], dpi=dpi)
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+    image = io.BytesIO()
+    figure.savefig(image, format=target.suffix[1:], dpi=dpi)
+    save_bytes(target, image.getvalue())
 
 
 def raster(axes: Axes, spikes: Mapping[str, npt.NDArray[Any]]) -> None:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from qpsnn_core.common.atomic import save_json
 from qpsnn_core.common.errors import ConfigError
-from qpsnn_core.common.hdf5 import save_json
 from qpsnn_core.experiments.runs import load_results, save_results
 from qpsnn_core.recipes.data import DataConfig
 from qpsnn_core.recipes.network import NetworkConfig

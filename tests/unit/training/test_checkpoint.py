@@ -138,7 +138,7 @@ def put(name, value):
             lambda f: f.pop("params/conv1/weight"),
             r"params\.conv1\.weight: expected float32 \[3, 3, 2, 6\], got nothing",
         ),
-        (lambda f: f.pop("params/conv1"), r"params\.conv1\.bias: expected float32 \[6\], got nothing"),
+        (lambda f: f.pop("params/conv1"), r"params\.conv1\.weight: expected float32 \[3, 3, 2, 6\], got nothing"),
         (lambda f: f.pop("state/conv2/var"), r"state\.conv2\.var: expected float32 \[6\]"),
         (lambda f: f.pop("optimizer/first/linear/bias"), r"optimizer\.first\.linear\.bias: expected float32 \[3\]"),
         (

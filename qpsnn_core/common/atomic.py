@@ -1,0 +1,155 @@
+"""Files that are whole or not there: written beside their place and renamed; what killed saves left is removed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from qpsnn_core.common.errors import FileError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]  # where there are no locks, age decides
+
+LEFT_AFTER = 86400
+"""Seconds after which a temporary file is nobody's, on a system without locks."""
+
+LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A binary file to fill, unbuffered; it takes its place when the block ends well, and vanishes when it does not.
+
+    `write_all` fills it: a single `write` may take a part. While it is filled it is locked: a temporary file of this
+    name that nobody locks was left by a save that was killed, and is removed first. Raises FileError: a full disk, no
+    such folder.
+    """
+    target, temporary = Path(path), None
+    try:
+        folder, prefix = target.parent, f".{target.name}."
+        sweep(folder, prefix)
+        handle, temporary = _locked(folder, prefix)
+        with open(handle, "w+b", buffering=0) as beside:
+            yield cast(BinaryIO, beside)
+            os.fsync(beside.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            if fcntl is not None:  # while it is locked
+                os.replace(temporary, target)
+        if fcntl is None:  # no open file can be renamed there
+            os.replace(temporary, target)
+    except OSError as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"{target}: cannot be written: {error}") from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+
+def write_all(file: BinaryIO, data: memoryview) -> None:
+    """All of it: a full disk takes a part first, and says so at the next attempt."""
+    while len(data):
+        data = data[file.write(data) :]
+
+
+def save_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Bytes as a file, whole or not at all; FileError as `replacing`."""
+    with replacing(path) as beside:
+        write_all(beside, memoryview(data))
+
+
+def save_json(path: str | os.PathLike[str], contents: Any) -> None:
+    """Plain data as JSON in UTF-8; FileError as `replacing`."""
+    save_bytes(path, (json.dumps(contents, indent=1) + "\n").encode())
+
+
+@contextlib.contextmanager
+def scratch_file(prefix: str, suffix: str) -> Iterator[str]:
+    """The name of an empty file in the folder of temporary files, gone when the block ends; sweeps as `replacing`."""
+    folder = Path(tempfile.gettempdir())
+    sweep(folder, prefix, suffix)
+    handle, name = _locked(folder, prefix, suffix)
+    try:
+        with open(handle, "r+b", buffering=0):
+            yield name
+    finally:
+        os.unlink(name)
+
+
+@contextlib.contextmanager
+def scratch_folder(folder: Path, prefix: str) -> Iterator[Path]:
+    """A new folder in `folder`, gone when the block ends; those that killed processes left are removed first."""
+    sweep(folder, prefix)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as name, open(Path(name) / LOCK, "wb") as lock:
+        _lock(lock.fileno(), wait=True)
+        yield Path(name)
+
+
+def sweep(folder: Path, prefix: str, suffix: str = "") -> None:
+    """Remove the temporary files and folders that begin and end so, and that no process is filling."""
+    pattern = re.compile(rf"{re.escape(prefix)}[a-z0-9_]{{8}}{re.escape(suffix)}")  # as tempfile names them
+    try:
+        found = [entry for entry in os.scandir(folder) if pattern.fullmatch(entry.name)]
+    except OSError:  # no such folder: whoever writes there says so
+        return
+    for entry in found:
+        with contextlib.suppress(OSError):  # another process removed it, or it is not ours to remove
+            if entry.is_dir(follow_symlinks=False):
+                lock = Path(entry.path) / LOCK
+                if _is_left(lock if lock.exists() else Path(entry.path)):
+                    shutil.rmtree(entry.path)
+            elif entry.is_file(follow_symlinks=False):
+                _is_left(Path(entry.path), remove=True)
+
+
+def _is_left(path: Path, *, remove: bool = False) -> bool:
+    """Whether nobody has locked the file; if so it is removed, on request, before anyone can lock it."""
+    if fcntl is None or path.is_dir():
+        left = time.time() - path.stat().st_mtime > LEFT_AFTER
+        if left and remove:
+            path.unlink()
+        return left
+    with path.open("rb") as file:
+        if not _lock(file.fileno(), wait=False):
+            return False
+        if remove:
+            path.unlink()
+    return True
+
+
+def _locked(folder: Path, prefix: str, suffix: str = "") -> tuple[int, str]:
+    """A new, locked file that is still there: another process may remove it before it is locked."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=folder)
+        _lock(handle, wait=True)
+        if fcntl is None or os.fstat(handle).st_nlink:
+            return handle, name
+        os.close(handle)
+
+
+def _lock(handle: int, *, wait: bool) -> bool:
+    """Lock an open file until it is closed; False where another process has (or may have) it."""
+    if fcntl is None:
+        return wait
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:  # taken, or a file system without locks
+        return False
+    return True
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
