@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import DataError, FormatError, Unquoted, expected
+from qpsnn_core.common.foreign import check_bytes
 from qpsnn_core.common.foreign_hdf5 import ForeignFile, foreign_hdf5
 from qpsnn_core.common.install import install_command
 from qpsnn_core.common.types import Images, Labels
@@ -21,6 +22,11 @@ FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """JPEG's markers of a frame header (ITU-T T.81, table B.1)."""
 
 NONE = b"\0"
+
+CHANNELS = 3
+
+JPEG_RATIO = 100
+"""So many times its length may an image be: photographs are 10 to 40 times, drawings more."""
 
 
 def load_jpeg_h5(path: str | Path, name: str, *, limit: int | None = None) -> Split:
@@ -128,7 +134,10 @@ def decode_jpeg(decoder: ModuleType, data: bytes, place: str) -> Images:
     """The pixels of a JPEG file as RGB; FormatError names its place."""
     try:
         with decoder.open(io.BytesIO(data), formats=["JPEG"]) as file:
+            check_bytes(place, file.width * file.height * CHANNELS, len(data), JPEG_RATIO)
             return np.asarray(file.convert("RGB"), dtype=np.uint8)
+    except FormatError:
+        raise
     except (MemoryError, OSError, SyntaxError, ValueError, decoder.DecompressionBombError) as error:
         raise FormatError(expected(place, "a whole JPEG image", Unquoted(str(error)))) from error
 

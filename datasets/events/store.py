@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import operator
 import os
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import ConfigError, DataError, FileError, FormatError, Unquoted, expected
-from qpsnn_core.common.hdf5 import CACHE, reading
+from qpsnn_core.common.foreign import check_bytes
+from qpsnn_core.common.hdf5 import CACHE, read_array, reading
 
 from .recording import Recording
 from .writer import EVENTS, KIND, SPLITS, TABLE, VERSION, check_classes, checksum
@@ -176,6 +178,8 @@ class EventStore:
         """Rows begin to end, which lie within recording `index`."""
         anchor = max(int(self._offset[index]), begin - begin % self._block)
         with self._whole():
+            size = (end - anchor) * sum(np.dtype(dtype).itemsize for dtype in EVENTS.values())
+            check_bytes(f"{self.path}: {self.name(index)}", size, self.path.stat().st_size)
             step = self._columns["step"][anchor:end]
             x, y, p = (self._columns[name][begin:end] for name in ("x", "y", "p"))
             if end > anchor:
@@ -186,13 +190,14 @@ class EventStore:
             return Recording(x, y, t, p, sensor, int(self.labels[index]), self.name(index))
 
     def _part(self, name: str, dtype: str) -> NDArray[Any]:
-        values: NDArray[Any] = self._dataset(name, dtype)[()]
-        return values
+        return read_array(self._dataset(name, dtype))
 
     def _dataset(self, name: str, dtype: str) -> h5py.Dataset:
         part = self._file[name]
         if not isinstance(part, h5py.Dataset) or part.dtype.str.lstrip("|") != dtype or part.ndim != 1:
             raise FormatError(expected(f"{self.path}: {name}", f"{dtype} [N]", Unquoted(str(part))))
+        chunk = math.prod(part.chunks or ()) * part.dtype.itemsize
+        check_bytes(f"{self.path}: {name} (a chunk)", chunk, self.path.stat().st_size)
         return part
 
     @contextlib.contextmanager
@@ -202,7 +207,7 @@ class EventStore:
             yield
         except FileError:
             raise
-        except (DataError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+        except (DataError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError) as error:
             if not self._file:
                 raise FileError(f"{self.path}: the store was closed") from error
             raise FormatError(f"{self.path}: not a whole {KIND} file: {error}") from error

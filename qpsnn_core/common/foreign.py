@@ -72,19 +72,19 @@ def existing_file(path: str | os.PathLike[str], what: str) -> Path:
     return target
 
 
-def most_bytes(length: int) -> int:
+def most_bytes(length: int, ratio: int = RATIO) -> int:
     """How many bytes the contents of a file of `length` bytes may take in memory. ConfigError: a wrong VARIABLE."""
     given = os.environ.get(VARIABLE, "")
     if given and not (given.isascii() and given.isdecimal() and len(given) < 20):
         raise ConfigError(expected(VARIABLE, "a number of bytes", given))
-    return max(LEAST, RATIO * length, int(given or 0))
+    return max(LEAST, ratio * length, int(given or 0))
 
 
-def check_bytes(place: str, size: int, length: int) -> None:
-    """FormatError where `size` bytes are more than a file of `length` bytes may unpack to."""
-    most = most_bytes(length)
+def check_bytes(place: str, size: int, length: int, ratio: int = RATIO) -> None:
+    """FormatError where `size` bytes are more than a file of `length` bytes may unpack to; ratio: of its format."""
+    most = most_bytes(length, ratio)
     if size > most:
-        want = f"at most {most:,} bytes unpacked ({LEAST >> 20} MiB, or {RATIO} times the file; {VARIABLE} raises it)"
+        want = f"at most {most:,} bytes unpacked ({LEAST >> 20} MiB, or {ratio} times the file; {VARIABLE} raises it)"
         raise FormatError(expected(place, want, Unquoted(f"{size:,}")))
 
 
@@ -125,10 +125,9 @@ def read_maybe_gzip(path: Path, what: str) -> bytes:
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The tables of a TOML file. FileError (cannot be read), ConfigError (not TOML)."""
+    data = read_bytes(Path(path), "a TOML file")
     try:
-        return tomllib.loads(Path(path).read_bytes().decode())
-    except OSError as error:
-        raise FileError(f"{os.fspath(path)}: cannot be read: {error.strerror or error}") from error
+        return tomllib.loads(data.decode())
     except RecursionError as error:
         raise ConfigError(f"{os.fspath(path)}: not TOML: nested too deep") from error
     except ValueError as error:  # of TOML, or of UTF-8

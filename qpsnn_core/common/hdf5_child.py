@@ -191,6 +191,7 @@ def attributes(file: h5py.File) -> dict[str, Any]:
     for name in file.attrs:
         value = np.asarray(file.attrs[name], object).tolist()
         many = value if isinstance(value, list) else [value]
+        many = [item.item() if isinstance(item, np.generic) and item.dtype.kind in "biuf" else item for item in many]
         plain = [item if isinstance(item, (int, float)) else text(item) for item in many]
         listed[name] = plain if isinstance(value, list) else plain[0]
     return listed

@@ -1,0 +1,154 @@
+"""Every reader on files cut short and altered: a typed error or a value, in bounded time and memory, and never a hang."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CASES = int(os.environ.get("QPSNN_FUZZ_CASES", "30"))
+
+# Runs in a process of its own: a file that hangs or takes too much ends it, and its last line names the case.
+CHILD = """
+import gzip, json, pickle, random, resource, signal, sys, zipfile
+from pathlib import Path
+import h5py
+import numpy as np
+import qpsnn_core as qp
+from qpsnn_core.errors import QpsnnError
+from qpsnn_datasets.cifar import load_cifar10
+from qpsnn_datasets.events import event_writer, import_events, load_events, read_events, Recording
+from qpsnn_datasets.jpeg_h5 import load_jpeg_h5
+from qpsnn_datasets.mnist import read_idx
+from qpsnn_datasets.pickles import read_pickle
+
+WHOLE = Path("whole")
+model = lambda: qp.initialise(qp.build("mlp", (4, 4, 1), 3, widths=(6,)))
+
+def zip_of_events():
+    with zipfile.ZipFile(WHOLE, "w", zipfile.ZIP_DEFLATED) as archive:
+        for k in range(3):
+            archive.writestr(f"Train/{k}/0000{k}.bin", bytes(range(50)))
+
+def prophesee():
+    events = np.zeros(9, np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")]))
+    with h5py.File(WHOLE, "w") as file:
+        file.create_dataset("CD/events", data=events, chunks=(4,), compression="gzip")
+        file.attrs["geometry"] = "4x4"
+
+def spikes():
+    with h5py.File(WHOLE, "w") as file:
+        for key in ("units", "times"):
+            rows = file.create_dataset("spikes/" + key, 3, h5py.vlen_dtype(np.float32 if key == "times" else np.uint16))
+            for k in range(3):
+                rows[k] = [0, 1, 2]
+        file["labels"], file["extra/keys"] = [0, 1, 0], ["a", "b"]
+
+def store():
+    columns = [np.arange(9, dtype=kind) % 2 for kind in (np.uint16, np.uint16, np.int64, np.bool_)]
+    columns[2] = np.arange(9)
+    with event_writer(WHOLE, ("a",)) as writer:
+        for k in range(3):
+            writer.add(Recording(*columns, sensor=(4, 4), label=0, name=str(k)), "train")
+
+def jpegs():
+    from PIL import Image
+    import io
+    image = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(image, "JPEG")
+    joined = np.frombuffer(2 * image.getvalue(), np.uint8)
+    with h5py.File(WHOLE, "w") as file:
+        file.attrs["classes"] = ["a", "b"]
+        for part in ("train", "test"):
+            file[part + "/jpeg"], file[part + "/label"] = joined, [0, 1]
+            file[part + "/offset"] = [0, len(joined) // 2, len(joined)]
+
+def nir():
+    from qpsnn_core.exchange.nir_export import save_nir
+    save_nir(WHOLE, model())
+
+def load_nir(path):
+    from qpsnn_core.exchange.nir_import import load_nir
+    return load_nir(path)
+
+def shd(path):
+    path.replace("shd_train.h5")
+    return import_events("shd_train.h5", "out.h5", format="shd")
+
+KINDS = {
+    "checkpoint": (lambda: qp.save_checkpoint(WHOLE, qp.Checkpoint(model())), qp.load_checkpoint),
+    "integer": (lambda: qp.save_integer(WHOLE, qp.lower(model()).network), qp.load_integer),
+    "recipe": (lambda: WHOLE.write_text(qp.Recipe().to_toml()), qp.load_recipe),
+    "zip": (zip_of_events, lambda path: import_events(path.replace("a.zip"), "out.h5", format="n-mnist")),
+    "npz": (
+        lambda: np.savez_compressed(WHOLE.open("wb"), x=np.arange(4), y=np.arange(4), t=np.arange(4), p=np.arange(4) % 2),
+        lambda path: read_events(path.replace("a.npz"), format="numpy", sensor=(4, 4)),
+    ),
+    "prophesee": (prophesee, lambda path: read_events(path.replace("a.h5"), format="prophesee-h5")),
+    "shd": (spikes, shd),
+    "store": (store, lambda path: list(load_events(path))),
+    "jpegs": (jpegs, lambda path: load_jpeg_h5(path, "a")),
+    "nir": (nir, load_nir),
+    "idx": (
+        lambda: WHOLE.write_bytes(gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 9]) + bytes(9))),
+        lambda path: read_idx(path.replace("a.gz"), 1),
+    ),
+    "pickle": (
+        lambda: WHOLE.write_bytes(pickle.dumps({b"data": np.zeros((2, 8), np.uint8), b"labels": [1, 2]}, 2)),
+        lambda path: read_pickle(path.read_bytes(), path),
+    ),
+}
+
+def altered(whole, rng):
+    data = bytearray(whole)
+    if rng.random() < 0.2:
+        return data[: rng.randrange(len(data))]
+    for _ in range(rng.choice((1, 1, 2, 8))):
+        at = rng.randrange(len(data))
+        data[at] = rng.choice((0, 1, 255, data[at] ^ 1 << rng.randrange(8), rng.randrange(256)))
+    return data
+
+make, read = KINDS[sys.argv[1]]
+rng = random.Random(int(sys.argv[2]))
+make()
+whole, seen = WHOLE.read_bytes(), {"refused": 0, "read": 0}
+read(WHOLE)  # it is whole, and what compiles is compiled
+resource.setrlimit(resource.RLIMIT_AS, (6 << 30,) * 2)
+for case in range(int(sys.argv[3])):
+    print("case", case, flush=True)
+    path = Path("damaged")
+    path.write_bytes(altered(whole, rng))
+    signal.alarm(60)  # a hang of HDF5 is told after two seconds of the processor
+    try:
+        read(path)
+        seen["read"] += 1
+    except QpsnnError:
+        seen["refused"] += 1
+signal.alarm(0)
+most = max(resource.getrusage(who).ru_maxrss >> 10 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+print(json.dumps({**seen, "megabytes": most}))
+"""
+
+KINDS = (
+    *("checkpoint", "integer", "recipe", "zip", "npz", "prophesee", "shd", "store", "jpegs", "nir", "idx", "pickle"),
+)
+NEEDS = {"jpegs": "PIL", "nir": "nir"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory and time as Linux does")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_file_is_refused_or_read(tmp_path: Path, kind: str) -> None:
+    if kind in NEEDS:
+        pytest.importorskip(NEEDS[kind])
+    words = [sys.executable, "-c", CHILD, kind, "1", str(CASES)]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout.splitlines()[-1:]} {done.returncode}\n{done.stderr[-2000:]}"
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen["refused"] + seen["read"] == CASES
+    assert seen["refused"] > CASES // 10
+    assert seen["megabytes"] < 1000
