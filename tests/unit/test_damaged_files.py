@@ -1,4 +1,4 @@
-"""Every reader on files cut short and altered: a typed error or a value, in bounded time and memory, and never a hang."""
+"""Every reader on files cut short and altered: a typed error or a value, in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ model = lambda: qp.initialise(qp.build("mlp", (4, 4, 1), 3, widths=(6,)))
 def zip_of_events():
     with zipfile.ZipFile(WHOLE, "w", zipfile.ZIP_DEFLATED) as archive:
         for k in range(3):
-            archive.writestr(f"Train/{k}/0000{k}.bin", bytes(range(50)))
+            archive.writestr(f"Train/{k}/0000{k}.bin", bytes(range(30)))
 
 def prophesee():
     events = np.zeros(9, np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")]))
@@ -49,7 +49,7 @@ def spikes():
         file["labels"], file["extra/keys"] = [0, 1, 0], ["a", "b"]
 
 def store():
-    columns = [np.arange(9, dtype=kind) % 2 for kind in (np.uint16, np.uint16, np.int64, np.bool_)]
+    columns = [(np.arange(9) % 2).astype(kind) for kind in (np.uint16, np.uint16, np.int64, np.bool_)]
     columns[2] = np.arange(9)
     with event_writer(WHOLE, ("a",)) as writer:
         for k in range(3):
@@ -85,7 +85,7 @@ KINDS = {
     "recipe": (lambda: WHOLE.write_text(qp.Recipe().to_toml()), qp.load_recipe),
     "zip": (zip_of_events, lambda path: import_events(path.replace("a.zip"), "out.h5", format="n-mnist")),
     "npz": (
-        lambda: np.savez_compressed(WHOLE.open("wb"), x=np.arange(4), y=np.arange(4), t=np.arange(4), p=np.arange(4) % 2),
+        lambda: np.savez_compressed(WHOLE.open("wb"), **{name: np.arange(4) % 2 for name in "xyp"}, t=np.arange(4)),
         lambda path: read_events(path.replace("a.npz"), format="numpy", sensor=(4, 4)),
     ),
     "prophesee": (prophesee, lambda path: read_events(path.replace("a.h5"), format="prophesee-h5")),
