@@ -6,20 +6,18 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import DataError, FormatError, Unquoted, expected
+from qpsnn_core.common.foreign import foreign
 
+from . import npy
 from .checks import existing
 from .schema import Dataset, Split, check_labels
 
 SUFFIX = ".npz"
-UNPACKED = 1 << 30
-"""Bytes that an array may unpack to in any case."""
-
 RATIO = 100
-"""A larger array may be at most so many times as long as its file."""
+"""How many times its packed bytes an array of images may take: those that are mostly background pack well."""
 
 MOST_CLASSES = 1 << 16
 """Of a set that does not name its classes."""
@@ -55,38 +53,24 @@ class _Arrays:
     def __init__(self, path: Path) -> None:
         self.path = path
         if path.is_dir():
-            self.names = sorted(file.stem for file in path.glob("*.npy"))
+            self.names = sorted(file.stem for file in path.glob(f"*{npy.SUFFIX}"))
         else:
-            try:
-                with zipfile.ZipFile(path) as file:
-                    self.names = sorted(name.removesuffix(".npy") for name in file.namelist())
-                    self._check_sizes(file)
-            except (OSError, zipfile.BadZipFile) as error:
-                raise FormatError(f"{path}: not a whole .npz file: {error}") from error
+            with foreign(path, "npz archive"), zipfile.ZipFile(path) as archive:
+                self.names = sorted(npy.entries(archive))
         self.whole = any(name.startswith(("train_", "test_")) for name in self.names)
-
-    def _check_sizes(self, file: zipfile.ZipFile) -> None:
-        most = max(UNPACKED, RATIO * self.path.stat().st_size)
-        for info in file.infolist():
-            if info.file_size > most:
-                place = f"{self.path}: {info.filename}"
-                raise FormatError(expected(place, f"at most {most:,} bytes unpacked", f"{info.file_size:,}"))
 
     def read(self, name: str) -> NDArray[Any]:
         if name not in self.names:
             there = Unquoted(", ".join(self.names) or "none")
             raise FormatError(expected(str(self.path), f"an array {name}", there))
-        try:
-            if self.path.is_dir():
-                found = np.load(self.path / f"{name}.npy", allow_pickle=False)
-            else:
-                with np.load(self.path, allow_pickle=False) as file:
-                    found = file[name]
-        except Exception as error:  # NumPy, zipfile and zlib say it in a dozen ways
-            raise FormatError(f"{self.path}: {name}: not a whole array of numbers or text: {error}") from error
-        if not isinstance(found, np.ndarray):
-            raise FormatError(expected(f"{self.path}: {name}", "a NumPy array", Unquoted(type(found).__name__)))
-        return found
+        if self.path.is_dir():
+            file = self.path / f"{name}{npy.SUFFIX}"
+            with foreign(file, "array of numbers or text"):
+                return npy.read_array(lambda: file.open("rb"), str(file), file.stat().st_size)
+        place = f"{self.path}: {name}"
+        with foreign(place, "array of numbers or text"), zipfile.ZipFile(self.path) as archive:
+            length = self.path.stat().st_size
+            return npy.read_entry(archive, npy.entries(archive)[name], place, length, RATIO)
 
 
 def _classes(arrays: _Arrays, *labels: str) -> tuple[str, ...]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
-import math
 import zipfile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import DataError, FormatError, Unquoted, expected
-from qpsnn_core.common.foreign import check_bytes, foreign, read_unpacked
+from qpsnn_core.common.errors import DataError, Unquoted, expected
+from qpsnn_core.common.foreign import foreign
 
+from ...npy import entries, read_array, read_entry
 from ..raw import Raw
 
 NAMES = {"x": ("x",), "y": ("y",), "t": ("t", "ts", "timestamp"), "p": ("p", "polarity")}
@@ -50,32 +50,11 @@ def from_array(events: Any, name: str, sensor: tuple[int, int]) -> Raw:
 def decode(data: bytes, name: str, sensor: tuple[int, int]) -> Raw:
     """The array of a .npy file, or the columns of a .npz file. Raises FormatError, and what `from_array` raises."""
     with foreign(name, ".npy or .npz file of numbers"):
-        loaded = _columns_of(data, name) if data[:2] == b"PK" else _array_of(io.BytesIO(data), name, len(data))
-    return from_array(loaded, name, sensor)
-
-
-def _columns_of(data: bytes, name: str) -> dict[str, NDArray[Any]]:
-    """The arrays of a .npz file, a zip archive of .npy files."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        found = {}
-        for entry in archive.infolist():
-            with archive.open(entry) as file:
-                place, packed = f"{name}: {entry.filename}", min(entry.compress_size, len(data))
-                check_bytes(place, entry.file_size, packed)
-                content = read_unpacked(file, place, packed)  # type: ignore[arg-type]  # ZipExtFile reads bytes
-            found[entry.filename.removesuffix(".npy")] = _array_of(io.BytesIO(content), place, len(content))
-    return found
-
-
-def _array_of(file: io.BytesIO, name: str, length: int) -> NDArray[Any]:
-    """The array of a .npy file of `length` bytes, whose header may claim any shape."""
-    version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]  # NumPy gives it no types
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(file)  # type: ignore[no-untyped-call]  # NumPy gives it no types
-    if dtype.hasobject:
-        raise ValueError("it holds objects of Python")
-    if math.prod(shape) * dtype.itemsize != length - file.tell():
-        want = f"{length - file.tell()} bytes, which follow its header"
-        raise FormatError(expected(name, want, Unquoted(f"shape {list(shape)} of {dtype}")))
-    file.seek(0)
-    return np.asarray(np.load(file, allow_pickle=False))
+        if data[:2] != b"PK":
+            return from_array(read_array(lambda: io.BytesIO(data), name, len(data)), name, sensor)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            found = {
+                key: read_entry(archive, entry, f"{name}: {entry.filename}", len(data))
+                for key, entry in entries(archive).items()
+            }
+    return from_array(found, name, sensor)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 
 import numpy as np
 import pytest
 
+from qpsnn_core.common import foreign
 from qpsnn_core.common.errors import ConfigError, DataError, FileError, FormatError, LabelError
-from qpsnn_datasets import arrays as module
 from qpsnn_datasets import load_arrays, load_arrays_part, load_data
 from qpsnn_datasets.registry import load_part
 
@@ -90,7 +91,11 @@ def test_frames_of_events_and_a_limit(tmp_path):
         ({"classes": np.array(["a", "b"])}, LabelError, r"mine\.train\.labels\[2\]: expected 0 to 1, got 2"),
         ({"classes": np.array([1, 2])}, DataError, r"mine.npz: classes: expected a row of strings, got int64 \[2\]"),
         ({"test_images": None}, FormatError, r"mine.npz: expected an array test_images, got test_labels, train_"),
-        ({"train_images": np.array([{}] * 7)}, FormatError, r"mine.npz: train_images: not a whole array .*pickle"),
+        (
+            {"train_images": np.array([{}] * 7)},
+            FormatError,
+            r"mine.npz: train_images: not a whole array .*objects of",
+        ),
     ],
 )
 def test_a_wrong_array_is_named(tmp_path, change, error, said):
@@ -106,7 +111,7 @@ def test_a_damaged_or_missing_file_is_named(tmp_path):
     whole = path.read_bytes()
     for damaged in (b"", b"PK\3\4", whole[:200], whole[: len(whole) // 2]):
         path.write_bytes(damaged)
-        with pytest.raises(FormatError, match=r"mine\.npz: not a whole \.npz file"):
+        with pytest.raises(FormatError, match=r"mine\.npz: not a whole npz archive"):
             load_arrays(path)
     path.write_bytes(whole.replace(b"NUMPY", b"NUMPI"))
     with pytest.raises(FormatError, match=r"mine\.npz"):
@@ -114,10 +119,29 @@ def test_a_damaged_or_missing_file_is_named(tmp_path):
 
 
 def test_kilobytes_that_unpack_to_more_than_allowed_are_refused_unread(tmp_path, monkeypatch):
-    path = tmp_path / "bomb.npz"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("images.npy", bytes(1 << 20))
-    monkeypatch.setattr(module, "UNPACKED", 1 << 10)
-    monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("it was read"))
-    with pytest.raises(FormatError, match=r"bomb\.npz: images\.npy: expected at most [\d,]+ bytes unpacked"):
+    monkeypatch.setattr(foreign, "LEAST", 1 << 10)
+    monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("it was read"))
+    path = tmp_path / "mine.npz"
+    np.savez_compressed(path, labels=np.zeros(1 << 20, np.uint8), images=np.zeros(1 << 20, np.uint8))
+    with pytest.raises(FormatError, match=r"mine\.npz: labels: expected at most [\d,]+ bytes unpacked"):
+        load_arrays_part(path, "test")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_header_that_claims_more_than_follows_is_refused_unread(tmp_path, monkeypatch, packed):
+    array = io.BytesIO()
+    np.lib.format.write_array_header_1_0(array, {"descr": "|u1", "fortran_order": False, "shape": (1 << 40, 8, 8, 1)})
+    array.write(bytes(64))
+    monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("it was read"))
+    if packed:
+        path = tmp_path / "mine.npz"
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("labels.npy", array.getvalue())
+            file.writestr("images.npy", array.getvalue())
+    else:
+        path = tmp_path / "mine"
+        path.mkdir()
+        for name in ("labels", "images"):
+            (path / f"{name}.npy").write_bytes(array.getvalue())
+    with pytest.raises(FormatError, match=r"labels.*: expected 64 bytes, which follow its header, got shape \[10995"):
         load_arrays_part(path, "test")
