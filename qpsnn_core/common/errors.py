@@ -17,8 +17,9 @@ QpsnnError
     │   └── MissingError    what it runs on is not installed in this Python
     └── BackendTimeout      it did not answer in time
 
-QpsnnWarning            what the user must know, though the work goes on
-└── DeadLayerWarning    a layer of neurons that can never fire, or never fired
+QpsnnWarning               what the user must know, though the work goes on
+├── DeadLayerWarning       a layer of neurons that can never fire, or never fired
+└── ClippedWeightsWarning  a layer whose quantizer cuts off much of its weights
 
 A message reads `place: expected ..., got ...`; `expected` builds one.
 """
@@ -98,6 +99,10 @@ class QpsnnWarning(UserWarning):
 
 class DeadLayerWarning(QpsnnWarning):
     """No neuron of a layer can fire, or none did: whatever comes behind it does not depend on the input."""
+
+
+class ClippedWeightsWarning(QpsnnWarning):
+    """The quantizer of a layer cuts off much of its weights, and no batch norm restores the scale."""
 
 
 class Unquoted(str):

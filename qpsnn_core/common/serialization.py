@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, get_args, get_origin
 
 import cattrs
@@ -26,7 +26,9 @@ Hook = Callable[[Any, Any], Any]
 TAG = "kind"
 ADDED_LATER = {"added_later": True}
 """Metadata of a field that the format did not always have: at its default it is not written, so that what is as it
-always was has the text and the digest that it always had."""
+always was has the text and the digest that it always had. With `FORMERLY`, that value is left out instead."""
+FORMERLY = "formerly"
+"""Key of a field's metadata: what a file that lacks the field means, where that is not the default of the code."""
 WORDS: dict[Callable[[Any], Any], str] = {int: "an integer", bool: "true or false", str: "a string", float: "a number"}
 
 
@@ -113,20 +115,35 @@ def _scalar(kind: Callable[[Any], Any]) -> Hook:
 
 def _table(strict: cattrs.Converter, kind: Any) -> Hook:
     read = make_dict_structure_fn(kind, strict, _cattrs_forbid_extra_keys=True)
+    formerly = _formerly(kind)
 
     def structure(value: Any, _: Any) -> Any:
         if isinstance(value, Mapping):
-            return read(value, kind)
+            made = read(value, kind)
+            missing = {name: meant for name, meant in formerly.items() if name not in value}
+            return replace(made, **missing) if missing else made
         raise ConfigError(expected_here("a table of keys", value))
 
     return structure
 
 
+def _formerly(kind: Any) -> dict[str, Any]:
+    return {field.name: field.metadata[FORMERLY] for field in fields(kind) if FORMERLY in field.metadata}
+
+
 def _written(strict: cattrs.Converter, kind: Any) -> Callable[[Any], dict[str, Any]]:
     later = [field.name for field in fields(kind) if field.metadata.get("added_later")]
-    options: Any = {name: override(omit_if_default=True) for name in later}
+    formerly = {name: meant for name, meant in _formerly(kind).items() if name in later}
+    options: Any = {name: override(omit_if_default=True) for name in later if name not in formerly}
     write: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(kind, strict, **options)
-    return write
+    if not formerly:
+        return write
+
+    def unstructure(value: Any) -> dict[str, Any]:
+        omitted = {name for name, meant in formerly.items() if getattr(value, name) == meant}
+        return {name: plain for name, plain in write(value).items() if name not in omitted}
+
+    return unstructure
 
 
 def _tuple(strict: cattrs.Converter, kind: Any) -> Hook:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, VersionError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.serialization import TAG, converter, structure, tag_union
+from qpsnn_core.network.defaults import resolve
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut, Synapse
@@ -47,6 +48,7 @@ class Network(Ordered[Node]):
     """Nodes in the order in which they run, and the number of time steps T.
 
     The first node is the Input, the last the Readout, each node reads only earlier ones and is read by a later one.
+    Quantizers of gamma "auto" and gains of None, the defaults of nodes, are resolved by place (network/defaults.py).
     Raises NetworkError or ShapeError, naming the node.
     """
 
@@ -62,6 +64,7 @@ class Network(Ordered[Node]):
         values: dict[str, ValueSpec] = {}
         for node in self.nodes:
             values[node.name] = node.output(*(values[source] for source in node.sources))
+        object.__setattr__(self, "nodes", resolve(self.nodes, values))
         object.__setattr__(self, "values", values)
 
     def __hash__(self) -> int:

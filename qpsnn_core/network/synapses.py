@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, expected
-from qpsnn_core.common.validation import check_at_least, check_name
+from qpsnn_core.common.serialization import ADDED_LATER, FORMERLY
+from qpsnn_core.common.validation import check_at_least, check_name, check_number
 from qpsnn_core.network.values import ValueSpec, check_kind, window
-from qpsnn_core.quantization.formats import Quantizer
+from qpsnn_core.quantization.formats import AUTO, Quantizer
 
 BN_EPSILON = 1e-5
 BN_MOMENTUM = 0.1
+
+BY_PLACE = Quantizer(gamma=AUTO)
+"""A node's default: the Network chooses by the place of the node."""
+
+_QUANTIZER = {FORMERLY: Quantizer()}
+_GAIN = {**ADDED_LATER, FORMERLY: 0.0}
 
 
 @dataclass(frozen=True)
 class Conv:
     """`X = BN(sum_{ky,kx,ci} W_hat[ky, kx, ci, co] S[y*stride + ky - padding, x*stride + kx - padding, ci] + bias)`.
 
-    `quantizer=None` keeps the weights in floating point. `sparse`: a weight that is 0 is pruned, and stays 0. Gives a
-    Current.
+    `quantizer=None` keeps the weights in floating point. `gain`: fresh weights are `N(0, gain / sqrt(k*k*C_in))`; 0:
+    Kaiming's of the fan-out, as in the paper. A quantizer of gamma "auto" and a gain of None, the defaults, are chosen
+    by the Network (network/defaults.py). `sparse`: a weight that is 0 is pruned, and stays 0. Gives a Current.
     """
 
     name: str
@@ -28,10 +37,11 @@ class Conv:
     kernel: int = 3
     stride: int = 1
     padding: int = 1
-    quantizer: Quantizer | None = field(default_factory=Quantizer)
+    quantizer: Quantizer | None = field(default=BY_PLACE, metadata=_QUANTIZER)
     bias: bool = False
     batch_norm: bool = True
     sparse: bool = False
+    gain: float | None = field(default=None, metadata=_GAIN)
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -40,7 +50,7 @@ class Conv:
         check_at_least(f"{self.name}.padding", self.padding, 0)
         if self.padding >= self.kernel:
             raise ConfigError(expected(f"{self.name}.padding", f"less than the kernel ({self.kernel})", self.padding))
-        _check_sparse(self)
+        _check_weights(self)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -65,21 +75,23 @@ class Conv:
 class Linear:
     """`X[o] = BN(sum_i W_hat[i, o] S[i] + bias[o])`, `i` over (H, W, C) flattened in that order. Gives a Current.
 
-    `sparse` as in Conv.
+    `gain`: fresh weights are `N(0, gain / sqrt(H*W*C_in))`; 0: `N(0, 0.01)`, as in the paper. The defaults of
+    `quantizer` and `gain`, and `sparse`, as in Conv.
     """
 
     name: str
     source: str
     features: int
-    quantizer: Quantizer | None = field(default_factory=Quantizer)
+    quantizer: Quantizer | None = field(default=BY_PLACE, metadata=_QUANTIZER)
     bias: bool = True
     batch_norm: bool = False
     sparse: bool = False
+    gain: float | None = field(default=None, metadata=_GAIN)
 
     def __post_init__(self) -> None:
         check_name(self.name)
         check_at_least(f"{self.name}.features", self.features, 1)
-        _check_sparse(self)
+        _check_weights(self)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -152,10 +164,15 @@ class Shortcut:
 Synapse = Conv | Linear
 
 
-def _check_sparse(node: Synapse) -> None:
+def _check_weights(node: Synapse) -> None:
+    if node.gain is not None:
+        check_number(
+            f"{node.name}.gain", node.gain, "a number of at least 0, or None", lambda gain: 0 <= gain < math.inf
+        )
     if type(node.sparse) is not bool:
         raise ConfigError(expected(f"{node.name}.sparse", "true or false", node.sparse))
-    if node.sparse and node.quantizer is not None and not node.quantizer.zero:
+    own = node.quantizer
+    if node.sparse and own is not None and own.gamma != AUTO and not own.zero:
         raise ConfigError(expected(f"{node.name}.quantizer.zero", "true where weights are pruned", False))
 
 

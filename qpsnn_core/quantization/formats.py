@@ -13,6 +13,9 @@ GAMMAS = ("mean", "max", "percentile", "one")
 KEPT = "kept"
 """The gamma that is not a function of the weights: it stays as it is in the model's state."""
 
+AUTO = "auto"
+"""The gamma of a quantizer that a Network has yet to choose by the place of its node."""
+
 
 GRANULARITIES = ("channel", "layer")
 
@@ -28,6 +31,7 @@ class Quantizer:
     `percentile` and `1 - percentile` ("percentile"), or 1 ("one": vanilla, Eq. 6), per output "channel" or per
     "layer"; or, per channel, the array `gamma` of the model's state ("kept"). `ste` "clip" passes gradients where
     `|W/gamma| <= 1` (the paper); "pass" gives all of them, times `1/gamma` (its public code).
+    "auto": the Network that a node becomes part of puts the quantizer of the node's place for it (network/defaults.py).
     `zero`: `s = 2**bits - 2`, one level fewer, so that 0 is in the middle: `2*k*gamma/s`, |k| <= 2**(bits-1) - 1.
     """
 
@@ -41,7 +45,7 @@ class Quantizer:
     def __post_init__(self) -> None:
         if type(self.bits) is not int or not 2 <= self.bits <= 8:
             raise ConfigError(expected("quantizer.bits", "an integer from 2 to 8", self.bits))
-        check_choice("quantizer.gamma", self.gamma, (*GAMMAS, KEPT))
+        check_choice("quantizer.gamma", self.gamma, (*GAMMAS, KEPT, AUTO))
         check_choice("quantizer.granularity", self.granularity, GRANULARITIES)
         check_choice("quantizer.ste", self.ste, STRAIGHT_THROUGH)
         want = "a number in (0.5, 1]"

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import NumericsError, ShapeError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Floats
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.quantize import encode, pass_within, sum_abs
 from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map
-from qpsnn_core.quantization.formats import KEPT, Quantizer
+from qpsnn_core.quantization.formats import AUTO, GAMMAS, KEPT, Quantizer
 
 MIN_CHUNK_WEIGHTS = 2**15
 """Least number of weights in a chunk."""
@@ -37,9 +37,13 @@ def gamma(weight: Floats, quantizer: Quantizer, stored: Floats | None = None) ->
     """The scale coefficient of Eq. 9, float32 [C_out]; 1 where every weight of a channel is 0.
 
     weight: [..., C_out]. stored: the gamma of the model's state, where the quantizer's is "kept". Raises NumericsError
-    on NaN or infinity, or a stored gamma that is not positive; ShapeError where that is not there.
+    on NaN or infinity, or a stored gamma that is not positive; ShapeError where that is not there; ConfigError where no
+    Network has resolved an "auto".
     """
     outputs = weight.shape[-1]
+    if quantizer.gamma == AUTO:
+        want = "the quantizer that a Network chooses by the place of its node, or " + ", ".join((*GAMMAS, KEPT))
+        raise ConfigError(expected("quantizer.gamma", want, AUTO))
     if quantizer.gamma == KEPT:
         _finite(weight)
         return _stored(stored, outputs)

@@ -11,7 +11,7 @@ from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.zoo.blocks import ENDS
 from qpsnn_core.network.zoo.vgg import ZOO, build, layers_of
-from qpsnn_core.quantization.formats import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer
+from qpsnn_core.quantization.formats import AUTO, GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer
 
 FULL_PRECISION = 32
 
@@ -26,7 +26,8 @@ class NetworkConfig:
 
     name: of the ZOO. width: a factor on all channel counts; widths: instead, the counts themselves, one for each
     convolution (of mlp: hidden layer), () for none. bits: per weight, 2 to 8, or 32 for floating point. steps: T, time
-    steps per image. gamma, granularity, ste, percentile: as in Quantizer. ends: of the first convolution and the last
+    steps per image. gamma, granularity, ste, percentile: as in Quantizer ("auto": "mean" before a
+    batch norm, else "max"). ends: of the first convolution and the last
     linear layer, "integer" (8-bit, deployable) or "float". threshold: in units of the membrane potential. beta: the
     share of the potential that is left after one step, 0 to 1. surrogate, surrogate_width (in units of the potential),
     detach_reset, reset ("zero", "subtract"): as in LIF, which has the defaults and the checks.
@@ -51,7 +52,9 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         typed(self)
-        choices(self, name=tuple(ZOO), gamma=GAMMAS, granularity=GRANULARITIES, ste=STRAIGHT_THROUGH, ends=ENDS)
+        choices(
+            self, name=tuple(ZOO), gamma=(*GAMMAS, AUTO), granularity=GRANULARITIES, ste=STRAIGHT_THROUGH, ends=ENDS
+        )
         positive(self, "width", "surrogate_width")
         self._lif(type(self).__name__)
         least(self, steps=1)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from qpsnn_core.common.errors import ConfigError, DataError, FileError, Unquoted, expected
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.engine.checks import check_model
+from qpsnn_core.engine.clipping import warn_clipped
 from qpsnn_core.engine.evaluation import check_data
 from qpsnn_core.engine.passes import initialise
 from qpsnn_core.network.graph import Network
@@ -64,13 +65,15 @@ def train(
     `Checkpoint.data` says what they were called. stage: the name that progress bears.
     Raises, before anything starts, ShapeError, DataError, LabelError (data), ConfigError (less than one batch, a run
     resumed with other settings), FileError (checkpoint); later NumericsError, which names epoch, batch and array, and
-    FileError when the disk is full.
+    FileError when the disk is full. Warns, at the start and at the end, of layers whose quantizer clips much of their
+    weights (ClippedWeightsWarning).
     """
     if type(every) is not int or every < 1:
         raise ConfigError(expected("every", "a whole number of epochs, at least 1", every))
     setup = _planned(stage, network, data, config, augment, validation, progress)
     past = _past(checkpoint, resume)
     state = resumed_state(setup, network, past, f"{checkpoint}") if past else initial_state(setup, network)
+    clipped = warn_clipped(state.model)
     made_by = dict(recipe) if recipe is not None else past.recipe if past else {stage: asdict(config)}
     said = dict(notes) if notes is not None else past.notes if past else {}
 
@@ -86,6 +89,7 @@ def train(
             epochs = state.position.epochs
             if state.position.batches == 0 and epochs % every == 0 and epochs < config.epochs:
                 save()
+        warn_clipped(state.model, known=clipped)
         return Trained(state.model, state.history, save())
     except KeyboardInterrupt:
         with ignore_sigint():
@@ -183,7 +187,7 @@ def resumed_state(setup: RunSetup, network: Network | Model, past: Checkpoint, p
     graph = network.network if isinstance(network, Model) else network
     if past.optimizer is None or past.position is None:
         raise ConfigError(expected(place, "a checkpoint of a run", Unquoted("a model alone")))
-    if past.model.network != graph:
+    if _undrawn(past.model.network) != _undrawn(graph):
         raise ConfigError(expected(f"{place}: network", past.model.network.digest()[:12], graph.digest()[:12]))
     old, new = (_flat(settings) for settings in (past.position.settings, setup.settings))
     for name in [*new, *old]:
@@ -191,6 +195,13 @@ def resumed_state(setup: RunSetup, network: Network | Model, past: Checkpoint, p
         if old.get(name) != new.get(name) and not later:
             raise ConfigError(expected(f"{place}: {name}", f"{old.get(name)}, as the run began", new.get(name)))
     return TrainState(past.model, past.optimizer, past.position, past.history)
+
+
+def _undrawn(network: Network) -> Network:
+    """Without the gains of fresh weights, which a run that goes on no longer draws, and older files do not have."""
+    for node in network.synapses:
+        network = network.change(node.name, gain=0.0)
+    return network
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,10 +38,12 @@ class Cache(NamedTuple):
 
 
 def init(node: Conv, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> tuple[NamedFloats, NamedFloats]:
-    """Kaiming normal, fan-out: `N(0, sqrt(2 / (k*k*C_out)))`."""
-    deviation = np.sqrt(2 / (node.kernel**2 * node.channels))
+    """`N(0, gain / sqrt(fan-in))`, or Kaiming normal, fan-out: `N(0, sqrt(2 / (k*k*C_out)))`."""
+    shape = node.weight_shape(inputs[0])
+    paper = np.sqrt(2 / (node.kernel**2 * node.channels))
+    deviation = node.gain / np.sqrt(np.prod(shape[:-1])) if node.gain else paper
     params, state = batch_norm.init(node)
-    weight = rng.normal(0, deviation, node.weight_shape(inputs[0])).astype(np.float32)
+    weight = rng.normal(0, deviation, shape).astype(np.float32)
     return {"weight": weight, **params}, state
 
 

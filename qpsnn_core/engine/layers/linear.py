@@ -25,9 +25,11 @@ class Cache(NamedTuple):
 
 
 def init(node: Linear, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> tuple[NamedFloats, NamedFloats]:
-    """`N(0, 0.01)`, as the paper's classifier."""
+    """`N(0, gain / sqrt(fan-in))`, or `N(0, 0.01)` as the paper's classifier."""
     params, state = batch_norm.init(node)
-    return {"weight": rng.normal(0, 0.01, node.weight_shape(inputs[0])).astype(np.float32), **params}, state
+    shape = node.weight_shape(inputs[0])
+    deviation = node.gain / np.sqrt(shape[0]) if node.gain else 0.01
+    return {"weight": rng.normal(0, deviation, shape).astype(np.float32), **params}, state
 
 
 def forward(node: Linear, context: LayerContext, x: Array) -> LayerOutput:

@@ -8,13 +8,12 @@ from functools import partial
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_choice
+from qpsnn_core.network.defaults import INTEGER_FIRST, INTEGER_LAST
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, Node, Readout
 from qpsnn_core.network.synapses import Linear
 from qpsnn_core.quantization.formats import Quantizer
 
 ENDS = ("integer", "float")
-INTEGER_FIRST = Quantizer(8, gamma="max")
-INTEGER_LAST = Quantizer(8, gamma="max", granularity="layer")
 
 POOL = 0
 

@@ -10,7 +10,7 @@ from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Shape
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, MaxPool, Node, Readout
-from qpsnn_core.network.synapses import Conv, Linear
+from qpsnn_core.network.synapses import BY_PLACE, Conv, Linear
 from qpsnn_core.network.zoo.blocks import PAPER_NEURON, PAPER_QUANTIZER, POOL, head, input_of, quantizers, widths_of
 from qpsnn_core.network.zoo.resnet import RESNET20, SEW_RESNET18, resnet20, sew_resnet18
 from qpsnn_core.quantization.formats import Quantizer
@@ -116,7 +116,7 @@ def mlp(
     steps: int = 10,
     width: float = 1.0,
     widths: Sequence[int] | None = None,
-    quantizer: Quantizer | None = PAPER_QUANTIZER,
+    quantizer: Quantizer | None = BY_PLACE,
     ends: str = "integer",
     neuron: LIF = PAPER_NEURON,
     events: bool = False,
@@ -124,14 +124,15 @@ def mlp(
     """OSBC's network for N-MNIST: a layer of 256 neurons that sees all of the image, a linear layer; as vgg16.
 
     widths: neurons of each hidden layer, as many as there are of them; of these the first one, which sees the image,
-    and the linear layer at the end are what `ends` governs.
+    and the linear layer at the end are what `ends` governs. One hidden layer starts with OSBC's weights; more than one
+    with those that a Network chooses (network/defaults.py), without which no layer behind the first would ever fire.
     """
     chosen = widths_of("mlp", MLP, width, None) if widths is None else widths_of("mlp", tuple(widths), width, widths)
     first, inner, last = quantizers(quantizer, ends)
     nodes: list[Node] = [input_of(shape, events)]
     for index, features in enumerate(chosen, 1):
         name, own = f"hidden{index}", first if index == 1 else inner
-        nodes.append(Linear(name, nodes[-1].name, features, quantizer=own))
+        nodes.append(Linear(name, nodes[-1].name, features, quantizer=own, gain=0.0 if len(chosen) == 1 else None))
         nodes.append(neuron.like(f"lif{index}", name))
     nodes.append(Linear("linear", nodes[-1].name, classes, quantizer=last))
     return Network((*nodes, Readout("readout", "linear")), steps)

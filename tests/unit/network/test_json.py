@@ -19,7 +19,7 @@ EVERY_KIND = Network(
         Input("input", (8, 8, 2), peak=7, scale=0.5, spikes=True),
         Conv("conv1", "input", 4, kernel=5, stride=2, padding=2, quantizer=Quantizer(3, "percentile", percentile=0.9)),
         LIF("lif1", ("conv1",), 0.5, 0.25, "arctan", 2.0, True),
-        Conv("conv2", "lif1", 4, quantizer=None, bias=True, batch_norm=False),
+        Conv("conv2", "lif1", 4, quantizer=None, bias=True, batch_norm=False, gain=0.0),
         Shortcut("short", "lif1", 4, 1, (3, 2, -1, 0)),
         LIF("lif2", ("conv2", "short")),
         Sum("sum", ("lif1", "lif2")),
