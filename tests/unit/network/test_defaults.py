@@ -81,9 +81,7 @@ def test_what_is_stored_and_printed_is_resolved():
 
 def test_a_file_without_the_keys_means_what_it_always_meant():
     """Quantizer(4) and the paper's initial weights, which then is not written."""
-    old = Network(
-        tuple(node for node in NODES[:1]) + (Linear("f", "image", 3, Quantizer(), gain=0.0), Readout("o", "f"))
-    )
+    old = Network((NODES[0], Linear("f", "image", 3, Quantizer(), gain=0.0), Readout("o", "f")))
     data = json.loads(old.to_json())
     assert "gain" not in data["nodes"][1]
     del data["nodes"][1]["quantizer"]
