@@ -82,7 +82,7 @@ def test_the_kept_gamma_must_be_there_and_positive():
         (lambda: Quantizer(zero=1), "quantizer.zero: expected true or false"),
         (lambda: Quantizer(gamma="kept", granularity="layer"), "quantizer.granularity"),
         (lambda: Quantizer(gamma="keep"), "quantizer.gamma"),
-        (lambda: Linear("a", "b", 3, sparse=True), "a.quantizer.zero: expected true where weights are pruned"),
+        (lambda: Linear("a", "b", 3, Quantizer(), sparse=True), "a.quantizer.zero: expected true where weights are"),
         (lambda: Conv("a", "b", 3, sparse=1), "a.sparse: expected true or false"),
     ],
 )
