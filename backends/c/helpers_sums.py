@@ -1,4 +1,4 @@
-"""What the C functions that add up rows of codes have in common: their names, arguments, sums and blocks."""
+"""Shared parts of the C functions that add rows of codes: names, arguments, sums and blocks."""
 
 from __future__ import annotations
 

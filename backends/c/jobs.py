@@ -1,4 +1,4 @@
-"""What jobs that write a map have in common: they are called by its name."""
+"""The base of C jobs that write one map: their name is the map's."""
 
 from __future__ import annotations
 

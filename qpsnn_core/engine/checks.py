@@ -1,4 +1,4 @@
-"""Are a model's arrays the ones that its network needs?"""
+"""Checks that a model has the arrays, shapes and finite values that its network needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fig. 1 of your own: accuracy against size, over bits and pruning rates, from one recipe."""
+"""Accuracy against size over bits and pruning rates, from one recipe (the paper's Fig. 1)."""
 
 from __future__ import annotations
 

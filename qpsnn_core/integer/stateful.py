@@ -1,4 +1,4 @@
-"""An integer network that runs on and on: piece after piece, its membranes kept from one to the next, or not."""
+"""Runs an integer network piece after piece; membranes are kept from one piece to the next, or not."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _membranes(node: IntLIF) -> None:
 
 
 KEPT: KindTable[Callable[[Any], None]] = KindTable(
-    "the run that goes on",
+    "the stateful simulator",
     {
         IntInput: _nothing,
         IntConv: _nothing,

@@ -17,7 +17,10 @@ def tile_channels(values: Any) -> Any:
 
 @kernel
 def next_phase(phase, channels):
-    """The channel of the neuron 16 further on: where the next vector begins."""
+    """The channel of the neuron 16 further on: where the next vector begins.
+
+    phase: the channel where this one begins, 0..channels-1.
+    """
     phase += 16
     while phase >= channels:
         phase -= channels

@@ -87,7 +87,10 @@ def set_threads(count: int) -> None:
 
 @kernel
 def watch(counter, target, iterations):
-    """Wait until `counter[0]` is at least `target`, but for so many iterations at most; without the GIL."""
+    """Wait until `counter[0]` is at least `target`, but for so many iterations at most; without the GIL.
+
+    counter: int64 [1], which other threads raise. iterations: how often it is read.
+    """
     for _ in range(iterations):
         if fresh(counter, 0) >= target:
             break

@@ -37,7 +37,9 @@ ROLES: KindTable[str] = KindTable(
         Readout: NEITHER,
     },
 )
-"""What a node of each kind consists of: WEIGHTS that are trained (Eq. 4), NEURONS with a membrane, or NEITHER."""
+"""What a node of each kind consists of: WEIGHTS that a quantizer makes codes of (Eq. 4), NEURONS with a membrane, or
+NEITHER, which may have other parameters that are trained, such as a scale for each channel.
+"""
 
 TAGS: KindTable[str] = KindTable("the JSON of a network", {kind: kind.__name__ for kind in get_args(Node)})
 """What JSON calls each kind."""

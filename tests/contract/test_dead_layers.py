@@ -194,7 +194,7 @@ def test_a_prediction_says_which_layer_did_not_fire(tmp_path, qpsnn):
         ("quiet", chain(2), "did not fire once in 1 recordings"),
     ):
         qp.save_integer(tmp_path / f"{name}.h5", network)
-        code, _, err = qpsnn("predict", tmp_path / f"{name}.h5", tmp_path / "one.npy", "--format", "numpy")
+        code, _, err = qpsnn("predict", tmp_path / f"{name}.h5", tmp_path / "one.npy", "--format", "numpy", *sensor)
         assert code == 0, err
         assert f"lif: {said}" in err
         assert err.count("warning: ") == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pkgutil
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -88,8 +88,16 @@ BACKEND_ROOMS: list[KindTable[Any]] = [
 ]
 """Rooms of C, Lava and Loihi, which treat the nodes of an integer network; none of them needs Lava."""
 
-RESET_ROOMS: list[OptionTable[Any]] = [neurons.RESETS, stock.RESETS, remedies.RESETS]
-"""Rooms of the backends that treat the resets differently."""
+OPTIONS: dict[str, tuple[tuple[Any, ...], list[OptionTable[Any]]]] = {
+    "reset": (RESETS, [neurons.RESETS, stock.RESETS, remedies.RESETS]),
+}
+"""Options of a neuron: their values, and the rooms of the backends that treat these differently."""
+
+OPTION_CELLS = [
+    pytest.param(values, table, id=f"{option}-{table.room}")
+    for option, (values, tables) in OPTIONS.items()
+    for table in tables
+]
 
 FOREIGN_KEYS = {("qpsnn_core.exchange.layers", "READERS")}
 """Tables whose kinds are not ours: the reader of NIR, by NIR's own nodes."""
@@ -145,19 +153,20 @@ def test_a_subclass_is_a_kind_of_its_own():
         KindTable("the press", {Conv: str})[Special("conv", "image", 2)]
 
 
-@pytest.mark.parametrize("table", RESET_ROOMS, ids=lambda table: table.room)
-def test_every_room_has_an_entry_for_every_reset(table):
-    assert set(table.entries) == set(RESETS)
+@pytest.mark.parametrize(("values", "table"), OPTION_CELLS)
+def test_every_room_has_an_entry_for_every_value_of_an_option(values, table):
+    assert set(table.entries) == set(values)
     for entry in table.entries.values():
         if isinstance(entry, Refusal):
             assert len(entry.reason.split()) >= 3
 
 
-@pytest.mark.parametrize("table", RESET_ROOMS, ids=lambda table: table.room)
-def test_an_unknown_reset_is_refused_by_name(table):
-    message = rf"^lif.reset: expected a reset that {table.room} knows \(zero, subtract\), got 'soft'$"
+@pytest.mark.parametrize(("values", "table"), OPTION_CELLS)
+def test_an_unknown_value_of_an_option_is_refused_by_name(values, table):
+    known = ", ".join(values)
+    message = rf"^lif.{table.option}: expected a {table.option} that {table.room} knows \({known}\), got 'soft'$"
     with pytest.raises(UnsupportedError, match=message):
-        table[IntLIF("lif", ("conv",), reset="soft")]
+        table[replace(IntLIF("lif", ("conv",)), **{table.option: "soft"})]
 
 
 def test_a_refused_option_raises_with_the_reason():
@@ -177,7 +186,8 @@ def modules() -> Iterator[str]:
 
 def unlisted(names: Iterator[str]) -> list[str]:
     """The tables of these modules that are in none of the lists above; modules that lack an extra are left out."""
-    listed = {id(table) for table in (*TRAINED_ROOMS, *INTEGER_ROOMS, *BACKEND_ROOMS, *RESET_ROOMS)}
+    options = [table for _, tables in OPTIONS.values() for table in tables]
+    listed = {id(table) for table in (*TRAINED_ROOMS, *INTEGER_ROOMS, *BACKEND_ROOMS, *options)}
     faults = []
     for name in names:
         try:
@@ -222,6 +232,6 @@ def test_contributing_lists_exactly_the_tables_of_kinds():
     }
 
 
-def test_contributing_lists_exactly_the_tables_of_resets():
+def test_contributing_lists_exactly_the_tables_of_options():
     found = rows("Add an option of a neuron").values()
-    assert sorted(map(id, found)) == sorted(map(id, RESET_ROOMS))
+    assert sorted(map(id, found)) == sorted(id(table) for _, tables in OPTIONS.values() for table in tables)

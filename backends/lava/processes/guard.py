@@ -1,4 +1,4 @@
-"""A process model whose exceptions are told: Lava alone would wait for ever."""
+"""A process model that reports its exceptions; without it Lava waits forever for a model that failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every layer kind is made of: three functions, and what they are handed."""
+"""The contract of a layer: three functions (init, forward, backward) and their arguments and results."""
 
 from __future__ import annotations
 

@@ -85,7 +85,10 @@ class SpikeSource(NamedTuple):
 
 @kernel
 def unit_of(unit, layout):
-    """`(first step, steps, image, first row, place)` of a unit of a Layout; place: of its first pixel in its table."""
+    """`(first step, steps, image, first row, place)` of a unit; place: of its first pixel in its table.
+
+    unit: 0..units-1. layout: Layout.
+    """
     image = unit // layout.bands
     begin = image // layout.batch * layout.span
     place = unit % layout.together * layout.apart * layout.wide * layout.sets
@@ -131,7 +134,8 @@ def turn_round(rows, room):
 def gather(spikes, pixel, at, channels, steps, further, rows):
     """`rows[i] = sum_t 2**t * spikes[at + t*further + pixel[i]*C]` of 16 pixels and up to 64 channels; of -1 zeros.
 
-    spikes: unsigned, flat; the first pixel's channels begin at `at`, those of the next step `further` numbers on.
+    spikes: unsigned, flat; the first pixel's channels begin at `at`, those of the next step `further` numbers on;
+    there are so many `steps`, and C `channels`.
     pixel: int64 `[16]`. rows: flat `[16, 64]`, of the spikes' type, written.
     """
     for i in range(16):

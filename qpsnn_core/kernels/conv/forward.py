@@ -42,7 +42,7 @@ def add_rows(weights, base, rows, begin, end, groups_per_widen, total):
 def add_halves(weights, base, rows, begin, end, groups_per_widen, total):
     """As `add_rows`, of 128 numbers of four bits, the second 64 in the upper nibbles of the bytes: two sums of 64.
 
-    weights: uint8.
+    weights: uint8; the rest as for `add_rows`.
     """
     sums = others = fill64(0, total)
     i = begin
@@ -62,7 +62,7 @@ def add_halves(weights, base, rows, begin, end, groups_per_widen, total):
 
 @kernel
 def sums_of(weights, base, rows, begin, end, groups_per_widen, two_per_byte, total):
-    """`add_halves`, or `add_rows` (twice the same sum) where `two_per_byte` is None; the rest as for those.
+    """`add_halves`, or `add_rows` (twice the same sum) where `two_per_byte` is None; the rest as for `add_rows`.
 
     A kernel of its own, for Numba leaves out what a None rules out only where None is an argument.
     """

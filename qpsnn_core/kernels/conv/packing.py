@@ -111,7 +111,7 @@ def fill_block(flat, outputs, column, lanes, offset, shift, block):
 def fill_halves(flat, outputs, column, offset, shift, block):
     """As `fill_block`, of 128 lanes: of bytes, the lower four bits from lane l, the upper ones from lane l + 64.
 
-    block: uint8, flat `[rows, LANES]`, written.
+    block: uint8, flat `[rows, LANES]`, written; the rest as for `fill_block`.
     """
     wide = np.empty(0, np.int32)
     lowest = fill64(offset, wide)

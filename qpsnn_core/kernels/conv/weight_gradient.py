@@ -93,7 +93,7 @@ def lay_out(acc_gradient, unit, column, layout, table):
 
 @kernel
 def zeros_on_line(size):
-    """float32 zeros that begin on a cache line: 64 numbers that straddle five cost more than those on four."""
+    """`size` float32 zeros that begin on a cache line: 64 numbers that straddle five cost more than those on four."""
     room = np.zeros(size + 16, np.float32)
     begin = -(room.ctypes.data // 4) % 16
     return room[begin : begin + size]
@@ -116,7 +116,7 @@ def add_squares(table, shift, apart, places, begin, end, total, at):
     """As `add_places`, for the nine taps of a 3x3 kernel: the last is added at `shift`, the others from there on.
 
     apart: (across, down), the tap before reads `across` numbers further on, the row before it `down`. All nine sums
-    stay in registers.
+    stay in registers. The rest as for `add_places`.
     """
     across, down = apart
     left, middle, right = shift, shift + across, shift + 2 * across

@@ -23,7 +23,7 @@ POINTS = 36
 
 @kernel
 def gradient_line(a, b, c, d, e, f, like):
-    """One row of `B'`, six vectors to six, of the type of the array `like`."""
+    """One row of `B'`, six vectors (a, b, c, d, e, f) to six, of the type of the array `like`."""
     two, four = fill16(2, like), fill16(4, like)
     less, least, lost = fill16(-2, like), fill16(-4, like), fill16(-5, like)
     even, odd = multiply_add(least, c, e), multiply_add(least, b, d)
@@ -34,7 +34,7 @@ def gradient_line(a, b, c, d, e, f, like):
 
 @kernel
 def weight_line(a, b, c, like):
-    """One row of `G`, three vectors to six, of the type of the array `like`."""
+    """One row of `G`, three vectors (a, b, c) to six, of the type of the array `like`."""
     quarter, sixth = fill16(0.25, like), fill16(np.float32(1 / 6), like)
     twelfth, last = fill16(np.float32(1 / 12), like), fill16(np.float32(1 / 24), like)
     sums, outer = sixth * (a + c), last * a + sixth * c
@@ -44,7 +44,7 @@ def weight_line(a, b, c, like):
 
 @kernel
 def back_line(a, b, c, d, e, f, like):
-    """One row of `A'`, six vectors to four, of the type of the array `like`."""
+    """One row of `A'`, six vectors (a, b, c, d, e, f) to four, of the type of the array `like`."""
     two, four, eight = fill16(2, like), fill16(4, like), fill16(8, like)
     sums, wide_sums, differences, wide = b + c, d + e, b - c, d - e
     third, fourth = multiply_add(four, wide_sums, sums), multiply_add(eight, wide, differences)
@@ -67,7 +67,7 @@ def six_apart(out, at, apart, six):
 def back_at(inside, flat, acc, at, count, by_gradient, by_total, constant):
     """dL/dacc of `count` numbers from `at` on, or zeros where not `inside` the image.
 
-    flat, acc: gradient and accumulators, flat. The last three: batch norm's factors, vectors of 16.
+    flat, acc: gradient and accumulators, flat. by_gradient, by_total, constant: batch norm's factors, vectors of 16.
     """
     if inside:
         value = multiply_add(by_total, to(take16(acc, at, count), flat), constant)

@@ -55,7 +55,7 @@ def level(image, at, pitch, down, across):
 
 @kernel
 def even(image, at, pitch, side):
-    """Whether the picture is the same all over the square of that side from `at` on; image as for `level`."""
+    """Whether the picture is the same all over the square of that side from `at` on; image, pitch as for `level`."""
     for row in range(at, at + side * pitch, pitch):
         for place in range(row, row + side):
             if image[place] != image[at]:

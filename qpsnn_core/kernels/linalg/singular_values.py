@@ -39,7 +39,10 @@ NEXT, SECOND, THIRD = place(PITCH), place(2 * PITCH), place(3 * PITCH)
 
 @kernel
 def add_rows(into, v, factors, start, stop, begin, end):
-    """`into[i] += sum over rows j of factors[j] * v[j, i]`, rows start..stop-1, columns start..end-1."""
+    """`into[i] += sum over rows j of factors[j] * v[j, i]`, rows start..stop-1, columns begin..end-1.
+
+    into: float64 [PITCH]. v: flat. factors: float64, one for each row, indexed as rows are.
+    """
     begin, end = place(begin), place(end)
     whole = start + (stop - start) // 4 * 4
     for first in range(start, whole, 4):
@@ -55,7 +58,10 @@ def add_rows(into, v, factors, start, stop, begin, end):
 
 @kernel
 def subtract_row(v, factors, row, start, stop, begin, end):
-    """`v[j, i] -= factors[j] * row[i]`, rows start..stop-1, columns start..end-1."""
+    """`v[j, i] -= factors[j] * row[i]`, rows start..stop-1, columns begin..end-1.
+
+    v: flat, changed in place. factors: float64, one for each row, indexed as rows are. row: float64 [PITCH].
+    """
     begin, end = place(begin), place(end)
     whole = start + (stop - start) // 4 * 4
     for first in range(start, whole, 4):
@@ -75,7 +81,7 @@ def subtract_row(v, factors, row, start, stop, begin, end):
 
 @kernel
 def longest(lengths, start, stop):
-    """The index of the largest, the first of equals."""
+    """The index of the largest of lengths[start..stop-1], the first of equals."""
     best = start
     for i in range(place(start), place(stop)):
         if lengths[i] > lengths[best]:
@@ -85,7 +91,10 @@ def longest(lengths, start, stop):
 
 @kernel
 def measure(v, start, stop, end, lengths):
-    """`lengths[i]` = the squared length of column i, rows start..stop-1; returns the sum over columns start..end-1."""
+    """`lengths[i]` = the squared length of column i, rows start..stop-1; returns the sum over columns start..end-1.
+
+    v: flat. end: the columns that are measured, a multiple of STRIDE. lengths: float64 [PITCH], overwritten.
+    """
     end = place(end)
     for i in range(end):
         lengths[i] = 0.0
@@ -101,7 +110,10 @@ def measure(v, start, stop, end, lengths):
 
 @kernel
 def reflect(v, k, stop, end, column, row):
-    """Reflect rows k..stop-1 so that column k becomes its length, in row k, and zeros (not written, nor ever read)."""
+    """Reflect rows k..stop-1 so that column k becomes its length, in row k, and zeros (not written, nor ever read).
+
+    v: flat, changed in place, columns k..end-1. Scratch: column, float64 [stop]; row, float64 [PITCH].
+    """
     begin, at = k // STRIDE * STRIDE, k * PITCH
     for j in range(place(k), place(stop)):
         column[j] = v[j * NEXT + place(k)]
@@ -123,6 +135,7 @@ def inverse_bound(v, rank, end, row):
 
     M is the triangle with the absolute values of its diagonal, and the negative ones of all else: no entry of its
     inverse is below that of the triangle's own, in absolute value, and none is negative (Higham 2002, section 8.3).
+    v: flat, its first `rank` rows are the triangle. end: its columns, up to a multiple of STRIDE. row: scratch [PITCH].
     """
     most = 0.0
     for i in range(place(end)):
@@ -139,7 +152,7 @@ def inverse_bound(v, rank, end, row):
 def inverse_norm(v, rank, end, inverse, row):
     """The squared Frobenius norm of the inverse of the upper triangle of the first `rank` rows and columns of v.
 
-    inverse: flat, as v; zero left of the blocks of STRIDE on its diagonal. row: scratch.
+    v, end, row: as for `inverse_bound`. inverse: flat, as v; zero left of the blocks of STRIDE on its diagonal.
     """
     total = 0.0
     for i in range(rank - 1, -1, -1):
@@ -198,7 +211,7 @@ def count_above(v, m, n, threshold, column, row, lengths, inverse):
 def count_maps(start, stop, counts, threshold, found):
     """`found[b, c]` = `count_above` of `counts[b, :, :, c]`; LANES channels of one image make one unit of the work.
 
-    counts: [B, H, W, C], W at most PITCH.
+    start, stop: of the units, image by image. counts: [B, H, W, C], W at most PITCH. threshold: as for `count_above`.
     """
     _, H, W, C = counts.shape
     blocks = -(-C // LANES)

@@ -42,7 +42,7 @@ def short_moments(start, stop, total, sums, squares):
 
 @kernel
 def integer_moments(start, stop, total, sums, squares):
-    """The same for any integers `[M, C]`, in int64."""
+    """As `short_moments`, for any integers `[M, C]`, in int64."""
     channels = total.shape[1]
     flat = total.reshape(-1)
     part = np.zeros((2, 16), np.int64)
@@ -61,7 +61,7 @@ def integer_moments(start, stop, total, sums, squares):
 
 @kernel
 def real_moments(start, stop, total, sums, squares):
-    """The same for any numbers `[M, C]`, in float64: sums and squares are float64 `[C]`."""
+    """As `short_moments`, for any numbers `[M, C]`, in float64: sums and squares are float64 `[C]`."""
     for i in range(start, stop):
         row = total[i]
         for c in range(row.shape[0]):
