@@ -201,7 +201,8 @@ def record_row(weight, inverse, pitch, group, rows, order, losses):
 def record_rows(start, stop, weights, inverse, group, orders, losses):
     """`record_row` of rows start..stop-1, each with its own copy of the inverse.
 
-    weights: float64 [O, d]; inverse: float64 [d, d]. group: as for `record_row`. orders: int64, losses: float64, both [O, d], written.
+    weights: float64 [O, d]; inverse: float64 [d, d]. group: as for `record_row`. orders: int64, losses: float64, both
+    [O, d], written.
     """
     size = weights.shape[1]
     pitch = (size + LANES - 1) // LANES * LANES

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from qpsnn_core.compression.channels.rates import prunable, resolve
 from qpsnn_core.network.synapses import Conv
-from qpsnn_core.recipes.recipe import load_recipe
+from qpsnn_core.recipes.recipe import Recipe, load_recipe
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 RECIPES = sorted(path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.toml"))
@@ -33,3 +39,11 @@ def test_a_recipe_fits_the_network_that_it_builds(name):
     assert network.steps == recipe.network.steps
     rates = resolve(network, recipe.prune.rates, prunable(network, prune_last=recipe.prune.prune_last))
     assert (max(rates.values()) > 0) == bool(network.of(Conv))
+
+
+def test_the_demos_recipe_lists_every_key_that_there_is():
+    listed = tomllib.loads((EXAMPLES / "digits.toml").read_text(encoding="utf-8"))
+    known = Recipe().to_dict()
+    assert {table: sorted(keys) for table, keys in listed.items()} == {
+        table: sorted(keys) for table, keys in known.items()
+    }
