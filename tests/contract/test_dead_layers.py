@@ -32,6 +32,9 @@ def dead_model() -> Model:
     return made._replace(params=params)
 
 
+SENSOR = ("--sensor", "1x1")
+
+
 def chain(threshold: int, leak: tuple[int, int] = (1, 1)) -> IntegerNetwork:
     """Events of 2 pixels, two neurons that reach at most 2 per step, one of them below any threshold."""
     nodes = (
@@ -194,7 +197,7 @@ def test_a_prediction_says_which_layer_did_not_fire(tmp_path, qpsnn):
         ("quiet", chain(2), "did not fire once in 1 recordings"),
     ):
         qp.save_integer(tmp_path / f"{name}.h5", network)
-        code, _, err = qpsnn("predict", tmp_path / f"{name}.h5", tmp_path / "one.npy", "--format", "numpy", *sensor)
+        code, _, err = qpsnn("predict", tmp_path / f"{name}.h5", tmp_path / "one.npy", "--format", "numpy", *SENSOR)
         assert code == 0, err
         assert f"lif: {said}" in err
         assert err.count("warning: ") == 1
