@@ -4,7 +4,7 @@ PINS := .ci/constraints-3.10.txt
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help check demo test test-compiled test-interpreted core-test bench lint format pins clean environment
+.PHONY: help check demo test test-compiled test-interpreted core-test mutants bench lint format pins clean environment
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -29,6 +29,11 @@ test-interpreted: environment
 core-test: ## the suite against an installed core without Lava, on the newest Python found
 	.ci/core-test
 
+mutants: ## changes the numeric core, and lists which changes no test notices; COUNT=300 SEED=1 JOBS=2 ONLY=part-of-path
+	@.ci/environment .venv-mutants $(PINS) 3.10 --editable '.[data,cli,events,exchange,test,mutants]'
+	PYTHONPATH=tests .venv-mutants/bin/python -m mutants \
+		--count $(or $(COUNT),300) --seed $(or $(SEED),1) --jobs $(or $(JOBS),2) --only '$(ONLY)'
+
 bench: ## times against PyTorch, SpikingJelly and snnTorch, into README; QUICK=1: one thread, ten minutes, build/bench
 	@benchmarks/environment
 	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick,--publish)
@@ -52,7 +57,7 @@ pins: ## resolve all versions anew and write them to both pin files
 	.ci/pins
 
 clean: ## remove environments, caches and what the demo wrote
-	rm -rf .venv .venv-core .venv-bench build demo qpsnn.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-core .venv-bench .venv-mutants build demo qpsnn.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find qpsnn_core backends datasets tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 environment:

@@ -16,6 +16,7 @@ STEPS = 12
 CASES = [
     ("sgd", {}),
     ("sgd", {"momentum": 0.0}),
+    ("sgd", {"momentum": 0.0, "weight_decay": 0.1}),
     ("sgd", {"momentum": 0.8, "weight_decay": 0.1}),
     ("sgd", {"momentum": 0.8, "weight_decay": 0.1, "nesterov": True}),
     ("adam", {}),
@@ -161,3 +162,13 @@ def test_clipping_refuses_nan_and_a_norm_of_0():
         optimizers.clip_gradients(grads, 1.0)
     with pytest.raises(ConfigError, match="clip_norm: expected a positive number, got 0"):
         optimizers.clip_gradients(grads, 0)
+
+
+def test_plain_sgd_decays_towards_zero():
+    """`p - lr * (g + decay * p)`, in numbers that float32 holds exactly; a bias does not decay."""
+    chosen = optimizers.sgd(momentum=0.0, weight_decay=0.5)
+    params = {"linear": {"weight": np.float32([2.0, -4.0]), "bias": np.float32([2.0])}}
+    grads = {"linear": {"weight": np.float32([1.0, 0.0]), "bias": np.float32([1.0])}}
+    after, _ = chosen.update(grads, chosen.init(params), params, 0.25)
+    assert after["linear"]["weight"].tolist() == [1.5, -3.5]
+    assert after["linear"]["bias"].tolist() == [1.75]

@@ -85,3 +85,15 @@ def test_what_schedules_refuse(name, arguments, message):
 def test_a_step_before_the_first():
     with pytest.raises(ConfigError, match=r"schedule\.step"):
         constant(0.1, 10)(-1)
+
+
+def test_cosine_after_a_warm_up_ends_at_the_total():
+    """x runs from 0 after 4 of 12 steps to 1 at the last: the middle lies at step 8."""
+    rate = cosine(0.5, 12, warmup=4, floor=0.1)
+    assert [rate(n) for n in (4, 8, 12, 16)] == pytest.approx([0.5, 0.3, 0.1, 0.1], rel=1e-12)
+    assert rate(6) == pytest.approx(0.1 + 0.4 * (1 + math.sqrt(0.5)) / 2, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_without_a_warm_up_the_first_rate_is_the_full_one(name):
+    assert SCHEDULES[name](0.5, 8)(0) == 0.5
