@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib
 import json
 import os
 import shutil
@@ -15,22 +14,12 @@ from collections import Counter, deque
 from pathlib import Path
 from typing import Any
 
-from mutants import child, pool, sample
+from mutants import pool, sample
 from mutants.equivalent import equivalents
 from mutants.records import Records
+from mutants.session import Session
 
 ROOT = Path(__file__).resolve().parents[2]
-WARM = (
-    "numpy",
-    "numba",
-    "scipy.linalg",
-    "scipy.special",
-    "h5py",
-    "cattrs",
-    "threadpoolctl",
-    "pytest",
-    "hypothesis.strategies",
-)
 KILLED = ("killed", "timed out")
 
 
@@ -49,14 +38,18 @@ def main() -> None:
     paths = [str(tree / ".links"), str(tree)]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     sys.path[:0] = paths
-    for name in WARM:
-        importlib.import_module(name)
+    os.chdir(tree)
     mutants = [one for one in _drawn(tree, build, chosen.count, chosen.seed) if chosen.only in one.file]
-    records = Records(tree, build / "records")
-    records.make(chosen.jobs)
-    results = _run(mutants, records, build, chosen.jobs)
-    name = f"report-{chosen.count}-{chosen.seed}.json"
-    sys.exit(_report(mutants, results, build / name))
+    records, results = Records(tree, build / "records"), {}
+
+    def work(session: Session) -> None:
+        records.make(session, chosen.jobs)
+        results.update(_run(mutants, records, session, build, chosen.jobs))
+
+    status = Session(work).run(records.files())
+    if not results:
+        sys.exit(f"The tests could not be collected: pytest ended with status {status}")
+    sys.exit(_report(mutants, results, build / f"report-{chosen.count}-{chosen.seed}.json"))
 
 
 def _snapshot(tree: Path) -> Path:
@@ -91,7 +84,9 @@ def _drawn(tree: Path, build: Path, count: int, seed: int) -> list[sample.Mutant
     return [sample.Mutant(*fields) for fields in json.loads(kept.read_text())]
 
 
-def _run(mutants: list[sample.Mutant], records: Records, build: Path, at_once: int) -> dict[str, dict[str, Any]]:
+def _run(
+    mutants: list[sample.Mutant], records: Records, session: Session, build: Path, at_once: int
+) -> dict[str, dict[str, Any]]:
     """The result of each mutant; those of an earlier run hold while the files that they rest on are the same."""
     log, results = build / "results.jsonl", {}
     for line in log.read_text().splitlines() if log.exists() else ():
@@ -106,9 +101,9 @@ def _run(mutants: list[sample.Mutant], records: Records, build: Path, at_once: i
 
     def job(mutant: sample.Mutant, round_: int) -> pool.Job:
         tests = records.rounds(mutant)[round_]
-        seconds = {test: records.seconds[test] for test in tests}
-        run = functools.partial(child.check, mutant.module, mutant.source, tests, seconds)
-        return pool.Job(f"{mutant.key}-{round_}", run, (mutant, round_), 120 + 10 * sum(seconds.values()))
+        limits = {test: 10 + 10 * records.seconds[test] for test in tests}
+        run = functools.partial(session.check, mutant.module, mutant.source, limits)
+        return pool.Job(f"{mutant.key}-{round_}", run, (mutant, round_), 600)
 
     open_ = [
         m for m in mutants if m.key not in results or results[m.key]["on"] != rests_on(m, results[m.key]["killer"])
@@ -138,15 +133,15 @@ def _run(mutants: list[sample.Mutant], records: Records, build: Path, at_once: i
             f"[{done}/{len(open_)}, {time.monotonic() - begun:.0f} s] {status}: {mutant.file}:{mutant.number}",
             flush=True,
         )
-    _control(mutants, results, records, build)
+    _control(mutants, results, session, build)
     return results
 
 
-def _control(mutants: list[sample.Mutant], results: dict[str, dict[str, Any]], records: Records, build: Path) -> None:
+def _control(mutants: list[sample.Mutant], results: dict[str, dict[str, Any]], session: Session, build: Path) -> None:
     """Every test that killed passes where nothing is changed; else what it killed is not killed."""
     killers = sorted({results[mutant.key]["killer"] for mutant in mutants} - {""})
-    run = functools.partial(child.check, "", "", killers, dict.fromkeys(killers, 100.0))
-    for ended in pool.run(deque([pool.Job("control", run, None, 3600)]), 1, records.tree, build / "runs"):
+    run = functools.partial(session.check, "", "", dict.fromkeys(killers, 100.0))
+    for ended in pool.run(deque([pool.Job("control", run, None, 3600)]), 1, Path.cwd(), build / "runs"):
         if ended.status:
             failed = json.loads(ended.out.read_text() or "[]") if ended.out.exists() else []
             sys.exit(f"Tests that fail without any change prove nothing: {failed}; see {ended.out.with_suffix('.log')}")

@@ -9,8 +9,9 @@ import json
 from collections import deque
 from pathlib import Path
 
-from mutants import child, pool
+from mutants import pool
 from mutants.sample import CORE, Mutant, definitions, digest
+from mutants.session import Session
 
 ASIDE = ("benchmarks", "cli", "docs", "examples", "exchange", "experiments", "recipes")
 """Folders of tests/unit whose tests run commands, pages or studies: they reach much code and aim at little."""
@@ -28,15 +29,18 @@ class Records:
         self.seconds: dict[str, float] = {}
         self.lines: dict[str, dict[int, set[str]]] = {}
 
-    def make(self, at_once: int) -> None:
-        """Record the test files that changed since they were recorded, then read all."""
-        (self.folder / "sources").mkdir(parents=True, exist_ok=True)
+    def files(self) -> list[str]:
+        """The test files, from the tree."""
         unit = self.tree / "tests" / "unit"
         files = [path for path in sorted(unit.glob("*/**/test_*.py")) if path.relative_to(unit).parts[0] not in ASIDE]
-        files += sorted(
-            path for part in ("property", "contract") for path in (self.tree / "tests" / part).glob("test_*.py")
-        )
-        wanted = {self.folder / f"{digest(path.read_text(encoding='utf-8'))}.json": path for path in files}
+        for part in ("property", "contract"):
+            files += sorted((self.tree / "tests" / part).glob("test_*.py"))
+        return [path.relative_to(self.tree).as_posix() for path in files]
+
+    def make(self, session: Session, at_once: int) -> None:
+        """Record the test files that changed since they were recorded, then read all."""
+        (self.folder / "sources").mkdir(parents=True, exist_ok=True)
+        wanted = {self.folder / f"{digest((self.tree / file).read_bytes())}.json": file for file in self.files()}
         for old in set(self.folder.glob("*.json")) - set(wanted):
             old.unlink()
         sources = {
@@ -48,7 +52,12 @@ class Records:
         for name, path in sources.items():
             versions[name] = digest(path.read_text(encoding="utf-8"))
             (self.folder / "sources" / versions[name]).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
-        jobs = deque(self._job(out, path) for out, path in wanted.items() if not out.exists())
+        (self.folder / "new").mkdir(exist_ok=True)
+        jobs = deque(
+            pool.Job(out.stem, functools.partial(session.record, file), file, 900)
+            for out, file in wanted.items()
+            if not out.exists()
+        )
         total = len(jobs)
         for number, ended in enumerate(pool.run(jobs, at_once, self.tree, self.folder / "new"), start=1):
             held = json.loads(ended.out.read_text()) if ended.out.exists() else {"seconds": {}, "lines": {}}
@@ -57,11 +66,6 @@ class Records:
             print(f"[{number}/{total}] {ended.job.about}: {len(held['seconds'])} tests recorded", flush=True)
         for out in wanted:
             self._read(json.loads(out.read_text()))
-
-    def _job(self, out: Path, path: Path) -> pool.Job:
-        (self.folder / "new").mkdir(exist_ok=True)
-        name = path.relative_to(self.tree).as_posix()
-        return pool.Job(out.stem, functools.partial(child.record, name), name, 900)
 
     def _read(self, held: dict[str, dict[str, dict[str, list[int]]]]) -> None:
         self.seconds |= held["seconds"]

@@ -7,7 +7,7 @@ import difflib
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -25,6 +25,10 @@ CORE = (
 )
 COMPILED_ONLY = ("qpsnn_core/kernels/simd/", "qpsnn_core/kernels/machine_code.py")
 """What writes LLVM's text or keeps machine code does nothing with the compiler off."""
+
+
+IDLE = ("name", "string", "newline", "endmarker")
+"""Kinds of leaves that no operator changes by themselves; neither does it brackets, commas and the like."""
 
 
 class Mutant(NamedTuple):
@@ -106,7 +110,8 @@ def _sites(root: Path, path: Path, seed: int) -> Iterator[_Site]:
     if file.startswith(COMPILED_ONLY):
         return
     source = path.read_text(encoding="utf-8")
-    lines, tree, nodes = source.splitlines(), ast.parse(source), list(ast_nodes(get_ast(source)))
+    lines, tree = source.splitlines(), ast.parse(source)
+    nodes = [node for node in ast_nodes(get_ast(source)) if not _idle(node)]
     named, annotations = definitions(tree), _annotations(tree)
     places: dict[tuple[tuple[int, int], tuple[int, int]], list[tuple[str, int]]] = {}
     for name in operator_names():
@@ -127,6 +132,10 @@ def _sites(root: Path, path: Path, seed: int) -> Iterator[_Site]:
         yield _Site(digest(seed, file, *same, seen[same]), path, function, number, ways)
 
 
+def _idle(node: Any) -> bool:
+    return node.type in IDLE or (node.type == "operator" and node.value in "()[]{}.,:;=")
+
+
 def _annotations(tree: ast.Module) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """Where types stand, which nothing runs: `from __future__ import annotations` is in every file."""
     found = [getattr(node, field, None) for node in ast.walk(tree) for field in ("annotation", "returns")]
@@ -145,7 +154,9 @@ def _mutant(root: Path, site: _Site) -> list[Mutant]:
             continue
         if not same:
             lines = list(difflib.ndiff(source.splitlines(), mutated.splitlines()))
-            old, new = ("\n".join(text[2:].strip() for text in lines if text[:2] == sign) for sign in ("- ", "+ "))
+            old, new = (
+                "\n".join(t[2:].strip() for t in lines if t[:2] == sign and t[2:].strip()) for sign in ("- ", "+ ")
+            )
             key = digest(site.rank, old, new)
             return [Mutant(key, file, site.function, site.number, old, new, name.partition("/")[2], mutated)]
     return []
