@@ -11,14 +11,14 @@ from pathlib import Path
 
 from mutants import pool
 from mutants.sample import CORE, Mutant, definitions, digest
-from mutants.session import Session
+from mutants.session import Session, spaced
 
 ASIDE = ("benchmarks", "cli", "docs", "examples", "exchange", "experiments", "recipes")
 """Folders of tests/unit whose tests run commands, pages or studies: they reach much code and aim at little."""
 FIRST = 25.0
 """Seconds of the first round: one case of each test, those of the module's own folder before the others."""
 LIMIT = 90.0
-"""Seconds of the second round: further cases, the fastest first."""
+"""Seconds of the second round: all further cases of those tests, the module's own folder and the fastest first."""
 
 
 class Records:
@@ -28,6 +28,7 @@ class Records:
         self.tree, self.folder = tree, folder
         self.seconds: dict[str, float] = {}
         self.lines: dict[str, dict[int, set[str]]] = {}
+        self.further: dict[str, list[str]] = {}
 
     def files(self) -> list[str]:
         """The test files, from the tree."""
@@ -66,6 +67,10 @@ class Records:
             print(f"[{number}/{total}] {ended.job.about}: {len(held['seconds'])} tests recorded", flush=True)
         for out in wanted:
             self._read(json.loads(out.read_text()))
+        for test, same in session.cases.items():
+            known = [self.seconds[name] for name in same if name in self.seconds]
+            self.further[test] = sorted(set(same) - set(spaced(same)) - set(self.seconds)) if known else []
+            self.seconds |= dict.fromkeys(self.further[test], max(known, default=0.0))
 
     def _read(self, held: dict[str, dict[str, dict[str, list[int]]]]) -> None:
         self.seconds |= held["seconds"]
@@ -116,7 +121,8 @@ class Records:
         ranked = sorted(self.reaching(mutant), key=lambda test: (sum(far(test)), self.seconds[test], test))
         fastest = list({test.partition("[")[0]: test for test in reversed(ranked)}.values())[::-1]
         first = self._within(fastest, FIRST)
-        rest = sorted(set(ranked) - set(first), key=lambda test: (self.seconds[test], test))
+        further = {test for name in {test.partition("[")[0] for test in ranked} for test in self.further.get(name, ())}
+        rest = sorted((set(ranked) | further) - set(first), key=lambda test: (sum(far(test)), self.seconds[test], test))
         return first, self._within(rest, LIMIT)
 
     def _within(self, tests: list[str], limit: float) -> list[str]:

@@ -27,6 +27,14 @@ COMPILED_ONLY = ("qpsnn_core/kernels/simd/", "qpsnn_core/kernels/machine_code.py
 """What writes LLVM's text or keeps machine code does nothing with the compiler off."""
 
 
+NEAR = {
+    **{"Add": "Sub", "Sub": "Add", "Mul": "Add", "Div": "Mul", "FloorDiv": "Mul", "Mod": "FloorDiv", "Pow": "Mul"},
+    **{"LShift": "RShift", "RShift": "LShift", "BitAnd": "BitOr", "BitOr": "BitAnd", "BitXor": "BitOr", "USub": "UAdd"},
+    **{"Lt": "LtE NotEq", "LtE": "Lt Eq", "Gt": "GtE NotEq", "GtE": "Gt Eq", "Eq": "LtE GtE", "NotEq": "Lt Gt"},
+    **{"Is": "IsNot", "IsNot": "Is", "In": "NotIn", "NotIn": "In"},
+}
+"""What an operator becomes. Its other replacements end in a TypeError or differ so much that any test kills them."""
+
 IDLE = ("name", "string", "newline", "endmarker")
 """Kinds of leaves that no operator changes by themselves; neither does it brackets, commas and the like."""
 
@@ -115,7 +123,7 @@ def _sites(root: Path, path: Path, seed: int) -> Iterator[_Site]:
     named, annotations = definitions(tree), _annotations(tree)
     places: dict[tuple[tuple[int, int], tuple[int, int]], list[tuple[str, int]]] = {}
     for name in operator_names():
-        if get_operator(name).arguments() or (name.endswith("RemoveDecorator") and "/kernels/" in file):
+        if get_operator(name).arguments() or not _near(name) or (name.endswith("Decorator") and "/kernels/" in file):
             continue
         operator = get_operator(name)()
         found = (place for node in nodes for place in operator.mutation_positions(node))
@@ -130,6 +138,12 @@ def _sites(root: Path, path: Path, seed: int) -> Iterator[_Site]:
         same = (function, text, column - lines[number - 1].index(text))
         seen[same] = seen.get(same, -1) + 1
         yield _Site(digest(seed, file, *same, seen[same]), path, function, number, ways)
+
+
+def _near(name: str) -> bool:
+    """True of every operator that replaces none, deletes one, or puts one of NEAR in its place."""
+    old, new = [*name.split("_"), "", ""][1:3]
+    return old in ("", "Delete") or new in NEAR.get(old, "").split()
 
 
 def _idle(node: Any) -> bool:

@@ -37,6 +37,7 @@ class Session:
     def __init__(self, work: Callable[[Session], None]) -> None:
         self.work = work
         self.items: dict[str, pytest.Item] = {}
+        self.cases: dict[str, list[str]] = {}
         self.at_import: set[tuple[str, int]] = set()
 
     def run(self, paths: Sequence[str]) -> int:
@@ -61,17 +62,17 @@ class Session:
         """In place of running every test."""
         sys.setprofile(None)
         self.items = {item.nodeid: item for item in session.items}
+        for name in self.items:
+            self.cases.setdefault(name.partition("[")[0], []).append(name)
         self.work(self)
         return True
 
     def record(self, file: str, out: Path) -> int:
         """Run a few cases of every test of a file; write the seconds of each, and for every line its tests."""
-        cases: dict[str, list[pytest.Item]] = {}
-        for name, item in self.items.items():
-            if name.partition("::")[0] == file:
-                cases.setdefault(name.partition("[")[0], []).append(item)
-        dealt = itertools.zip_longest(*(same[:: -(-len(same) // CASES)] for same in cases.values()))
-        chosen = [item for turn in dealt for item in turn if item is not None]
+        dealt = itertools.zip_longest(
+            *(spaced(same) for test, same in self.cases.items() if test.startswith(f"{file}::"))
+        )
+        chosen = [self.items[name] for turn in dealt for name in turn if name is not None]
         signal.signal(signal.SIGPROF, _too_slow)
         traced = coverage.Coverage(data_file=None, source=[str(Path(folder).resolve()) for folder in FOLDERS])
         traced.start()
@@ -98,7 +99,7 @@ class Session:
         """
         out.write_text(json.dumps(list(limits)[:1]))
         if module and not self._swap(module, source):
-            return self._imported(module, source, limits, out)
+            return self.imported(module, source, limits, out)
         return self._until_one_fails(limits, out, go_on=not module)
 
     def _until_one_fails(self, limits: dict[str, float], out: Path, *, go_on: bool = False) -> int:
@@ -141,7 +142,7 @@ class Session:
                     function.__code__ = new
         return True
 
-    def _imported(self, module: str, source: str, limits: dict[str, float], out: Path) -> int:
+    def imported(self, module: str, source: str, limits: dict[str, float], out: Path) -> int:
         """The same in a session inside this one, which imports the checkout again with `source` as the module."""
         for name, held in list(sys.modules.items()):
             if (getattr(held, "__file__", None) or "").startswith(os.getcwd()):
@@ -155,6 +156,11 @@ class Session:
 
         Session(work).run(sorted({name.partition("::")[0] for name in limits}))
         return status[0]
+
+
+def spaced(same: Sequence[str]) -> Sequence[str]:
+    """The cases of one test that are recorded."""
+    return same[:: -(-len(same) // CASES)]
 
 
 def _pairs(old: CodeType, new: CodeType) -> list[tuple[CodeType, CodeType]] | None:
