@@ -74,8 +74,9 @@ def _snapshot(tree: Path) -> Path:
 
 
 def _drawn(tree: Path, build: Path, count: int, seed: int) -> list[sample.Mutant]:
-    """The sample; drawing takes most of a minute, so that it is kept until a file of the core changes."""
-    texts = [path.read_bytes() for folder in sample.CORE for path in sorted((tree / folder).rglob("*.py"))]
+    """The sample; drawing takes half a minute, so that it is kept until a file of the core, or the drawing, changes."""
+    texts = [Path(sample.__file__).read_bytes()]
+    texts += [path.read_bytes() for folder in sample.CORE for path in sorted((tree / folder).rglob("*.py"))]
     kept = build / f"sample-{count}-{seed}-{sample.digest(*texts)}.json"
     if not kept.exists():
         for old in build.glob(f"sample-{count}-{seed}-*.json"):

@@ -15,9 +15,9 @@ from mutants.session import Session, spaced
 
 ASIDE = ("benchmarks", "cli", "docs", "examples", "exchange", "experiments", "recipes")
 """Folders of tests/unit whose tests run commands, pages or studies: they reach much code and aim at little."""
-FIRST = 25.0
+FIRST = 10.0
 """Seconds of the first round: one case of each test, those of the module's own folder before the others."""
-LIMIT = 90.0
+LIMIT = 30.0
 """Seconds of the second round: all further cases of those tests, the module's own folder and the fastest first."""
 
 

@@ -97,3 +97,9 @@ def test_cosine_after_a_warm_up_ends_at_the_total():
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_without_a_warm_up_the_first_rate_is_the_full_one(name):
     assert SCHEDULES[name](0.5, 8)(0) == 0.5
+
+
+@pytest.mark.parametrize("every", [-1, -0.5, 2.0, 0.0, True, None])
+def test_a_period_is_a_whole_number_of_steps(every):
+    with pytest.raises(ConfigError, match=r"schedule\.every: expected an integer of at least 0"):
+        step(1.0, 10, every=every)
