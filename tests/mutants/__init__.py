@@ -1,6 +1,6 @@
-"""Mutation testing of the numeric core: cosmic-ray's operators, each mutant against the tests that cover its line.
+"""Mutation testing of the numeric core: cosmic-ray's operators, each mutant against the tests that reach its line.
 
-cosmic-ray's own runner changes the file in place, starts a Python and the same tests for every mutant, and a Python
-that imports Numba takes seconds. This one forks a warm process, gives it the changed module as it is imported, and
-only the tests that reach the line, the fastest first. The files are never changed.
+cosmic-ray's own runner changes the file in place, and starts a Python and the same tests for every mutant; a Python
+that imports Numba and collects the tests takes ten seconds. This one collects once and forks: a fork gets the changed
+code in memory and runs the tests of the line, which most mutants survive for a few milliseconds.
 """

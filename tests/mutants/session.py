@@ -98,7 +98,7 @@ class Session:
         A test past its limit ends the process by SIGPROF.
         """
         out.write_text(json.dumps(list(limits)[:1]))
-        if module and not self._swap(module, source):
+        if module and not self.swap(module, source):
             return self.imported(module, source, limits, out)
         return self._until_one_fails(limits, out, go_on=not module)
 
@@ -128,7 +128,7 @@ class Session:
             signal.setitimer(signal.ITIMER_PROF, 0)
             yield item, reports, sum(os.times()[:4]) - start
 
-    def _swap(self, module: str, source: str) -> bool:
+    def swap(self, module: str, source: str) -> bool:
         """Give the functions of an imported module their new code; False where the change acts as it is imported."""
         here = importlib.import_module(module)
         path = str(here.__file__)

@@ -71,13 +71,35 @@ def test_a_sample_is_the_same_again_and_outlives_changes_elsewhere(checkout):
 
 
 def test_a_module_is_changed_as_it_is_imported_and_its_file_stays(tmp_path, monkeypatch):
-    child = pytest.importorskip("mutants.child")
+    session = pytest.importorskip("mutants.session")
     (tmp_path / "made_up_module.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "meta_path", [child.Changed("made_up_module", MODULE.replace("*", "+")), *sys.meta_path])
+    monkeypatch.setattr(sys, "meta_path", [session.Changed("made_up_module", MODULE.replace("*", "+")), *sys.meta_path])
     monkeypatch.delitem(sys.modules, "made_up_module", raising=False)
     assert importlib.import_module("made_up_module").area(3, 4) == 7
     assert (tmp_path / "made_up_module.py").read_text() == MODULE
+
+
+def test_functions_of_an_imported_module_get_their_new_code(tmp_path, monkeypatch):
+    session = pytest.importorskip("mutants.session").Session(lambda one: None)
+    (tmp_path / "made_up_module.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "made_up_module", raising=False)
+    area = importlib.import_module("made_up_module").area
+    assert session.swap("made_up_module", MODULE.replace("*", "-"))
+    assert area(5) == 3
+    assert not session.swap("made_up_module", MODULE.replace("= 2", "= 3")), "a default acts as it is imported"
+    session.at_import.add((str(tmp_path / "made_up_module.py"), 6))
+    assert not session.swap("made_up_module", MODULE.replace("*", "+")), "it ran as modules were imported"
+    assert area(5) == 3
+
+
+def test_operators_become_their_neighbours():
+    near = pytest.importorskip("mutants.sample")._near
+    kept = ("Mul_Add", "Sub_Add", "LtE_Lt", "NotEq_Gt", "Delete_USub", "Is_IsNot")
+    assert all(near(f"core/ReplaceOperator_{change}") for change in kept)
+    assert not any(near(f"core/ReplaceOperator_{change}") for change in ("Add_RShift", "Lt_Is", "USub_Not", "Mul_Pow"))
+    assert near("core/NumberReplacer")
 
 
 def test_processes_end_with_their_status_or_at_their_limit(tmp_path):

@@ -103,3 +103,7 @@ def test_without_a_warm_up_the_first_rate_is_the_full_one(name):
 def test_a_period_is_a_whole_number_of_steps(every):
     with pytest.raises(ConfigError, match=r"schedule\.every: expected an integer of at least 0"):
         step(1.0, 10, every=every)
+
+
+def test_after_a_training_that_is_all_warm_up_the_cosine_is_at_its_floor():
+    assert [cosine(0.3, 2, warmup=2, floor=0.1)(n) for n in (2, 3)] == pytest.approx([0.1, 0.1])
