@@ -124,7 +124,7 @@ def _run(
             "status": status,
             "killer": killer,
             "tests": len(first) + len(rest),
-            "of": len(records.reaching(mutant)),
+            "of": len(records.cases(mutant)),
         }
         results[mutant.key] = {"key": mutant.key, "on": rests_on(mutant, killer), **some}
         with log.open("a") as file:

@@ -113,6 +113,11 @@ class Records:
         }
         return {test for test in self.seconds if test.partition("::")[0] in naming}
 
+    def cases(self, mutant: Mutant) -> set[str]:
+        """All cases of the tests that reach it, those that were not recorded included."""
+        tests = self.reaching(mutant)
+        return tests.union(*(self.further.get(name, ()) for name in {test.partition("[")[0] for test in tests}))
+
     def rounds(self, mutant: Mutant) -> tuple[list[str], list[str]]:
         """The tests in the order in which they are tried, in two rounds."""
         own = "tests/unit/" + mutant.file.removeprefix("qpsnn_core/").rpartition("/")[0] + "/"
@@ -121,8 +126,7 @@ class Records:
         ranked = sorted(self.reaching(mutant), key=lambda test: (sum(far(test)), self.seconds[test], test))
         fastest = list({test.partition("[")[0]: test for test in reversed(ranked)}.values())[::-1]
         first = self._within(fastest, FIRST)
-        further = {test for name in {test.partition("[")[0] for test in ranked} for test in self.further.get(name, ())}
-        rest = sorted((set(ranked) | further) - set(first), key=lambda test: (sum(far(test)), self.seconds[test], test))
+        rest = sorted(self.cases(mutant) - set(first), key=lambda test: (sum(far(test)), self.seconds[test], test))
         return first, self._within(rest, LIMIT)
 
     def _within(self, tests: list[str], limit: float) -> list[str]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
-from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import small
 
-from qpsnn_core.common.errors import ConfigError
+from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.recipes.training import TrainConfig
-from qpsnn_core.training.checkpoint import load_checkpoint
-from qpsnn_core.training.train import ignore_sigint, train
+from qpsnn_core.training.train import _flat, ignore_sigint, resumed_state, train
 
 CONFIG = TrainConfig(epochs=1, batch=20)
 
@@ -23,18 +22,32 @@ def test_checkpoints_come_after_whole_epochs(every):
         train(small.model(), small.split(), CONFIG, every=every)
 
 
-def test_what_differs_from_the_run_that_began_is_named(tmp_path):
-    place, model = tmp_path / "run.h5", small.model()
-    train(model, small.split(), CONFIG, checkpoint=place)
-    began = load_checkpoint(place).model.network.digest()[:12]
-    other = small.network(steps=4)
+def resumed(network, settings, began):
+    """A checkpoint of a run of small.model() with the settings `began`, resumed with others, on a network."""
+    past = SimpleNamespace(
+        model=small.model(), optimizer="kept", position=SimpleNamespace(settings=began), history=("an epoch",)
+    )
+    return resumed_state(SimpleNamespace(settings=settings), network, past, "run.h5")
+
+
+def test_a_run_goes_on_with_what_it_had():
+    began = {"stage": "train", "config": {"lr": 0.1}, "augment": {"flip": False}}
+    found = resumed(small.model(), {**began, "later": 0}, began)
+    assert (found.optimizer, found.history) == ("kept", ("an epoch",))
+
+
+@pytest.mark.parametrize(("old", "new"), [(0.1, 0.2), (0.2, 0.1), (1, 2), (2, 1), ("adam", "sgd"), ("sgd", "adam")])
+def test_what_differs_from_the_run_that_began_is_named(old, new):
     with pytest.raises(ConfigError) as caught:
-        train(other, small.split(), CONFIG, checkpoint=place, resume=True)
-    assert str(caught.value) == f"{place}: network: expected {began}, got '{other.digest()[:12]}'"
-    for name, old, new in (("lr", CONFIG.lr, CONFIG.lr / 2), ("lr", CONFIG.lr, CONFIG.lr * 2), ("epochs", 1, 2)):
-        with pytest.raises(ConfigError) as caught:
-            train(model, small.split(), replace(CONFIG, **{name: new}), checkpoint=place, resume=True)
-        assert str(caught.value) == f"{place}: config.{name}: expected {old}, as the run began, got {new}"
+        resumed(small.model(), {"config": {"lr": new}}, {"config": {"lr": old}})
+    assert str(caught.value) == str(ConfigError(expected("run.h5: config.lr", f"{old}, as the run began", new)))
+
+
+def test_another_network_is_named_by_its_digest():
+    began, other = small.network().digest()[:12], small.network(steps=4)
+    with pytest.raises(ConfigError) as caught:
+        resumed(other, {}, {})
+    assert str(caught.value) == f"run.h5: network: expected {began}, got '{other.digest()[:12]}'"
 
 
 @pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, print])
@@ -59,3 +72,9 @@ def test_another_thread_leaves_the_handler_alone():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_settings_are_compared_one_by_one():
+    """What decides a run, flat: the keys of a table after its name."""
+    found = _flat({"stage": "train", "config": {"lr": 0.1, "epochs": 3}, "augment": {}, "validation": None})
+    assert found == {"stage": "train", "config.lr": 0.1, "config.epochs": 3, "validation": None}

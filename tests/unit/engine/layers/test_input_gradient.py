@@ -1,0 +1,29 @@
+"""The gradient of a convolution's inputs where its output channels fill no whole vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from naive import conv as naive
+from qpsnn_core.engine.layers.conv_gradients import input_gradient
+from qpsnn_core.kernels.conv.geometry import AccGradient
+from qpsnn_core.network import Conv
+from qpsnn_core.network.values import ValueSpec
+
+
+@pytest.mark.parametrize("outputs", [1, 15, 16, 17, 32, 33, 48, 49])
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(1, 1, 0), (2, 2, 0), (3, 2, 1)])
+def test_any_number_of_output_channels(outputs, kernel, stride, padding):
+    rng = np.random.default_rng(outputs)
+    node, value = Conv("n", "x", outputs, kernel, stride, padding), ValueSpec("spikes", (3, 2, 2), 1)
+    codes = rng.integers(-7, 8, (kernel, kernel, 2, outputs)).astype(np.int8)
+    shape = (1, *node.output(value).shape)
+    gradient = rng.integers(-4, 5, shape).astype(np.float32)
+    factors = np.zeros((3, outputs), np.float32)
+    factors[0] = 1
+    given = AccGradient(gradient.reshape(-1, outputs), np.zeros((gradient.size // outputs, outputs), np.int16), factors)
+    found = input_gradient(node, value, codes, given)
+    np.testing.assert_array_equal(
+        found.reshape(1, 3, 2, 2), naive.input_gradient(codes, gradient, (1, 3, 2, 2), stride, padding)
+    )
