@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from naive import conv as naive
-from qpsnn_core.engine.layers.conv_gradients import input_gradient
+from qpsnn_core.engine.layers import conv_gradients as gradients
 from qpsnn_core.kernels.conv.geometry import AccGradient
 from qpsnn_core.network import Conv
 from qpsnn_core.network.values import ValueSpec
@@ -23,7 +23,24 @@ def test_any_number_of_output_channels(outputs, kernel, stride, padding):
     factors = np.zeros((3, outputs), np.float32)
     factors[0] = 1
     given = AccGradient(gradient.reshape(-1, outputs), np.zeros((gradient.size // outputs, outputs), np.int16), factors)
-    found = input_gradient(node, value, codes, given)
+    found = gradients.input_gradient(node, value, codes, given)
     np.testing.assert_array_equal(
         found.reshape(1, 3, 2, 2), naive.input_gradient(codes, gradient, (1, 3, 2, 2), stride, padding)
     )
+
+
+@pytest.mark.parametrize("few", [0, gradients.FEW], ids=["many weights", "few weights"])
+@pytest.mark.parametrize(("height", "width", "channels", "outputs"), [(9, 10, 2, 3), (3, 13, 17, 1), (5, 4, 1, 17)])
+def test_tiles_of_few_weights_and_of_many(few, height, width, channels, outputs, monkeypatch):
+    """3 x 3 tiles are 9 and not 6; images by themselves and together."""
+    monkeypatch.setattr(gradients, "FEW", few)
+    rng = np.random.default_rng(height)
+    node, value = Conv("n", "x", outputs), ValueSpec("spikes", (height, width, channels), 1)
+    codes = rng.integers(-7, 8, (3, 3, channels, outputs)).astype(np.int8)
+    gradient = rng.integers(-4, 5, (2, height, width, outputs)).astype(np.float32)
+    factors = np.zeros((3, outputs), np.float32)
+    factors[0] = 1
+    given = AccGradient(gradient.reshape(-1, outputs), np.zeros((gradient.size // outputs, outputs), np.int16), factors)
+    found = gradients.input_gradient(node, value, codes, given).reshape(2, height, width, channels)
+    ref = naive.input_gradient(codes, gradient, found.shape, 1, 1)
+    np.testing.assert_allclose(found, ref, atol=1e-5 * np.abs(ref).max())
