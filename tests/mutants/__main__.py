@@ -106,9 +106,15 @@ def _run(
         run = functools.partial(session.check, mutant.module, mutant.source, limits)
         return pool.Job(f"{mutant.key}-{round_}", run, (mutant, round_), 600)
 
-    open_ = [
-        m for m in mutants if m.key not in results or results[m.key]["on"] != rests_on(m, results[m.key]["killer"])
-    ]
+    listed = equivalents()
+    open_ = []
+    for mutant in mutants:
+        known = results.get(mutant.key, {"on": "", "killer": ""})
+        if known["on"] == rests_on(mutant, known["killer"]) and (known["killer"] or mutant.change not in listed):
+            continue
+        results[mutant.key] = {"key": mutant.key, "status": "equivalent", "killer": "", "tests": 0, "of": 0}
+        if mutant.change not in listed:
+            open_.append(mutant)
     (build / "runs").mkdir(exist_ok=True)
     jobs, begun, done = deque(job(mutant, 0) for mutant in open_), time.monotonic(), 0
     for ended in pool.run(jobs, at_once, records.tree, build / "runs"):
@@ -158,8 +164,8 @@ def _report(mutants: list[sample.Mutant], results: dict[str, dict[str, Any]], ou
     reasons, rows = equivalents(), []
     for mutant in mutants:
         result = dict(results[mutant.key])
-        if result["status"] == "survived" and mutant.change in reasons:
-            result |= {"status": "equivalent", "reason": reasons[mutant.change]}
+        if mutant.change in reasons:
+            result["reason"] = reasons[mutant.change]
         rows.append({**mutant._asdict(), **result, "room": mutant.room})
         rows[-1].pop("source")
     kinds = ("killed", "timed out", "equivalent", "survived")

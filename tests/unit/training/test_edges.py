@@ -10,7 +10,8 @@ import pytest
 import small
 
 from qpsnn_core.common.errors import ConfigError, expected
-from qpsnn_core.recipes.training import TrainConfig
+from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
+from qpsnn_core.training import train as training
 from qpsnn_core.training.train import _flat, ignore_sigint, resumed_state, train
 
 CONFIG = TrainConfig(epochs=1, batch=20)
@@ -78,3 +79,15 @@ def test_settings_are_compared_one_by_one():
     """What decides a run, flat: the keys of a table after its name."""
     found = _flat({"stage": "train", "config": {"lr": 0.1, "epochs": 3}, "augment": {}, "validation": None})
     assert found == {"stage": "train", "config.lr": 0.1, "config.epochs": 3, "validation": None}
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_a_pruned_model_goes_on_at_the_steps_that_are_asked_for(steps, monkeypatch):
+    model, seen = small.model(), []
+    monkeypatch.setattr(training, "train", lambda given, *_, **options: seen.append((given, options["stage"])))
+    training.finetune(model, small.split(), FinetuneConfig(steps=steps))
+    ((given, stage),) = seen
+    assert stage == "finetune"
+    assert given.network.steps == (steps or 3)
+    assert (given is model) is (steps == 0)
+    assert given.params is model.params or all(given.params[name] is model.params[name] for name in model.params)
