@@ -6,6 +6,7 @@ import ast
 import difflib
 import functools
 import json
+import re
 from collections import deque
 from pathlib import Path
 
@@ -94,24 +95,24 @@ class Records:
         return {block.a + i + 1: block.b + i + 1 for block in same for i in range(block.size)}
 
     def reaching(self, mutant: Mutant) -> set[str]:
-        """The tests of the line; of what runs at import, those of the function or class around it, else of the file.
+        """The tests of the line; of what runs at import, those of the function or class around it.
 
-        A file that no test is seen to run (only definitions) has the tests of the files that name it.
+        Outside of functions and classes, those of the whole file, and those of test files that import the module:
+        a test may read a constant and run none of the lines.
         """
         lines = self.lines.get(mutant.file, {})
         if mutant.number in lines:
             return lines[mutant.number]
         tree = ast.parse((self.tree / mutant.file).read_text(encoding="utf-8"))
-        around = [(first, last) for first, last, _ in definitions(tree) if first <= mutant.number <= last]
-        for first, last in [*reversed(around), (0, 10**6)]:
-            found = set().union(*(tests for number, tests in lines.items() if first <= number <= last))
-            if found:
-                return found
+        for first, last, _ in reversed(definitions(tree)):
+            if first <= mutant.number <= last:
+                found = set().union(*(tests for number, tests in lines.items() if first <= number <= last))
+                if found:
+                    return found
         stem = mutant.module.rpartition(".")[2]
-        naming = {
-            p.relative_to(self.tree).as_posix() for p in (self.tree / "tests").rglob("*.py") if stem in p.read_text()
-        }
-        return {test for test in self.seconds if test.partition("::")[0] in naming}
+        paths = [path for path in (self.tree / "tests").rglob("test_*.py") if imports(path, stem)]
+        naming = {path.relative_to(self.tree).as_posix() for path in paths}
+        return set().union(*lines.values(), (test for test in self.seconds if test.partition("::")[0] in naming))
 
     def cases(self, mutant: Mutant) -> set[str]:
         """All cases of the tests that reach it, those that were not recorded included."""
@@ -137,3 +138,9 @@ class Records:
                 break
             kept.append(test)
         return kept
+
+
+def imports(path: Path, stem: str) -> bool:
+    """Whether a test file imports a module of that name, or from it."""
+    text = path.read_text(encoding="utf-8")
+    return bool(re.search(rf"\.{stem} import |import {stem}\b|import .*\b{stem}\b", text))
