@@ -164,8 +164,8 @@ def _report(mutants: list[sample.Mutant], results: dict[str, dict[str, Any]], ou
     reasons, rows = equivalents(), []
     for mutant in mutants:
         result = dict(results[mutant.key])
-        if mutant.change in reasons:
-            result["reason"] = reasons[mutant.change]
+        if result["status"] in ("survived", "equivalent") and mutant.change in reasons:
+            result |= {"status": "equivalent", "reason": reasons[mutant.change]}
         rows.append({**mutant._asdict(), **result, "room": mutant.room})
         rows[-1].pop("source")
     kinds = ("killed", "timed out", "equivalent", "survived")
