@@ -23,6 +23,7 @@ from qpsnn_core.cli import (
     studies,
     tables,
 )
+from qpsnn_core.cli.compiling import notice
 from qpsnn_core.cli.inputs import (
     data_of,
     data_of_recipe,
@@ -35,6 +36,7 @@ from qpsnn_core.cli.inputs import (
 from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
 from qpsnn_core.experiments.data_choice import DataChoice
 from qpsnn_core.experiments.stages import augmentation, network_for
+from qpsnn_core.training.train import Interrupted
 
 app = typer.Typer(
     help="Quantized and pruned spiking neural networks: train, compress, lower to integers, run on Lava.",
@@ -49,8 +51,9 @@ app.add_typer(events.app, name="events")
 
 
 @app.callback()
-def settings(threads: Threads = 0) -> None:
+def settings(context: typer.Context, threads: Threads = 0) -> None:
     """Settings of every command."""
+    context.with_resource(notice())
     if threads:
         qp.set_threads(threads)
 
@@ -129,23 +132,21 @@ def _fit(
         "resume": resume,
         "recipe": made_by,
     }
-    try:
-        with show.bars(quiet) as listen:
+    stopped = False
+    with show.bars(quiet) as listen:
+        try:
             done = verb(start, choice.split(), settings, progress=listen, **options)
-    except KeyboardInterrupt:
-        show.log(f"stopped; the same command with --resume goes on from {out}")
-        raise typer.Exit(130) from None
+        except Interrupted as interrupt:
+            done, stopped = interrupt.trained, True
     if json:
-        made = {"checkpoint": str(out), "data": choice.figures, "settings": asdict(settings)}
+        made = {"checkpoint": str(out), "data": choice.figures, "settings": asdict(settings), "stopped": stopped}
         show.print_json({**made, "history": [asdict(epoch) for epoch in done.history]})
-        return
-    heads = ("epoch", "loss", "train", "test", "lr", "firing rate", "seconds", "never fired")
-    shown = done.history[-10:]
-    rows = [
-        (str(e.epoch), e.loss, e.accuracy, e.validation, e.lr, e.firing_rate, e.seconds, ", ".join(e.silent) or "-")
-        for e in shown
-    ]
-    show.table(f"{stage}: {out}", heads, rows, choice)
+    elif done.history or not stopped:
+        everything = "the same command with --resume --json prints all"
+        show.epochs(f"{stage}: {out}", done.history, everything, choice)
+    if stopped:
+        show.log(f"stopped; the same command with --resume goes on from {out}")
+        raise typer.Exit(130)
 
 
 @app.command()

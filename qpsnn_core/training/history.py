@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+from qpsnn_core.common.progress import Progress
 from qpsnn_core.common.serialization import ADDED_LATER
 
 
@@ -25,6 +26,17 @@ class Epoch:
     firing_rate: float
     seconds: float
     silent: tuple[str, ...] = field(default=(), metadata=ADDED_LATER)
+
+
+@runtime_checkable
+class EpochListener(Protocol):
+    """A listener of progress that also wants each epoch's figures once it is over, validation included."""
+
+    def __call__(self, event: Progress) -> object:
+        """As every listener."""
+
+    def epoch_done(self, stage: str, epochs: int, figures: Epoch) -> object:
+        """An epoch of so many `epochs` is over."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from qpsnn_core.optim.losses import LOSSES
 from qpsnn_core.optim.optimizers import Optimizer, State, clip_gradients
 from qpsnn_core.optim.schedules import Schedule
 from qpsnn_core.recipes.training import TrainConfig
-from qpsnn_core.training.history import Cursor, Epoch
+from qpsnn_core.training.history import Cursor, Epoch, EpochListener
 from qpsnn_datasets import Augment, Dataset, batches, prefetch
 
 
@@ -79,6 +79,8 @@ def training_states(setup: RunSetup, state: TrainState) -> Iterator[TrainState]:
                 began = perf_counter()
         state = _epoch_done(setup, state)
         yield state
+        if isinstance(setup.progress, EpochListener):
+            setup.progress.epoch_done(setup.stage, config.epochs, state.history[-1])
 
 
 def _step(setup: RunSetup, state: TrainState, images: Images, labels: Labels) -> tuple[TrainState, float]:

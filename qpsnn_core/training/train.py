@@ -39,6 +39,14 @@ class Trained(NamedTuple):
     checkpoint: Checkpoint
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during training. trained: what there is so far, and what its checkpoint holds, if it has one."""
+
+    def __init__(self, trained: Trained) -> None:
+        super().__init__()
+        self.trained = trained
+
+
 def train(
     network: Network | Model,
     data: Dataset | Split,
@@ -58,11 +66,12 @@ def train(
 
     data: of a Split, the test part is the validation, unless one is given; it is measured after every epoch, with
     running statistics. An epoch takes whole batches only: what is left over of the shuffled set waits for another.
-    checkpoint: a file, written after `every` so many epochs, at the end, and on Ctrl-C (KeyboardInterrupt, raised on
-    once the file is whole). resume: go on from that file, bit for bit as if nothing had happened; what decides the
-    result must be given as it was. progress: called after every batch. recipe, notes: JSON data for the checkpoint,
-    on resuming by default those in the file; only a recipe that names a set lets commands load the data again, and
-    `Checkpoint.data` says what they were called. stage: the name that progress bears.
+    checkpoint: a file, written after `every` so many epochs, at the end, and on Ctrl-C (`Interrupted`, a
+    KeyboardInterrupt that holds what was trained, raised once the file is whole). resume: go on from that file, bit
+    for bit as if nothing had happened; what decides the result must be given as it was. progress: called after every
+    batch; `EpochListener` after every epoch, too. recipe, notes: JSON data for the checkpoint, on resuming by default
+    those in the file; only a recipe that names a set lets commands load the data again, and `Checkpoint.data` says
+    what they were called. stage: the name that progress bears.
     Raises, before anything starts, ShapeError, DataError, LabelError (data), ConfigError (less than one batch, a run
     resumed with other settings), FileError (checkpoint); later NumericsError, which names epoch, batch and array, and
     FileError when the disk is full. Warns, at the start and at the end, of layers whose quantizer clips much of their
@@ -93,8 +102,8 @@ def train(
         return Trained(state.model, state.history, save())
     except KeyboardInterrupt:
         with ignore_sigint():
-            save()
-        raise
+            stopped = Interrupted(Trained(state.model, state.history, save()))
+        raise stopped from None
 
 
 def finetune(
