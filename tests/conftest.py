@@ -46,6 +46,8 @@ def installed(distribution: str) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     # Many networks of the tests have a layer that cannot fire; what is to be warned of is asked for by pytest.warns.
     config.addinivalue_line("filterwarnings", r"ignore:.*(can never fire|did not fire once):UserWarning")
+    if INTERPRETED:  # compiled code is silent where NumPy warns: of an overflow, of what was never written
+        config.addinivalue_line("filterwarnings", "error::RuntimeWarning")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as it is in a shell's background: tests send it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("QPSNN_TEST_INSTALLED") == "1":

@@ -102,12 +102,16 @@ def _by_tiles(geometry: ConvGeometry, codes: Array, images: int, acc_gradient: A
 
         def part(start: int, stop: int) -> None:
             rooms = scratch("tiles", (sizes[0],), np.float32), scratch("products", (sizes[1],), np.float32)
+            if ((stop - start) % size or size) * tiles < ROWS:  # `products` reads ROWS rows, and forgets the others
+                rooms[0][: POINTS * (ROWS * pitch + 16)] = 0
             through_tiles(start, stop, size, acc_gradient, points, rooms, out, geometry)
 
         several = size * -(-images // (size * CHUNKS))
         parallel_map(part, per_thread_ranges(images, several))
         return
     seen, found = empty((sizes[0],), np.float32), empty((sizes[1],), np.float32)
+    if size * tiles < ROWS:
+        seen[:] = 0
     apart, further = sizes[0] // POINTS, sizes[1] // POINTS
     for start in range(0, images, size):
         stop = min(start + size, images)
@@ -158,6 +162,8 @@ def _by_windows(geometry: ConvGeometry, codes: Array, images: int, acc_gradient:
 
     def part(start: int, stop: int) -> None:
         rooms = scratch("back", (room * pitch,), np.float32), scratch("columns", (room * wide,), np.float32)
+        if ((stop - start) % most or most) < ROWS and area <= max(SMALL, ROWS):
+            rooms[0][: ROWS * area * pitch] = 0
         through_windows(start, stop, most, acc_gradient, panels, rooms, out.reshape(-1), geometry)
 
     several = most * -(-images // (most * CHUNKS))

@@ -124,6 +124,7 @@ NO_KERNELS = {
     "simd.llvm": "the code of the instructions",
     "simd.llvm_memory": "likewise",
     "buffers": "no arithmetic: test_buffers.py",
+    "compiling": "no arithmetic: tests/unit/cli/test_progress.py",
     "conv.windows": "NumPy and BLAS: test_windows.py compares it with loops",
     "exact_types": "no arithmetic: test_exact_types.py",
     "machine_code": "no arithmetic: test_machine_code.py",

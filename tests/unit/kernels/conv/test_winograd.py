@@ -219,6 +219,28 @@ def test_maps_of_a_few_pixels(size, kernel, stride, padding, images, inputs):
     assert compare(size, inputs, 17, kernel, stride, padding, images=images) < LIMIT
 
 
+def uninitialised(shape, dtype):
+    """What memory may hold: numbers of which some are signalling NaN, to convert which is invalid."""
+    return np.full(shape, 0x7FA00000, np.uint32).view(dtype) if dtype == np.float32 else np.empty(shape, dtype)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("few", [0, gradients.FEW], ids=["many", "few"])
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize(
+    ("size", "inputs", "kernel", "stride", "padding"),
+    [((3, 3), 17, 3, 1, 1), ((2, 2), WIDTH, 3, 1, 1), ((3, 3), 5, 2, 2, 1), ((2, 1), 5, 5, 1, 2), ((1, 1), 5, 1, 1, 0)],
+)
+def test_rows_that_are_not_there_are_no_numbers_of_before(
+    monkeypatch, size, inputs, kernel, stride, padding, images, few
+):
+    """Products take six rows at a time; of fewer tiles the others must not be what memory happens to hold."""
+    monkeypatch.setattr(gradients, "FEW", few)
+    monkeypatch.setattr(gradients, "empty", uninitialised)
+    monkeypatch.setattr(gradients, "scratch", lambda name, shape, dtype: uninitialised(shape, dtype))
+    assert compare(size, inputs, 17, kernel, stride, padding, images=images) < LIMIT
+
+
 @pytest.mark.parametrize(("size", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (5, 1, 2), (2, 2, 0)])
 def test_which_taps_lie_inside(size, stride, padding):
     height, width, across = 4, 3, naive.out_size(3, size, stride, padding)
