@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
@@ -9,7 +10,7 @@ from typing import Any
 
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.serialization import did_you_mean
-from qpsnn_core.common.validation import whole
+from qpsnn_core.common.validation import check_path, whole
 
 from .arrays import load_arrays, load_arrays_part
 from .cifar import load_cifar10, load_cifar100
@@ -74,23 +75,28 @@ def load_data(
     """
     if limit is not None:
         whole("limit", limit, 1)
+    if not isinstance(name, str) or name not in NAMES:
+        raise ConfigError(expected("dataset name", f"one of {', '.join(NAMES)}", name) + _instead_of(name))
     options: dict[str, Any] = {"limit": limit}
     if name in EVENTS:
         options["steps"] = STEPS if steps is None else whole("steps", steps, 1)
     if name == "events":
         options |= {"frames": frames, "size": size}
-    if isinstance(name, str) and name in BUILT_IN:
+    if name in BUILT_IN:
         if path is not None:
             raise ConfigError(expected(f"{name}.path", "no path (it comes with scikit-learn)", str(path)))
         return BUILT_IN[name](**options)
-    reader = FILE_READERS.get(name) if isinstance(name, str) else None
-    if reader is None:
-        raise ConfigError(
-            expected("dataset name", f"one of {', '.join(NAMES)}", name) + did_you_mean(str(name).lower(), NAMES)
-        )
     if path is None:
         raise ConfigError(expected(f"{name}.path", "the folder or file that holds the set", None))
-    return reader(path, **options)
+    check_path(f"{name}.path", path)
+    return FILE_READERS[name](path, **options)
+
+
+def _instead_of(name: object) -> str:
+    """What to write instead of a name that is none: the nearest one; of a path, what else it needs."""
+    if isinstance(name, os.PathLike) or (isinstance(name, str) and any(mark in name for mark in "/\\.")):
+        return f" (a path comes second, behind the kind of set that lies there: load_data('arrays', {str(name)!r}))"
+    return did_you_mean(name.lower(), NAMES) if isinstance(name, str) else ""
 
 
 def load_part(name: str, path: str | Path | None, part: str, *, limit: int | None = None, **options: Any) -> Dataset:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qpsnn_core.engine.passes import forward as forward
     from qpsnn_core.engine.passes import initialise as initialise
     from qpsnn_core.engine.requantize import requantize as requantize
+    from qpsnn_core.engine.threads import set_threads as set_threads
     from qpsnn_core.exchange.lift import lift as lift
     from qpsnn_core.inference.evaluate import evaluate as evaluate
     from qpsnn_core.inference.streaming import stream as stream
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from qpsnn_core.integer.lowering.lower import lower as lower
     from qpsnn_core.integer.network import IntegerNetwork as IntegerNetwork
     from qpsnn_core.integer.simulate import simulate as simulate
-    from qpsnn_core.kernels.threads import set_threads as set_threads
     from qpsnn_core.network.cost import cost as cost
     from qpsnn_core.network.graph import Network as Network
     from qpsnn_core.network.model import Model as Model
@@ -82,7 +82,7 @@ _WHERE = {
     "save_checkpoint": "qpsnn_core.training.checkpoint",
     "save_integer": "qpsnn_core.integer.file",
     "score": "qpsnn_core.compression.channels.score",
-    "set_threads": "qpsnn_core.kernels.threads",
+    "set_threads": "qpsnn_core.engine.threads",
     "simulate": "qpsnn_core.integer.simulate",
     "stability": "qpsnn_core.compression.channels.score",
     "stream": "qpsnn_core.inference.streaming",

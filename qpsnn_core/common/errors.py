@@ -5,6 +5,7 @@ QpsnnError
 │   ├── ShapeError     two nodes that do not fit
 │   └── NodeKindError  a kind of node that a part of the code does not know, or cannot treat
 ├── ConfigError        a hyper-parameter or recipe key
+│   └── ArgumentError  an argument of another type than a verb takes
 ├── DataError          images, labels, events
 │   └── LabelError     a label that is no class
 ├── NumericsError      NaN or infinity where a number must be, an integer out of its range
@@ -47,6 +48,10 @@ class NodeKindError(NetworkError):
 
 class ConfigError(QpsnnError, ValueError):
     """A hyper-parameter or a recipe key is wrong."""
+
+
+class ArgumentError(ConfigError, TypeError):
+    """An argument is of another type than the verb takes."""
 
 
 class DataError(QpsnnError, ValueError):
@@ -115,6 +120,13 @@ class Unquoted(str):
         return str(self)
 
 
+LONGEST = 200
+"""Characters of a value that a message shows."""
+
+
 def expected(place: str, want: object, got: Any) -> str:
-    """`place: expected want, got got`: the one form of every message."""
-    return f"{place}: expected {want}, got {got!r}" if isinstance(got, str) else f"{place}: expected {want}, got {got}"
+    """`place: expected want, got got`: the one form of every message. A value that takes many words is cut."""
+    text = repr(got) if isinstance(got, str) else str(got)
+    if len(text) > LONGEST and not isinstance(got, Unquoted):
+        text = f"{text[:LONGEST]}..."
+    return f"{place}: expected {want}, got {text}"

@@ -32,8 +32,10 @@ FORMERLY = "formerly"
 WORDS: dict[Callable[[Any], Any], str] = {int: "an integer", bool: "true or false", str: "a string", float: "a number"}
 
 
-def did_you_mean(word: str, valid: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` for the nearest valid word, or nothing."""
+def did_you_mean(word: object, valid: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` for the nearest valid word; nothing for a path, or for what is no word at all."""
+    if not isinstance(word, str) or any(mark in word for mark in "/\\"):
+        return ""
     close = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
 

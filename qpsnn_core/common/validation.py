@@ -5,14 +5,90 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from qpsnn_core.common.errors import ConfigError, expected
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.errors import ArgumentError, ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.serialization import did_you_mean
 
 PLAIN = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
+
+GIVEN_BY: Mapping[str, str] = {
+    "Checkpoint": "train(...).checkpoint or load_checkpoint(path)",
+    "Dataset": "load_data(...).train",
+    "ForwardPass": "forward(model, images, save_for_backward=True)",
+    "IntegerNetwork": "lower(model).network or load_integer(path)",
+    "Model": "initialise(network), train(...).model or load_model(path)",
+    "Network": "build(name, shape, classes)",
+    "Scores": "score(model, images)",
+    "Split": "load_data(...)",
+    "TrainConfig": "TrainConfig(epochs=...)",
+}
+"""What gives a thing of each type that verbs take."""
+
+HOLDERS = ("model", "network", "checkpoint", "train")
+"""Attributes under which a result holds what another verb takes."""
+
+
+def check_kind(place: str, value: object, *kinds: type) -> None:
+    """ArgumentError unless `value` is of one of these types: it says what came, and what gives the right thing."""
+    if isinstance(value, kinds):
+        return
+    want = " or ".join(_with_article(kind.__name__) + _given_by(kind.__name__) for kind in kinds)
+    held = [name for name in HOLDERS if not isinstance(value, type) and isinstance(getattr(value, name, None), kinds)]
+    hint = f" (its .{held[0]} is one)" if held else ""
+    raise ArgumentError(expected(place, want, Unquoted(described(value) + hint)))
+
+
+def check_kinds(verb: str, *kinds: type, **values: object) -> None:
+    """`check_kind` of several arguments of one verb; those that are None are not given."""
+    for name, value in values.items():
+        if value is not None:
+            check_kind(f"{verb}.{name}", value, *kinds)
+
+
+def check_path(place: str, path: object) -> None:
+    """ArgumentError unless `path` is a string or a path object."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(expected(place, "a path, as a string or a pathlib.Path", Unquoted(described(path))))
+    if not os.fspath(path):
+        raise ConfigError(expected(place, "a path", path))
+
+
+def numbers_of(place: str, values: object) -> npt.NDArray[Any]:
+    """`values` as an array; DataError unless they are numbers or truth values."""
+    try:
+        found = np.asarray(values)
+    except (TypeError, ValueError):
+        found = np.empty(0, object)
+    if found.dtype.kind not in "biuf":
+        raise DataError(expected(place, "an array of numbers", Unquoted(described(values))))
+    return found
+
+
+def described(value: object) -> str:
+    """What a thing is, in a few words: "None", "a list", "an ndarray [3, 4]"."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return repr(value)
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} {list(value.shape)}"
+    text = f" {value!r}" if isinstance(value, (str, os.PathLike)) and len(str(value)) <= 80 else ""
+    return _with_article(type(value).__name__) + text
+
+
+def _with_article(noun: str) -> str:
+    return f"an {noun}" if noun[:1].lower() in tuple("aeiou") else f"a {noun}"
+
+
+def _given_by(name: str) -> str:
+    return f" ({GIVEN_BY[name]} gives one)" if name in GIVEN_BY else ""
 
 
 def place(owner: Any, name: str) -> str:
@@ -78,7 +154,7 @@ def check_number(place: str, value: float, want: str, valid: Callable[[float], b
 
 def check_choice(place: str, value: str, valid: tuple[str, ...]) -> None:
     """ConfigError, with the nearest valid word, unless `value` is one of them."""
-    if value not in valid:
+    if not isinstance(value, str) or value not in valid:
         raise ConfigError(expected(place, f"one of {', '.join(valid)}", value) + did_you_mean(value, valid))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from qpsnn_core.common.errors import DataError, ShapeError, expected
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Arrays
-from qpsnn_core.common.validation import check_at_least
+from qpsnn_core.common.validation import check_at_least, numbers_of, whole
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.passes import forward
@@ -30,11 +30,13 @@ def calibration_batches(
     check_at_least(f"{place}.batches", batches, 1)
     check_at_least(f"{place}.batch", batch, 1)
     images = images.train if isinstance(images, Split) else images
-    samples = images.images if isinstance(images, Dataset) else np.asarray(images)
+    samples = images.images if isinstance(images, Dataset) else numbers_of(f"{place}.images", images)
     if samples.size == 0:
         raise DataError(expected(f"{place}.images", "at least one image", list(samples.shape)))
     if samples.ndim not in (4, 5):
         raise ShapeError(expected(f"{place}.images", "[N, H, W, C] or [N, T, H, W, C]", list(samples.shape)))
+    if seed is not None:
+        seed = whole(f"{place}.seed", seed, 0)
     order = epoch_order(len(samples), seed)[: batches * batch]
     return [samples[order[start : start + batch]] for start in range(0, len(order), batch)]
 
@@ -55,8 +57,8 @@ def recalibrate(
     labels, as for `score`; some hundred do. progress: called after every batch, as stage "recalibrate".
     Raises ConfigError (a number), DataError, ShapeError (images), NumericsError (NaN in images or weights).
     """
+    check_model(model, "recalibrate.model")
     parts = calibration_batches("recalibrate", images, batches, batch, seed)
-    check_model(model)
     blank = model._replace(state={n: own | _zeros(own, np.float32) for n, own in model.state.items()})
     totals = {n: _zeros(own, np.float64) for n, own in model.state.items()}
     samples = sum(len(part) for part in parts)

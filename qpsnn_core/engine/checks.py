@@ -10,12 +10,16 @@ import numpy.typing as npt
 
 from qpsnn_core.common.errors import NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Arrays
-from qpsnn_core.engine.passes import initialise
+from qpsnn_core.engine.passes import check_model_kind, initialise
 from qpsnn_core.network.model import Model
 
 
-def check_model(model: Model) -> None:
-    """Every array that the network needs, no other, float32, finite; ShapeError or NumericsError names the array."""
+def check_model(model: Model, place: str = "model") -> None:
+    """Every array that the network needs, no other, float32, finite; ShapeError or NumericsError names the array.
+
+    Raises ArgumentError, naming `place`, for what is no Model.
+    """
+    check_model_kind(place, model)
     template = initialise(model.network)
     check_arrays("params", model.params, template.params)
     check_arrays("state", model.state, template.state)

@@ -48,6 +48,13 @@ class Evaluation:
     neurons: tuple[str, ...]
     steps: int
 
+    def __repr__(self) -> str:
+        """The figures, not the arrays."""
+        return (
+            f"Evaluation({self.accuracy:.2%} of {self.images:,} images, loss {self.loss:.4g}, "
+            f"firing rate {self.firing_rate:.2%}, {len(self.spikes)} values of spikes)"
+        )
+
     @property
     def rates(self) -> dict[str, npt.NDArray[np.float64]]:
         """`spikes` per step."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Array, Arrays, Floats
+from qpsnn_core.common.validation import check_kind, check_kinds, whole
 from qpsnn_core.engine.inputs import engine_images
 from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.base import LayerContext
@@ -31,9 +33,24 @@ class ForwardPass(NamedTuple):
     values: dict[str, Any]
     caches: dict[str, Any]
 
+    def __repr__(self) -> str:
+        saved = "with" if self.caches else "without"
+        return f"ForwardPass(logits {list(self.logits.shape)}, {saved} what backward needs)"
+
+
+def check_model_kind(place: str, model: object) -> None:
+    """ArgumentError unless it is a Model of a Network; `check_model` checks its arrays."""
+    check_kind(place, model, Model)
+    if isinstance(model, Model):
+        check_kind(f"{place}.network", model.network, Network)
+        for name in ("params", "state"):
+            check_kind(f"{place}.{name}", getattr(model, name), Mapping)
+
 
 def initialise(network: Network, seed: int = 0) -> Model:
     """Fresh parameters: each node's own draw, so that a change in one node leaves the others' alone."""
+    check_kind("initialise.network", network, Network)
+    seed = whole("initialise.seed", seed, 0)
     params: Arrays = {}
     state: Arrays = {}
     for index, node in enumerate(network.nodes[1:], 1):
@@ -53,6 +70,8 @@ def forward(model: Model, images: Array, *, train: bool = False, save_for_backwa
     caches, for `backward` and for scores. Raises ShapeError, DataError or NumericsError for images that are not the
     Input's.
     """
+    check_model_kind("forward.model", model)
+    check_kinds("forward", bool, train=train, save_for_backward=save_for_backward)
     network = model.network
     x = engine_images(network.input, images, network.steps)
     values: dict[str, Any] = {network.input.name: x}
@@ -84,6 +103,9 @@ def backward(model: Model, done: ForwardPass, gradient: Floats, *, discard: bool
     that what they hold can be used again. Raises ConfigError (a pass without caches) and ShapeError (a gradient that
     is not that of the logits).
     """
+    check_model_kind("backward.model", model)
+    check_kind("backward.done", done, ForwardPass)
+    check_kind("backward.gradient", gradient, np.ndarray)
     network = model.network
     if not done.caches:
         raise ConfigError(

@@ -11,6 +11,7 @@ import numpy as np
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays
+from qpsnn_core.common.validation import check_kinds
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.pricing import effective
 from qpsnn_core.engine.reach import warn_dead_in_model
@@ -41,6 +42,9 @@ class Requantized(NamedTuple):
     model: Model
     layers: tuple[LayerFit, ...]
 
+    def __repr__(self) -> str:
+        return f"Requantized({self.model!r}, {len(self.layers)} layers)"
+
 
 def requantize(model: Model, bits: int, *, layers: Collection[str] | None = None) -> Requantized:
     """Quantize the finished weights of a model to `bits`, each layer with the quantizer that has the least error.
@@ -54,8 +58,9 @@ def requantize(model: Model, bits: int, *, layers: Collection[str] | None = None
     check_model(model)
     network = model.network
     names = [node.name for node in network.synapses]
-    for name in layers or ():
-        if name not in names:
+    check_kinds("requantize", Collection, layers=layers)
+    for name in () if layers is None else layers:
+        if not isinstance(name, str) or name not in names:
             raise ConfigError(expected("requantize.layers", "names of layers" + did_you_mean(name, names), name))
     params: Arrays = {name: dict(own) for name, own in model.params.items()}
     state: Arrays = {name: dict(own) for name, own in model.state.items()}

@@ -11,6 +11,7 @@ import numpy as np
 from qpsnn_core.common.errors import LoweringError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array, Arrays, Doubles, NamedArrays
+from qpsnn_core.common.validation import check_kind
 from qpsnn_core.engine.calibration import calibration_batches, recalibrate
 from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
@@ -61,6 +62,7 @@ def lift(network: IntegerNetwork, images: Dataset | Split | Array, *, batch: int
     Lost are the weights' places between two codes, and membranes' rounding: a few spikes in a million differ.
     Raises LoweringError (a shortcut, a current that two nodes read), and what `recalibrate` raises.
     """
+    check_kind("lift.network", network, IntegerNetwork)
     warn_dead_integers("lift", network)
     (first,) = calibration_batches("lift", images, 1, batch, None)
     nodes = tuple(LIFTS[node].node(node, network, first.ndim == 5) for node in network)

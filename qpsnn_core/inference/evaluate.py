@@ -6,7 +6,9 @@ from qpsnn_core.common.dead_layers import dead_layers, warn_dead_layers
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.types import Array, Images
+from qpsnn_core.common.validation import check_at_least, check_kind
 from qpsnn_core.engine.evaluation import Evaluation, Runner, check_data, measure, measure_model, summed
+from qpsnn_core.engine.passes import check_model_kind
 from qpsnn_core.engine.reach import reaches
 from qpsnn_core.integer.backends import get
 from qpsnn_core.integer.dead import reaches as integer_reaches
@@ -34,6 +36,11 @@ def evaluate(
     Raises ShapeError, DataError, LabelError, NumericsError (model or data), ConfigError (batch, limit, backend), and
     what the backend raises.
     """
+    check_kind("evaluate.model", model, Model, IntegerNetwork)
+    if isinstance(model, Model):
+        check_model_kind("evaluate.model", model)
+    check_at_least("evaluate.batch", batch, 1)
+    check_kind("evaluate.backend", backend, str)
     chosen = data.test if isinstance(data, Split) else data
     if not isinstance(chosen, Dataset):
         raise DataError(expected("data", "a Dataset or a Split", Unquoted(type(data).__name__)))

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, DataError, ShapeError, Unquoted, expected
+from qpsnn_core.common.validation import check_kind
 from qpsnn_core.integer.backends import Run
 from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
@@ -28,6 +29,9 @@ class Window(NamedTuple):
     end: int
     events: Recording
 
+    def __repr__(self) -> str:
+        return f"Window({self.begin} to {self.end} us, {len(self.events)} events)"
+
 
 class Answer(NamedTuple):
     """What came of one window.
@@ -41,6 +45,9 @@ class Answer(NamedTuple):
     run: Run
     answer: int
     seconds: float
+
+    def __repr__(self) -> str:
+        return f"Answer({self.answer}, {self.window!r}, {self.seconds:.3g} s)"
 
 
 def stream(
@@ -61,6 +68,9 @@ def stream(
     Raises, before the first answer, ShapeError (a network that does not take events), ConfigError (window, steps),
     what `StatefulSimulator` raises; on the way DataError (a recording of another sensor, or out of order).
     """
+    check_kind("stream.network", network, IntegerNetwork)
+    check_kind("stream.recordings", recordings, Iterable)
+    check_kind("stream.keep", keep, bool)
     if network.input.shape[2] != 2:
         want = "(H, W, 2), a network for frames of OFF and ON events"
         raise ShapeError(expected(f"{network.input.name}.shape", want, network.input.shape))
@@ -115,6 +125,7 @@ def windows(
     waiting: list[tuple[npt.NDArray[Any], ...]] = []
     label, latest = UNLABELLED, start
     for piece in recordings:
+        check_kind("stream.recordings", piece, Recording)
         _check(piece, sensor, latest)
         low = 0
         if len(piece) and start is None:

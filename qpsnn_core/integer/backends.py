@@ -39,6 +39,11 @@ class Run:
     membranes: dict[str, npt.NDArray[np.int32]]
     counts: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Shapes, not the arrays."""
+        parts = (("spikes", self.spikes), ("membranes", self.membranes), ("counts", self.counts))
+        return f"Run(readout {list(self.readout.shape)}, " + ", ".join(f"{len(a)} {name}" for name, a in parts) + ")"
+
 
 @runtime_checkable
 class Backend(Protocol):

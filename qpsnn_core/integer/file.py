@@ -19,6 +19,7 @@ from qpsnn_core.common.errors import FileError, FormatError, QpsnnError, expecte
 from qpsnn_core.common.foreign import check_bytes, foreign
 from qpsnn_core.common.hdf5 import read_array, reading, writing
 from qpsnn_core.common.types import NamedArrays
+from qpsnn_core.common.validation import check_kind, check_path
 from qpsnn_core.integer.network import IntegerNetwork, nodes_from_json
 from qpsnn_core.integer.packing import Packed, pack, unpack
 
@@ -28,6 +29,8 @@ VERSION = 1
 
 def save_integer(path: str | os.PathLike[str], network: IntegerNetwork) -> None:
     """Write the network, whole or not at all. Raises FileError."""
+    check_path("save_integer.path", path)
+    check_kind("save_integer.network", network, IntegerNetwork)
     described: dict[str, dict[str, Any]] = {}
     parts: dict[str, bytes] = {}
     for node, arrays in network.arrays.items():
@@ -53,6 +56,7 @@ def load_integer(path: str | os.PathLike[str]) -> IntegerNetwork:
 
     Raises FileError (not there), FormatError (not such a file, truncated or altered), VersionError.
     """
+    check_path("load_integer.path", path)
     try:
         with reading(path, KIND, VERSION) as file:
             parts = {name: _bytes(file, name) for name in file}

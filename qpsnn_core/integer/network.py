@@ -14,6 +14,7 @@ from qpsnn_core.common.errors import ConfigError, NetworkError, NumericsError, S
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.serialization import TAG, converter, did_you_mean, structure, tag_union
 from qpsnn_core.common.types import Array, NamedArrays
+from qpsnn_core.common.validation import check_kind
 from qpsnn_core.integer.node_kinds import KINDS, IntValueSpec, Spec
 from qpsnn_core.integer.nodes import IntInput, IntNode, IntReadout
 from qpsnn_core.integer.packing import pack
@@ -26,7 +27,7 @@ TAGS: KindTable[str] = KindTable("the JSON of an integer network", {kind: kind._
 """What JSON calls each kind."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class IntegerNetwork(Ordered[IntNode]):
     """Nodes in the order in which they run, `arrays[node][name]`, and the number of time steps T.
 
@@ -47,6 +48,9 @@ class IntegerNetwork(Ordered[IntNode]):
             raise ConfigError(expected("network.steps", "an integer of at least 1", self.steps))
         kinds = [KINDS[node] for node in (self.nodes if isinstance(self.nodes, tuple) else ())]
         check_order(self.nodes, IntInput, IntReadout)
+        check_kind("network.arrays", self.arrays, Mapping)
+        for name, own in self.arrays.items():
+            check_kind(f"{name}.arrays", own, Mapping)
         _check_names("network.arrays", self.arrays, {node.name for node in self.nodes}, "the name of a node")
         values: dict[str, IntValueSpec] = {}
         arrays: dict[str, NamedArrays] = {}

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Array
+from qpsnn_core.common.validation import check_kind, numbers_of
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
@@ -44,6 +45,8 @@ def simulate(
     Warns of layers that can never fire (DeadLayerWarning).
     Raises ShapeError, DataError (dtype, range, no images), NumericsError (NaN, infinity), ConfigError (record).
     """
+    check_kind("simulate.network", network, IntegerNetwork)
+    check_kind("simulate.count", count, bool)
     warn_dead_integers("simulate", network)
     return simulate_from(network, images, {}, record=record, count=count, progress=progress)
 
@@ -89,7 +92,7 @@ def predict(network: IntegerNetwork, images: Array) -> npt.NDArray[np.int64]:
 
 def integer_images(network: IntegerNetwork, images: Array) -> Array:
     """The images as an array, if the network takes them; truth values are integers. Raises as `check_images`."""
-    return check_images(network.input, np.asarray(images), network.steps, kinds="uib")
+    return check_images(network.input, numbers_of(f"{network.input.name}: images", images), network.steps, kinds="uib")
 
 
 def _recorded(network: IntegerNetwork, record: Record | Collection[str]) -> tuple[set[str], set[str]]:
@@ -100,8 +103,9 @@ def _recorded(network: IntegerNetwork, record: Record | Collection[str]) -> tupl
             want = f"one of {', '.join(get_args(Record))}, or the names of LIF nodes"
             raise ConfigError(expected("record", want, record) + did_you_mean(record, get_args(Record)))
         return (names if record != "none" else set()), (names if record == "all" else set())
+    check_kind("record", record, Collection)
     for name in record:
-        if name not in names:
+        if not isinstance(name, str) or name not in names:
             raise ConfigError(expected("record", "the name of a LIF" + did_you_mean(name, names), name))
     return set(record), set(record)
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array, Bools, Longs, Shape
+from qpsnn_core.common.validation import check_kind
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.sparse_storage import bitmap_bits, stored
@@ -54,6 +55,11 @@ class Cost:
     nodes: tuple[NodeCost, ...]
     steps: int
     image_macs: int
+
+    def __repr__(self) -> str:
+        """The sums, not the nodes."""
+        sops = "unknown" if self.sops is None else f"{self.sops:,.0f}"
+        return f"Cost({len(self.nodes)} nodes, {self.parameters:,} parameters, {self.size_mb:.4g} MB, SOPs {sops})"
 
     @property
     def quantized(self) -> int:
@@ -118,6 +124,11 @@ def cost(network: Network, firing: Firing | None = None, *, frames: bool = False
     the fewest bits of `stored` (of `saved_bits`: a bitmap, or all codes, as in the file).
     Raises as `sops`.
     """
+    check_kind("cost.network", network, Network)
+    for place, table in (("firing", firing), ("masks", masks)):
+        if table is not None:
+            check_kind(f"cost.{place}", table, Mapping)
+    check_kind("cost.frames", frames, bool)
     masks = masks or {}
     operations = sops(network, firing, masks) if firing is not None else {}
     rows = [PRICES[node].cost(network, node, operations.get(node.name), masks.get(node.name)) for node in network]

@@ -45,7 +45,7 @@ TAGS: KindTable[str] = KindTable("the JSON of a network", {kind: kind.__name__ f
 """What JSON calls each kind."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Network(Ordered[Node]):
     """Nodes in the order in which they run, and the number of time steps T.
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from qpsnn_core.common.errors import NetworkError, Unquoted, expected
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Shape
-from qpsnn_core.common.validation import check_name
+from qpsnn_core.common.validation import check_name, described
 
 
 class Named(Protocol):
@@ -32,6 +32,12 @@ class Ordered(Generic[NodeT]):
 
     def __iter__(self) -> Iterator[NodeT]:
         return iter(self.nodes)
+
+    def __repr__(self) -> str:
+        """How many nodes, from which shape to how many classes, in how many steps; not the nodes."""
+        shape = "x".join(map(str, self.shape(self.nodes[0].name)))
+        name = type(self).__name__
+        return f"{name}({len(self.nodes)} nodes, {shape} to {self.classes} classes, T = {self.steps})"
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -89,6 +95,9 @@ def check_order(nodes: tuple[Named, ...], first: type, last: type) -> None:
     if not isinstance(nodes, tuple) or len(nodes) < 2:
         want = f"a tuple of at least an {first.__name__} and an {last.__name__}"
         raise NetworkError(expected("network.nodes", want, nodes))
+    for node in nodes:
+        if not isinstance(getattr(node, "name", None), str):
+            raise NetworkError(expected("network.nodes", "nodes, which have names", Unquoted(described(node))))
     names = [node.name for node in nodes]
     seen: set[str] = set()
     for node in nodes:

@@ -8,6 +8,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.serialization import did_you_mean
+from qpsnn_core.common.validation import check_kind
 
 PAPER_LAYOUTS = {"vgg16": (7, 5), "vggsnn": (3, 4), "resnet20": (1, 7, 8)}
 """How many LIFs share each of the paper's rates."""
@@ -39,6 +40,7 @@ def paper_rates(name: str, *rates: float) -> dict[str, float]:
     of the first two stages and the first block's middle, and of the other middles.
     Raises ConfigError: another name, or number of rates.
     """
+    check_kind("paper_rates.name", name, str)
     layouts = PAPER_LAYOUTS
     if name in PAPER_SETS and not rates:
         name, rates = PAPER_SETS[name]

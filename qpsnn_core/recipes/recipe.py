@@ -14,6 +14,7 @@ from cattrs.errors import IterableValidationError
 from qpsnn_core.common.errors import ConfigError
 from qpsnn_core.common.foreign import read_toml
 from qpsnn_core.common.serialization import at_index, converter, expected_here, structure, to_toml
+from qpsnn_core.common.validation import check_kind, check_path
 from qpsnn_core.recipes.data import DataConfig
 from qpsnn_core.recipes.lowering import LowerConfig
 from qpsnn_core.recipes.network import NetworkConfig
@@ -33,6 +34,15 @@ class Recipe:
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     lower: LowerConfig = field(default_factory=LowerConfig)
 
+    def __post_init__(self) -> None:
+        for one in dataclasses.fields(self):
+            check_kind(f"Recipe.{one.name}", getattr(self, one.name), one.default_factory)
+
+    def __repr__(self) -> str:
+        """What it is of; `to_toml` gives all of it."""
+        data, network = self.data.name or "no data", self.network
+        return f"Recipe({network.name}, {network.bits} bits, T = {network.steps}, {data}, {self.train.epochs} epochs)"
+
     def to_dict(self) -> dict[str, Any]:
         """Tables of plain numbers, strings, lists and dicts, as JSON and TOML have them."""
         return dict(json.loads(json.dumps(dataclasses.asdict(self))))
@@ -49,6 +59,7 @@ def recipe_from_dict(data: Mapping[str, Any]) -> Recipe:
 
 def load_recipe(path: str | os.PathLike[str]) -> Recipe:
     """A recipe from a TOML file. FileError (cannot be read), ConfigError (not TOML, or what is wrong in it)."""
+    check_path("load_recipe.path", path)
     data = read_toml(path)
     try:
         return recipe_from_dict(data)

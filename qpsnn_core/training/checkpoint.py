@@ -24,6 +24,7 @@ from qpsnn_core.common.foreign import check_bytes
 from qpsnn_core.common.hdf5 import read_array, read_text, reading, text_attribute, writing
 from qpsnn_core.common.serialization import converter, structure
 from qpsnn_core.common.types import Arrays
+from qpsnn_core.common.validation import check_kind, check_path
 from qpsnn_core.engine.checks import check_arrays, check_finite, check_model, each_array
 from qpsnn_core.engine.passes import initialise
 from qpsnn_core.network.graph import Network
@@ -64,6 +65,14 @@ class Checkpoint:
     versions: Mapping[str, str] = field(default_factory=library_versions)
     data: TrainedOn | None = None
 
+    def __post_init__(self) -> None:
+        check_kind("Checkpoint.model", self.model, Model)
+
+    def __repr__(self) -> str:
+        """The model, and what else there is, not the arrays."""
+        there = [name for name in ("optimizer", "position", "recipe", "notes", "data") if getattr(self, name)]
+        return f"Checkpoint({self.model!r}, {len(self.history)} epochs, with {', '.join(there) or 'nothing else'})"
+
 
 @dataclass(frozen=True)
 class _About:
@@ -79,13 +88,19 @@ class _About:
     data: TrainedOn | None = None
 
 
-def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint | Model) -> None:
     """Write it, whole or not at all: until the last moment an older file of that name stays as it was.
+
+    A Model is written as `Checkpoint(model)`.
 
     Raises FileError (disk full, no such folder), ShapeError or NumericsError (arrays that are not the network's, NaN),
     ConfigError (a recipe or notes that are not JSON data).
     """
-    check_model(checkpoint.model)
+    check_path("save_checkpoint.path", path)
+    if isinstance(checkpoint, Model):
+        checkpoint = Checkpoint(checkpoint)
+    check_kind("save_checkpoint.checkpoint", checkpoint, Checkpoint, Model)
+    check_model(checkpoint.model, "save_checkpoint.checkpoint.model")
     network, params, state = checkpoint.model
     groups = {"params": params, "state": state}
     optimizer = checkpoint.optimizer
@@ -119,6 +134,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     Raises FileError (not there), VersionError, FormatError: not such a file, truncated, altered, or an array that is
     missing, too many, or not of the shape and type that the network says (`params.conv1.weight: expected ...`).
     """
+    check_path("load_checkpoint.path", path)
     with reading(path, KIND, VERSION) as file:
         try:
             return _read(file)

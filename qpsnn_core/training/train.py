@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import signal
 import threading
@@ -14,10 +15,12 @@ from typing import Any, NamedTuple
 
 from qpsnn_core.common.errors import ConfigError, DataError, FileError, Unquoted, expected
 from qpsnn_core.common.progress import Listener
+from qpsnn_core.common.serialization import did_you_mean
+from qpsnn_core.common.validation import check_kind, check_kinds, check_path
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.clipping import warn_clipped
 from qpsnn_core.engine.evaluation import check_data
-from qpsnn_core.engine.passes import initialise
+from qpsnn_core.engine.passes import check_model_kind, initialise
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model, with_steps
 from qpsnn_core.optim.optimizers import OPTIMIZERS
@@ -37,6 +40,12 @@ class Trained(NamedTuple):
     model: Model
     history: tuple[Epoch, ...]
     checkpoint: Checkpoint
+
+    def __repr__(self) -> str:
+        last = self.history[-1:]
+        test = [f", test {one.validation:.2%}" for one in last if one.validation is not None]
+        figures = "".join(f", loss {one.loss:.4g}, train {one.accuracy:.2%}" for one in last) + "".join(test)
+        return f"Trained({self.model!r}, {len(self.history)} epochs{figures})"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -79,6 +88,11 @@ def train(
     """
     if type(every) is not int or every < 1:
         raise ConfigError(expected("every", "a whole number of epochs, at least 1", every))
+    check_kind("train.stage", stage, str)
+    check_kinds(stage, bool, resume=resume)
+    check_kinds(stage, Mapping, recipe=recipe, notes=notes)
+    if checkpoint is not None:
+        check_path(f"{stage}.checkpoint", checkpoint)
     setup = _planned(stage, network, data, config, augment, validation, progress)
     past = _past(checkpoint, resume)
     state = resumed_state(setup, network, past, f"{checkpoint}") if past else initial_state(setup, network)
@@ -117,6 +131,12 @@ def finetune(
     Of a FinetuneConfig with `steps` the model goes on at that T, with the parameters and running statistics that it
     has. Raises, as well, ConfigError (other steps for a model that reads frames of events, one a step).
     """
+    known = [name for name in inspect.signature(train).parameters if name not in ("network", "data", "config")]
+    for name in options:
+        if name not in known:
+            got = Unquoted(f"{name!r}{did_you_mean(name, known)}")
+            raise ConfigError(expected("finetune", f"options of train, of {', '.join(known)}", got))
+    check_kind("finetune.model", model, Model)
     steps = config.steps if isinstance(config, FinetuneConfig) else 0
     if steps:
         model = with_steps(model, steps, "finetune.steps")
@@ -133,6 +153,12 @@ def _planned(
     progress: Listener | None,
 ) -> RunSetup:
     """Everything checked that can be known before the first batch."""
+    check_kind(f"{stage}.network" if stage == "train" else f"{stage}.model", network, Network, Model)
+    if isinstance(network, Model):
+        check_model_kind(f"{stage}.model", network)
+    check_kind(f"{stage}.config", config, TrainConfig)
+    check_kinds(stage, Augment, augment=augment)
+    check_kinds(stage, Dataset, validation=validation)
     dataset = data.train if isinstance(data, Split) else data
     if not isinstance(dataset, Dataset):
         raise DataError(expected("data", "a Dataset or a Split", Unquoted(type(data).__name__)))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays, Doubles, Longs
-from qpsnn_core.common.validation import check_at_least, check_choice
+from qpsnn_core.common.validation import check_at_least, check_choice, check_kind
 from qpsnn_core.compression.channels.rates import Rates, kept_count, prunable, resolve
 from qpsnn_core.compression.channels.remove import coupled_groups, remove_channels
 from qpsnn_core.compression.channels.score import Scores
@@ -48,6 +48,15 @@ class PruneReport:
     parameters_before: int
     parameters_after: int
 
+    def __repr__(self) -> str:
+        before, after = (
+            sum(getattr(one, name) for one in self.layers) for name in ("channels_before", "channels_after")
+        )
+        return (
+            f"PruneReport({len(self.layers)} LIF, channels {before:,} to {after:,}, "
+            f"parameters {self.parameters_before:,} to {self.parameters_after:,})"
+        )
+
 
 class Pruned(NamedTuple):
     """The pruned model, the channels that each LIF kept (rising, numbered as before), and the report."""
@@ -55,6 +64,9 @@ class Pruned(NamedTuple):
     model: Model
     kept: dict[str, Longs]
     report: PruneReport
+
+    def __repr__(self) -> str:
+        return f"Pruned({self.model!r}, {self.report!r})"
 
 
 def prune(
@@ -83,11 +95,13 @@ def prune(
     Warns of layers that can never fire (DeadLayerWarning).
     Raises ConfigError (an argument), ShapeError, NumericsError (scores or model).
     """
+    check_model(model, "prune.model")
+    check_kind("prune.scores", scores, Scores, Mapping)
+    check_kind("prune.prune_last", prune_last, bool)
     check_choice("prune.reinit", reinit, REINITS)
     check_choice("prune.residual", residual, RESIDUALS)
     check_choice("prune.ties", ties, TIES)
     check_at_least("prune.seed", seed, 0)
-    check_model(model)
     network = model.network
     together = residual == "together"
     chosen = prunable(network, prune_last=prune_last, together=together)

@@ -12,6 +12,8 @@ from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays, Integers, Longs, Shape
+from qpsnn_core.common.validation import check_kind
+from qpsnn_core.engine.passes import check_model_kind
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Node, Readout, Shortcut, Sum
 from qpsnn_core.network.model import Model
 
@@ -34,6 +36,8 @@ def remove_channels(model: Model, keep: Keep) -> Model:
     Raises ConfigError, naming the LIF: an unknown name, channels that are not rising, out of range or none, a LIF
     that shares channels with another (`coupled_groups`) with a different set, one whose channels cannot be removed.
     """
+    check_model_kind("remove_channels.model", model)
+    check_kind("remove_channels.keep", keep, Mapping)
     network = model.network
     kept = _kept(network, keep)
     nodes: list[Node] = []

@@ -13,7 +13,7 @@ from qpsnn_core.common.errors import ConfigError, NumericsError, Unquoted, expec
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Doubles
-from qpsnn_core.common.validation import check_choice
+from qpsnn_core.common.validation import check_choice, check_kind, check_number
 from qpsnn_core.engine.calibration import calibration_batches
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.inputs import steps_first
@@ -63,6 +63,11 @@ class Scores(NamedTuple):
     batches: dict[str, Doubles]
     sca: dict[str, Doubles]
 
+    def __repr__(self) -> str:
+        channels = sum(len(own) for own in self.values.values())
+        batches = max((len(own) for own in self.batches.values()), default=0)
+        return f"Scores({self.criterion!r}, {channels:,} channels of {len(self.values)} LIF, {batches} batches)"
+
 
 def score(
     model: Model,
@@ -85,11 +90,10 @@ def score(
     Raises ConfigError (an argument), DataError (no images), ShapeError (not the network's), NumericsError (NaN in
     images, weights or membranes).
     """
+    check_model(model, "score.model")
     check_choice("score.criterion", criterion, CRITERIA)
-    if not 0 <= epsilon < np.inf:
-        raise ConfigError(expected("score.epsilon", "a number of at least 0", epsilon))
+    check_number("score.epsilon", epsilon, "a number of at least 0", lambda number: 0 <= number < np.inf)
     parts = calibration_batches("score", images, batches, batch, seed)
-    check_model(model)
     warn_dead_in_model("score", model)
     counts = np.array([len(part) for part in parts])
     svs, sca = _totals(model, parts, epsilon if criterion == "svs" else None, progress)
@@ -107,6 +111,7 @@ def stability(scores: Scores) -> dict[str, float]:
 
     Two batches in which every score is 0 count as equal. Raises ConfigError if there is only one batch.
     """
+    check_kind("stability.scores", scores, Scores)
     found = {}
     for name, rows in scores.batches.items():
         if len(rows) < 2:

@@ -56,6 +56,9 @@ class Compressed(NamedTuple):
     layers: tuple[LayerReport, ...]
     seconds: float
 
+    def __repr__(self) -> str:
+        return f"Compressed({self.model!r}, {len(self.layers)} layers, {self.sparsity:.2%} of the weights pruned)"
+
     @property
     def sparsity(self) -> float:
         """The share of all weights that are pruned."""
@@ -161,6 +164,7 @@ def prepare(
 ) -> Prepared:
     """The pass over the images; arguments as in `compress`."""
     begun = time.perf_counter()
+    check_model(model, "compress.model")
     check_choice("compress.method", method, METHODS)
     check_number("compress.damping", damping, "a number of at least 0", lambda share: 0 <= share < np.inf)
     if seed is not None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from qpsnn_core.common.errors import ConfigError, LoweringError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Longs, NamedArrays
+from qpsnn_core.common.validation import check_kind
 from qpsnn_core.integer.bounds import INT32_MAX, UNBOUNDED
 from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.lowering.fixed_point import COARSE, MOST_BITS, ROOM, Rounded, choose, leak
@@ -42,6 +43,9 @@ class Lowered(NamedTuple):
     network: IntegerNetwork
     report: LoweringReport
 
+    def __repr__(self) -> str:
+        return f"Lowered({self.network!r}, {self.report!r})"
+
 
 def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowered:
     """Fold quantizer steps, input scales and batch norm into integer gains, biases and thresholds.
@@ -56,6 +60,8 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     Raises LoweringError (real-valued images, sums beyond int32), ConfigError (bits), ShapeError or NumericsError
     (parameters).
     """
+    check_kind("lower.model", model, Model)
+    check_kind("lower.model.network", model.network, Network)
     for place, bits in (("fraction_bits", fraction_bits), ("readout_bits", readout_bits)):
         if type(bits) is not int or not 0 <= bits <= MOST_BITS:
             raise ConfigError(expected(place, f"an integer from 0 to {MOST_BITS}", bits))

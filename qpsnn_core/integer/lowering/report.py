@@ -76,6 +76,11 @@ class LoweringReport:
     neurons: tuple[NeuronReport, ...]
     readout: ReadoutReport
 
+    def __repr__(self) -> str:
+        """Its size; `str` gives all of it."""
+        layers = f"{len(self.synapses)} synapses, {len(self.neurons)} LIF"
+        return f"LoweringReport({self.fraction_bits} fraction bits, {layers})"
+
     def __getitem__(self, name: str) -> SynapseReport | NeuronReport | ReadoutReport:
         parts: tuple[SynapseReport | NeuronReport | ReadoutReport, ...]
         parts = (*self.synapses, *self.neurons, self.readout)

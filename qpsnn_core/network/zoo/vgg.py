@@ -12,6 +12,7 @@ from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, MaxPool, Node, Readout
 from qpsnn_core.network.synapses import BY_PLACE, Conv, Linear
 from qpsnn_core.network.zoo.blocks import PAPER_NEURON, PAPER_QUANTIZER, POOL, head, input_of, quantizers, widths_of
+from qpsnn_core.network.zoo.options import check_options
 from qpsnn_core.network.zoo.resnet import RESNET20, SEW_RESNET18, resnet20, sew_resnet18
 from qpsnn_core.quantization.formats import Quantizer
 
@@ -163,9 +164,13 @@ def layers_of(name: str) -> int | None:
 
 
 def build(name: str, shape: Shape, classes: int, **options: Any) -> Network:
-    """The network of that name, for images of `shape` (H, W, C). ConfigError names the nearest valid name."""
-    if name not in ZOO:
+    """The network of that name, for images of `shape` (H, W, C). ConfigError names the nearest valid name.
+
+    options: those of the network's own function, such as `steps`, `width`, `quantizer`; ConfigError names another.
+    """
+    if not isinstance(name, str) or name not in ZOO:
         raise ConfigError(expected("network.name", f"one of {', '.join(ZOO)}", name) + did_you_mean(name, ZOO))
+    check_options(ZOO[name].build, shape, classes, options)
     return ZOO[name].build(shape, classes, **options)
 
 
