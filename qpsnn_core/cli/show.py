@@ -173,7 +173,7 @@ def epochs(title: str, history: Sequence[Epoch], everything: str, data: object) 
     everything: where all of them are, in words.
     """
     heads = ("epoch", "loss", "train", "test", "lr", "firing rate", "seconds", "never fired")
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (str(e.epoch), e.loss, e.accuracy, e.validation, e.lr, e.firing_rate, e.seconds, ", ".join(e.silent) or "-")
         for e in history
     ]

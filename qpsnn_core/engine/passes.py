@@ -106,6 +106,7 @@ def backward(model: Model, done: ForwardPass, gradient: Floats, *, discard: bool
     check_model_kind("backward.model", model)
     check_kind("backward.done", done, ForwardPass)
     check_kind("backward.gradient", gradient, np.ndarray)
+    check_kind("backward.discard", discard, bool)
     network = model.network
     if not done.caches:
         raise ConfigError(

@@ -10,7 +10,7 @@ from numba.core import event
 EVENT = "numba:compile"
 
 
-class _Hook(event.Listener):  # type: ignore[misc]  # Numba ships no types
+class _Hook(event.Listener):
     """Numba's events as two calls."""
 
     def __init__(self, started: Callable[[], object], ended: Callable[[], object]) -> None:

@@ -23,6 +23,17 @@ from qpsnn_core.recipes.pruning import PruneConfig, Rates
 from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
 
 
+TABLES: Mapping[str, type] = {
+    "network": NetworkConfig,
+    "data": DataConfig,
+    "train": TrainConfig,
+    "prune": PruneConfig,
+    "finetune": FinetuneConfig,
+    "lower": LowerConfig,
+}
+"""What each table of a recipe is."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A whole run, one TOML table for each stage; what is left out has its default, and no data."""
@@ -36,7 +47,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for one in dataclasses.fields(self):
-            check_kind(f"Recipe.{one.name}", getattr(self, one.name), one.default_factory)
+            check_kind(f"Recipe.{one.name}", getattr(self, one.name), TABLES[one.name])
 
     def __repr__(self) -> str:
         """What it is of; `to_toml` gives all of it."""

@@ -44,7 +44,7 @@ def _place_of(name: str) -> str:
     """Where an option belongs that is one of a quantizer or a neuron."""
     homes = {"quantizer": "Quantizer(4, gamma='max')", "neuron": "Neuron(threshold=0.5) of network.zoo.blocks"}
     for part, kind in PARTS.items():
-        if name in {field.name for field in fields(kind)}:  # type: ignore[arg-type]  # both are dataclasses
+        if name in {field.name for field in fields(kind)}:
             return f" (it is one of the {part}: {part}={homes[part]})"
     return ""
 
