@@ -22,7 +22,6 @@ from qpsnn_core.recipes.paper_rates import PAPER_SETS, paper_rates
 from qpsnn_core.recipes.pruning import PruneConfig, Rates
 from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
 
-
 TABLES: Mapping[str, type] = {
     "network": NetworkConfig,
     "data": DataConfig,
