@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, expected
-from qpsnn_core.common.hdf5 import kind_of
+from qpsnn_core.common.file_kinds import STORE, wrong_kind
+from qpsnn_core.common.hdf5 import check_recordings, kind_of
 from qpsnn_core.common.serialization import did_you_mean
 
 from .arrays import SUFFIX
@@ -49,6 +50,7 @@ def _kind(path: Path) -> str:
     if path.suffix == SUFFIX or (path.is_dir() and any(path.glob("*.npy"))):
         return "arrays"
     if path.suffix not in HDF5:
+        check_recordings(path)
         want = "a .npz or HDF5 file, or a folder of .npy files; other sets as NAME:PATH"
         raise FormatError(expected(str(path), want, Unquoted("another file" if path.is_file() else "another folder")))
     try:
@@ -56,5 +58,5 @@ def _kind(path: Path) -> str:
     except FormatError:
         return "jpeg"  # its reader says what is wrong with it
     if kind != KIND:
-        raise FormatError(expected(str(path), "a set", kind))
+        raise wrong_kind(path, kind, STORE)
     return "events"

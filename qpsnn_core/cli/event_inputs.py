@@ -8,8 +8,8 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, expected
-from qpsnn_core.common.hdf5 import kind_of
+from qpsnn_core.common.errors import ConfigError, Unquoted, expected
+from qpsnn_core.common.hdf5 import check_recordings, file_kind
 from qpsnn_datasets.events import NAMES, REPAIRS, EventStore, Recordings, load_events
 from qpsnn_datasets.events.writer import KIND
 
@@ -18,8 +18,6 @@ EventFormat = Annotated[
 ]
 Sensor = Annotated[str, typer.Option("--sensor", help="WIDTHxHEIGHT, where files do not say it.")]
 Repair = Annotated[str, typer.Option("--repair", help=f"What may be mended, of {','.join(REPAIRS)}.")]
-
-HDF5 = (".h5", ".hdf5")
 
 
 class Reading(NamedTuple):
@@ -55,12 +53,5 @@ def recordings_of(path: Path, reading: Reading) -> Recordings | EventStore:
 
 def _kind(path: Path) -> str:
     """Which of our files this is; "" for those of others."""
-    if path.suffix.lower() not in HDF5 or not path.is_file():
-        return ""
-    try:
-        kind = kind_of(path)
-    except FormatError:
-        return ""
-    if kind != KIND:
-        raise FormatError(expected(str(path), f"a store of recordings, {KIND}, or another's file of events", kind))
-    return kind
+    check_recordings(path)
+    return KIND if path.is_file() and file_kind(path) == KIND else ""

@@ -13,6 +13,7 @@ from qpsnn_core.cli import show
 from qpsnn_core.cli.event_inputs import EventFormat, Repair, Sensor, reading_of
 from qpsnn_core.cli.options import Json, Quiet
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
+from qpsnn_core.common.hdf5 import check_recordings
 from qpsnn_core.common.install import install_command
 from qpsnn_core.common.progress import Progress
 from qpsnn_datasets.events import REPAIRS, SPLITS, EventStore, Recording, import_events, load_events
@@ -39,6 +40,7 @@ def import_(
     quiet: Quiet = False,
 ) -> None:
     """Read recordings into one store; a fault that no --repair names ends it, and leaves nothing."""
+    check_recordings(path)
     reading = reading_of(format, sensor, repair)
     with show.bars(quiet) as listen:
         done = import_events(

@@ -15,7 +15,8 @@ from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import data_of, data_of_recipe, load_any
 from qpsnn_core.cli.options import Json, Out, Where
 from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Unquoted, expected
-from qpsnn_core.common.hdf5 import kind_of
+from qpsnn_core.common.file_kinds import INTEGERS, NIR
+from qpsnn_core.common.hdf5 import check_file_kind, kind_of
 from qpsnn_core.common.install import install_command
 from qpsnn_core.integer.file import KIND, load_integer
 from qpsnn_core.recipes.recipe import load_recipe
@@ -83,6 +84,7 @@ def read(
     """Make a checkpoint, to quantize, prune and fine-tune: of another simulator's NIR file, or of integers again."""
     from qpsnn_core.training.checkpoint import Checkpoint, save_checkpoint
 
+    check_file_kind(file, NIR, INTEGERS)
     chosen, used = load_recipe(recipe) if recipe else None, None
     fits: tuple[Any, ...] = ()
     step: dict[str, Any] = {}

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import qpsnn_core as qp
-from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, expected
-from qpsnn_core.common.hdf5 import kind_of
+from qpsnn_core.common.errors import ConfigError, Unquoted, expected
+from qpsnn_core.common.file_kinds import CHECKPOINT, INTEGERS
+from qpsnn_core.common.hdf5 import check_file_kind, kind_of
 from qpsnn_core.experiments.data_choice import NAMED, DataChoice
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.recipes.data import DataConfig
@@ -21,14 +22,13 @@ RECIPES = ".toml"
 
 
 def load_trained(path: Path) -> Checkpoint:
-    """A checkpoint; FormatError says so where the file is something else."""
-    if kind_of(path) != KIND:
-        raise FormatError(expected(str(path), "a checkpoint", kind_of(path)))
+    """A checkpoint; FormatError names the command that makes one where the file is something else."""
     return qp.load_checkpoint(path)
 
 
 def load_any(path: Path) -> Checkpoint | IntegerNetwork:
-    """A checkpoint, or an integer network."""
+    """A checkpoint, or an integer network; FormatError as `load_trained`."""
+    check_file_kind(path, CHECKPOINT, INTEGERS)
     return qp.load_checkpoint(path) if kind_of(path) == KIND else qp.load_integer(path)
 
 

@@ -14,11 +14,19 @@ import numpy as np
 
 from qpsnn_core.common.atomic import replacing, write_all
 from qpsnn_core.common.errors import FormatError, Unquoted, VersionError, expected
+from qpsnn_core.common.file_kinds import HDF5, JSON, KINDS, NETX, NIR, RECIPE, STORE, ZIP, wrong_kind
 from qpsnn_core.common.foreign import check_bytes, existing_file, foreign
 from qpsnn_core.common.foreign_hdf5 import foreign_hdf5
 from qpsnn_core.common.types import Array
 
 CACHE = 1 << 20
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+GROUPS = {"node": NIR, "layer": NETX}
+"""What HDF5 files of others hold at their top, and so what they are."""
+
+ENDINGS = {".toml": RECIPE, ".json": JSON}
 
 
 @contextlib.contextmanager
@@ -122,6 +130,7 @@ def reading(path: str | os.PathLike[str], kind: str, version: int, *, cache: int
     Raises FileError (not there), FormatError (not HDF5, truncated, another kind, a part missing), VersionError.
     """
     target = existing_file(path, f"a {kind} file")
+    check_file_kind(target, kind)
     with foreign(target, "HDF5 file"), h5py.File(target, "r", rdcc_nbytes=cache) as file:
         found = _attribute(file, "format")
         if found != kind.encode():
@@ -132,6 +141,37 @@ def reading(path: str | os.PathLike[str], kind: str, version: int, *, cache: int
             yield file
         except KeyError as error:
             raise FormatError(f"{target}: a part is missing: {error}") from error
+
+
+def file_kind(path: str | os.PathLike[str]) -> str:
+    """Which of KINDS a file is, by its contents and its name; "" where neither says it. FileError: it is not there."""
+    target = existing_file(path, "a file")
+    try:
+        head = target.open("rb").read(len(SIGNATURE))
+        if head == SIGNATURE:
+            with h5py.File(target, "r") as file:
+                kind = _attribute(file, "format")
+                known = kind.decode("ascii", "replace") if isinstance(kind, bytes) else ""
+                return known or next((one for group, one in GROUPS.items() if group in file), HDF5)
+    except Exception:  # damaged: whoever reads it says how
+        return ""
+    return ZIP if head.startswith(b"PK") else ENDINGS.get(target.suffix.lower(), "")
+
+
+def check_file_kind(path: str | os.PathLike[str], *wanted: str) -> None:
+    """FormatError, with the command that makes the right one, where a file is of none of these KINDS but of another.
+
+    A file that does not say what it is passes: its reader says what is wrong.
+    """
+    came = file_kind(path)
+    if came and came not in wanted and any(kind in KINDS for kind in wanted):
+        raise wrong_kind(path, came, *wanted)
+
+
+def check_recordings(path: str | os.PathLike[str]) -> None:
+    """`check_file_kind` of what may be a store of recordings, or whatever others write them in."""
+    if os.path.isfile(path):
+        check_file_kind(path, STORE, HDF5, ZIP)
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 from cattrs.errors import IterableValidationError
 
 from qpsnn_core.common.errors import ConfigError
+from qpsnn_core.common.file_kinds import RECIPE
 from qpsnn_core.common.foreign import read_toml
+from qpsnn_core.common.hdf5 import check_file_kind
 from qpsnn_core.common.serialization import at_index, converter, expected_here, structure, to_toml
 from qpsnn_core.common.validation import check_kind, check_path
 from qpsnn_core.recipes.data import DataConfig
@@ -70,6 +72,7 @@ def recipe_from_dict(data: Mapping[str, Any]) -> Recipe:
 def load_recipe(path: str | os.PathLike[str]) -> Recipe:
     """A recipe from a TOML file. FileError (cannot be read), ConfigError (not TOML, or what is wrong in it)."""
     check_path("load_recipe.path", path)
+    check_file_kind(path, RECIPE)
     data = read_toml(path)
     try:
         return recipe_from_dict(data)

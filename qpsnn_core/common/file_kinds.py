@@ -1,0 +1,63 @@
+"""The kinds of files that commands read and write, and which command makes the right one of a wrong one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from qpsnn_core.common.errors import FormatError, Unquoted, expected
+
+RECIPE, CHECKPOINT, INTEGERS, STORE = "recipe", "qpsnn-checkpoint", "qpsnn-integer", "qpsnn-events"
+NIR, NETX, HDF5, ZIP, JSON = "nir", "netx", "hdf5", "zip", "json"
+
+
+class FileKind(NamedTuple):
+    """words: what messages call it. made_by: what makes one where there is none, "" for files of others."""
+
+    words: str
+    made_by: str = ""
+
+
+KINDS: Mapping[str, FileKind] = {
+    RECIPE: FileKind("a recipe in TOML", "examples/digits.toml is one to begin with"),
+    CHECKPOINT: FileKind("a checkpoint", "`qpsnn train RECIPE --out CHECKPOINT` makes one"),
+    INTEGERS: FileKind("an integer network", "`qpsnn lower CHECKPOINT --out NETWORK` makes one"),
+    STORE: FileKind("a store of recordings", "`qpsnn events import FILES --out STORE` makes one"),
+    NIR: FileKind("a NIR file", "`qpsnn export CHECKPOINT --nir FILE` makes one"),
+    NETX: FileKind("a NetX file"),
+    HDF5: FileKind("an HDF5 file that qpsnn did not write"),
+    ZIP: FileKind("a zip or .npz file"),
+    JSON: FileKind("a JSON file"),
+}
+
+REMEDIES: Mapping[tuple[str, str], str] = {
+    (RECIPE, CHECKPOINT): "`qpsnn train {path} --out CHECKPOINT` makes one of it",
+    (RECIPE, INTEGERS): "`qpsnn train {path} --out CHECKPOINT`, then `qpsnn lower CHECKPOINT --out NETWORK` make one",
+    (CHECKPOINT, INTEGERS): "`qpsnn lower {path} --out NETWORK` makes one of it",
+    (CHECKPOINT, NIR): "`qpsnn export {path} --nir FILE` makes one of it",
+    (INTEGERS, CHECKPOINT): "`qpsnn import {path} --recipe RECIPE --out CHECKPOINT` makes one of it",
+    (INTEGERS, NIR): "`qpsnn export {path} --nir FILE` makes one of it",
+    (NIR, CHECKPOINT): "`qpsnn import {path} --out CHECKPOINT` makes one of it",
+    (NIR, INTEGERS): "`qpsnn import {path} --out CHECKPOINT`, then `qpsnn lower CHECKPOINT --out NETWORK` make one",
+    (STORE, CHECKPOINT): f"it is data: --data events:{{path}}; {KINDS[CHECKPOINT].made_by}",
+    (STORE, INTEGERS): f"it is data: --data events:{{path}}; {KINDS[INTEGERS].made_by}",
+    (STORE, RECIPE): 'it is data: name = "events", path = "{path}" in the table [data] of a recipe',
+    (ZIP, CHECKPOINT): f"it is data: --data {{path}}; {KINDS[CHECKPOINT].made_by}",
+    (ZIP, INTEGERS): f"it is data: --data {{path}}; {KINDS[INTEGERS].made_by}",
+    (ZIP, RECIPE): 'it is data: name = "arrays", path = "{path}" in the table [data] of a recipe',
+}
+"""What helps where a file of the first kind is given for one of the second; else what makes the second."""
+
+
+def wrong_kind(path: str | os.PathLike[str], came: str, *wanted: str) -> FormatError:
+    """The error for a file of the kind `came` where one of the kinds `wanted` is read, with the command that helps."""
+    place = os.fspath(path)
+    if HDF5 in wanted:  # whatever others write images and recordings in
+        words, wanted = "recordings or images", (STORE,)
+    else:
+        words = " or ".join(KINDS[kind].words for kind in wanted)
+    remedies = [REMEDIES[came, kind].format(path=place) for kind in wanted if (came, kind) in REMEDIES]
+    helps = remedies or [KINDS[kind].made_by for kind in wanted]
+    got = KINDS[came].words if came in KINDS else f"a {came} file"
+    return FormatError(f"{expected(place, words, Unquoted(got))} ({'; '.join(dict.fromkeys(helps))})")
