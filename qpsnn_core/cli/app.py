@@ -41,6 +41,7 @@ from qpsnn_core.training.train import Interrupted
 app = typer.Typer(
     help="Quantized and pruned spiking neural networks: train, compress, lower to integers, run on Lava.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # it would take words in brackets for styles
     pretty_exceptions_enable=False,
     add_completion=False,
 )

@@ -19,7 +19,9 @@ from qpsnn_core.common.progress import Progress
 from qpsnn_datasets.events import REPAIRS, SPLITS, EventStore, Recording, import_events, load_events
 from qpsnn_datasets.events import pictures as event_pictures
 
-app = typer.Typer(help="Recordings of event cameras: import them, look at them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Recordings of event cameras: import them, look at them.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Store = Annotated[Path, typer.Argument(help="A store that `qpsnn events import` wrote.")]
 

@@ -17,7 +17,9 @@ from qpsnn_core.experiments import analysis
 from qpsnn_core.experiments.data_choice import described, of_recipe
 from qpsnn_core.experiments.paper_table1 import TABLE_1
 
-app = typer.Typer(help="Figures of a checkpoint, or of what a study found.", no_args_is_help=True)
+app = typer.Typer(
+    help="Figures of a checkpoint, or of what a study found.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Folder = Annotated[Path, typer.Option("--out", "-o", help="Folder for the PNG and SVG files.")]
 Bits = Annotated[int, typer.Option("--bits", min=0, max=8, help="Instead of the layers' own; 0: their own.")]

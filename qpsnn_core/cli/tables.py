@@ -15,7 +15,11 @@ from qpsnn_core.recipes.data import DataConfig
 from qpsnn_core.training.checkpoint import Checkpoint
 from qpsnn_datasets import source_of
 
-app = typer.Typer(help="The tables of the QP-SNN paper, computed, beside the printed figures.", no_args_is_help=True)
+app = typer.Typer(
+    help="The tables of the QP-SNN paper, computed, beside the printed figures.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @app.command()

@@ -141,6 +141,12 @@ def check_at_least(place: str, value: int, least: int) -> None:
         raise ConfigError(expected(place, f"an integer of at least {least}", value))
 
 
+def check_at_most(place: str, value: int, most: int) -> None:
+    """ConfigError unless the integer `value` is `most` at most."""
+    if value > most:
+        raise ConfigError(expected(place, f"at most {most:,}", value))
+
+
 def is_positive(value: float) -> bool:
     """Finite and above 0."""
     return 0 < value < math.inf

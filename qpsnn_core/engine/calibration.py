@@ -11,8 +11,9 @@ from qpsnn_core.common.errors import DataError, ShapeError, expected
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Arrays
 from qpsnn_core.common.validation import check_at_least, numbers_of, whole
-from qpsnn_core.engine.checks import check_model
+from qpsnn_core.engine.checks import check_batch_statistics, check_model
 from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.memory import check_fits, kept_bytes
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.synapses import BN_MOMENTUM
@@ -59,6 +60,9 @@ def recalibrate(
     """
     check_model(model, "recalibrate.model")
     parts = calibration_batches("recalibrate", images, batches, batch, seed)
+    check_fits("recalibrate: one sample", kept_bytes(model.network, 1))
+    for part in parts:
+        check_batch_statistics(model.network, len(part))
     blank = model._replace(state={n: own | _zeros(own, np.float32) for n, own in model.state.items()})
     totals = {n: _zeros(own, np.float64) for n, own in model.state.items()}
     samples = sum(len(part) for part in parts)

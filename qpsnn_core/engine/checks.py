@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import NumericsError, ShapeError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Arrays
 from qpsnn_core.engine.passes import check_model_kind, initialise
+from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 
 
@@ -25,6 +26,20 @@ def check_model(model: Model, place: str = "model") -> None:
     check_arrays("state", model.state, template.state)
     check_finite("params", model.params)
     check_finite("state", model.state)
+
+
+def check_batch_statistics(network: Network, batch: int) -> None:
+    """ConfigError names the first node with batch norm that a batch gives one value per channel: it has no variance.
+
+    The variance is over T*B*H*W values; what depends on an image alone is the same at every step.
+    """
+    still = set() if network.input.spikes else {network.input.name}
+    for node in network.synapses:
+        height, width, _ = network.shape(node.name)
+        steps = 1 if set(node.sources) <= still else network.steps
+        if node.batch_norm and steps * batch * height * width == 1:
+            want = "at least 2 values per channel in a batch, for batch norm's variance (a larger batch)"
+            raise ConfigError(expected(f"{node.name}.batch_norm", want, Unquoted("1")))
 
 
 def check_arrays(place: str, found: Arrays, want: Arrays) -> None:

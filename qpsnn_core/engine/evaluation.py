@@ -14,6 +14,7 @@ from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Images, Labels
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.memory import check_fits, kept_bytes
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.ordered_graph import Ordered
@@ -90,6 +91,7 @@ def measure_model(model: Model, dataset: Dataset, *, batch: int = 256, progress:
         done = forward(model, images, save_for_backward=True)
         return done.logits, {name: summed(done.values[name], network.steps) for name in names}
 
+    check_fits("evaluate: one sample", kept_bytes(network, 1))
     if batch > 0:
         batch = max(1, min(batch, MEMORY // bytes_of(network)))
     return measure(run, network, tuple(node.name for node in network.neurons), dataset, batch, progress)

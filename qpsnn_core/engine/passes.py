@@ -13,10 +13,14 @@ from qpsnn_core.common.validation import check_kind, check_kinds, whole
 from qpsnn_core.engine.inputs import engine_images
 from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.base import LayerContext
+from qpsnn_core.engine.memory import check_weights
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.threads import parallel_for, single_blas
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
+
+DRAWN = 3
+"""Float32 copies of the weights while they are drawn, in float64."""
 
 MIN_CHUNK_GRADIENTS = 2**16
 """Least number of elements in a chunk of two gradients that are added."""
@@ -51,6 +55,7 @@ def initialise(network: Network, seed: int = 0) -> Model:
     """Fresh parameters: each node's own draw, so that a change in one node leaves the others' alone."""
     check_kind("initialise.network", network, Network)
     seed = whole("initialise.seed", seed, 0)
+    check_weights("initialise", network, DRAWN)
     params: Arrays = {}
     state: Arrays = {}
     for index, node in enumerate(network.nodes[1:], 1):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 
 from qpsnn_core.common.errors import ConfigError, expected
-from qpsnn_core.compression.channels.prune import Pruned, prune
+from qpsnn_core.compression.channels.prune import Pruned, check_coupled, prune
+from qpsnn_core.compression.channels.rates import prunable, resolve
 from qpsnn_core.compression.channels.score import Scores, score
 from qpsnn_core.engine.calibration import recalibrate
 from qpsnn_core.experiments.data_choice import DataChoice
@@ -27,13 +28,32 @@ def data_for(recipe: Recipe) -> Split:
 def network_for(recipe: Recipe, data: Split) -> Network:
     """The recipe's network for images, or frames of events, of this shape and these classes.
 
-    Raises ConfigError where there are more or fewer frames than steps.
+    Raises ConfigError where there are more or fewer frames than steps, and what `check_stages` raises.
     """
     *frames, height, width, channels = data.train.sample_shape
     if frames and frames[0] != recipe.network.steps:
         want = f"{frames[0]}, a step for each frame of {data.train.name}"
         raise ConfigError(expected("network.steps", want, recipe.network.steps))
-    return recipe.network.build((height, width, channels), len(data.train.classes), events=bool(frames))
+    network = recipe.network.build((height, width, channels), len(data.train.classes), events=bool(frames))
+    check_stages(recipe, network)
+    return network
+
+
+def check_stages(recipe: Recipe, network: Network) -> None:
+    """Everything that later stages of the recipe ask of the network, before the first begins.
+
+    Raises ConfigError: rates (how many, names, values that do not fit the layers), steps of a fine-tuning that a
+    network for frames of events cannot have.
+    """
+    chosen = recipe.prune
+    together = chosen.residual == "together"
+    able = prunable(network, prune_last=chosen.prune_last, together=together)
+    rates = resolve(network, chosen.rates, able)
+    check_coupled(network, rates, together=together)
+    steps = recipe.finetune.steps
+    if steps and network.input.spikes and steps != network.steps:
+        want = f"{network.steps}, a step for each frame of events"
+        raise ConfigError(expected("finetune.steps", want, steps))
 
 
 def augmentation(data: DataConfig) -> Augment:

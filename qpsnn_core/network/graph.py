@@ -10,6 +10,7 @@ from typing import Any, get_args
 from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, VersionError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.serialization import TAG, converter, structure, tag_union
+from qpsnn_core.common.validation import check_at_most
 from qpsnn_core.network.defaults import resolve
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read
@@ -20,6 +21,9 @@ VERSION = 1
 
 _convert = converter()
 tag_union(_convert, Node)
+
+MOST_STEPS = 2**16
+"""Largest T of a network that can be trained."""
 
 WEIGHTS, NEURONS, NEITHER = "weights", "neurons", "neither"
 
@@ -61,6 +65,7 @@ class Network(Ordered[Node]):
     def __post_init__(self) -> None:
         if type(self.steps) is not int or self.steps < 1:
             raise ConfigError(expected("network.steps", "an integer of at least 1", self.steps))
+        check_at_most("network.steps", self.steps, MOST_STEPS)
         check_order(self.nodes, Input, Readout)
         check_read(self.nodes)
         values: dict[str, ValueSpec] = {}

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, expected
 from qpsnn_core.common.serialization import ADDED_LATER, FORMERLY
-from qpsnn_core.common.validation import check_at_least, check_name, check_number
+from qpsnn_core.common.validation import check_at_least, check_at_most, check_name, check_number
 from qpsnn_core.network.values import ValueSpec, check_kind, window
 from qpsnn_core.quantization.formats import AUTO, Quantizer
+
+MOST_CHANNELS = 2**20
+"""Largest number of output channels of a layer."""
 
 BN_EPSILON = 1e-5
 BN_MOMENTUM = 0.1
@@ -47,6 +50,7 @@ class Conv:
         check_name(self.name)
         for label in ("channels", "kernel", "stride"):
             check_at_least(f"{self.name}.{label}", getattr(self, label), 1)
+        check_at_most(f"{self.name}.channels", self.channels, MOST_CHANNELS)
         check_at_least(f"{self.name}.padding", self.padding, 0)
         if self.padding >= self.kernel:
             raise ConfigError(expected(f"{self.name}.padding", f"less than the kernel ({self.kernel})", self.padding))
@@ -91,6 +95,7 @@ class Linear:
     def __post_init__(self) -> None:
         check_name(self.name)
         check_at_least(f"{self.name}.features", self.features, 1)
+        check_at_most(f"{self.name}.features", self.features, MOST_CHANNELS)
         _check_weights(self)
 
     @property
@@ -130,6 +135,7 @@ class Shortcut:
     def __post_init__(self) -> None:
         check_name(self.name)
         check_at_least(f"{self.name}.channels", self.channels, 1)
+        check_at_most(f"{self.name}.channels", self.channels, MOST_CHANNELS)
         check_at_least(f"{self.name}.stride", self.stride, 1)
         if self.channel_map is not None and len(self.channel_map) != self.channels:
             raise ShapeError(expected(f"{self.name}.channel_map", f"{self.channels} entries", len(self.channel_map)))

@@ -17,9 +17,10 @@ from qpsnn_core.common.errors import ConfigError, DataError, FileError, Unquoted
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.validation import check_kind, check_kinds, check_path
-from qpsnn_core.engine.checks import check_model
+from qpsnn_core.engine.checks import check_batch_statistics, check_model
 from qpsnn_core.engine.clipping import warn_clipped
 from qpsnn_core.engine.evaluation import check_data
+from qpsnn_core.engine.memory import check_step
 from qpsnn_core.engine.passes import check_model_kind, initialise
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model, with_steps
@@ -170,6 +171,9 @@ def _planned(
             check_data(graph, each)
     if len(dataset) < config.batch:
         raise DataError(expected(f"{dataset.name}", f"at least one batch of {config.batch} images", len(dataset)))
+    check_batch_statistics(graph, config.batch)
+    optimizer = OPTIMIZERS[config.optimizer](config.momentum, config.weight_decay)
+    check_step(stage, graph, config.batch, 2 + len(optimizer.init({}).slots))
     count = batch_count(len(dataset), config.batch, drop_last=True)
     settings = {
         "stage": stage,
@@ -185,7 +189,7 @@ def _planned(
         augment,
         config,
         count,
-        OPTIMIZERS[config.optimizer](config.momentum, config.weight_decay),
+        optimizer,
         SCHEDULES[config.schedule](config.lr, count * config.epochs, warmup=count * config.warmup_epochs),
         settings,
         progress,

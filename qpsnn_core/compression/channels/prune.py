@@ -106,14 +106,11 @@ def prune(
     together = residual == "together"
     chosen = prunable(network, prune_last=prune_last, together=together)
     rate = resolve(network, rates, chosen)
+    check_coupled(network, rate, together=together)
     values = _checked("scores", network, scores.values if isinstance(scores, Scores) else scores)
     second = _second(network, scores, ties)
     kept: dict[str, Longs] = {}
     for group in coupled_groups(network, together=together):
-        for name in group[1:]:
-            if rate[name] != rate[group[0]]:
-                want = f"{rate[group[0]]}, as {group[0]} keeps the same channels"
-                raise ConfigError(expected(f"rates.{name}", want, rate[name]))
         count = kept_count(network.shape(group[0])[2], rate[group[0]])
         best = _best(_mean(values, group), _mean(second, group), count)
         kept.update(dict.fromkeys(group, best))
@@ -123,6 +120,15 @@ def prune(
         pruned = _reinitialised(pruned, seed)
     warn_dead_in_model("prune", pruned)
     return Pruned(pruned, kept, _report(model, pruned, rate, values, kept))
+
+
+def check_coupled(network: Network, rate: Mapping[str, float], *, together: bool) -> None:
+    """ConfigError unless LIFs that keep the same channels have the same rate."""
+    for group in coupled_groups(network, together=together):
+        for name in group[1:]:
+            if rate[name] != rate[group[0]]:
+                want = f"{rate[group[0]]}, as {group[0]} keeps the same channels"
+                raise ConfigError(expected(f"rates.{name}", want, rate[name]))
 
 
 def _best(scores: Doubles, second: Doubles, count: int) -> Longs:
