@@ -34,10 +34,10 @@ def check_batch_statistics(network: Network, batch: int) -> None:
     The variance is over T*B*H*W values; what depends on an image alone is the same at every step.
     """
     still = set() if network.input.spikes else {network.input.name}
-    for node in network.synapses:
+    for node in network.nodes:
         height, width, _ = network.shape(node.name)
         steps = 1 if set(node.sources) <= still else network.steps
-        if node.batch_norm and steps * batch * height * width == 1:
+        if getattr(node, "batch_norm", False) and steps * batch * height * width == 1:
             want = "at least 2 values per channel in a batch, for batch norm's variance (a larger batch)"
             raise ConfigError(expected(f"{node.name}.batch_norm", want, Unquoted("1")))
 

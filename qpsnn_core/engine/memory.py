@@ -35,7 +35,8 @@ def machine_bytes() -> int | None:
 
 def weight_counts(network: Network) -> dict[str, int]:
     """The weights of each synapse that has any."""
-    return {node.name: prod(node.weight_shape(network.inputs_of(node)[0])) for node in network.of(Conv, Linear)}
+    weighted = (node for node in network.nodes if isinstance(node, Conv | Linear))
+    return {node.name: prod(node.weight_shape(network.inputs_of(node)[0])) for node in weighted}
 
 
 def kept_bytes(network: Network, batch: int) -> dict[str, int]:
