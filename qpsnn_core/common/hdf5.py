@@ -161,9 +161,9 @@ def file_kind(path: str | os.PathLike[str]) -> str:
 def check_file_kind(path: str | os.PathLike[str], *wanted: str) -> None:
     """FormatError, with the command that makes the right one, where a file is of none of these KINDS but of another.
 
-    A file that does not say what it is passes: its reader says what is wrong.
+    One that is not there, or does not say what it is, passes: its reader says what is wrong.
     """
-    came = file_kind(path)
+    came = file_kind(path) if os.path.isfile(path) else ""
     if came and came not in wanted and any(kind in KINDS for kind in wanted):
         raise wrong_kind(path, came, *wanted)
 

@@ -70,7 +70,8 @@ class Checkpoint:
 
     def __repr__(self) -> str:
         """The model, and what else there is, not the arrays."""
-        there = [name for name in ("optimizer", "position", "recipe", "notes", "data") if getattr(self, name)]
+        there = [repr(self.optimizer)] if self.optimizer else []
+        there += [name for name in ("position", "recipe", "notes", "data") if getattr(self, name)]
         return f"Checkpoint({self.model!r}, {len(self.history)} epochs, with {', '.join(there) or 'nothing else'})"
 
 

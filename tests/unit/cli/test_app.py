@@ -139,8 +139,8 @@ def test_a_misspelt_key_is_one_line_that_names_the_nearest(qpsnn, recipe, tmp_pa
         (("score", "{trained}", "--criterion", "svd"), "svs"),
         (("evaluate", "{trained}", "--data", "digit"), "digits"),
         (("evaluate", "nowhere.h5"), "nowhere.h5"),
-        (("lower", "{recipe}"), "HDF5"),
-        (("simulate", "{trained}"), "qpsnn-checkpoint"),
+        (("lower", "{recipe}"), "`qpsnn train"),
+        (("simulate", "{trained}"), "`qpsnn lower"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(qpsnn, trained, recipe, tmp_path, monkeypatch, words, said):

@@ -207,7 +207,7 @@ def test_a_store_takes_no_options_of_other_formats(qpsnn, network, tmp_path, wor
     assert err.endswith("got --sensor, --repair\n")
     code, _, err = qpsnn(*[str(network) if word == str(path) else word for word in given])
     assert code == 2
-    assert "expected a store of recordings, qpsnn-events, or another's file of events, got 'qpsnn-integer'" in err
+    assert "expected recordings or images, got an integer network (`qpsnn events import" in err
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -149,7 +149,7 @@ def test_what_is_wrong_is_said_in_one_line(qpsnn, folder, words, said):
 def test_steps_that_are_not_the_networks_are_named(qpsnn, folder):
     code, _, err = qpsnn("stream", folder / "trained.h5", *SEEN)
     assert code == 2
-    assert "qpsnn-checkpoint" in err
+    assert "expected an integer network, got a checkpoint (`qpsnn lower " in err
 
 
 @pytest.mark.lava

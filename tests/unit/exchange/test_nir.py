@@ -558,7 +558,7 @@ def test_the_commands(tmp_path, monkeypatch, capsys):
     assert qp.load_checkpoint(tmp_path / "d.h5").recipe["finetune"]["epochs"] == 3
     code, said = command("import", tmp_path / "c.h5", "--out", tmp_path / "no.h5")
     assert code == 2
-    assert "c.h5: not a NIR file" in said.err
+    assert "c.h5: expected a NIR file or an integer network, got a checkpoint" in said.err
     code, said = command("import", recipe, "--recipe", recipe, "--out", tmp_path / "no.h5")
     assert code == 2
     assert "recipe.toml" in said.err

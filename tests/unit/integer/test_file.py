@@ -118,7 +118,7 @@ def test_a_file_of_another_kind(tmp_path):
     with h5py.File(path, "w") as file:
         file.attrs["format"] = "qpsnn-checkpoint"
         file.attrs["version"] = 1
-    with pytest.raises(FormatError, match="qpsnn-integer"):
+    with pytest.raises(FormatError, match="expected an integer network, got an HDF5 file that qpsnn did not write"):
         load_integer(path)
 
 

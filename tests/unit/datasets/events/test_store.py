@@ -247,7 +247,7 @@ def test_a_newer_store_and_other_files(path):
     with pytest.raises(VersionError, match="version: expected 1, got 2"):
         load_events(path)
     alter(path, lambda file: file.attrs.__setitem__("format", np.bytes_("qpsnn-integer")))
-    with pytest.raises(FormatError, match=r"format: expected 'qpsnn-events'"):
+    with pytest.raises(FormatError, match="expected a store of recordings, got an integer network"):
         load_events(path)
     with pytest.raises(FileError, match="no such file"):
         load_events(path.parent / "none.h5")
