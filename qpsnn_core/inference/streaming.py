@@ -125,7 +125,6 @@ def windows(
     waiting: list[tuple[npt.NDArray[Any], ...]] = []
     label, latest = UNLABELLED, start
     for piece in recordings:
-        check_kind("stream.recordings", piece, Recording)
         _check(piece, sensor, latest)
         low = 0
         if len(piece) and start is None:
