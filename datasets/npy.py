@@ -15,13 +15,17 @@ from qpsnn_core.common.errors import FormatError, Unquoted, expected
 from qpsnn_core.common.foreign import RATIO, check_bytes
 
 SUFFIX = ".npy"
+MAGIC = np.lib.format.MAGIC_PREFIX
 
 
 def read_array(opened: Callable[[], AbstractContextManager[IO[bytes]]], place: str, length: int) -> NDArray[Any]:
-    """The array of a .npy file of `length` bytes. opened: opens it, once for its header and once for all of it.
+    """The array of a .npy file of `length` bytes. opened: opens it, for its first bytes, its header and all of it.
 
     Raises FormatError where the header claims other bytes than follow it; ValueError and others as NumPy does.
     """
+    with opened() as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise FormatError(expected(place, "a .npy file", Unquoted("another beginning")))
     with opened() as file:
         version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]  # NumPy gives it no types
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

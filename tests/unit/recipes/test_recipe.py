@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import pytest
 
@@ -211,5 +212,5 @@ def test_a_file_that_is_not_toml(content, tmp_path):
 
 def test_a_file_that_is_not_there(tmp_path):
     for path in (tmp_path / "none.toml", tmp_path):
-        with pytest.raises(FileError, match="cannot be read"):
+        with pytest.raises(FileError, match=rf"{re.escape(str(path))}: .*(no such file|directory)"):
             load_recipe(path)
