@@ -43,7 +43,8 @@ def load_arrays_part(path: str | Path, part: str, *, limit: int | None = None) -
     """One part, "train" or "test"; a file of `images` and `labels` alone is whichever part is asked for."""
     arrays = _Arrays(existing(path, "a .npz file, or a folder of .npy files"))
     prefix = f"{part}_" if arrays.whole else ""
-    labels = ("train_labels", "test_labels") if arrays.whole else ("labels",)
+    both = [name for name in ("train_labels", "test_labels") if name in arrays.names]
+    labels = (*both, *([] if f"{part}_labels" in both else [f"{part}_labels"])) if arrays.whole else ("labels",)
     return _part(arrays, part, prefix, _classes(arrays, *labels)).limited(limit)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from qpsnn_core.cli import show
-from qpsnn_core.common.atomic import save_json
+from qpsnn_core.common.atomic import save_json, writable_folder
 from qpsnn_core.common.install import install_command
 from qpsnn_core.experiments.data_choice import described
 from qpsnn_core.experiments.demo import DIGITS, DIGITS_EVENTS, Demo, as_json, run_demo
@@ -17,7 +17,7 @@ from qpsnn_core.experiments.demo import DIGITS, DIGITS_EVENTS, Demo, as_json, ru
 
 def write_demo(out: Path, *, events: bool, images: int, backend: str, as_json: bool, quiet: bool) -> None:
     """Run the demo into the folder `out`; exit status 1 if integers and backend differ anywhere."""
-    out.mkdir(parents=True, exist_ok=True)
+    writable_folder(out)
     with show.bars(quiet) as listen:
         log = (lambda text: None) if quiet else show.log
         options: dict[str, Any] = {"images": images, "backend": backend, "save": out / "network.h5"}

@@ -81,7 +81,8 @@ def data_of(path: Path, loaded: Checkpoint | IntegerNetwork, text: str = "", pla
         )
     elif place:
         config = replace(config, path=place)
-    return DataChoice(config, network.steps, network)
+    classes = checkpoint.data.classes if checkpoint and checkpoint.data else ()
+    return DataChoice(config, network.steps, network, classes)
 
 
 def with_data(checkpoint: Checkpoint, choice: DataChoice) -> dict[str, Any]:

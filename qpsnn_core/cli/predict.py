@@ -35,7 +35,7 @@ Labelled = tuple[Path, tuple[str, ...], Recording]
 def predict(
     network: Annotated[Path, typer.Argument(help="An integer network for frames of events.")],
     files: Annotated[list[Path], typer.Argument(help="Stores, or files, folders and archives of recordings.")],
-    backend: Annotated[str, typer.Option("--backend", help="exact or lava.")] = "exact",
+    backend: Annotated[str, typer.Option("--backend", help="exact, lava or c.")] = "exact",
     format: EventFormat = "",
     sensor: Sensor = "",
     repair: Repair = "",

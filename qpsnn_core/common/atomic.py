@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from qpsnn_core.common.errors import FileError
+from qpsnn_core.common.errors import FileError, Unquoted, expected
 
 try:
     import fcntl
@@ -24,6 +24,9 @@ LEFT_AFTER = 86400
 """Seconds after which a temporary file is nobody's, on a system without locks."""
 
 LOCK = ".lock"
+
+UNFINISHED = ".unfinished"
+"""How the name of a temporary file ends, so that no file of the user's is taken for one."""
 
 
 @contextlib.contextmanager
@@ -37,8 +40,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     target, temporary = Path(path), None
     try:
         folder, prefix = target.parent, f".{target.name}."
-        sweep(folder, prefix)
-        handle, temporary = _locked(folder, prefix)
+        sweep(folder, prefix, UNFINISHED)
+        handle, temporary = _locked(folder, prefix, UNFINISHED)
         with open(handle, "w+b", buffering=0) as beside:
             yield cast(BinaryIO, beside)
             os.fsync(beside.fileno())
@@ -50,11 +53,23 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except OSError as error:
         if isinstance(error, FileError):
             raise
-        raise FileError(f"{target}: cannot be written: {error}") from error
+        raise FileError(f"{target}: cannot be written: {error.strerror or error}") from error
     finally:
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
+
+
+def writable_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder, made where it is not there yet. FileError where it cannot be."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(
+            expected(str(folder), "a folder to write to", Unquoted(error.strerror or str(error)))
+        ) from error
+    return folder
 
 
 def write_all(file: BinaryIO, data: memoryview) -> None:

@@ -9,7 +9,7 @@ import nir
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import NetworkError, expected
+from qpsnn_core.common.errors import NetworkError, Unquoted, UnsupportedError, expected
 from qpsnn_core.common.types import Array, Shape
 
 
@@ -124,8 +124,12 @@ class Graph:
         self._add(name, self.ends[source], nir.Output(np.array(shape)), shape)
 
     def finished(self, metadata: dict[str, Any]) -> Any:
-        """The graph, its shapes checked by NIR."""
-        return nir.NIRGraph(self.nodes, self.edges, metadata=metadata)
+        """The graph, its shapes checked by NIR; UnsupportedError with what it objects to."""
+        try:
+            return nir.NIRGraph(self.nodes, self.edges, metadata=metadata)
+        except ValueError as error:
+            want = f"a network whose shapes nir {nir.__version__} can follow"
+            raise UnsupportedError(expected("nir", want, Unquoted(str(error)))) from error
 
     def _add(self, name: str, before: tuple[str, ...], node: Any, shape: tuple[int, ...]) -> None:
         key = name.replace(".", "_")  # PyTorch's modules, which importers make of them, take no dots

@@ -205,7 +205,7 @@ def weights_for_codes(codes: Array, step: Doubles) -> tuple[Quantizer, Array, Ar
     The quantizer's gamma is the mean, else the maximum, of the weights, if those can give this step; else it is kept.
     """
     zero = bool((codes % 2 == 0).any())
-    wanted = codes * (1 + zero)
+    wanted = codes.astype(np.int32) * (1 + zero)
     bits = next(bits for bits in range(2, 9) if Quantizer(bits, zero=zero).levels >= np.abs(wanted).max(initial=0))
     plain = Quantizer(bits, ste="pass", zero=zero)
     gamma = step / (1 + zero) * plain.levels

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.atomic import writable_folder
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.serialization import did_you_mean
@@ -114,7 +115,7 @@ def run_ablation(
         if name not in VARIANTS:
             raise ConfigError(expected("models", f"of {', '.join(VARIANTS)}", name) + did_you_mean(name, VARIANTS))
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    writable_folder(target)
     made_by = {"recipe": recipe.to_dict()}
     results = load_results(target, made_by, Result, "the results of an ablation")
     for seed in range(seeds):

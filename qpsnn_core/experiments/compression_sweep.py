@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.atomic import writable_folder
 from qpsnn_core.common.hdf5 import reading, writing
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.compression.weights.eliminate import Trace
@@ -104,7 +105,7 @@ def run_compression_sweep(
     recipe = replace(recipe, network=replace(recipe.network, bits=FULL_PRECISION))
     splits = make_folds(recipe, data, settings.folds)
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    writable_folder(target)
     made_by = {"recipe": recipe.to_dict(), **_how(settings)}
     results = load_results(target, made_by, Result, "the results of a sweep")
     for seed in range(seeds):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.atomic import writable_folder
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.experiments.runs import finetune_or_resume, load_results, save_results, train_or_resume
 from qpsnn_core.experiments.stages import prune_as, score_as
@@ -65,7 +66,7 @@ def run_cross_validation(
     """
     target = Path(folder)
     splits = data.folds(folds, recipe.train.seed)
-    target.mkdir(parents=True, exist_ok=True)
+    writable_folder(target)
     made_by = {"recipe": recipe.to_dict()}
     found = load_results(target, made_by, Fold, "the folds of a cross-validation")
     done = [fold for fold in found if (target / f"fold-{fold.fold}.h5").exists()]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from qpsnn_core.common.errors import ConfigError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.engine.evaluation import check_data
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.network.graph import Network
@@ -21,11 +21,13 @@ class DataChoice:
     """A set that was named, and `images`: how many of each part were taken of it so far.
 
     steps: frames of a set of events, None for that set's own default. network: what the images must fit, if known.
+    classes: the names of the network's classes, in order, where they are known.
     """
 
     config: DataConfig
     steps: int | None = None
     network: Network | IntegerNetwork | None = None
+    classes: tuple[str, ...] = ()
     images: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -64,6 +66,10 @@ class DataChoice:
     def _check(self, data: Dataset) -> None:
         if self.network is not None:
             check_data(self.network, data)
+        for index, name in enumerate(data.classes):
+            if name in self.classes and self.classes.index(name) != index:
+                want = f"class {self.classes.index(name)} of the network to be called {name!r}, as it was trained"
+                raise DataError(expected(f"{data.name}: classes", want, Unquoted(f"class {index} of that name")))
 
     def _options(self, limit: int) -> dict[str, Any]:
         config = self.config

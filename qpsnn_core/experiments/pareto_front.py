@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.atomic import writable_folder
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.experiments.runs import finetune_or_resume, load_results, save_results, seeded, std, train_or_resume
 from qpsnn_core.experiments.stages import prune_as, score_as
@@ -62,7 +63,7 @@ def run_pareto_front(
         for number in bits
         for rate in rates
     ]
-    target.mkdir(parents=True, exist_ok=True)
+    writable_folder(target)
     made_by = {"recipe": recipe.to_dict()}
     points = load_results(target, made_by, Point, "the points of a front")
     for number, rate, seed, own in wanted:

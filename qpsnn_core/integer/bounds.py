@@ -134,16 +134,16 @@ def _sums(drive: Interval, limit: Longs, reset: str, steps: int) -> Interval:
     Low falls by any negative drive at every step. High rises by a positive drive to threshold - 1; by subtraction, if
     the drive is larger than the threshold, by `drive - threshold` at every step, the first from 0.
     """
-    low = _times(np.minimum(drive.low, 0), steps)
-    high = np.minimum(_times(np.maximum(drive.high, 0), steps), limit - 1)
+    low = times(np.minimum(drive.low, 0), steps)
+    high = np.minimum(times(np.maximum(drive.high, 0), steps), limit - 1)
     if reset == "subtract" and steps:
         first = np.maximum(np.minimum(drive.high, limit - 1), drive.high - limit)
-        grown = np.minimum(first + _times(drive.high - limit, steps - 1), FAR)
+        grown = np.minimum(first + times(drive.high - limit, steps - 1), FAR)
         high = np.where(drive.high > limit, grown, high)
     return Interval(low, high)
 
 
-def _times(step: Longs, steps: int) -> Longs:
+def times(step: Longs, steps: int) -> Longs:
     """`steps * step`, cut at FAR, for any number of steps."""
     size = np.maximum(np.abs(step), 1)
     taken = np.minimum(FAR // size, min(steps, FAR))

@@ -19,9 +19,10 @@ from qpsnn_core.common.errors import FileError, FormatError, QpsnnError, expecte
 from qpsnn_core.common.foreign import check_bytes, foreign
 from qpsnn_core.common.hdf5 import read_array, reading, writing
 from qpsnn_core.common.types import NamedArrays
-from qpsnn_core.common.validation import check_kind, check_path
+from qpsnn_core.common.validation import check_at_most, check_kind, check_path
 from qpsnn_core.integer.network import IntegerNetwork, nodes_from_json
 from qpsnn_core.integer.packing import Packed, pack, unpack
+from qpsnn_core.network.graph import MOST_STEPS
 
 KIND = "qpsnn-integer"
 VERSION = 1
@@ -64,6 +65,7 @@ def load_integer(path: str | os.PathLike[str]) -> IntegerNetwork:
                 raise FormatError(f"{path}: altered: its contents do not have its checksum")
         with foreign(path, f"{KIND} file"):
             contents = json.loads(parts["contents"])
+            check_at_most("steps", contents["steps"], MOST_STEPS)
             _check_sizes(contents, os.fspath(path), sum(map(len, parts.values())))
             return _network(contents, parts)
     except FileError:

@@ -12,7 +12,7 @@ from qpsnn_core.common.errors import NumericsError, ShapeError, Unquoted, expect
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array, NamedArrays, Shape
 from qpsnn_core.integer import node_checks
-from qpsnn_core.integer.bounds import INT32_MAX, Interval, Membrane, accumulator, membrane, scaled
+from qpsnn_core.integer.bounds import INT32_MAX, Interval, Membrane, accumulator, membrane, scaled, times
 from qpsnn_core.integer.nodes import (
     IntConv,
     IntInput,
@@ -212,7 +212,7 @@ def _readout_output(
         raise ShapeError(expected(f"{node.name} (from {node.source})", "a shape (1, 1, classes)", shape))
     bias = arrays["bias"].astype(np.int64)
     fits(f"{node.name}.bias", inputs[0].interval.largest + np.abs(bias), "currents with their bias")
-    return IntValueSpec("current", shape, Interval((low + bias) * steps, (high + bias) * steps))
+    return IntValueSpec("current", shape, Interval(times(low + bias, steps), times(high + bias, steps)))
 
 
 def _no_output(node: IntInput, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:

@@ -93,7 +93,7 @@ def check_order(nodes: tuple[Named, ...], first: type, last: type) -> None:
     Raises NetworkError, naming the node.
     """
     if not isinstance(nodes, tuple) or len(nodes) < 2:
-        want = f"a tuple of at least an {first.__name__} and an {last.__name__}"
+        want = f"a tuple of nodes, {first.__name__} the first and {last.__name__} the last"
         raise NetworkError(expected("network.nodes", want, nodes))
     for node in nodes:
         if not isinstance(getattr(node, "name", None), str):

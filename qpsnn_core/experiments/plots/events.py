@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.animation import PillowWriter
 
-from qpsnn_core.common.atomic import save_bytes, scratch_file
+from qpsnn_core.common.atomic import save_bytes, scratch_file, writable_folder
 from qpsnn_core.experiments.plots.report import BLUE, ORANGE, write
 from qpsnn_datasets.events import Recording
 from qpsnn_datasets.events.pictures import PAPER, colours, counts, edges, rate
@@ -60,7 +60,7 @@ def moving(target: Path, recording: Recording, slices: int, fps: int, origin: in
     pictures = colours(counts(recording, times, _size(recording)), PAPER)
     height, width = pictures.shape[1:3]
     figure, axes = plt.subplots(figsize=(4, 4 * height / width + 0.4), layout="constrained")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    writable_folder(target.parent)
     try:
         axes.set_axis_off()
         image = axes.imshow(pictures[0], interpolation="nearest")

@@ -18,7 +18,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from qpsnn_core.common.atomic import save_bytes
+from qpsnn_core.common.atomic import save_bytes, writable_folder
 
 BLUE, ORANGE, GREY = "#2a6f97", "#e07a3f", "#b8c0c8"
 
@@ -53,7 +53,7 @@ def report(
 
 def write(figure: Figure, target: Path, *, dpi: int) -> None:
     """Write a figure whole or not at all, in the format that the file's ending says."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    writable_folder(target.parent)
     image = io.BytesIO()
     figure.savefig(image, format=target.suffix[1:], dpi=dpi)
     save_bytes(target, image.getvalue())

@@ -10,7 +10,16 @@ import sys
 import pytest
 
 from qpsnn_core.common import atomic
-from qpsnn_core.common.atomic import replacing, save_bytes, save_json, scratch_file, scratch_folder, sweep
+from qpsnn_core.common.atomic import (
+    replacing,
+    save_bytes,
+    save_json,
+    scratch_file,
+    scratch_folder,
+    sweep,
+    writable_folder,
+)
+from qpsnn_core.common.errors import FileError
 
 WRITER = """
 import sys, time
@@ -68,23 +77,25 @@ def test_what_another_process_is_writing_stays(tmp_path):
 
 
 def test_other_files_stay(tmp_path):
-    names = [".run.h5.backup", ".run.h5.abcdefghi", "run.h5.abcdefgh", ".other.h5.abcdefgh", ".run.h5.ABCDEFGH"]
+    end = atomic.UNFINISHED
+    likely = [".run.h5.abcdefghi", "run.h5.abcdefgh", ".other.h5.abcdefgh", ".run.h5.ABCDEFGH"]
+    names = [".run.h5.backup", ".run.h5.abcdefgh", *(f"{name}{end}" for name in likely)]
     for name in names:
         (tmp_path / name).write_bytes(b"x")
-    (tmp_path / ".run.h5.abcdefgh").write_bytes(b"left")
-    os.utime(tmp_path / ".run.h5.abcdefgh", (0, 0))
+    (tmp_path / f".run.h5.abcdefgh{end}").write_bytes(b"left")
+    os.utime(tmp_path / f".run.h5.abcdefgh{end}", (0, 0))
     save_bytes(tmp_path / "run.h5", b"new")
     assert sorted(os.listdir(tmp_path)) == sorted([*names, "run.h5"])
 
 
 def test_without_locks_age_decides(tmp_path, monkeypatch):
     monkeypatch.setattr(atomic, "fcntl", None)
-    for name, age in ((".a.oooooooo", 10**6), (".a.nnnnnnnn", 10)):
+    for name, age in ((".a.oooooooo.unfinished", 10**6), (".a.nnnnnnnn.unfinished", 10)):
         (tmp_path / name).touch()
         then = (tmp_path / name).stat().st_mtime - age
         os.utime(tmp_path / name, (then, then))
     save_bytes(tmp_path / "a", b"new")
-    assert sorted(os.listdir(tmp_path)) == [".a.nnnnnnnn", "a"]
+    assert sorted(os.listdir(tmp_path)) == [".a.nnnnnnnn.unfinished", "a"]
     assert (tmp_path / "a").read_bytes() == b"new"
 
 
@@ -133,3 +144,29 @@ def test_an_error_in_the_block_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError):
         fail()
     assert os.listdir(tmp_path) == []
+
+
+def test_a_hidden_file_of_the_users_stays(tmp_path):
+    """Names that a temporary file might have, but for its end."""
+    mine = [tmp_path / name for name in (".a.h5.metadata", ".a.h5.settings", ".a.h5.abcdefgh")]
+    for path in mine:
+        path.write_bytes(b"")
+    save_bytes(tmp_path / "a.h5", b"x")
+    assert all(path.exists() for path in mine)
+
+
+@pytest.mark.parametrize("name", ["none/a.h5", "file/a.h5", "folder"])
+def test_an_error_names_the_users_file_and_no_temporary_one(tmp_path, name):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileError, match="cannot be written") as caught:
+        save_bytes(tmp_path / name, b"x")
+    assert "unfinished" not in str(caught.value)
+    assert str(caught.value).count(str(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("name", ["file", "file/more"])
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, name):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(FileError, match=f"{name}: expected a folder to write to"):
+        writable_folder(tmp_path / name)

@@ -112,7 +112,7 @@ def test_a_disk_that_fills_up_under_many_small_arrays(path):
     write(path)
     done = subprocess.run([sys.executable, "-c", CHILD, str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
-    assert done.stderr.startswith(f"refused: {path}: cannot be written: [Errno {errno.EFBIG}]")
+    assert done.stderr.startswith(f"refused: {path}: cannot be written: {os.strerror(errno.EFBIG)}")
     assert only_the_old_file(path)
 
 
@@ -145,7 +145,7 @@ def test_a_disk_that_fills_up_under_a_stream(path, how):
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     rounds, _, said = done.stderr.partition(" rounds, ")
-    assert said.startswith(f"refused: {path}: cannot be written: [Errno {errno.EFBIG}]")
+    assert said.startswith(f"refused: {path}: cannot be written: {os.strerror(errno.EFBIG)}")
     assert int(rounds) == 299 if how == "unchecked" else int(rounds) < 299
     assert only_the_old_file(path)
 

@@ -145,3 +145,12 @@ def test_a_header_that_claims_more_than_follows_is_refused_unread(tmp_path, monk
             (path / f"{name}.npy").write_bytes(array.getvalue())
     with pytest.raises(FormatError, match=r"labels.*: expected 64 bytes, which follow its header, got shape \[10995"):
         load_arrays_part(path, "test")
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_one_part_of_two_is_read_though_the_other_is_not_there(tmp_path, part):
+    arrays = {name: array for name, array in both().items() if name.startswith(part)}
+    assert len(load_arrays_part(as_npz(tmp_path, arrays), part)) == len(arrays[f"{part}_labels"])
+    other = {"train": "test", "test": "train"}[part]
+    with pytest.raises(FormatError, match=f"expected an array {other}_labels"):
+        load_arrays_part(tmp_path / "mine.npz", other)

@@ -42,7 +42,7 @@ def test_what_is_no_set_is_refused_by_name(tmp_path):
         ("images/tiny", ConfigError, r"got 'images/tiny'$"),
         ("", ConfigError, r"got ''"),
         ("mnist:a", ConfigError, "--data: expected one path of mnist, got a and b"),
-        (str(tmp_path / "own.h5"), FormatError, r"own\.h5: expected a set, got 'qpsnn-checkpoint'"),
+        (str(tmp_path / "own.h5"), FormatError, r"own\.h5: expected a store of recordings, got a checkpoint"),
         (str(tmp_path / "none.h5"), FileError, r"none\.h5: expected a file, got no such file"),
         (str(tmp_path / "text.txt"), FormatError, r"text\.txt: expected a \.npz or HDF5 file.*got another file"),
         (str(tmp_path), FormatError, r"got another folder"),

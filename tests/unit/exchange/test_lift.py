@@ -153,3 +153,16 @@ def test_the_command_makes_a_checkpoint_that_goes_on(model, qpsnn, tmp_path):
         assert code == 2
         assert said in " ".join(err.split())
         assert not (tmp_path / "no.h5").exists()
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16])
+@pytest.mark.parametrize("most", [63, 64, 90, 127])
+def test_codes_with_a_zero_of_eight_bits_come_back(kind, most):
+    """Codes that are even and odd become twice themselves: in their own type they would wrap."""
+    codes = np.array([[-most, 0], [most, 1], [2, -most]], kind)
+    step = np.array([0.01, 0.02])
+    quantizer, weights, gamma = weights_for_codes(codes, step)
+    assert quantizer.zero
+    found, steps, *_ = quantize(weights, quantizer, gamma)
+    assert (found == codes.astype(np.int32) * 2).all()
+    np.testing.assert_allclose(2 * steps, step, rtol=1e-6)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qpsnn_core.common.errors import ConfigError
+import qpsnn_core as qp
+from qpsnn_core.common.errors import ConfigError, DataError
 from qpsnn_core.experiments.data_choice import DataChoice, described
 from qpsnn_core.experiments.demo import run_demo
 from qpsnn_core.experiments.stages import data_for
@@ -52,3 +53,14 @@ def test_what_was_used_is_named(path):
     assert str(choice) == f"arrays ({path}), 6 test and 9 train images"
     assert described({"name": "digits", "path": "", "images": {"test": 1437}}) == "digits, 1,437 test images"
     assert described({"name": "noise"}) == "noise"
+
+
+def test_classes_in_another_order_than_the_networks_are_refused(tmp_path):
+    arrays = {"images": np.zeros((4, 4, 4, 1), np.uint8), "labels": np.arange(4) % 2}
+    np.savez(tmp_path / "mine.npz", **arrays, classes=np.array(["b", "a"]))
+    config = DataConfig("arrays", str(tmp_path / "mine.npz"))
+    network = qp.build("mlp", (4, 4, 1), 2)
+    for known in ((), ("b", "a"), ("c", "d")):
+        assert len(DataChoice(config, None, network, known).part("test")) == 4
+    with pytest.raises(DataError, match=r"classes: expected class 1 of the network to be called 'b', .* class 0 of"):
+        DataChoice(config, None, network, ("a", "b")).part("test")

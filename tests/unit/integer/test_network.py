@@ -105,11 +105,9 @@ def test_arrays_are_copied_and_cannot_be_written():
         made.arrays["conv"]["codes"][:] = 9
 
 
-def test_what_is_printed_is_its_nodes_and_no_arrays():
+def test_what_is_printed_is_a_line():
     said = repr(network())
-    assert "IntConv(name='conv'" in said
-    assert said.endswith("steps=3)")
-    assert "array" not in said
+    assert said == "IntegerNetwork(10 nodes, 4x4x2 to 5 classes, T = 3)"
 
 
 def test_digest_is_of_everything():
@@ -220,7 +218,7 @@ def test_maps_that_do_not_fit_are_refused():
 @pytest.mark.parametrize(
     ("order", "message"),
     [
-        (["in"], "network.nodes: expected a tuple of at least an IntInput and an IntReadout"),
+        (["in"], "network.nodes: expected a tuple of nodes, IntInput the first and IntReadout the last"),
         (["in", "conv", "conv"], "network.conv: expected a name of its own"),
         (["conv", "in"], "conv.source: expected an earlier node"),
         (["in", "conv"], "network: expected exactly one IntReadout, the last node, got conv .IntConv."),

@@ -197,7 +197,7 @@ def test_progress_counts_images(monkeypatch):
     [
         (np.zeros((2, 6, 5, 2)), DataError, r"^in: images: expected integers 0..9, got float64$"),
         (np.full((2, 6, 5, 2), np.nan), NumericsError, "got NaN or infinity"),
-        (np.full((2, 6, 5, 2), "a"), DataError, "expected integers 0..9"),
+        (np.full((2, 6, 5, 2), "a"), DataError, "expected an array of numbers, got an array of"),
         (np.full((2, 6, 5, 2), 10), DataError, "expected integers 0..9, got 10..10"),
         (np.full((2, 6, 5, 2), -1), DataError, "got -1..-1"),
         (np.zeros((0, 6, 5, 2), int), DataError, "expected at least one image, got none"),

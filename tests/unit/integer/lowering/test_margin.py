@@ -17,6 +17,7 @@ from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.integer.lowering.margin import _last_bit, _sum_of_powers
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Quantizer, Readout, Shortcut
+from qpsnn_core.network.graph import MOST_STEPS
 from qpsnn_core.network.nodes import RESETS
 
 F = np.float32
@@ -146,7 +147,7 @@ def test_sums_of_powers(rate, steps):
 
 def test_a_report_takes_no_longer_for_any_number_of_steps():
     network = block(2, reset="subtract")
-    report = lower(model_of(Network(network.nodes, 10**9))).report
+    report = lower(model_of(Network(network.nodes, MOST_STEPS))).report
     assert all(np.isfinite(part.margin).all() for part in report.neurons)
 
 
