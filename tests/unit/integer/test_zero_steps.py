@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.integer.bounds import FAR, Interval, membrane
-from qpsnn_core.integer.bounds import _times as times
+from qpsnn_core.integer.bounds import FAR, Interval, membrane, times
 
 
 def test_a_drive_of_zero_goes_nowhere_for_any_number_of_steps():
