@@ -127,8 +127,6 @@ LONGEST = 200
 def expected(place: str, want: object, got: Any) -> str:
     """`place: expected want, got got`: the one form of every message. A value that takes many words is cut."""
     text = repr(got) if isinstance(got, str) else str(got)
-    if type(got).__module__ == "numpy" and not getattr(got, "shape", True):  # a scalar, which prints as a plain number
-        text = f"{text} ({type(got).__name__})"
     if len(text) > LONGEST and not isinstance(got, Unquoted):
         text = f"{text[:LONGEST]}..."
     return f"{place}: expected {want}, got {text}"

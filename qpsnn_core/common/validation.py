@@ -91,6 +91,12 @@ def _given_by(name: str) -> str:
     return f" ({GIVEN_BY[name]} gives one)" if name in GIVEN_BY else ""
 
 
+def _shown(value: Any) -> Any:
+    """The value; with its type, if it is NumPy's scalar, which prints as the plain number that is expected."""
+    scalar = isinstance(value, np.generic)
+    return Unquoted(f"{value} of type {type(value).__name__}") if scalar else value
+
+
 def place(owner: Any, name: str) -> str:
     """`Class.field`; `structure` puts the whole place in a recipe for the class's name."""
     return f"{type(owner).__name__}.{name}"
@@ -99,7 +105,7 @@ def place(owner: Any, name: str) -> str:
 def check(owner: Any, name: str, valid: bool, want: str) -> None:
     """ConfigError unless `valid`."""
     if not valid:
-        raise ConfigError(expected(place(owner, name), want, getattr(owner, name)))
+        raise ConfigError(expected(place(owner, name), want, _shown(getattr(owner, name))))
 
 
 def typed(owner: Any) -> None:
@@ -138,7 +144,7 @@ def check_name(name: str) -> None:
 def check_at_least(place: str, value: int, least: int) -> None:
     """ConfigError unless `value` is an integer of at least `least`."""
     if type(value) is not int or value < least:
-        raise ConfigError(expected(place, f"an integer of at least {least}", value))
+        raise ConfigError(expected(place, f"an integer of at least {least}", _shown(value)))
 
 
 def check_at_most(place: str, value: int, most: int) -> None:
@@ -155,7 +161,7 @@ def is_positive(value: float) -> bool:
 def check_number(place: str, value: float, want: str, valid: Callable[[float], bool]) -> None:
     """ConfigError unless `value` is a number (a truth value or a word is none) that is `valid`, as `want` says."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not valid(value):
-        raise ConfigError(expected(place, want, value))
+        raise ConfigError(expected(place, want, _shown(value)))
 
 
 def check_choice(place: str, value: str, valid: tuple[str, ...]) -> None:

@@ -12,7 +12,6 @@ from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import (
     check_at_least,
-    check_at_most,
     check_choice,
     check_name,
     check_number,
@@ -21,9 +20,6 @@ from qpsnn_core.common.validation import (
 from qpsnn_core.network.surrogates import SURROGATES
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.network.values import ValueSpec, check_kind, check_sources, window
-
-MOST_COUNT = 2**16 - 1
-"""The largest count of events in a pixel of a frame: a synapse adds its row once for each of them."""
 
 RESETS = ("zero", "subtract")
 
@@ -49,8 +45,6 @@ class Input:
             check_at_least(f"{self.name}.shape", size, 1)
         if self.peak is not None:
             check_at_least(f"{self.name}.peak", self.peak, 1)
-            if self.spikes:
-                check_at_most(f"{self.name}.peak", self.peak, MOST_COUNT)
         elif self.spikes:
             raise ConfigError(expected(f"{self.name}.peak", "an integer, for spikes", self.peak))
         check_number(f"{self.name}.scale", self.scale, "a positive number", is_positive)
