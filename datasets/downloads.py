@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
+from qpsnn_core.common.atomic import writable_folder
 from qpsnn_core.common.errors import ConfigError, DataError, FileError, FormatError, Unquoted, expected
 from qpsnn_core.common.serialization import did_you_mean
 
@@ -112,13 +113,7 @@ def download(name: str, folder: str | Path, *, progress: bool = False) -> Path:
             expected("set to download", f"one of {', '.join(SOURCES)}", name) + did_you_mean(str(name).lower(), SOURCES)
         )
     pooch = _pooch()
-    target = Path(folder).expanduser()
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(
-            expected(str(target), "a folder to write to", Unquoted(error.strerror or str(error)))
-        ) from error
+    target = writable_folder(Path(folder).expanduser())
     for source in SOURCES[name]:
         archive = _fetch(pooch, source, target, progress)
         if source.holds and not (target / source.holds).exists():

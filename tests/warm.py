@@ -9,9 +9,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from unittest import mock
 
+import pytest
+
+from qpsnn_backends.lava import job
 from qpsnn_backends.lava.job import CHILD, ONE_THREAD
 
 SERVER = multiprocessing.get_context("forkserver")
@@ -22,6 +27,23 @@ def start():
     SERVER.set_forkserver_preload([CHILD, "lava.magma.compiler.compiler", "pytest"])
     with mock.patch.dict(os.environ, ONE_THREAD):
         forkserver.ensure_running()
+
+
+@contextmanager
+def ahead(begin, count):
+    """`of(index)` gives `begin(index)`, a run on Lava; that of the next one has then begun, too. Each runs once."""
+    start()
+    begun = {}
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as workers:
+        patch.setattr(job, "launch", launch)
+
+        def of(index):
+            for one in (index, (index + 1) % count):
+                if one not in begun:
+                    begun[one] = workers.submit(begin, one)
+            return begun[index].result()
+
+        yield of
 
 
 class launch:  # noqa: N801 - stands for a function, and gives a Popen

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from string import Template
 
+from qpsnn_backends.c.driver import READ_NUMBER
+
 LINKER = """\
 /* Memory of Arm's MPS2 board, as QEMU's mps2-an386 has it. Written by qpsnn. */
 MEMORY
@@ -67,7 +69,8 @@ __attribute__((section(".vectors"), used)) static const struct {
 } vectors = {stack_top, {reset, fault, fault, fault, fault, fault, 0, 0, 0, 0, fault, fault, 0, fault, fault}};
 """
 
-MEASURE = Template("""\
+MEASURE = Template(
+    """\
 /* Measures $name on a Cortex-M that QEMU emulates, on the inputs of vectors.bin: the stack and the instructions of an
  * image, of which each must give its class and readouts. Written by qpsnn. */
 #include "$name.h"
@@ -85,19 +88,9 @@ MEASURE = Template("""\
 
 static ${name}_value frames[${upper}_STEPS * VALUES];
 
-static uint64_t number(FILE *file, int bytes)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < bytes; i++) {
-        const int byte = getc(file);
-        if (byte == EOF) {
-            fprintf(stderr, "vectors.bin: ends too early\\n");
-            exit(2);
-        }
-        value |= (uint64_t)byte << (8 * i);
-    }
-    return value;
-}
+"""
+    + READ_NUMBER
+    + """\
 
 /* The class of the frames; bytes of stack and instructions that it took. */
 __attribute__((noinline)) static int measured(uint32_t given, uint32_t *stack, uint64_t *instructions)
@@ -175,4 +168,5 @@ int main(void)
     printf(" at most\\n");
     return 0;
 }
-""")
+"""
+)

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from string import Template
 
-CHECK = Template("""\
+READ_NUMBER = """\
+static uint64_t number(FILE *file, int bytes)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < bytes; i++) {
+        const int byte = getc(file);
+        if (byte == EOF) {
+            fprintf(stderr, "vectors.bin: ends too early\\n");
+            exit(2);
+        }
+        value |= (uint64_t)byte << (8 * i);
+    }
+    return value;
+}
+"""
+"""C that reads little-endian numbers; the program on a Cortex-M has it, too."""
+
+CHECK = Template(
+    """\
 /* Compares $name with the exact simulator, whose answers are in vectors.bin: every spike and membrane of a
  * layer and step by their hash, every readout, and the class. Written by qpsnn. */
 #include "$name.h"
@@ -33,19 +51,9 @@ void ${name}_observe(int lif, int32_t neuron, int spike, int32_t membrane)
 }
 
 /* Little-endian numbers. */
-static uint64_t number(FILE *file, int bytes)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < bytes; i++) {
-        const int byte = getc(file);
-        if (byte == EOF) {
-            fprintf(stderr, "vectors.bin: ends too early\\n");
-            exit(2);
-        }
-        value |= (uint64_t)byte << (8 * i);
-    }
-    return value;
-}
+"""
+    + READ_NUMBER
+    + """\
 
 /* Whether the sums are those that the file says. */
 static int same_readout(uint32_t vector)
@@ -117,7 +125,8 @@ int main(int argc, char **argv)
            (unsigned long)count, ${upper}_LIFS, ${upper}_STEPS);
     return 0;
 }
-""")
+"""
+)
 
 RUN = """\
 /* Runs the network on a file of inputs: run INPUTS COUNT FRAMES STEPS READOUTS SPIKES MEMBRANES; "-": not kept. */

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
@@ -21,7 +20,6 @@ import qpsnn_backends
 from naive import integer as naive
 from qpsnn_backends.c.compiler import STANDARD
 from qpsnn_backends.c.export import export
-from qpsnn_backends.lava import job
 from qpsnn_core.integer.backends import Run
 from qpsnn_core.integer.file import load_integer, save_integer
 from qpsnn_core.integer.node_kinds import KINDS
@@ -137,17 +135,9 @@ def test_c_is_exact_as_others_compile_it(tmp_path, index, variant):
 @pytest.fixture(scope="module")
 def on_lava():
     """Lava's run of a pair; that of the next one has then begun, too."""
-    warm.start()
-    begun = {}
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as workers:
-        patch.setattr(job, "launch", warm.launch)
-
-        def of(index):
-            for one in (index, (index + 1) % len(PAIRS)):
-                if one not in begun:
-                    begun[one] = workers.submit(qpsnn_backends.get("lava").run, *made(PAIRS[one], "map"), record="all")
-            return begun[index].result()
-
+    with warm.ahead(
+        lambda one: qpsnn_backends.get("lava").run(*made(PAIRS[one], "map"), record="all"), len(PAIRS)
+    ) as of:
         yield of
 
 

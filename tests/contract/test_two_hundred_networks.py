@@ -6,8 +6,6 @@ run at a time.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 import warm
 from alike import assert_equal
@@ -15,7 +13,6 @@ from compiled import UNOPTIMIZED, needs_cc
 from generators import random_integer_network, random_wide_network
 
 import qpsnn_backends
-from qpsnn_backends.lava import job
 from qpsnn_core.network.nodes import RESETS
 
 NETWORKS = [(make, seed) for make in (random_integer_network, random_wide_network) for seed in range(1000, 1100)]
@@ -34,17 +31,7 @@ def run(index, name, **options):
 @pytest.fixture(scope="module")
 def on_lava():
     """Lava's run of a network; that of the next one has then begun, too."""
-    warm.start()
-    begun = {}
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as workers:
-        patch.setattr(job, "launch", warm.launch)
-
-        def of(index):
-            for one in (index, (index + 1) % len(NETWORKS)):
-                if one not in begun:
-                    begun[one] = workers.submit(run, one, "lava")
-            return begun[index].result()
-
+    with warm.ahead(lambda one: run(one, "lava"), len(NETWORKS)) as of:
         yield of
 
 
