@@ -26,6 +26,12 @@ from qpsnn_core.network.values import ValueSpec
 CACHE = 800_000
 """Bytes of weights that stay in the second-level cache."""
 
+FEW = 16
+"""Where inputs cannot count further, each count is an event, whatever the images hold."""
+
+MOST = 255
+"""The largest count whose events are listed one by one."""
+
 
 class Cache(NamedTuple):
     """x: the input [T or 1, B, H, W, C]; acc: the accumulator [T or 1, B, H', W', C_out]."""
@@ -52,15 +58,17 @@ def forward(node: Conv, context: LayerContext, x: Array) -> LayerOutput:
     value = context.inputs[0]
     used = used_weights(context.params["weight"], node.quantizer, context.state.get("gamma"))
     height, width, channels = node.output(value).shape
-    if value.kind == "analog":
+    many = value.kind == "spikes" and _many(value, x)
+    if value.kind == "analog" or (many and used.integer):
         acc = _of_images(node, context, used, x, (height, width, channels))
-    elif _dense_wins(node, used, x):
+    elif many or _dense_wins(node, used, x):
         acc = _dense(node, x, rows(used.codes), height * width, used.codes.dtype)
     else:
         count = x.shape[0] * x.shape[1]
         acc = empty((count * height * width * channels,), accumulator(used, value.max_count))
         packed = pack(used.codes, node.stride, width, node.quantizer.levels if node.quantizer else None)
-        given = (rows(x).reshape(-1), value.max_count, packed)
+        largest = value.max_count if value.max_count is None or value.max_count <= FEW else int(x.max())
+        given = (rows(x).reshape(-1), largest, packed)
         parallel_for(conv_forward, count, 1, *given, acc, geometry_of(node, value))
     acc = acc.reshape(*x.shape[:2], height, width, channels)
     step = used.step * np.float32(value.scale)
@@ -95,6 +103,16 @@ def _dense_wins(node: Conv, used: Weights, x: Array) -> bool:
         return False
     crossing = 0.5 if node.kernel**2 * x.shape[-1] * LANES * 4 <= CACHE else 0.2
     return bool(np.count_nonzero(x) > crossing * x.size)
+
+
+def _many(value: ValueSpec, x: Array) -> bool:
+    """Whether counts are multiplied, which costs the same for any count: where a row for each of them costs more.
+
+    Codes and counts are integers, whose sums are the same either way.
+    """
+    if value.max_count is None or value.max_count <= FEW:
+        return False
+    return bool(x.max() > MOST) or int(x.sum(dtype=np.uint64)) > x.size
 
 
 def _of_images(node: Conv, context: LayerContext, used: Weights, x: Array, shape: tuple[int, int, int]) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -13,11 +15,18 @@ from qpsnn_core.network.values import ValueSpec
 SHAPE = (6, 5, 7)
 
 
+def spikes_of(rate):
+    return (np.random.default_rng(1).random((2, 3, *SHAPE)) < rate).astype(np.uint8)
+
+
 def run(rate, channels=20, quantizer=None, stride=1):
+    return run_counts(spikes_of(rate), 1, channels, quantizer, stride)
+
+
+def run_counts(x, max_count, channels=20, quantizer=None, stride=1):
     node = Conv("conv", "x", channels, stride=stride, quantizer=quantizer, batch_norm=False)
-    value = ValueSpec("spikes", SHAPE, max_count=1, scale=0.5)
+    value = ValueSpec("spikes", SHAPE, max_count=max_count, scale=0.5)
     params, state = conv.init(node, (value,), np.random.default_rng(0))
-    x = (np.random.default_rng(1).random((2, 3, *SHAPE)) < rate).astype(np.uint8)
     return conv.forward(node, LayerContext(params, state, (value,), 2, True, True), x).value
 
 
@@ -51,3 +60,55 @@ def test_rates_at_which_it_changes(inputs, rate, wins):
     spikes.reshape(-1)[: int(rate * spikes.size)] = 1
     used = conv.used_weights(np.ones((3, 3, inputs, 64), np.float32), None)
     assert conv._dense_wins(Conv("conv", "x", 64), used, spikes) == wins
+
+
+@pytest.fixture
+def rows_listed(monkeypatch):
+    """How many rows of weights the event-driven product adds, the sum of its counts, and its `max_count`."""
+    listed = []
+    product = conv.conv_forward
+
+    def counting(start, stop, spikes, max_count, *rest):
+        if start == 0:
+            listed.append((int(spikes.sum()), max_count))
+        product(start, stop, spikes, max_count, *rest)
+
+    monkeypatch.setattr(conv, "conv_forward", counting)
+    return listed
+
+
+@pytest.mark.parametrize("quantizer", [None, Quantizer(4, gamma="mean"), Quantizer(8, gamma="mean", zero=True)])
+@pytest.mark.parametrize(
+    ("largest", "rate", "events"), [(16, 0.9, True), (200, 0.9, False), (200, 0.002, True), (300, 0.002, False)]
+)
+def test_a_row_is_not_added_once_for_each_of_many_counts(rows_listed, largest, rate, events, quantizer):
+    """Few events of few counts stay events; the work and the memory of others does not grow with the counts."""
+    x = spikes_of(rate) * np.uint16(largest)
+    x[0, 0, 0, 0, 0] = largest
+    assert bool(x.sum() <= x.size) == (rate < 0.1)
+    run_counts(x, 2**17 if largest > 16 else 16, quantizer=quantizer)
+    assert rows_listed == ([(x.sum(), largest)] if events and (quantizer or rate < 0.1) else [])
+
+
+@pytest.mark.parametrize("zero", [False, True])
+@pytest.mark.parametrize(("bits", "largest"), [(2, 17), (4, 200), (4, 90_000), (8, 1_000), (8, 20_000)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_counts_multiplied_are_counts_added(monkeypatch, bits, largest, zero, stride):
+    """The same integers as from a row for each count, on both sides of 2**24."""
+    x = spikes_of(0.3) * np.random.default_rng(2).integers(0, largest + 1, (2, 3, *SHAPE), np.uint32)
+    x[1, 2, 3] = largest
+    quantizer = Quantizer(bits, gamma="max", zero=zero)
+    multiplied = run_counts(x, largest, 20, quantizer, stride)
+    monkeypatch.setattr(conv, "_many", lambda *given: False)
+    added = run_counts(x, largest, 20, quantizer, stride)
+    np.testing.assert_array_equal(multiplied.acc, added.acc)
+    np.testing.assert_array_equal(multiplied.scale, added.scale)
+
+
+def test_millions_of_counts_take_no_time():
+    """A network that reads counts of millions: before, each was a row to list and to add."""
+    x = spikes_of(0.9) * np.uint32(10**6)
+    run_counts(x // 1000, 10**3, quantizer=Quantizer(2))
+    begin = time.thread_time()
+    run_counts(x, 10**6, quantizer=Quantizer(2, gamma="max"))
+    assert time.thread_time() - begin < 0.5
