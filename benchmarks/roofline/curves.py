@@ -95,7 +95,7 @@ def layer_calls(point: Point) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """A Conv's forward in training (quantizing, packing, batch norm's statistics and all), and its weight gradient."""
     rng = np.random.default_rng(0)
     shape = (point.side, point.side, point.channels)
-    node = Conv("conv", "in", point.channels, quantizer=Quantizer(point.bits) if point.bits else None)
+    node = Conv("conv", "in", point.channels, quantizer=Quantizer(point.bits, "mean") if point.bits else None)
     value = ValueSpec("spikes", shape, 1)
     params, state = conv.init(node, (value,), rng)
     context = LayerContext(params, state, (value,), point.steps, True, True)
@@ -108,7 +108,7 @@ def layer_calls(point: Point) -> tuple[Callable[[], Any], Callable[[], Any]]:
 
 def step_call(point: Point) -> Callable[[], Any]:
     """Forward, backward and SGD of vgg_small on 32x32x3, all of whose LIF fire at about the point's rate."""
-    quantizer = Quantizer(point.bits) if point.bits else None
+    quantizer = Quantizer(point.bits, "mean") if point.bits else None
     network = qp.build("vgg_small", (32, 32, 3), 10, steps=point.steps, width=point.factor, quantizer=quantizer)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (point.images, 32, 32, 3)).astype(np.uint8)

@@ -207,7 +207,7 @@ def weights_for_codes(codes: Array, step: Doubles) -> tuple[Quantizer, Array, Ar
     zero = bool((codes % 2 == 0).any())
     wanted = codes.astype(np.int32) * (1 + zero)
     bits = next(bits for bits in range(2, 9) if Quantizer(bits, zero=zero).levels >= np.abs(wanted).max(initial=0))
-    plain = Quantizer(bits, ste="pass", zero=zero)
+    plain = Quantizer(bits, "mean", ste="pass", zero=zero)
     gamma = step / (1 + zero) * plain.levels
     level = wanted.reshape(-1, codes.shape[-1]) / plain.levels
     full = np.abs(level) == 1

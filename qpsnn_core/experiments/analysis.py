@@ -113,7 +113,7 @@ def _layers(model: Model, bits: int | None) -> list[tuple[str, Any, Quantizer]]:
     found = []
     for node in chosen:
         if node.quantizer is not None or bits is not None:
-            quantizer = Quantizer(bits or (node.quantizer.bits if node.quantizer else 0))
+            quantizer = Quantizer(bits or (node.quantizer.bits if node.quantizer else 0), "mean")
             found.append((node.name, model.params[node.name]["weight"], quantizer))
     if not found:
         raise ConfigError(expected("bits", "bits, as no layer of the network is quantized", Unquoted("none")))

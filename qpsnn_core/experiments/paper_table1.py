@@ -52,7 +52,7 @@ class Entry:
 
     def build(self, bits: int | None = 4, *, ends: str = "float", pruned: bool = True) -> Network:
         """The network of this row: `bits` per weight (None: floating point), the ends as in the paper's figures."""
-        options: dict[str, Any] = {"quantizer": None if bits is None else Quantizer(bits), "ends": ends}
+        options: dict[str, Any] = {"quantizer": None if bits is None else Quantizer(bits, "mean"), "ends": ends}
         whole = build(self.network, self.shape, self.classes, **options)
         if not self.rates or not pruned:
             return whole

@@ -1,15 +1,15 @@
-"""What a Network chooses for nodes whose quantizer or gain was left to it, by the place of the node.
+"""What a Network chooses for nodes whose quantizer, gamma or gain was left to it, by the place of the node.
 
-| place of the node | quantizer | gain |
-|---|---|---|
-| feeds the readout | INTEGER_LAST | 0: the paper's initial weights |
-| reads the input, also through pools | INTEGER_FIRST | as below |
-| between, with batch norm | the paper's: gamma "mean" | 0: batch norm sets the scale |
-| between, without | gamma "max", which clips nothing | GAIN times the threshold of the neurons it feeds |
+| place of the node | no quantizer given | a quantizer's gamma "auto" | gain |
+|---|---|---|---|
+| feeds the readout | INTEGER_LAST | "max" | 0: the paper's initial weights |
+| reads the input, also through pools | INTEGER_FIRST | "max" | as below |
+| between, with batch norm | `Quantizer(4, "mean")`, the paper's | "mean" | 0: batch norm sets the scale |
+| between, without | `Quantizer(4, "max")` | "max" | GAIN times the threshold of the neurons it feeds |
 
 A neuron without batch norm fires, and passes gradients (Eq. 14), only if its membrane comes near the threshold: so its
 current needs a standard deviation of about the threshold. Gamma "mean" cuts off 42% of normally distributed weights,
-which batch norm rescales and nothing else does.
+which batch norm rescales and nothing else does; "max" cuts off none.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from dataclasses import replace
 from typing import Any
 
 from qpsnn_core.network.ordered_graph import sources_of
+from qpsnn_core.network.roles import NEITHER, NEURONS, ROLES, WEIGHTS
 from qpsnn_core.network.values import ValueSpec
-from qpsnn_core.quantization.formats import AUTO, Quantizer
+from qpsnn_core.quantization.formats import AUTO, PlaceQuantizer, Quantizer
 
 INTEGER_FIRST = Quantizer(8, gamma="max")
 INTEGER_LAST = Quantizer(8, gamma="max", granularity="layer")
@@ -30,25 +31,33 @@ GAIN = 2.0
 
 
 def resolve(nodes: tuple[Any, ...], values: Mapping[str, ValueSpec]) -> tuple[Any, ...]:
-    """The nodes, with a quantizer in place of each gamma "auto", and a number in place of each gain that is None.
+    """The nodes, with a gamma in place of each "auto", and a number in place of each gain that is None.
 
-    values: what each node gives. The `bits` of an "auto" are those between the ends; `ste`, `percentile` and `zero`
-    stay.
+    values: what each node gives. Whatever else a quantizer was given stays; only that of a node that was given none is
+    chosen as a whole.
     """
     return tuple(replace(node, **_choices(node, nodes, values)) if _open(node) else node for node in nodes)
 
 
 def _open(node: Any) -> bool:
-    quantizer = getattr(node, "quantizer", None)
-    return (quantizer is not None and quantizer.gamma == AUTO) or getattr(node, "gain", 0.0) is None
+    return _role(node) == WEIGHTS and (_left_open(node.quantizer) or node.gain is None)
+
+
+def _left_open(quantizer: Quantizer | None) -> bool:
+    return quantizer is not None and quantizer.gamma == AUTO
+
+
+def _role(node: Any) -> str:
+    """Of ROLES; a kind that is not of `Node` is left to the parts of the code that refuse it by name."""
+    return ROLES[node] if type(node) in ROLES.entries else NEITHER
 
 
 def _choices(node: Any, nodes: tuple[Any, ...], values: Mapping[str, ValueSpec]) -> dict[str, Any]:
     readers = [reader for reader in nodes if node.name in sources_of(reader)]
     last = nodes[-1] in readers
-    thresholds = [reader.threshold for reader in readers if hasattr(reader, "threshold")]
+    thresholds = [reader.threshold for reader in readers if _role(reader) == NEURONS]
     chosen: dict[str, Any] = {}
-    if node.quantizer is not None and node.quantizer.gamma == AUTO:
+    if _left_open(node.quantizer):
         first = _reads_input(node, nodes)
         chosen["quantizer"] = _quantizer(node.quantizer, last, first, node.batch_norm, node.sparse)
     if node.gain is None:
@@ -58,20 +67,19 @@ def _choices(node: Any, nodes: tuple[Any, ...], values: Mapping[str, ValueSpec])
 
 
 def _quantizer(own: Quantizer, last: bool, first: bool, batch_norm: bool, sparse: bool) -> Quantizer:
-    zero = own.zero or sparse
-    if last or first:
-        return replace(INTEGER_LAST if last else INTEGER_FIRST, ste=own.ste, percentile=own.percentile, zero=zero)
-    return replace(own, gamma="mean" if batch_norm else "max", zero=zero)
+    bits, granularity = own.bits, own.granularity
+    if isinstance(own, PlaceQuantizer) and (last or first):
+        chosen = INTEGER_LAST if last else INTEGER_FIRST
+        bits, granularity = chosen.bits, chosen.granularity
+    gamma = "mean" if batch_norm and not (last or first) else "max"
+    return Quantizer(bits, gamma, granularity, own.ste, own.percentile, own.zero or sparse)
 
 
 def _reads_input(node: Any, nodes: tuple[Any, ...]) -> bool:
     """Whether no weights and no neurons lie between the input and the node."""
     names = {one.name: one for one in nodes}
     before = [names[source] for source in sources_of(node)]
-    return all(
-        one is nodes[0] or (not hasattr(one, "gain") and not hasattr(one, "threshold") and _reads_input(one, nodes))
-        for one in before
-    )
+    return all(one is nodes[0] or (_role(one) == NEITHER and _reads_input(one, nodes)) for one in before)
 
 
 def _largest(value: ValueSpec) -> float:

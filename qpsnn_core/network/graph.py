@@ -12,9 +12,10 @@ from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.serialization import TAG, converter, structure, tag_union
 from qpsnn_core.common.validation import check_at_most
 from qpsnn_core.network.defaults import resolve
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, Input, Node, Readout
 from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read
-from qpsnn_core.network.synapses import Conv, Linear, Shortcut, Synapse
+from qpsnn_core.network.roles import NEURONS, ROLES, WEIGHTS
+from qpsnn_core.network.synapses import Synapse
 from qpsnn_core.network.values import ValueSpec
 
 VERSION = 1
@@ -25,26 +26,6 @@ tag_union(_convert, Node)
 MOST_STEPS = 2**16
 """Largest T of a network that can be trained."""
 
-WEIGHTS, NEURONS, NEITHER = "weights", "neurons", "neither"
-
-ROLES: KindTable[str] = KindTable(
-    "the network",
-    {
-        Input: NEITHER,
-        Conv: WEIGHTS,
-        Linear: WEIGHTS,
-        Shortcut: NEITHER,
-        LIF: NEURONS,
-        MaxPool: NEITHER,
-        AvgPool: NEITHER,
-        Sum: NEITHER,
-        Readout: NEITHER,
-    },
-)
-"""What a node of each kind consists of: WEIGHTS that a quantizer makes codes of (Eq. 4), NEURONS with a membrane, or
-NEITHER, which may have other parameters that are trained, such as a scale for each channel.
-"""
-
 TAGS: KindTable[str] = KindTable("the JSON of a network", {kind: kind.__name__ for kind in get_args(Node)})
 """What JSON calls each kind."""
 
@@ -54,7 +35,7 @@ class Network(Ordered[Node]):
     """Nodes in the order in which they run, and the number of time steps T.
 
     The first node is the Input, the last the Readout, each node reads only earlier ones and is read by a later one.
-    Quantizers of gamma "auto" and gains of None, the defaults of nodes, are resolved by place (network/defaults.py).
+    Quantizers that nodes were not given, gammas "auto" and gains of None are resolved by place (network/defaults.py).
     Raises NetworkError or ShapeError, naming the node.
     """
 

@@ -10,7 +10,7 @@ from qpsnn_core.common.errors import ConfigError, ShapeError, expected
 from qpsnn_core.common.serialization import ADDED_LATER, FORMERLY
 from qpsnn_core.common.validation import check_at_least, check_at_most, check_name, check_number
 from qpsnn_core.network.values import ValueSpec, check_kind, window
-from qpsnn_core.quantization.formats import AUTO, Quantizer
+from qpsnn_core.quantization.formats import AUTO, BY_PLACE, Quantizer
 
 MOST_CHANNELS = 2**20
 """Largest number of output channels of a layer."""
@@ -18,10 +18,7 @@ MOST_CHANNELS = 2**20
 BN_EPSILON = 1e-5
 BN_MOMENTUM = 0.1
 
-BY_PLACE = Quantizer(gamma=AUTO)
-"""A node's default: the Network chooses by the place of the node."""
-
-_QUANTIZER = {FORMERLY: Quantizer()}
+_QUANTIZER = {FORMERLY: Quantizer(4, "mean")}
 _GAIN = {**ADDED_LATER, FORMERLY: 0.0}
 
 
@@ -30,8 +27,9 @@ class Conv:
     """`X = BN(sum_{ky,kx,ci} W_hat[ky, kx, ci, co] S[y*stride + ky - padding, x*stride + kx - padding, ci] + bias)`.
 
     `quantizer=None` keeps the weights in floating point. `gain`: fresh weights are `N(0, gain / sqrt(k*k*C_in))`; 0:
-    Kaiming's of the fan-out, as in the paper. A quantizer of gamma "auto" and a gain of None, the defaults, are chosen
-    by the Network (network/defaults.py). `sparse`: a weight that is 0 is pruned, and stays 0. Gives a Current.
+    Kaiming's of the fan-out, as in the paper. A quantizer that is not given, a quantizer's gamma "auto", and a gain of
+    None, the default, are chosen by the Network (network/defaults.py). `sparse`: a weight that is 0 is pruned, and
+    stays 0. Gives a Current.
     """
 
     name: str

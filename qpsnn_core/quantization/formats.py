@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.serialization import FORMERLY
 from qpsnn_core.common.validation import check_choice, check_number
 
 GAMMAS = ("mean", "max", "percentile", "one")
@@ -14,7 +15,7 @@ KEPT = "kept"
 """The gamma that is not a function of the weights: it stays as it is in the model's state."""
 
 AUTO = "auto"
-"""The gamma of a quantizer that a Network has yet to choose by the place of its node."""
+"""The gamma, the default, of a quantizer for which a Network has yet to choose one by the place of its node."""
 
 
 GRANULARITIES = ("channel", "layer")
@@ -31,12 +32,12 @@ class Quantizer:
     `percentile` and `1 - percentile` ("percentile"), or 1 ("one": vanilla, Eq. 6), per output "channel" or per
     "layer"; or, per channel, the array `gamma` of the model's state ("kept"). `ste` "clip" passes gradients where
     `|W/gamma| <= 1` (the paper); "pass" gives all of them, times `1/gamma` (its public code).
-    "auto": the Network that a node becomes part of puts the quantizer of the node's place for it (network/defaults.py).
+    "auto": the Network that a node becomes part of puts the gamma of the node's place for it (network/defaults.py).
     `zero`: `s = 2**bits - 2`, one level fewer, so that 0 is in the middle: `2*k*gamma/s`, |k| <= 2**(bits-1) - 1.
     """
 
     bits: int = 4
-    gamma: str = "mean"
+    gamma: str = field(default=AUTO, metadata={FORMERLY: "mean"})
     granularity: str = "channel"
     ste: str = "clip"
     percentile: float = 0.99
@@ -59,3 +60,11 @@ class Quantizer:
     def levels(self) -> int:
         """s: codes are every second integer from -s to s, the odd ones, or with `zero` the even ones."""
         return int(2**self.bits - (2 if self.zero else 1))
+
+
+@dataclass(frozen=True)
+class PlaceQuantizer(Quantizer):
+    """The quantizer of a node that was given none: the Network chooses its bits and granularity by place, too."""
+
+
+BY_PLACE = PlaceQuantizer()

@@ -9,8 +9,8 @@ from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check, check_at_least, choices, least, place, positive, typed
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF
-from qpsnn_core.network.zoo.blocks import ENDS
-from qpsnn_core.network.zoo.vgg import ZOO, build, layers_of
+from qpsnn_core.network.zoo.blocks import ENDS, INITIAL
+from qpsnn_core.network.zoo.vgg import ZOO, build, inner_gamma, layers_of
 from qpsnn_core.quantization.formats import AUTO, GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer
 
 FULL_PRECISION = 32
@@ -26,11 +26,12 @@ class NetworkConfig:
 
     name: of the ZOO. width: a factor on all channel counts; widths: instead, the counts themselves, one for each
     convolution (of mlp: hidden layer), () for none. bits: per weight, 2 to 8, or 32 for floating point. steps: T, time
-    steps per image. gamma, granularity, ste, percentile: as in Quantizer ("auto": "mean" before a
-    batch norm, else "max"). ends: of the first convolution and the last
+    steps per image. gamma, granularity, ste, percentile: as in Quantizer ("auto", the default, becomes
+    "mean" where the layers between the ends have batch norm, else "max"). ends: of the first convolution and the last
     linear layer, "integer" (8-bit, deployable) or "float". threshold: in units of the membrane potential. beta: the
     share of the potential that is left after one step, 0 to 1. surrogate, surrogate_width (in units of the potential),
-    detach_reset, reset ("zero", "subtract"): as in LIF, which has the defaults and the checks.
+    detach_reset, reset ("zero", "subtract"): as in LIF, which has the defaults and the checks. initial: of weights
+    without batch norm (mlp), "auto": such that their neurons fire, or "paper": OSBC's.
     """
 
     name: str = "vgg_small"
@@ -38,7 +39,7 @@ class NetworkConfig:
     widths: tuple[int, ...] = ()
     bits: int = 4
     steps: int = 4
-    gamma: str = "mean"
+    gamma: str = AUTO
     granularity: str = "channel"
     ste: str = "clip"
     percentile: float = 0.99
@@ -49,15 +50,19 @@ class NetworkConfig:
     surrogate_width: float = LIF.width
     detach_reset: bool = LIF.detach_reset
     reset: str = LIF.reset
+    initial: str = "auto"
 
     def __post_init__(self) -> None:
         typed(self)
         choices(
             self, name=tuple(ZOO), gamma=(*GAMMAS, AUTO), granularity=GRANULARITIES, ste=STRAIGHT_THROUGH, ends=ENDS
         )
+        choices(self, initial=INITIAL)
         positive(self, "width", "surrogate_width")
         self._lif(type(self).__name__)
         least(self, steps=1)
+        if self.gamma == AUTO:
+            object.__setattr__(self, "gamma", inner_gamma(self.name, self.widths))
         self._check_widths()
         bits = type(self.bits) is int and (2 <= self.bits <= 8 or self.bits == FULL_PRECISION)
         check(self, "bits", bits, f"an integer from 2 to 8, or {FULL_PRECISION}")
@@ -92,6 +97,7 @@ class NetworkConfig:
 
     def build(self, shape: Shape, classes: int, *, events: bool = False) -> Network:
         """The network for images of `shape` (H, W, C), or for frames of counted events."""
+        own = {} if ZOO[self.name].batch_norm else {"initial": self.initial}
         return build(
             self.name,
             shape,
@@ -103,4 +109,5 @@ class NetworkConfig:
             ends=self.ends,
             neuron=self.neuron,
             events=events,
+            **own,
         )

@@ -40,8 +40,9 @@ from qpsnn_core.integer.operations import OPERATIONS
 from qpsnn_core.integer.stateful import KEPT
 from qpsnn_core.network import LIF, Conv, Node
 from qpsnn_core.network.cost import PRICES
-from qpsnn_core.network.graph import ROLES, TAGS
+from qpsnn_core.network.graph import TAGS
 from qpsnn_core.network.nodes import RESETS
+from qpsnn_core.network.roles import ROLES
 
 NIR: list[Any] = []  # the tables of NIR, of trained and of integer networks, where it is installed
 if find_spec("nir"):

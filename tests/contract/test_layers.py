@@ -50,14 +50,17 @@ class Case(NamedTuple):
 
 
 CASES = [
-    *(Case(Conv("n", "a", 5, quantizer=Quantizer()), (value,)) for value in (PIXELS, REAL, SPIKES, COUNTS, MANY)),
-    Case(Conv("n", "a", 1, 5, 2, 3, Quantizer(8), bias=True), (SPIKES,)),
-    Case(Conv("n", "a", 9, 1, 1, 0, Quantizer(2), bias=True, batch_norm=False), (COUNTS,)),
+    *(
+        Case(Conv("n", "a", 5, quantizer=Quantizer(gamma="mean")), (value,))
+        for value in (PIXELS, REAL, SPIKES, COUNTS, MANY)
+    ),
+    Case(Conv("n", "a", 1, 5, 2, 3, Quantizer(8, "mean"), bias=True), (SPIKES,)),
+    Case(Conv("n", "a", 9, 1, 1, 0, Quantizer(2, "mean"), bias=True, batch_norm=False), (COUNTS,)),
     *(Case(Conv("n", "a", 4, 2, 1, 1, None), (value,)) for value in (PIXELS, REAL, SPIKES, COUNTS)),
-    Case(Conv("n", "a", 70, quantizer=Quantizer()), (WIDE,)),
+    Case(Conv("n", "a", 70, quantizer=Quantizer(gamma="mean")), (WIDE,)),
     Case(Conv("n", "a", 65, 3, 2, 1, None), (WIDE,)),
-    *(Case(Linear("n", "a", 6, Quantizer()), (value,)) for value in (PIXELS, REAL, SPIKES, COUNTS, MANY)),
-    Case(Linear("n", "a", 1, Quantizer(8), bias=False), (SPIKES,)),
+    *(Case(Linear("n", "a", 6, Quantizer(gamma="mean")), (value,)) for value in (PIXELS, REAL, SPIKES, COUNTS, MANY)),
+    Case(Linear("n", "a", 1, Quantizer(8, "mean"), bias=False), (SPIKES,)),
     Case(Linear("n", "a", 6, None, batch_norm=True), (SPIKES,)),
     Case(Shortcut("n", "a", 5, 2), (SPIKES,)),
     Case(Shortcut("n", "a", 4, 1, (2, -1, 0, 2)), (COUNTS,)),

@@ -14,8 +14,8 @@ from qpsnn_core.engine.passes import forward
 from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Readout, Shortcut, Sum
-from qpsnn_core.network.graph import ROLES
 from qpsnn_core.network.model import Model
+from qpsnn_core.network.roles import ROLES
 from qpsnn_core.network.values import ValueSpec
 
 EVERY = [(name, variant) for name in NETWORK_PAIRS for variant in ("point", "map")]

@@ -10,7 +10,7 @@ from qpsnn_core.network.model import Model
 
 def block(bits=4, beta=0.5, threshold=1.0, steps=4, quantizer=None, peak=255, reset="zero"):
     """Every kind of node: a residual block with a shortcut, SEW's sum, both pools, batch norm and biases."""
-    q = quantizer or Quantizer(bits)
+    q = quantizer or Quantizer(bits, "mean")
     neuron = {"beta": beta, "threshold": threshold, "reset": reset}
     nodes = (
         Input("image", (6, 7, 2), peak, 1 / peak),

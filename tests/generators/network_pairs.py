@@ -27,8 +27,8 @@ NETWORK_PAIRS = (
 )
 
 QUANTIZERS = (
-    *(Quantizer(bits) for bits in (2, 3, 4, 8)),
-    *(Quantizer(8, gamma="max", granularity="layer"), Quantizer(4, zero=True)),
+    *(Quantizer(bits, "mean") for bits in (2, 3, 4, 8)),
+    *(Quantizer(8, gamma="max", granularity="layer"), Quantizer(4, "mean", zero=True)),
 )
 
 

@@ -30,7 +30,7 @@ def network():
     from qpsnn_core.exchange.nir_export import save_nir
     from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Quantizer, Readout
 
-    weights = Quantizer(4, granularity="layer")
+    weights = Quantizer(4, "mean", granularity="layer")
     nodes = (
         Input("input", (5, 5, 2), 7, 1 / 7),
         Conv("conv", "input", 4, stride=2, quantizer=weights, bias=True),

@@ -15,6 +15,8 @@ from qpsnn_core.quantization.formats import Quantizer
 
 ENDS = ("integer", "float")
 
+INITIAL = ("auto", "paper")
+
 POOL = 0
 
 
@@ -23,7 +25,7 @@ Neuron = partial(LIF, "neuron", ("current",))
 used."""
 
 PAPER_NEURON = Neuron()
-PAPER_QUANTIZER = Quantizer(4)
+PAPER_QUANTIZER = Quantizer(4, "mean")
 
 
 def widths_of(name: str, plan: Sequence[int], factor: float, widths: Sequence[int] | None) -> tuple[int, ...]:

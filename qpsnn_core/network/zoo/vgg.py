@@ -8,13 +8,23 @@ from typing import Any, NamedTuple
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Shape
+from qpsnn_core.common.validation import check_choice
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, MaxPool, Node, Readout
-from qpsnn_core.network.synapses import BY_PLACE, Conv, Linear
-from qpsnn_core.network.zoo.blocks import PAPER_NEURON, PAPER_QUANTIZER, POOL, head, input_of, quantizers, widths_of
+from qpsnn_core.network.synapses import Conv, Linear
+from qpsnn_core.network.zoo.blocks import (
+    INITIAL,
+    PAPER_NEURON,
+    PAPER_QUANTIZER,
+    POOL,
+    head,
+    input_of,
+    quantizers,
+    widths_of,
+)
 from qpsnn_core.network.zoo.options import check_options
 from qpsnn_core.network.zoo.resnet import RESNET20, SEW_RESNET18, resnet20, sew_resnet18
-from qpsnn_core.quantization.formats import Quantizer
+from qpsnn_core.quantization.formats import BY_PLACE, Quantizer
 
 VGG16 = (64, 64, POOL, 128, 128, POOL, 256, 256, 256, POOL, 512, 512, 512, POOL, 512, 512, 512)
 VGG9 = (64, 64, POOL, 128, 128, POOL, 256, 256, 256, POOL)
@@ -121,29 +131,35 @@ def mlp(
     ends: str = "integer",
     neuron: LIF = PAPER_NEURON,
     events: bool = False,
+    initial: str = "auto",
 ) -> Network:
     """OSBC's network for N-MNIST: a layer of 256 neurons that sees all of the image, a linear layer; as vgg16.
 
     widths: neurons of each hidden layer, as many as there are of them; of these the first one, which sees the image,
-    and the linear layer at the end are what `ends` governs. One hidden layer starts with OSBC's weights; more than one
-    with those that a Network chooses (network/defaults.py), without which no layer behind the first would ever fire.
+    and the linear layer at the end are what `ends` governs. initial: "auto", the weights that a Network chooses
+    (network/defaults.py), or "paper", `N(0, 0.01)`, with which the first layer fires little, and none behind it ever.
     """
+    check_choice("mlp.initial", initial, INITIAL)
     chosen = widths_of("mlp", MLP, width, None) if widths is None else widths_of("mlp", tuple(widths), width, widths)
     first, inner, last = quantizers(quantizer, ends)
     nodes: list[Node] = [input_of(shape, events)]
     for index, features in enumerate(chosen, 1):
         name, own = f"hidden{index}", first if index == 1 else inner
-        nodes.append(Linear(name, nodes[-1].name, features, quantizer=own, gain=0.0 if len(chosen) == 1 else None))
+        nodes.append(Linear(name, nodes[-1].name, features, quantizer=own, gain=None if initial == "auto" else 0.0))
         nodes.append(neuron.like(f"lif{index}", name))
     nodes.append(Linear("linear", nodes[-1].name, classes, quantizer=last))
     return Network((*nodes, Readout("readout", "linear")), steps)
 
 
 class Entry(NamedTuple):
-    """How a network is built. plan: its widths in order, and POOL; None where it takes any number of them."""
+    """How a network is built. plan: its widths in order, and POOL; None where it takes any number of them.
+
+    batch_norm: whether the layers between the ends have it.
+    """
 
     build: Callable[..., Network]
     plan: Sequence[int] | None
+    batch_norm: bool = True
 
 
 ZOO: Mapping[str, Entry] = {
@@ -152,7 +168,7 @@ ZOO: Mapping[str, Entry] = {
     "vggsnn": Entry(vggsnn, VGGSNN),
     "vgg9": Entry(vgg9, VGG9),
     "vgg_small": Entry(vgg_small, VGG_SMALL),
-    "mlp": Entry(mlp, None),
+    "mlp": Entry(mlp, None, False),
     "sew_resnet18": Entry(sew_resnet18, SEW_RESNET18),
 }
 
@@ -161,6 +177,11 @@ def layers_of(name: str) -> int | None:
     """How many `widths` the network of that name takes; None for any number (mlp)."""
     plan = ZOO[name].plan
     return None if plan is None else sum(width != POOL for width in plan)
+
+
+def inner_gamma(name: str, widths: Sequence[int]) -> str:
+    """The gamma that a Network chooses for the layers between the ends (network/defaults.py); "mean" of none."""
+    return "mean" if ZOO[name].batch_norm or len(widths) < 2 else "max"
 
 
 def build(name: str, shape: Shape, classes: int, **options: Any) -> Network:

@@ -23,7 +23,7 @@ def network(tmp_path):
     def write(bits=7, fraction=0):
         nodes = (
             Input("input", (8, 8, 1), 255, 1 / 255),
-            Conv("conv1", "input", 4, quantizer=Quantizer(4)),
+            Conv("conv1", "input", 4, quantizer=Quantizer(4, "mean")),
             LIF("lif1", ("conv1",)),
             Linear("linear", "lif1", 10, quantizer=Quantizer(bits, gamma="max", granularity="layer")),
             Readout("readout", "linear"),

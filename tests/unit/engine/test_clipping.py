@@ -25,7 +25,7 @@ def network(quantizer, batch_norm=False):
 
 
 def test_shares_are_counted():
-    model = initialise(network(Quantizer()))
+    model = initialise(network(Quantizer(gamma="mean")))
     weight = np.array([[1, 1, 1, 5]], np.float32).T @ np.ones((1, 50), np.float32)
     model.params["hidden"]["weight"] = weight
     assert clipped_shares(model) == {"hidden": 0.25, "f": 0.0}
@@ -34,9 +34,9 @@ def test_shares_are_counted():
 @pytest.mark.parametrize(
     ("quantizer", "batch_norm", "warned"),
     [
-        (Quantizer(), False, True),
-        (Quantizer(8), False, True),
-        (Quantizer(), True, False),
+        (Quantizer(gamma="mean"), False, True),
+        (Quantizer(8, "mean"), False, True),
+        (Quantizer(gamma="mean"), True, False),
         (Quantizer(4, "max"), False, False),
         (Quantizer(4, "percentile"), False, False),
         (Quantizer(2, "auto"), False, False),
@@ -53,7 +53,7 @@ def test_who_is_warned(quantizer, batch_norm, warned):
 def test_training_warns_once_and_says_what_helps():
     want = r'^hidden\.quantizer: expected to clip at most 20% of .* got 4\d%; gamma "max" clips none, "auto" chooses'
     with pytest.warns(ClippedWeightsWarning, match=want) as found:
-        trained = train(network(Quantizer()), DATA, TrainConfig(epochs=2, batch=4))
+        trained = train(network(Quantizer(gamma="mean")), DATA, TrainConfig(epochs=2, batch=4))
     assert len(found) == 1
     assert found[0].filename == __file__
     with pytest.warns(ClippedWeightsWarning, match=want):

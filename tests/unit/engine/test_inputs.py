@@ -12,7 +12,7 @@ from qpsnn_core.kernels.exact_types import count_type
 from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Quantizer, Readout
 from qpsnn_core.quantization.rescaw import quantize
 
-FOUR_BITS = Quantizer(4)
+FOUR_BITS = Quantizer(4, "mean")
 PIXELS = Input("image", (3, 4, 2), peak=20)
 REAL = Input("image", (3, 4, 2), peak=None)
 
@@ -79,7 +79,7 @@ class TestWhatIsRefused:
         high = max(value, 0)
         refused(PIXELS, images, DataError, rf"^image: images: expected integers 0..20, got {low}..{high}$")
 
-    @pytest.mark.parametrize("quantizer", [None, Quantizer(4)])
+    @pytest.mark.parametrize("quantizer", [None, Quantizer(4, "mean")])
     @pytest.mark.parametrize("node", ["conv1", "linear"])
     def test_weights_that_are_no_numbers(self, node, quantizer):
         model = small(PIXELS, quantizer)
@@ -107,7 +107,7 @@ class TestWhatIsRefused:
     def test_sums_that_int32_does_not_hold(self, spikes):
         source = Input("image", (3, 4, 2), peak=2**24, spikes=spikes)
         message = r"^conv1.weight: expected sums of \|codes\| times the input's largest count below 2\*\*31, got "
-        refused(source, np.zeros((1, 3, 4, 2), np.uint8), NumericsError, message, Quantizer(8))
+        refused(source, np.zeros((1, 3, 4, 2), np.uint8), NumericsError, message, Quantizer(8, "mean"))
 
     def test_backward_of_a_pass_that_was_not_kept(self):
         model = small(PIXELS)

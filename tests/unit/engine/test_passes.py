@@ -99,7 +99,7 @@ class TestManyChunks:
     NETWORK = Network(
         (
             Input("image", (16, 16, 3)),
-            Conv("conv1", "image", 12, quantizer=Quantizer(8)),
+            Conv("conv1", "image", 12, quantizer=Quantizer(8, "mean")),
             LIF("lif1", ("conv1",)),
             Conv("conv2", "lif1", 40),
             LIF("lif2", ("conv2",)),

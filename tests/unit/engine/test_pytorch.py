@@ -69,7 +69,7 @@ class Recording:
         bits, ste, ends = (self.arrays[key].item() for key in ("bits", "ste", "ends"))
         first = Quantizer(8, gamma="max") if ends else None
         last = Quantizer(8, gamma="max", granularity="layer") if ends else None
-        nodes = build(Quantizer(bits, ste=ste), first, last)
+        nodes = build(Quantizer(bits, "mean", ste=ste), first, last)
         self.network = Network((Input("input", (8, 8, 3)), *nodes, Readout("readout", "linear")), steps)
 
     def under(self, key):

@@ -23,7 +23,9 @@ def trained():
 
 def naive(model, bits):
     """The same arrays, with the quantizer for training from scratch."""
-    changed = [replace(n, quantizer=Quantizer(bits)) if n in model.network.synapses else n for n in model.network]
+    changed = [
+        replace(n, quantizer=Quantizer(bits, "mean")) if n in model.network.synapses else n for n in model.network
+    ]
     return Model(Network(tuple(changed), model.network.steps), model.params, model.state)
 
 

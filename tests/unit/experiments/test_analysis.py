@@ -22,7 +22,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def model(digits):
-    network = qp.build("vgg_small", (8, 8, 1), 10, width=0.25, steps=2, quantizer=Quantizer(8))
+    network = qp.build("vgg_small", (8, 8, 1), 10, width=0.25, steps=2, quantizer=Quantizer(8, "mean"))
     return qp.recalibrate(qp.initialise(network, 3), digits)
 
 

@@ -50,7 +50,7 @@ TABLE_1 = [
 )
 def test_sizes_of_table_1(make, shape, classes, widths, sizes):
     for bits, size in zip((8, 4, 2), sizes, strict=True):
-        network = make(shape, classes, widths=widths, quantizer=Quantizer(bits), ends="float")
+        network = make(shape, classes, widths=widths, quantizer=Quantizer(bits, "mean"), ends="float")
         assert round(cost(network).size_mb, 2) == size
 
 
@@ -80,7 +80,7 @@ def test_energies_of_table_6(millions, steps, conv1, printed):
 
 
 def test_nodes_add_up():
-    network = vgg_small(quantizer=Quantizer(4))
+    network = vgg_small(quantizer=Quantizer(4, "mean"))
     total = cost(network)
     rows = {row.name: row for row in total.nodes}
     assert [row.name for row in total.nodes] == [node.name for node in network]

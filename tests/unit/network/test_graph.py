@@ -10,9 +10,9 @@ from qpsnn_core.common.errors import ConfigError, NetworkError, ShapeError
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
 
 INPUT = Input("input", (8, 8, 3))
-CONV = Conv("conv1", "input", 4, quantizer=Quantizer(), gain=0.0)
+CONV = Conv("conv1", "input", 4, quantizer=Quantizer(4, "mean"), gain=0.0)
 NEURON = LIF("lif1", ("conv1",))
-LINEAR = Linear("linear", "lif1", 10, Quantizer(), gain=0.0)
+LINEAR = Linear("linear", "lif1", 10, Quantizer(4, "mean"), gain=0.0)
 READOUT = Readout("readout", "linear")
 
 

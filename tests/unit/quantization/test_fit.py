@@ -44,7 +44,7 @@ def test_no_function_of_the_weights_has_a_smaller_error(bits, draw, shape):
 
 def test_the_mean_clips_two_fifths_of_finished_weights_and_a_fit_few():
     weight = normal((3, 3, 16, 32))
-    mean = described(weight, Quantizer(4))
+    mean = described(weight, Quantizer(4, "mean"))
     assert 0.35 < mean.clipped < 0.5
     assert fit(weight, 4).clipped < 0.03
     assert fit(weight, 4).error < 0.5 * mean.error
@@ -80,6 +80,6 @@ def test_pruned_weights_stay_zero_and_silent_channels_too():
 
 
 def test_the_straight_through_rule_is_kept_and_bits_are_checked():
-    assert fit(normal((20, 4)), 3, like=Quantizer(4, ste="pass")).quantizer.ste == "pass"
+    assert fit(normal((20, 4)), 3, like=Quantizer(4, "mean", ste="pass")).quantizer.ste == "pass"
     with pytest.raises(ConfigError, match=r"quantizer.bits"):
         fit(normal((2, 2)), 1)

@@ -52,7 +52,7 @@ def test_codes_and_weights(bits, gamma, granularity):
 
 @pytest.mark.parametrize("bits", BITS)
 def test_integers_are_the_papers(bits):
-    quantizer = Quantizer(bits)
+    quantizer = Quantizer(bits, "mean")
     coded = comp.quantize(weights(), quantizer)
     whole = comp.integers(coded.codes, quantizer)
     assert whole.min() >= 0
@@ -85,7 +85,7 @@ def test_straight_through_at_the_very_edge():
 @pytest.mark.parametrize("bits", BITS)
 def test_utilization(bits):
     weight = weights()
-    for quantizer in (Quantizer(bits), Quantizer(bits, "one")):
+    for quantizer in (Quantizer(bits, "mean"), Quantizer(bits, "one")):
         scale = comp.gamma(weight, quantizer)
         assert comp.utilization(weight, quantizer) == naive.utilization(weight, scale, bits)
 

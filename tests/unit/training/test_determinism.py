@@ -41,7 +41,7 @@ def trained(which, **change):
     elif which == "vgg":
         network, data = vgg_small((8, 8, 1), 3, width=0.5), images((8, 8, 1))
     else:
-        network = resnet20((8, 8, 3), 3, width=0.125, quantizer=Quantizer(2, ste="pass"))
+        network = resnet20((8, 8, 3), 3, width=0.125, quantizer=Quantizer(2, "mean", ste="pass"))
         data = images((8, 8, 3))
     settings = {"epochs": 1, "batch": 16, "optimizer": "adam", "lr": 1e-2, "clip_norm": 1.0}
     return train(network, data, TrainConfig(**{**settings, **change}), augment=Augment(crop=1, flip=True))

@@ -24,7 +24,7 @@ from qpsnn_core.quantization.formats import Quantizer
 
 def lowered(name, bits=4, shape=(32, 32, 2), steps=2, events=False):
     """A narrow network of the zoo, awake on noise; and the noise."""
-    network = qp.build(name, shape, 7, steps=steps, width=0.09, quantizer=Quantizer(bits), events=events)
+    network = qp.build(name, shape, 7, steps=steps, width=0.09, quantizer=Quantizer(bits, "mean"), events=events)
     frames = (steps,) if events else ()
     images = np.random.default_rng(0).integers(0, (network.input.peak or 1) + 1, (*frames, 4, *shape)).astype(np.uint8)
     samples = np.ascontiguousarray(images.swapaxes(0, 1)) if events else images

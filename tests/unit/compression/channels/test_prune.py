@@ -176,7 +176,7 @@ def test_gamma_is_taken_anew_from_the_weights_that_are_left(small):
     kept = pruned.kept["lif2"]
     weight = pruned.model.params["conv3"]["weight"]
     want = np.abs(small.params["conv3"]["weight"][:, :, kept][..., pruned.kept["lif3"]]).mean((0, 1, 2))
-    np.testing.assert_allclose(gamma(weight, Quantizer(4)), want, rtol=1e-6)
+    np.testing.assert_allclose(gamma(weight, Quantizer(4, "mean")), want, rtol=1e-6)
 
 
 def test_each_lif_of_a_residual_network_may_keep_its_own(residual):

@@ -79,10 +79,13 @@ def test_the_kept_gamma_must_be_there_and_positive():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Quantizer(zero=1), "quantizer.zero: expected true or false"),
+        (lambda: Quantizer(gamma="mean", zero=1), "quantizer.zero: expected true or false"),
         (lambda: Quantizer(gamma="kept", granularity="layer"), "quantizer.granularity"),
         (lambda: Quantizer(gamma="keep"), "quantizer.gamma"),
-        (lambda: Linear("a", "b", 3, Quantizer(), sparse=True), "a.quantizer.zero: expected true where weights are"),
+        (
+            lambda: Linear("a", "b", 3, Quantizer(gamma="mean"), sparse=True),
+            "a.quantizer.zero: expected true where weights are",
+        ),
         (lambda: Conv("a", "b", 3, sparse=1), "a.sparse: expected true or false"),
     ],
 )

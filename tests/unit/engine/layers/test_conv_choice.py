@@ -30,7 +30,9 @@ def run_counts(x, max_count, channels=20, quantizer=None, stride=1):
     return conv.forward(node, LayerContext(params, state, (value,), 2, True, True), x).value
 
 
-@pytest.mark.parametrize(("rate", "quantizer", "dense"), [(0.1, None, 0), (0.9, None, 1), (0.9, Quantizer(4), 0)])
+@pytest.mark.parametrize(
+    ("rate", "quantizer", "dense"), [(0.1, None, 0), (0.9, None, 1), (0.9, Quantizer(4, "mean"), 0)]
+)
 def test_which_product_is_taken(monkeypatch, rate, quantizer, dense):
     taken = []
     product = conv._dense
@@ -108,7 +110,7 @@ def test_counts_multiplied_are_counts_added(monkeypatch, bits, largest, zero, st
 def test_millions_of_counts_take_no_time():
     """A network that reads counts of millions: before, each was a row to list and to add."""
     x = spikes_of(0.9) * np.uint32(10**6)
-    run_counts(x // 1000, 10**3, quantizer=Quantizer(2))
+    run_counts(x // 1000, 10**3, quantizer=Quantizer(2, "mean"))
     begin = time.thread_time()
     run_counts(x, 10**6, quantizer=Quantizer(2, gamma="max"))
     assert time.thread_time() - begin < 0.5

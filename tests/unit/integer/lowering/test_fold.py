@@ -13,7 +13,7 @@ from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.network import Conv, Linear, Quantizer, Shortcut
 
 
-@pytest.mark.parametrize("quantizer", [Quantizer(4), Quantizer(3, zero=True), None])
+@pytest.mark.parametrize("quantizer", [Quantizer(4, "mean"), Quantizer(3, "mean", zero=True), None])
 def test_scales_and_shifts_are_those_of_training(quantizer):
     model = model_of(block().change("conv3", quantizer=quantizer))
     values = forward(model, images_of(model.network), save_for_backward=True).values

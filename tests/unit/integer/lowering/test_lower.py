@@ -147,11 +147,11 @@ def test_weights_in_floating_point_become_eight_bits_and_the_report_says_so():
 def test_one_current_for_two_neurons():
     nodes = (
         Input("in", (5, 5, 2), 255),
-        Conv("conv", "in", 4, quantizer=Quantizer(5)),
+        Conv("conv", "in", 4, quantizer=Quantizer(5, "mean")),
         LIF("lif1", ("conv",)),
         LIF("twin", ("conv",), threshold=2.0, beta=0.75),
         Sum("both", ("lif1", "twin")),
-        Conv("more", "both", 4, quantizer=Quantizer(3)),
+        Conv("more", "both", 4, quantizer=Quantizer(3, "mean")),
         LIF("lif2", ("more", "conv"), threshold=1.5),
         Linear("fc", "lif2", 2),
         Readout("out", "fc"),

@@ -47,7 +47,7 @@ def test_one_weight_of_one(bits, gamma, fraction_bits):
 @pytest.mark.parametrize("seed", range(12))
 def test_a_shortcut_beside_weights_that_cancel(seed, fraction_bits):
     model = one_layer(
-        Conv("c", "x", 2, 1, 1, 0, Quantizer(4), batch_norm=False), Shortcut("s", "x", 2), shape=(1, 1, 2)
+        Conv("c", "x", 2, 1, 1, 0, Quantizer(4, "mean"), batch_norm=False), Shortcut("s", "x", 2), shape=(1, 1, 2)
     )
     model.params["c"]["weight"][0, 0] = np.random.default_rng(seed).normal(size=2)
     model.params["c"]["weight"][0, 0, 1] *= -1
@@ -56,7 +56,7 @@ def test_a_shortcut_beside_weights_that_cancel(seed, fraction_bits):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_shortcut_beside_a_pruned_weight(seed):
-    quantizer = Quantizer(4, zero=True)
+    quantizer = Quantizer(4, "mean", zero=True)
     model = one_layer(Conv("c", "x", 2, 1, 1, 0, quantizer, sparse=True), Shortcut("s", "x", 2))
     model.params["c"]["weight"][0, 0] = [[0, 0], np.random.default_rng(seed).normal(size=2)]
     assert spikes(model, np.array([[[[1, 0]]]], np.uint8)) == ([[[[[1, 0]]]]], [[[[[1, 0]]]]])
@@ -68,7 +68,7 @@ def test_a_bias_and_shortcuts_that_are_parts_of_the_threshold(share, scale):
     """`(1 - share)*theta` from counts of a quarter or a twelfth of the threshold, beside weights that cancel."""
     other = 12 if share == 1 / 3 else 4
     nodes = (
-        Conv("c", "x", 1, 1, 1, 0, Quantizer(4), bias=True, batch_norm=False),
+        Conv("c", "x", 1, 1, 1, 0, Quantizer(4, "mean"), bias=True, batch_norm=False),
         Shortcut("s", "x", 1, channel_map=(1,)),
     )
     model = one_layer(*nodes, shape=(1, 1, 3), peak=24, scale=scale / other, threshold=scale)
@@ -101,7 +101,7 @@ def test_a_maximum_and_a_sum():
         Sum("sum", ("first", "second")),
         MaxPool("max", "sum", 2),
         Shortcut("s", "max", 2),
-        Linear("f", "max", 2, Quantizer(5), bias=False),
+        Linear("f", "max", 2, Quantizer(5, "mean"), bias=False),
     )
     ends = (LIF("l", ("s", "f"), threshold=2.0), Linear("o", "l", 2), Readout("r", "o"))
     model = initialise(Network((Input("x", (2, 2, 2), 1, 1.0, True), *nodes, *ends), 1))

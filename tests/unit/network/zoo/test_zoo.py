@@ -121,7 +121,7 @@ def test_a_perceptron():
     shapes = [node.weight_shape(*network.inputs_of(node)) for node in network.of(Linear)]
     assert shapes == [(2312, 256), (256, 10)]
     assert {node.quantizer for node in network.of(Linear)} == {None}
-    inner = Quantizer(3)
+    inner = Quantizer(3, "mean")
     three = build("mlp", (4, 4, 1), 5, widths=[8, 6, 7], quantizer=inner, neuron=Neuron(beta=0.25), steps=3)
     assert [node.features for node in three.of(Linear)] == [8, 6, 7, 5]
     ends = Quantizer(8, gamma="max"), Quantizer(8, gamma="max", granularity="layer")

@@ -1,0 +1,27 @@
+"""What a node of each kind of a network consists of: one literal table, `ROLES`."""
+
+from __future__ import annotations
+
+from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.synapses import Conv, Linear, Shortcut
+
+WEIGHTS, NEURONS, NEITHER = "weights", "neurons", "neither"
+
+ROLES: KindTable[str] = KindTable(
+    "the network",
+    {
+        Input: NEITHER,
+        Conv: WEIGHTS,
+        Linear: WEIGHTS,
+        Shortcut: NEITHER,
+        LIF: NEURONS,
+        MaxPool: NEITHER,
+        AvgPool: NEITHER,
+        Sum: NEITHER,
+        Readout: NEITHER,
+    },
+)
+"""What a node of each kind consists of: WEIGHTS that a quantizer makes codes of (Eq. 4), NEURONS with a membrane, or
+NEITHER, which may have other parameters that are trained, such as a scale for each channel.
+"""
