@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.plain import plain_fields
 from qpsnn_core.common.types import Images
 from qpsnn_core.common.validation import number, whole
 
@@ -35,6 +36,7 @@ class Augment:
 
     def __post_init__(self) -> None:
         """Check every field."""
+        plain_fields(self)
         whole("augment.crop", self.crop, 0)
         whole("augment.cutout", self.cutout, 0)
         number("augment.resized_crop", self.resized_crop, 0, 1)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.validation import check_path, whole
 
@@ -73,6 +74,7 @@ def load_data(
     takes them.
     Raises ConfigError (unknown name, path missing or superfluous, limit, steps), and what the reader raises.
     """
+    limit, steps, frames, size = plain((limit, steps, frames, size))
     if limit is not None:
         whole("limit", limit, 1)
     if not isinstance(name, str) or name not in NAMES:

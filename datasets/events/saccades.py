@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
+from qpsnn_core.common.plain import plain_fields
 from qpsnn_core.common.types import Longs
 from qpsnn_core.common.validation import number, whole
 from qpsnn_core.kernels.events.camera import FINE, LEVELS, Looks, Picture, watch
@@ -57,6 +58,7 @@ class Camera:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         for name in ("margin", "saccade", "sample", "refractory"):
             whole(f"camera.{name}", getattr(self, name), int(name in ("saccade", "sample")))
         if self.saccade % self.sample:

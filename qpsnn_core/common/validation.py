@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ArgumentError, ConfigError, DataError, Unquoted, expected
+from qpsnn_core.common.plain import plain, plain_fields
 from qpsnn_core.common.serialization import did_you_mean
 
 PLAIN = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
@@ -109,7 +110,8 @@ def check(owner: Any, name: str, valid: bool, want: str) -> None:
 
 
 def typed(owner: Any) -> None:
-    """Every field that is a plain number, word or truth value holds one."""
+    """Every field that is a plain number, word or truth value holds one; NumPy's become Python's."""
+    plain_fields(owner)
     for field in dataclasses.fields(owner):
         kinds = PLAIN.get(str(field.type))
         if kinds is not None:
@@ -173,6 +175,7 @@ def check_choice(place: str, value: str, valid: tuple[str, ...]) -> None:
 def whole(place: str, value: object, least: int) -> int:
     """`value` as an int of at least `least`; ConfigError otherwise (a bool is not a number here)."""
     want = f"a whole number of at least {least}"
+    value = plain(value)
     if isinstance(value, bool):
         raise ConfigError(expected(place, want, value))
     try:
@@ -185,7 +188,8 @@ def whole(place: str, value: object, least: int) -> int:
 
 
 def number(place: str, value: object, low: float, high: float) -> float:
-    """`value` if it is a number from `low` to `high`; ConfigError otherwise."""
+    """`value`, as Python's number, if it is one from `low` to `high`; ConfigError otherwise."""
+    value = plain(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise ConfigError(expected(place, f"a number from {low:g} to {high:g}", value))
     return value

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.common.errors import DataError, ShapeError, expected
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Arrays
 from qpsnn_core.common.validation import check_at_least, numbers_of, whole
@@ -28,6 +29,7 @@ def calibration_batches(
     images: a Dataset (of a Split: the training part), or an array as its images: [N, H, W, C], or frames
     [N, T, H, W, C]. Raises, naming the `place`, ConfigError (numbers), DataError (no images), ShapeError (no images).
     """
+    batches, batch, seed = plain((batches, batch, seed))
     check_at_least(f"{place}.batches", batches, 1)
     check_at_least(f"{place}.batch", batch, 1)
     images = images.train if isinstance(images, Split) else images

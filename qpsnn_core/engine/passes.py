@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Array, Arrays, Floats
 from qpsnn_core.common.validation import check_kind, check_kinds, whole
 from qpsnn_core.engine.inputs import engine_images
@@ -76,6 +77,7 @@ def forward(model: Model, images: Array, *, train: bool = False, save_for_backwa
     Input's.
     """
     check_model_kind("forward.model", model)
+    train, save_for_backward = plain((train, save_for_backward))
     check_kinds("forward", bool, train=train, save_for_backward=save_for_backward)
     network = model.network
     x = engine_images(network.input, images, network.steps)
@@ -111,6 +113,7 @@ def backward(model: Model, done: ForwardPass, gradient: Floats, *, discard: bool
     check_model_kind("backward.model", model)
     check_kind("backward.done", done, ForwardPass)
     check_kind("backward.gradient", gradient, np.ndarray)
+    discard = plain(discard)
     check_kind("backward.discard", discard, bool)
     network = model.network
     if not done.caches:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays
 from qpsnn_core.common.validation import check_kinds
@@ -55,6 +56,7 @@ def requantize(model: Model, bits: int, *, layers: Collection[str] | None = None
     optimizer's state does not fit: fine-tuning starts a fresh one. Warns of layers that can never fire.
     Raises ConfigError (bits, a name), ShapeError or NumericsError (model).
     """
+    bits = plain(bits)
     check_model(model)
     network = model.network
     names = [node.name for node in network.synapses]

@@ -10,6 +10,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import LoweringError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Array, Arrays, Doubles, NamedArrays
 from qpsnn_core.common.validation import check_kind
 from qpsnn_core.engine.calibration import calibration_batches, recalibrate
@@ -64,6 +65,7 @@ def lift(network: IntegerNetwork, images: Dataset | Split | Array, *, batch: int
     """
     check_kind("lift.network", network, IntegerNetwork)
     warn_dead_integers("lift", network)
+    batch = plain(batch)
     (first,) = calibration_batches("lift", images, 1, batch, None)
     nodes = tuple(LIFTS[node].node(node, network, first.ndim == 5) for node in network)
     units = {source: unit for node in network for source, unit in _units(node, network)}

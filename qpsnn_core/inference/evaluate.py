@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qpsnn_core.common.dead_layers import dead_layers, warn_dead_layers
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.types import Array, Images
 from qpsnn_core.common.validation import check_at_least, check_kind
@@ -36,6 +37,7 @@ def evaluate(
     Raises ShapeError, DataError, LabelError, NumericsError (model or data), ConfigError (batch, limit, backend), and
     what the backend raises.
     """
+    batch, limit, backend = plain((batch, limit, backend))
     check_kind("evaluate.model", model, Model, IntegerNetwork)
     if isinstance(model, Model):
         check_model_kind("evaluate.model", model)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, DataError, ShapeError, Unquoted, expected
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.validation import check_kind
 from qpsnn_core.integer.backends import Run
 from qpsnn_core.integer.dead import warn_dead_integers
@@ -68,6 +69,7 @@ def stream(
     Raises, before the first answer, ShapeError (a network that does not take events), ConfigError (window, steps),
     what `StatefulSimulator` raises; on the way DataError (a recording of another sensor, or out of order).
     """
+    window, steps, keep, start = plain((window, steps, keep, start))
     check_kind("stream.network", network, IntegerNetwork)
     check_kind("stream.recordings", recordings, Iterable)
     check_kind("stream.keep", keep, bool)

@@ -12,6 +12,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, NetworkError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import TAG, converter, did_you_mean, structure, tag_union
 from qpsnn_core.common.types import Array, NamedArrays
 from qpsnn_core.common.validation import check_kind
@@ -44,6 +45,7 @@ class IntegerNetwork(Ordered[IntNode]):
     values: dict[str, IntValueSpec] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", plain(self.steps))
         if type(self.steps) is not int or self.steps < 1:
             raise ConfigError(expected("network.steps", "an integer of at least 1", self.steps))
         kinds = [KINDS[node] for node in (self.nodes if isinstance(self.nodes, tuple) else ())]

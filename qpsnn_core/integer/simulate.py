@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Array
 from qpsnn_core.common.validation import check_kind, numbers_of
@@ -45,6 +46,7 @@ def simulate(
     Warns of layers that can never fire (DeadLayerWarning).
     Raises ShapeError, DataError (dtype, range, no images), NumericsError (NaN, infinity), ConfigError (record).
     """
+    record, count = plain((record, count))
     check_kind("simulate.network", network, IntegerNetwork)
     check_kind("simulate.count", count, bool)
     warn_dead_integers("simulate", network)

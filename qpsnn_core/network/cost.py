@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Array, Bools, Longs, Shape
 from qpsnn_core.common.validation import check_kind
 from qpsnn_core.network.graph import Network
@@ -124,6 +125,7 @@ def cost(network: Network, firing: Firing | None = None, *, frames: bool = False
     the fewest bits of `stored` (of `saved_bits`: a bitmap, or all codes, as in the file).
     Raises as `sops`.
     """
+    frames = plain(frames)
     check_kind("cost.network", network, Network)
     for place, table in (("firing", firing), ("masks", masks)):
         if table is not None:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, VersionError, expected
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import TAG, converter, structure, tag_union
 from qpsnn_core.common.validation import check_at_most
 from qpsnn_core.network.defaults import resolve
@@ -44,6 +45,7 @@ class Network(Ordered[Node]):
     values: dict[str, ValueSpec] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", plain(self.steps))
         if type(self.steps) is not int or self.steps < 1:
             raise ConfigError(expected("network.steps", "an integer of at least 1", self.steps))
         check_at_most("network.steps", self.steps, MOST_STEPS)

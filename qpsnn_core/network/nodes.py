@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
+from qpsnn_core.common.plain import plain_fields
 from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import (
@@ -38,6 +39,7 @@ class Input:
     spikes: bool = False
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         check_name(self.name)
         if len(self.shape) != 3:
             raise ShapeError(expected(f"{self.name}.shape", "(H, W, C)", self.shape))
@@ -79,6 +81,7 @@ class LIF:
     reset: str = field(default="zero", metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         check_name(self.name)
         check_sources(self.name, self.sources, 1)
         check_number(f"{self.name}.threshold", self.threshold, "a positive number", is_positive)
@@ -112,6 +115,7 @@ class MaxPool:
     padding: int = 0
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         check_name(self.name)
         check_at_least(f"{self.name}.size", self.size, 1)
         check_at_least(f"{self.name}.stride", self.stride, 0)
@@ -148,6 +152,7 @@ class AvgPool:
     size: int = 2
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         check_name(self.name)
         check_at_least(f"{self.name}.size", self.size, 1)
 
@@ -174,6 +179,7 @@ class Sum:
     sources: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         check_name(self.name)
         check_sources(self.name, self.sources, 2)
 
@@ -197,6 +203,7 @@ class Readout:
     source: str
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         check_name(self.name)
 
     @property

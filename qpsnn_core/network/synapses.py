@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, expected
+from qpsnn_core.common.plain import plain_fields
 from qpsnn_core.common.serialization import ADDED_LATER, FORMERLY
 from qpsnn_core.common.validation import check_at_least, check_at_most, check_name, check_number
 from qpsnn_core.network.values import ValueSpec, check_kind, window
@@ -45,6 +46,7 @@ class Conv:
     gain: float | None = field(default=None, metadata=_GAIN)
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         check_name(self.name)
         for label in ("channels", "kernel", "stride"):
             check_at_least(f"{self.name}.{label}", getattr(self, label), 1)
@@ -91,6 +93,7 @@ class Linear:
     gain: float | None = field(default=None, metadata=_GAIN)
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         check_name(self.name)
         check_at_least(f"{self.name}.features", self.features, 1)
         check_at_most(f"{self.name}.features", self.features, MOST_CHANNELS)
@@ -131,6 +134,7 @@ class Shortcut:
     channel_map: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         check_name(self.name)
         check_at_least(f"{self.name}.channels", self.channels, 1)
         check_at_most(f"{self.name}.channels", self.channels, MOST_CHANNELS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.plain import plain_fields
 from qpsnn_core.common.serialization import FORMERLY
 from qpsnn_core.common.validation import check_choice, check_number
 
@@ -44,6 +45,7 @@ class Quantizer:
     zero: bool = False
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if type(self.bits) is not int or not 2 <= self.bits <= 8:
             raise ConfigError(expected("quantizer.bits", "an integer from 2 to 8", self.bits))
         check_choice("quantizer.gamma", self.gamma, (*GAMMAS, KEPT, AUTO))

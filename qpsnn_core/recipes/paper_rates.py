@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.validation import check_kind
 
@@ -40,6 +39,7 @@ def paper_rates(name: str, *rates: float) -> dict[str, float]:
     of the first two stages and the first block's middle, and of the other middles.
     Raises ConfigError: another name, or number of rates.
     """
+    rates = plain(rates)
     check_kind("paper_rates.name", name, str)
     layouts = PAPER_LAYOUTS
     if name in PAPER_SETS and not rates:
@@ -62,6 +62,6 @@ def paper_rates(name: str, *rates: float) -> dict[str, float]:
 
 def checked_rate(place: str, rate: object) -> float:
     """The share of channels to remove; ConfigError, naming the place, unless it is from 0 to below 1."""
-    if isinstance(rate, bool) or not isinstance(rate, (int, float, np.floating)) or not 0 <= rate < 1:
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
         raise ConfigError(expected(place, "a number from 0 to below 1", rate))
     return float(rate)

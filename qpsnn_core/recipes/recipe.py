@@ -15,6 +15,7 @@ from qpsnn_core.common.errors import ConfigError
 from qpsnn_core.common.file_kinds import RECIPE
 from qpsnn_core.common.foreign import read_toml
 from qpsnn_core.common.hdf5 import check_file_kind
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import at_index, converter, expected_here, structure, to_toml
 from qpsnn_core.common.validation import check_kind, check_path
 from qpsnn_core.recipes.data import DataConfig
@@ -66,7 +67,7 @@ class Recipe:
 
 def recipe_from_dict(data: Mapping[str, Any]) -> Recipe:
     """A recipe from plain tables. ConfigError names the full path: `train.lr: expected a positive number, got -1`."""
-    return structure(_convert, data, Recipe)
+    return structure(_convert, plain(data), Recipe)
 
 
 def load_recipe(path: str | os.PathLike[str]) -> Recipe:

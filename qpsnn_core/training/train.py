@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from qpsnn_core.common.errors import ConfigError, DataError, FileError, Unquoted, expected
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.validation import check_kind, check_kinds, check_path
@@ -87,6 +88,7 @@ def train(
     FileError when the disk is full. Warns, at the start and at the end, of layers whose quantizer clips much of their
     weights (ClippedWeightsWarning).
     """
+    resume, every, stage = plain((resume, every, stage))
     if type(every) is not int or every < 1:
         raise ConfigError(expected("every", "a whole number of epochs, at least 1", every))
     check_kind("train.stage", stage, str)

@@ -219,3 +219,27 @@ def test_what_gives_a_thing_is_public():
     for kind, words in GIVEN_BY.items():
         for verb in re.findall(r"(\w+)\(", words):
             assert verb in dir(qp), (kind, verb)
+
+
+def numpys(value: Any) -> list[Any]:
+    """A setting as NumPy's scalar, and as an array without axes; [] of what is no number or word."""
+    kinds = {bool: np.bool_, int: np.int64, float: np.float64, str: np.str_}
+    return [kinds[type(value)](value), np.array(value)] if type(value) in kinds else []
+
+
+def settings(verb: str) -> dict[str, Any]:
+    """The numbers, truth values and words that a verb takes: those of its valid call, else its defaults."""
+    found = inspect.signature(getattr(qp, verb)).parameters.items()
+    known = {name: VALID[verb].get(name, one.default) for name, one in found}
+    given = {"limit": 6, "seed": 1, "steps": 2, "size": 0} if verb in ("evaluate", "score", "load_data") else {}
+    known |= {name: given[name] for name in known if name in given and known[name] is None}
+    return {name: value for name, value in known.items() if numpys(value) and name not in ("path", "name")}
+
+
+@pytest.mark.filterwarnings("ignore::qpsnn_core.errors.QpsnnWarning")
+@pytest.mark.parametrize("verb", [verb for verb in VALID if settings(verb)])
+def test_a_setting_may_be_numpys_number(verb):
+    """Users compute settings: `np.arange`, `len(x) / 2`, `np.mean`; no verb asks which library a number is of."""
+    for name, value in settings(verb).items():
+        for thing in numpys(value):
+            call(verb, {**VALID[verb], name: thing})

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays, Doubles, Longs
 from qpsnn_core.common.validation import check_at_least, check_choice, check_kind
@@ -95,6 +96,8 @@ def prune(
     Warns of layers that can never fire (DeadLayerWarning).
     Raises ConfigError (an argument), ShapeError, NumericsError (scores or model).
     """
+    rates = plain(rates.tolist() if isinstance(rates, np.ndarray) else rates)
+    reinit, residual, ties, prune_last, seed = plain((reinit, residual, ties, prune_last, seed))
     check_model(model, "prune.model")
     check_kind("prune.scores", scores, Scores, Mapping)
     check_kind("prune.prune_last", prune_last, bool)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.common.validation import check_choice, check_kind, check_number
@@ -90,6 +91,7 @@ def score(
     Raises ConfigError (an argument), DataError (no images), ShapeError (not the network's), NumericsError (NaN in
     images, weights or membranes).
     """
+    criterion, epsilon = plain((criterion, epsilon))
     check_model(model, "score.model")
     check_choice("score.criterion", criterion, CRITERIA)
     check_number("score.epsilon", epsilon, "a number of at least 0", lambda number: 0 <= number < np.inf)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Arrays, Doubles
 from qpsnn_core.common.validation import check_at_least, check_choice, check_number
@@ -130,6 +131,7 @@ def compress(
     Raises ConfigError (an argument), DataError, ShapeError (images), NumericsError (weights; a Hessian that needs more
     damping).
     """
+    sparsity, bits, method, ratios, scale, damping = plain((sparsity, bits, method, ratios, scale, damping))
     check_target(sparsity, bits, method, ratios, scale)
     options: dict[str, Any] = {"batches": batches, "batch": batch, "damping": damping, "seed": seed}
     return finish(prepare(model, images, method, progress=progress, **options), sparsity, bits, ratios, scale)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, LoweringError, expected
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Longs, NamedArrays
 from qpsnn_core.common.validation import check_kind
 from qpsnn_core.integer.bounds import INT32_MAX, UNBOUNDED
@@ -60,6 +61,7 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     Raises LoweringError (real-valued images, sums beyond int32), ConfigError (bits), ShapeError or NumericsError
     (parameters).
     """
+    fraction_bits, readout_bits = plain((fraction_bits, readout_bits))
     check_kind("lower.model", model, Model)
     check_kind("lower.model.network", model.network, Network)
     for place, bits in (("fraction_bits", fraction_bits), ("readout_bits", readout_bits)):

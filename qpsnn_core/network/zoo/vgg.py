@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_choice
@@ -191,6 +192,7 @@ def build(name: str, shape: Shape, classes: int, **options: Any) -> Network:
     """
     if not isinstance(name, str) or name not in ZOO:
         raise ConfigError(expected("network.name", f"one of {', '.join(ZOO)}", name) + did_you_mean(name, ZOO))
+    shape, classes, options = plain((shape, classes, options))
     check_options(ZOO[name].build, shape, classes, options)
     return ZOO[name].build(shape, classes, **options)
 
