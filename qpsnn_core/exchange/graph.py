@@ -45,7 +45,13 @@ class Graph:
         self._add(name, (), nir.Input(np.array([channels, height, width])), (channels, height, width))
 
     def conv(self, name: str, source: str, weight: Array, bias: Array, stride: int, padding: int, out: Shape) -> None:
-        """A Conv2d. weight: [kernel, kernel, in, out]; out: (H, W, C) of what it gives."""
+        """A Conv2d, or, of a vector, an Affine with the one tap that its values meet.
+
+        weight: [kernel, kernel, in, out]; out: (H, W, C) of what it gives. Raises UnsupportedError (a map of a vector).
+        """
+        if self._is_vector(name, source, out):
+            self._affine(name, self.ends[source], weight[padding, padding].T, bias)
+            return
         node = nir.Conv2d(
             input_shape=self._shape(source)[1:],
             weight=self._numbers(weight.transpose(3, 2, 0, 1)),
@@ -66,8 +72,7 @@ class Graph:
             self._add(flatten, before, nir.Flatten(np.array(flat), -len(flat), -1), (int(np.prod(flat)),))
             before = self.ends[flatten]
         rows = weight.reshape(*shape, -1).transpose(3, 2, 0, 1).reshape(weight.shape[1], -1)
-        node = nir.Affine(weight=self._numbers(rows), bias=self._numbers(bias))
-        self._add(name, before, node, (weight.shape[1],))
+        self._affine(name, before, rows, bias)
 
     def neuron(
         self, name: str, sources: Sequence[str], beta: float, r: float, threshold: Array, dt: float, reset: str
@@ -76,7 +81,8 @@ class Graph:
 
         reset: "zero" or "subtract". NIR has no field for it, so it is the node's metadata; `v_reset` is 0 either way.
         """
-        shape = self._shape(sources[0])
+        before = self._alike([end for source in sources for end in self.ends[source]])
+        shape = self.shapes[before[0]]
         level = self._numbers(np.broadcast_to(threshold.reshape(-1, *(1,) * (len(shape) - 1)), shape))
         zeros = np.zeros(shape, self.dtype)
         said = {"reset": reset}
@@ -91,16 +97,19 @@ class Graph:
                 v_reset=zeros.copy(),
                 metadata=said,
             )
-        self._add(name, tuple(end for source in sources for end in self.ends[source]), node, shape)
+        self._add(name, before, node, shape)
 
     def pool(self, name: str, source: str, size: int, mean: bool, stride: int = 0, padding: int = 0) -> None:
-        """An AvgPool2d, or a SumPool2d; stride 0: windows side by side."""
+        """An AvgPool2d, or a SumPool2d; stride 0: windows side by side. Nothing, of a vector, which has one pixel."""
         step = stride or size
+        *_, height, width = (1, 1, *self._shape(source)[1:])
+        out = tuple((edge + 2 * padding - size) // step + 1 for edge in (height, width))
+        if self._is_vector(name, source, (*out, 0)):
+            self.ends[name] = self.ends[source]
+            return
         kind = nir.AvgPool2d if mean else nir.SumPool2d
         sizes = (np.array([value, value]) for value in (size, step, padding))
-        channels, height, width = self._shape(source)
-        out = ((edge + 2 * padding - size) // step + 1 for edge in (height, width))
-        self._add(name, self.ends[source], kind(*sizes), (channels, *out))
+        self._add(name, self.ends[source], kind(*sizes), (self._shape(source)[0], *out))
 
     def max_pool(
         self, name: str, source: str, size: int, stride: int, padding: int, dt: float, *, mean: bool, r: float
@@ -110,13 +119,16 @@ class Graph:
         `r` is 1 or 2, beta 1/2: one spike makes `r/2`, of a mean-pool `r/2/size**2`; the threshold is half of it.
         """
         self.pool(f"{name}_window", source, size, mean, stride, padding)
+        if self.ends[f"{name}_window"] == self.ends[source]:
+            self.ends[name] = self.ends[source]
+            return
         one = r / 2 / (size**2 if mean else 1)
         level = np.full(self._shape(f"{name}_window")[0], one / 2)
         self.neuron(name, (f"{name}_window",), 0.5, r, level, dt, "zero")
 
     def join(self, name: str, sources: Sequence[str]) -> None:
         """A sum: no node, more edges."""
-        self.ends[name] = tuple(end for source in sources for end in self.ends[source])
+        self.ends[name] = self._alike([end for source in sources for end in self.ends[source]])
 
     def output(self, name: str, source: str) -> None:
         """The graph's output."""
@@ -139,6 +151,31 @@ class Graph:
         self.edges += [(end, key) for end in before]
         self.ends[name] = (key,)
         self.shapes[key] = shape
+
+    def _affine(self, name: str, before: tuple[str, ...], rows: Array, bias: Array) -> None:
+        self._add(name, before, nir.Affine(weight=self._numbers(rows), bias=self._numbers(bias)), (len(rows),))
+
+    def _is_vector(self, name: str, source: str, out: Shape) -> bool:
+        """Whether the source is a vector (N,): NIR has no node that makes maps of it, of 1 x 1 or any other size."""
+        if len(self._shape(source)) > 1:
+            return False
+        if out[:2] != (1, 1):
+            want = f"an output of 1 x 1, as {source} is a vector (a Linear layer's), and NIR has no maps of vectors"
+            got = Unquoted(f"{out[0]} x {out[1]}; make {source}'s layer a Conv whose kernel is its whole input")
+            raise UnsupportedError(expected(f"nir: {name}", want, got))
+        return True
+
+    def _alike(self, ends: Sequence[str]) -> tuple[str, ...]:
+        """Ends that meet: where one is a vector, maps of 1 x 1 are flattened."""
+        if len({len(self.shapes[end]) for end in ends}) == 1:
+            return tuple(ends)
+        return tuple(end if len(self.shapes[end]) == 1 else self._flattened(end) for end in ends)
+
+    def _flattened(self, end: str) -> str:
+        flatten, shape = f"{end}_flat", self.shapes[end]
+        if flatten not in self.nodes:
+            self._add(flatten, (end,), nir.Flatten(np.array(shape), -len(shape), -1), (int(np.prod(shape)),))
+        return flatten
 
     def _shape(self, source: str) -> tuple[int, ...]:
         return self.shapes[self.ends[source][0]]

@@ -115,7 +115,9 @@ def _pool(layers: Layers, name: str, node: Any, sources: list[Held], summed: boo
 
 
 def _flatten(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
-    source = layers.joined(name, sources)
+    """Of a map; of a current too, where that is 1 x 1 and nothing is put in another order."""
+    one_pixel = len(sources) == 1 and sources[0].current and sources[0].shape[:2] == (1, 1)
+    source = sources[0] if one_pixel else layers.joined(name, sources)
     dims = 1 if source.flat else 3
     start, end = int(node.start_dim), int(node.end_dim)
     if start not in (0, -dims) or end not in (-1, dims - 1):

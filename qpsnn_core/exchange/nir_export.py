@@ -52,13 +52,14 @@ def save_nir(
 ) -> NirSummary:
     """Write a model, or an integer network, whole or not at all.
 
-    exact (integers only): weights, biases and sums as they are, `tau = dt/(1 - beta)`, `r = tau/dt` (dt 1: tau 2, r 2
-    for a leak of 1/2), `v_threshold = theta - 2**-(shift*(T-1) + 1)`: between the largest state that is below theta
-    and theta, so that `>` and `>=` give the same spikes, as integers do (without a leak and with resets by subtraction
-    `theta - 2**-bits(T)`, as up to T of them add up). Else thresholds and `r` are folded into the weights
-    (`v_threshold` 1, `r` 1), batch norm too; sum-pools become mean-pools. dt: 0 is 1 if exact, else 1e-4.
-    Raises UnsupportedError (a max-pool of counts; if exact, a leak that is no power of two), ConfigError (floats
-    cannot be exact, dt).
+    exact (integers only): weights, biases and sums, each channel's divided by what divides all of its integers,
+    `tau = dt/(1 - beta)`, `r = tau/dt` (dt 1: tau 2, r 2 for a leak of 1/2), `v_threshold = theta - 2**-(shift*(T-1) +
+    1)`: between the largest state that is below theta and theta, so that `>` and `>=` give the same spikes, as integers
+    do (without a leak and with resets by subtraction `theta - 2**-bits(T)`, as up to T of them add up). Else thresholds
+    and `r` are folded into the weights (`v_threshold` 1, `r` 1), batch norm too; sum-pools become mean-pools. A
+    convolution of a Linear layer's spikes, which has one pixel, becomes an Affine. dt: 0 is 1 if exact, else 1e-4.
+    Raises UnsupportedError (a max-pool of counts, a map made of a vector; if exact, a leak that is no power of two),
+    ConfigError (floats cannot be exact, dt).
     """
     if exact and not isinstance(source, IntegerNetwork):
         raise ConfigError(expected("nir: exact", "an integer network (lower it first)", Unquoted("a model in floats")))

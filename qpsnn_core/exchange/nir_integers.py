@@ -1,4 +1,4 @@
-"""An integer network as a NIR graph: the integers as they are, or with thresholds folded into the weights."""
+"""An integer network as a NIR graph: the integers, in common units, or with thresholds folded into the weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable
-from qpsnn_core.common.types import Array, Doubles
+from qpsnn_core.common.types import Array, Doubles, Longs
 from qpsnn_core.exchange.graph import Graph, copying, gap, named
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
@@ -77,9 +77,11 @@ def _with_reader(making: Making, node: IntConv | IntLinear | IntShortcut) -> Non
 def _neuron(making: Making, node: IntLIF) -> None:
     network, exact = making.network, making.exact
     beta, margin = _leak(network, node, exact)
-    level = network.arrays[node.name]["threshold"].astype(np.float64) - margin
+    unit = _unit(network, node) if exact else np.ones_like(network.arrays[node.name]["threshold"], np.int64)
+    threshold = (network.arrays[node.name]["threshold"] // unit).astype(np.float64)
+    level = np.minimum(threshold - margin, np.nextafter(threshold, -np.inf))
     scale = np.ones_like(level) if exact else 1 / (level * gap(beta))
-    names = _currents(making, node, scale)
+    names = _currents(making, node, scale, unit)
     levels = level if exact else np.ones_like(level)
     r = 1 / gap(beta) if exact else 1.0
     making.graph.neuron(node.name, names, beta, r, levels, making.dt, node.reset)
@@ -113,19 +115,22 @@ def _sum(making: Making, node: IntSum) -> None:
 
 def _readout(making: Making, node: IntReadout) -> None:
     scale = np.full(making.network.classes, 1.0 if making.exact else node.scale)
-    (name,) = _currents(making, node, scale)
+    (name,) = _currents(making, node, scale, np.ones_like(scale, np.int64))
     making.graph.output(node.name, name)
 
 
-def _currents(making: Making, reader: IntLIF | IntReadout, scale: Doubles) -> list[str]:
-    """Add the synapses of one reader, times `scale` per channel, the first with its bias; their names."""
+def _currents(making: Making, reader: IntLIF | IntReadout, scale: Doubles, unit: Longs) -> list[str]:
+    """Add the synapses of one reader, times `scale / unit` per channel, the first with its bias; their names.
+
+    unit: divides gains and biases, whose quotients are taken as integers.
+    """
     network = making.network
     names = []
     for index, source in enumerate(sources_of(reader)):
         node: Any = network[source]
         names.append(named(network, source, reader.name))
-        factor = scale * network.arrays[source]["gain"] * making.areas[node.source]
-        offset = network.arrays[reader.name]["bias"] * scale if index == 0 else np.zeros(len(scale))
+        factor = scale * (network.arrays[source]["gain"] // unit) * making.areas[node.source]
+        offset = network.arrays[reader.name]["bias"] // unit * scale if index == 0 else np.zeros(len(scale))
         FORMS[node].current(making, node, names[-1], factor, offset)
     return names
 
@@ -150,10 +155,23 @@ def _no_current(making: Making, node: IntNode, name: str, factor: Doubles, offse
     raise UnsupportedError(expected(f"nir: {node.name}", "a kind that gives a current", Unquoted(type(node).__name__)))
 
 
+def _unit(network: IntegerNetwork, node: IntLIF) -> Longs:
+    """What divides a neuron's threshold, bias and all gains, [C]: membranes are multiples of it.
+
+    Lowering multiplies all of them by a power of two. Without it a float needs fewer digits: where a membrane may be
+    the threshold itself, the distance to it then is no longer lost in float32.
+    """
+    arrays = [network.arrays[node.name][label] for label in ("threshold", "bias")]
+    arrays += [network.arrays[source]["gain"] for source in node.sources]
+    found: Longs = np.gcd.reduce([array.astype(np.int64) for array in arrays])
+    return np.maximum(found, 1)
+
+
 def _leak(network: IntegerNetwork, node: IntLIF, exact: bool) -> tuple[float, float]:
     """beta, and how far below theta the threshold is put.
 
-    Real-valued membranes are multiples of `2**-(shift*(T - 1))`; the distance is less. A reset by subtraction takes off
+    Real-valued membranes are multiples of `2**-(shift*(T - 1))`, in `_unit`s; the distance is less (where T is so large
+    that no float lies there, the threshold becomes the next float below theta). A reset by subtraction takes off
     the lowered threshold, so much too little: all that is left of it, and the distance itself, are `1 + beta + ... +
     beta**(T - 1)` times the distance, which is less than one of those multiples, too.
     """
@@ -176,11 +194,12 @@ def _no_state(network: IntegerNetwork, node: IntNode) -> int:
 
 
 def _membrane_bits(network: IntegerNetwork, node: IntLIF) -> int:
-    reach = network.values[node.name].membrane
-    largest = int(reach.largest.max()) if reach is not None else 0
-    largest = max(largest, int(network.arrays[node.name]["threshold"].max()))
+    reach, largest = network.values[node.name].membrane, network.arrays[node.name]["threshold"].astype(np.int64)
+    if reach is not None:
+        largest = np.maximum(largest, reach.largest)
+    most = int((largest // _unit(network, node)).max())
     leaks = node.shift * (network.steps - 1) * (2 if node.reset == "subtract" else 1)
-    return largest.bit_length() + leaks + _spare(network, node)
+    return most.bit_length() + leaks + _spare(network, node)
 
 
 def _sum_bits(network: IntegerNetwork, node: IntReadout) -> int:
