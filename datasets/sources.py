@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, FileError, FormatError, Unquoted, expected
 from qpsnn_core.common.file_kinds import STORE, wrong_kind
 from qpsnn_core.common.hdf5 import check_recordings, kind_of
 from qpsnn_core.common.serialization import did_you_mean
@@ -38,8 +38,10 @@ def source_of(text: str, path: str = "") -> Source:
         return Source(name, rest if colon else path)
     found = Path(text).expanduser()
     if not text or not (found.exists() or found.suffix in (SUFFIX, *HDF5)):
-        near = "" if any(mark in text for mark in "/\\") else did_you_mean(text.lower(), NAMES)
-        raise ConfigError(expected("--data", f"{FORMS}; names are {', '.join(NAMES)}", text) + near)
+        if any(mark in text for mark in "/\\") or found.suffix:
+            raise FileError(expected(f"--data: {text}", FORMS, Unquoted("no such file or folder")))
+        want = f"{FORMS}; names are {', '.join(NAMES)}"
+        raise ConfigError(expected("--data", want, text) + did_you_mean(text.lower(), NAMES))
     if path:
         raise ConfigError(expected("--data", "one path", Unquoted(f"{text} and {path}")))
     return Source(_kind(found), text)

@@ -85,7 +85,10 @@ def spikes(tree: Tree, kind: str) -> Source:
             title = f"{name}#{index}"
             items.append(Item(title, label, found[2], partial(hdf5.read_spikes, path, index, title)))
     if not items:
-        raise FileError(expected(str(tree.root), f"{kind}_train.h5, {kind}_test.h5", Unquoted("none with recordings")))
+        want = f"{kind}_train.h5, {kind}_valid.h5 or {kind}_test.h5, whose names say which part they are"
+        named = [name for name in tree.names if SPIKES.fullmatch(PurePosixPath(name).name)]
+        others = ", ".join(PurePosixPath(name).name for name in tree.names[:3]) or "nothing"
+        raise FileError(expected(str(tree.root), want, Unquoted("no recordings in them" if named else others)))
     return Source(classes, items)
 
 

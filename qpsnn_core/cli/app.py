@@ -33,7 +33,7 @@ from qpsnn_core.cli.inputs import (
     settings_from,
     with_data,
 )
-from qpsnn_core.cli.options import Data, File, Json, Limit, Out, Quiet, Resume, Threads, Where
+from qpsnn_core.cli.options import Data, File, Json, Limit, Out, OwnData, OwnLimit, Quiet, Resume, Threads, Where
 from qpsnn_core.experiments.data_choice import DataChoice
 from qpsnn_core.experiments.stages import augmentation, network_for
 from qpsnn_core.training.train import Interrupted
@@ -188,13 +188,16 @@ def report(
     path: Where = "",
     limit: Limit = 256,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """What a checkpoint costs: parameters, bits and size (Eq. 16), operations and energy per image, layer by layer."""
     from qpsnn_core.cli.report import show_cost
 
     loaded = load_trained(checkpoint)
     choice = data_of(checkpoint, loaded, data, path)
-    show_cost(str(checkpoint), loaded.model, qp.evaluate(loaded.model, choice.part("test", limit)), choice, json)
+    with show.bars(quiet) as listen:
+        measured = qp.evaluate(loaded.model, choice.part("test", limit), progress=listen)
+    show_cost(str(checkpoint), loaded.model, measured, choice, json)
 
 
 @app.command()
@@ -206,13 +209,15 @@ def lower(
     ] = -1,
     readout_bits: Annotated[int, typer.Option(min=0, max=16, help="The same for the readout.")] = 12,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Turn a checkpoint into an integer network, and say what rounding changed."""
     loaded = load_trained(checkpoint)
     bits = fraction_bits if fraction_bits >= 0 else recipe_of(loaded).lower.fraction_bits
     settings = {"fraction_bits": bits, "readout_bits": readout_bits}
-    show.settings("lower", settings, settings_from(loaded, "lower"))
-    lowered = qp.lower(loaded.model, fraction_bits=bits, readout_bits=readout_bits)
+    show.settings("lower", settings, settings_from(loaded, "lower"), quiet)
+    with show.bars(quiet):
+        lowered = qp.lower(loaded.model, fraction_bits=bits, readout_bits=readout_bits)
     qp.save_integer(out, lowered.network)
     if json:
         made = {"network": str(out), "bytes": out.stat().st_size, "settings": settings}
@@ -227,17 +232,19 @@ def simulate(
     network: Annotated[Path, typer.Argument(help="An integer network.")],
     backend: Annotated[str, typer.Option("--backend", help="exact, lava or c.")] = "exact",
     stock: Annotated[bool, typer.Option("--stock", help="Of lava: its own LIF, Conv and Dense alone.")] = False,
-    data: Data = "",
+    data: OwnData = "",
     path: Where = "",
-    limit: Limit = 100,
+    limit: OwnLimit = 100,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run an integer network on a backend, and compare it with the exact simulator, spike for spike."""
     from qpsnn_core.cli.predict import compare
 
     loaded = qp.load_integer(network)
     choice = data_of(network, loaded, data, path)
-    figures = compare(loaded, choice.part("test", limit), backend, stock)
+    with show.bars(quiet):
+        figures = compare(loaded, choice.part("test", limit), backend, stock)
     if json:
         show.print_json({"data": choice.figures, **figures})
     else:

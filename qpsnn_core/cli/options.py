@@ -10,12 +10,19 @@ import typer
 File = Annotated[Path, typer.Argument(help="A checkpoint (or, where it says so, an integer network).")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write the result.")]
 Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no lines of settings.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from --out, as if it had never stopped.")]
 Data = Annotated[str, typer.Option("--data", help="NAME, NAME:PATH, a .npz, HDF5 or recipe file; else as the recipe.")]
+OwnData = Annotated[
+    str, typer.Option("--data", help="NAME, NAME:PATH, a .npz, HDF5 or recipe file; an integer network names none.")
+]
 Where = Annotated[str, typer.Option("--path", help="The folder or file that holds the data.")]
 Limit = Annotated[
     int, typer.Option("--limit", min=0, help="At most so many images, each class in proportion; 0: as the recipe says.")
+]
+OwnLimit = Annotated[
+    int,
+    typer.Option("--limit", min=0, help="At most so many images, each class in proportion; 0: all there are."),
 ]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="Threads to use; 0: as many as processors.")]
 Folds = Annotated[

@@ -11,7 +11,7 @@ import typer
 import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import data_of, load_trained, recipe_of, settings_from, with_data, with_prune
-from qpsnn_core.cli.options import Data, File, Json, Out, Where
+from qpsnn_core.cli.options import Data, File, Json, Out, Quiet, Where
 from qpsnn_core.experiments.stages import prune_as, score_as
 from qpsnn_core.recipes.paper_rates import PAPER_SETS
 from qpsnn_core.recipes.recipe import Recipe
@@ -24,13 +24,14 @@ def score(
     data: Data = "",
     path: Where = "",
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Rank the channels of every layer, and say how stable the ranking is over batches (Eq. 15)."""
     loaded = load_trained(checkpoint)
     recipe = with_prune(recipe_of(loaded), criterion=criterion, batches=batches)
     choice = data_of(checkpoint, loaded, data, path)
     settings = _settings(recipe, "criterion", "batches", "batch", "epsilon")
-    show.settings("score", settings, settings_from(loaded, "prune"))
+    show.settings("score", settings, settings_from(loaded, "prune"), quiet)
     scores = score_as(recipe, loaded.model, choice.part("train"))
     several = all(len(each) > 1 for each in scores.batches.values())
     stable: dict[str, float | None] = dict(qp.stability(scores)) if several else dict.fromkeys(scores.values)
@@ -60,13 +61,14 @@ def prune(
     data: Data = "",
     path: Where = "",
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Remove the channels that score lowest."""
     loaded = load_trained(checkpoint)
     recipe = with_prune(recipe_of(loaded), criterion=criterion, rates=_rates(rates) if rates else None)
     choice = data_of(checkpoint, loaded, data, path)
     settings = _settings(recipe)
-    show.settings("prune", settings, settings_from(loaded, "prune"))
+    show.settings("prune", settings, settings_from(loaded, "prune"), quiet)
     images = choice.part("train")
     scores = score_as(recipe, loaded.model, images)
     pruned = prune_as(recipe, loaded.model, scores, images)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from qpsnn_core.common.errors import FormatError, Unquoted, expected
 
 RECIPE, CHECKPOINT, INTEGERS, STORE = "recipe", "qpsnn-checkpoint", "qpsnn-integer", "qpsnn-events"
-NIR, NETX, HDF5, ZIP, JSON = "nir", "netx", "hdf5", "zip", "json"
+NIR, NETX, HDF5, ZIP, TORCH, JSON = "nir", "netx", "hdf5", "zip", "torch", "json"
 
 
 class FileKind(NamedTuple):
@@ -28,6 +28,7 @@ KINDS: Mapping[str, FileKind] = {
     NETX: FileKind("a NetX file"),
     HDF5: FileKind("an HDF5 file that qpsnn did not write"),
     ZIP: FileKind("a zip or .npz file"),
+    TORCH: FileKind("a PyTorch file"),
     JSON: FileKind("a JSON file"),
 }
 
@@ -40,14 +41,17 @@ REMEDIES: Mapping[tuple[str, str], str] = {
     (INTEGERS, NIR): "`qpsnn export {path} --nir FILE` makes one of it",
     (NIR, CHECKPOINT): "`qpsnn import {path} --out CHECKPOINT` makes one of it",
     (NIR, INTEGERS): "`qpsnn import {path} --out CHECKPOINT`, then `qpsnn lower CHECKPOINT --out NETWORK` make one",
-    (STORE, CHECKPOINT): f"it is data: --data events:{{path}}; {KINDS[CHECKPOINT].made_by}",
-    (STORE, INTEGERS): f"it is data: --data events:{{path}}; {KINDS[INTEGERS].made_by}",
     (STORE, RECIPE): 'it is data: name = "events", path = "{path}" in the table [data] of a recipe',
-    (ZIP, CHECKPOINT): f"it is data: --data {{path}}; {KINDS[CHECKPOINT].made_by}",
-    (ZIP, INTEGERS): f"it is data: --data {{path}}; {KINDS[INTEGERS].made_by}",
     (ZIP, RECIPE): 'it is data: name = "arrays", path = "{path}" in the table [data] of a recipe',
 }
 """What helps where a file of the first kind is given for one of the second; else what makes the second."""
+
+USES: Mapping[str, str] = {
+    STORE: "it is data: --data events:{path}",
+    ZIP: "it is data: --data {path}",
+    TORCH: "qpsnn reads no pickles of PyTorch; networks come in NIR files: `qpsnn import FILE.nir --out CHECKPOINT`",
+}
+"""What a file of these kinds is good for, which no network can be made of."""
 
 
 def wrong_kind(path: str | os.PathLike[str], came: str, *wanted: str) -> FormatError:
@@ -57,7 +61,9 @@ def wrong_kind(path: str | os.PathLike[str], came: str, *wanted: str) -> FormatE
         words, wanted = "recordings or images", (STORE,)
     else:
         words = " or ".join(KINDS[kind].words for kind in wanted)
-    remedies = [REMEDIES[came, kind].format(path=place) for kind in wanted if (came, kind) in REMEDIES]
-    helps = remedies or [KINDS[kind].made_by for kind in wanted]
+    helps = [REMEDIES[came, kind].format(path=place) for kind in wanted if (came, kind) in REMEDIES]
+    if not helps:
+        uses = [USES[came].format(path=place)] if came in USES else []
+        helps = [*uses, *(KINDS[kind].made_by for kind in wanted)]
     got = KINDS[came].words if came in KINDS else f"a {came} file"
     return FormatError(f"{expected(place, words, Unquoted(got))} ({'; '.join(dict.fromkeys(helps))})")

@@ -14,7 +14,7 @@ import numpy as np
 
 from qpsnn_core.common.atomic import replacing, write_all
 from qpsnn_core.common.errors import FormatError, Unquoted, VersionError, expected
-from qpsnn_core.common.file_kinds import HDF5, JSON, KINDS, NETX, NIR, RECIPE, STORE, ZIP, wrong_kind
+from qpsnn_core.common.file_kinds import HDF5, JSON, KINDS, NETX, NIR, RECIPE, STORE, TORCH, ZIP, wrong_kind
 from qpsnn_core.common.foreign import check_bytes, existing_file, foreign
 from qpsnn_core.common.foreign_hdf5 import foreign_hdf5
 from qpsnn_core.common.types import Array
@@ -26,7 +26,10 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 GROUPS = {"node": NIR, "layer": NETX}
 """What HDF5 files of others hold at their top, and so what they are."""
 
-ENDINGS = {".toml": RECIPE, ".json": JSON}
+ENDINGS = {".toml": RECIPE, ".json": JSON, ".pt": TORCH, ".pth": TORCH}
+
+PICKLE = b"/data.pkl"
+"""In the name of the first part of a zip that PyTorch wrote."""
 
 
 @contextlib.contextmanager
@@ -147,15 +150,18 @@ def file_kind(path: str | os.PathLike[str]) -> str:
     """Which of KINDS a file is, by its contents and its name; "" where neither says it. FileError: it is not there."""
     target = existing_file(path, "a file")
     try:
-        head = target.open("rb").read(len(SIGNATURE))
-        if head == SIGNATURE:
+        with target.open("rb") as stream:
+            head = stream.read(256)
+        if head.startswith(SIGNATURE):
             with h5py.File(target, "r") as file:
                 kind = _attribute(file, "format")
                 known = kind.decode("ascii", "replace") if isinstance(kind, bytes) else ""
                 return known or next((one for group, one in GROUPS.items() if group in file), HDF5)
     except Exception:  # damaged: whoever reads it says how
         return ""
-    return ZIP if head.startswith(b"PK") else ENDINGS.get(target.suffix.lower(), "")
+    if head.startswith(b"PK"):
+        return TORCH if PICKLE in head else ZIP
+    return ENDINGS.get(target.suffix.lower(), "")
 
 
 def check_file_kind(path: str | os.PathLike[str], *wanted: str) -> None:

@@ -24,6 +24,7 @@ DATA = small.dataset(8)
 LOWERED = qp.lower(MODEL)
 INTEGERS = LOWERED.network
 IMAGES = DATA.images
+LAYER = qp.initialise(qp.build("mlp", (4, 4, 1), 3, widths=(4,)))
 CONFIG = qp.TrainConfig(epochs=1, batch=4)
 PASS = qp.forward(MODEL, IMAGES, save_for_backward=True)
 SCORES = qp.score(MODEL, DATA, batches=2, batch=4)
@@ -190,6 +191,16 @@ def test_so_do_the_things_that_verbs_take(thing):
         (lambda: qp.build("mlp", (4, 4, 1), 3, bits=4), "got 'bits' (it is one of the quantizer: quantizer=Quantizer("),
         (lambda: qp.build("mlp", (4, 4, 1), 3, threshold=1.0), "(it is one of the neuron: neuron=Neuron("),
         (lambda: qp.build("mlp", (4, 4, 1), 3, step=4), "got 'step' (did you mean 'steps'?)"),
+        (
+            lambda: qp.build("mlp", (4, 4, 1), 3, bit=4),
+            "(did you mean 'bits', one of the quantizer: quantizer=Quan",
+        ),
+        (lambda: qp.build("mlp", (4, 4, 1), 3, treshold=1.0), "(did you mean 'threshold', one of the neuron: neuron="),
+        (lambda: qp.build("mlp", (4, 4, 1), 3, nothing_of_the_kind=1), "got 'nothing_of_the_kind'"),
+        (
+            lambda: qp.prune(LAYER, {"lif1": np.ones(4)}, rates=[0.5]),
+            "rates: expected one number or none, as no layer can lose channels (the last one only with prune_last)",
+        ),
         (lambda: qp.build("mlp", (4, 4, 1), 3, quantizer=4), "build.quantizer: expected a Quantizer, got 4"),
         (lambda: qp.finetune(MODEL, DATA, CONFIG, evry=1), "got 'evry' (did you mean 'every'?)"),
         (lambda: Recipe(data="digits"), "Recipe.data: expected a DataConfig, got a str 'digits'"),

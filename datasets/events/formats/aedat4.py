@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,9 @@ from .signature import shown, signature
 MAGIC = b"#!AER-DAT4.0\r\n"
 """After it, the length of the header in four bytes, and the header."""
 
+STANDARD_ERROR = 2
+"""The descriptor of standard error, whatever `sys.stderr` is."""
+
 
 def read(path: Path, name: str, sensor: tuple[int, int] | None = None) -> Raw:
     """The events of the file's only event stream; sensor: else the stream's.
@@ -28,7 +35,7 @@ def read(path: Path, name: str, sensor: tuple[int, int] | None = None) -> Raw:
     _check_description(path, name)
     columns: dict[str, list[Any]] = {"x": [], "y": [], "t": [], "on": []}
     try:
-        with decoder(path) as file:
+        with _quiet_panics(), decoder(path) as file:
             streams = {track.id: track.dimensions for track in file.tracks() if track.data_type == "events"}
             if len(streams) != 1:
                 raise FormatError(expected(name, "one stream of events", Unquoted(f"{len(streams)}")))
@@ -43,6 +50,33 @@ def read(path: Path, name: str, sensor: tuple[int, int] | None = None) -> Raw:
     width, height = streams.popitem()[1]
     x, y, t, on = (np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in columns.values())
     return Raw(x, y, t.astype(np.int64), on, sensor or (height, width), name)
+
+
+@contextlib.contextmanager
+def _quiet_panics() -> Iterator[None]:
+    """Keep what is written to standard error by a library that then fails: a panic in Rust prints its own story.
+
+    It goes by the descriptor, as no Python stands between. What is written where nothing fails is passed on.
+    """
+    try:
+        before = os.dup(STANDARD_ERROR)
+    except OSError:  # it is closed
+        yield
+        return
+    with tempfile.TemporaryFile() as kept:
+        try:
+            os.dup2(kept.fileno(), STANDARD_ERROR)
+            yield
+            passed_on = True
+        except BaseException:
+            passed_on = False
+            raise
+        finally:
+            os.dup2(before, STANDARD_ERROR)
+            if passed_on:
+                kept.seek(0)
+                os.write(before, kept.read())
+            os.close(before)
 
 
 def _check_description(path: Path, name: str) -> None:

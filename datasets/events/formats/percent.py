@@ -6,6 +6,8 @@ import re
 
 from qpsnn_core.common.errors import FormatError, Unquoted, expected
 
+from ..recording import LARGEST_SIDE
+
 END = re.compile(rb"(?:^|\n)%[ \t]*end[ \t]*\r?\n")
 LONGEST = 1 << 16
 """Bytes within which `% end` is looked for."""
@@ -80,6 +82,10 @@ def named_sensor(fields: dict[str, str], name: str) -> tuple[int, int]:
     if found:
         said = " and ".join(f"{width}x{height}" for height, width in sorted(found))
         raise FormatError(expected(f"{name}: header", "one size of the sensor (or it given)", Unquoted(said)))
+    for height, width in pairs:
+        if height.isdecimal() and width.isdecimal():
+            got = Unquoted(f"{width:.20}x{height:.20}")
+            raise FormatError(expected(f"{name}: header", f"a sensor of 1 to {LARGEST_SIDE:,} pixels a side", got))
     want = f"the sensor's size in the header, or given: --sensor WIDTHxHEIGHT{_suggestion(fields)}"
     raise FormatError(expected(f"{name}: header", want, Unquoted(", ".join(fields) or "nothing")))
 

@@ -48,7 +48,9 @@ def resolve(network: Network, rates: Rates, chosen: Sequence[str]) -> dict[str, 
         )
     elif isinstance(rates, Sequence) and not isinstance(rates, str):
         if len(rates) != len(chosen):
-            want = f"{len(chosen)} numbers, one for each of {', '.join(chosen)}"
+            each = f"{len(chosen)} numbers, one for each of {', '.join(chosen)}"
+            none = "one number or none, as no layer can lose channels (the last one only with prune_last)"
+            want = each if chosen else none
             raise ConfigError(expected("rates", want, len(rates)))
         found.update((name, checked_rate(f"rates[{i}]", rates[i])) for i, name in enumerate(chosen))
     else:

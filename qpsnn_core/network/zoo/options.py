@@ -23,7 +23,7 @@ def check_options(build: Callable[..., Any], shape: object, classes: object, opt
     known = [name for name in inspect.signature(build).parameters if name not in ("shape", "classes")]
     for name in options:
         if name not in known:
-            got = Unquoted(f"{name!r}{_place_of(name) or did_you_mean(name, known)}")
+            got = Unquoted(f"{name!r}{_place_of(name) or _nearest(name, known)}")
             raise ConfigError(expected("build", f"options of {build.__name__}, of {', '.join(known)}", got))
     check_shape("build.shape", shape)
     check_at_least("build.classes", classes, 1)  # type: ignore[arg-type]  # what it checks
@@ -47,6 +47,14 @@ def _place_of(name: str) -> str:
         if name in {field.name for field in fields(kind)}:
             return f" (it is one of the {part}: {part}={homes[part]})"
     return ""
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """The nearest option, of the network or of one of its parts, and where it belongs."""
+    inner = {field.name for kind in PARTS.values() for field in fields(kind)}
+    hint = did_you_mean(name, [*known, *sorted(inner)])
+    near = next((word for word in inner if hint == f" (did you mean {word!r}?)"), "")
+    return f"{hint[:-2]},{_place_of(near).replace(' (it is', '', 1)[:-1]}?)" if near and near not in known else hint
 
 
 def _part(kind: type, *, none: bool) -> Callable[[str, Any], None]:

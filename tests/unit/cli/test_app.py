@@ -237,3 +237,26 @@ def test_rates_by_the_name_of_a_set_must_fit(qpsnn, trained, tmp_path):
     code, _, err = qpsnn("prune", trained, "--rates", "cifar10-0.51", "--out", tmp_path / "p.h5")
     assert code == 2
     assert "lif7" in err
+
+
+def test_quiet_commands_print_results_alone(qpsnn, trained, tmp_path):
+    """`-q` is an option of every stage."""
+    network, pruned = tmp_path / "n.h5", tmp_path / "p.h5"
+    for words in (
+        ("score", trained, "-q"),
+        ("prune", trained, "--out", pruned, "-q"),
+        ("lower", trained, "--out", network, "-q"),
+        ("simulate", network, "--data", "digits", "--limit", 8, "-q"),
+        ("report", trained, "--limit", 8, "-q"),
+    ):
+        code, out, err = qpsnn(*words)
+        assert code == 0, words
+        assert all(line.startswith("warning: ") for line in err.splitlines()), words
+        assert out
+
+
+def test_an_integer_network_has_no_recipe_to_fall_back_on(qpsnn):
+    said = " ".join(qpsnn("simulate", "--help")[1].split())
+    assert "an integer network names none" in said
+    assert "recipe says" not in said
+    assert "else as the recipe" not in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -14,7 +15,7 @@ pytest.importorskip("typer")
 
 import qpsnn_core as qp
 from qpsnn_core.common import file_kinds, hdf5
-from qpsnn_core.common.file_kinds import CHECKPOINT, HDF5, INTEGERS, JSON, KINDS, NETX, NIR, RECIPE, STORE, ZIP
+from qpsnn_core.common.file_kinds import CHECKPOINT, HDF5, INTEGERS, JSON, KINDS, NETX, NIR, RECIPE, STORE, TORCH, ZIP
 from qpsnn_core.integer import file as integers
 from qpsnn_core.training import checkpoint
 from qpsnn_datasets.events import Recording, writer
@@ -71,6 +72,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
         HDF5: folder / "other.h5",
         ZIP: folder / "arrays.npz",
         JSON: folder / "results.json",
+        TORCH: folder / "model.zip",
     }
     found[RECIPE].write_text("[train]\nepochs = 1\n", encoding="utf-8")
     qp.save_checkpoint(found[CHECKPOINT], model)
@@ -85,6 +87,8 @@ def files(tmp_path_factory) -> dict[str, Path]:
     with h5py.File(found[HDF5], "w") as file:
         file["x"] = 3
     np.savez(found[ZIP], x=np.zeros(3))
+    with zipfile.ZipFile(found[TORCH], "w") as archive:  # as torch.save does
+        archive.writestr("model/data.pkl", b"")
     found[JSON].write_text(json.dumps([]), encoding="utf-8")
     return found
 
@@ -124,6 +128,8 @@ def test_a_wrong_kind_names_the_command_that_makes_the_right_one(qpsnn, files, t
         (RECIPE, CHECKPOINT, "`qpsnn train {} --out CHECKPOINT`"),
         (NIR, CHECKPOINT, "`qpsnn import {} --out CHECKPOINT`"),
         (STORE, CHECKPOINT, "--data events:{}"),
+        (ZIP, CHECKPOINT, "--data {}"),
+        (TORCH, CHECKPOINT, "networks come in NIR files: `qpsnn import FILE.nir --out CHECKPOINT`"),
         (NETX, INTEGERS, "`qpsnn lower CHECKPOINT --out NETWORK` makes one"),
     ],
 )
@@ -132,3 +138,20 @@ def test_from_python_too(files, came, wanted, command):
     with pytest.raises(qp.errors.FormatError) as error:
         load(files[came])
     assert command.format(files[came]) in str(error.value)
+
+
+@pytest.mark.parametrize("came", KINDS)
+@pytest.mark.parametrize("wanted", [(CHECKPOINT, INTEGERS), (CHECKPOINT,), (RECIPE,)])
+def test_no_advice_is_given_twice(files, came, wanted):
+    if came in wanted:
+        return
+    text = str(file_kinds.wrong_kind(files[came], came, *wanted))
+    advice = text[text.index(" (") + 2 : -1].split("; ")
+    assert len(advice) == len(set(advice)), text
+
+
+@pytest.mark.parametrize("ending", ["pt", "pth"])
+def test_a_pickle_of_pytorch_is_known_by_its_name(tmp_path, ending):
+    path = tmp_path / f"model.{ending}"
+    path.write_bytes(b"\x80\x02.")
+    assert hdf5.file_kind(path) == TORCH

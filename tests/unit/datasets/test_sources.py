@@ -39,7 +39,9 @@ def test_what_is_no_set_is_refused_by_name(tmp_path):
     (tmp_path / "text.txt").write_text("x")
     for text, error, said in (
         ("digit", ConfigError, r"--data: expected NAME, .*got 'digit' \(did you mean 'digits'\?\)"),
-        ("images/tiny", ConfigError, r"got 'images/tiny'$"),
+        ("images/tiny", FileError, r"^--data: images/tiny: expected NAME, .*got no such file or folder$"),
+        ("./nowhere", FileError, r"^--data: \./nowhere: expected .*got no such file or folder$"),
+        ("digits.zip", FileError, r"^--data: digits\.zip: expected .*got no such file or folder$"),
         ("", ConfigError, r"got ''"),
         ("mnist:a", ConfigError, "--data: expected one path of mnist, got a and b"),
         (str(tmp_path / "own.h5"), FormatError, r"own\.h5: expected a store of recordings, got a checkpoint"),

@@ -421,3 +421,12 @@ def test_recordings_are_read_one_after_the_other(folder):
 
 def test_every_format_has_a_name_of_its_own():
     assert len(set(NAMES)) == len(NAMES)
+
+
+@pytest.mark.parametrize("kind", ["shd", "ssc"])
+def test_a_set_of_spikes_that_was_renamed_is_named(tmp_path, kind):
+    """The names say which part a file is; before, the message said only what was not there."""
+    (tmp_path / "my_spikes.h5").write_bytes(b"x")
+    for path in (tmp_path / "my_spikes.h5", tmp_path):
+        with pytest.raises(FileError, match=rf"{kind}_train\.h5, .*whose names say which part.*got my_spikes\.h5$"):
+            import_events(path, tmp_path / "out.h5", format=kind)

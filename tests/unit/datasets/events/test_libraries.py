@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -186,6 +187,25 @@ def test_aedat4_with_no_events_or_two_streams(tmp_path):
     assert files.listed(aedat4.read(files.aedat4(tmp_path / "a.aedat4", [], None), "a")) == []
     with pytest.raises(FormatError, match="a: expected one stream of events, got 2"):
         aedat4.read(files.aedat4(tmp_path / "b.aedat4", [], None, tracks=2), "a")
+
+
+@pytest.mark.events
+def test_a_panic_in_rust_prints_nothing(tmp_path, capfd):
+    """It writes past Python, before our error; what is said where nothing fails comes through, in order."""
+    data = files.aedat4(tmp_path / "a.aedat4", [EVENTS], None).read_bytes()
+    panics = 0
+    for at in range(0, len(data), 7):
+        (tmp_path / "b.aedat4").write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
+        try:
+            aedat4.read(tmp_path / "b.aedat4", "b")
+        except FormatError as error:
+            panics += "Panic" in type(error.__cause__).__name__
+    assert panics > 0
+    assert capfd.readouterr() == ("", "")
+    with aedat4._quiet_panics():
+        os.write(2, b"first, ")
+    os.write(2, b"second")
+    assert capfd.readouterr().err == "first, second"
 
 
 def test_aedat4_without_faery_names_the_extra(tmp_path, monkeypatch):
