@@ -7,11 +7,13 @@ SliceByEventBins) without overlap, or those of SpikingJelly, whose last bin take
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Protocol
 
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, DataError, LabelError, Unquoted, expected
+from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.types import Images, Longs
 from qpsnn_core.common.validation import whole
 from qpsnn_core.kernels.events.columns import EventColumns
@@ -172,6 +174,7 @@ def _frames(shape: tuple[int, ...], name: str, on_disk: bool) -> Images:
 
 
 def _zeros(shape: tuple[int, ...], name: str) -> Images:
+    check_fits(name, {f"frames {list(shape)}": prod(shape)}, DataError)
     try:
         return np.zeros(shape, np.uint8)
     except (MemoryError, ValueError) as error:

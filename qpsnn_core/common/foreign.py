@@ -74,10 +74,15 @@ def existing_file(path: str | os.PathLike[str], what: str) -> Path:
 
 def most_bytes(length: int, ratio: int = RATIO) -> int:
     """How many bytes the contents of a file of `length` bytes may take in memory. ConfigError: a wrong VARIABLE."""
+    return max(LEAST, ratio * length, raised_bytes())
+
+
+def raised_bytes() -> int:
+    """The bytes that VARIABLE allows, 0 where it is not set. ConfigError: it is no number."""
     given = os.environ.get(VARIABLE, "")
     if given and not (given.isascii() and given.isdecimal() and len(given) < 20):
         raise ConfigError(expected(VARIABLE, "a number of bytes", given))
-    return max(LEAST, ratio * length, int(given or 0))
+    return int(given or 0)
 
 
 def check_bytes(place: str, size: int, length: int, ratio: int = RATIO) -> None:

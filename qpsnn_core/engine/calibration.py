@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.common.errors import DataError, ShapeError, expected
+from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Arrays
 from qpsnn_core.common.validation import check_at_least, numbers_of, whole
 from qpsnn_core.engine.checks import check_batch_statistics, check_model
 from qpsnn_core.engine.inputs import steps_first
-from qpsnn_core.engine.memory import check_fits, kept_bytes
+from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.synapses import BN_MOMENTUM

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import DataError, LabelError, ShapeError, Unquoted, expected
+from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Images, Labels
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.inputs import steps_first
-from qpsnn_core.engine.memory import check_fits, kept_bytes
+from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.ordered_graph import Ordered

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from math import prod
-from pathlib import Path
 
-from qpsnn_core.common.errors import ConfigError, Unquoted, expected
+from qpsnn_core.common.memory import check_fits
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.synapses import Conv, Linear
 
 BYTES = {"spikes": 1, "current": 2, "analog": 1}
 """The fewest bytes in which training keeps an element of a value: counts in uint8, accumulators in int16."""
-
-CGROUP = Path("/sys/fs/cgroup/memory.max")
-"""The limit of a container on Linux."""
-
-GIGA = 10**9
-
-
-def machine_bytes() -> int | None:
-    """The memory of this machine, or of the container that this process runs in; None where neither is known."""
-    try:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
-    try:
-        limit = CGROUP.read_text(encoding="ascii").strip()
-    except OSError:
-        limit = ""
-    return min(total, int(limit)) if limit.isdigit() else total
 
 
 def weight_counts(network: Network) -> dict[str, int]:
@@ -67,12 +46,3 @@ def check_step(place: str, network: Network, batch: int, copies: int) -> None:
     for name, count in weight_counts(network).items():
         parts[name] += 4 * copies * count
     check_fits(f"{place}: a step with T = {network.steps} and batch {batch}", parts)
-
-
-def check_fits(place: str, parts: Mapping[str, int]) -> None:
-    """ConfigError, with the largest part, where the sum of these bytes is more than the machine has."""
-    there, total = machine_bytes(), sum(parts.values())
-    if there is not None and total > there:
-        name = max(parts, key=lambda name: parts[name])
-        got = f"at least {total / GIGA:,.1f} GB, {parts[name] / GIGA:,.1f} GB of it for {name}"
-        raise ConfigError(expected(place, f"at most the {there / GIGA:,.1f} GB that this machine has", Unquoted(got)))

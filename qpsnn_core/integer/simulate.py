@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from math import prod
 from typing import Any, get_args
 from weakref import WeakKeyDictionary
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
+from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Array
@@ -75,6 +77,8 @@ def simulate_from(
         if array.dtype != np.int32 or array.shape != want:
             got = Unquoted(f"{array.dtype} {list(array.shape)}")
             raise ShapeError(expected(f"{name}: membranes to begin with", f"int32 {list(want)}", got))
+    check_fits("simulate: one image", {name: network.steps * prod(v.shape) for name, v in network.values.items()})
+    check_fits(f"simulate: what is recorded of {total} images", _recorded_bytes(network, total, spiking, moving))
     size = max(1, min(total, MEMORY // _bytes(network)))
     run = _empty(network, total, spiking, moving, count)
     with single_blas():
@@ -110,6 +114,13 @@ def _recorded(network: IntegerNetwork, record: Record | Collection[str]) -> tupl
         if not isinstance(name, str) or name not in names:
             raise ConfigError(expected("record", "the name of a LIF" + did_you_mean(name, names), name))
     return set(record), set(record)
+
+
+def _recorded_bytes(network: IntegerNetwork, total: int, spiking: set[str], moving: set[str]) -> dict[str, int]:
+    """What `_empty` takes, without what does not grow with the images."""
+    whole = {name: network.steps * total * prod(network.shape(name)) for name in spiking | moving}
+    found = {name: size * (4 * (name in moving) + (name in spiking)) for name, size in whole.items()}
+    return {network.readout.name: 8 * total * network.classes, **found}
 
 
 def _empty(network: IntegerNetwork, total: int, spiking: set[str], moving: set[str], count: bool) -> Run:

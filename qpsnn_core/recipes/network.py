@@ -6,9 +6,10 @@ from dataclasses import dataclass, fields
 
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.types import Shape
-from qpsnn_core.common.validation import check, check_at_least, choices, least, place, positive, typed
-from qpsnn_core.network.graph import Network
+from qpsnn_core.common.validation import check, check_at_least, check_at_most, choices, least, place, positive, typed
+from qpsnn_core.network.graph import MOST_STEPS, Network
 from qpsnn_core.network.nodes import LIF
+from qpsnn_core.network.synapses import MOST_CHANNELS
 from qpsnn_core.network.zoo.blocks import ENDS, INITIAL
 from qpsnn_core.network.zoo.vgg import ZOO, build, inner_gamma, layers_of
 from qpsnn_core.quantization.formats import AUTO, GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer
@@ -61,6 +62,7 @@ class NetworkConfig:
         positive(self, "width", "surrogate_width")
         self._lif(type(self).__name__)
         least(self, steps=1)
+        check_at_most(place(self, "steps"), self.steps, MOST_STEPS)
         if self.gamma == AUTO:
             object.__setattr__(self, "gamma", inner_gamma(self.name, self.widths))
         self._check_widths()
@@ -77,6 +79,7 @@ class NetworkConfig:
         check(self, "width", self.width == 1, "1 where widths are given")
         for index, width in enumerate(self.widths):
             check_at_least(f"{where}[{index}]", width, 1)
+            check_at_most(f"{where}[{index}]", width, MOST_CHANNELS)
         if layers is not None and len(self.widths) != layers:
             raise ConfigError(expected(where, f"{layers} channel counts for {self.name}", len(self.widths)))
 

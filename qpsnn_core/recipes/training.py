@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from qpsnn_core.common.validation import check, choices, least, positive, typed
+from qpsnn_core.common.validation import check, check_at_most, choices, least, place, positive, typed
+from qpsnn_core.network.graph import MOST_STEPS
 from qpsnn_core.optim.losses import LOSSES
 from qpsnn_core.optim.optimizers import OPTIMIZERS
 from qpsnn_core.optim.schedules import SCHEDULES
@@ -62,3 +63,4 @@ class FinetuneConfig(TrainConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         least(self, steps=0)
+        check_at_most(place(self, "steps"), self.steps, MOST_STEPS)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Doubles
@@ -19,6 +20,7 @@ from qpsnn_core.engine.calibration import calibration_batches
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.layers import lif
+from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.engine.reach import warn_dead_in_model
 from qpsnn_core.kernels.linalg import singular_values
@@ -96,6 +98,8 @@ def score(
     check_choice("score.criterion", criterion, CRITERIA)
     check_number("score.epsilon", epsilon, "a number of at least 0", lambda number: 0 <= number < np.inf)
     parts = calibration_batches("score", images, batches, batch, seed)
+    together = min(IMAGES, max(len(part) for part in parts))
+    check_fits(f"score: {together} images", kept_bytes(model.network, together))
     warn_dead_in_model("score", model)
     counts = np.array([len(part) for part in parts])
     svs, sca = _totals(model, parts, epsilon if criterion == "svs" else None, progress)

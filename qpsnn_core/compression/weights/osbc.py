@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Arrays, Doubles
@@ -19,6 +20,7 @@ from qpsnn_core.compression.weights import eliminate, hessian, round
 from qpsnn_core.engine.calibration import calibration_batches
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.evaluation import MEMORY, bytes_of
+from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.pricing import effective
 from qpsnn_core.engine.reach import warn_dead_in_model
 from qpsnn_core.network.graph import Network
@@ -30,6 +32,11 @@ from qpsnn_datasets import Dataset, Split
 
 METHODS = ("osbc", "obc", "magnitude", "rtn")
 """The membrane's error (OSBC), the current's (ExactOBS and OBQ), none but the weight's own magnitude, none at all."""
+
+WITHOUT_INVERSE = ("magnitude", "rtn")
+
+MATRICES = 6
+"""Of the size of a Hessian that its inverse and the removal of weights take, at the least."""
 
 GROUPS = 256
 """Removals of a row between two of which the inverse Hessian is brought up to date, as the paper has it: d / 256."""
@@ -173,6 +180,10 @@ def prepare(
         check_at_least("compress.seed", seed, 0)
     whole = calibration_batches("compress", images, batches, batch, seed)
     check_model(model)
+    check_fits("compress: one image", kept_bytes(model.network, 1))
+    for node in model.network.synapses:
+        size = 8 * hessian.inputs_of(model.network, node) ** 2
+        check_fits("compress: a Hessian", {node.name: size * (1 if method in WITHOUT_INVERSE else MATRICES)})
     most = max(1, MEMORY // bytes_of(model.network))
     parts = [part[start : start + most] for part in whole for start in range(0, len(part), most)]
     weights = {node.name: rows_of(effective(model, node)) for node in model.network.synapses}
@@ -226,7 +237,7 @@ def _one(
     """One layer's weights, its gammas (None in floating point), and which weights are not pruned."""
     name, weight = node.name, prepared.weights[node.name]
     there = weight != 0 if node.sparse else np.ones(weight.shape, np.bool_)
-    if prepared.method in ("magnitude", "rtn"):
+    if prepared.method in WITHOUT_INVERSE:
         kept = there & eliminate.smallest(weight, counts[name])
         pruned = np.where(kept, weight, 0.0)
         if bits is None:
