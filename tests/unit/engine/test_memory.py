@@ -76,7 +76,7 @@ def test_networks_beyond_any_machine_are_refused_by_name():
         ({"width": 1e9}, "expected at most 1,048,576"),
         (
             {"widths": (MOST_CHANNELS + 1,)},
-            r"(hidden1\.features|NetworkConfig\.widths\[0\]): expected at most 1,048,576",
+            r"(hidden1\.features|Config\.widths\[0\]): expected at most 1,048,576",
         ),
     ],
 )
