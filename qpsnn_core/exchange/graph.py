@@ -103,8 +103,8 @@ class Graph:
         """An AvgPool2d, or a SumPool2d; stride 0: windows side by side. Nothing, of a vector, which has one pixel."""
         step = stride or size
         *_, height, width = (1, 1, *self._shape(source)[1:])
-        out = tuple((edge + 2 * padding - size) // step + 1 for edge in (height, width))
-        if self._is_vector(name, source, (*out, 0)):
+        out = [(edge + 2 * padding - size) // step + 1 for edge in (height, width)]
+        if self._is_vector(name, source, (out[0], out[1], 0)):
             self.ends[name] = self.ends[source]
             return
         kind = nir.AvgPool2d if mean else nir.SumPool2d

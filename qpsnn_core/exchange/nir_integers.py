@@ -129,8 +129,9 @@ def _currents(making: Making, reader: IntLIF | IntReadout, scale: Doubles, unit:
     for index, source in enumerate(sources_of(reader)):
         node: Any = network[source]
         names.append(named(network, source, reader.name))
-        factor = scale * (network.arrays[source]["gain"] // unit) * making.areas[node.source]
-        offset = network.arrays[reader.name]["bias"] // unit * scale if index == 0 else np.zeros(len(scale))
+        gain: Doubles = (network.arrays[source]["gain"] // unit).astype(np.float64)
+        bias: Doubles = (network.arrays[reader.name]["bias"] // unit * (index == 0)).astype(np.float64)
+        factor, offset = scale * gain * making.areas[node.source], scale * bias
         FORMS[node].current(making, node, names[-1], factor, offset)
     return names
 
