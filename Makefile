@@ -34,7 +34,7 @@ mutants: ## changes the numeric core, and lists which changes no test notices; C
 	PYTHONPATH=tests .venv-mutants/bin/python -m mutants \
 		--count $(or $(COUNT),300) --seed $(or $(SEED),1) --jobs $(or $(JOBS),2) --only '$(ONLY)'
 
-bench: ## times against PyTorch, SpikingJelly and snnTorch, into README; QUICK=1: one thread, ten minutes, build/bench
+bench: ## times against PyTorch, SpikingJelly and snnTorch, into docs; QUICK=1: one thread, ten minutes, build/bench
 	@benchmarks/environment
 	.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick,--publish)
 

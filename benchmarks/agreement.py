@@ -8,6 +8,9 @@ is found in the layer where it arose.
 
 from __future__ import annotations
 
+import argparse
+import json
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,21 +18,12 @@ import torch
 from torch.nn import functional
 
 import qpsnn_core as qp
-from benchmarks.contestants import neuron
-from benchmarks.contestants.pytorch import Twin, tensors
+from benchmarks import contestants, networks, training
+from benchmarks.agreement_bounds import BOUNDS, Bounds
+from benchmarks.contestants import compilation, neuron, precision
+from benchmarks.contestants.pytorch import DTYPES, Twin, mixed, tensors
 from benchmarks.networks import Case
 from qpsnn_core.optim.losses import LOSSES
-
-SPIKES = 1e-4
-"""The share of a layer's spikes that may differ. Rounding moves a membrane by 1e-6 or so; measured are 0 to 1e-5."""
-
-LOGITS = 1e-4
-"""Of the largest logit."""
-
-NORM, LARGEST = 1e-2, 5e-1
-"""Of a weight gradient's norm, and of its largest entry. The norm decides: a wrong formula (a reset detached, another
-surrogate's width) costs 0.1 of it and more. A single entry may move by more where one spike that differs reset a
-membrane (0.17 was seen in ResNet20, where our gradients agreed to 1e-4 with those of the engine's first kernels)."""
 
 
 class Disagreement(Exception):  # noqa: N818 - it says what it is
@@ -47,65 +41,91 @@ class Agreement(NamedTuple):
 
 
 def check(contestant: str, case: Case, form: str = "eager") -> Agreement:
-    """Compare spikes, logits and weight gradients. Disagreement names contestant, network and layer.
+    """Compare spikes, logits and weight gradients. Disagreement names contestant, form, network and layer.
 
-    form: "eager" or "parts". Compiled as a whole, a network leaves no place to hand on spikes.
+    form: any that leaves a place to hand on spikes, which a network that is compiled as a whole does not.
     """
     images, labels = tensors(case)
-    twin = Twin(case.model, neuron(contestant))
-    if form == "parts":
-        twin.compile_parts()
+    bounds = BOUNDS[precision(form)]
+    twin = _twin(contestant, case, form)
     ours = qp.forward(case.model, case.images, train=True, save_for_backward=True)
     _, slope = LOSSES["mean"](ours.logits, case.labels)
     gradients = qp.backward(case.model, ours, slope)
-    place = f"{contestant}, {case.name}, T={case.steps}, training"
-    spikes, logits = _compare(place, twin, images, ours, labels)
+    place = f"{contestant}, {form}, {case.name}, T={case.steps}, training"
+    with mixed(form):
+        spikes, logits, loss = _compare(place, twin, images, ours, labels, bounds)
+    loss.backward()
     norm, largest = 0.0, 0.0
     theirs = twin.named_gradients()
     for name, own in gradients.items():
         apart = theirs[name]["weight"] - own["weight"]
         errors = [_relative(np.linalg.norm(apart), np.linalg.norm(own["weight"]))]
         errors.append(_relative(np.abs(apart).max(), np.abs(own["weight"]).max()))
-        for error, most in zip(errors, (NORM, LARGEST), strict=True):
+        for error, most in zip(errors, (bounds.norm, bounds.largest), strict=True):
             if not error <= most:
                 raise Disagreement(f"{place}: {name}: weight gradient differs by {error:.1e}, over {most:.0e}")
         norm, largest = max(norm, errors[0]), max(largest, errors[1])
-    resting = Twin(case.model, neuron(contestant)).eval()
-    if form == "parts":
-        resting.compile_parts()
+    resting = _twin(contestant, case, form).eval()
     place = place.replace("training", "inference")
     with torch.no_grad():
-        resting.fold()
+        resting.fold(DTYPES[precision(form)])
+    with torch.inference_mode(), mixed(form):
         ours = qp.forward(case.model, case.images, save_for_backward=True)
-        found = _compare(place, resting, images, ours, None)
+        found = _compare(place, resting, images, ours, labels, bounds)
         resting.hook = None
-        free = _relative(np.abs(resting(images).numpy() - ours.logits).max(), np.abs(ours.logits).max())
+        free = _relative(np.abs(resting(images).float().numpy() - ours.logits).max(), np.abs(ours.logits).max())
     return Agreement(max(spikes, found[0]), max(logits, found[1]), norm, largest, free)
 
 
-def _compare(place: str, twin: Twin, images: Any, ours: Any, labels: Any) -> tuple[float, float]:
-    """The largest share of differing spikes, and the difference of the logits; backward, where there are labels."""
+def _twin(contestant: str, case: Case, form: str) -> Twin:
+    twin = Twin(case.model, neuron(contestant))
+    if compilation(form) == "parts":
+        twin.compile_parts()
+    return twin
+
+
+def _compare(
+    place: str, twin: Twin, images: Any, ours: Any, labels: Any, bounds: Bounds
+) -> tuple[float, float, torch.Tensor]:
+    """The largest share of differing spikes, the difference of the logits, and the loss."""
     worst = 0.0
 
     def hand_on(name: str, spikes: torch.Tensor) -> torch.Tensor:
         nonlocal worst
         wanted = torch.from_numpy(np.asarray(ours.values[name])).to(spikes.dtype)
         share = float((spikes.detach() != wanted).double().mean())
-        if share > SPIKES:
-            raise Disagreement(f"{place}: {name}: {share:.1e} of the spikes differ, over {SPIKES:.0e}")
+        if share > bounds.spikes:
+            raise Disagreement(f"{place}: {name}: {share:.1e} of the spikes differ, over {bounds.spikes:.0e}")
         worst = max(worst, share)
         return spikes + (wanted - spikes).detach()
 
     twin.hook = hand_on
-    logits = twin(images)
+    logits = twin(images).float()
     twin.rest()
     error = _relative(np.abs(logits.detach().numpy() - ours.logits).max(), np.abs(ours.logits).max())
-    if not error <= LOGITS:
-        raise Disagreement(f"{place}: logits differ by {error:.1e} of the largest, over {LOGITS:.0e}")
-    if labels is not None:
-        functional.cross_entropy(logits.mean(0), labels).backward()
-    return worst, error
+    if not error <= bounds.logits:
+        raise Disagreement(f"{place}: logits differ by {error:.1e} of the largest, over {bounds.logits:.0e}")
+    return worst, error, functional.cross_entropy(logits.mean(0), labels)
 
 
 def _relative(error: Any, size: Any) -> float:
     return float(error) / max(float(size), 1e-12)
+
+
+def main() -> None:
+    """The fresh process."""
+    parser = argparse.ArgumentParser()
+    for name, kind in {"contestant": str, "form": str, "network": str, "steps": int, "batch": int}.items():
+        parser.add_argument(name, type=kind)
+    parser.add_argument("weights", type=Path)
+    given = parser.parse_args()
+    contestants.set_threads(1, peers=True)
+    kept = training.stored(given.network, given.weights)
+    size = slice(0, given.batch)
+    case = networks.case(given.network, kept.model, given.steps, kept.images[size], kept.labels[size])
+    found = check(given.contestant, networks.calibrated(case, kept.images), given.form)
+    print(json.dumps(found._asdict()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,11 +1,13 @@
 """The contestants: each gives, for a case, the work that is timed, in every form in which it may run.
 
-A form is what the library's own users would choose between ("eager", "compiled"); the fastest is the one that counts.
+A form of a peer is what its own users would choose between: plain PyTorch or compiled, in float32 or under bf16
+autocast; of each precision the fastest counts. A form of qpsnn is an arithmetic that a recipe names; all are timed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -18,6 +20,20 @@ WORKS = ("train", "infer_float", "infer_integer")
 RATE, MOMENTUM = 1e-4, 0.9
 """Of the timed updates: so small a step that rates stay as they are."""
 
+FLOAT32, AUTOCAST = "float32", "autocast"
+PRECISIONS = (FLOAT32, AUTOCAST)
+"""Of a peer's products and what lies between them: float32, or bfloat16 as `torch.autocast` chooses it."""
+
+EXACT = "exact"
+"""The form of integer inference: its sums are exact in every arithmetic."""
+
+Arithmetic = Callable[[], AbstractContextManager[Any]]
+
+FORMS: dict[str, Arithmetic] = {"engine": nullcontext}
+"""The forms of qpsnn in training and in floating-point inference, from the default to the fastest: the name, as recipes
+and tables say it, and what sets it for the calls within. A name that is added is timed in turns with the others, gets a
+row in every table, and is held against the targets that name it (benchmarks/targets.py)."""
+
 
 class Run(NamedTuple):
     """Work that is ready to be timed. call: does it once; rest: lets go of what the last call left behind."""
@@ -28,8 +44,21 @@ class Run(NamedTuple):
     call: Callable[[], Any]
 
 
+def precision(form: str) -> str:
+    """FLOAT32 or AUTOCAST, of a peer's form such as "parts" or "autocast parts"."""
+    return AUTOCAST if form.split(" ", 1)[0] == AUTOCAST else FLOAT32
+
+
+def compilation(form: str) -> str:
+    """The rest of a peer's form: what is compiled."""
+    return form.removeprefix(AUTOCAST).strip()
+
+
 def runs(contestant: str, work: str, case: Case, forms: tuple[str, ...]) -> list[Run]:
-    """Every form in which `contestant` does `work`; empty where it has none (peers have no integer network)."""
+    """Every form in which `contestant` does `work`; empty where it has none (peers have no integer network).
+
+    forms: of a peer; qpsnn's are all of FORMS.
+    """
     if contestant == OURS:
         from benchmarks.contestants import qpsnn
 

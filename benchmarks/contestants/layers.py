@@ -65,12 +65,13 @@ class Convolution(nn.Module):
         weight = self.quantized(self.weight, self.quantizer)
         return functional.conv2d(x, weight, self.bias, *self.sizes)
 
-    def fold(self) -> None:
+    def fold(self, dtype: torch.dtype) -> None:
         """Batch norm's running statistics go into the weights and a bias."""
         ratio = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
         mean = self.norm.running_mean - (self.bias if self.bias is not None else 0)
         weight = fake_quantized(self.weight, self.quantizer) * ratio[:, None, None, None]
-        self.folded = (weight.contiguous(memory_format=torch.channels_last), self.norm.bias - mean * ratio)
+        weight = weight.to(dtype).contiguous(memory_format=torch.channels_last)
+        self.folded = (weight, (self.norm.bias - mean * ratio).to(dtype))
 
 
 class Classifier(nn.Module):
@@ -88,9 +89,9 @@ class Classifier(nn.Module):
         weight = fake_quantized(self.weight, self.quantizer) if self.folded is None else self.folded
         return functional.linear(x.permute(0, 2, 3, 1).flatten(1), weight, self.bias)
 
-    def fold(self) -> None:
+    def fold(self, dtype: torch.dtype) -> None:
         """Quantize once."""
-        self.folded = fake_quantized(self.weight, self.quantizer)
+        self.folded = fake_quantized(self.weight, self.quantizer).to(dtype)
 
 
 class Soma(nn.Module):
@@ -109,7 +110,7 @@ class Soma(nn.Module):
         x = x.permute(0, 2, 3, 1).unflatten(0, (-1, batch))
         return self.neuron(x.expand(steps, *x.shape[1:]))
 
-    def fold(self) -> None:
+    def fold(self, _: torch.dtype) -> None:
         """Batch norm has gone into the weights."""
         self.norms = nn.ModuleList([nn.Identity() for _ in self.norms])
 

@@ -2,19 +2,21 @@
 
 Maps are [T*B, C, H, W] in channels-last memory: the same bytes that the neurons see as [T, B, H, W, C], so nothing is
 copied between convolution, batch norm and neurons. The image's first convolution and batch norm are computed once for
-all steps. For inference weights are quantized once, and batch norm is folded into them.
+all steps. For inference weights are quantized once, and batch norm is folded into them. Under autocast PyTorch itself
+chooses what runs in bfloat16: convolutions and the linear layer, and what follows them in the dtype that they give.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.contestants import MOMENTUM, RATE
+from benchmarks.contestants import AUTOCAST, FLOAT32, MOMENTUM, RATE, compilation, precision
 from benchmarks.contestants.layers import Classifier, Convolution, Soma, Subsample, fake_quantized
 from benchmarks.networks import Case
 from qpsnn_core.network.model import Model
@@ -22,8 +24,11 @@ from qpsnn_core.network.nodes import LIF, AvgPool, MaxPool, Readout
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 WORKS = ("train", "infer_float")
-FORMS = ("eager", "parts", "compiled")
+COMPILATIONS = ("eager", "parts", "compiled")
 """Plain PyTorch; torch.compile of what stands between convolutions; of the whole network, without a graph break."""
+
+FORMS = (*COMPILATIONS, *(f"{AUTOCAST} {one}" for one in COMPILATIONS))
+DTYPES = {FLOAT32: torch.float32, AUTOCAST: torch.bfloat16}
 
 torch._dynamo.config.recompile_limit = 64  # one for each shape; above 8, it would go back to eager without a word
 Hook = Callable[[str, Tensor], Tensor]
@@ -63,10 +68,10 @@ class Twin(nn.Module):
         for part in self._of(Soma):
             part.neuron.rest()
 
-    def fold(self) -> None:
-        """Make ready for inference: weights quantized once, batch norm folded."""
+    def fold(self, dtype: torch.dtype = torch.float32) -> None:
+        """Make ready for inference: weights quantized once, batch norm folded, both rounded once to `dtype`."""
         for part in self._of(Convolution, Classifier, Soma):
-            part.fold()
+            part.fold(dtype)
 
     def compile_parts(self) -> None:
         """Compile what stands between the convolutions, for each shape, and the quantization of weights."""
@@ -110,21 +115,24 @@ class Twin(nn.Module):
 
 
 def call(neuron: Callable[[LIF], nn.Module], work: str, form: str, case: Case) -> Callable[[], Any]:
-    """The work on a twin of its own; see FORMS."""
+    """The work on a twin of its own, in one of FORMS. Raises ValueError of another form."""
+    if form not in FORMS:
+        raise ValueError(f"form: expected one of {', '.join(FORMS)}, got {form!r}")
     twin = Twin(case.model, neuron)
     images, labels = tensors(case)
     if work == "infer_float":
         twin.eval()
         with torch.no_grad():
-            twin.fold()
-    forward = torch.compile(twin, fullgraph=True, dynamic=False) if form == "compiled" else twin
-    if form == "parts":
+            twin.fold(DTYPES[precision(form)])
+    whole = compilation(form) == "compiled"
+    forward = torch.compile(twin, fullgraph=True, dynamic=False) if whole else twin
+    if compilation(form) == "parts":
         twin.compile_parts()
     if work == "infer_float":
 
         def infer() -> Tensor:
-            with torch.inference_mode():
-                logits = forward(images).mean(0)
+            with torch.inference_mode(), mixed(form):
+                logits = forward(images).float().mean(0)
             twin.rest()
             return logits
 
@@ -133,13 +141,19 @@ def call(neuron: Callable[[LIF], nn.Module], work: str, form: str, case: Case) -
 
     def train() -> float:
         optimizer.zero_grad(set_to_none=True)
-        loss = functional.cross_entropy(forward(images).mean(0), labels)
+        with mixed(form):
+            loss = functional.cross_entropy(forward(images).float().mean(0), labels)
         loss.backward()
         optimizer.step()
         twin.rest()
         return loss.item()
 
     return train
+
+
+def mixed(form: str) -> AbstractContextManager[Any]:
+    """What a forward pass of that form runs in. The backward pass follows the dtypes that it finds."""
+    return torch.autocast("cpu", torch.bfloat16) if precision(form) == AUTOCAST else nullcontext()
 
 
 def forget() -> None:

@@ -14,9 +14,22 @@ from qpsnn_core.optim.optimizers import OPTIMIZERS
 
 
 def runs(work: str, case: Case) -> list[contestants.Run]:
-    """The work, ready to be timed."""
-    call = {"train": _train, "infer_float": _float, "infer_integer": _integer}[work](case)
-    return [contestants.Run("qpsnn", work, "engine" if work != "infer_integer" else "exact", call)]
+    """The work, ready to be timed, in every form."""
+    if work == "infer_integer":
+        return [contestants.Run(contestants.OURS, work, contestants.EXACT, _integer(case))]
+    made = {"train": _train, "infer_float": _float}[work]
+    return [
+        contestants.Run(contestants.OURS, work, form, _within(arithmetic, made(case)))
+        for form, arithmetic in contestants.FORMS.items()
+    ]
+
+
+def _within(arithmetic: contestants.Arithmetic, call: Callable[[], Any]) -> Callable[[], Any]:
+    def run() -> Any:
+        with arithmetic():
+            return call()
+
+    return run
 
 
 def _train(case: Case) -> Callable[[], float]:

@@ -19,6 +19,7 @@ from benchmarks.roofline import curves as roofline_curves
 from benchmarks.roofline import kernels as roofline_kernels
 from benchmarks.roofline import page, plot
 from benchmarks.roofline import peaks as roofline_peaks
+from benchmarks.roofline import steps as roofline_steps
 from benchmarks.roofline.layer import LayerSize
 from qpsnn_core.kernels import threads
 
@@ -31,6 +32,7 @@ def measure(
     widths: tuple[tuple[int, int, int], ...] = roofline_curves.WIDTHS,
     points: dict[str, dict[Any, roofline_curves.Point]] | None = None,
     sizes: tuple[int, ...] = roofline_peaks.SIZES,
+    networks: dict[str, dict[str, Any]] = roofline_steps.NETWORKS,
     tell: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Everything, about `seconds` for each call. On one thread, whatever was set, also of BLAS."""
@@ -44,6 +46,8 @@ def measure(
             kernels = [roofline_kernels.measure(layer, seconds) for layer in layers]
             tell("crossing")
             crossing = roofline_curves.crossing(seconds, widths)
+            tell("steps")
+            steps = roofline_steps.measure(seconds, peaks, networks)
             tell("curves")
             curves = roofline_curves.curves(seconds, roofline_curves.points() if points is None else points)
     finally:
@@ -56,6 +60,7 @@ def measure(
         "kernels": kernels,
         "crossing": crossing,
         "curves": curves,
+        "steps": steps,
     }
 
 

@@ -113,7 +113,11 @@ def step_call(point: Point) -> Callable[[], Any]:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (point.images, 32, 32, 3)).astype(np.uint8)
     labels = rng.integers(0, 10, point.images)
-    model = awake(qp.initialise(network, 0), images, point.rate)
+    return training_step(awake(qp.initialise(network, 0), images, point.rate), images, labels)
+
+
+def training_step(model: Model, images: Array, labels: Array) -> Callable[[], Any]:
+    """A call that trains a step from the same parameters each time."""
     optimizer = OPTIMIZERS["sgd"](0.9, 0.0)
     state = optimizer.init(model.params)
 

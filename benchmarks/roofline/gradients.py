@@ -8,60 +8,50 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.roofline.layer import LayerSize, Work, codes_of, counts, spikes_of
+from benchmarks.roofline import costs
+from benchmarks.roofline.costs import ConvSize
+from benchmarks.roofline.layer import LayerSize, Work, codes_of, conv_size, counts, spikes_of
 from qpsnn_core.engine.layers import conv_gradients
-from qpsnn_core.engine.layers.conv_gradients import TILES, geometry_of, input_gradient, room_of, weight_sums
+from qpsnn_core.engine.layers.conv_gradients import geometry_of, input_gradient, room_of, weight_sums
 from qpsnn_core.kernels.conv.channel_lists import SpikeSource, list_channels
 from qpsnn_core.kernels.conv.geometry import AccGradient
 from qpsnn_core.kernels.conv.packing import pack
-from qpsnn_core.kernels.conv.spike_lists import LANES
-from qpsnn_core.kernels.conv.weight_gradient import SPAN, layout
-from qpsnn_core.kernels.conv.winograd import POINTS, TILE
+from qpsnn_core.kernels.conv.weight_gradient import layout
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.quantize import encode
 from qpsnn_core.kernels.sgd import SGDFactors, sgd_step
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import ValueSpec
 
+WIDE = ConvSize(1, 1, 1, 1, 256, 256)
+"""Whose weights are quantized, packed and updated, whatever the layer."""
+
 
 def weight_works(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     """The weight gradient, quantizing and updating weights."""
-    _, _, neurons, blocks, _ = counts(layer)
     node, value, spikes, acc_gradient, _ = _backward(layer, rng)
-    span = min(layer.steps, SPAN)
-    listed = neurons / span * (1 - (1 - layer.rate) ** span)
-    adds = 9 * listed * blocks * LANES
-    laid = 4 * neurons + (2**span - 1 - span) / span * neurons
-    shape = layout(*spikes.shape[:2], geometry_of(node, value), value.max_count)
-    table, size = 4 * shape.rows * shape.lanes, 9 * 256 * 256
-    weight, codes = rng.normal(0, 1, size).astype(np.float32), np.empty(size, np.int8)
-    scale, sums = tile_channels(np.ones(256, np.float32)), np.zeros(256, np.int64)
-    rows = size // len(sums)
+    size, weights = conv_size(layer), WIDE.weights
+    weight, codes = rng.normal(0, 1, weights).astype(np.float32), np.empty(weights, np.int8)
+    scale, sums = tile_channels(np.ones(WIDE.outputs, np.float32)), np.zeros(WIDE.outputs, np.int64)
+    rows = weights // len(sums)
     coded = (weight, scale, 15, codes, sums)
     encode(0, rows, *coded)
-    shaped = codes.reshape(3, 3, 256, 256)
-    speed, new, newer = (np.zeros(size, np.float32) for _ in range(3))
+    shaped = codes.reshape(WIDE.kernel, WIDE.kernel, WIDE.channels, WIDE.outputs)
+    speed, new, newer = (np.zeros(weights, np.float32) for _ in range(3))
     factors = SGDFactors(np.float32(0.1), np.float32(0.9), np.float32(0.1), False)
 
     def whole() -> Any:
         return weight_sums(node, value, spikes, acc_gradient)
 
+    def update() -> None:
+        sgd_step(0, len(weight), weight, weight, speed, factors, new, newer)
+
     return {
-        "list_channels": Work(neurons, 2 * listed, 0, 0, neurons, "uint8", _lists(node, value, spikes)),
-        "weight_gradient": Work(6 * neurons, 0, adds * 4, table, adds + laid, "float32", whole, inner=True),
-        "encode": Work(
-            4 * size, size, 0, 0, 14 * size, "float32", lambda: encode(0, rows, weight, scale, 15, codes, sums)
-        ),
-        "pack": Work(size, size, 0, 0, 2 * size, "uint8", lambda: pack(shaped, levels=15)),
-        "sgd_step": Work(
-            12 * size,
-            8 * size,
-            0,
-            0,
-            6 * size,
-            "float32",
-            lambda: sgd_step(0, len(weight), weight, weight, speed, factors, new, newer),
-        ),
+        "list_channels": Work(costs.list_channels(size), _lists(node, value, spikes)),
+        "weight_gradient": Work(costs.weight_gradient(size), whole, inner=True),
+        "encode": Work(costs.encode(WIDE), lambda: encode(0, rows, *coded)),
+        "pack": Work(costs.pack(WIDE), lambda: pack(shaped, levels=15)),
+        "sgd_step": Work(costs.sgd_step(WIDE), update),
     }
 
 
@@ -83,28 +73,18 @@ def _lists(node: Conv, value: ValueSpec, spikes: Any) -> Callable[[], Any]:
 
 def input_works(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     """The input gradient."""
-    _, _, neurons, _, _ = counts(layer)
     node, value, _, acc_gradient, codes = _backward(layer, rng)
-    matrices = POINTS / TILE**2 * 4 * neurons
-    room = POINTS * TILES * layer.channels * 4
 
     def whole() -> Any:
         return input_gradient(node, value, codes, acc_gradient)
 
-    done = matrices / 2 * layer.channels
-    return {
-        "through_tiles": Work(
-            6 * neurons, 4 * neurons, 4 * matrices, 2 * room, done, "multiply_add", whole, inner=True
-        ),
-        "gradient_tiles": Work(6 * neurons, 0, matrices, room, 23 * neurons, "float32", whole, inner=True),
-        "products": Work(0, 0, 2 * matrices, 2 * room, done, "multiply_add", whole, inner=True),
-        "tiles_back": Work(0, 4 * neurons, matrices, room, 8 * neurons, "float32", whole, inner=True),
-    }
+    kernels = ("through_tiles", "gradient_tiles", "products", "tiles_back")
+    return {name: Work(costs.COSTS[name](conv_size(layer)), whole, inner=True) for name in kernels}
 
 
 def _backward(layer: LayerSize, rng: np.random.Generator) -> tuple[Any, ...]:
     """A Conv with its input's value, spikes, dL/dacc and codes."""
-    images, pixels, _, _, _ = counts(layer)
+    images, pixels, _ = counts(layer)
     node = Conv("conv", "in", layer.channels)
     value = ValueSpec("spikes", (layer.side, layer.side, layer.channels), 1)
     spikes = spikes_of(layer, rng).reshape(layer.steps, layer.batch, *value.shape)

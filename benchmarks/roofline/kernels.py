@@ -5,12 +5,14 @@ The layer: 3x3, stride 1, C channels to C, on spikes `[T, B, H, W, C]` at one fi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from benchmarks.roofline import costs
 from benchmarks.roofline.gradients import input_works, inside, weight_works
-from benchmarks.roofline.layer import LayerSize, Work, codes_of, counts, spikes_of
+from benchmarks.roofline.layer import LayerSize, Work, codes_of, conv_size, counts, spikes_of
 from benchmarks.roofline.peaks import fastest
 from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
@@ -42,7 +44,7 @@ def works(layer: LayerSize) -> dict[str, Work]:
 
 
 def _forward(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
-    images, pixels, neurons, blocks, rows = counts(layer)
+    images, pixels, neurons = counts(layer)
     channels, side = layer.channels, layer.side
     spikes, codes = spikes_of(layer, rng), codes_of(layer, rng)
     sizes = ConvGeometry.of((side, side, channels), channels, 3, 1, 1)
@@ -51,55 +53,30 @@ def _forward(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     listed, ladder = np.empty((3 * channels + GROUP) * side + 16, np.int32), np.arange(16, dtype=np.int32) * LANES
     ends, counted = np.empty(side + 3, np.int32), np.empty(side + 3, np.int32)
     listing = (images, spikes, sizes, ColumnLists(listed, ends, counted, ladder))
-    width = LANES * (2 if narrow.two_per_byte else 1)
     pictures = rng.integers(0, 256, layer.batch * pixels * 3).astype(np.uint8)
     kernels = rng.normal(0, 1, (3, 3, 3, channels)).astype(np.float32)
     packed, shown = panels(kernels), np.empty(layer.batch * pixels * channels, np.float32)
-    taps = layer.batch * 9 * side**2 * 3 * blocks
     of_images = (pictures, packed, shown, ConvGeometry.of((side, side, 3), channels, 3, 1, 1))
-    length = 9 * channels * LANES
+    size, image = conv_size(layer), conv_size(layer)._replace(steps=1, channels=3, rate=1.0)
     return {
-        "list_columns": Work(
-            neurons,
-            0,
-            12 * neurons * layer.rate,
-            4 * 3 * side * channels * layer.rate,
-            3 * neurons,
-            "uint8",
-            lambda: list_all_columns(*listing),
-        ),
+        "list_columns": Work(costs.list_columns(size), lambda: list_all_columns(*listing)),
         "conv_forward, bytes": Work(
-            neurons,
-            2 * neurons,
-            rows * -(-channels // width) * LANES,
-            length,
-            rows * blocks * LANES,
-            "uint8",
+            costs.conv_bytes(size),
             lambda: parallel_map(conv_forward, chunks(images), spikes, 1, narrow, short, sizes),
         ),
         "conv_forward, floats": Work(
-            neurons,
-            4 * neurons,
-            rows * blocks * LANES * 4,
-            length * 4,
-            rows * blocks * LANES,
-            "float32",
+            costs.conv_floats(size),
             lambda: parallel_map(conv_forward, chunks(images), spikes, 1, real, wide, sizes),
         ),
         "image_forward": Work(
-            len(pictures),
-            4 * len(shown),
-            taps * LANES * 4 // 6,
-            27 * LANES * 4,
-            taps * LANES * 2,
-            "multiply_add",
+            costs.image_forward(image),
             lambda: parallel_map(image_forward, chunks(layer.batch), *of_images),
         ),
     }
 
 
 def _neurons(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
-    images, pixels, neurons, _, _ = counts(layer)
+    images, pixels, _ = counts(layer)
     channels, positions = layer.channels, layer.batch * pixels
     acc = rng.normal(0, 60, (images * pixels, channels)).astype(np.int16)
     ones = np.ones(channels, np.float32)
@@ -117,56 +94,15 @@ def _neurons(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     spans, parts = chunks(positions, 64), chunks(len(acc), 256)
     settings = LIFSettings(layer.steps, positions, leak, one, None, TRIANGLE, one, False)
     integers = IntLIFSettings(bias, limit, layer.steps, positions, 1, 1, None)
-    return {
-        "short_moments": Work(
-            2 * neurons, 0, 0, 0, 7 * neurons, "int32", lambda: parallel_map(short_moments, parts, acc, sums, squares)
-        ),
-        "lif_forward": Work(
-            2 * neurons,
-            neurons,
-            0,
-            0,
-            6 * neurons,
-            "float32",
-            lambda: parallel_map(lif_forward, spans, driving, None, spikes, settings),
-        ),
-        "lif_backward": Work(
-            6 * neurons,
-            4 * neurons,
-            0,
-            0,
-            27 * neurons,
-            "float32",
-            lambda: parallel_map(lif_backward, spans, driving, None, gradient, back, moments, settings),
-        ),
-        "int_lif": Work(
-            2 * neurons,
-            neurons,
-            0,
-            0,
-            6 * neurons,
-            "int32",
-            lambda: parallel_map(int_lif, spans, whole, None, spikes, none, integers),
-        ),
-        "max_forward": Work(
-            neurons,
-            neurons / 4,
-            0,
-            0,
-            2 * neurons,
-            "uint8",
-            lambda: parallel_map(max_forward, chunks(images), maps, half, 2, 2, 0),
-        ),
-        "apart_backward": Work(
-            6 * neurons,
-            4 * neurons,
-            0,
-            0,
-            4 * neurons,
-            "float32",
-            lambda: parallel_map(apart_backward, chunks(images), maps, given, under, 2),
-        ),
+    calls: dict[str, Callable[[], Any]] = {
+        "short_moments": lambda: parallel_map(short_moments, parts, acc, sums, squares),
+        "lif_forward": lambda: parallel_map(lif_forward, spans, driving, None, spikes, settings),
+        "lif_backward": lambda: parallel_map(lif_backward, spans, driving, None, gradient, back, moments, settings),
+        "int_lif": lambda: parallel_map(int_lif, spans, whole, None, spikes, none, integers),
+        "max_forward": lambda: parallel_map(max_forward, chunks(images), maps, half, 2, 2, 0),
+        "apart_backward": lambda: parallel_map(apart_backward, chunks(images), maps, given, under, 2),
     }
+    return {name: Work(costs.COSTS[name](conv_size(layer)), call) for name, call in calls.items()}
 
 
 def measure(layer: LayerSize, seconds: float) -> dict[str, Any]:
@@ -178,6 +114,5 @@ def measure(layer: LayerSize, seconds: float) -> dict[str, Any]:
     found = {}
     for name, work in made.items():
         if name in best:
-            figures = {key: value for key, value in work._asdict().items() if key not in ("call", "inner")}
-            found[name] = {**figures, "seconds": best[name]}
+            found[name] = {**work.cost._asdict(), "seconds": best[name]}
     return {"layer": layer._asdict(), "works": found}

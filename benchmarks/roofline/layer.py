@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.roofline.costs import ConvSize, Cost
 from qpsnn_core.common.types import Array
-from qpsnn_core.kernels.conv.spike_lists import LANES
 
 
 class LayerSize(NamedTuple):
@@ -22,28 +22,23 @@ class LayerSize(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a kernel must do, and the call that does it.
+    """What a kernel must do, and the call that does it. inner: the call is of a whole gradient, the kernel a part."""
 
-    reads, writes: bytes of arrays, each once. near: bytes loaded again and again from tables of `table` bytes.
-    kind: of the operations, a name of the peaks. inner: the call is of a whole gradient, of which it is a part.
-    """
-
-    reads: float
-    writes: float
-    near: float
-    table: float
-    operations: float
-    kind: str
+    cost: Cost
     call: Callable[[], Any]
     inner: bool = False
 
 
-def counts(layer: LayerSize) -> tuple[int, int, int, int, float]:
-    """Images, pixels of one, neurons of all, blocks of 64 outputs, and weight rows that all windows add in a block."""
+def conv_size(layer: LayerSize) -> ConvSize:
+    """The layer's convolution, of 4-bit codes."""
+    steps, batch, side, channels, rate = layer
+    return ConvSize(steps, batch, side, side, channels, channels, rate=rate)
+
+
+def counts(layer: LayerSize) -> tuple[int, int, int]:
+    """Images, pixels of one, and neurons of all."""
     images, pixels = layer.steps * layer.batch, layer.side**2
-    neurons = images * pixels * layer.channels
-    inside = (3 * layer.side - 2) ** 2 / layer.side**2
-    return images, pixels, neurons, -(-layer.channels // LANES), neurons * layer.rate * inside
+    return images, pixels, images * pixels * layer.channels
 
 
 def spikes_of(layer: LayerSize, rng: np.random.Generator) -> Array:

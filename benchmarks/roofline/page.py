@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import processor
+from benchmarks.roofline.costs import ConvSize, Cost
 from benchmarks.roofline.curves import RATES
+from benchmarks.roofline.model import forward_line, roof
 from benchmarks.roofline.peaks import bandwidth
 from benchmarks.roofline.words import KERNELS
-
-LEVELS = (("L1", 2**15), ("L2", 2**20), ("L3", 3 * 2**23), ("memory", math.inf))
-"""Caches of the processor that these tables name, and the bytes that fit."""
 
 Results = dict[str, Any]
 
@@ -28,6 +27,8 @@ def blocks(results: Results) -> dict[str, str]:
         "wide": kernels(results, 1),
         "crossing": crossing(results),
         "halving": halving(results),
+        "model": predicted(results),
+        "steps": steps(results),
         "curves": curves(results),
     }
 
@@ -74,7 +75,7 @@ def peaks(results: Results) -> str:
     ):
         load, store = (bandwidth(found[name], size * 1024) / 1e9 for name in ("load", "store"))
         rows.append([f"loads / stores in {words}", f"{load:.0f} / {store:.0f} GB/s"])
-    return table([results["machine"]["cpu"], "peak"], rows)
+    return table([_machine(results), "peak"], rows)
 
 
 def formulas() -> str:
@@ -84,34 +85,13 @@ def formulas() -> str:
     )
 
 
-def roof(work: dict[str, Any], found: dict[str, Any]) -> tuple[float, str]:
-    """The shortest time, in seconds, that the peaks allow, and the peak that sets it."""
-    size = work["reads"] + work["writes"]
-    named = {
-        f"{_level(size)}, loads": work["reads"] / bandwidth(found["load"], size),
-        f"{_level(size)}, stores": work["writes"] / bandwidth(found["store"], size),
-        f"{_level(work['table'])}, table": work["near"] / bandwidth(found["load"], work["table"]),
-        _KINDS[work["kind"]]: work["operations"] / (found["operations"][work["kind"]] * 1e9),
-    }
-    which = max(named, key=lambda name: named[name])
-    return named[which], which
-
-
-_KINDS = {"float32": "float additions", "int32": "int32 additions", "uint8": "byte additions"} | {
-    "multiply_add": "multiply-adds"
-}
-
-
-def _level(size: float) -> str:
-    return next(name for name, fits in LEVELS if size <= fits)
-
-
 def kernels(results: Results, place: int) -> str:
     """Each kernel's bytes and operations, its nearest roof, its measured time and what limits it."""
     found = results["kernels"][place]
     rows = []
     for name, work in found["works"].items():
-        least, which = roof(work, results["peaks"])
+        cost = Cost(*(work[field] for field in Cost._fields))
+        least, which = roof(cost, results["peaks"])
         streamed, near = (work["reads"] + work["writes"]) / 1e6, work["near"] / 1e6
         cells = [f"`{name}`", _short(streamed), _short(near), _short(work["operations"] / 1e6), which]
         cells += [_short(least * 1e3), _short(work["seconds"] * 1e3), f"{least / work['seconds']:.0%}"]
@@ -160,6 +140,39 @@ def halving(results: Results) -> str:
     steps = ["40 to 20%", "20 to 10%", "10 to 5%"]
     head = ["channels", "weights", *steps, *(f"{step}, without packing" for step in steps)]
     return table([*head, "packing, share of the time at 10%", "other fixed cost, share"], rows)
+
+
+def predicted(results: Results) -> str:
+    """By width: each halving's speed-up beside the model's, and the two numbers of the line: measured, and modelled."""
+    rows = []
+    for one in results["crossing"]:
+        size = ConvSize(1, one["images"], one["side"], one["side"], one["channels"], one["channels"])
+        for kind, words in (("bytes", "4-bit"), ("floats", "float32")):
+            none, slope = forward_line(size, kind == "floats", results["peaks"])
+            at = dict(zip(RATES, one[kind], strict=True))
+            cells: list[Any] = [one["channels"], words]
+            for rate in (0.2, 0.1, 0.05):
+                least = (none + 2 * rate * slope) / (none + rate * slope)
+                cells.append(f"{at[2 * rate] / at[rate]:.2f} of {least:.2f}")
+            cells.append(f"{_short(fixed(one[kind]) * 1e3)} / {_short(none * 1e3)}")
+            rows.append([*cells, f"{_short((at[0.4] - at[0.05]) / 35 * 1e6)} / {_short(slope / 100 * 1e6)}"])
+    halvings = [f"{step}, measured of model" for step in ("40 to 20%", "20 to 10%", "10 to 5%")]
+    head = ["channels", "weights", *halvings, "fixed, ms: measured / model"]
+    return table([*head, "each percent of neurons, us: measured / model"], rows)
+
+
+def steps(results: Results) -> str:
+    """By network: the least time of a training step, the measured one, and the share. Older runs have none."""
+    rows: list[list[Any]] = []
+    for one in results.get("steps", []):
+        times = [_short(one["bound"] * 1e3), _short(one["seconds"] * 1e3), f"{one['bound'] / one['seconds']:.0%}"]
+        rows.append([one["network"], one["T"], one["batch"], f"{one['rate']:.0%}", *times])
+    head = [_machine(results), "T", "batch", "neurons that fire", "sum of the roofs, ms", "training step, ms"]
+    return table([*head, "share of the limit"], rows)
+
+
+def _machine(results: Results) -> str:
+    return processor.words({"features": None, **results["machine"]})
 
 
 def fixed(times: list[float]) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from benchmarks.roofline.costs import Cost
 from benchmarks.roofline.curves import RATES
-from benchmarks.roofline.page import roof
+from benchmarks.roofline.model import roof
 
 COLOURS = ("#4878a8", "#a84848", "#4a8f5a", "#b0803c", "#7a5aa0", "#444444")
 PARTS = {"forward": "convolution forward", "weight": "weight gradient", "step": "training step of vgg_small"}
@@ -43,7 +44,8 @@ def _roofs(pyplot: Any, results: Results) -> Any:
     axes[0].legend()
     axes[0].grid(alpha=0.3)
     works = results["kernels"][0]["works"]
-    shares = [roof(work, results["peaks"])[0] / work["seconds"] for work in works.values()]
+    each = {name: Cost(*(work[field] for field in Cost._fields)) for name, work in works.items()}
+    shares = [roof(each[name], results["peaks"])[0] / work["seconds"] for name, work in works.items()]
     axes[1].barh(list(works), shares, color=COLOURS[0])
     axes[1].axvline(1, color="black", linewidth=0.8)
     axes[1].invert_yaxis()

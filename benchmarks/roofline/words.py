@@ -13,6 +13,12 @@ class Words(NamedTuple):
     limit: str
 
 
+UNTIMED = {
+    "image_gradient": "the image's convolution has few weights",
+    "through_windows": "the layers measured here go through tiles",
+}
+"""Kernels that count in the sums of steps.py and are not timed alone, with the reason."""
+
 KERNELS = {
     "list_columns": Words(
         "N + 12rN, to L1",

@@ -10,58 +10,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from benchmarked import found
 
 from benched import FOLDER, tiny
-from benchmarks import contestants, measure, memory, networks, plot, race, results, scaling, table, training
+from benchmarks import contestants, measure, memory, networks, options, plot, race, report, results, scaling, training
 from qpsnn_core.kernels import threads as parallel
 from qpsnn_core.network.zoo.vgg import vgg_small
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-PUBLISHED = FOLDER / "results.json"
-
-
-def record(network, steps, work, contestant, seconds, threads=1):
-    names = ("network", "T", "work", "threads", "contestant", "min_s", "median_s")
-    row = dict(zip(names, (network, steps, work, threads, contestant, seconds, seconds * 1.1), strict=True))
-    return {**row, "repeats": 5, "form": "", "batch": 16, "rate": 0.15}
-
-
-def found():
-    """Results as a run would leave them, with figures that are easy to check."""
-    records = []
-    for steps in (2, 4):
-        records += [
-            record("a", steps, "train", who, s) for who, s in (("qpsnn", 1), ("spikingjelly", 4), ("snntorch", 6))
-        ]
-        records += [record("a", steps, "train", "qpsnn", 0.6, threads=2)]
-        records += [record("a", steps, "infer_integer", "qpsnn", 0.5), record("a", steps, "infer_float", "qpsnn", 1)]
-        records += [
-            record("a", steps, "infer_float", "spikingjelly", 5),
-            record("a", steps, "infer_float", "snntorch", 4),
-        ]
-    records += [record("b", 2, "train", "qpsnn", 2), record("b", 2, "train", "snntorch", 2)]
-    held = {"qpsnn": 10, "spikingjelly": 50, "snntorch": 40}
-    whole = {
-        "command": "python -m benchmarks",
-        "duration_s": 60.0,
-        "machine": {"cpu": "a processor", "versions": {"torch": "2.13.0", "spikingjelly": "2.0.0"}},
-        "networks": [],
-        "agreement": [],
-        "records": records,
-        "scaling": [{"network": "a", "T": steps, "threads": 2, "one_thread_s": 1.0, "min_s": 0.5} for steps in (2, 4)],
-        "memory": [
-            {"network": "a", "T": 2, "contestant": who, "step_bytes": size * 2**20, "peak_bytes": 0}
-            for who, size in held.items()
-        ],
-        "import_s": [{"contestant": "qpsnn", "min_s": 0.1, "median_s": 0.2, "repeats": 3}],
-        "first_step_s": [
-            {"contestant": "qpsnn", "cache": "cold", "wall_s": 30.0, "cpu_s": 50.0},
-            {"contestant": "qpsnn", "cache": "warm", "wall_s": 2.0, "cpu_s": 1.5},
-        ],
-    }
-    return {**whole, "geomean": results.geometric_means(whole)}
+PUBLISHED = sorted((FOLDER / "published").glob("*.json"))
+OLDER = ROOT / "tests" / "golden" / "benchmarks" / "results-1.json"
 
 
 def test_a_ratio_is_of_minima_and_its_spread_of_paired_repeats():
@@ -87,63 +45,103 @@ def test_contestants_take_turns():
     assert turns == list("abc") * 4
 
 
-def test_the_faster_peer_counts():
+def test_the_faster_peer_counts_of_each_precision():
     records = found()["records"]
-    assert results.ratios(records, "train") == {("a", 2): 4.0, ("a", 4): 4.0, ("b", 2): 1.0}
-    assert results.ratios(records, "infer_float") == {("a", 2): 4.0, ("a", 4): 4.0}
-    assert results.ratios(records, "infer_integer") == {("a", 2): 8.0, ("a", 4): 8.0}
+    assert results.ratios(records, "train", "float32") == {("a", 2): 4.0, ("a", 4): 4.0, ("b", 4): 1.0}
+    assert results.ratios(records, "train", "autocast") == {("a", 2): 3.0, ("a", 4): 3.0, ("b", 4): 2.0}
+    assert results.ratios(records, "train") == {("a", 2): 3.0, ("a", 4): 3.0, ("b", 4): 1.0}
+    assert results.ratios(records, "train", form="fast") == {("a", 2): 6.0, ("a", 4): 6.0}
+    assert results.ratios(records, "infer_float") == {("a", 2): 2.0, ("a", 4): 2.0}
+    assert results.ratios(records, "infer_integer", "float32") == {("a", 2): 8.0, ("a", 4): 8.0}
+    assert results.ratios(records, "infer_integer") == {("a", 2): 4.0, ("a", 4): 4.0}
     assert results.ratios(records, "train", threads=2) == {}
     assert results.scaling(found()) == {("a", 2): 2.0, ("a", 4): 2.0}
-    assert results.memory_ratios(found()["memory"]) == {("a", 2): 4.0}
+    assert results.memory_ratios(found()["memory"]) == {("a", 4): 4.0}
+    assert results.memory_ratios(found()["memory"], "autocast") == {("a", 4): 2.0}
 
 
 def test_geometric_means_of_results():
     means = found()["geomean"]
-    assert means["train"] == pytest.approx(16 ** (1 / 3))
-    assert means["infer_integer"] == pytest.approx(8.0)
-    assert means["threads2"] == pytest.approx(2.0)
-    assert means["memory"] == pytest.approx(4.0)
+    assert means["train"]["float32"] == pytest.approx(16 ** (1 / 3))
+    assert means["train"]["better"] == pytest.approx(9 ** (1 / 3))
+    assert means["infer_integer"]["autocast"] == pytest.approx(4.0)
+    assert means["threads2"] == {"one thread": pytest.approx(2.0)}
+    assert means["memory"] == {"float32": pytest.approx(4.0), "autocast": pytest.approx(2.0)}
 
 
-def test_what_misses_its_target_is_said():
-    missed = "\n".join(table.short_of(found()))
-    assert "training step, against" in missed
-    assert "cold cache" in missed
-    assert "b, T=2, train: 1.00x" in missed
-    assert "warm cache" not in missed
-    assert "infer_integer" not in missed
+def test_a_form_says_its_precision_and_what_is_compiled():
+    assert contestants.precision("parts") == contestants.precision("") == "float32"
+    assert contestants.precision("autocast parts") == "autocast"
+    assert [contestants.compilation(form) for form in ("eager", "autocast eager", "")] == ["eager", "eager", ""]
 
 
-def test_tables_hold_the_figures():
-    text = table.summary(found())
-    assert "| 2.52x | 1x (b, T=2) | 3x | 5x |" in text
-    assert "| `import qpsnn_core` | 0.1 s |  | 0.5 s | 0.2 s |" in text
-    text = table.details(found())
-    assert "| a | 2 | 15% / 15% | 1000 / 4000 / 6000 | 4x | 500 / 1000 / 5000 / 4000 | 8x | 10 / 50 / 40 | 4x |" in text
-    assert "| b | 2 | 15% | 2000 / – / 2000 | 1x |" in text
+def test_every_form_of_a_peer_is_tried_in_both_precisions():
+    asked = options.arguments([])
+    for work in ("train", "infer_float", "memory"):
+        for tried in options.forms(asked, work).values():
+            kinds = {
+                kind: [contestants.compilation(f) for f in tried if contestants.precision(f) == kind]
+                for kind in contestants.PRECISIONS
+            }
+            assert kinds["float32"] == kinds["autocast"] != []
+    quick = options.arguments(["--quick", "--steps", "2"])
+    assert (quick.steps, quick.threads, options.scaled_to(quick)) == ((2,), (1,), (2,))
+    for work in ("train", "infer_float"):
+        assert {contestants.precision(form) for form in options.forms(quick, work)["spikingjelly"]} == {
+            "float32",
+            "autocast",
+        }
+    assert options.scaled_to(options.arguments(["--threads", "1,2,4"])) == (2, 4)
 
 
-def test_readme_takes_the_block_and_nothing_else_changes(tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n\n{table.BEGIN}\nold\n{table.END}\n\nafter\n")
-    table.write(found(), readme)
-    table.write(found(), readme)
-    assert readme.read_text() == f"before\n\n{table.block(found())}\n\nafter\n"
-    readme.write_text("no markers\n")
-    with pytest.raises(ValueError, match="expected the two comments"):
-        table.write(found(), readme)
+def test_what_is_asked_for_must_exist(capsys, monkeypatch):
+    with pytest.raises(SystemExit):
+        options.arguments(["--works", "train,sleep"])
+    assert "--works: expected some of" in capsys.readouterr().err
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2")
+    with pytest.raises(SystemExit):
+        options.arguments(["--publish"])
+    assert "NUMBA_CPU_FEATURES=+avx2" in capsys.readouterr().err
+    options.arguments(["--quick"])
 
 
 def test_results_survive_the_file(tmp_path):
     results.save(found(), tmp_path / "new" / "results.json")
-    assert results.load(tmp_path / "new" / "results.json") == found()
+    assert results.load_race(tmp_path / "new" / "results.json") == found()
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["results.json"]
 
 
-def test_the_published_results_are_whole():
-    if not PUBLISHED.exists():
-        pytest.skip("benchmarks/results.json has not been published yet: make bench")
-    published = results.load(PUBLISHED)
+def test_results_of_the_first_format_still_load(tmp_path):
+    old = results.load_race(OLDER)
+    plain = results.load(OLDER)
+    assert "format" not in plain
+    assert old["format"] == results.FORMAT
+    assert old["machine"]["features"] is None
+    assert old["geomean"]["train"]["better"] == pytest.approx(plain["geomean"]["train"])
+    assert old["geomean"]["memory"]["float32"] == pytest.approx(plain["geomean"]["memory"])
+    assert old["geomean"]["train"]["autocast"] is None
+    first, before = old["records"][0], plain["records"][0]
+    assert first["ratios"]["better"] == first["ratios"]["float32"] == before["ratio"]
+    assert "features not recorded" in report.section(old)
+    assert "3.1x" in report.speed(old, ("train",))
+    later = tmp_path / "later.json"
+    later.write_text(json.dumps({**plain, "format": results.FORMAT + 1}))
+    with pytest.raises(ValueError, match="format: expected at most 2, got 3"):
+        results.load_race(later)
+
+
+def test_the_processors_time_is_shared_out():
+    before = {"all": 10.0, "stolen": 1.0, "busy": 4.0, "own": 1.0}
+    after = {"all": 30.0, "stolen": 2.0, "busy": 19.0, "own": 6.0}
+    assert results.load_of(before, after) == {"stolen": 0.05, "others": 0.5}
+    now = results.ticks()
+    assert now["own"] > 0
+    assert now["busy"] <= now["all"]
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.stem)
+def test_published_results_are_whole(path):
+    published = results.load_race(path)
     wanted = {"network", "T", "work", "threads", "contestant", "min_s", "median_s", "repeats", "form", "batch", "rate"}
     for row in published["records"]:
         assert wanted <= set(row)
@@ -151,31 +149,61 @@ def test_the_published_results_are_whole():
         assert row["work"] in contestants.WORKS
         assert 0 < row["min_s"] <= row["median_s"]
         assert 0 < row["rate"] < 1
-    assert {(row["network"], row["T"]) for row in published["records"]} == {
-        (name, steps) for name in networks.NAMES for steps in networks.STEPS
+    assert set() < {row["network"] for row in published["records"] if row["T"] == 4} <= set(networks.NAMES)
+    for work in ("train", "infer_float"):
+        peers = [row for row in published["records"] if row["work"] == work and row["contestant"] != contestants.OURS]
+        assert {contestants.precision(row["form"]) for row in peers} == {"float32", "autocast"}
+    assert published["geomean"] == json.loads(json.dumps(results.geometric_means(published)))
+    assert None not in (published["geomean"]["memory"]["float32"], published["geomean"]["threads2"]["one thread"])
+    assert {(row["contestant"], contestants.precision(row["form"])) for row in published["agreement"]} >= {
+        ("spikingjelly", "float32"),
+        ("spikingjelly", "autocast"),
     }
-    assert {row["threads"] for row in published["records"]} == {1, 2}
-    assert published["geomean"] == pytest.approx(results.geometric_means(published))
-    assert {"train", "infer_integer", "infer_float", "memory", "threads2"} == set(published["geomean"])
-    assert {row["contestant"] for row in published["import_s"]} == set(contestants.NAMES)
-    assert {row["cache"] for row in published["first_step_s"] if row["contestant"] == "qpsnn"} == {"cold", "warm"}
-    assert {row["contestant"] for row in published["agreement"]} == set(contestants.PEERS)
     assert published["duration_s"] > 0
-
-
-def test_readme_says_what_was_measured():
-    if not PUBLISHED.exists():
-        pytest.skip("benchmarks/results.json has not been published yet: make bench")
-    assert table.block(results.load(PUBLISHED)) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.plot
 def test_the_plot_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
     results_ = found()
-    results_["records"][0]["ratio"] = {"minima": 4.0, "low": 3.5, "high": 4.5}
+    results_["records"][0]["ratios"] = {"better": {"minima": 4.0, "low": 3.5, "high": 4.5}}
     plot.draw(results_, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_race_takes_the_best_form_of_each_precision(monkeypatch, threads):
+    """Peers whose calls take as long as their form says; our two forms both run."""
+    cost = {"eager": 3, "parts": 2, "autocast eager": 1, "autocast parts": 4, "safe": 1, "fast": 0.5}
+    now = [0.0]
+
+    def runs(contestant, work, case, forms):
+        own = ("safe", "fast") if contestant == "qpsnn" else forms
+
+        def call(form):
+            now[0] += cost[form] * (2 if contestant == "snntorch" else 1)
+
+        return [contestants.Run(contestant, work, form, lambda form=form: call(form)) for form in own]
+
+    monkeypatch.setattr(contestants, "runs", runs)
+    monkeypatch.setattr(contestants, "set_threads", lambda count, peers: None)
+    monkeypatch.setattr(measure, "BREATH", 0.0)
+    monkeypatch.setitem(race.CLOCKS, clock := lambda: now[0], "counted")
+    case = SimpleNamespace(name="a", steps=4, images=range(16), rate=0.1, resting=0.2)
+    forms = dict.fromkeys(contestants.PEERS, ("eager", "parts", "autocast eager", "autocast parts"))
+    chosen = race.best_forms(case, "train", contestants.NAMES, forms, lambda _: None, clock)
+    assert [(run.contestant, run.form) for run in chosen] == [
+        ("qpsnn", "safe"),
+        ("qpsnn", "fast"),
+        ("spikingjelly", "parts"),
+        ("spikingjelly", "autocast eager"),
+        ("snntorch", "parts"),
+        ("snntorch", "autocast eager"),
+    ]
+    records = race.race(case, chosen, 1, measure.Effort(0.0, 2, 2), clock)
+    minima = [{against: ratio["minima"] for against, ratio in row["ratios"].items()} for row in records[:2]]
+    assert minima == [{"float32": 2, "autocast": 1, "better": 1}, {"float32": 4, "autocast": 2, "better": 2}]
+    assert all("ratios" not in row for row in records[2:])
+    assert {row["clock"] for row in records} == {"counted"}
 
 
 @pytest.fixture
@@ -194,11 +222,13 @@ def test_a_race_of_one(threads):
         chosen = {}
         for work in works:
             chosen |= race.best_forms(case, work, ("qpsnn",), {}, print)
+        forms = {"infer_integer": [contestants.EXACT]}
         records = race.race(case, chosen, 1, measure.Effort(0.0, 2, 2))
-        assert [(row["work"], row["contestant"], row["repeats"]) for row in records] == [
-            (work, "qpsnn", 2) for work in works
+        assert [(row["work"], row["contestant"], row["form"], row["repeats"]) for row in records] == [
+            (work, "qpsnn", form, 2) for work in works for form in forms.get(work, contestants.FORMS)
         ], part
-        assert all(0 < row["min_s"] <= row["median_s"] and "ratio" not in row for row in records)
+        assert all(0 < row["min_s"] <= row["median_s"] and row["ratios"] == {} for row in records)
+        assert all(row["clock"] == "wall" for row in records)
     (row,) = race.race(case, dict([*chosen.items()][:1]), 2, measure.Effort(0.0, 2, 2))
     assert row["threads"] == 2
 
@@ -214,7 +244,7 @@ def test_scaling_is_in_turns(threads):
 def test_timed_training_leaves_the_case_alone():
     case = tiny("vgg", 2)
     before = {name: own["weight"].copy() for name, own in case.model.params.items() if "weight" in own}
-    (run,) = contestants.runs("qpsnn", "train", case, ("",))
+    run, *_ = contestants.runs("qpsnn", "train", case, ())
     losses = [run.call() for _ in range(3)]
     assert all(np.isfinite(losses))
     assert len(set(losses)) == 3
@@ -277,7 +307,17 @@ def test_the_command_names_its_options():
         [sys.executable, "-m", "benchmarks", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    for option in ("--networks", "--works", "--steps", "--threads", "--repeats", "--seconds", "--quick", "--publish"):
+    for option in (
+        "--networks",
+        "--works",
+        "--steps",
+        "--threads",
+        "--repeats",
+        "--seconds",
+        "--quick",
+        "--busy",
+        "--publish",
+    ):
         assert option in done.stdout
 
 

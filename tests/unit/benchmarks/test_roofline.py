@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 import benched
-from benchmarks.roofline import __main__, curves, peaks, plot
+import qpsnn_core as qp
+from benchmarks.roofline import __main__, costs, curves, model, peaks, plot, steps
 from benchmarks.roofline import page as roofline_page
 from benchmarks.roofline.layer import LayerSize
-from benchmarks.roofline.words import KERNELS
+from benchmarks.roofline.words import KERNELS, UNTIMED
 from qpsnn_core.kernels import threads
+from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.synapses import Conv, Linear
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE, FILE = ROOT / "docs" / "performance.md", benched.FOLDER / "roofline.json"
@@ -35,7 +38,9 @@ def tiny():
         "width": {64: point, 8: point._replace(channels=16, factor=0.0)},
         "batch": {16: point},
     }
-    found = __main__.measure(0.0, (layer, layer), ((8, 4, 2), (24, 4, 2)), points, (16, 64), lambda _: None)
+    networks = {"vgg_small": {"width": 0.125}, "resnet20": {"widths": [4] * 7 + [6] * 6 + [8] * 6}}
+    widths = ((8, 4, 2), (24, 4, 2))
+    found = __main__.measure(0.0, (layer, layer), widths, points, (16, 64), networks, lambda _: None)
     assert threads.threads() == before
     return json.loads(json.dumps(found))
 
@@ -48,11 +53,14 @@ def test_a_tiny_run_measures_everything(tiny):
         assert set(found["works"]) & INPUT_GRADIENT
         for work in found["works"].values():
             assert work["seconds"] > 0
-            assert roofline_page.roof(work, tiny["peaks"])[0] > 0
+            cost = costs.Cost(*(work[field] for field in costs.Cost._fields))
+            assert model.roof(cost, tiny["peaks"])[0] > 0
     assert [one["channels"] for one in tiny["crossing"]] == [8, 24]
     assert set(tiny["curves"]) == set(curves.points())
     assert "step" not in tiny["curves"]["width"][1]
     assert "/" not in tiny["command"]
+    assert [one["network"] for one in tiny["steps"]] == ["vgg_small", "resnet20"]
+    assert all(one["bound"] > 0 and one["seconds"] > 0 for one in tiny["steps"])
 
 
 def test_a_tiny_run_is_written_and_drawn(tiny, tmp_path):
@@ -114,3 +122,107 @@ def test_bandwidth_lies_between_what_was_measured():
     assert peaks.bandwidth(curve, 1) == 200e9
     assert peaks.bandwidth(curve, 2**30) == 20e9
     assert 20e9 < peaks.bandwidth(curve, 2**17) < 200e9
+
+
+PEAKS = {
+    "operations": {"float32": 1.0, "int32": 1.0, "int16": 1.0, "uint8": 2.0, "multiply_add": 4.0},
+    "load": [[1, 1.0], [2**20, 1.0]],
+    "store": [[1, 0.5], [2**20, 0.5]],
+}
+"""A thousand millions of operations a second, and of bytes."""
+
+
+def test_every_kernel_has_its_formulas_and_its_words():
+    assert set(costs.COSTS) == set(KERNELS) | set(UNTIMED)
+    assert not set(KERNELS) & set(UNTIMED)
+    size = costs.ConvSize(4, 2, 8, 8, 16, 128)
+    for name, cost in costs.COSTS.items():
+        assert model.roof(cost(size), PEAKS)[0] > 0, name
+        assert cost(size).kind in model.KINDS, name
+
+
+def test_rows_are_counted_window_by_window():
+    for size in (
+        costs.ConvSize(2, 3, 5, 4, 2, 64),
+        costs.ConvSize(1, 2, 6, 6, 3, 64, 3, 2, 1),
+        costs.ConvSize(1, 1, 7, 5, 2, 64, 1, 2, 0),
+        costs.ConvSize(1, 1, 4, 4, 1, 64, 5, 1, 2),
+    ):
+        geometry = size.geometry
+        inside = 0
+        for y, x in np.ndindex(geometry.out_height, geometry.out_width):
+            for ky, kx in np.ndindex(size.kernel, size.kernel):
+                row, column = y * size.stride + ky - size.padding, x * size.stride + kx - size.padding
+                inside += 0 <= row < size.height and 0 <= column < size.width
+        assert size.rows == pytest.approx(size.steps * size.batch * inside * size.channels * size.rate)
+        assert size.sums == size.steps * size.batch * geometry.out_height * geometry.out_width * 64
+    four = costs.ConvSize(2, 3, 8, 8, 16, 16)
+    assert four.rows == pytest.approx(four._replace(outputs=64).rows / 2)  # four windows side by side: 6 columns for 12
+
+
+def test_the_roof_is_the_slowest_of_loads_stores_tables_and_operations():
+    none = costs.Cost(0, 0, 0, 1, 0, "uint8")
+    assert model.roof(none._replace(reads=3e9), PEAKS) == (pytest.approx(3), "memory, loads")
+    assert model.roof(none._replace(writes=2e9, reads=3e9), PEAKS) == (pytest.approx(4), "memory, stores")
+    assert model.roof(none._replace(near=5e9, operations=2e9), PEAKS) == (pytest.approx(5), "L1, table")
+    assert model.roof(none._replace(operations=6e9), PEAKS) == (pytest.approx(3), "byte additions")
+    assert model.bound([none._replace(reads=1e9)] * 3, PEAKS) == pytest.approx(3)
+
+
+def test_the_model_of_a_halving_is_a_fixed_cost_and_a_cost_per_spike():
+    size = costs.ConvSize(1, 2, 8, 8, 64, 64)
+    fixed, slope = model.forward_line(size, False, PEAKS)
+    neurons, weights = 2 * 8 * 8 * 64, 9 * 64 * 64
+    packing, looking, storing = weights / 0.5, 3 * neurons / 2, 2 * neurons / 0.5
+    assert fixed == pytest.approx((packing + looking + storing) / 1e9)
+    rows = 2 * 22**2 * 64
+    assert slope == pytest.approx((12 * neurons + rows * 64) / 1e9)
+    real = model.forward_line(size, True, PEAKS)
+    assert real[1] == pytest.approx((12 * neurons + rows * 256) / 1e9)
+    assert real[0] > fixed
+
+
+def test_a_halving_that_follows_the_model_is_said_to():
+    size = costs.ConvSize(1, 2, 8, 8, 64, 64)
+    crossing = {"channels": 64, "side": 8, "images": 2, "dense": 1.0}
+    for kind in ("bytes", "floats"):
+        fixed, slope = model.forward_line(size, kind == "floats", PEAKS)
+        crossing[kind] = [fixed + rate * slope for rate in curves.RATES]
+    table = roofline_page.predicted({"crossing": [crossing], "peaks": PEAKS})
+    for row in table.split("\n")[2:]:
+        for cell in row.split(" | ")[2:5]:
+            measured, predicted = cell.split(" of ")
+            assert measured == predicted
+        for cell in row.strip("| ").split(" | ")[5:]:
+            measured, predicted = cell.split(" / ")
+            assert measured == predicted
+
+
+def test_a_step_counts_each_kernel_of_each_node():
+    network = qp.build("vgg_small", (8, 8, 3), 5, steps=2, width=0.25)
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    found = steps.step_costs(qp.initialise(network, 0), images)
+    nodes = [type(node) for node in network.nodes]
+    convolutions = nodes.count(Conv)
+    assert len(found) == (
+        5  # the image's: update, encode, forward, gradient, moments; and no input gradient
+        + 8 * (convolutions - 1)
+        + 5 * nodes.count(Linear)
+        + 2 * (nodes.count(LIF) + nodes.count(MaxPool) + nodes.count(AvgPool))
+    )
+    assert set(steps.KERNELS) >= set(nodes)
+    with pytest.raises(NotImplementedError, match=r"sum: expected one of .*, got Sum"):
+        steps.step_costs(_with_sum(), images)
+
+
+def _with_sum():
+    nodes = (
+        Input("x", (8, 8, 3)),
+        Conv("conv", "x", 4),
+        LIF("lif", ("conv",)),
+        LIF("again", ("conv",)),
+        Sum("sum", ("lif", "again")),
+        Linear("linear", "sum", 5),
+        Readout("readout", "linear"),
+    )
+    return qp.initialise(qp.Network(nodes, 2), 0)

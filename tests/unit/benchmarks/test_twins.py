@@ -25,6 +25,44 @@ def test_peers_agree_on_tiny_networks(peer, name, steps):
     assert measured.free < 1e-5
 
 
+@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("peer", contestants.PEERS)
+def test_peers_agree_under_autocast_and_are_bfloat16_there(peer, name, steps):
+    pytest.importorskip(peer, reason="only make bench installs the peers")
+    from benchmarks import agreement
+
+    measured = agreement.check(peer, tiny(name, steps), "autocast eager")
+    assert measured.logits > 1e-5  # and below the bounds, which check holds it to
+    assert measured.gradients > 1e-4
+
+
+def test_autocast_changes_the_dtype_of_products_and_of_nothing_that_is_kept(monkeypatch):
+    pytest.importorskip("spikingjelly", reason="only make bench installs the peers")
+    import torch
+
+    from benchmarks.contestants import pytorch
+
+    for form, dtype in (("eager", torch.float32), ("autocast eager", torch.bfloat16)):
+        for work in ("train", "infer_float"):
+            seen, twins = set(), []
+            fresh = pytorch.Twin
+
+            def made(*given, fresh=fresh, twins=twins, seen=seen):
+                twin = fresh(*given)
+                twin.hook = lambda _, spikes: (seen.add(spikes.dtype), spikes)[1]
+                twins.append(twin)
+                return twin
+
+            monkeypatch.setattr(pytorch, "Twin", made)
+            pytorch.call(contestants.neuron("spikingjelly"), work, form, tiny("vgg", 2))()
+            monkeypatch.setattr(pytorch, "Twin", fresh)
+            assert seen == {dtype}, (form, work)
+            assert {parameter.dtype for parameter in twins[0].parameters()} == {torch.float32}
+    with pytest.raises(ValueError, match=r"form: expected one of eager, .*, got 'fast'"):
+        pytorch.call(contestants.neuron("spikingjelly"), "train", "fast", tiny("vgg", 2))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("peer", contestants.PEERS)
 def test_peers_agree_compiled_in_parts(peer):
@@ -40,14 +78,16 @@ def test_peers_agree_compiled_in_parts(peer):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "form", "message"),
     [
-        ("detached", "weight gradient differs"),
-        ("threshold", "lif1: .* of the spikes differ"),
-        ("classifier", "logits differ"),
+        ("detached", "eager", "weight gradient differs"),
+        ("threshold", "eager", "lif1: .* of the spikes differ"),
+        ("classifier", "eager", "logits differ"),
+        ("threshold", "autocast eager", "lif1: .* of the spikes differ"),
+        ("classifier", "autocast eager", "logits differ"),
     ],
 )
-def test_a_disagreement_is_found_and_names_its_layer(monkeypatch, change, message):
+def test_a_disagreement_is_found_and_names_its_layer(monkeypatch, change, form, message):
     pytest.importorskip("spikingjelly", reason="only make bench installs the peers")
     from benchmarks import agreement
     from benchmarks.contestants import spikingjelly
@@ -68,13 +108,13 @@ def test_a_disagreement_is_found_and_names_its_layer(monkeypatch, change, messag
         fresh = agreement.Twin
         monkeypatch.setattr(agreement, "Twin", lambda *given: _scaled(fresh(*given)))
     with pytest.raises(agreement.Disagreement, match=message) as caught:
-        agreement.check("spikingjelly", case)
-    assert "spikingjelly, vgg, T=4, training" in str(caught.value)
+        agreement.check("spikingjelly", case, form)
+    assert f"spikingjelly, {form}, vgg, T=4, training" in str(caught.value)
 
 
 def _scaled(twin):
     import torch
 
     with torch.no_grad():
-        twin.parts["linear"].weight.mul_(1.01)
+        twin.parts["linear"].weight.mul_(1.03)
     return twin
