@@ -142,11 +142,11 @@ class Bench:
     def memory(self, case: networks.Case) -> None:
         """The peak of a training step, each contestant in its own process, peers in the thriftiest form of a precision.
 
-        qpsnn is measured in its default form: the forms keep the same arrays.
+        qpsnn is measured in the form that targets name.
         """
         weights = BUILD / "weights" / f"{case.name}.npz"
         for name in self.asked.contestants:
-            tried = ("",) if name == OURS else forms(self.asked, "memory")[name]
+            tried = (contestants.targeted_form(),) if name == OURS else forms(self.asked, "memory")[name]
             sizes = [
                 {"form": form, **memory.measure(name, form, case.name, case.steps, len(case.images), weights)}
                 for form in tried

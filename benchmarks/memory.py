@@ -69,12 +69,12 @@ def _child(contestant: str, form: str, name: str, steps: int, batch: int, weight
     kept = training.stored(name, weights)
     case = networks.case(name, kept.model, steps, kept.images[:batch], kept.labels[:batch])
     del kept
-    (run,) = contestants.runs(contestant, "train", case, (form,))
-    if form == "compiled":
+    run = contestants.one_run(contestant, "train", case, form)
+    if contestants.compilation(form) == "compiled":
         run.call()
     else:
         single = case._replace(images=case.images[:1], labels=case.labels[:1])
-        (first,) = contestants.runs(contestant, "train", single, (form,))
+        first = contestants.one_run(contestant, "train", single, form)
         first.call()
         del first
     give_back()

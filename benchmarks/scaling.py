@@ -58,7 +58,8 @@ def main() -> None:
     kept = training.stored(given.network, given.weights)
     size = slice(0, given.batch)
     case = networks.case(given.network, kept.model, given.steps, kept.images[size], kept.labels[size])
-    (run,) = contestants.runs(contestants.OURS, "train", networks.calibrated(case, kept.images), ("",))
+    calibrated = networks.calibrated(case, kept.images)
+    run = contestants.one_run(contestants.OURS, "train", calibrated, contestants.targeted_form())
     print(json.dumps(in_turns(run.call, given.threads, Effort(given.seconds, given.least, given.most))))
 
 

@@ -62,9 +62,8 @@ def _step(contestant: str) -> None:
     images = rng.integers(0, 256, (BATCH, *SHAPE)).astype(np.uint8)
     model = qp.initialise(qp.build(NETWORK, SHAPE, 10, steps=STEPS), 0)
     case = Case(NETWORK, model, images, rng.integers(0, 10, BATCH))
-    form = "engine" if contestant == contestants.OURS else "eager"
-    (run,) = contestants.runs(contestant, "train", case, (form,))
-    run.call()
+    form = next(iter(contestants.FORMS)) if contestant == contestants.OURS else "eager"
+    contestants.one_run(contestant, "train", case, form).call()
 
 
 def main() -> None:

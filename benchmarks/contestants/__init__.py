@@ -35,6 +35,10 @@ and tables say it, and what sets it for the calls within. A name that is added i
 row in every table, and is held against the targets that name it (benchmarks/targets.py)."""
 
 
+NATIVE = "native"
+"""The form that targets name, once qpsnn has it."""
+
+
 class Run(NamedTuple):
     """Work that is ready to be timed. call: does it once; rest: lets go of what the last call left behind."""
 
@@ -68,6 +72,19 @@ def runs(contestant: str, work: str, case: Case, forms: tuple[str, ...]) -> list
     if work not in pytorch.WORKS:
         return []
     return [Run(contestant, work, form, pytorch.call(neuron(contestant), work, form, case)) for form in forms]
+
+
+def one_run(contestant: str, work: str, case: Case, form: str) -> Run:
+    """The run in that form alone. Raises ValueError of a form of qpsnn that is not there."""
+    found = [run for run in runs(contestant, work, case, (form,)) if run.form == form]
+    if not found:
+        raise ValueError(f"{contestant}, {work}: form: expected one of {', '.join(FORMS)}, got {form!r}")
+    return found[0]
+
+
+def targeted_form() -> str:
+    """The form of qpsnn whose memory and threads are measured: the native arithmetic, or the only one there is."""
+    return NATIVE if NATIVE in FORMS else next(iter(FORMS))
 
 
 def neuron(contestant: str) -> Any:

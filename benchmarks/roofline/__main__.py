@@ -14,6 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from benchmarks import processor
 from benchmarks.results import load, machine, save
 from benchmarks.roofline import curves as roofline_curves
 from benchmarks.roofline import kernels as roofline_kernels
@@ -64,6 +65,13 @@ def measure(
     }
 
 
+def another_kind(path: Path) -> str:
+    """The processor that the file is of, if it is another kind than this one and says so."""
+    kind = load(path)["machine"] if path.exists() else {}
+    known = kind.get("features") is not None and processor.slug(kind) != processor.slug(processor.describe())
+    return processor.words(kind) if known else ""
+
+
 def main() -> None:
     """Measure, unless only to draw; write the file, the page's tables and the plots."""
     parser = argparse.ArgumentParser(description="the roofs of the kernels, and how cost grows")
@@ -72,6 +80,13 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     parser.add_argument("--draw", action="store_true", help="measure nothing")
     options = parser.parse_args()
+    if not options.draw:
+        other = another_kind(options.out)
+        if other:
+            parser.error(
+                f"--out: {options.out}: expected a file of this processor, got one of {other}; its page has"
+                " judgements of that one: name another file and another folder of docs"
+            )
     if not options.draw:
         save(measure(options.seconds), options.out)
     results = load(options.out)

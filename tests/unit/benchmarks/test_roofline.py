@@ -76,6 +76,24 @@ def test_a_tiny_run_is_written_and_drawn(tiny, tmp_path):
         roofline_page.write(tiny, page)
 
 
+def test_the_page_of_another_kind_of_processor_is_not_overwritten(tiny, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "roofline.json"
+    assert __main__.another_kind(path) == ""
+    for machine, other in (
+        ({"cpu": "AMD EPYC"}, ""),
+        (tiny["machine"], ""),
+        ({"cpu": "Other", "design": None, "features": ["AVX2"]}, "Other (AVX2; no AMX)"),
+    ):
+        path.write_text(json.dumps({**tiny, "machine": machine}))
+        assert __main__.another_kind(path) == other
+    before = path.read_text()
+    monkeypatch.setattr("sys.argv", ["roofline", "--out", str(path), "--docs", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        __main__.main()
+    assert "expected a file of this processor, got one of Other" in capsys.readouterr().err
+    assert path.read_text() == before
+
+
 @pytest.mark.plot
 def test_the_figures_are_drawn(tiny, tmp_path):
     pytest.importorskip("matplotlib")
