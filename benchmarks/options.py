@@ -62,7 +62,7 @@ def arguments(given: Sequence[str] | None = None) -> Options:
     add(
         "--busy",
         action="store_true",
-        help="the machine is busy with other work: on one thread, count this process's processor time alone",
+        help="the machine is busy with other work: on one thread, count this process's own time; no scaling",
     )
     add(
         "--quick",
@@ -76,6 +76,8 @@ def arguments(given: Sequence[str] | None = None) -> Options:
     unknown = set(found.parts) - set(PARTS)
     if unknown:
         parser.error(f"--works: expected some of {','.join(PARTS)}, got {','.join(sorted(unknown))}")
+    if found.busy:
+        found.parts = tuple(part for part in found.parts if part != "scaling")
     if found.publish:
         forced = ", ".join(f"{name}={value}" for name, value in processor.forced().items())
         if forced:

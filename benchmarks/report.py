@@ -7,13 +7,10 @@ from typing import Any
 from benchmarks import networks, processor, targets
 from benchmarks.contestants import EXACT, OURS, PEERS, PRECISIONS
 from benchmarks.measure import geometric_mean
-from benchmarks.results import AGAINST, RIVAL, Place, Record, memory_ratios, of_kind, our_forms, ratios, scaling
+from benchmarks.results import AGAINST, BUSY, RIVAL, Place, Record, memory_ratios, of_kind, our_forms, ratios, scaling
 from benchmarks.table import markdown
 
 MEBI = 2**20
-BUSY = 0.05
-"""The share of the processor's time above which other programs are mentioned."""
-
 FIGURES = {
     "train": "training step",
     "infer_integer": "inference as deployed (integers)",
@@ -51,8 +48,8 @@ def about(results: dict[str, Any]) -> str:
     if others > BUSY:
         said += (
             f" **The machine was busy: other programs took {others:.0%} of the time of its {made['processors']} "
-            "processors.** Times are longer than on an idle machine; ratios, taken in turns, suffer less, except "
-            "that of two threads, which need two free processors."
+            "processors.** Times are longer than on an idle machine; ratios, taken in turns, suffer less. "
+            "Two threads need two free processors and were not judged."
         )
     return said
 
@@ -162,12 +159,16 @@ def section(results: dict[str, Any]) -> str:
         "training step": speed(results, ("train",)),
         "inference": speed(results, ("infer_integer", "infer_float")),
         "memory of a training step": memory(results) if results["memory"] else "",
-        "training on more threads than one": two_threads(results) if results["scaling"] else "",
+        "training on more threads than one": two_threads(results) if _judged(results) else "",
     }
     for words, table in tables.items():
         if table:
             parts += [f"{kind}: {words}", table]
     return "\n\n".join(parts)
+
+
+def _judged(results: dict[str, Any]) -> bool:
+    return bool(results["scaling"]) and results["machine"].get("others", 0.0) <= BUSY
 
 
 def _least(records: list[Record], work: str, peer: str, kind: str, place: Place) -> float | None:

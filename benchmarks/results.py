@@ -20,6 +20,9 @@ BETTER = "better"
 
 AGAINST = (FLOAT32, AUTOCAST, BETTER)
 
+BUSY = 0.05
+"""The share of the processors' time above which other programs are mentioned, and two threads not judged."""
+
 RIVAL = {"train": "train", "infer_float": "infer_float", "infer_integer": "infer_float"}
 """Our work, and the peers' that it is compared with."""
 

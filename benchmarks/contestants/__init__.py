@@ -7,7 +7,6 @@ autocast; of each precision the fastest counts. A form of qpsnn is an arithmetic
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -27,13 +26,10 @@ PRECISIONS = (FLOAT32, AUTOCAST)
 EXACT = "exact"
 """The form of integer inference: its sums are exact in every arithmetic."""
 
-Arithmetic = Callable[[], AbstractContextManager[Any]]
-
-FORMS: dict[str, Arithmetic] = {"engine": nullcontext}
+FORMS: dict[str, dict[str, Any]] = {"engine": {}}
 """The forms of qpsnn in training and in floating-point inference, from the default to the fastest: the name, as recipes
-and tables say it, and what sets it for the calls within. A name that is added is timed in turns with the others, gets a
-row in every table, and is held against the targets that name it (benchmarks/targets.py)."""
-
+and tables say it, and the options of `qp.forward` that ask for it. A name that is added is timed in turns with the
+others, gets a row in every table, and is held against the targets that name it (benchmarks/targets.py)."""
 
 NATIVE = "native"
 """The form that targets name, once qpsnn has it."""

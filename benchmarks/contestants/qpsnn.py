@@ -19,20 +19,12 @@ def runs(work: str, case: Case) -> list[contestants.Run]:
         return [contestants.Run(contestants.OURS, work, contestants.EXACT, _integer(case))]
     made = {"train": _train, "infer_float": _float}[work]
     return [
-        contestants.Run(contestants.OURS, work, form, _within(arithmetic, made(case)))
-        for form, arithmetic in contestants.FORMS.items()
+        contestants.Run(contestants.OURS, work, form, made(case, options))
+        for form, options in contestants.FORMS.items()
     ]
 
 
-def _within(arithmetic: contestants.Arithmetic, call: Callable[[], Any]) -> Callable[[], Any]:
-    def run() -> Any:
-        with arithmetic():
-            return call()
-
-    return run
-
-
-def _train(case: Case) -> Callable[[], float]:
+def _train(case: Case, options: dict[str, Any]) -> Callable[[], float]:
     """Forward, loss, backward, SGD with momentum."""
     optimizer = OPTIMIZERS["sgd"](contestants.MOMENTUM, 0.0)
     model = Model(case.model.network, _copied(case.model.params), _copied(case.model.state))
@@ -40,7 +32,7 @@ def _train(case: Case) -> Callable[[], float]:
 
     def call() -> float:
         model, state = now
-        done = qp.forward(model, case.images, train=True, save_for_backward=True)
+        done = qp.forward(model, case.images, train=True, save_for_backward=True, **options)
         loss, gradient = LOSSES["mean"](done.logits, case.labels)
         gradients = qp.backward(model, done, gradient, discard=True)
         params, now[1] = optimizer.update(gradients, state, model.params, contestants.RATE)
@@ -50,8 +42,8 @@ def _train(case: Case) -> Callable[[], float]:
     return call
 
 
-def _float(case: Case) -> Callable[[], Any]:
-    return lambda: qp.forward(case.model, case.images).logits.mean(0)
+def _float(case: Case, options: dict[str, Any]) -> Callable[[], Any]:
+    return lambda: qp.forward(case.model, case.images, **options).logits.mean(0)
 
 
 def _integer(case: Case) -> Callable[[], Any]:

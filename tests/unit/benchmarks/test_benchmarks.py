@@ -106,7 +106,7 @@ def test_published_results_are_whole(path):
         peers = [row for row in published["records"] if row["work"] == work and row["contestant"] != contestants.OURS]
         assert {contestants.precision(row["form"]) for row in peers} == {"float32", "autocast"}
     assert published["geomean"] == json.loads(json.dumps(results.geometric_means(published)))
-    assert None not in (published["geomean"]["memory"]["float32"], published["geomean"]["threads2"]["one thread"])
+    assert published["geomean"]["memory"]["float32"] is not None
     assert {(row["contestant"], contestants.precision(row["form"])) for row in published["agreement"]} >= {
         ("spikingjelly", "float32"),
         ("spikingjelly", "autocast"),

@@ -84,6 +84,8 @@ def test_what_is_reached_is_the_mean_at_four_steps_and_the_worst_network():
     assert targets.reached(run, integers) == (pytest.approx(4.0), "exact", "a", pytest.approx(4.0), 1)
     assert targets.reached(run, memory).value == pytest.approx(4.0)
     assert targets.reached(run, threads).value == pytest.approx(2.0)
+    run["machine"]["others"] = 0.5
+    assert targets.reached(run, threads) is None  # two threads need two processors
     run["records"] = [one for one in run["records"] if one["form"] != "fast"]
     assert targets.reached(run, train).form == "safe"  # the only arithmetic stands in, under its own name
     run["records"] = [one for one in run["records"] if one["T"] != 4]
@@ -138,7 +140,11 @@ def test_the_processor_stands_over_each_table():
 
 def test_a_busy_machine_is_mentioned():
     assert "busy" not in report.about(found(others=0.04))
-    assert "other programs took 61% of the time of its 2 processors" in report.about(found(others=0.61))
+    busy = found(others=0.61)
+    assert "other programs took 61% of the time of its 2 processors" in report.about(busy)
+    assert "threads than one" in report.section(found())
+    assert "threads than one" not in report.section(busy)
+    assert "| training step on two threads |  | one thread | 1.7x |  | not measured |" in report.summary(busy)
 
 
 def test_another_kind_of_processor_adds_a_section_and_changes_no_other(tmp_path):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import qpsnn_core as qp
 from benched import tiny
 from benchmarks import contestants, measure, networks, options, race, scaling
 from qpsnn_core.kernels import threads as parallel
@@ -36,24 +36,18 @@ def test_one_form_of_ours_is_measured_alone(monkeypatch):
     assert contestants.one_run("qpsnn", "train", case, only).form == only
     with pytest.raises(ValueError, match=r"form: expected one of .*, got 'fastest'"):
         contestants.one_run("qpsnn", "train", case, "fastest")
-    monkeypatch.setattr(contestants, "FORMS", {"portable": nullcontext})
+    monkeypatch.setattr(contestants, "FORMS", {"portable": {}})
     assert contestants.targeted_form() == "portable"
-    within = []
-
-    @contextmanager
-    def native():
-        within.append("in")
-        yield
-        within.append("out")
-
-    monkeypatch.setattr(contestants, "FORMS", {"portable": nullcontext, "native": native})
+    monkeypatch.setattr(contestants, "FORMS", {"portable": {"save_for_backward": True}, "native": {"train": True}})
     assert contestants.targeted_form() == "native"
     assert [run.form for run in contestants.runs("qpsnn", "infer_float", case, ())] == ["portable", "native"]
     assert [run.form for run in contestants.runs("qpsnn", "infer_integer", case, ())] == ["exact"]
-    run = contestants.one_run("qpsnn", "infer_float", case, "native")
-    assert within == []
-    run.call()
-    assert within == ["in", "out"]
+    wanted = {
+        form: qp.forward(case.model, case.images, train=form == "native").logits.mean(0) for form in contestants.FORMS
+    }
+    assert not np.array_equal(*wanted.values())
+    for form, logits in wanted.items():
+        np.testing.assert_array_equal(contestants.one_run("qpsnn", "infer_float", case, form).call(), logits)
 
 
 def test_every_form_of_a_peer_is_tried_in_both_precisions():
@@ -73,6 +67,8 @@ def test_every_form_of_a_peer_is_tried_in_both_precisions():
             "autocast",
         }
     assert options.scaled_to(options.arguments(["--threads", "1,2,4"])) == (2, 4)
+    assert "scaling" in quick.parts
+    assert "scaling" not in options.arguments(["--quick", "--busy"]).parts
 
 
 def test_what_is_asked_for_must_exist(capsys, monkeypatch):
