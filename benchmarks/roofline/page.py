@@ -162,9 +162,11 @@ def predicted(results: Results) -> str:
 
 
 def steps(results: Results) -> str:
-    """By network: the least time of a training step, the measured one, and the share. Older runs have none."""
+    """By network: the least time of a training step, the measured one, and the share; a sentence where there are none."""
+    if not results.get("steps"):
+        return f"{_machine(results)}: not measured yet; `python -m benchmarks.roofline` measures it."
     rows: list[list[Any]] = []
-    for one in results.get("steps", []):
+    for one in results["steps"]:
         times = [_short(one["bound"] * 1e3), _short(one["seconds"] * 1e3), f"{one['bound'] / one['seconds']:.0%}"]
         rows.append([one["network"], one["T"], one["batch"], f"{one['rate']:.0%}", *times])
     head = [_machine(results), "T", "batch", "neurons that fire", "sum of the roofs, ms", "training step, ms"]

@@ -128,6 +128,17 @@ def test_the_dense_product_is_the_convolution():
         np.testing.assert_allclose(out[(m * 5 + y) * 5 + x], expected, atol=1e-5)
 
 
+def test_the_share_of_the_limit_is_said_for_each_network():
+    run = {"machine": {"cpu": "A processor", "features": ["AVX2"]}}
+    assert roofline_page.steps(run) == (
+        "A processor (AVX2; no AMX): not measured yet; `python -m benchmarks.roofline` measures it."
+    )
+    one = {"network": "vgg9", "T": 4, "batch": 16, "rate": 0.15, "bound": 0.05, "seconds": 0.2}
+    table = roofline_page.steps({**run, "steps": [one]})
+    assert table.endswith("| vgg9 | 4 | 16 | 15% | 50 | 200 | 25% |")
+    assert table.startswith("| A processor (AVX2; no AMX) | T |")
+
+
 def test_a_straight_line_gives_the_fixed_cost():
     times = [3 + 100 * rate for rate in curves.RATES]
     assert roofline_page.fixed(times) == pytest.approx(3)
