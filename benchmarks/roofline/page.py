@@ -162,7 +162,7 @@ def predicted(results: Results) -> str:
 
 
 def steps(results: Results) -> str:
-    """By network: the least time of a training step, the measured one, and the share; a sentence where there are none."""
+    """By network: the least time of a training step, the measured one, and the share; a sentence if there are none."""
     if not results.get("steps"):
         return f"{_machine(results)}: not measured yet; `python -m benchmarks.roofline` measures it."
     rows: list[list[Any]] = []
