@@ -28,7 +28,7 @@ def trained(kind: str) -> qp.Model:
     "subtract": plain, and neurons that reset by subtraction.
     """
     neuron = LIF("lif", ("conv",), reset="subtract" if kind == "subtract" else "zero")
-    inner, last = Quantizer(4, granularity="layer"), Quantizer(7, gamma="max", granularity="layer")
+    inner, last = Quantizer(4, "mean", granularity="layer"), Quantizer(7, gamma="max", granularity="layer")
     maps: list[Any] = [
         Conv("conv1", "input", 6, quantizer=inner, bias=True),
         neuron.like("lif1", "conv1"),
