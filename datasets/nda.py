@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from qpsnn_core.common.elementary import circular
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.types import Doubles, Images
 from qpsnn_core.common.validation import whole
@@ -36,7 +37,7 @@ def rotate(frames: Images, degrees: float, rng: Generator) -> Images:
 
 def shear(frames: Images, degrees: float, rng: Generator) -> Images:
     """Rows moved across by the tangent of up to so many degrees for each row from the centre, likewise."""
-    return _moved(frames, [np.array(((1, 0), (np.tan(angle), 1))) for angle in _angles(frames, degrees, rng)])
+    return _moved(frames, [np.array(((1, 0), (circular(angle)[2], 1))) for angle in _angles(frames, degrees, rng)])
 
 
 def nda(frames: Images, magnitude: int, rng: Generator) -> Images:
@@ -71,7 +72,8 @@ def _angles(frames: Images, degrees: float, rng: Generator) -> list[float]:
 
 
 def _turned(angle: float) -> Doubles:
-    return np.array(((np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))))
+    sine, cosine, _ = circular(angle)
+    return np.array(((cosine, -sine), (sine, cosine)))
 
 
 def _moved(frames: Images, matrices: list[Doubles]) -> Images:
@@ -82,7 +84,8 @@ def _moved(frames: Images, matrices: list[Doubles]) -> Images:
     places = np.moveaxis(np.indices(frames.shape[2:4]), 0, -1) - centre
     out = np.zeros_like(frames)
     for index, matrix in enumerate(matrices):
-        source = np.rint(places @ matrix.T + centre).astype(np.int64)
+        down, across = (line[0] * places[..., 0] + line[1] * places[..., 1] for line in matrix)
+        source = np.rint(np.stack((down, across), -1) + centre).astype(np.int64)
         inside = ((source >= 0) & (source < sides)).all(-1)
         row, column = source[inside].T
         out[index][:, inside] = frames[index][:, row, column]

@@ -10,6 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from qpsnn_core.common.elementary import exp, log
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.types import Images
 from qpsnn_core.common.validation import number
@@ -44,10 +45,10 @@ def resized_crop(images: Images, share: float, rng: np.random.Generator) -> Imag
 
 def _box(height: int, width: int, share: float, draws: NDArray[np.float64]) -> Box:
     """Top, left, height and width of the part that the first draws give which fit; draws: [TRIES, 4] in [0, 1)."""
-    low, high = map(math.log, RATIOS)
+    low, high = log(RATIOS).tolist()
     for area, shape, down, across in draws.tolist():
         pixels = height * width * (share + (1 - share) * area)
-        ratio = math.exp(low + (high - low) * shape)
+        ratio = float(exp(low + (high - low) * shape))
         rows, columns = round(math.sqrt(pixels / ratio)), round(math.sqrt(pixels * ratio))
         if 0 < rows <= height and 0 < columns <= width:
             return int(down * (height - rows + 1)), int(across * (width - columns + 1)), rows, columns

@@ -10,6 +10,7 @@ import numpy as np
 from qpsnn_backends.loihi.limits import WEIGHT_BITS, Chip, Limit
 from qpsnn_backends.loihi.memory import weight_bits
 from qpsnn_backends.loihi.populations import Population, Projection
+from qpsnn_core.common.elementary import ceil_log2
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array, Longs
 from qpsnn_core.integer.network import IntegerNetwork
@@ -57,8 +58,7 @@ def _fraction(population: Population, network: IntegerNetwork) -> Longs:
     if len(names) == 1:
         return bits
     others = np.take_along_axis(reaches, order[-2:-1], 0)[0]
-    more: Longs = np.ceil(np.log2(np.maximum(others, 1))).astype(np.int64)
-    return bits - more
+    return bits - ceil_log2(np.maximum(others, 1))
 
 
 def _weight(projection: Projection, network: IntegerNetwork, chip: Chip, scale: int, fraction: int) -> Need:

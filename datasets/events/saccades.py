@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qpsnn_core.common.elementary import log
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.plain import plain_fields
 from qpsnn_core.common.types import Longs
@@ -148,7 +149,7 @@ def _path(camera: Camera) -> Path:
 def _table(darkest: float) -> Longs:
     """The log intensity of every level, in UNITS."""
     intensity = darkest + (1 - darkest) * np.arange(LEVELS) / (LEVELS - 1)
-    table: Longs = np.rint(np.log(intensity) * UNITS).astype(np.int64)
+    table: Longs = np.rint(log(intensity) * UNITS).astype(np.int64)
     return table
 
 

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.common.dead_layers import DeadLayer, Reach, dead_layers, warn_dead_layers
+from qpsnn_core.common.elementary import sum_of_powers
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Doubles
 from qpsnn_core.engine.folded import folded
+from qpsnn_core.kernels.linalg.sums import sum_down
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
@@ -74,8 +76,8 @@ def _synapse(model: Model, node: Conv | Linear, sources: list[Ends]) -> Ends:
     (source,) = sources
     weight, bias = folded(model, node)
     rows = weight.reshape(-1, len(source.low), weight.shape[-1])
-    high = np.maximum(rows * source.high[:, None], rows * source.low[:, None]).sum((0, 1))
-    low = np.minimum(rows * source.high[:, None], rows * source.low[:, None]).sum((0, 1))
+    ends = rows * source.high[:, None], rows * source.low[:, None]
+    low, high = (sum_down(pick(*ends).reshape(-1, weight.shape[-1])) for pick in (np.minimum, np.maximum))
     return Ends(low + bias, high + bias)
 
 
@@ -90,7 +92,7 @@ def _membrane(model: Model, node: LIF, sources: list[Ends]) -> Ends:
     high = np.sum([source.high for source in sources], axis=0)
     low = np.sum([source.low for source in sources], axis=0)
     steps = model.network.steps
-    total = float(steps) if node.beta == 1 else (1 - node.beta**steps) / (1 - node.beta)
+    total = sum_of_powers(node.beta, steps)
     return Ends(low, np.where(high > 0, high * total * (1 + ROUNDING), high))
 
 

@@ -8,11 +8,13 @@ that differ, or none, the file is refused.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import nir
 import numpy as np
 
+from qpsnn_core.common.elementary import exp, expm1, log
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.types import Doubles
 from qpsnn_core.common.validation import check_choice
@@ -41,15 +43,15 @@ class Units(NamedTuple):
 
     def leak(self, tau: Doubles) -> Doubles:
         """The share of a LIF's membrane that a step leaves."""
-        left: Doubles = np.exp(-self.dt / tau) if self.exponential else 1 - self.dt / tau
+        left: Doubles = exp(-self.dt / tau) if self.exponential else 1 - self.dt / tau
         return left
 
     def lif_gain(self, r: Doubles, tau: Doubles) -> Doubles:
         """What a LIF's input is times."""
         factor: Doubles = {
             "euler": self.dt / tau,
-            "decayed": -np.expm1(-self.dt / tau),
-            "whole": self.dt / tau * np.exp(self.dt / tau),
+            "decayed": -expm1(-self.dt / tau),
+            "whole": self.dt / tau * exp(self.dt / tau),
         }[self.gain]
         found: Doubles = r * factor
         return found
@@ -153,7 +155,7 @@ def _is_step(dt: float) -> bool:
     """One significant digit, and at most 10 ms: so steps are chosen."""
     if not 1e-7 < dt <= 0.01 * (1 + FLOAT32_ERROR):
         return False
-    digit = dt / 10.0 ** float(np.floor(np.log10(dt) + FLOAT32_ERROR))
+    digit = dt / float(f"1e{Decimal(dt * (1 + FLOAT32_ERROR)).adjusted()}")
     return bool(abs(digit - round(digit)) < digit * FLOAT32_ERROR)
 
 
@@ -161,9 +163,9 @@ def _rockpool_step(neuron: Seen) -> float:
     """dt of `r = tau*exp(-dt/tau)/dt`, where it is such a step; else 0."""
     if neuron.kind is not nir.LIF or neuron.r.size > 1 or neuron.tau.size > 1 or not neuron.r[0] > 0:
         return 0.0
-    share = 1 / float(neuron.r[0])
+    share, of_r = 1 / float(neuron.r[0]), float(log(neuron.r[0]))
     for _ in range(60):  # exp(-x)/x = r by Newton's method, in log(x)
-        share *= np.exp(-(np.log(share) + share + np.log(float(neuron.r[0]))) / (1 + share))
+        share *= float(exp(-(float(log(share)) + share + of_r) / (1 + share)))
     step = share * float(neuron.tau[0])
     return float(step) if _is_step(step) else 0.0
 

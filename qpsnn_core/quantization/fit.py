@@ -6,6 +6,7 @@ weights that did not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.common.types import Doubles, Floats
+from qpsnn_core.kernels.linalg.sums import sum_down
 from qpsnn_core.quantization.formats import GAMMAS, KEPT, Quantizer
 from qpsnn_core.quantization.rescaw import dequantize, gamma, quantize
 
@@ -46,7 +48,7 @@ def fit(weight: Floats, bits: int, *, like: Quantizer | None = None, sparse: boo
     rule = (like or Quantizer()).ste
     best: tuple[float, Quantizer] | None = None
     for quantizer in _functions(bits, rule, sparse):
-        off = float(_errors(weight, quantizer).sum())
+        off = math.fsum(_errors(weight, quantizer))
         if best is None or off < best[0]:
             best = off, quantizer
     assert best is not None  # noqa: S101 - there is always a function to try
@@ -57,7 +59,7 @@ def fit(weight: Floats, bits: int, *, like: Quantizer | None = None, sparse: boo
             break
         searched = Quantizer(bits, KEPT, ste=rule, zero=zero)
         found = _searched(weight, searched)
-        off = float(_errors(weight, searched, found).sum())
+        off = math.fsum(_errors(weight, searched, found))
         if off < (WORTH * best[0] if kept is None else least):
             least, chosen, kept = off, searched, found
     return described(weight, chosen, kept)
@@ -66,10 +68,10 @@ def fit(weight: Floats, bits: int, *, like: Quantizer | None = None, sparse: boo
 def described(weight: Floats, quantizer: Quantizer, kept: Floats | None = None) -> Fitted:
     """How well a quantizer suits the weights. kept: the stored gamma, where the quantizer's is "kept"."""
     used = gamma(weight, quantizer, kept)
-    total = float((weight.astype(np.float64) ** 2).sum())
-    off = float(_errors(weight, quantizer, kept).sum())
+    total = math.fsum(sum_down(np.square(weight, dtype=np.float64).reshape(-1, weight.shape[-1])))
+    off = math.fsum(_errors(weight, quantizer, kept))
     beyond = np.abs(weight) > used * (1 + 1e-6)  # float32: the largest weight is not beyond itself
-    return Fitted(quantizer, kept, float(beyond.mean()), float(np.sqrt(off / total)) if total else 0.0)
+    return Fitted(quantizer, kept, float(beyond.mean()), math.sqrt(off / total) if total else 0.0)
 
 
 def _functions(bits: int, rule: str, sparse: bool) -> Iterator[Quantizer]:
@@ -82,8 +84,7 @@ def _functions(bits: int, rule: str, sparse: bool) -> Iterator[Quantizer]:
 def _errors(weight: Floats, quantizer: Quantizer, kept: Floats | None = None) -> Doubles:
     """The squared error of each channel, [C_out]."""
     off = dequantize(quantize(weight, quantizer, kept)).astype(np.float64) - weight
-    sums: Doubles = (off**2).reshape(-1, weight.shape[-1]).sum(0)
-    return sums
+    return sum_down((off * off).reshape(-1, weight.shape[-1]))
 
 
 def _searched(weight: Floats, quantizer: Quantizer) -> Floats:

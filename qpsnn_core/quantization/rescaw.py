@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
-from qpsnn_core.common.types import Floats
+from qpsnn_core.common.types import Doubles, Floats
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.quantize import encode, pass_within, sum_abs
@@ -47,13 +47,13 @@ def gamma(weight: Floats, quantizer: Quantizer, stored: Floats | None = None) ->
     if quantizer.gamma == KEPT:
         _finite(weight)
         return _stored(stored, outputs)
-    if quantizer.gamma == "mean" and quantizer.granularity == "channel":
-        sums = _summed(sum_abs, weight, np.float64)
+    rows = weight.reshape(-1, outputs if quantizer.granularity == "channel" else 1)
+    if quantizer.gamma == "mean":
+        sums = _summed(sum_abs, rows, np.float64)
         _finite(sums)
-        value = sums / (weight.size // outputs)
+        value = sums / len(rows)
     else:
         _finite(weight)
-        rows = weight.reshape(-1, outputs) if quantizer.granularity == "channel" else weight.reshape(-1, 1)
         value = _other_gamma(rows, quantizer)
     value = value.astype(np.float32)
     return np.broadcast_to(np.where(value > 0, value, np.float32(1)), (outputs,)).copy()
@@ -72,15 +72,25 @@ def _other_gamma(rows: Floats, quantizer: Quantizer) -> npt.NDArray[Any]:
     """Of each column of `rows`; where a percentile is 0 (weights are mostly 0), the largest magnitude stands in."""
     if quantizer.gamma == "one":
         return np.ones(rows.shape[1])
-    if quantizer.gamma == "mean":
-        mean: npt.NDArray[Any] = np.abs(rows).mean(0, dtype=np.float64)
-        return mean
     if quantizer.gamma == "max":
         largest: npt.NDArray[Any] = np.abs(rows).max(0)
         return largest
-    edges = np.quantile(rows, (1 - quantizer.percentile, quantizer.percentile), axis=0)
+    edges = [_quantile(rows, share) for share in (1 - quantizer.percentile, quantizer.percentile)]
     found: npt.NDArray[Any] = np.abs(edges).max(0)
     return found if (found > 0).all() else np.where(found > 0, found, np.abs(rows).max(0))
+
+
+def _quantile(rows: Floats, share: float) -> Doubles:
+    """What so large a share of each column is below, in float64; between two numbers in proportion, as NumPy has it.
+
+    NumPy's own differs in its last bits from version to version.
+    """
+    place = share * (len(rows) - 1)
+    low = int(place)
+    high = min(low + 1, len(rows) - 1)
+    below, above = np.partition(rows, sorted({low, high}), axis=0)[[low, high]].astype(np.float64)
+    found: Doubles = below + (above - below) * (place - low)
+    return found
 
 
 def quantize(weight: Floats, quantizer: Quantizer, stored: Floats | None = None) -> QuantizedWeights:

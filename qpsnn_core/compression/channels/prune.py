@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -141,7 +142,7 @@ def _best(scores: Doubles, second: Doubles, count: int) -> Longs:
 
 
 def _mean(values: Mapping[str, Doubles], group: tuple[str, ...]) -> Doubles:
-    total: Doubles = np.mean([values[name] for name in group], axis=0)
+    total: Doubles = sum((values[name] for name in group), start=np.zeros(())) / len(group)
     return total
 
 
@@ -201,8 +202,8 @@ def _report(
                 len(kept[node.name]),
                 _parameters(before, node.sources),
                 _parameters(after, node.sources),
-                float(own[kept[node.name]].mean()),
-                float(removed.mean()) if removed.size else None,
+                math.fsum(own[kept[node.name]]) / len(kept[node.name]),
+                math.fsum(removed) / len(removed) if removed.size else None,
             )
         )
     return PruneReport(tuple(layers), _parameters(before, before.params), _parameters(after, after.params))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -23,18 +24,19 @@ from qpsnn_core.engine.layers import lif
 from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.engine.reach import warn_dead_in_model
-from qpsnn_core.kernels.linalg import singular_values
-from qpsnn_core.kernels.threads import chunks, parallel_map, single_blas
+from qpsnn_core.kernels.linalg import bidiagonal, singular_values
+from qpsnn_core.kernels.quantize import sum_abs
+from qpsnn_core.kernels.threads import chunks, parallel_map
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Readout, Shortcut, Sum
 from qpsnn_core.network.model import Model
 from qpsnn_core.recipes.pruning import CRITERIA
 from qpsnn_datasets import Dataset, Split
 
+ROWS = 2**10
+"""Least number of places whose membranes are summed together."""
+
 IMAGES = 16
 """Images that go forward at once: what is kept of them has to fit in memory."""
-PIXELS = 2**16
-"""Spike counts of undecided maps that LAPACK decomposes at once in each thread: 512 KiB in float64."""
-
 
 _NO_CHANNELS_OF_ITS_OWN = Refusal("it has no membrane, and no channels that could be removed by themselves")
 
@@ -106,9 +108,9 @@ def score(
     main = sca if criterion == "sca" else svs
     return Scores(
         criterion,
-        {name: total.sum(0) / counts.sum() for name, total in main.items()},
+        {name: sum(total, start=0.0) / counts.sum() for name, total in main.items()},
         {name: total / counts[:, None] for name, total in main.items()},
-        {name: total.sum(0) / counts.sum() for name, total in sca.items()},
+        {name: sum(total, start=0.0) / counts.sum() for name, total in sca.items()},
     )
 
 
@@ -123,7 +125,7 @@ def stability(scores: Scores) -> dict[str, float]:
         if len(rows) < 2:
             raise ConfigError(expected("stability.scores", "at least two batches", len(rows)))
         cosines = [_cosine(first, second) for first, second in itertools.combinations(rows, 2)]
-        found[name] = float(np.mean(cosines))
+        found[name] = math.fsum(cosines) / len(cosines)
     return found
 
 
@@ -132,7 +134,7 @@ def count_significant_singular_values(counts: Array, steps: int, epsilon: float 
 
     counts: spikes summed over T, [B, H, W, C]. The integers are taken, and the threshold multiplied by T. Where the
     kernel cannot prove the number (a value next to the threshold, an epsilon of 0), and for maps of more than 64
-    columns, LAPACK's values are counted.
+    columns, the values of their bidiagonal form are counted.
     """
     batch, height, width, channels = counts.shape
     threshold = epsilon * steps
@@ -145,17 +147,9 @@ def count_significant_singular_values(counts: Array, steps: int, epsilon: float 
         parallel_map(
             singular_values.count_maps, chunks(batch * -(-channels // singular_values.LANES)), counts, threshold, found
         )
-    rows, columns = np.nonzero(found == singular_values.UNDECIDED)
-    if len(rows):
-
-        def decide(start: int, stop: int) -> None:
-            maps = counts[rows[start:stop], :, :, columns[start:stop]].astype(np.float64)
-            values = np.linalg.svd(maps, compute_uv=False)
-            found[rows[start:stop], columns[start:stop]] = (values > threshold).sum(1)
-
-        size = max(1, PIXELS // (height * width))
-        with single_blas():
-            parallel_map(decide, [(start, min(start + size, len(rows))) for start in range(0, len(rows), size)])
+    places = np.nonzero(found == singular_values.UNDECIDED)
+    if len(places[0]):
+        parallel_map(bidiagonal.count_chosen, chunks(len(places[0])), counts, *places, threshold, found)
     return found
 
 
@@ -171,7 +165,7 @@ def _totals(
         for start in range(0, len(part), IMAGES):
             done = forward(model, steps_first(part[start : start + IMAGES]), save_for_backward=True)
             for node in neurons:
-                norms = np.abs(MEMBRANES[node](node, done.caches[node.name])).sum(axis=(0, 1, 2, 3), dtype=np.float64)
+                norms = _sum_abs(MEMBRANES[node](node, done.caches[node.name]))
                 if not np.isfinite(norms).all():
                     raise NumericsError(
                         expected(f"{node.name}: membrane", "finite numbers", Unquoted("NaN or infinity"))
@@ -185,8 +179,21 @@ def _totals(
     return svs, sca
 
 
+def _sum_abs(values: Array) -> Doubles:
+    """The sum of magnitudes of each channel, the last axis, in float64."""
+
+    def part(start: int, stop: int) -> Doubles:
+        sums = np.zeros(values.shape[-1])
+        sum_abs(start, stop, flat, sums)
+        return sums
+
+    flat = np.ascontiguousarray(values, np.float32).reshape(-1)
+    found: Doubles = sum(parallel_map(part, chunks(values.size // values.shape[-1], ROWS)))
+    return found
+
+
 def _cosine(first: Doubles, second: Doubles) -> float:
-    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
+    norms = math.sqrt(math.fsum(first * first)) * math.sqrt(math.fsum(second * second))
     if norms == 0:
         return float(not first.any() and not second.any())
-    return float(first @ second) / norms
+    return math.fsum(first * second) / norms

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import lapack
 
 from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.types import Bools, Doubles, Longs
+from qpsnn_core.kernels.linalg.factor import DONE, gather, invert, pitch_of, room_of
 from qpsnn_core.kernels.linalg.obs import record_rows
-from qpsnn_core.kernels.threads import CHUNKS, chunks, find_blas, parallel_map, single_blas
-
-find_blas()
-
+from qpsnn_core.kernels.linalg.rows import compensate_rows
+from qpsnn_core.kernels.threads import CHUNKS, chunks, parallel_map
 
 MEMORY = 2**30
 """Bytes of inverse Hessians that rows work on at once: each has a copy of its own."""
@@ -64,22 +63,22 @@ def smallest(weight: Doubles, count: int) -> Bools:
 
 def damped(hessian: Doubles, damping: float) -> Doubles:
     """`H + damping * mean(diag H) * I`."""
-    mean = float(np.diag(hessian).mean())
+    mean = math.fsum(np.diag(hessian)) / len(hessian)
     return hessian + (damping * mean or damping) * np.eye(len(hessian))
 
 
 def inverse(place: str, hessian: Doubles) -> Doubles:
     """Of a positive definite matrix; NumericsError says that it is not, and names the damping."""
-    factor, failed = lapack.dpotrf(hessian, lower=1)
-    _check(failed, f"{place}.damping")
-    half, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
-    found: Doubles = np.tril(half)
-    found += np.tril(half, -1).T
-    return found
+    size = len(hessian)
+    room, scratch = np.empty(room_of(size)), np.empty(room_of(size))
+    gather(hessian.reshape(-1), size, np.arange(size), room)
+    check_inverted(invert(room, size, scratch) == DONE, f"{place}.damping")
+    return np.ascontiguousarray(room[: size * pitch_of(size)].reshape(size, -1)[:, :size])
 
 
-def _check(failed: int, place: str) -> None:
-    if failed:
+def check_inverted(done: bool, place: str) -> None:
+    """NumericsError, naming the place, of a Hessian that has no inverse."""
+    if not done:
         want = "a Hessian that can be inverted (inputs that never fire, or always together, need a damping)"
         raise NumericsError(expected(place, want, Unquoted("one that cannot")))
 
@@ -92,8 +91,7 @@ def trace(
     weight: [O, d]; group: how many go at a time. Rows run in parallel, as many as MEMORY has room for. on_progress:
     called with the number of rows done.
     """
-    with single_blas():
-        inverted = inverse(place, hessian)
+    inverted = inverse(place, hessian)
     rows, size = weight.shape
     order, losses = np.zeros((rows, size), np.int64), np.zeros((rows, size))
     together = min(CHUNKS, max(1, MEMORY // (8 * size * size)))
@@ -136,18 +134,7 @@ def compensated(weight: Doubles, kept: Bools, hessian: Doubles) -> Doubles:
     `w_K += H[K, K]^-1 H[K, P] w_P`: what removing them one after another, in any order, comes to.
     """
 
-    def part(start: int, stop: int) -> None:
-        for row in range(start, stop):
-            gone = ~kept[row]
-            if kept[row].any() and gone.any():
-                inner = hessian[np.ix_(kept[row], kept[row])]
-                driven = hessian[np.ix_(kept[row], gone)] @ weight[row, gone]
-                _, change, failed = lapack.dposv(inner, driven, lower=1)
-                _check(failed, "damping")
-                out[row, kept[row]] += change
-            out[row, gone] = 0
-
-    out = weight.copy()
-    with single_blas():
-        parallel_map(part, chunks(len(weight)))
+    out, failed = np.empty_like(weight), np.zeros(len(weight), np.bool_)
+    parallel_map(compensate_rows, chunks(len(weight)), weight, kept, hessian, out, failed)
+    check_inverted(not failed.any(), "damping")
     return out

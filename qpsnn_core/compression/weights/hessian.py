@@ -8,11 +8,13 @@ reset to zero would also wipe it out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from qpsnn_core.common.elementary import powers
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.common.validation import check_choice
@@ -20,7 +22,9 @@ from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.kernels.conv.windows import unfold
 from qpsnn_core.kernels.linalg.obs import add_events
-from qpsnn_core.kernels.threads import parallel_for, single_blas
+from qpsnn_core.kernels.linalg.product import Matrix, add_products, blocks_of
+from qpsnn_core.kernels.linalg.sums import dot_rows, filter_steps
+from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
@@ -33,6 +37,9 @@ PART = 2**22
 
 MEMORY = 2**31
 """Bytes of Hessians that there are at once; where a network has more, it is run again for the others."""
+
+MIN_CHUNK_PLACES = 2**14
+"""Least number of places that are filtered by one thread."""
 
 SPARSE = 0.3
 """Below this share of spikes, adding rows of events is faster than a product of all: measured, `docs/osbc.md`."""
@@ -55,15 +62,15 @@ def hessians(
     chosen = nodes or network.synapses
     found = {node.name: np.zeros((inputs_of(network, node),) * 2) for node in chosen}
     samples = sum(len(part) for part in parts)
-    with single_blas():
-        for index, part in enumerate(parts, 1):
-            values = forward(model, steps_first(part), save_for_backward=True).values
-            for node in chosen:
-                _add(network, node, values[node.source], objective, found[node.name])
-            on_progress(index)
+    for index, part in enumerate(parts, 1):
+        values = forward(model, steps_first(part), save_for_backward=True).values
+        for node in chosen:
+            _add(network, node, values[node.source], objective, found[node.name])
+        on_progress(index)
     for node in chosen:
         own = found[node.name]
-        own *= 2 * network.values[node.source].scale ** 2 / samples
+        scale = network.values[node.source].scale
+        own *= 2 * (scale * scale) / samples
         for row in range(len(own)):
             own[row + 1 :, row] = own[row, row + 1 :]
     return found
@@ -79,7 +86,7 @@ def filters(network: Network, node: Synapse, objective: str = "membrane") -> lis
         return [np.eye(network.steps)]
     gap = np.subtract.outer(np.arange(network.steps), np.arange(network.steps))
     betas = [LEAKS[one](one) for one in network.consumers(node.name)]
-    return [np.where(gap >= 0, beta ** np.maximum(gap, 0), 0.0) for beta in betas]
+    return [np.where(gap >= 0, powers(beta, network.steps)[np.maximum(gap, 0)], 0.0) for beta in betas]
 
 
 def groups(network: Network) -> list[list[Synapse]]:
@@ -104,12 +111,15 @@ def inputs_of(network: Network, node: Synapse) -> int:
 
 def _add(network: Network, node: Synapse, x: Array, objective: str, total: Doubles) -> None:
     """`total += S^T (M^T M) S`, its upper triangle; x: counts [T or 1, B, H, W, C]."""
-    twice: Doubles = sum((m.T @ m for m in filters(network, node, objective)), start=np.zeros((network.steps,) * 2))
+    twice: Doubles = sum((_squared(m) for m in filters(network, node, objective)), start=np.zeros((network.steps,) * 2))
     if len(x) == 1:
-        twice = twice.sum(keepdims=True)
+        twice = np.full((1, 1), math.fsum(twice.flat))
+    size = len(total)
     for counts, filtered in UNFOLDED[node](node, x, twice):
         if np.count_nonzero(counts) > SPARSE * counts.size:
-            total += counts.T.astype(np.float64) @ filtered
+            left, right, out = (Matrix(flat, 0, size) for flat in map(_flat, (counts, filtered, total)))
+            work = left, right, out, len(counts), size, size, True, False
+            parallel_for(add_products, blocks_of(size), 1, *work)
             continue
         inputs, places = np.nonzero(np.ascontiguousarray(counts.T))
         starts = np.zeros(len(total) + 1, np.int64)
@@ -118,11 +128,28 @@ def _add(network: Network, node: Synapse, x: Array, objective: str, total: Doubl
         parallel_for(add_events, len(total), 1, *events, filtered.reshape(-1), len(total), total.reshape(-1))
 
 
+def _squared(m: Doubles) -> Doubles:
+    """`M^T M`."""
+    return np.array([[math.fsum(first * second) for second in m.T] for first in m.T])
+
+
+def _filtered(twice: Doubles, x: Array) -> Doubles:
+    """`twice` times x [T, n]: what each place of each step is filtered to."""
+    found, x = np.empty(x.shape), np.ascontiguousarray(x)
+    parallel_for(filter_steps, x.shape[1], MIN_CHUNK_PLACES, twice, x, found)
+    return found
+
+
+def _flat(matrix: Array) -> Doubles:
+    """Its numbers, float64; those of a float64 matrix themselves."""
+    return np.ascontiguousarray(matrix, np.float64).reshape(-1)
+
+
 def _vectors(node: Linear, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doubles]]:
     size = x[0, 0].size
     for start, stop in _spans(x.shape[1], len(x) * size):
         flat = x[:, start:stop].reshape(len(x), -1)
-        yield flat.reshape(-1, size), (twice @ flat).reshape(-1, size)
+        yield flat.reshape(-1, size), _filtered(twice, flat).reshape(-1, size)
 
 
 def _windows(node: Conv, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doubles]]:
@@ -135,7 +162,7 @@ def _windows(node: Conv, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doub
         for first, last in _spans(rows, row * (stop - start)):
             band = padded[:, start:stop, first * node.stride : (last - 1) * node.stride + node.kernel]
             images = band.reshape(-1, *band.shape[2:])
-            after = (twice @ band.reshape(len(x), -1)).reshape(images.shape)
+            after = _filtered(twice, band.reshape(len(x), -1)).reshape(images.shape)
             yield tuple(unfold(i, node.kernel, node.stride, i.dtype) for i in (images, after))  # type: ignore[misc] # two
 
 
@@ -187,7 +214,16 @@ def error(hessian: Doubles, change: Doubles, factors: Doubles) -> float:
 
     change: [O, d]; factors: what batch norm multiplies each output's current with, [O].
     """
-    return float((factors**2 * ((change @ hessian) * change).sum(1)).sum() / 2)
+    size, rows = len(hessian), len(change)
+    driven, off = np.zeros((rows, size)), np.empty(rows)
+    left, right, out = (
+        Matrix(flat, 0, pitch)
+        for flat, pitch in ((_flat(change.T), rows), (_flat(hessian), size), (_flat(driven), size))
+    )
+    work = left, right, out, size, rows, size, False, False
+    parallel_for(add_products, blocks_of(rows), 1, *work)
+    parallel_for(dot_rows, rows, 1, driven, np.ascontiguousarray(change, np.float64), off)
+    return math.fsum(factors * factors * off) / 2
 
 
 def errors(hessian: Doubles, change: Doubles, dense: Doubles, factors: Doubles) -> tuple[float, float]:

@@ -8,9 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.types import Bools, Doubles
-from qpsnn_core.compression.weights.eliminate import inverse
+from qpsnn_core.compression.weights.eliminate import check_inverted
+from qpsnn_core.kernels.linalg.factor import pitch_of, room_of
 from qpsnn_core.kernels.linalg.obs import TOGETHER, round_rows
-from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map, single_blas
+from qpsnn_core.kernels.linalg.rows import order_and_factor, round_kept_rows
+from qpsnn_core.kernels.linalg.sums import dot_rows
+from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map
 
 SCALES = ("max", "search")
 
@@ -38,10 +41,11 @@ def gammas(weight: Doubles, bits: int, scale: str = "max") -> npt.NDArray[np.flo
     largest = np.abs(weight).max(1)
     best = largest
     if scale == "search":
-        least = np.full(len(weight), np.inf)
+        least, off = np.full(len(weight), np.inf), np.empty(len(weight))
         for fraction in FRACTIONS:
             tried = np.where(largest > 0, largest * fraction, 1.0)
-            off = ((round_to_multiples(weight, tried, bits) - weight) ** 2).sum(1)
+            apart = round_to_multiples(weight, tried, bits) - weight
+            parallel_for(dot_rows, len(weight), 1, apart, apart, off)
             best = np.where(off < least, tried, best)
             least = np.minimum(off, least)
     found: npt.NDArray[np.float32] = np.where(largest > 0, best, 1.0).astype(np.float32)
@@ -69,31 +73,23 @@ def compensating(place: str, weight: Doubles, kept: Bools, hessian: Doubles, bit
     """
     gamma, top = gammas(weight, bits, scale), float(limit(bits))
     steps, out = gamma.astype(np.float64) / top, np.zeros_like(weight)
-
-    def part(start: int, stop: int) -> None:
-        for row in range(start, stop):
-            some = np.flatnonzero(kept[row])
-            if some.size:
-                order, upper = factored(place, hessian[np.ix_(some, some)])
-                left = np.ascontiguousarray(weight[row : row + 1, some[order]])
-                found = np.empty_like(left)
-                round_rows(0, 1, left, upper, steps[row : row + 1], top, found)
-                out[row, some[order]] = found[0]
-
-    with single_blas():
-        if kept.all():
-            order, upper = factored(place, hessian)
-            left = np.ascontiguousarray(weight[:, order])
-            found = np.empty_like(left)
-            parallel_for(round_rows, len(left), TOGETHER, left, upper, steps, top, found)
-            out[:, order] = found
-        else:
-            parallel_map(part, chunks(len(weight)))
+    if kept.all():
+        order, upper = factored(place, hessian)
+        left = np.ascontiguousarray(weight[:, order])
+        found = np.empty_like(left)
+        parallel_for(round_rows, len(left), TOGETHER, left, upper, steps, top, found)
+        out[:, order] = found
+    else:
+        failed = np.zeros(len(weight), np.bool_)
+        parallel_map(round_kept_rows, chunks(len(weight)), weight, kept, hessian, steps, top, out, failed)
+        check_inverted(not failed.any(), f"{place}.damping")
     return Rounded(out, gamma)
 
 
 def factored(place: str, hessian: Doubles) -> tuple[npt.NDArray[np.intp], Doubles]:
     """The order of columns, by the rising diagonal of `H^-1`, and in it U [d, d] of `H^-1 = U^T U`."""
-    inverted = inverse(place, hessian)
-    order = np.argsort(np.diag(inverted), kind="stable")
-    return order, np.ascontiguousarray(np.linalg.cholesky(inverted[np.ix_(order, order)]).T)
+    size = len(hessian)
+    upper, scratch = np.empty(room_of(size)), np.empty(room_of(size))
+    order = order_and_factor(hessian, np.arange(size), upper, scratch)
+    check_inverted(order is not None, f"{place}.damping")
+    return order, np.ascontiguousarray(upper[: size * pitch_of(size)].reshape(size, -1)[:, :size])

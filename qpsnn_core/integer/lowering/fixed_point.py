@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.common.elementary import ceil_log2, floor_log2
 from qpsnn_core.common.errors import LoweringError, Unquoted, expected
 from qpsnn_core.common.types import Doubles, Longs
 from qpsnn_core.integer.bounds import FAR, INT32_MAX, Interval, Membrane, membrane
@@ -77,14 +78,14 @@ def choose(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, fract
     """
     figures = _figures(lifs, currents)
     exact, others = _normaliser(list(currents.values()))
-    most = np.minimum(fraction_bits + np.ceil(np.log2(np.maximum(others, 1))), max(MOST_BITS, fraction_bits))
+    most = np.minimum(fraction_bits + ceil_log2(np.maximum(others, 1)), max(MOST_BITS, fraction_bits))
     bits = np.full(exact.shape, COARSE, np.int64)
     unit = np.maximum(exact, 1.0)
     gain = np.zeros(exact.shape, np.int64)
     for f in range(int(most.max()), -1, -1):
         open_ = (bits == COARSE) & (exact > 0) & (f <= most)
         whole, _ = common(figures.of_scale, figures.needed, np.full(exact.shape, 2.0**f))
-        first = whole * 2 ** np.ceil(f - np.log2(whole)).astype(np.int64)
+        first = whole * 2 ** (f - floor_log2(whole))
         trial, gains = np.where(open_, exact / first, unit), np.where(open_, first, gain)
         held = open_ & _holds(_rounded(lifs, currents, steps, figures, Unit(trial, gains, bits)))
         unit[held], gain[held], bits[held] = trial[held], first[held], f

@@ -13,6 +13,7 @@ from qpsnn_core.common.errors import LoweringError, NumericsError, ShapeError, U
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.integer.bounds import INT32_MAX, Interval, accumulator
+from qpsnn_core.kernels.linalg.sums import sum_down
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
@@ -111,7 +112,7 @@ def _off(weight: Doubles, used: Doubles) -> Doubles:
     """
     rows, others = weight.reshape(-1, weight.shape[-1]), used.reshape(-1, weight.shape[-1])
     noise = (len(rows) + 4) * 2.0**-24 * 1.01
-    total: Doubles = np.abs(rows - others).sum(0) + noise * np.abs(rows).sum(0)
+    total: Doubles = sum_down(np.abs(rows - others)) + noise * sum_down(np.abs(rows))
     return total
 
 

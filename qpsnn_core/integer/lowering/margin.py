@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.common.elementary import floor_log2, sum_of_powers
 from qpsnn_core.common.types import Doubles, Longs
 from qpsnn_core.integer.lowering.fixed_point import Neuron, Rounded
 from qpsnn_core.integer.lowering.fold import Affine
@@ -65,7 +65,7 @@ def margin(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int) 
     sources = [currents[name] for name in lif.sources]
     gains = [rounded.gains[name] for name in lif.sources]
     beta, kept = float(np.float32(lif.beta)), neuron.multiplier / 2**neuron.shift
-    growth = _sum_of_powers(max(beta, kept) * (1 + 8 * HALF_ULP), steps)
+    growth = sum_of_powers(max(beta, kept) * (1 + 8 * HALF_ULP), steps)
     gain = unit * sum(abs(g - x.scale / unit) * x.reach.largest for g, x in zip(gains, sources, strict=True))
     off = sum((x.off for x in sources), start=np.zeros_like(unit))
     bias = unit * abs(neuron.bias - sum(x.shift for x in sources) / unit)
@@ -79,16 +79,6 @@ def margin(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int) 
     exact = _exact(lif, sources, gains, neuron, unit, steps)
     shares = (part / lif.threshold for part in (gain, bias, threshold, growth * single * ~exact))
     return Margin(np.where(exact, 0, total * NOISE), exact, *shares)
-
-
-def _sum_of_powers(rate: float, steps: int) -> float:
-    """`sum_{t<steps} rate**t`."""
-    if rate == 1:
-        return float(steps)
-    if not rate:
-        return 1.0
-    exponent = steps * math.log(rate)
-    return math.expm1(exponent) / (rate - 1) if exponent < 700 else math.inf
 
 
 def _single(sources: list[Affine], neuron: Neuron, unit: Doubles) -> Doubles:
@@ -159,6 +149,6 @@ def _last_bit(values: Doubles) -> Longs:
     """The exponent of the last 1 of each number's binary digits; of 0 NO_EXPONENT."""
     mantissa, exponent = np.frexp(values)
     whole = (mantissa * 2.0**53).astype(np.int64)
-    zeros = np.log2(np.maximum(whole & -whole, 1).astype(np.float64)).astype(np.int64)
+    zeros = floor_log2(np.maximum(whole & -whole, 1))
     found: Longs = np.where(values == 0, NO_EXPONENT, exponent + zeros - 53)
     return found

@@ -34,9 +34,15 @@ def set_item(array, index, value):
     return array[index]
 
 
+@instruction(llvm.of(8), llvm_memory.load)
+def load8(array, index):
+    """The 8 numbers of a flat array from `index` on; nobody checks that they are there."""
+    return array[index : index + 8].copy()
+
+
 @instruction(llvm.of(16), llvm_memory.load)
 def load16(array, index):
-    """The 16 numbers of a flat array from `index` on; nobody checks that they are there."""
+    """The 16 numbers from `index` on."""
     return array[index : index + 16].copy()
 
 
@@ -81,9 +87,15 @@ def store_masked(array, index, vector, count):
     array[index : index + count] = vector[:count]
 
 
+@instruction(llvm.like(8), llvm.fill)
+def fill8(value, like):
+    """8 times a value, in the type of the array `like`, cut to its bits."""
+    return np.full(8, value).astype(like.dtype)
+
+
 @instruction(llvm.like(16), llvm.fill)
 def fill16(value, like):
-    """16 times a value, in the type of the array `like`, cut to its bits."""
+    """16 times a value."""
     return np.full(16, value).astype(like.dtype)
 
 
@@ -160,18 +172,45 @@ def exponential(vector):
 
 @instruction(lambda a, b, c: a, llvm.by_name("fma"))
 def multiply_add(a, b, c):
-    """`a*b + c` of float32 numbers, rounded once.
+    """`a*b + c` of real numbers, rounded once.
 
-    The product is exact in float64. Of a sum that is not, the last bit is made odd, so that float32 does not take it
-    for a half: it is then rounded as the exact sum is.
+    Of float32, the product is exact in float64. Of float64, it is the sum of two numbers, as long as the lower one is
+    not below the smallest. Of a sum that is not exact, the last bit is made odd, so that it is not taken for a half: it
+    is then rounded as the exact sum is (Boldo and Melquiond 2008).
     """
-    product = a.astype(np.float64) * b
-    total = product + c
-    added = total - product
-    lost = (product - (total - added)) + (c - added)
+    if a.dtype == np.float32:
+        product = a.astype(np.float64) * b
+        return odd(*exact_sum(product, c)).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        product, low = exact_product(a, b)
+        total, rest = exact_sum(c, low)
+        total, lost = exact_sum(product, total)
+        found = total + odd(*exact_sum(rest, lost))
+        return np.where(np.isfinite(found), found, a * b + c)
+
+
+def exact_product(a, b):
+    """`a*b` of float64 numbers as the sum of two (Veltkamp, Dekker)."""
+    high = []
+    for number in (a, b):
+        large = number * 134217729.0  # 2**27 + 1
+        high.append(large - (large - number))
+    (p, q), product = high, a * b
+    return product, (a - p) * (b - q) - (((product - p * q) - (a - p) * q) - p * (b - q))
+
+
+def exact_sum(a, b):
+    """`a + b` of float64 numbers as the sum of two (Knuth)."""
+    total = a + b
+    added = total - a
+    return total, (a - (total - added)) + (b - added)
+
+
+def odd(total, lost):
+    """`total`, with an odd last bit on the side of `lost` where that is not 0."""
     bits = total.view(np.int64)
     bits += np.where((lost != 0) & np.isfinite(lost) & (bits & 1 == 0), np.where((lost > 0) == (total > 0), 1, -1), 0)
-    return total.astype(np.float32)
+    return total
 
 
 @instruction(lambda vector: vector, llvm.by_name("rint"))

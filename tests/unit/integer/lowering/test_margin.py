@@ -14,7 +14,7 @@ from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.base import LayerContext
 from qpsnn_core.integer.lowering.fold import affine
 from qpsnn_core.integer.lowering.lower import lower
-from qpsnn_core.integer.lowering.margin import _last_bit, _sum_of_powers
+from qpsnn_core.integer.lowering.margin import _last_bit
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Quantizer, Readout, Shortcut
 from qpsnn_core.network.graph import MOST_STEPS
@@ -138,11 +138,6 @@ def test_shares_are_roundings_as_parts_of_the_threshold(threshold):
     assert part.threshold == pytest.approx((off / threshold).max(), rel=1e-9)
     assert min(part.gain, part.bias, part.threshold) > 1e-7
     assert part.rounding > part.gain + part.bias + part.threshold
-
-
-@pytest.mark.parametrize(("rate", "steps"), [(0.0, 5), (0.5, 1), (0.5, 7), (0.9, 30), (1.0, 9), (1 + 1e-6, 50)])
-def test_sums_of_powers(rate, steps):
-    assert _sum_of_powers(rate, steps) == pytest.approx(sum(rate**t for t in range(steps)), rel=1e-12)
 
 
 def test_a_report_takes_no_longer_for_any_number_of_steps():
