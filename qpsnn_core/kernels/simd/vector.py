@@ -175,7 +175,7 @@ def multiply_add(a, b, c):
     """`a*b + c` of real numbers, rounded once.
 
     Of float32, the product is exact in float64. Of float64, it is the sum of two numbers, as long as the lower one is
-    not below the smallest. Of a sum that is not exact, the last bit is made odd, so that it is not taken for a half: it
+    not below the smallest, nor a factor beyond 2**996. Of a sum that is not exact, the last bit is made odd, so that it is not taken for a half: it
     is then rounded as the exact sum is (Boldo and Melquiond 2008).
     """
     if a.dtype == np.float32:
@@ -186,7 +186,8 @@ def multiply_add(a, b, c):
         total, rest = exact_sum(c, low)
         total, lost = exact_sum(product, total)
         found = total + odd(*exact_sum(rest, lost))
-        return np.where(np.isfinite(found), found, a * b + c)
+        given = np.where(np.isfinite(a) & np.isfinite(b) & np.isinf(c), c, a * b + c)
+        return np.where(np.isfinite(found), found, given)
 
 
 def exact_product(a, b):

@@ -12,6 +12,8 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qpsnn_core.kernels.simd import llvm_memory
 from qpsnn_core.kernels.simd import vector as v
@@ -46,11 +48,12 @@ def draw(dtype, count=200, seed=0):
 
 
 FILLS = {16: jit(lambda value, like, out: v.store(out, 0, v.fill16(value, like)))}
+FILLS[8] = jit(lambda value, like, out: v.store(out, 0, v.fill8(value, like)))
 FILLS[64] = jit(lambda value, like, out: v.store(out, 0, v.fill64(value, like)))
 
 
 @compiled
-@pytest.mark.parametrize("width", [16, 64])
+@pytest.mark.parametrize("width", [8, 16, 64])
 @pytest.mark.parametrize("dtype", INTEGERS)
 @pytest.mark.parametrize(
     "value", [0, 1, -1, 127, 200, 255, 300, -300, 2**15, -(2**15) - 1, 2**16 + 3, 2**31, 2**40 + 5]
@@ -58,7 +61,7 @@ FILLS[64] = jit(lambda value, like, out: v.store(out, 0, v.fill64(value, like)))
 def test_a_filled_vector_is_cut_to_its_bits(value, dtype, width):
     out = np.empty(width, dtype)
     FILLS[width](value, out, out)
-    np.testing.assert_array_equal(out, meaning({16: v.fill16, 64: v.fill64}[width])(value, out))
+    np.testing.assert_array_equal(out, meaning({8: v.fill8, 16: v.fill16, 64: v.fill64}[width])(value, out))
 
 
 def test_a_filled_vector_in_numbers():
@@ -200,6 +203,47 @@ def test_products_that_are_added_are_rounded_once():
             assert all(error <= abs(Fraction(other.item()) - exact) for other in near)
             halves += Fraction((np.float64(x) * y + z).item()) != exact
     assert halves > 100
+
+
+@given(st.integers(0, 2**32))
+def test_products_of_float64_that_are_added_are_rounded_once(seed):
+    """As fractions say, also where nearly everything cancels, and where the product lies next to a half of the sum."""
+    rng = np.random.default_rng(seed)
+    a, b, c = (rng.standard_normal(16) * 10.0 ** rng.integers(-30, 30, 16) for _ in range(3))
+    c[:4] = -a[:4] * b[:4]
+    a[4:8], b[4:8] = 1 + rng.integers(-8, 8, 4) * 2.0**-52, 1 + rng.integers(-8, 8, 4) * 2.0**-30
+    c[4:8] = 2.0 ** rng.integers(20, 110, 4) * rng.choice([-1, 1], 4)
+    out = np.empty(16)
+    FUSED(a, b, c, out)
+    want = [
+        float(Fraction(x) * Fraction(y) + Fraction(z))
+        for x, y, z in zip(*map(np.ndarray.tolist, (a, b, c)), strict=True)
+    ]
+    np.testing.assert_array_equal(out, want)
+    np.testing.assert_array_equal(meaning(v.multiply_add)(a, b, c), want)
+
+
+def test_products_of_float64_that_no_number_holds():
+    a = np.array([np.inf, np.nan, 1e300, 1e300, 0.0, 1e300, -1e300, 2.0] * 2)
+    b = np.array([1.0, 1.0, 1e300, 1e300, np.inf, 1e-300, 1e300, 3.0] * 2)
+    c = np.array([-np.inf, 1.0, 1.0, -np.inf, 1.0, 1.0, np.inf, np.inf] * 2)
+    out = np.empty(16)
+    FUSED(a, b, c, out)
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.testing.assert_array_equal(out[:7], [np.nan, np.nan, np.inf, -np.inf, np.nan, 2.0, np.inf])
+        np.testing.assert_array_equal(meaning(v.multiply_add)(a, b, c), out)
+
+
+EIGHT = jit(lambda array, out: v.store(out, 3, v.load8(array, 2)))
+
+
+def test_eight_numbers_are_moved():
+    for dtype in TYPES:
+        array, out = draw(dtype, 12), np.zeros(12, dtype)
+        EIGHT(array, out)
+        np.testing.assert_array_equal(out[3:11], array[2:10])
+        np.testing.assert_array_equal(meaning(v.load8)(array, 2), array[2:10])
+        assert not out[[0, 1, 2, 11]].any()
 
 
 def test_a_sum_that_float64_would_take_for_a_half():
