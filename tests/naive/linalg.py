@@ -1,4 +1,4 @@
-"""Products, Cholesky's factor, inverses and solutions in loops: one chain of exactly rounded multiply-adds per number."""
+"""Products, Cholesky's factor, inverses and solutions in loops: one chain of exact multiply-adds per number."""
 
 from __future__ import annotations
 

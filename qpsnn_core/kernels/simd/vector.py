@@ -175,8 +175,8 @@ def multiply_add(a, b, c):
     """`a*b + c` of real numbers, rounded once.
 
     Of float32, the product is exact in float64. Of float64, it is the sum of two numbers, as long as the lower one is
-    not below the smallest, nor a factor beyond 2**996. Of a sum that is not exact, the last bit is made odd, so that it is not taken for a half: it
-    is then rounded as the exact sum is (Boldo and Melquiond 2008).
+    not below the smallest, nor a factor beyond 2**996. Of a sum that is not exact, the last bit is made odd, so that it
+    is not taken for a half: it is then rounded as the exact sum is (Boldo and Melquiond 2008).
     """
     if a.dtype == np.float32:
         product = a.astype(np.float64) * b

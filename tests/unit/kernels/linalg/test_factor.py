@@ -1,4 +1,4 @@
-"""Cholesky's factor, the inverse and solutions: the bits of the loops, and LAPACK as witness, ill-conditioned or not."""
+"""Cholesky's factor, the inverse and solutions: the bits of the loops, LAPACK as witness, ill-conditioned or not."""
 
 from __future__ import annotations
 
