@@ -183,12 +183,6 @@ def parallel_for(work: Callable[..., Any], total: int, least: int, *arguments: A
     parallel_map(work, per_thread_ranges(total, least), *arguments)
 
 
-def find_blas() -> None:
-    """Look again for what `single_blas` is for: a module that imports a BLAS besides NumPy's (SciPy's) calls this."""
-    global _controller
-    _controller = threadpoolctl.ThreadpoolController()
-
-
 def single_blas() -> Any:
     """A context in which BLAS keeps to one thread: ours are outside it, and its sums then have one order."""
     return _controller.limit(limits=1, user_api="blas")

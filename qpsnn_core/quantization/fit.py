@@ -84,7 +84,8 @@ def _functions(bits: int, rule: str, sparse: bool) -> Iterator[Quantizer]:
 def _errors(weight: Floats, quantizer: Quantizer, kept: Floats | None = None) -> Doubles:
     """The squared error of each channel, [C_out]."""
     off = dequantize(quantize(weight, quantizer, kept)).astype(np.float64) - weight
-    return sum_down((off * off).reshape(-1, weight.shape[-1]))
+    sums: Doubles = sum_down((off * off).reshape(-1, weight.shape[-1]))
+    return sums
 
 
 def _searched(weight: Floats, quantizer: Quantizer) -> Floats:

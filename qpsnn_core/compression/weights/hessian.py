@@ -41,7 +41,7 @@ MEMORY = 2**31
 MIN_CHUNK_PLACES = 2**14
 """Least number of places that are filtered by one thread."""
 
-SPARSE = 0.3
+SPARSE = 0.2
 """Below this share of spikes, adding rows of events is faster than a product of all: measured, `docs/osbc.md`."""
 
 
