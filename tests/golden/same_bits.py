@@ -32,12 +32,12 @@ def wide() -> Model:
         Input("image", (12, 12, 1), 15, 1 / 15),
         Conv("conv1", "image", 12, quantizer=Quantizer(8, gamma="max")),
         LIF("lif1", ("conv1",), beta=0.9),
-        Conv("conv2", "lif1", 20, quantizer=Quantizer(4)),
+        Conv("conv2", "lif1", 20, quantizer=Quantizer(4, gamma="mean")),
         LIF("lif2", ("conv2",), beta=0.7),
         MaxPool("pool", "lif2"),
         Linear("hidden", "pool", 24, quantizer=Quantizer(5, gamma="percentile")),
         LIF("lif3", ("hidden",), beta=0.3),
-        Linear("linear", "lif3", 3, quantizer=Quantizer(8, granularity="layer")),
+        Linear("linear", "lif3", 3, quantizer=Quantizer(8, gamma="mean", granularity="layer")),
         Readout("readout", "linear"),
     )
     network = Network(nodes, 5)
