@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CI = os.environ.get("CI") == "true"
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 
+os.environ.setdefault("QPSNN_CACHE", "")  # what convolutions cost is measured, and not written to the user's folder
+
 # An extra, and the distribution whose presence says that it is installed. Lava must not be imported to find out: it
 # sets the start method of multiprocessing.
 EXTRAS = {"lava": "lava-nc", "cli": "typer", "plot": "matplotlib", "events": "faery", "exchange": "nir"}

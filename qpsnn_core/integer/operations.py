@@ -25,11 +25,9 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 from qpsnn_core.kernels.buffers import empty
-from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.image import image_forward, panels
-from qpsnn_core.kernels.conv.packing import pack
-from qpsnn_core.kernels.conv.windows import dense_conv, padded
+from qpsnn_core.kernels.conv.integers import IMAGES_WIN, MAX_EVENT_COUNT, Product, integer_conv
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.exact_types import count_type, exact_float, sum_type
 from qpsnn_core.kernels.neurons.integer_lif import IntLIFSettings, add_scaled, current, int_lif
@@ -37,9 +35,6 @@ from qpsnn_core.kernels.neurons.lif import RESETS
 from qpsnn_core.kernels.pool import max_forward, sum_forward
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.synapses import neighbours
-
-MAX_EVENT_COUNT = 16
-"""Counts up to this are listed as events; larger ones (images) go through BLAS."""
 
 POSITIONS = 256
 """The fewest neurons' places that are worth a thread's while."""
@@ -76,33 +71,31 @@ class Fired(NamedTuple):
 
 
 def conv(node: IntConv, context: OperationContext, counts: Array) -> IntCurrent:
-    """Event by event for spikes, through BLAS for images."""
+    """Event by event, or by a product of all counts; images through float32 where that is faster, and exact."""
     value, codes = context.reads[0], context.arrays["codes"]
     images = np.ascontiguousarray(counts).reshape(-1, *value.shape)
     height, width, channels = context.gives.shape
     geometry = ConvGeometry.of(value.shape, channels, node.kernel, node.stride, node.padding)
-    if value.max_count <= MAX_EVENT_COUNT:
-        acc = empty((len(images) * height * width * channels,), sum_type(context.gives.sums))
-        packed = _once(context, "rows", lambda: pack(codes, node.stride, width))
-        parallel_for(conv_forward, len(images), 1, images.reshape(-1), value.max_count, packed, acc, geometry)
-    elif exact_float(context.gives.sums) == np.float32:
-        acc = empty((len(images) * height * width * channels,), np.int32)
+    events = value.max_count <= MAX_EVENT_COUNT
+    acc = empty((len(images) * height * width * channels,), sum_type(context.gives.sums) if events else np.int32)
+    if events or IMAGES_WIN or exact_float(context.gives.sums) != np.float32:
+        product = Product(codes, value.max_count, geometry)
+        integer_conv(product, images.reshape(-1), acc, context.ready)
+    else:
         weights = _once(context, "panels", lambda: panels(codes))
         parallel_for(image_forward, len(images), 1, images.reshape(-1), weights, acc, geometry)
-    else:
-        acc = empty((len(images) * height * width, channels), np.int32)
-        real = _once(context, "real", lambda: codes.reshape(-1, channels).astype(np.float64))
-        dense_conv(padded(images, node.padding), real, node.kernel, node.stride, acc)
     return IntCurrent(acc.reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"])
 
 
 def linear(node: IntLinear, context: OperationContext, counts: Array) -> IntCurrent:
-    """One product through BLAS, in a float that holds every sum exactly."""
-    codes = context.arrays["codes"]
-    dtype = exact_float(context.gives.sums)
-    real = _once(context, "real", lambda: codes.astype(dtype))
-    product = counts.reshape(-1, len(codes)).astype(dtype) @ real
-    return IntCurrent(product.astype(np.int32).reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"])
+    """A convolution of an image of one pixel, with all counts as its channels."""
+    codes, value = context.arrays["codes"], context.reads[0]
+    inputs, outputs = codes.shape
+    images = np.ascontiguousarray(counts).reshape(-1)
+    acc = empty((len(images) // inputs * outputs,), np.int32)
+    geometry = ConvGeometry.of((1, 1, inputs), outputs, 1)
+    integer_conv(Product(codes.reshape(1, 1, inputs, outputs), value.max_count, geometry), images, acc, context.ready)
+    return IntCurrent(acc.reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"])
 
 
 def shortcut(node: IntShortcut, context: OperationContext, counts: Array) -> IntCurrent:

@@ -16,9 +16,11 @@ from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.gemm import WIDTH
 from qpsnn_core.kernels.conv.geometry import AccGradient
 from qpsnn_core.kernels.conv.image import image_forward, image_gradient, panels
+from qpsnn_core.kernels.conv.integers import IMAGES_WIN, MAX_EVENT_COUNT, Product, integer_conv
 from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.spike_lists import LANES
 from qpsnn_core.kernels.conv.windows import dense_conv, padded
+from qpsnn_core.kernels.exact_types import count_type
 from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import ValueSpec
@@ -26,7 +28,7 @@ from qpsnn_core.network.values import ValueSpec
 CACHE = 800_000
 """Bytes of weights that stay in the second-level cache."""
 
-FEW = 16
+FEW = MAX_EVENT_COUNT
 """Where inputs cannot count further, each count is an event, whatever the images hold."""
 
 MOST = 255
@@ -66,10 +68,7 @@ def forward(node: Conv, context: LayerContext, x: Array) -> LayerOutput:
     else:
         count = x.shape[0] * x.shape[1]
         acc = empty((count * height * width * channels,), accumulator(used, value.max_count))
-        packed = pack(used.codes, node.stride, width, node.quantizer.levels if node.quantizer else None)
-        largest = value.max_count if value.max_count is None or value.max_count <= FEW else int(x.max())
-        given = (rows(x).reshape(-1), largest, packed)
-        parallel_for(conv_forward, count, 1, *given, acc, geometry_of(node, value))
+        _of_events(node, value, used, x, acc)
     acc = acc.reshape(*x.shape[:2], height, width, channels)
     step = used.step * np.float32(value.scale)
     current, affine, state = batch_norm.forward(acc, step, context)
@@ -115,17 +114,31 @@ def _many(value: ValueSpec, x: Array) -> bool:
     return bool(x.max() > MOST) or int(x.sum(dtype=np.uint64)) > x.size
 
 
+def _of_events(node: Conv, value: ValueSpec, used: Weights, x: Array, acc: Array) -> None:
+    """All sums, into `acc`: event by event, or, of codes and counts up to FEW, by the faster of two exact products."""
+    geometry, levels = geometry_of(node, value), node.quantizer.levels if node.quantizer else None
+    largest = value.max_count if value.max_count is None or value.max_count <= FEW else int(x.max())
+    counts = rows(x).reshape(-1)
+    if used.integer and (largest or 1) <= FEW:
+        integer_conv(Product(used.codes, largest or 1, geometry, levels), counts, acc)
+    else:
+        packed = pack(used.codes, node.stride, geometry.out_width, levels)
+        parallel_for(conv_forward, x.shape[0] * x.shape[1], 1, counts, largest, packed, acc, geometry)
+
+
 def _of_images(node: Conv, context: LayerContext, used: Weights, x: Array, shape: tuple[int, int, int]) -> Array:
-    """int32 of integer images and codes, else float32; through BLAS in float64 where float32 is not exact."""
+    """int32 of integer images and codes, else float32, in which products with real numbers are added."""
     value = context.inputs[0]
     height, width, channels = shape
     whole = bool(value.max_count) and used.integer
     count = x.shape[0] * x.shape[1]
-    if product_type(used, value.max_count) == np.float64:
-        return _dense(node, x, rows(used.codes).astype(np.float64), height * width, np.int32)
     acc = empty((count * height * width * channels,), np.int32 if whole else np.float32)
-    images = np.ascontiguousarray(x).reshape(-1)
-    parallel_for(image_forward, count, 1, images, panels(used.codes), acc, geometry_of(node, value))
+    images, geometry = np.ascontiguousarray(x).reshape(-1), geometry_of(node, value)
+    if value.max_count and whole and (IMAGES_WIN or product_type(used, value.max_count) == np.float64):
+        integers = images if images.dtype.kind == "u" else images.astype(count_type(value.max_count))
+        integer_conv(Product(used.codes, value.max_count, geometry), integers, acc)
+    else:
+        parallel_for(image_forward, count, 1, images, panels(used.codes), acc, geometry)
     return acc
 
 

@@ -1,4 +1,4 @@
-"""Linear: a product of counts and codes through BLAS, in a float that holds every sum exactly."""
+"""Linear: counts times codes, exact; real numbers are multiplied through BLAS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import numpy as np
 from qpsnn_core.common.types import Array, NamedFloats
 from qpsnn_core.engine.layers import batch_norm
 from qpsnn_core.engine.layers.base import CurrentGradient, Gradients, LayerContext, LayerOutput, rows
-from qpsnn_core.engine.layers.quantized_weights import Weights, product_type, used_weights, weight_gradient
+from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator, used_weights, weight_gradient
+from qpsnn_core.kernels.buffers import empty
+from qpsnn_core.kernels.conv.geometry import ConvGeometry
+from qpsnn_core.kernels.conv.integers import Product, integer_conv
+from qpsnn_core.kernels.exact_types import count_type
 from qpsnn_core.network.synapses import Linear
 from qpsnn_core.network.values import ValueSpec
 
@@ -36,10 +40,10 @@ def forward(node: Linear, context: LayerContext, x: Array) -> LayerOutput:
     """`acc[o] = sum_i codes[i, o]*S[i]`, i over (H, W, C)."""
     value = context.inputs[0]
     used = used_weights(context.params["weight"], node.quantizer, context.state.get("gamma"))
-    dtype = product_type(used, value.max_count)
-    acc = _flat(x).astype(dtype) @ used.codes.astype(dtype)
     if used.integer and value.max_count:
-        acc = np.rint(acc).astype(np.int32)
+        acc = _of_counts(used, value.max_count, _flat(x))
+    else:
+        acc = _flat(x).astype(np.float32) @ used.codes.astype(np.float32)
     acc = acc.reshape(*x.shape[:2], 1, 1, node.features)
     current, affine, state = batch_norm.forward(acc, used.step * np.float32(value.scale), context)
     return LayerOutput(current, Cache(x, acc, used, affine, context), state)
@@ -58,6 +62,18 @@ def backward(node: Linear, cache: Cache, gradient: CurrentGradient) -> Gradients
     if not context.needs_input_grad or value.kind == "analog":
         return Gradients((None,), params)
     return Gradients(((gy @ cache.weights.effective().T).reshape(cache.x.shape),), params)
+
+
+def _of_counts(used: Weights, max_count: int, counts: Array) -> Array:
+    """int32 [M, features]: a convolution of images of one pixel, with all counts as its channels."""
+    accumulator(used, max_count)  # NumericsError where int32 does not hold the sums
+    inputs, features = used.codes.shape
+    acc = empty((len(counts), features), np.int32)
+    geometry = ConvGeometry.of((1, 1, inputs), features, 1)
+    integers = np.ascontiguousarray(counts if counts.dtype.kind == "u" else counts.astype(count_type(max_count)))
+    product = Product(used.codes.reshape(1, 1, inputs, features), max_count, geometry)
+    integer_conv(product, integers.reshape(-1), acc.reshape(-1))
+    return acc
 
 
 def _flat(x: Array) -> Array:

@@ -67,9 +67,10 @@ def instruction(kind: Callable[..., Any], emit: Callable[..., Any]) -> Callable[
     return made
 
 
-_features = getattr(config, "CPU_FEATURES") or get_host_cpu_features()  # noqa: B009 - numba fills its config at run time
+host_features = getattr(config, "CPU_FEATURES") or get_host_cpu_features()  # noqa: B009 - as above
+"""Names of instruction sets, each after `+` where it is there: of this processor, or as NUMBA_CPU_FEATURES says."""
 
-AVX2, AVX512, MASKS = (f"+avx{part}" in _features for part in ("2", "512f", "512bw"))
+AVX2, AVX512, MASKS = (f"+avx{part}" in host_features for part in ("2", "512f", "512bw"))
 """Whether there are registers of 32 bytes, 32 of 64 bytes, and instructions that read and write some of a vector's
 numbers: of this processor, or of that which NUMBA_CPU_FEATURES says."""
 

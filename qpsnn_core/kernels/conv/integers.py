@@ -1,0 +1,173 @@
+"""Convolutions of counts with integer codes, by the faster of two kernels, which give the same integers.
+
+`forward.conv_forward` adds a row of weights for each spike; `dense.dense_forward` multiplies every count. What each
+costs for a shape is measured when the shape is first met (some milliseconds, once for a processor: `measured`), and how
+many neurons spike is looked up in a sample of the input.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from time import thread_time
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+from qpsnn_core.kernels.buffers import Array
+from qpsnn_core.kernels.conv import measured
+from qpsnn_core.kernels.conv.dense import DenseWeights, dense_forward, images_at_once, pack_bytes
+from qpsnn_core.kernels.conv.forward import conv_forward
+from qpsnn_core.kernels.conv.geometry import ConvGeometry
+from qpsnn_core.kernels.conv.measured import Cost
+from qpsnn_core.kernels.conv.packing import PackedWeights, pack
+from qpsnn_core.kernels.exact_types import count_type
+from qpsnn_core.kernels.simd.llvm_tile import VNNI
+from qpsnn_core.kernels.threads import parallel_for
+
+PRODUCT = "QPSNN_PRODUCT"
+"""The variable that says how spikes meet integer codes: gather, dense, or auto, the default: the faster."""
+
+GATHER, DENSE, AUTO = "gather", "dense", "auto"
+
+MAX_EVENT_COUNT = 16
+"""Larger counts, those of images, are never listed one by one: they take the dense product."""
+
+IMAGES_WIN = VNNI
+"""Whether images take the dense product where float32 would be exact, too (`image.image_forward`): 1.6 to 2.8 times as
+fast on an AMD Zen 4; without VNNI, three products of digits take longer."""
+
+SAMPLES, PIECE = 8, 4096
+"""The rate of an input is that of so many pieces of it, of so many numbers each."""
+
+WORK = 2.0e7
+"""Products that a measurement makes at least, in whole images; it takes the best of REPEATS."""
+
+MOST_IMAGES, REPEATS, RATES = 64, 5, (0.05, 0.3)
+
+
+class Product(NamedTuple):
+    """One convolution of counts with codes, but for its input.
+
+    codes: int8 or int16 [k, k, C_in, C_out]. max_count: the largest count. levels: as for `pack`. geometry:
+    ConvGeometry.
+    """
+
+    codes: Array
+    max_count: int
+    geometry: ConvGeometry
+    levels: int | None = None
+
+    def rows(self) -> PackedWeights:
+        """The codes as `conv_forward` reads them."""
+        return pack(self.codes, self.geometry.stride, self.geometry.out_width, self.levels)
+
+    def bytes(self) -> DenseWeights:
+        """The codes as `dense_forward` reads them."""
+        return pack_bytes(self.codes, self.max_count)
+
+    def key(self, dtype: Any) -> str:
+        """What its cost depends on, as text. dtype: of the sums."""
+        codes = self.codes
+        largest = self.levels or max(int(codes.max(initial=0)), -int(codes.min(initial=0)))
+        counted = "spikes" if self.max_count == 1 else f"counts to {self.max_count}"
+        return " ".join(map(str, (*self.geometry, codes.dtype, largest.bit_length(), np.dtype(dtype), counted)))
+
+
+def integer_conv(product: Product, counts: Array, total: Array, kept: dict[str, Any] | None = None) -> None:
+    """`total[(m*Ho*Wo + y*Wo + x)*C_out + co]` = the sum of codes times counts of each window.
+
+    counts: unsigned, flat `[M*H*W*C_in]`. total: int16 or int32, flat, written; the caller has shown that the sums fit.
+    kept: where packed weights stay for further calls of the same product; None: they are packed for this call alone.
+    ValueError if QPSNN_PRODUCT is none of gather, dense, auto.
+    """
+    geometry = product.geometry
+    images = len(counts) // (geometry.height * geometry.width * geometry.channels)
+    store: dict[str, Any] = {} if kept is None else kept
+    if dense_wins(product, counts, images, total.dtype, kept):
+        dense = _once(store, DENSE, product.bytes)
+        least = images_at_once(geometry)
+        parallel_for(dense_forward, images, least, counts, product.max_count, dense, total, geometry)
+    else:
+        rows = _once(store, GATHER, product.rows)
+        parallel_for(conv_forward, images, 1, counts, product.max_count, rows, total, geometry)
+
+
+def dense_wins(product: Product, counts: Array, images: int, dtype: Any, kept: dict[str, Any] | None = None) -> bool:
+    """Whether the product of all counts is taken: as QPSNN_PRODUCT says, else if it takes less time.
+
+    counts: of so many images. dtype: of the sums. kept: as for `integer_conv`.
+    """
+    choice = chosen()
+    if choice != AUTO or product.max_count > MAX_EVENT_COUNT:
+        return choice == DENSE or product.max_count > MAX_EVENT_COUNT
+    if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009 - numba fills its config at run time
+        return False  # nothing is fast, and nothing to be measured
+    cost = cost_of(product, dtype) if kept is None else _once(kept, "cost", lambda: cost_of(product, dtype))
+    crossing = cost.crossing(images, kept is None)
+    return crossing <= 0 or (crossing < product.max_count and rate_of(counts) > crossing)
+
+
+def chosen() -> str:
+    """What QPSNN_PRODUCT says. ValueError if it is none of gather, dense, auto."""
+    product = os.environ.get(PRODUCT, AUTO)
+    if product not in (GATHER, DENSE, AUTO):
+        raise ValueError(f"{PRODUCT}: expected gather, dense or auto, got {product!r}")
+    return product
+
+
+def rate_of(counts: Array) -> float:
+    """Counts per number, in a sample of a flat array."""
+    apart = max(PIECE, len(counts) // SAMPLES)
+    pieces = [counts[begin : begin + PIECE] for begin in range(0, len(counts), apart)]
+    return sum(int(piece.sum()) for piece in pieces) / max(1, sum(map(len, pieces)))
+
+
+def cost_of(product: Product, dtype: Any) -> Cost:
+    """What a convolution of this shape costs: known, or measured now and kept. dtype: of the sums."""
+    key = product.key(dtype)
+    cost = measured.known(key)
+    if cost is None:
+        cost = measure(product, dtype)
+        measured.remember(key, cost)
+    return cost
+
+
+def measure(product: Product, dtype: Any) -> Cost:
+    """On a few images of random spikes; kernels take turns, after a call of each that compiles them."""
+    codes, max_count, geometry, _ = product
+    windows, numbers = geometry.out_height * geometry.out_width, geometry.height * geometry.width * geometry.channels
+    images = int(min(MOST_IMAGES, max(images_at_once(geometry), WORK // (windows * codes.size) + 1)))
+    rng = np.random.default_rng(0)
+    spikes = [(rng.random(images * numbers) < rate).astype(count_type(max_count)) for rate in RATES]
+    total, rows, table = np.empty(images * windows * geometry.outputs, dtype), product.rows(), product.bytes()
+    calls: list[Callable[[], object]] = [
+        lambda: conv_forward(0, images, spikes[0], max_count, rows, total, geometry),
+        lambda: conv_forward(0, images, spikes[1], max_count, rows, total, geometry),
+        lambda: dense_forward(0, images, spikes[1], max_count, table, total, geometry),
+        product.rows,
+        product.bytes,
+    ]
+    few, many, dense, gather_pack, dense_pack = _fastest(calls)
+    rise = max(0.0, (many - few) / (RATES[1] - RATES[0]))
+    return Cost(max(0.0, few - rise * RATES[0]) / images, rise / images, dense / images, gather_pack, dense_pack)
+
+
+def _fastest(calls: list[Callable[[], object]]) -> list[float]:
+    """Seconds of this thread's processor, the least of each call's REPEATS."""
+    for call in calls:
+        call()
+    best = [float("inf")] * len(calls)
+    for _ in range(REPEATS):
+        for place, call in enumerate(calls):
+            began = thread_time()
+            call()
+            best[place] = min(best[place], thread_time() - began)
+    return best
+
+
+def _once(store: dict[str, Any], name: str, make: Callable[[], Any]) -> Any:
+    if name not in store:
+        store[name] = make()
+    return store[name]
