@@ -174,3 +174,24 @@ def laid_out(gradient, unit, shape):
 def sum_of_rows(table, rows):
     """`sum_i table[rows[i]]`, per column, in Python numbers."""
     return [sum(table[row, column].item() for row in rows) for column in range(table.shape[1])]
+
+
+def interleaved(codes, digits, bits, lanes):
+    """`[block, digit, ky, word, lane, 4]`, flat: the digits of codes [k, k, C, O], four inputs of a row side by side.
+
+    Digits q of base 2**bits, -base/2 <= digit < base/2, with `code = sum base**q * digit_q`; zeros beyond C and O.
+    """
+    kernel, _, inputs, outputs = codes.shape
+    taps, base = kernel * inputs, 2**bits
+    blocks, words = -(-outputs // lanes), -(-taps // 4)
+    table = np.zeros((blocks, digits, kernel, words, lanes, 4), np.int8)
+    for ky in range(kernel):
+        for tap in range(taps):
+            for output in range(outputs):
+                rest = codes[ky, tap // inputs, tap % inputs, output].item()
+                for q in range(digits):
+                    digit = (rest + base // 2) % base - base // 2
+                    rest = (rest - digit) // base
+                    table[output // lanes, q, ky, tap // 4, output % lanes, tap % 4] = digit
+                assert rest == 0
+    return table.reshape(-1)

@@ -145,11 +145,10 @@ def add_window(tile, lines, places, begin, pitch, size, words, lanes, table, at)
 
 @kernel
 def dense_forward(start, stop, counts, max_count, weights, total, geometry):
-    """As `conv_forward`, by a product of all counts: `total[(m*Ho*Wo + y*Wo + x)*C_out + co]`, written.
+    """`total[(m*Ho*Wo + y*Wo + x)*C_out + co]` = the sum of codes times counts of that window, cut to total's bits.
 
     Images start..stop-1. counts: unsigned, flat `[M*H*W*C_in]`, `max_count` at most. weights: DenseWeights, packed for
-    that. total: int16 or int32 (the caller has shown that the sums fit), flat `[M*Ho*Wo*C_out]`. geometry:
-    ConvGeometry.
+    that. total: int16 or int32, flat `[M*Ho*Wo*C_out]`, written. geometry: ConvGeometry.
     """
     table, digits, bits, wide = weights
     height, width, channels, outputs, size, stride, padding, out_height, out_width = geometry
@@ -159,7 +158,7 @@ def dense_forward(start, stop, counts, max_count, weights, total, geometry):
         16 if wide is None else 32,
         (size * channels + WORD - 1) // WORD,
     )
-    group, planes = min(stop - start, (TOGETHER + windows - 1) // windows), 1
+    group, planes = max(1, min(stop - start, (TOGETHER + windows - 1) // windows)), 1
     while max_count >> (8 * planes):
         planes += 1
     step, blocks, part = 8 // bits, (outputs + lanes - 1) // lanes, size * words * lanes * WORD

@@ -47,6 +47,10 @@ WORK = 2.0e7
 MOST_IMAGES, REPEATS, RATES = 64, 5, (0.05, 0.3)
 
 
+INTERPRETED = bool(getattr(numba.config, "DISABLE_JIT"))  # noqa: B009 - numba fills its config at run time
+"""Whether kernels run as Python: then nothing is fast, and nothing is measured."""
+
+
 class Product(NamedTuple):
     """One convolution of counts with codes, but for its input.
 
@@ -102,8 +106,8 @@ def dense_wins(product: Product, counts: Array, images: int, dtype: Any, kept: d
     choice = chosen()
     if choice != AUTO or product.max_count > MAX_EVENT_COUNT:
         return choice == DENSE or product.max_count > MAX_EVENT_COUNT
-    if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009 - numba fills its config at run time
-        return False  # nothing is fast, and nothing to be measured
+    if INTERPRETED:
+        return False
     cost = cost_of(product, dtype) if kept is None else _once(kept, "cost", lambda: cost_of(product, dtype))
     crossing = cost.crossing(images, kept is None)
     return crossing <= 0 or (crossing < product.max_count and rate_of(counts) > crossing)

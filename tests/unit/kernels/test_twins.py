@@ -19,6 +19,9 @@ TWINS = {
     "conv.channel_lists.list_channels": "conv.places",
     "conv.channel_lists.pixels_of": "conv.by_class",
     "conv.channel_lists.turn_round": "conv.turned",
+    "conv.dense.add_window": "conv.forward",
+    "conv.dense.dense_forward": "conv.forward",
+    "conv.dense.interleave": "conv.interleaved",
     "conv.forward.add_rows": "conv.sum_of_rows",
     "conv.forward.add_halves": "conv.sum_of_rows",
     "conv.forward.conv_forward": "conv.forward",
@@ -123,6 +126,7 @@ TWINS = {
 }
 WITHOUT = {
     "events.camera.even": "only skips what gives no events; the test states which squares",
+    "conv.dense.lay_out": "the test has images of every size and padding",
     "conv.image.fill_lines": "the test pads the image",
     "conv.image.write": "a store or a put",
     "conv.channel_lists.unit_of": "the test states what the units must cover",
@@ -151,18 +155,24 @@ PLAIN = {
     "linalg.factor.room_of",
     "linalg.product.blocks_of",
     "linalg.sums.sum_down",
+    "conv.dense.images_at_once",
+    "conv.dense.pack_bytes",
 }
 """Python around kernels, with tests of its own."""
 
 NO_KERNELS = {
     "simd.llvm": "the code of the instructions",
     "simd.llvm_memory": "likewise",
+    "simd.llvm_tile": "likewise",
     "buffers": "no arithmetic: test_buffers.py",
     "compiling": "no arithmetic: tests/unit/cli/test_progress.py",
+    "conv.integers": "chooses a kernel: test_integers.py",
+    "conv.measured": "keeps figures: test_measured.py",
     "conv.windows": "NumPy and BLAS: test_windows.py compares it with loops",
     "exact_types": "no arithmetic: test_exact_types.py",
     "machine_code": "no arithmetic: test_machine_code.py",
     "threads": "no arithmetic: below, and test_threads.py",
+    "simd.tile": "an instruction's twin is its own meaning: test_tile.py",
     "simd.vector": "an instruction's twin is its own meaning: test_vector.py",
 }
 FOLDER = Path(kernels.__file__).parent

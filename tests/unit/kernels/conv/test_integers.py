@@ -1,0 +1,146 @@
+"""Which of two exact products a convolution of integers takes; both give the same sums."""
+
+from __future__ import annotations
+
+from math import inf
+
+import numba
+import numpy as np
+import pytest
+
+from naive import conv as naive
+from qpsnn_core.kernels.conv import integers, measured
+from qpsnn_core.kernels.conv.geometry import ConvGeometry
+from qpsnn_core.kernels.conv.integers import Product, integer_conv
+from qpsnn_core.kernels.exact_types import count_type
+
+INTERPRETED = bool(numba.config.DISABLE_JIT)
+compiled = pytest.mark.skipif(INTERPRETED, reason="interpreted, nothing is measured")
+
+
+def product(max_count=1, outputs=5, dtype=np.int8, levels=None):
+    codes = (2 * np.random.default_rng(0).integers(0, 8, (3, 3, 4, outputs)) - 7).astype(dtype)
+    return Product(codes, max_count, ConvGeometry.of((6, 5, 4), outputs, 3, 1, 1), levels)
+
+
+def counts_of(max_count, rate=0.4, images=3):
+    rng = np.random.default_rng(1)
+    there = rng.random((images, 6, 5, 4)) < rate
+    return (there * rng.integers(1, max_count, there.shape, endpoint=True)).astype(count_type(max_count))
+
+
+def run(of, counts, kept=None):
+    total = np.zeros(len(counts) * 30 * of.geometry.outputs, np.int32)
+    integer_conv(of, counts.reshape(-1), total, kept)
+    return total.reshape(len(counts), 6, 5, -1)
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """The kernels that ran."""
+    ran = []
+    real = integers.parallel_for
+    monkeypatch.setattr(integers, "parallel_for", lambda work, *given: ran.append(work.__name__) or real(work, *given))
+    return ran
+
+
+@pytest.mark.parametrize("max_count", [1, 3])
+@pytest.mark.parametrize("kept", [None, {}])
+def test_either_may_be_forced_and_both_give_the_sums(monkeypatch, taken, max_count, kept):
+    of, counts = product(max_count), counts_of(max_count)
+    for choice, kernel in (("gather", "conv_forward"), ("dense", "dense_forward")):
+        monkeypatch.setenv(integers.PRODUCT, choice)
+        np.testing.assert_array_equal(run(of, counts, kept), naive.forward(counts, of.codes, 1, 1))
+        assert taken.pop() == kernel
+    assert kept is None or set(kept) == {"gather", "dense"}
+
+
+def test_another_word_is_refused(monkeypatch):
+    monkeypatch.setenv(integers.PRODUCT, "fast")
+    with pytest.raises(ValueError, match="QPSNN_PRODUCT: expected gather, dense or auto, got 'fast'"):
+        run(product(), counts_of(1))
+
+
+@pytest.mark.parametrize("max_count", [17, 255, 300])
+def test_images_are_never_listed(monkeypatch, taken, max_count):
+    """Whatever is forced: a list of an image's counts is as long as their sum."""
+    monkeypatch.setenv(integers.PRODUCT, "gather")
+    of, counts = product(max_count), counts_of(max_count)
+    np.testing.assert_array_equal(run(of, counts), naive.forward(counts, of.codes, 1, 1))
+    assert taken == ["dense_forward"]
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Costs that a test gives, for what else would be measured."""
+    monkeypatch.delenv(integers.PRODUCT, raising=False)
+    monkeypatch.setenv(measured.FOLDER, "")
+    monkeypatch.setattr(integers, "INTERPRETED", False)
+    monkeypatch.setattr(measured, "_known", {})
+    given = []
+
+    def measure(of, dtype):
+        given.append((of, dtype))
+        return measured.Cost(gather=1e-3, rise=1e-2, dense=3e-3, gather_pack=0.0, dense_pack=3e-3)
+
+    monkeypatch.setattr(integers, "measure", measure)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("rate", "images", "kept", "dense"),
+    [(0.19, 30, {}, False), (0.21, 30, {}, True), (0.25, 3, None, False), (0.35, 3, None, True)],
+)
+def test_the_rate_decides(figures, rate, images, kept, dense):
+    """At 0.2 both take 3 ms per image; packing for 3 images moves that to 0.3."""
+    counts = np.zeros((images, 120), np.uint8)
+    counts[:, : int(rate * 120)] = 1
+    assert integers.dense_wins(product(), counts.reshape(-1), images, np.int32, kept) == dense
+
+
+def test_a_shape_is_measured_once(figures):
+    of, counts = product(), counts_of(1)
+    for _ in range(3):
+        run(of, counts)
+    assert len(figures) == 1
+    run(product(outputs=6), counts)
+    run(product(max_count=2), counts)
+    assert len(figures) == 3
+
+
+def test_what_a_key_holds():
+    """Codes of another width or type, another geometry, spikes or counts; not the codes themselves."""
+    keys = {
+        product().key(np.int32),
+        product()._replace(codes=-product().codes).key(np.int32),
+        product(levels=7).key(np.int32),
+    }
+    assert len(keys) == 1
+    others = [product(2), product(outputs=6), product(dtype=np.int16), product(levels=15)]
+    assert len({*keys, *(one.key(np.int32) for one in others), product().key(np.int16)}) == 6
+
+
+@pytest.mark.parametrize("size", [1, 100, 4096, 5000, 40_000, 1_000_001])
+def test_the_rate_is_a_sample(size):
+    rng = np.random.default_rng(0)
+    counts = (rng.random(size) < 0.3).astype(np.uint8)
+    sampled = integers.rate_of(counts)
+    if size <= integers.PIECE:
+        assert sampled == counts.mean()
+    assert abs(sampled - counts.mean()) < 0.02
+    assert integers.rate_of(np.full(size, 200, np.uint8)) == 200
+
+
+@compiled
+@pytest.mark.parametrize("max_count", [1, 4])
+def test_what_is_measured(max_count):
+    cost = integers.measure(product(max_count), np.int32)
+    assert all(0 <= one < 1 for one in cost)
+    assert min(cost.dense, cost.gather_pack, cost.dense_pack, cost.gather + cost.rise) > 0
+
+
+def test_where_they_cross():
+    cost = measured.Cost(1.0, 10.0, 3.0, 0.5, 2.0)
+    assert (cost.crossing(4, False), cost.crossing(4, True)) == (0.2, (4 * 2 + 1.5) / 40)
+    assert cost._replace(rise=0.0).crossing(4, True) == inf
+    assert cost._replace(rise=0.0, dense=0.5, dense_pack=0).crossing(4, True) == -inf
