@@ -63,18 +63,19 @@ def pack_bytes(codes: Array, max_count: int) -> DenseWeights:
     lanes = 32 if wide else 16
     blocks, words = -(-outputs // lanes), -(-size * channels // WORD)
     table = aligned(blocks * digits * size * words * lanes * WORD, np.int8)
-    interleave(np.ascontiguousarray(codes).reshape(-1), size, size * channels, outputs, digits, bits, lanes, table)
+    interleave(
+        np.ascontiguousarray(codes).reshape(-1), size, size * channels, words, outputs, digits, bits, lanes, table
+    )
     return DenseWeights(table, digits, bits, wide)
 
 
 @kernel
-def interleave(flat, size, taps, outputs, digits, bits, lanes, table):
+def interleave(flat, size, taps, words, outputs, digits, bits, lanes, table):
     """`table[block, q, ky, word, lane, i]` = digit q of `flat[ky, WORD*word + i, block*lanes + lane]`; zeros beyond.
 
-    flat: integers, flat `[size, taps, outputs]`. digits: of each; -2**(bits-1) <= digit < 2**(bits-1). table: int8,
-    flat, written.
+    flat: integers, flat `[size, taps, outputs]`. words: of a row, which hold taps and zeros. digits: of
+    each; -2**(bits-1) <= digit < 2**(bits-1). table: int8, flat, written.
     """
-    words = (taps + WORD - 1) // WORD
     part = size * words * lanes * WORD
     numbers, digit = np.zeros(4 * 16, np.int32), np.zeros(4 * 16, np.int8)
     half = fill16(1 << (bits - 1), numbers)

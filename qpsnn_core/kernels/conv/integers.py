@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 from time import thread_time
 from typing import Any, NamedTuple
 
@@ -22,14 +23,17 @@ from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.measured import Cost
 from qpsnn_core.kernels.conv.packing import PackedWeights, pack
+from qpsnn_core.kernels.conv.tiles import TileWeights, pack_tiles, tile_forward
 from qpsnn_core.kernels.exact_types import count_type
+from qpsnn_core.kernels.simd.llvm_amx import granted
 from qpsnn_core.kernels.simd.llvm_tile import VNNI
 from qpsnn_core.kernels.threads import parallel_for
 
 PRODUCT = "QPSNN_PRODUCT"
-"""The variable that says how spikes meet integer codes: gather, dense, or auto, the default: the faster."""
+"""The variable that says how spikes meet integer codes: gather, dense, or auto, the default: the faster of these two;
+or tiles, Intel's tile unit, which auto never takes."""
 
-GATHER, DENSE, AUTO = "gather", "dense", "auto"
+GATHER, DENSE, TILES, AUTO = "gather", "dense", "tiles", "auto"
 
 MAX_EVENT_COUNT = 16
 """Larger counts, those of images, are never listed one by one: they take the dense product."""
@@ -38,8 +42,8 @@ IMAGES_WIN = VNNI
 """Whether images take the dense product where float32 would be exact, too (`image.image_forward`): 1.6 to 2.8 times as
 fast on an AMD Zen 4; without VNNI, three products of digits take longer."""
 
-SAMPLES, PIECE = 8, 4096
-"""The rate of an input is that of so many pieces of it, of so many numbers each."""
+SAMPLES, PIECE = 4, 1024
+"""The rate of an input is that of so many pieces of it, of so many numbers each: some microseconds."""
 
 WORK = 2.0e7
 """Products that a measurement makes at least, in whole images; it takes the best of REPEATS."""
@@ -71,12 +75,20 @@ class Product(NamedTuple):
         """The codes as `dense_forward` reads them."""
         return pack_bytes(self.codes, self.max_count)
 
+    def tiles(self) -> TileWeights:
+        """The codes as `tile_forward` reads them."""
+        return pack_tiles(self.codes)
+
     def key(self, dtype: Any) -> str:
         """What its cost depends on, as text. dtype: of the sums."""
         codes = self.codes
         largest = self.levels or max(int(codes.max(initial=0)), -int(codes.min(initial=0)))
-        counted = "spikes" if self.max_count == 1 else f"counts to {self.max_count}"
-        return " ".join(map(str, (*self.geometry, codes.dtype, largest.bit_length(), np.dtype(dtype), counted)))
+        return _text((*self.geometry, codes.dtype, largest.bit_length(), np.dtype(dtype), self.max_count))
+
+
+@cache
+def _text(parts: tuple[Any, ...]) -> str:
+    return " ".join(map(str, parts))
 
 
 def integer_conv(product: Product, counts: Array, total: Array, kept: dict[str, Any] | None = None) -> None:
@@ -84,48 +96,61 @@ def integer_conv(product: Product, counts: Array, total: Array, kept: dict[str, 
 
     counts: unsigned, flat `[M*H*W*C_in]`. total: int16 or int32, flat, written; the caller has shown that the sums fit.
     kept: where packed weights stay for further calls of the same product; None: they are packed for this call alone.
-    ValueError if QPSNN_PRODUCT is none of gather, dense, auto.
+    ValueError as in `chosen`.
     """
     geometry = product.geometry
     images = len(counts) // (geometry.height * geometry.width * geometry.channels)
-    store: dict[str, Any] = {} if kept is None else kept
-    if dense_wins(product, counts, images, total.dtype, kept):
-        dense = _once(store, DENSE, product.bytes)
-        least = images_at_once(geometry)
-        parallel_for(dense_forward, images, least, counts, product.max_count, dense, total, geometry)
-    else:
-        rows = _once(store, GATHER, product.rows)
-        parallel_for(conv_forward, images, 1, counts, product.max_count, rows, total, geometry)
+    route = route_of(product, counts, images, total.dtype, kept)
+    work, pack_codes = ROUTES[route]
+    least = 1 if route == GATHER else images_at_once(geometry)
+    packed = pack_codes(product) if kept is None else _once(kept, route, lambda: pack_codes(product))
+    parallel_for(work, images, least, counts, product.max_count, packed, total, geometry)
 
 
-def dense_wins(product: Product, counts: Array, images: int, dtype: Any, kept: dict[str, Any] | None = None) -> bool:
-    """Whether the product of all counts is taken: as QPSNN_PRODUCT says, else if it takes less time.
+def route_of(product: Product, counts: Array, images: int, dtype: Any, kept: dict[str, Any] | None = None) -> str:
+    """Which kernel is taken, a key of ROUTES: as QPSNN_PRODUCT says, else that which takes less time.
 
     counts: of so many images. dtype: of the sums. kept: as for `integer_conv`.
     """
     choice = chosen()
-    if choice != AUTO or product.max_count > MAX_EVENT_COUNT:
-        return choice == DENSE or product.max_count > MAX_EVENT_COUNT
-    if INTERPRETED:
-        return False
+    if choice == TILES or product.max_count > MAX_EVENT_COUNT:
+        return TILES if choice == TILES else DENSE
+    if choice != AUTO or INTERPRETED:
+        return GATHER if choice == AUTO else choice
     cost = cost_of(product, dtype) if kept is None else _once(kept, "cost", lambda: cost_of(product, dtype))
     crossing = cost.crossing(images, kept is None)
-    return crossing <= 0 or (crossing < product.max_count and rate_of(counts) > crossing)
+    wins = crossing <= 0 or (crossing < product.max_count and rate_of(counts, product.max_count) > crossing)
+    return DENSE if wins else GATHER
+
+
+ROUTES: dict[str, tuple[Any, Callable[[Product], Any]]] = {
+    GATHER: (conv_forward, Product.rows),
+    DENSE: (dense_forward, Product.bytes),
+    TILES: (tile_forward, Product.tiles),
+}
+"""The kernels, and how each wants its weights."""
 
 
 def chosen() -> str:
-    """What QPSNN_PRODUCT says. ValueError if it is none of gather, dense, auto."""
-    product = os.environ.get(PRODUCT, AUTO)
-    if product not in (GATHER, DENSE, AUTO):
-        raise ValueError(f"{PRODUCT}: expected gather, dense or auto, got {product!r}")
-    return product
+    """What QPSNN_PRODUCT says. ValueError if it is no word of these four, or tiles where there are none."""
+    choice = os.environ.get(PRODUCT, AUTO)
+    if choice not in (*ROUTES, AUTO):
+        raise ValueError(f"{PRODUCT}: expected gather, dense, tiles or auto, got {choice!r}")
+    if choice == TILES and not (INTERPRETED or granted()):
+        raise ValueError(
+            f"{PRODUCT}=tiles: expected a processor with amx_int8 on a Linux that grants it, got one without: take auto"
+        )
+    return choice
 
 
-def rate_of(counts: Array) -> float:
-    """Counts per number, in a sample of a flat array."""
+def rate_of(counts: Array, max_count: int) -> float:
+    """Counts per number, in a sample of a flat array. max_count: the largest; spikes, 0 or 1, are quickly counted."""
     apart = max(PIECE, len(counts) // SAMPLES)
     pieces = [counts[begin : begin + PIECE] for begin in range(0, len(counts), apart)]
-    return sum(int(piece.sum()) for piece in pieces) / max(1, sum(map(len, pieces)))
+    size = sum(map(len, pieces))
+    if max_count == 1 and counts.itemsize == 1:
+        return sum(np.count_nonzero(piece.view(np.bool_)) for piece in pieces) / max(1, size)
+    return sum(int(piece.sum()) for piece in pieces) / max(1, size)
 
 
 def cost_of(product: Product, dtype: Any) -> Cost:

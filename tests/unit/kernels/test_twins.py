@@ -22,6 +22,8 @@ TWINS = {
     "conv.dense.add_window": "conv.forward",
     "conv.dense.dense_forward": "conv.forward",
     "conv.dense.interleave": "conv.interleaved",
+    "conv.tiles.square": "conv.forward",
+    "conv.tiles.tile_forward": "conv.forward",
     "conv.forward.add_rows": "conv.sum_of_rows",
     "conv.forward.add_halves": "conv.sum_of_rows",
     "conv.forward.conv_forward": "conv.forward",
@@ -144,10 +146,15 @@ WITHOUT = {
     "quantize.sum_abs": "the test has the exact sum from math.fsum",
     "conv.weight_gradient.layout": "the test states what any layout must cover",
     "conv.forward.sums_of": "one of the two sums that it chooses from",
+    "conv.tiles.lay_panel": "the test has windows of every size",
+    "conv.tiles.write_square": "a store or a put",
     "conv.weight_gradient.zeros_on_line": "zeros",
     "conv.winograd.six_apart": "six stores",
 }
 PLAIN = {
+    "conv.dense.images_at_once",
+    "conv.dense.pack_bytes",
+    "conv.tiles.pack_tiles",
     "conv.image.panels",
     "conv.packing.pack",
     "conv.packing.aligned",
@@ -162,6 +169,8 @@ PLAIN = {
 
 NO_KERNELS = {
     "simd.llvm": "the code of the instructions",
+    "simd.amx": "an instruction's twin is its own meaning: test_amx.py",
+    "simd.llvm_amx": "the code of the instructions",
     "simd.llvm_memory": "likewise",
     "simd.llvm_tile": "likewise",
     "buffers": "no arithmetic: test_buffers.py",

@@ -57,8 +57,25 @@ def test_either_may_be_forced_and_both_give_the_sums(monkeypatch, taken, max_cou
 
 def test_another_word_is_refused(monkeypatch):
     monkeypatch.setenv(integers.PRODUCT, "fast")
-    with pytest.raises(ValueError, match="QPSNN_PRODUCT: expected gather, dense or auto, got 'fast'"):
+    with pytest.raises(ValueError, match="QPSNN_PRODUCT: expected gather, dense, tiles or auto, got 'fast'"):
         run(product(), counts_of(1))
+
+
+def test_tiles_are_for_processors_that_have_them(monkeypatch):
+    monkeypatch.setenv(integers.PRODUCT, "tiles")
+    monkeypatch.setattr(integers, "INTERPRETED", False)
+    monkeypatch.setattr(integers, "granted", lambda: False)
+    with pytest.raises(ValueError, match="QPSNN_PRODUCT=tiles: expected a processor with amx_int8"):
+        run(product(), counts_of(1))
+
+
+@pytest.mark.skipif(not INTERPRETED, reason="the unit is played by Python")
+@pytest.mark.parametrize("max_count", [1, 300])
+def test_tiles_where_they_are_asked_for(monkeypatch, taken, max_count):
+    monkeypatch.setenv(integers.PRODUCT, "tiles")
+    of, counts = product(max_count), counts_of(max_count)
+    np.testing.assert_array_equal(run(of, counts), naive.forward(counts, of.codes, 1, 1))
+    assert taken == ["tile_forward"]
 
 
 @pytest.mark.parametrize("max_count", [17, 255, 300])
@@ -95,7 +112,7 @@ def test_the_rate_decides(figures, rate, images, kept, dense):
     """At 0.2 both take 3 ms per image; packing for 3 images moves that to 0.3."""
     counts = np.zeros((images, 120), np.uint8)
     counts[:, : int(rate * 120)] = 1
-    assert integers.dense_wins(product(), counts.reshape(-1), images, np.int32, kept) == dense
+    assert integers.route_of(product(), counts.reshape(-1), images, np.int32, kept) == ("dense" if dense else "gather")
 
 
 def test_a_shape_is_measured_once(figures):
@@ -120,15 +137,16 @@ def test_what_a_key_holds():
     assert len({*keys, *(one.key(np.int32) for one in others), product().key(np.int16)}) == 6
 
 
-@pytest.mark.parametrize("size", [1, 100, 4096, 5000, 40_000, 1_000_001])
-def test_the_rate_is_a_sample(size):
+@pytest.mark.parametrize("size", [0, 1, 100, 1024, 5000, 40_000, 1_000_001])
+@pytest.mark.parametrize(("kind", "max_count"), [(np.uint8, 1), (np.uint8, 3), (np.uint16, 300)])
+def test_the_rate_is_a_sample(size, kind, max_count):
     rng = np.random.default_rng(0)
-    counts = (rng.random(size) < 0.3).astype(np.uint8)
-    sampled = integers.rate_of(counts)
+    counts = (rng.random(size) < 0.3).astype(kind) * kind(max_count)
+    sampled = integers.rate_of(counts, max_count)
     if size <= integers.PIECE:
-        assert sampled == counts.mean()
-    assert abs(sampled - counts.mean()) < 0.02
-    assert integers.rate_of(np.full(size, 200, np.uint8)) == 200
+        assert sampled == (counts.mean() if size else 0)
+    assert size == 0 or abs(sampled - counts.mean()) < 0.05 * max_count
+    assert size == 0 or integers.rate_of(np.full(size, max_count, kind), max_count) == max_count
 
 
 @compiled
