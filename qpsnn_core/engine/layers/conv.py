@@ -96,7 +96,7 @@ def _dense_wins(node: Conv, used: Weights, x: Array) -> bool:
     """Whether a product of all of `x` is faster than one of its spikes: for real weights, above a rate of spikes.
 
     The rates were measured (docs/performance.md); they are lower where a block of weight rows no longer fits the
-    second-level cache. Codes of at most 5 bits never lose below 60%.
+    second-level cache. Codes have a choice of their own (`kernels.conv.integers`).
     """
     if used.integer:
         return False
