@@ -21,7 +21,7 @@ import qpsnn_core as qp
 from benchmarks.results import processor
 from benchmarks.roofline.page import table
 from benchmarks.roofline.peaks import fastest
-from qpsnn_core.kernels.conv.dense import dense_forward
+from qpsnn_core.kernels.conv.byte_products import dense_forward
 from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.image import image_forward, panels

@@ -1,8 +1,8 @@
 """Convolutions of counts with integer codes, by the faster of two kernels, which give the same integers.
 
-`forward.conv_forward` adds a row of weights for each spike; `dense.dense_forward` multiplies every count. What each
-costs for a shape is measured when the shape is first met (some milliseconds, once for a processor: `measured`), and how
-many neurons spike is looked up in a sample of the input.
+`forward.conv_forward` adds a row of weights for each spike; `byte_products.dense_forward` multiplies every count. What
+each costs for a shape is measured when the shape is first met (some milliseconds, once for a processor: `measured`),
+and how many neurons spike is looked up in a sample of the input.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from qpsnn_core.kernels.buffers import Array
 from qpsnn_core.kernels.conv import measured
-from qpsnn_core.kernels.conv.dense import DenseWeights, dense_forward, images_at_once, pack_bytes
+from qpsnn_core.kernels.conv.byte_products import DenseWeights, dense_forward, images_at_once, pack_bytes
 from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.measured import Cost

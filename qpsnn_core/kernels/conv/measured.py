@@ -96,7 +96,7 @@ def _read() -> dict[str, Cost]:
 @cache
 def _processor() -> str:
     """Sixteen letters of a digest of the processor's name, what it can do, and the kernels that were measured."""
-    kernels = [stamp(Path(__file__).parent / name) for name in ("forward.py", "dense.py", "packing.py")]
+    kernels = [stamp(Path(__file__).parent / name) for name in ("forward.py", "byte_products.py", "packing.py")]
     return sha256("\0".join([_name(), host_features, *kernels]).encode()).hexdigest()[:16]
 
 

@@ -1,8 +1,8 @@
 """Convolutions of bytes on Intel's tile unit (AMX), 32 windows by 32 output channels at a time.
 
 The windows of a panel are copied one after another, rows of a matrix that stays in the cache while all output channels
-pass; the codes are those of `dense`, with all taps of a window in one row of words. Sums of digits come from the unit
-one pair of digits after another.
+pass; the codes are those of `byte_products`, with all taps of a window in one row of words. Sums of digits come from
+the unit one pair of digits after another.
 
 Off unless QPSNN_PRODUCT asks for it. It has run in Python, with each instruction by what it means (`simd.amx`), and is
 compiled by a test; none of this project's tests has run it on the unit.
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.kernels.buffers import Array
-from qpsnn_core.kernels.conv.dense import TOGETHER, interleave, lay_out
+from qpsnn_core.kernels.conv.byte_products import TOGETHER, interleave, lay_out
 from qpsnn_core.kernels.conv.packing import aligned
 from qpsnn_core.kernels.simd.amx import BYTES, CONFIG, ROWS, configure, load, multiply, release, save, zero
 from qpsnn_core.kernels.simd.vector import fill16, load16, load64, store, store_masked, to

@@ -19,9 +19,9 @@ TWINS = {
     "conv.channel_lists.list_channels": "conv.places",
     "conv.channel_lists.pixels_of": "conv.by_class",
     "conv.channel_lists.turn_round": "conv.turned",
-    "conv.dense.add_window": "conv.forward",
-    "conv.dense.dense_forward": "conv.forward",
-    "conv.dense.interleave": "conv.interleaved",
+    "conv.byte_products.add_window": "conv.forward",
+    "conv.byte_products.dense_forward": "conv.forward",
+    "conv.byte_products.interleave": "conv.interleaved",
     "conv.tiles.square": "conv.forward",
     "conv.tiles.tile_forward": "conv.forward",
     "conv.forward.add_rows": "conv.sum_of_rows",
@@ -128,7 +128,7 @@ TWINS = {
 }
 WITHOUT = {
     "events.camera.even": "only skips what gives no events; the test states which squares",
-    "conv.dense.lay_out": "the test has images of every size and padding",
+    "conv.byte_products.lay_out": "the test has images of every size and padding",
     "conv.image.fill_lines": "the test pads the image",
     "conv.image.write": "a store or a put",
     "conv.channel_lists.unit_of": "the test states what the units must cover",
@@ -152,8 +152,8 @@ WITHOUT = {
     "conv.winograd.six_apart": "six stores",
 }
 PLAIN = {
-    "conv.dense.images_at_once",
-    "conv.dense.pack_bytes",
+    "conv.byte_products.images_at_once",
+    "conv.byte_products.pack_bytes",
     "conv.tiles.pack_tiles",
     "conv.image.panels",
     "conv.packing.pack",

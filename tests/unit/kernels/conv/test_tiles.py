@@ -76,7 +76,7 @@ def test_more_than_one_tile_of_inputs():
 
 @pytest.mark.parametrize("kind", [4, 8, "int8", "int16"])
 def test_packed_codes_are_their_digits(kind):
-    """As `dense` packs one row of words; blocks of 16 channels in pairs, rows in whole tiles, zeros beyond."""
+    """As `byte_products` packs one row of words; blocks of 16 channels in pairs, rows in whole tiles, zeros beyond."""
     codes = weights(kind, (2, 2, 5, 20), np.random.default_rng(0))
     packed = tiles.pack_tiles(codes)
     ref = naive.interleaved(codes.reshape(1, 1, 20, 20), packed.digits, 8, 16).reshape(2, packed.digits, 5, 64)

@@ -15,7 +15,7 @@ import pytest
 from generators.convolutions import CODES, GEOMETRIES, weights
 
 from naive import conv as naive
-from qpsnn_core.kernels.conv import dense
+from qpsnn_core.kernels.conv import byte_products as dense
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.exact_types import count_type, sum_type
 from qpsnn_core.kernels.simd import llvm
@@ -118,7 +118,7 @@ SETS = {
 
 CHILD = """
 import sys, numba, numpy as np
-import test_dense as t
+import test_byte_products as t
 if sys.argv[1] == "run":
     for kind, count in ((4, 1), ("int8", 1), (8, 255), ("int8", 200)):
         t.compare(*t.case(((3, 4), 3, 0, 3, 1, 1), kind, count, outputs=20), max_count=count)
