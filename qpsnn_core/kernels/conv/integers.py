@@ -45,11 +45,11 @@ fast on an AMD Zen 4; without VNNI, three products of digits take longer."""
 SAMPLES, PIECE = 4, 1024
 """The rate of an input is that of so many pieces of it, of so many numbers each: some microseconds."""
 
-WORK = 2.0e7
-"""Products that a measurement makes at least, in whole images; it takes the best of REPEATS."""
+WORK, MOST_IMAGES, RATES = 2.0e7, 64, (0.05, 0.3)
+"""A shape is measured on so many products, about, in at most so many images, which fire at these rates."""
 
-MOST_IMAGES, REPEATS, RATES = 64, 5, (0.05, 0.3)
-
+REPEATS, BUDGET = 5, 0.02
+"""The best of so many turns is taken; none begins after so many seconds."""
 
 INTERPRETED = bool(getattr(numba.config, "DISABLE_JIT"))  # noqa: B009 - numba fills its config at run time
 """Whether kernels run as Python: then nothing is fast, and nothing is measured."""
@@ -164,10 +164,10 @@ def cost_of(product: Product, dtype: Any) -> Cost:
 
 
 def measure(product: Product, dtype: Any) -> Cost:
-    """On a few images of random spikes; kernels take turns, after a call of each that compiles them."""
-    codes, max_count, geometry, _ = product
+    """On a few images of random spikes, or on the upper rows of one; after a call of each kernel that compiles it."""
+    codes, max_count, whole, _ = product
+    geometry, images = _sample(whole, codes.size)
     windows, numbers = geometry.out_height * geometry.out_width, geometry.height * geometry.width * geometry.channels
-    images = int(min(MOST_IMAGES, max(images_at_once(geometry), WORK // (windows * codes.size) + 1)))
     rng = np.random.default_rng(0)
     spikes = [(rng.random(images * numbers) < rate).astype(count_type(max_count)) for rate in RATES]
     total, rows, table = np.empty(images * windows * geometry.outputs, dtype), product.rows(), product.bytes()
@@ -179,20 +179,33 @@ def measure(product: Product, dtype: Any) -> Cost:
         product.bytes,
     ]
     few, many, dense, gather_pack, dense_pack = _fastest(calls)
-    rise = max(0.0, (many - few) / (RATES[1] - RATES[0]))
-    return Cost(max(0.0, few - rise * RATES[0]) / images, rise / images, dense / images, gather_pack, dense_pack)
+    rise, each = max(0.0, (many - few) / (RATES[1] - RATES[0])), whole.out_height / geometry.out_height / images
+    return Cost(max(0.0, few - rise * RATES[0]) * each, rise * each, dense * each, gather_pack, dense_pack)
+
+
+def _sample(whole: ConvGeometry, weights: int) -> tuple[ConvGeometry, int]:
+    """A geometry of as many rows, and as many images, as make about WORK products with so many weights."""
+    height, width, channels, outputs, kernel, stride, padding, out_height, out_width = whole
+    rows = max(1, int(WORK // (out_width * weights)))
+    if rows < out_height:
+        height = min(height, (rows - 1) * stride + kernel)
+        return ConvGeometry.of((height, width, channels), outputs, kernel, stride, padding), 1
+    return whole, min(MOST_IMAGES, max(images_at_once(whole), rows // out_height))
 
 
 def _fastest(calls: list[Callable[[], object]]) -> list[float]:
-    """Seconds of this thread's processor, the least of each call's REPEATS."""
+    """Seconds of this thread's processor: the least of REPEATS turns, or of as many as BUDGET allows, but of one."""
     for call in calls:
         call()
-    best = [float("inf")] * len(calls)
+    best, spent = [float("inf")] * len(calls), 0.0
     for _ in range(REPEATS):
         for place, call in enumerate(calls):
             began = thread_time()
             call()
-            best[place] = min(best[place], thread_time() - began)
+            took = thread_time() - began
+            best[place], spent = min(best[place], took), spent + took
+        if spent > BUDGET:
+            break
     return best
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from naive import conv as naive
+from qpsnn_core.kernels.conv import byte_products as dense
 from qpsnn_core.kernels.conv import integers, measured
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.integers import Product, integer_conv
@@ -150,11 +151,30 @@ def test_the_rate_is_a_sample(size, kind, max_count):
 
 
 @compiled
-@pytest.mark.parametrize("max_count", [1, 4])
-def test_what_is_measured(max_count):
+@pytest.mark.parametrize(("max_count", "work"), [(1, 2e7), (4, 2e7), (1, 4000)])
+def test_what_is_measured(monkeypatch, max_count, work):
+    """Of whole images, or of some rows of one."""
+    monkeypatch.setattr(integers, "WORK", work)
     cost = integers.measure(product(max_count), np.int32)
     assert all(0 <= one < 1 for one in cost)
     assert min(cost.dense, cost.gather_pack, cost.dense_pack, cost.gather + cost.rise) > 0
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("side", [3, 8, 200])
+@pytest.mark.parametrize("channels", [1, 64, 512])
+def test_what_is_measured_on_is_small(kernel, stride, padding, side, channels):
+    whole = ConvGeometry.of((side, side, channels), channels, kernel, stride, padding)
+    weights = kernel**2 * channels**2
+    geometry, images = integers._sample(whole, weights)
+    row = geometry.out_width * weights
+    assert geometry[1:7] == whole[1:7]
+    assert geometry.out_width == whole.out_width
+    assert 1 <= geometry.out_height <= whole.out_height
+    assert images * geometry.out_height * row <= max(integers.WORK + 3 * row, 2 * dense.TOGETHER * weights)
+    assert images == 1 or geometry == whole
 
 
 def test_where_they_cross():
