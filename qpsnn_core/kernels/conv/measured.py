@@ -77,10 +77,11 @@ def forget() -> None:
 
 
 def file() -> Path | None:
-    """The file of this processor; None where nothing is to be written."""
+    """The file of this processor; None where nothing is to be written, or the user has no home."""
     folder = os.environ.get(FOLDER)
     if folder is None:
-        folder = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(Path.home(), ".cache"), "qpsnn")
+        cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        folder = os.path.join(cache, "qpsnn") if os.path.isabs(cache) else ""
     return Path(folder) / f"products-{_processor()}.json" if folder else None
 
 

@@ -76,6 +76,8 @@ def test_without_the_variable_the_user_has_a_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert measured.file().parent == tmp_path / ".cache" / "qpsnn"
+    monkeypatch.setattr(measured.os.path, "expanduser", lambda path: path)
+    assert measured.file() is None
 
 
 def test_another_processor_has_another_file(monkeypatch):
