@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import qpsnn_core as qp
-from benchmarks.results import processor
+from benchmarks import processor
 from benchmarks.roofline.page import table
 from benchmarks.roofline.peaks import fastest
 from qpsnn_core.kernels.conv.byte_products import dense_forward
@@ -136,7 +136,7 @@ def blocks(results: Record) -> dict[str, str]:
         cells = [f"{one['inputs']} to {one['outputs']}", name, one["bits"], one["max_count"]]
         rows.append([*cells, *(f"{one[str(rate)]:.0f}" for rate in SHOWN), f"{one['dense']:.0f}", _won(gather, one)])
     head = ["channels", "map", "bits", "counts to", *(f"rows, {rate:.0%}" for rate in SHOWN)]
-    layers = table([*head, "bytes", f"{results['cpu']}: bytes win from"], rows)
+    layers = table([*head, "bytes", "bytes win from"], rows)
     pictures = [
         [f"3 to {one['outputs']}", one["bits"], f"{one['float32']:.0f}", f"{one['dense']:.0f}"]
         for one in results["images"]
@@ -151,7 +151,7 @@ def blocks(results: Record) -> dict[str, str]:
         for one in results["networks"]
     ]
     return {
-        "products": layers,
+        "products": f"{processor.words(results['machine'])}:\n\n{layers}",
         "images": table(["channels", "bits", "float32", "bytes"], pictures),
         "networks": table(
             ["network", "work", "rate", "rows, ms", "bytes, ms", "the faster of each layer, ms"], networks
@@ -187,7 +187,7 @@ def measure(seconds: float, networks: Sequence[str], layers: Sequence[Layer] = L
     """Everything, as the file keeps it."""
     set_threads(1)
     return {
-        "cpu": processor(),
+        "machine": processor.describe(),
         "layers": [of_layer(layer, seconds) for layer in layers],
         "images": [of_layer(layer, seconds) for layer in IMAGES],
         "networks": [one for name in networks for one in of_network(name, steps, 10 * seconds)],
@@ -202,6 +202,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "products.json")
     parser.add_argument("--page", type=Path, default=PAGE)
     given = parser.parse_args()
+    if given.out.exists():
+        known = json.loads(given.out.read_text(encoding="utf-8"))["machine"]
+        if processor.slug(known) != processor.slug(processor.describe()):
+            parser.error(
+                f"{given.out}: expected figures of this processor, got those of {processor.words(known)}: --out"
+            )
     results = measure(given.seconds, given.networks)
     given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     write(results, given.page)

@@ -9,6 +9,7 @@ import pytest
 
 from qpsnn_core.engine.layers import conv
 from qpsnn_core.engine.layers.base import LayerContext
+from qpsnn_core.kernels.conv import integers
 from qpsnn_core.network import Conv, Quantizer
 from qpsnn_core.network.values import ValueSpec
 
@@ -76,6 +77,8 @@ def rows_listed(monkeypatch):
         product(start, stop, spikes, max_count, *rest)
 
     monkeypatch.setattr(conv, "conv_forward", counting)
+    monkeypatch.setitem(integers.ROUTES, "gather", (counting, integers.Product.rows))
+    monkeypatch.setenv(integers.PRODUCT, "gather")
     return listed
 
 

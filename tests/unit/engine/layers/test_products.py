@@ -16,10 +16,10 @@ from qpsnn_core.network.values import ValueSpec
 
 PRODUCTS = ("gather", "dense", "auto", *(["tiles"] if numba.config.DISABLE_JIT else []))
 SHAPE = (5, 6, 7)
-NODES = {"conv": (conv, Conv("one", "x", 20, quantizer=Quantizer(4), batch_norm=False))}
-NODES["conv, 8 bits"] = conv, Conv("one", "x", 9, stride=2, quantizer=Quantizer(8), batch_norm=False)
-NODES["linear"] = linear, Linear("one", "x", 10, quantizer=Quantizer(8))
-NODES["linear, 4 bits"] = linear, Linear("one", "x", 33, quantizer=Quantizer(4))
+NODES = {"conv": (conv, Conv("one", "x", 20, quantizer=Quantizer(4, "mean"), batch_norm=False))}
+NODES["conv, 8 bits"] = conv, Conv("one", "x", 9, stride=2, quantizer=Quantizer(8, "mean"), batch_norm=False)
+NODES["linear"] = linear, Linear("one", "x", 10, quantizer=Quantizer(8, "mean"))
+NODES["linear, 4 bits"] = linear, Linear("one", "x", 33, quantizer=Quantizer(4, "mean"))
 
 
 def run(name, kind, max_count, dtype=None):
