@@ -162,8 +162,6 @@ PLAIN = {
     "linalg.factor.room_of",
     "linalg.product.blocks_of",
     "linalg.sums.sum_down",
-    "conv.dense.images_at_once",
-    "conv.dense.pack_bytes",
 }
 """Python around kernels, with tests of its own."""
 
