@@ -51,9 +51,9 @@ def reflect_columns(v, pitch, k, rows, vector, sums):
 
 @kernel
 def reflect_rows(v, pitch, k, rows, vector, lanes):
-    """Reflect from the right so that row k becomes 0 behind column k+1; the length of what was there. As above.
+    """Reflect from the right so that row k becomes 0 behind column k+1; the length of what was there.
 
-    vector: [pitch]. lanes: scratch [LANES].
+    v: as for `reflect_columns`, changed below row k, of which `rows` are there. Scratch: vector [pitch], lanes [LANES].
     """
     vector[:] = 0.0
     total = 0.0

@@ -104,7 +104,10 @@ def invert_factor(factor, size, out):
 
 @kernel
 def mirror(matrix, size, pitch):
-    """Copy what lies right of the diagonal to the left of it, in squares of STRIP. matrix: flat, changed in place."""
+    """Copy what lies right of the diagonal to the left of it, in squares of STRIP.
+
+    matrix: `size` rows and columns, flat, in rows of `pitch` numbers, changed in place.
+    """
     for i in range(0, size, STRIP):
         for j in range(0, i + 1, STRIP):
             for k in range(i, min(i + STRIP, size)):

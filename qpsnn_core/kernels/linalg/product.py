@@ -105,7 +105,10 @@ def pack_right(right, first, inner, column, columns, packed):
 
 @kernel
 def tile_at_edge(left, start, right, inner, out, place, pitch, rows, columns, edge):
-    """`tile` of which only so many rows and columns are there. edge: scratch [ROWS*WIDTH]."""
+    """`tile` of which only so many rows and columns are there.
+
+    left, start, right, inner, out, place, pitch: as for `tile`. edge: scratch [ROWS*WIDTH].
+    """
     edge[:] = 0.0
     for i in range(rows):
         for j in range(columns):
