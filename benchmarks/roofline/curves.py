@@ -18,6 +18,7 @@ from qpsnn_core.kernels.buffers import scratch
 from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.geometry import AccGradient, ConvGeometry
 from qpsnn_core.kernels.conv.packing import pack
+from qpsnn_core.kernels.parts import parts_of
 from qpsnn_core.kernels.threads import chunks, parallel_map
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF
@@ -103,7 +104,9 @@ def layer_calls(point: Point) -> tuple[Callable[[], Any], Callable[[], Any]]:
     acc = conv.forward(node, context, spikes).cache.acc.reshape(-1, point.channels)
     gradient, factors = rng.normal(0, 1, acc.shape).astype(np.float32), np.ones((3, point.channels), np.float32)
     given = AccGradient(gradient, acc, factors)
-    return lambda: conv.forward(node, context, spikes), lambda: weight_sums(node, value, spikes, given)
+    return lambda: conv.forward(node, context, spikes), lambda: weight_sums(
+        conv.geometry_of(node, value), 1, spikes, given, parts_of(point.batch)
+    )
 
 
 def step_call(point: Point) -> Callable[[], Any]:

@@ -13,11 +13,12 @@ from benchmarks.roofline.costs import ConvSize
 from benchmarks.roofline.layer import LayerSize, Work, codes_of, conv_size, counts, spikes_of
 from qpsnn_core.engine.layers import conv_gradients
 from qpsnn_core.engine.layers.conv_gradients import geometry_of, input_gradient, room_of, weight_sums
-from qpsnn_core.kernels.conv.channel_lists import SpikeSource, list_channels
+from qpsnn_core.kernels.conv.channel_lists import SpikeSource, list_channels, tables_of
 from qpsnn_core.kernels.conv.geometry import AccGradient
 from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.weight_gradient import layout
 from qpsnn_core.kernels.cyclic_channels import tile_channels
+from qpsnn_core.kernels.parts import parts_of
 from qpsnn_core.kernels.quantize import encode
 from qpsnn_core.kernels.sgd import SGDFactors, sgd_step
 from qpsnn_core.network.synapses import Conv
@@ -41,7 +42,7 @@ def weight_works(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     factors = SGDFactors(np.float32(0.1), np.float32(0.9), np.float32(0.1), False)
 
     def whole() -> Any:
-        return weight_sums(node, value, spikes, acc_gradient)
+        return weight_sums(geometry_of(node, value), value.max_count, spikes, acc_gradient, parts_of(spikes.shape[1]))
 
     def update() -> None:
         sgd_step(0, len(weight), weight, weight, speed, factors, new, newer)
@@ -59,14 +60,15 @@ def _lists(node: Conv, value: ValueSpec, spikes: Any) -> Callable[[], Any]:
     """A call that lists all spikes."""
     height, width, channels = value.shape
     shape = layout(*spikes.shape[:2], geometry_of(node, value), value.max_count)
-    pixels, spots, room = room_of(value, node.stride, shape)
-    counts = np.zeros(shape.tables * channels, np.int32)
+    pixels, spots, room = room_of(geometry_of(node, value), shape)
+    units, (_, *_, tables) = tables_of(shape, parts_of(spikes.shape[1]))
+    counts = np.zeros(tables * channels, np.int32)
     places = np.empty(len(counts) * room, np.uint16)
     source = SpikeSource(spikes.reshape(-1), pixels, spots, width, height * width, channels)
 
     def call() -> None:
         counts[:] = 0
-        list_channels(0, shape.tables, 0, source, shape, counts, places)
+        list_channels(0, tables, 0, source, shape, units, counts, places)
 
     return call
 
@@ -76,7 +78,7 @@ def input_works(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     node, value, _, acc_gradient, codes = _backward(layer, rng)
 
     def whole() -> Any:
-        return input_gradient(node, value, codes, acc_gradient)
+        return input_gradient(geometry_of(node, value), codes, acc_gradient)
 
     kernels = ("through_tiles", "gradient_tiles", "products", "tiles_back")
     return {name: Work(costs.COSTS[name](conv_size(layer)), whole, inner=True) for name in kernels}

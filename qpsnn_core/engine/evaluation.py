@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.common.arithmetic import PORTABLE
 from qpsnn_core.common.errors import DataError, LabelError, ShapeError, Unquoted, expected
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.progress import Listener, Progress
@@ -17,9 +19,10 @@ from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
+from qpsnn_core.kernels.parts import add_steps
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.ordered_graph import Ordered
-from qpsnn_core.optim.losses import LOSSES
+from qpsnn_core.optim.losses import cross_entropies
 from qpsnn_datasets import Dataset, batch_count, batches
 
 Runner = Callable[[Images], tuple[Array, dict[str, Array]]]
@@ -78,10 +81,18 @@ class Evaluation:
         return float(sum(self.spikes[name].sum() for name in self.neurons))
 
 
-def measure_model(model: Model, dataset: Dataset, *, batch: int = 256, progress: Listener | None = None) -> Evaluation:
+def measure_model(
+    model: Model,
+    dataset: Dataset,
+    *,
+    batch: int = 256,
+    progress: Listener | None = None,
+    arithmetic: str = PORTABLE,
+) -> Evaluation:
     """Run a set through a trained model with its running statistics; fewer images at a time where memory is short.
 
-    Raises ShapeError, DataError, LabelError, NumericsError (model or data), ConfigError (batch).
+    arithmetic: of `forward`. Raises ShapeError, DataError, LabelError, NumericsError (model or data), ConfigError
+    (batch).
     """
     network = model.network
     check_data(network, dataset)
@@ -89,7 +100,7 @@ def measure_model(model: Model, dataset: Dataset, *, batch: int = 256, progress:
     names = [name for name, value in network.values.items() if value.kind == "spikes"]
 
     def run(images: Images) -> tuple[Array, dict[str, Array]]:
-        done = forward(model, images, save_for_backward=True)
+        done = forward(model, images, save_for_backward=True, arithmetic=arithmetic)
         return done.logits, {name: summed(done.values[name], network.steps) for name in names}
 
     check_fits("evaluate: one sample", kept_bytes(network, 1))
@@ -110,12 +121,14 @@ def measure(
     count = batch_count(len(dataset), batch)
     totals: dict[str, Array] = {}
     predictions: list[Labels] = []
-    loss, correct = 0.0, 0
+    losses: list[float] = []
+    correct = 0
     for index, (images, labels) in enumerate(batches(dataset, batch), 1):
         logits, spikes = run(steps_first(images))
-        part, _ = LOSSES["mean"](logits, labels)
+        own = cross_entropies(logits, labels).tolist()
+        losses += own
+        part = math.fsum(own) / len(own)
         predictions.append(answers(logits))
-        loss += part * len(labels)
         correct += int((predictions[-1] == labels).sum())
         for name, counts in spikes.items():
             totals[name] = totals.get(name, 0) + counts
@@ -126,7 +139,7 @@ def measure(
         correct / len(dataset),
         len(dataset),
         correct,
-        loss / len(dataset),
+        math.fsum(losses) / len(dataset),
         predicted,
         _confusion(dataset.labels, predicted, network.classes),
         {name: total / len(dataset) for name, total in totals.items()},
@@ -153,7 +166,7 @@ def check_data(network: Ordered[Any], dataset: Dataset) -> None:
 
 def answers(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """The class [B] with the largest mean over T of logits [T, B, K]; of equal ones, the first."""
-    chosen: npt.NDArray[np.int64] = logits.mean(0).argmax(1)
+    chosen: npt.NDArray[np.int64] = (add_steps(logits) / len(logits)).argmax(1)
     return chosen
 
 

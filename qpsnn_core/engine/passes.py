@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.arithmetic import ARITHMETICS, PORTABLE
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Array, Arrays, Floats
-from qpsnn_core.common.validation import check_kind, check_kinds, whole
+from qpsnn_core.common.validation import check_choice, check_kind, check_kinds, whole
 from qpsnn_core.engine.inputs import engine_images
 from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.base import LayerContext
@@ -69,16 +70,28 @@ def initialise(network: Network, seed: int = 0) -> Model:
     return Model(network, params, state)
 
 
-def forward(model: Model, images: Array, *, train: bool = False, save_for_backward: bool = False) -> ForwardPass:
+def forward(
+    model: Model,
+    images: Array,
+    *,
+    train: bool = False,
+    save_for_backward: bool = False,
+    parts: int = 0,
+    arithmetic: str = PORTABLE,
+) -> ForwardPass:
     """Run `images` [B, H, W, C] (the same at every step) or [T, B, H, W, C] through the network.
 
     train: batch norm uses the batch's statistics and updates the running ones. save_for_backward: save values and
-    caches, for `backward` and for scores. Raises ShapeError, DataError or NumericsError for images that are not the
-    Input's.
+    caches, for `backward` and for scores. parts: how many parts the batch has, of which sums over samples are taken in
+    order, here and in `backward`; 0: what its size says (docs/performance.md). arithmetic: "portable", the same bits on
+    every processor, or "native". Raises ConfigError (parts, arithmetic); ShapeError, DataError or NumericsError for
+    images that are not the Input's.
     """
     check_model_kind("forward.model", model)
     train, save_for_backward = plain((train, save_for_backward))
     check_kinds("forward", bool, train=train, save_for_backward=save_for_backward)
+    parts = whole("forward.parts", parts, 0)
+    check_choice("forward.arithmetic", arithmetic, ARITHMETICS)
     network = model.network
     x = engine_images(network.input, images, network.steps)
     values: dict[str, Any] = {network.input.name: x}
@@ -88,7 +101,8 @@ def forward(model: Model, images: Array, *, train: bool = False, save_for_backwa
     with single_blas():
         for place, node in enumerate(network.nodes[1:], 1):
             own = (model.params.get(node.name, {}), model.state.get(node.name, {}))
-            context = LayerContext(*own, network.inputs_of(node), network.steps, train, needs_input_grad[node.name])
+            needs = needs_input_grad[node.name]
+            context = LayerContext(*own, network.inputs_of(node), network.steps, train, needs, parts, arithmetic)
             try:
                 output = LAYERS[node].forward(node, context, *(values[source] for source in node.sources))
             except NumericsError as error:

@@ -36,5 +36,7 @@ def gather_sum(sums, phase, values):
 @kernel
 def sum_tiled(sums, out):
     """Sums of tiled channels (`tile_channels`) added to those of the channels; sums: `[C + 16]`, out: `[C]`."""
-    for c in range(len(sums)):
-        out[c % len(out)] += sums[c]
+    channels = len(out)
+    for begin in range(0, len(sums), channels):
+        for c in range(min(channels, len(sums) - begin)):
+            out[c] += sums[begin + c]

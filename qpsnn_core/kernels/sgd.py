@@ -1,4 +1,4 @@
-"""One pass over a parameter for one update: what NumPy would do in five, each through memory."""
+"""One pass over a parameter for one update, which NumPy would do in five, and over a gradient for its norm."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qpsnn_core.kernels.simd.vector import fill16, store_masked, take16
+from qpsnn_core.kernels.simd.vector import fill16, load16, store, store_masked, take16, to
 from qpsnn_core.kernels.threads import kernel
 
 
@@ -36,3 +36,16 @@ def sgd_step(start, stop, param, gradient, speed, factors, out, new_speed):
         store_masked(new_speed, i, v, count)
         step = g + slow * v if nesterov else v
         store_masked(out, i, p - fast * step, count)
+
+
+@kernel
+def sum_squares(start, stop, array, sums):
+    """`sums[i % 16] += array[start + i]**2` in float64, for start + i < stop; 16 sums side by side.
+
+    array: float32, flat. sums: float64 `[16]`.
+    """
+    total = load16(sums, 0)
+    for i in range(start, stop, 16):
+        value = to(take16(array, i, stop - i), sums)
+        total = total + value * value
+    store(sums, 0, total)

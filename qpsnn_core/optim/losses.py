@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, DataError, LabelError, NumericsError, Unquoted, expected
 from qpsnn_core.common.types import Doubles, Floats, Integers
+from qpsnn_core.kernels.elementary import exp, log
+from qpsnn_core.kernels.parts import add_in_order, add_steps, parts_of
 
 
-def mean_logits_cross_entropy(logits: Floats, labels: Integers) -> tuple[float, Floats]:
+def mean_logits_cross_entropy(logits: Floats, labels: Integers, *, parts: int = 0) -> tuple[float, Floats]:
     """Appendix D: `-log softmax(1/T sum_t logits[t])[label]`, the mean over the batch.
 
-    logits: [T, B, K]; labels: integers [B], 0 to K-1. Gives the loss and its gradient, float32 [T, B, K].
+    logits: [T, B, K]; labels: integers [B], 0 to K-1; parts: of the batch's sum, as in `parts_of`. Gives the loss
+    and its gradient, float32 [T, B, K].
     Raises DataError (shapes), LabelError (a label that is no class), NumericsError (NaN or infinity).
     """
     values = _checked(logits, labels)
     steps, batch, _ = values.shape
-    losses, slopes = _cross_entropy(values.mean(0), labels)
+    losses, slopes = _cross_entropy(add_steps(values) / steps, labels)
     gradient = np.broadcast_to(slopes / (steps * batch), values.shape)
-    return float(losses.mean()), gradient.astype(np.float32)
+    return _total(losses, parts) / batch, gradient.astype(np.float32)
 
 
-def tet(logits: Floats, labels: Integers, *, lam: float = 0.0, target: float = 1.0) -> tuple[float, Floats]:
+def cross_entropies(logits: Floats, labels: Integers) -> Doubles:
+    """`-log softmax(1/T sum_t logits[t])[label]` of each sample, [B]; raises as `mean_logits_cross_entropy`."""
+    values = _checked(logits, labels)
+    return _cross_entropy(add_steps(values) / len(values), labels)[0]
+
+
+def tet(
+    logits: Floats, labels: Integers, *, lam: float = 0.0, target: float = 1.0, parts: int = 0
+) -> tuple[float, Floats]:
     """`(1 - lam) * mean_t CE(logits[t], labels) + lam * mean (logits - target)**2`, means over steps and batch.
 
     Temporal efficient training (Deng et al. 2022, arXiv:2202.11946): every step has to be right by
-    itself. logits: [T, B, K]; labels: integers [B]; lam: 0 to 1; target: what every logit is drawn to.
+    itself. logits: [T, B, K]; labels: integers [B]; lam: 0 to 1; target: what every logit is drawn to; parts:
+    as of `mean_logits_cross_entropy`.
     Gives the loss and its gradient, float32 [T, B, K]. Raises as `mean_logits_cross_entropy`, and ConfigError (lam).
     """
     if not 0 <= lam <= 1:
@@ -35,29 +48,34 @@ def tet(logits: Floats, labels: Integers, *, lam: float = 0.0, target: float = 1
     values = _checked(logits, labels)
     steps, batch, classes = values.shape
     losses, slopes = _cross_entropy(values.reshape(-1, classes), np.tile(labels, steps))
-    loss = (1 - lam) * losses.mean()
+    loss = (1 - lam) * (_total(losses.reshape(steps, batch).T, parts) / (steps * batch))
     gradient = (1 - lam) * slopes.reshape(values.shape) / (steps * batch)
     if lam:
         apart = values - target
-        loss += lam * np.square(apart).mean()
+        loss += lam * (_total(np.square(apart).swapaxes(0, 1).reshape(batch, -1), parts) / apart.size)
         gradient += lam * 2 * apart / apart.size
-    return float(loss), gradient.astype(np.float32)
+    return loss, gradient.astype(np.float32)
 
 
-Loss = Callable[[Floats, Integers], tuple[float, Floats]]
+Loss = Callable[..., tuple[float, Floats]]
 LOSSES: Mapping[str, Loss] = {"mean": mean_logits_cross_entropy, "tet": tet}
 
 
 def _cross_entropy(logits: Doubles, labels: Integers) -> tuple[Doubles, Doubles]:
     """Of each row: `log sum exp - logit[label]`, and its gradient `softmax - onehot`. logits: [N, K]."""
     shifted = logits - logits.max(1, keepdims=True)
-    exponentials = np.exp(shifted)
-    totals = exponentials.sum(1, keepdims=True)
+    exponentials = exp(shifted)
+    totals = add_steps(exponentials.T)[:, np.newaxis]
     rows = np.arange(len(labels))
-    losses = np.log(totals[:, 0]) - shifted[rows, labels]
+    losses = log(totals[:, 0]) - shifted[rows, labels]
     slopes = exponentials / totals
     slopes[rows, labels] -= 1
     return losses, slopes
+
+
+def _total(values: Doubles, parts: int) -> float:
+    """The sum over samples, the first axis: of each part rounded once, of the parts in order."""
+    return float(add_in_order([math.fsum(values[start:stop].flat) for start, stop in parts_of(len(values), parts)]))
 
 
 def _checked(logits: Floats, labels: Integers) -> Doubles:

@@ -12,8 +12,9 @@ from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unq
 from qpsnn_core.common.types import Arrays, Floats
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.kernels.buffers import empty
-from qpsnn_core.kernels.sgd import SGDFactors, sgd_step
-from qpsnn_core.kernels.threads import parallel_for
+from qpsnn_core.kernels.elementary import power
+from qpsnn_core.kernels.sgd import SGDFactors, sgd_step, sum_squares
+from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map
 
 DECAYS = ("weight", "all")
 
@@ -116,7 +117,7 @@ def clip_gradients(grads: Arrays, max_norm: float) -> tuple[Arrays, float]:
     total = 0.0
     for node, arrays in grads.items():
         for name, gradient in arrays.items():
-            part = float(np.square(gradient, dtype=np.float64).sum())
+            part = _sum_squares(gradient)
             if not math.isfinite(part):
                 raise NumericsError(
                     expected(f"gradient of {node}.{name}", "finite numbers", Unquoted("NaN or infinity"))
@@ -127,6 +128,19 @@ def clip_gradients(grads: Arrays, max_norm: float) -> tuple[Arrays, float]:
     if factor >= 1:
         return grads, norm
     return {node: {name: g * np.float32(factor) for name, g in arrays.items()} for node, arrays in grads.items()}, norm
+
+
+def _sum_squares(array: Floats) -> float:
+    """In float64: 16 sums in each of a fixed number of chunks; their total is rounded once."""
+    flat = np.ascontiguousarray(array, np.float32).reshape(-1)
+
+    def part(start: int, stop: int) -> list[float]:
+        sums = np.zeros(16)
+        sum_squares(start, stop, flat, sums)
+        return [float(number) for number in sums]
+
+    found = parallel_map(part, chunks(flat.size, MIN_CHUNK_PARAMS))
+    return math.fsum(number for sums in found for number in sums)
 
 
 def _adam(name: str, first: float, second: float, epsilon: float, decoupled: bool) -> Rule:
@@ -144,8 +158,8 @@ def _adam(name: str, first: float, second: float, epsilon: float, decoupled: boo
         m, v = slots
         m = m + (1 - first) * (g - m)
         v = second * v + (1 - second) * g * g
-        scale = lr / (1 - first**step)
-        return p - scale * m / (np.sqrt(v) / math.sqrt(1 - second**step) + small), (m, v)
+        scale = lr / (1 - power(first, step))
+        return p - scale * m / (np.sqrt(v) / math.sqrt(1 - power(second, step)) + small), (m, v)
 
     return Rule(("first", "second"), apply)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.kernels.elementary import cosine_of_half_turns, power
 
 Schedule = Callable[[int], float]
 
@@ -29,7 +30,7 @@ def cosine(lr: float, total: int, *, warmup: int = 0, floor: float = 0.0) -> Sch
 
     def value(step: int) -> float:
         share = min(1.0, (step - warmup) / (total - warmup)) if total > warmup else 1.0
-        return floor + (lr - floor) * (1 + math.cos(math.pi * share)) / 2
+        return floor + (lr - floor) * (1 + cosine_of_half_turns(share)) / 2
 
     return _warmed(lr, total, warmup, value)
 
@@ -52,7 +53,7 @@ def step(
 
     def value(step: int) -> float:
         passed = step // every if every else sum(place <= step for place in places)
-        return lr * float(factor**passed)
+        return lr * power(factor, passed)
 
     return _warmed(lr, total, warmup, value)
 

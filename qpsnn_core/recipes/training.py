@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from qpsnn_core.common.arithmetic import ARITHMETICS, PORTABLE
 from qpsnn_core.common.validation import check, check_at_most, choices, least, place, positive, typed
 from qpsnn_core.network.graph import MOST_STEPS
 from qpsnn_core.optim.losses import LOSSES
@@ -23,6 +24,8 @@ class TrainConfig:
     after the warm-up. momentum: of SGD, or Adam's first beta, 0 to below 1. weight_decay: on the weights of Conv and
     Linear. schedule: of SCHEDULES. warmup_epochs: over which the rate rises linearly. clip_norm: the largest 2-norm of
     all gradients together, 0 for no limit. loss: of LOSSES. seed: of initial weights, order and changes of images.
+    arithmetic: of ARITHMETICS; "portable" gives the same bits on every processor. parts: of a batch, in whose order
+    sums over images are taken, so at most so many ranks can share it; 0: one for every 4 images, 16 at most.
     """
 
     epochs: int = 30
@@ -36,11 +39,15 @@ class TrainConfig:
     clip_norm: float = 0.0
     loss: str = "mean"
     seed: int = 0
+    arithmetic: str = PORTABLE
+    parts: int = 0
 
     def __post_init__(self) -> None:
         typed(self)
         choices(self, optimizer=tuple(OPTIMIZERS), schedule=tuple(SCHEDULES), loss=tuple(LOSSES))
-        least(self, epochs=1, batch=1, warmup_epochs=0, seed=0)
+        choices(self, arithmetic=ARITHMETICS)
+        least(self, epochs=1, batch=1, warmup_epochs=0, seed=0, parts=0)
+        check(self, "parts", self.parts <= self.batch, f"at most the {self.batch} images of a batch")
         positive(self, "lr")
         for name in ("weight_decay", "clip_norm"):
             check(self, name, 0 <= getattr(self, name) < math.inf, "a number of at least 0")

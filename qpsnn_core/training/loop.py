@@ -85,19 +85,20 @@ def training_states(setup: RunSetup, state: TrainState) -> Iterator[TrainState]:
 
 def _step(setup: RunSetup, state: TrainState, images: Images, labels: Labels) -> tuple[TrainState, float]:
     """One update, and the batch's loss. NumericsError names the array with NaN or infinity."""
-    network = state.model.network
+    network, config = state.model.network, setup.config
+    images, (parts, arithmetic) = steps_first(images), (config.parts, config.arithmetic)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        done = forward(state.model, steps_first(images), train=True, save_for_backward=True)
+        done = forward(state.model, images, train=True, save_for_backward=True, parts=parts, arithmetic=arithmetic)
         if not np.isfinite(done.logits).all():
             raise NumericsError(
                 expected(f"{network.readout.name}: logits", "finite numbers", Unquoted("NaN or infinity"))
             )
-        loss, gradient = LOSSES[setup.config.loss](done.logits, labels)
+        loss, gradient = LOSSES[config.loss](done.logits, labels, parts=parts)
         spikes = {n.name: int(np.count_nonzero(done.values[n.name])) for n in network.neurons}
         gradients = backward(state.model, done, gradient, discard=True)
         check_finite("gradients", gradients)
-        if setup.config.clip_norm:
-            gradients, _ = clip_gradients(gradients, setup.config.clip_norm)
+        if config.clip_norm:
+            gradients, _ = clip_gradients(gradients, config.clip_norm)
         rate = setup.rate(state.optimizer.step)
         params, optimizer = setup.optimizer.update(gradients, state.optimizer, state.model.params, rate)
         check_finite("params", params)
@@ -123,7 +124,11 @@ def _epoch_done(setup: RunSetup, state: TrainState) -> TrainState:
         if setup.progress:
             setup.progress(replace(progress, stage="validate", epoch=number, epochs=setup.config.epochs))
 
-    accuracy = measure_model(state.model, setup.validation, progress=on_progress).accuracy if setup.validation else None
+    accuracy = None
+    if setup.validation:
+        arithmetic = setup.config.arithmetic
+        found = measure_model(state.model, setup.validation, progress=on_progress, arithmetic=arithmetic)
+        accuracy = found.accuracy
     fired = {node.name: int(node.name in past.fired) for node in network.neurons}
     silent = tuple(name for name, count in fired.items() if not count)
     if silent:

@@ -35,6 +35,10 @@ from qpsnn_datasets import Augment, Dataset, Split, batch_count
 
 PathLike = str | os.PathLike[str]
 
+UNNAMED = "config.arithmetic"
+"""What files of older versions do not name: their sums were of neither arithmetic. Such a run goes on under the one
+that it is given, and its files go on to name none."""
+
 
 class Trained(NamedTuple):
     """The trained model, what happened in every epoch, and all of it as the checkpoint that was or could be saved."""
@@ -232,7 +236,7 @@ def resumed_state(setup: RunSetup, network: Network | Model, past: Checkpoint, p
         raise ConfigError(expected(f"{place}: network", past.model.network.digest()[:12], graph.digest()[:12]))
     old, new = (_flat(settings) for settings in (past.position.settings, setup.settings))
     for name in [*new, *old]:
-        later = name not in old and not new[name]  # a setting that came after this run began, and is off
+        later = name not in old and (name == UNNAMED or not new[name])  # it came after this run began, and is off
         if old.get(name) != new.get(name) and not later:
             raise ConfigError(expected(f"{place}: {name}", f"{old.get(name)}, as the run began", new.get(name)))
     return TrainState(past.model, past.optimizer, past.position, past.history)

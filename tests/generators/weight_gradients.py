@@ -8,6 +8,7 @@ from naive import conv as naive
 from qpsnn_core.engine.layers.conv_gradients import weight_sums
 from qpsnn_core.kernels.conv import weight_gradient as kernels
 from qpsnn_core.kernels.conv.geometry import AccGradient, ConvGeometry
+from qpsnn_core.kernels.parts import parts_of
 from qpsnn_core.network import Conv, ValueSpec
 
 F = np.float32
@@ -36,16 +37,20 @@ class Case:
             self.factors[0].astype(float) * self.gradient + self.factors[1].astype(float) * self.acc + self.factors[2]
         )
 
+    def sizes(self):
+        return ConvGeometry.of(self.value.shape, self.outputs, *self.geometry)
+
     def layout(self):
-        geometry = ConvGeometry.of(self.value.shape, self.outputs, *self.geometry)
-        return kernels.layout(*self.spikes.shape[:2], geometry, self.value.max_count)
+        return kernels.layout(*self.spikes.shape[:2], self.sizes(), self.value.max_count)
 
     def given(self):
         return AccGradient(self.gradient.reshape(-1, self.outputs), self.acc.reshape(-1, self.outputs), self.factors)
 
-    def compare(self):
+    def compare(self, parts=0):
         images = self.spikes.reshape(-1, *self.value.shape)
         back = self.back()
         ref = naive.weight_gradient(images, back.reshape(-1, *back.shape[2:]), *self.geometry)
-        comp = weight_sums(self.node, self.value, self.spikes, self.given())
+        comp = weight_sums(
+            self.sizes(), self.value.max_count, self.spikes, self.given(), parts_of(self.spikes.shape[1], parts)
+        )
         np.testing.assert_array_equal(comp.reshape(ref.shape), ref)

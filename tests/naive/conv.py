@@ -103,25 +103,29 @@ def col2im(products, shape, stride, padding):
     return out
 
 
-def places(spikes, stride, shape):
+def places(spikes, stride, shape, tables):
     """{(table, key): places} of spikes [T, B, H, W, C]: unit by unit of a Layout, key = (y%s*s + x%s)*C + c.
+
+    tables: the first unit of each, and of none.
 
     The place of a pixel in its table, times the sets of steps, plus the set at which it spikes, or, of a single step,
     plus each binary digit of the number of its spikes.
     """
     steps, batch, height, width, channels = spikes.shape
     found = {}
-    for step, image, band in np.ndindex(-(-steps // shape.span), batch, shape.bands):
-        unit = (step * batch + image) * shape.bands + band
+    groups = -(-steps // shape.span)
+    for image, step, band in np.ndindex(batch, groups, shape.bands):
+        unit = (image * groups + step) * shape.bands + band
+        table = max(index for index, first in enumerate(tables) if first <= unit)
         own = spikes[step * shape.span : (step + 1) * shape.span, image]
         for y, x, c in np.ndindex(height, width, channels):
             if y // stride // shape.band == band and own[:, y, x, c].any():
                 key = (y % stride * stride + x % stride) * channels + c
-                row = unit % shape.together * shape.apart + y // stride % shape.band
+                row = (unit - tables[table]) * shape.apart + y // stride % shape.band
                 index = sum(own[t, y, x, c].item() * 2**t for t in range(len(own)))
                 sets = [index - 1] if shape.span > 1 else [b for b in range(shape.sets) if index >> b & 1]
                 place = (row * shape.wide + x // stride) * shape.sets
-                found.setdefault((unit // shape.together, key), []).extend(place + one for one in sets)
+                found.setdefault((table, key), []).extend(place + one for one in sets)
     return found
 
 
@@ -154,7 +158,8 @@ def laid_out(gradient, unit, shape):
 
     Of a single step, its binary digits: 1, 2, 4... times the gradient.
     """
-    step, image, band = unit // shape.bands // shape.batch, unit // shape.bands % shape.batch, unit % shape.bands
+    groups = -(-shape.steps // shape.span)
+    step, image, band = unit // shape.bands % groups, unit // shape.bands // groups, unit % shape.bands
     own = gradient[step * shape.span : (step + 1) * shape.span, image]
     found = {}
     for row, x in np.ndindex(shape.tall, shape.out_width):

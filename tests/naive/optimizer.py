@@ -39,3 +39,8 @@ def adam(p, gradients, lrs, momentum=0.9, weight_decay=0.0, second=0.999, epsilo
 def adamw(p, gradients, lrs, momentum=0.9, weight_decay=0.01, second=0.999, epsilon=1e-8):
     """The parameter after each gradient."""
     return adam(p, gradients, lrs, momentum, weight_decay, second, epsilon, decoupled=True)
+
+
+def sum_squares(gradient):
+    """The sum of squares of numbers, rounded once."""
+    return math.fsum(float(g) * float(g) for g in gradient)

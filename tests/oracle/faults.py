@@ -30,14 +30,16 @@ def fan_out_overwritten(monkeypatch):
 
 def reset_gradient_missing(monkeypatch):
     """The engine detaches the reset, asked or not."""
-    right = lif.lif_backward_parts
-    monkeypatch.setattr(lif, "lif_backward_parts", lambda *given: right(*given[:-1], given[-1]._replace(detach=True)))
+    right = lif.lif_backward_pieces
+    monkeypatch.setattr(lif, "lif_backward_pieces", lambda *given: right(*given[:-1], given[-1]._replace(detach=True)))
 
 
 def reset_gradient_of_the_other(monkeypatch):
     """The engine's backward pass forgets that the reset subtracts."""
-    right = lif.lif_backward_parts
-    monkeypatch.setattr(lif, "lif_backward_parts", lambda *given: right(*given[:-1], given[-1]._replace(subtract=None)))
+    right = lif.lif_backward_pieces
+    monkeypatch.setattr(
+        lif, "lif_backward_pieces", lambda *given: right(*given[:-1], given[-1]._replace(subtract=None))
+    )
 
 
 def statistics_held_constant(monkeypatch):
@@ -78,4 +80,4 @@ def wrong_slope_everywhere(monkeypatch):
             moment += (back * acc).sum((0, 1))
 
     monkeypatch.setattr(surrogates, "slope", wrong)
-    monkeypatch.setattr(lif, "lif_backward_parts", backward)
+    monkeypatch.setattr(lif, "lif_backward_pieces", backward)

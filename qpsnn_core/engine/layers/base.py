@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.arithmetic import PORTABLE
 from qpsnn_core.common.types import Array, Floats, NamedFloats
 from qpsnn_core.network.values import ValueSpec
 
@@ -42,7 +43,8 @@ class CurrentGradient:
 class LayerContext(NamedTuple):
     """What a layer's forward gets besides its inputs: the arrays of its node, and the settings of the pass.
 
-    needs_input_grad: whether the backward pass will need the gradient of the inputs.
+    needs_input_grad: whether the backward pass will need the gradient of the inputs. parts: how many parts each sum
+    over samples has (`parts_of`), 0 for as many as the batch alone says. arithmetic: of ARITHMETICS.
     """
 
     params: NamedFloats
@@ -51,6 +53,8 @@ class LayerContext(NamedTuple):
     steps: int
     train: bool
     needs_input_grad: bool
+    parts: int = 0
+    arithmetic: str = PORTABLE
 
 
 class LayerOutput(NamedTuple):

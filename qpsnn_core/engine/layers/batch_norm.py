@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.types import Array, Floats, NamedFloats
 from qpsnn_core.engine.layers.base import Current, CurrentGradient, LayerContext, rows
-from qpsnn_core.kernels.neurons.batch_norm import gradient_moments, integer_moments, real_moments, short_moments
-from qpsnn_core.kernels.threads import chunks, parallel_map, per_thread_ranges
+from qpsnn_core.kernels.neurons.batch_norm import (
+    gradient_moments_pieces,
+    integer_moments,
+    real_moments_pieces,
+    short_moments,
+)
+from qpsnn_core.kernels.parts import add_pieces, parts_of, pieces_of
+from qpsnn_core.kernels.threads import parallel_for, parallel_map, per_thread_ranges
 from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Synapse
 from qpsnn_core.quantization.formats import KEPT
 
@@ -58,7 +64,7 @@ def forward(acc: Array, step: Floats, context: LayerContext) -> tuple[Current, A
     weight, shift = context.params["bn_weight"].astype(np.float64), context.params["bn_bias"].astype(np.float64)
     state = context.state
     if context.train:
-        sums, squares = _moments(rows(acc))
+        sums, squares = _moments(acc, context.parts)
         count = acc.size // acc.shape[-1]
         mean_acc = sums / count
         variance = np.maximum(squares / count - mean_acc * mean_acc, 0) * wide * wide
@@ -107,17 +113,10 @@ def backward(affine: Affine, gradient: CurrentGradient, count: int, names: Named
     return grads, factors.astype(np.float32)
 
 
-def with_moments(array: Floats, acc: Array) -> CurrentGradient:
-    """dL/dX, and its sums with the accumulators `acc` of the same shape."""
-    gradient, total = rows(array), rows(acc)
-    channels = total.shape[1]
-
-    def part(start: int, stop: int) -> tuple[Array, Array]:
-        sums, products = np.zeros(channels), np.zeros(channels)
-        gradient_moments(start, stop, gradient, total, sums, products)
-        return sums, products
-
-    return CurrentGradient(array, *_added(parallel_map(part, chunks(len(total), MIN_CHUNK_ROWS))))
+def with_moments(array: Floats, acc: Array, parts: int = 0) -> CurrentGradient:
+    """dL/dX, and its sums with the accumulators `acc` of the same shape; parts: as of a LayerContext."""
+    sums, products = _in_parts(gradient_moments_pieces, acc, parts, rows(array), rows(acc))
+    return CurrentGradient(array, sums, products)
 
 
 def _check(context: LayerContext) -> None:
@@ -140,19 +139,28 @@ def _fits(total: Array) -> bool:
     return largest**2 * len(total) < 2**63
 
 
-def _moments(total: Array) -> tuple[Array, Array]:
-    kind, kernel = (np.int64, integer_moments) if _fits(total) else (np.float64, real_moments)
-    kernel = short_moments if total.dtype == np.int16 else kernel
-    channels = total.shape[1]
+def _moments(acc: Array, parts: int) -> tuple[Array, Array]:
+    """The sums over all but the channels of `acc` and of its squares; exact where they are integers."""
+    total = rows(acc)
+    if not _fits(total):
+        return _in_parts(real_moments_pieces, acc, parts, total)
+    channels, kernel = total.shape[1], short_moments if total.dtype == np.int16 else integer_moments
 
     def part(start: int, stop: int) -> tuple[Array, Array]:
-        sums, squares = np.zeros(channels, kind), np.zeros(channels, kind)
+        sums, squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
         kernel(start, stop, total, sums, squares)
         return sums, squares
 
-    divided = per_thread_ranges if kind is np.int64 else chunks
-    return _added(parallel_map(part, divided(len(total), MIN_CHUNK_ROWS)))
+    found = parallel_map(part, per_thread_ranges(len(total), MIN_CHUNK_ROWS))
+    return sum(first for first, _ in found), sum(second for _, second in found)
 
 
-def _added(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
-    return sum(first for first, _ in parts), sum(second for _, second in parts)  # type: ignore[return-value] # arrays
+def _in_parts(kernel: Any, acc: Array, parts: int, *arrays: Array) -> tuple[Array, Array]:
+    """Two float64 sums [C] over all but the channels of `acc` [T or 1, B, H, W, C], in the order of parts."""
+    steps, batch = acc.shape[:2]
+    pieces = pieces_of(parts_of(batch, parts), acc[0, 0].size // acc.shape[-1], MIN_CHUNK_ROWS // steps + 1)
+    flat = pieces.reshape(-1, 2)
+    moments = np.zeros((len(flat), 2, acc.shape[-1]))
+    parallel_for(kernel, len(flat), 1, flat, steps, *arrays, moments)
+    sums, others = add_pieces(moments, pieces)
+    return sums, others

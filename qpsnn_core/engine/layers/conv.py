@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.arithmetic import is_native
 from qpsnn_core.common.types import Array, Floats, NamedFloats
 from qpsnn_core.engine.layers import batch_norm
 from qpsnn_core.engine.layers.base import CurrentGradient, Gradients, LayerContext, LayerOutput, rows
@@ -14,14 +15,15 @@ from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator, pro
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.gemm import WIDTH
-from qpsnn_core.kernels.conv.geometry import AccGradient
+from qpsnn_core.kernels.conv.geometry import AccGradient, ConvGeometry
 from qpsnn_core.kernels.conv.image import image_forward, image_gradient, panels
 from qpsnn_core.kernels.conv.integers import IMAGES_WIN, MAX_EVENT_COUNT, Product, integer_conv
 from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.spike_lists import LANES
-from qpsnn_core.kernels.conv.windows import dense_conv, padded
+from qpsnn_core.kernels.conv.windows import padded, real_conv
 from qpsnn_core.kernels.exact_types import count_type
-from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map
+from qpsnn_core.kernels.parts import Parts, add_in_order, parts_of
+from qpsnn_core.kernels.threads import parallel_for, parallel_map
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import ValueSpec
 
@@ -63,8 +65,10 @@ def forward(node: Conv, context: LayerContext, x: Array) -> LayerOutput:
     many = value.kind == "spikes" and _many(value, x)
     if value.kind == "analog" or (many and used.integer):
         acc = _of_images(node, context, used, x, (height, width, channels))
-    elif many or _dense_wins(node, used, x):
-        acc = _dense(node, x, rows(used.codes), height * width, used.codes.dtype)
+    elif _multiplied(node, used, value, x, many, is_native(context.arithmetic)):
+        images = padded(x, node.padding)
+        acc = np.empty((len(images) * height * width, channels), np.float32)
+        real_conv(images, used.codes, node.stride, acc)
     else:
         count = x.shape[0] * x.shape[1]
         acc = empty((count * height * width * channels,), accumulator(used, value.max_count))
@@ -78,28 +82,40 @@ def forward(node: Conv, context: LayerContext, x: Array) -> LayerOutput:
 def backward(node: Conv, cache: Cache, gradient: CurrentGradient) -> Gradients:
     """Weights by adding gradient rows under spikes; inputs by a dense product with the flipped kernel."""
     value, context = cache.context.inputs[0], cache.context
+    geometry, parts = geometry_of(node, value), parts_of(cache.x.shape[1], context.parts)
     params, factors = batch_norm.backward(cache.affine, gradient, cache.acc.size // node.channels, context.params)
     factors *= np.float32(value.scale)
     found = AccGradient(rows(gradient.array), rows(cache.acc), factors)
     if value.kind == "analog":
-        raw = _image_weight_gradient(node, value, cache.x, found)
+        raw = _image_weight_gradient(geometry, cache.x, found, parts)
     else:
-        raw = weight_sums(node, value, cache.x, found)
+        raw = weight_sums(geometry, value.max_count, cache.x, found, parts)
     params["weight"] = weight_gradient(raw, context.params["weight"], cache.weights, node)
     if value.kind == "analog" or not context.needs_input_grad:
         return Gradients((None,), params)
     factors *= cache.weights.step
-    return Gradients((input_gradient(node, value, cache.weights.codes, found).reshape(cache.x.shape),), params)
+    return Gradients((input_gradient(geometry, cache.weights.codes, found).reshape(cache.x.shape),), params)
 
 
-def _dense_wins(node: Conv, used: Weights, x: Array) -> bool:
-    """Whether a product of all of `x` is faster than one of its spikes: for real weights, above a rate of spikes.
+def _multiplied(node: Conv, used: Weights, value: ValueSpec, x: Array, many: bool, native: bool) -> bool:
+    """Whether real weights are multiplied with all of `x`, rather than added for each of its spikes.
+
+    Of spikes, both ways give the same bits, and the rate decides. A count of k is one product, or k additions, which
+    round otherwise: there the largest count that the network states decides, unless the arithmetic is native.
+    """
+    if used.integer:
+        return False
+    if value.max_count != 1 and not native:
+        return bool(value.max_count is not None and value.max_count > FEW)
+    return many or _dense_wins(node, x)
+
+
+def _dense_wins(node: Conv, x: Array) -> bool:
+    """Whether a product of all of `x` with real weights is faster than one of its spikes: above a rate of spikes.
 
     The rates were measured (docs/performance.md); they are lower where a block of weight rows no longer fits the
     second-level cache. Codes have a choice of their own (`kernels.conv.integers`).
     """
-    if used.integer:
-        return False
     crossing = 0.5 if node.kernel**2 * x.shape[-1] * LANES * 4 <= CACHE else 0.2
     return bool(np.count_nonzero(x) > crossing * x.size)
 
@@ -143,24 +159,17 @@ def _of_images(node: Conv, context: LayerContext, used: Weights, x: Array, shape
     return acc
 
 
-def _dense(node: Conv, x: Array, flat: Array, area: int, dtype: Any) -> Array:
-    """Every sum over a window of `x`, as [M*area, C_out] of `dtype`."""
-    images = padded(x, node.padding)
-    out = np.empty((len(images) * area, flat.shape[1]), dtype)
-    dense_conv(images, flat, node.kernel, node.stride, out)
-    return out
-
-
-def _image_weight_gradient(node: Conv, value: ValueSpec, x: Array, acc_gradient: AccGradient) -> Floats:
-    """`[k*k*C_in, C_out]`, in a fixed number of parts."""
-    taps, wide = node.kernel**2 * value.shape[2], -(-node.channels // WIDTH) * WIDTH
+def _image_weight_gradient(geometry: ConvGeometry, x: Array, acc_gradient: AccGradient, parts: Parts) -> Floats:
+    """`[k*k*C_in, C_out]`; each part goes step by step."""
+    (steps, batch), outputs = x.shape[:2], geometry.outputs
+    taps, wide = geometry.kernel**2 * geometry.channels, -(-outputs // WIDTH) * WIDTH
     images = np.ascontiguousarray(x).reshape(-1)
-    geometry = geometry_of(node, value)
 
     def part(start: int, stop: int) -> Floats:
         sums = np.zeros((-(-taps // 6) * 6, wide), np.float32)
-        image_gradient(start, stop, images, acc_gradient, geometry, wide, sums.reshape(-1))
+        for first in range(0, steps * batch, batch):
+            image_gradient(first + start, first + stop, images, acc_gradient, geometry, wide, sums.reshape(-1))
         return sums
 
-    total: Floats = sum(parallel_map(part, chunks(x.shape[0] * x.shape[1])), start=np.zeros((), np.float32))
-    return np.ascontiguousarray(total[:taps, : node.channels])
+    total = add_in_order(parallel_map(part, list(parts)))
+    return np.ascontiguousarray(total[:taps, :outputs])

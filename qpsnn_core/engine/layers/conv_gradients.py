@@ -7,13 +7,14 @@ import numpy as np
 from qpsnn_core.common.types import Array, Floats
 from qpsnn_core.engine.layers.base import rows
 from qpsnn_core.kernels.buffers import empty, scratch
-from qpsnn_core.kernels.conv.channel_lists import Layout, SpikeSource, list_channels, pixels_of
+from qpsnn_core.kernels.conv.channel_lists import Layout, SpikeSource, list_channels, pixels_of, tables_of
 from qpsnn_core.kernels.conv.gemm import ROWS, WIDTH, panels_of, products
 from qpsnn_core.kernels.conv.geometry import AccGradient, ConvGeometry, Matrices
 from qpsnn_core.kernels.conv.input_gradient import SMALL, through_windows
 from qpsnn_core.kernels.conv.weight_gradient import SUMS, layout, weight_gradient
 from qpsnn_core.kernels.conv.winograd import POINTS, TILE, gradient_tiles, through_tiles, tiles_back, weight_points
-from qpsnn_core.kernels.threads import CHUNKS, chunks, parallel_for, parallel_map, per_thread_ranges
+from qpsnn_core.kernels.parts import Parts
+from qpsnn_core.kernels.threads import CHUNKS, chunks, parallel_for, parallel_map, per_thread_ranges, threads
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.network.values import ValueSpec
 
@@ -35,53 +36,60 @@ def geometry_of(node: Conv, value: ValueSpec) -> ConvGeometry:
     return ConvGeometry.of(value.shape, node.channels, node.kernel, node.stride, node.padding)
 
 
-def weight_sums(node: Conv, value: ValueSpec, x: Array, acc_gradient: AccGradient) -> Floats:
+def weight_sums(
+    geometry: ConvGeometry, max_count: int | None, x: Array, acc_gradient: AccGradient, parts: Parts
+) -> Floats:
     """`dW[ky, kx, ci] = sum over spikes (y, x, ci) of dL/dacc[(y + p - ky) / s, (x + p - kx) / s]`, `[k*k*C, C_out]`.
 
-    dL/dacc is `acc_gradient`.
+    dL/dacc is `acc_gradient`. x: spikes [T, B, H, W, C], `max_count` at most. parts: of the batch. Where few output
+    channels make few tasks, threads share the parts, whose sums are then added afterwards, in the same order.
     """
-    geometry = geometry_of(node, value)
-    channels, outputs = geometry.channels, geometry.outputs
-    shape = layout(x.shape[0], x.shape[1], geometry, value.max_count)
-    groups, fit = -(-outputs // shape.lanes), max(1, SUMS // (node.kernel**2 * channels * shape.lanes))
+    channels, outputs, taps = geometry.channels, geometry.outputs, geometry.kernel**2
+    shape = layout(x.shape[0], x.shape[1], geometry, max_count)
+    tables, firsts = tables_of(shape, parts)
+    groups, fit = -(-outputs // shape.lanes), max(1, SUMS // (taps * channels * shape.lanes))
     several = -(-groups // -(-groups // fit))
     blocks = -(-groups // several)
-    parts = min(max(1, 4 // blocks), shape.tables)
-    found = empty((parts, node.kernel**2 * channels, outputs), np.float32)
-    pixels, spots, room = room_of(value, node.stride, shape)
+    even = blocks % threads() == 0 or blocks >= 2 * threads()
+    shares = 1 if even else len(parts)
+    found = empty((shares, taps * channels, outputs), np.float32)
+    pixels, spots, room = room_of(geometry, shape)
     area = geometry.height * geometry.width
-    source = tuple(SpikeSource(rows(x).reshape(-1), pixels, spots, node.stride * geometry.width, area, channels))
+    source = tuple(SpikeSource(rows(x).reshape(-1), pixels, spots, geometry.stride * geometry.width, area, channels))
     listed = blocks > 1
-    counts = np.zeros((shape.tables if listed else parts) * node.stride**2 * channels, np.int32)
+    counts = np.zeros((firsts[-1] if listed else shares) * geometry.stride**2 * channels, np.int32)
     places = empty((len(counts) * room,), np.uint16 if shape.rows <= 2**16 else np.int32)
     if listed:
-        parallel_map(list_channels, chunks(shape.tables), 0, source, tuple(shape), counts, places)
-    tasks = [(task, task + 1) for task in range(blocks * parts)]
-    given = (source, counts, places, listed), tuple(acc_gradient), tuple(geometry), tuple(shape)
-    parallel_map(weight_gradient, tasks, (parts, several), *given, found.reshape(-1))
-    total: Floats = found.sum(0) if parts > 1 else found[0]
+        parallel_map(list_channels, chunks(int(firsts[-1])), 0, source, tuple(shape), tables, counts, places)
+    tasks = [(task, task + 1) for task in range(blocks * shares)]
+    lists, split = (source, counts, places, listed), (shares, several, tables, firsts)
+    given = lists, tuple(acc_gradient), tuple(geometry), tuple(shape)
+    parallel_map(weight_gradient, tasks, split, *given, found.reshape(-1))
+    total: Floats = found[0]
+    for share in found[1:]:
+        np.add(total, share, out=total)
     return total
 
 
-def room_of(value: ValueSpec, stride: int, shape: Layout) -> tuple[Array, Array, int]:
+def room_of(geometry: ConvGeometry, shape: Layout) -> tuple[Array, Array, int]:
     """`pixels_of` a unit, and how many places one channel may have in a table."""
-    columns = -(-value.shape[1] // stride)
+    stride = geometry.stride
+    columns = -(-geometry.width // stride)
     pixels = np.empty((stride * stride, -(-shape.band * columns // 16) * 16), np.int64)
     spots = np.empty(pixels.size, np.int32)
-    pixels_of(value.shape[1], stride, shape, pixels, spots)
+    pixels_of(geometry.width, stride, shape, pixels, spots)
     return pixels, spots, pixels.shape[1] * shape.together * (shape.sets if shape.span == 1 else 1)
 
 
-def input_gradient(node: Conv, value: ValueSpec, codes: Array, acc_gradient: AccGradient) -> Floats:
+def input_gradient(geometry: ConvGeometry, codes: Array, acc_gradient: AccGradient) -> Floats:
     """`dS[y, x] = sum over taps of codes[ky, kx] dL/dacc[(y + p - ky) / s, (x + p - kx) / s]`, float32 `[M*H*W, C]`.
 
     dL/dacc as above. By Winograd's algorithm where it pays: 3x3 kernels that keep the size of the image.
     """
-    geometry = geometry_of(node, value)
-    height, width, channels = value.shape
+    height, width, channels = geometry[:3]
     images = len(acc_gradient.gradient) // (geometry.out_height * geometry.out_width)
     out = empty((images * height * width, channels), np.float32)
-    same = (node.kernel, node.stride, node.padding) == (3, 1, 1)
+    same = (geometry.kernel, geometry.stride, geometry.padding) == (3, 1, 1)
     product = _by_tiles if same and min(height, width) > 2 else _by_windows
     product(geometry, codes, images, acc_gradient, out)
     return out

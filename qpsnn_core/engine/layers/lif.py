@@ -15,11 +15,12 @@ from qpsnn_core.kernels.neurons.lif import (
     LIFSettings,
     add_current,
     current,
-    lif_backward_parts,
+    lif_backward_pieces,
     lif_forward,
     lif_potentials,
 )
-from qpsnn_core.kernels.threads import chunks, parallel_for
+from qpsnn_core.kernels.parts import add_pieces, add_steps, parts_of, pieces_of
+from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.surrogates import SURROGATES
 
@@ -30,17 +31,21 @@ init = nothing
 
 
 class Cache(NamedTuple):
-    """currents: as given; driving: one or two of them, as the kernels take them (of more, the rest is one sum)."""
+    """currents: as given; driving: one or two of them, as the kernels take them (of more, the rest is one sum).
+
+    parts: as of the LayerContext.
+    """
 
     currents: tuple[Current, ...]
     driving: tuple[Any, Any]
     steps: int
+    parts: int
 
 
 def forward(node: LIF, context: LayerContext, *currents: Current) -> LayerOutput:
     """Spikes uint8 [T, B, H, W, C]."""
     spikes = empty((context.steps, *currents[0].acc.shape[1:]), np.uint8)
-    cache = Cache(currents, _driving(currents, context.steps), context.steps)
+    cache = Cache(currents, _driving(currents, context.steps), context.steps, context.parts)
     _run(lif_forward, node, cache, spikes)
     return LayerOutput(spikes, cache, {})
 
@@ -52,13 +57,14 @@ def backward(node: LIF, cache: Cache, gradient: Floats) -> Gradients:
     positions = gradient[0].size // gradient.shape[-1]
     settings = _settings(node, cache.steps, positions)
     given, flat = rows(gradient), rows(out)
-
-    parts = chunks(positions, MIN_CHUNK_POSITIONS)
-    sums = np.zeros((len(parts), 3, gradient.shape[-1]))
-    parallel_for(lif_backward_parts, len(parts), 1, parts[0][1], *cache.driving, given, flat, sums, settings)
-    moments = sums.sum(0)
+    batch = gradient.shape[1]
+    pieces = pieces_of(parts_of(batch, cache.parts), positions // batch, MIN_CHUNK_POSITIONS)
+    ranges = pieces.reshape(-1, 2)
+    sums = np.zeros((len(ranges), 3, gradient.shape[-1]))
+    parallel_for(lif_backward_pieces, len(ranges), 1, ranges, *cache.driving, given, flat, sums, settings)
     if len(cache.currents) > 2:
-        return Gradients(tuple(_of(out, current) for current in cache.currents), {})
+        return Gradients(tuple(_of(out, current, cache.parts) for current in cache.currents), {})
+    moments = add_pieces(sums, pieces)
     found = zip(cache.currents, moments[1:], strict=False)
     return Gradients(tuple(CurrentGradient(_summed(out, x), moments[0], products) for x, products in found), {})
 
@@ -90,11 +96,11 @@ def _settings(node: LIF, steps: int, positions: int) -> LIFSettings:
 
 
 def _summed(out: Floats, x: Current) -> Floats:
-    return out if len(out) == len(x.acc) else out.sum(0, keepdims=True)
+    return out if len(out) == len(x.acc) else add_steps(out)[None]
 
 
-def _of(out: Floats, x: Current) -> CurrentGradient:
-    return with_moments(_summed(out, x), x.acc)
+def _of(out: Floats, x: Current, parts: int) -> CurrentGradient:
+    return with_moments(_summed(out, x), x.acc, parts)
 
 
 def _driving(currents: tuple[Current, ...], steps: int) -> tuple[Any, Any]:

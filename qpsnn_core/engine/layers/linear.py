@@ -1,4 +1,4 @@
-"""Linear: counts times codes, exact; real numbers are multiplied through BLAS."""
+"""Linear: a product of counts and codes, exact; of real numbers, in one order. Its gradients are a convolution's."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import numpy as np
 from qpsnn_core.common.types import Array, NamedFloats
 from qpsnn_core.engine.layers import batch_norm
 from qpsnn_core.engine.layers.base import CurrentGradient, Gradients, LayerContext, LayerOutput, rows
+from qpsnn_core.engine.layers.conv_gradients import input_gradient, weight_sums
 from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator, used_weights, weight_gradient
 from qpsnn_core.kernels.buffers import empty
-from qpsnn_core.kernels.conv.geometry import ConvGeometry
+from qpsnn_core.kernels.conv.dense import multiply, multiply_parts
+from qpsnn_core.kernels.conv.geometry import AccGradient, ConvGeometry
 from qpsnn_core.kernels.conv.integers import Product, integer_conv
 from qpsnn_core.kernels.exact_types import count_type
+from qpsnn_core.kernels.parts import Parts, parts_of
 from qpsnn_core.network.synapses import Linear
 from qpsnn_core.network.values import ValueSpec
 
@@ -43,25 +46,39 @@ def forward(node: Linear, context: LayerContext, x: Array) -> LayerOutput:
     if used.integer and value.max_count:
         acc = _of_counts(used, value.max_count, _flat(x))
     else:
-        acc = _flat(x).astype(np.float32) @ used.codes.astype(np.float32)
+        acc = multiply(_flat(x), used.codes)
     acc = acc.reshape(*x.shape[:2], 1, 1, node.features)
     current, affine, state = batch_norm.forward(acc, used.step * np.float32(value.scale), context)
     return LayerOutput(current, Cache(x, acc, used, affine, context), state)
 
 
 def backward(node: Linear, cache: Cache, gradient: CurrentGradient) -> Gradients:
-    """`dW = S^T g`, `dS = g W_hat^T`."""
-    context, value = cache.context, cache.context.inputs[0]
-    count = cache.acc.size // node.features
-    params, factors = batch_norm.backward(cache.affine, gradient, count, context.params)
-    gy = rows(factors[0] * gradient.array + factors[1] * cache.acc.astype(np.float32) + factors[2]) * np.float32(
-        value.scale
-    )
-    raw = _flat(cache.x).astype(np.float32).T @ gy
+    """`dW = S^T g`, event by event where inputs are 0 or 1; `dS = g W_hat^T`: as of a convolution of one pixel."""
+    context, value, x = cache.context, cache.context.inputs[0], cache.x
+    geometry = ConvGeometry.of((1, 1, x[0, 0].size), node.features, 1)
+    params, factors = batch_norm.backward(cache.affine, gradient, cache.acc.size // node.features, context.params)
+    factors *= np.float32(value.scale)
+    found = AccGradient(rows(gradient.array), rows(cache.acc), factors)
+    parts = parts_of(x.shape[1], context.parts)
+    if value.kind == "spikes" and value.max_count == 1:
+        raw = weight_sums(geometry, 1, x.reshape(*x.shape[:2], 1, 1, -1), found, parts)
+    else:
+        raw = _dense_weight_gradient(x, cache.acc, found, parts)
     params["weight"] = weight_gradient(raw, context.params["weight"], cache.weights, node)
     if not context.needs_input_grad or value.kind == "analog":
         return Gradients((None,), params)
-    return Gradients(((gy @ cache.weights.effective().T).reshape(cache.x.shape),), params)
+    factors *= cache.weights.step
+    return Gradients((input_gradient(geometry, cache.weights.codes, found).reshape(x.shape),), params)
+
+
+def _dense_weight_gradient(x: Array, acc: Array, acc_gradient: AccGradient, parts: Parts) -> Array:
+    """`S^T g` where few inputs are 0, as of images and of counts: `[inputs, features]`; samples go step by step."""
+    gradient, _, factors = acc_gradient
+    back = factors[0] * gradient.reshape(acc.shape) + factors[1] * acc.astype(np.float32) + factors[2]
+    steps, batch = x.shape[:2]
+    left = x.reshape(steps, batch, -1).transpose(2, 1, 0).reshape(-1, batch * steps)
+    right = back.reshape(steps, batch, -1).swapaxes(0, 1).reshape(batch * steps, -1)
+    return np.ascontiguousarray(multiply_parts(left, right, np.array(parts) * steps))
 
 
 def _of_counts(used: Weights, max_count: int, counts: Array) -> Array:

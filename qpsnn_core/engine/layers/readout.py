@@ -7,6 +7,7 @@ import numpy as np
 from qpsnn_core.common.types import Array, Floats
 from qpsnn_core.engine.layers.base import Current, Gradients, LayerContext, LayerOutput, nothing
 from qpsnn_core.engine.layers.batch_norm import with_moments
+from qpsnn_core.kernels.parts import add_steps
 from qpsnn_core.network.nodes import Readout
 
 init = nothing
@@ -16,10 +17,11 @@ def forward(node: Readout, context: LayerContext, current: Current) -> LayerOutp
     """Logits float32 [T, B, K]."""
     logits = current.scale * current.acc.astype(np.float32) + current.shift
     logits = np.broadcast_to(logits, (context.steps, *logits.shape[1:])).reshape(context.steps, logits.shape[1], -1)
-    return LayerOutput(logits, current.acc, {})
+    return LayerOutput(logits, (current.acc, context.parts), {})
 
 
-def backward(node: Readout, acc: Array, gradient: Floats) -> Gradients:
+def backward(node: Readout, cache: tuple[Array, int], gradient: Floats) -> Gradients:
     """gradient: [T, B, K]."""
-    full = gradient if len(acc) == len(gradient) else gradient.sum(0, keepdims=True)
-    return Gradients((with_moments(np.ascontiguousarray(full, np.float32).reshape(acc.shape), acc),), {})
+    acc, parts = cache
+    full = gradient if len(acc) == len(gradient) else add_steps(gradient)
+    return Gradients((with_moments(np.ascontiguousarray(full, np.float32).reshape(acc.shape), acc, parts),), {})

@@ -7,6 +7,7 @@ import numpy as np
 from qpsnn_core.common.types import Array, Floats
 from qpsnn_core.engine.layers.base import Gradients, LayerContext, LayerOutput, nothing
 from qpsnn_core.kernels.exact_types import count_type
+from qpsnn_core.kernels.parts import add_steps
 from qpsnn_core.network.nodes import Sum
 
 init = nothing
@@ -23,4 +24,4 @@ def forward(node: Sum, context: LayerContext, *spikes: Array) -> LayerOutput:
 
 def backward(node: Sum, lengths: tuple[int, ...], gradient: Floats) -> Gradients:
     """Every input gets the gradient; one that is the same at every step, its sum over T."""
-    return Gradients(tuple(gradient if n == len(gradient) else gradient.sum(0, keepdims=True) for n in lengths), {})
+    return Gradients(tuple(gradient if n == len(gradient) else add_steps(gradient)[None] for n in lengths), {})

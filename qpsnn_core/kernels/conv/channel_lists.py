@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.kernels.buffers import Array
+from qpsnn_core.kernels.parts import Parts
 from qpsnn_core.kernels.simd.vector import (
     append,
     fill16,
@@ -35,10 +36,11 @@ TOGETHER = 64
 class Layout(NamedTuple):
     """How the gradients of a unit are laid out: `tall` x `wide` pixels, each with `sets` rows of `lanes` channels.
 
-    A unit is `(group of span steps, image, band)`; `together` units share a table, in which each begins `apart` rows of
-    pixels after the last: zeros between rows and between images serve both. sets: a row for every set of steps, or, of
-    a single step at which a neuron may spike several times, for every binary digit of that number. before: the zeros on
-    the left (and above the image); band: rows of spikes (in strides) of a unit; bands: of an image. units: of a batch.
+    A unit is `(image, group of span steps, band)`, in this order; at most `together` units share a table, in which each
+    begins `apart` rows of pixels after the last: zeros between rows and between images serve both. sets: a row for
+    every set of steps, or, of a single step at which a neuron may spike several times, for every binary digit of that
+    number. before: the zeros on the left (and above the image); band: rows of spikes (in strides) of a unit; bands: of
+    an image. lanes: output channels of a row. Nothing here depends on the processor.
     """
 
     steps: int
@@ -55,12 +57,16 @@ class Layout(NamedTuple):
     apart: int
     together: int
     lanes: int
-    units: int
 
     @property
-    def tables(self) -> int:
-        """All tables."""
-        return -(-self.units // self.together)
+    def image_units(self) -> int:
+        """The units of an image."""
+        return -(-self.steps // self.span) * self.bands
+
+    @property
+    def units(self) -> int:
+        """The units of the batch."""
+        return self.batch * self.image_units
 
     @property
     def rows(self) -> int:
@@ -83,17 +89,30 @@ class SpikeSource(NamedTuple):
     channels: int
 
 
+def tables_of(layout: Layout, parts: Parts) -> tuple[Array, Array]:
+    """The first unit of each table, and of none, int64 `[tables + 1]`; the first table of each part, `[parts + 1]`.
+
+    parts: of the batch. A table is of one part; those of a part are equally large, or as nearly as can be.
+    """
+    units, firsts = [0], [0]
+    for start, stop in parts:
+        first, count = start * layout.image_units, (stop - start) * layout.image_units
+        tables = -(-count // layout.together)
+        units += [first + (table + 1) * count // tables for table in range(tables)]
+        firsts.append(len(units) - 1)
+    return np.array(units), np.array(firsts)
+
+
 @kernel
 def unit_of(unit, layout):
-    """`(first step, steps, image, first row, place)` of a unit; place: of its first pixel in its table.
+    """`(first step, steps, image, first row)` of a unit.
 
     unit: 0..units-1. layout: Layout.
     """
-    image = unit // layout.bands
-    begin = image // layout.batch * layout.span
-    place = unit % layout.together * layout.apart * layout.wide * layout.sets
-    row = unit % layout.bands * layout.band
-    return begin, min(layout.span, layout.steps - begin), image % layout.batch, row, place
+    groups = -(-layout.steps // layout.span)
+    whole = unit // layout.bands
+    begin = whole % groups * layout.span
+    return begin, min(layout.span, layout.steps - begin), whole // groups, unit % layout.bands * layout.band
 
 
 @kernel
@@ -148,23 +167,27 @@ def gather(spikes, pixel, at, channels, steps, further, rows):
 
 
 @kernel
-def list_channels(start, stop, base, source, shape, counts, places):
+def list_channels(start, stop, base, source, shape, tables, counts, places):
     """List the spikes of tables start..stop-1: of key = class*C + c, the first `counts[table, key]` of its places.
 
     What is listed is a place in the table: of the pixel, and of the set of steps at which it spikes. At a single step
     a number of spikes is listed by its binary digits, each with a place of its own. source: a SpikeSource,
-    shape: a Layout; also as plain tuples, which Numba takes a microsecond faster each. counts, places: integers, flat,
-    `[table, key]` and `[table, key, room]` from the table `base` on.
+    shape: a Layout; also as plain tuples, which Numba takes a microsecond faster each. tables: the first unit of each,
+    from `tables_of`. counts, places: integers, flat, `[table, key]` and `[table, key, room]` from the table `base` on.
     """
     layout = Layout(*shape)
     spikes, pixels, spots, line, area, channels = source
-    batch, together, units, (classes, padded) = layout.batch, layout.together, layout.units, pixels.shape
+    batch, (classes, padded) = layout.batch, pixels.shape
     digits, keys = (layout.sets if layout.span == 1 else 1), classes * channels
     room, further = len(places) // len(counts), batch * area * channels
     rows, turned = np.empty(16 * TOGETHER, spikes.dtype), np.empty(16 * TOGETHER, spikes.dtype)
     one = fill16(1, spots)
-    for unit in range(start * together, min(stop * together, units)):
-        begin, steps, image, row, place = unit_of(unit, layout)
+    table = start
+    for unit in range(tables[start], tables[stop]):
+        while unit >= tables[table + 1]:
+            table += 1
+        begin, steps, image, row = unit_of(unit, layout)
+        place = (unit - tables[table]) * layout.apart * layout.wide * layout.sets
         first = (begin * batch + image) * area * channels
         for k in range(classes):
             for i in range(0, padded, 16):
@@ -176,7 +199,7 @@ def list_channels(start, stop, base, source, shape, counts, places):
                 for left in range(0, channels, TOGETHER):
                     gather(spikes, pixel, first + left, channels, steps, further, rows)
                     turn_round(rows, turned)
-                    key = (unit // together - base) * keys + k * channels + left
+                    key = (table - base) * keys + k * channels + left
                     for c in range(key, key + min(TOGETHER, channels - left)):
                         found, end = to(load16(rows, (c - key) * 16), spots), c * room + item(counts, c)
                         if digits == 1:

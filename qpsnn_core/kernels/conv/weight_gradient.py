@@ -16,11 +16,15 @@ from qpsnn_core.kernels.simd.llvm import AVX512
 from qpsnn_core.kernels.simd.vector import item, load16, load32, store, store_masked, take16, to
 from qpsnn_core.kernels.threads import kernel
 
+WIDEST = 32
+"""Output channels of a table's rows on any processor, for which tables are laid out."""
+
 LANES, load = (32, load32) if AVX512 else (16, load16)
-"""Output channels taken at a time: nine sums of so many stay in registers."""
+"""Output channels taken at a time: nine sums of so many stay in registers. Each is a sum of its own, in one order."""
 
 CACHED = 2**14
-"""Sums (float32) of a table: somewhat more than the first-level cache, for a walk leaves its first rows behind."""
+"""Sums (float32) of a table of WIDEST channels: somewhat more than the first-level
+cache, for a walk leaves its first rows behind."""
 
 SUMS = 2**16
 """Sums (float32) of weights that stay in the second-level cache."""
@@ -37,27 +41,28 @@ def layout(steps: int, batch: int, geometry: ConvGeometry, max_count: int | None
     before, after = max(0, (size - 1 - padding) // stride), max(0, (stride - 1 + padding) // stride)
     rows, columns = (height - 1) // stride + 1, (width - 1) // stride + 1
     wide = out_width + max(before, columns + after - out_width)
-    line = wide * sets * LANES
+    line = wide * sets * WIDEST
     band = min(rows, max(1, CACHED // line - before - after))
     band = -(-rows // -(-rows // band))
     bands, tall = -(-rows // band), before + band + after
     apart = out_height + max(before, rows + after - out_height) if bands == 1 else tall
-    units = -(-steps // span) * batch * bands
+    units = -(-steps // span) * batch
     together = min(units, max(1, (CACHED // line - tall) // apart + 1)) if bands == 1 else 1
     outputs = (out_height, out_width)
-    return Layout(steps, batch, span, sets, *outputs, before, band, bands, tall, wide, apart, together, LANES, units)
+    return Layout(steps, batch, span, sets, *outputs, before, band, bands, tall, wide, apart, together, LANES)
 
 
 @kernel
-def lay_out(acc_gradient, unit, column, layout, table):
+def lay_out(acc_gradient, unit, number, column, layout, table):
     """dL/dacc of a unit, for the channels from `column` on, summed over every set of its steps.
 
-    acc_gradient: AccGradient. layout: Layout. table: float32, flat, written but for the border on the left and right,
-    and lanes beyond C_out.
+    number: of the unit in its table. acc_gradient: AccGradient. layout: Layout. table: float32, flat, written but for
+    the border on the left and right, and lanes beyond C_out.
     """
     gradient, total, factors = acc_gradient
-    _, batch, span, sets, out_height, out_width, before, _, bands, tall, wide, _, _, lanes, _ = layout
-    begin, steps, image, row, place = unit_of(unit, layout)
+    _, batch, span, sets, out_height, out_width, before, _, bands, tall, wide, apart, _, lanes = layout
+    begin, steps, image, row = unit_of(unit, layout)
+    place = number * apart * wide * sets
     outputs, across, digits = gradient.shape[1], sets * lanes, sets if span == 1 else 1
     flat, acc, further = gradient.reshape(-1), total.reshape(-1), batch * out_height * out_width * gradient.shape[1]
     top, bottom = max(0, row - before), min(out_height, row - before + tall)
@@ -100,29 +105,30 @@ def zeros_on_line(size):
 
 
 @kernel
-def add_places(table, shift, places, begin, end, total, at):
-    """`total[at:at + LANES] += sum of the LANES numbers at table[place * LANES + shift]`.
+def add_places(table, shift, places, begin, end, old, more, out):
+    """`out[at:at + LANES] = (old + sum of the LANES numbers at table[place * LANES + shift]) + more`.
 
-    table, total: float32, flat. The places are `places[begin:end]`.
+    table: float32, flat. The places are `places[begin:end]`. old, more, out: each (float32, flat; where in it).
     """
-    sums = load(total, at)
+    (old, at), (more, further), (out, target) = old, more, out
+    one = load(old, at)
     for i in range(begin, end):
-        sums = sums + load(table, item(places, i) * LANES + shift)
-    store(total, at, sums)
+        one = one + load(table, item(places, i) * LANES + shift)
+    store(out, target, one + load(more, further))
 
 
 @kernel
-def add_squares(table, shift, apart, places, begin, end, total, at):
+def add_squares(table, shift, apart, places, begin, end, old, more, out):
     """As `add_places`, for the nine taps of a 3x3 kernel: the last is added at `shift`, the others from there on.
 
     apart: (across, down), the tap before reads `across` numbers further on, the row before it `down`. All nine sums
-    stay in registers. The rest as for `add_places`.
+    stay in registers, which branches would empty. The rest as for `add_places`.
     """
-    across, down = apart
+    (across, down), (old, at), (more, further), (out, target) = apart, old, more, out
     left, middle, right = shift, shift + across, shift + 2 * across
-    a0, a1, a2 = load(total, at), load(total, at + LANES), load(total, at + 2 * LANES)
-    b0, b1, b2 = load(total, at + 3 * LANES), load(total, at + 4 * LANES), load(total, at + 5 * LANES)
-    c0, c1, c2 = load(total, at + 6 * LANES), load(total, at + 7 * LANES), load(total, at + 8 * LANES)
+    a0, a1, a2 = load(old, at), load(old, at + LANES), load(old, at + 2 * LANES)
+    b0, b1, b2 = load(old, at + 3 * LANES), load(old, at + 4 * LANES), load(old, at + 5 * LANES)
+    c0, c1, c2 = load(old, at + 6 * LANES), load(old, at + 7 * LANES), load(old, at + 8 * LANES)
     for i in range(begin, end):
         place = item(places, i) * LANES
         c2 = c2 + load(table, place + left)
@@ -136,66 +142,78 @@ def add_squares(table, shift, apart, places, begin, end, total, at):
         a2 = a2 + load(table, place + left)
         a1 = a1 + load(table, place + middle)
         a0 = a0 + load(table, place + right)
-    store(total, at, a0)
-    store(total, at + LANES, a1)
-    store(total, at + 2 * LANES, a2)
-    store(total, at + 3 * LANES, b0)
-    store(total, at + 4 * LANES, b1)
-    store(total, at + 5 * LANES, b2)
-    store(total, at + 6 * LANES, c0)
-    store(total, at + 7 * LANES, c1)
-    store(total, at + 8 * LANES, c2)
+    store(out, target, a0 + load(more, further))
+    store(out, target + LANES, a1 + load(more, further + LANES))
+    store(out, target + 2 * LANES, a2 + load(more, further + 2 * LANES))
+    store(out, target + 3 * LANES, b0 + load(more, further + 3 * LANES))
+    store(out, target + 4 * LANES, b1 + load(more, further + 4 * LANES))
+    store(out, target + 5 * LANES, b2 + load(more, further + 5 * LANES))
+    store(out, target + 6 * LANES, c0 + load(more, further + 6 * LANES))
+    store(out, target + 7 * LANES, c1 + load(more, further + 7 * LANES))
+    store(out, target + 8 * LANES, c2 + load(more, further + 8 * LANES))
 
 
 @kernel
 def weight_gradient(start, stop, split, lists, acc_gradient, geometry, shape, out):
-    """`out[part, (ky*k + kx)*C + ci] = sum over spikes (y, x, ci) of G[(y + p - ky) / s, (x + p - kx) / s]`, float32.
+    """`out[share, (ky*k + kx)*C + ci] = sum over spikes (y, x, ci) of G[(y + p - ky) / s, (x + p - kx) / s]`, float32.
 
-    G is dL/dacc. Tasks start..stop-1: task = (`several` times lanes output channels) * parts + (a part of the tables).
-    split: (parts, several). lists: (source, counts, places, listed): where `listed`, all counts and places are as
-    `list_channels` wrote them; else they are room for one table of each part, into which is listed here from the
-    source, a SpikeSource, so that lists stay in the cache. acc_gradient: AccGradient. geometry: ConvGeometry. shape:
-    Layout. All of them may be plain tuples, which Numba takes a microsecond faster each. out: float32, flat
-    `[parts, k*k*C_in, C_out]`, written.
+    G is dL/dacc. Tasks start..stop-1: task = (`several` times lanes output channels) * shares + (a share of the parts
+    of the batch). The sum of each part starts at 0, over its images, their steps and pixels in order, and sums of parts
+    are added in order. split: (shares, several, tables, firsts), the latter as from `tables_of`. lists: (source,
+    counts, places, listed): where `listed`, all counts and places are as `list_channels` wrote them; else they are room
+    for one table of each share, into which is listed here from the source, a SpikeSource, so that lists stay in the
+    cache. acc_gradient: AccGradient. geometry: ConvGeometry. shape: Layout. All of them may be plain tuples, which
+    Numba takes a microsecond faster each. out: float32, flat `[shares, k*k*C_in, C_out]`, written.
     """
     layout = Layout(*shape)
-    (parts, several), (source, counts, places, listed) = split, lists
+    (shares, several, tables, firsts), (source, counts, places, listed) = split, lists
     _, _, channels, outputs, size, stride, padding, _, _ = geometry
-    _, _, _, sets, _, _, before, _, _, tall, wide, apart, together, lanes, units = layout
-    keys, room, taps = stride * stride * channels, len(places) // len(counts), size * size
-    tables, across, down = -(-units // together), sets * lanes, wide * sets * lanes
-    squares = size == 3 and stride == 1
+    _, _, _, sets, _, _, before, _, _, tall, wide, apart, together, lanes = layout
+    keys, room, taps, parts = stride * stride * channels, len(places) // len(counts), size * size, len(firsts) - 1
+    across, down = sets * lanes, wide * sets * lanes
+    squares, zeros = size == 3 and stride == 1, zeros_on_line(9 * lanes)
     table = zeros_on_line((together - 1) * apart * down + tall * down + before * across)
     for task in range(start, stop):
-        part, first = task % parts, task // parts * several
-        blocks = min(several, -(-outputs // lanes) - first)
-        sums = zeros_on_line(blocks * channels * taps * lanes)
-        for group in range(part * tables // parts, (part + 1) * tables // parts):
-            if not listed:
-                counts[part * keys : (part + 1) * keys] = 0
-                list_channels(group, group + 1, group - part, source, layout, counts, places)
-            for block in range(blocks):
-                column, row = max(0, min((first + block) * lanes, outputs - lanes)), block * channels * taps
-                for unit in range(group * together, min((group + 1) * together, units)):
-                    lay_out(acc_gradient, unit, column, layout, table)
-                for tap in range(taps - 1 if squares else 0, taps):
-                    ky, kx = tap // size, tap % size
-                    top, side = (ky - padding) % stride, (kx - padding) % stride
-                    shift = ((top + padding - ky) // stride + before) * down
-                    shift += ((side + padding - kx) // stride + before) * across
-                    key = (group if listed else part) * keys + (top * stride + side) * channels
-                    if squares:
+        share, leftmost = task % shares, task // shares * several
+        blocks = min(several, -(-outputs // lanes) - leftmost)
+        total = zeros_on_line(blocks * channels * taps * lanes)
+        sums = zeros_on_line(len(total))
+        lowest = share * parts // shares
+        for part in range(lowest, (share + 1) * parts // shares):
+            # A part's sums start at 0, and are added to the total after its last table; the first part's are the total.
+            own = total if part == lowest else sums
+            for group in range(firsts[part], firsts[part + 1]):
+                first, last = group == firsts[part], group == firsts[part + 1] - 1
+                ends = last and part > lowest
+                old, more, new = zeros if first else own, total if ends else zeros, total if last else own
+                moved, further = 0 if first else lanes, lanes if ends else 0
+                if not listed:
+                    counts[share * keys : (share + 1) * keys] = 0
+                    list_channels(group, group + 1, group - share, source, layout, tables, counts, places)
+                for block in range(blocks):
+                    column, row = max(0, min((leftmost + block) * lanes, outputs - lanes)), block * channels * taps
+                    for unit in range(tables[group], tables[group + 1]):
+                        lay_out(acc_gradient, unit, unit - tables[group], column, layout, table)
+                    for tap in range(taps - 1 if squares else 0, taps):
+                        ky, kx = tap // size, tap % size
+                        top, side = (ky - padding) % stride, (kx - padding) % stride
+                        shift = ((top + padding - ky) // stride + before) * down
+                        shift += ((side + padding - kx) // stride + before) * across
+                        key = (group if listed else share) * keys + (top * stride + side) * channels
                         for c in range(channels):
                             i, j = (key + c) * room, (key + c) * room + counts[key + c]
-                            add_squares(table, shift, (across, down), places, i, j, sums, (row + c * taps) * lanes)
-                        continue
-                    for c in range(channels):
-                        i, j = (key + c) * room, (key + c) * room + counts[key + c]
-                        add_places(table, shift, places, i, j, sums, (row + c * taps + tap) * lanes)
+                            if squares:
+                                at = row + c * taps
+                                sides = (old, at * moved), (more, at * further), (new, at * lanes)
+                                add_squares(table, shift, (across, down), places, i, j, *sides)
+                            else:
+                                at = row + c * taps + tap
+                                sides = (old, at * moved), (more, at * further), (new, at * lanes)
+                                add_places(table, shift, places, i, j, *sides)
         count = min(lanes, outputs)
         for block in range(blocks):
-            column = max(0, min((first + block) * lanes, outputs - lanes))
+            column = max(0, min((leftmost + block) * lanes, outputs - lanes))
             for c in range(channels):
                 for tap in range(taps):
-                    at = ((part * taps + tap) * channels + c) * outputs + column
-                    store_masked(out, at, load(sums, ((block * channels + c) * taps + tap) * lanes), count)
+                    at = ((share * taps + tap) * channels + c) * outputs + column
+                    store_masked(out, at, load(total, ((block * channels + c) * taps + tap) * lanes), count)

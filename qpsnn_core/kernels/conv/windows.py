@@ -1,4 +1,4 @@
-"""Windows of images as rows of a matrix, and a convolution that multiplies them through BLAS."""
+"""Windows of images as rows of a matrix, and a convolution that multiplies them: exactly, or in the order of events."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.kernels.buffers import Array
+from qpsnn_core.kernels.conv.dense import panels_of_columns, through_panels
 from qpsnn_core.kernels.threads import parallel_map
 
 ROWS = 1024
-"""Windows that are laid out at a time for BLAS: enough to be fast, few enough to stay in the cache."""
+"""Windows that are laid out at a time: enough to be fast, few enough to stay in the cache."""
 
 
-def unfold(images: Array, size: int, stride: int, dtype: Any) -> Array:
-    """Every `size` x `size` window, each `stride`, of padded images [M, H, W, C] as a row [M*H'*W', size*size*C]."""
+def unfold(images: Array, size: int, stride: int, dtype: Any, *, by_column: bool = False) -> Array:
+    """Every `size` x `size` window, each `stride`, of padded images [M, H, W, C] as a row [M*H'*W', size*size*C].
+
+    A window goes row after row, or `by_column` column after column.
+    """
     view = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))  # type: ignore[call-overload] # numpy 1.26 takes a tuple
     view = view[:, ::stride, ::stride]
-    return np.ascontiguousarray(view.transpose(0, 1, 2, 4, 5, 3), dtype).reshape(-1, size * size * images.shape[3])
+    order = (5, 4, 3) if by_column else (4, 5, 3)
+    return np.ascontiguousarray(view.transpose(0, 1, 2, *order), dtype).reshape(-1, size * size * images.shape[3])
 
 
 def padded(images: Array, padding: int) -> Array:
@@ -27,13 +32,13 @@ def padded(images: Array, padding: int) -> Array:
 
 
 def dense_conv(images: Array, weights: Array, size: int, stride: int, out: Array) -> None:
-    """`out[m*H'*W' + i] = (window i of image m) @ weights`, in the weights' float; the same on any number of threads.
+    """`out[m*H'*W' + i] = (window i of image m) @ weights`, in the weights' float, through BLAS.
 
-    images: padded, [M, H, W, C]. weights: float32 or float64 [size*size*C, C_out]. out: [M*H'*W', C_out], of the
-    weights' type, or of an integer type, for which every sum must be an integer that both types hold.
+    images: padded, [M, H, W, C], integers. weights: integers in float32 or float64 [size*size*C, C_out], such that
+    every sum is an integer that this type holds: the order of sums then does not matter. out: [M*H'*W', C_out], of the
+    weights' type, or of an integer type that holds the sums.
     """
     area = len(out) // len(images)
-    step = max(1, ROWS // area)
 
     def part(start: int, stop: int) -> None:
         rows = unfold(images[start:stop], size, stride, weights.dtype)
@@ -43,4 +48,22 @@ def dense_conv(images: Array, weights: Array, size: int, stride: int, out: Array
         else:
             where[...] = rows @ weights
 
-    parallel_map(part, [(start, min(start + step, len(images))) for start in range(0, len(images), step)])
+    parallel_map(part, _ranges(len(images), area))
+
+
+def real_conv(images: Array, weights: Array, stride: int, out: Array) -> None:
+    """As `dense_conv`, of real weights, float32 [k, k, C, C_out]: each sum goes column after column, as events do.
+
+    Where images are 0 and 1, the bits are those of `conv_forward`. out: float32 [M*H'*W', C_out].
+    """
+    size, area = len(weights), len(out) // len(images)
+    panels = panels_of_columns(weights.swapaxes(0, 1).reshape(-1, weights.shape[-1]))
+    for start, stop in _ranges(len(images), area):
+        rows = unfold(images[start:stop], size, stride, np.float32, by_column=True)
+        out[start * area : stop * area] = through_panels(rows, panels, weights.shape[-1])
+
+
+def _ranges(images: int, area: int) -> list[tuple[int, int]]:
+    """So many images at a time that their windows, `area` of each, are about ROWS."""
+    step = max(1, ROWS // area)
+    return [(start, min(start + step, images)) for start in range(0, images, step)]

@@ -82,3 +82,30 @@ def gradient_moments(start, stop, gradient, total, sums, products):
             value = np.float64(g[c])
             sums[c] += value
             products[c] += value * np.float64(a[c])
+
+
+@kernel
+def real_moments_pieces(start, stop, pieces, steps, total, moments):
+    """`real_moments` of pieces start..stop-1, over all steps: `moments[piece]` is (sums, squares).
+
+    pieces: int64 `[pieces, 2]`, rows of a step from and to (`parts.pieces_of`). total: `[steps*N, C]`. moments: float64
+    `[pieces, 2, C]`.
+    """
+    apart = len(total) // steps
+    for piece in range(start, stop):
+        for t in range(steps):
+            begin, end = t * apart + pieces[piece, 0], t * apart + pieces[piece, 1]
+            real_moments(begin, end, total, moments[piece, 0], moments[piece, 1])
+
+
+@kernel
+def gradient_moments_pieces(start, stop, pieces, steps, gradient, total, moments):
+    """`gradient_moments` of pieces start..stop-1, over all steps: `moments[piece]` is (sums, products).
+
+    The rest as for `real_moments_pieces`.
+    """
+    apart = len(total) // steps
+    for piece in range(start, stop):
+        for t in range(steps):
+            begin, end = t * apart + pieces[piece, 0], t * apart + pieces[piece, 1]
+            gradient_moments(begin, end, gradient, total, moments[piece, 0], moments[piece, 1])

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.kernels.cyclic_channels import gather_sum, next_phase, sum_tiled, tile_channels
+from qpsnn_core.kernels.elementary import exponential
 from qpsnn_core.kernels.simd.vector import (
-    exponential,
     fill16,
     greater_equal,
     load16,
@@ -225,11 +225,13 @@ def lif_backward(start, stop, first, second, spike_gradient, gradient, moments, 
 
 
 @kernel
-def lif_backward_parts(start, stop, size, first, second, spike_gradient, gradient, moments, settings):
-    """`lif_backward` of parts start..stop-1, of `size` positions, each with sums of its own: moments, `[parts, 3, C]`.
+def lif_backward_pieces(start, stop, pieces, first, second, spike_gradient, gradient, moments, settings):
+    """`lif_backward` of pieces start..stop-1, each with sums of its own: moments, `[pieces, 3, C]`.
 
-    The rest as for `lif_backward`. Parts are what float sums are divided into, whatever the threads.
+    pieces: int64 `[pieces, 2]`, the positions from and to; the rest as for `lif_backward`. Pieces are what float sums
+    are divided into, whatever the threads (`parts.pieces_of`).
     """
-    for part in range(start, stop):
-        begin, end = part * size, min((part + 1) * size, settings.positions)
-        lif_backward(begin, end, first, second, spike_gradient, gradient, moments[part], settings)
+    for piece in range(start, stop):
+        begin, end = pieces[piece, 0], pieces[piece, 1]
+        if begin < end:
+            lif_backward(begin, end, first, second, spike_gradient, gradient, moments[piece], settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -192,17 +191,18 @@ def by_name(name: str) -> Callable[..., Any]:
     return emit
 
 
-def exponential(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-    """The exponential of each number, in float64, one after another."""
-    vector, double = sig.return_type, signature(types.float64, types.float64)
-    exponential = context.get_function(math.exp, double)
-    result = ir.Constant(vector.llvm, ir.Undefined)
-    for lane in range(vector.count):
-        place = ir.Constant(INT32, lane)
-        wide = builder.fpext(builder.extract_element(values[0], place), ir.DoubleType())
-        narrow = builder.fptrunc(exponential(builder, [wide]), ir.FloatType())
-        result = builder.insert_element(result, narrow, place)
-    return result
+def power_of_two(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """2**n: 2**52 + 1023 + n has n + 1023 in its lowest bits, which moved up are an exponent."""
+    vector = sig.return_type.llvm
+    moved = builder.fadd(values[0], ir.Constant(vector, [2.0**52 + 1023] * vector.count))
+    bits = ir.VectorType(INT64, vector.count)
+    shifted = builder.shl(builder.bitcast(moved, bits), ir.Constant(bits, [52] * vector.count))
+    return builder.bitcast(shifted, vector)
+
+
+def of_type(scalar: Any) -> Callable[..., Vector]:
+    """The kind of a vector as long, of another type."""
+    return lambda vector: Vector(scalar, vector.count)
 
 
 def _register(name: str, function: Any) -> None:

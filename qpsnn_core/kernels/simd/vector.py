@@ -164,10 +164,30 @@ def high_nibble(vector):
     return vector >> 4
 
 
-@instruction(lambda vector: vector, llvm.exponential)
-def exponential(vector):
-    """e**x of float32 numbers, one by one in float64."""
-    return np.exp(vector.astype(np.float64)).astype(np.float32)
+@instruction(lambda value, vector: vector, llvm.fill)
+def repeat(value, vector):
+    """A value as often as the vector has numbers, in its type."""
+    return np.full(len(vector), value, vector.dtype)
+
+
+@instruction(llvm.of_type(types.float64), llvm.convert)
+def widen(vector):
+    """float32 as float64."""
+    return vector.astype(np.float64)
+
+
+@instruction(llvm.of_type(types.float32), llvm.convert)
+def narrow(vector):
+    """float64 as float32, rounded."""
+    with np.errstate(over="ignore", under="ignore"):
+        return vector.astype(np.float32)
+
+
+@instruction(lambda vector: vector, llvm.power_of_two)
+def power_of_two(vector):
+    """2**n of whole numbers n in float64, |n| <= 1022; anything of NaN."""
+    with np.errstate(invalid="ignore"):
+        return np.ldexp(1.0, vector.astype(np.int64))
 
 
 @instruction(lambda a, b, c: a, llvm.by_name("fma"))

@@ -11,7 +11,7 @@ from naive import optimizer as naive_optimizer
 from naive import quantize as naive
 from qpsnn_core.kernels import quantize
 from qpsnn_core.kernels.cyclic_channels import tile_channels
-from qpsnn_core.kernels.sgd import SGDFactors, sgd_step
+from qpsnn_core.kernels.sgd import SGDFactors, sgd_step, sum_squares
 
 F = np.float32
 SHAPES = [(1, 1), (5, 1), (16, 1), (17, 1), (7, 3), (1, 15), (3, 16), (5, 17), (2, 31), (3, 33), (2, 64), (3, 100)]
@@ -116,3 +116,12 @@ def test_steps_of_sgd(momentum, decay, nesterov):
         np.testing.assert_array_equal(param, before)
         param, speed = out, faster
         np.testing.assert_allclose(param, [one[step] for one in ref], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 100])
+def test_squares_are_summed_in_float64(size):
+    array = np.random.default_rng(size).normal(0, 1, size).astype(np.float32)
+    sums = np.zeros(16)
+    for start, stop in ((0, size // 2), (size // 2, size)):
+        sum_squares(start, stop, array, sums)
+    assert math.fsum(sums) == pytest.approx(naive_optimizer.sum_squares(array), rel=1e-15)

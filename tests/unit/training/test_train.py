@@ -135,6 +135,7 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(path, events):
     "change",
     [
         {"optimizer": "sgd", "loss": "tet", "clip_norm": 0.0},
+        {"arithmetic": "native", "parts": 3},
         {"optimizer": "adamw", "schedule": "step", "weight_decay": 0.1},
     ],
 )
@@ -401,3 +402,24 @@ def test_an_interrupt_while_a_checkpoint_is_written_leaves_a_whole_one(path, mon
         train(small.model(), small.dataset(), EPOCHS, checkpoint=path)
     assert load_checkpoint(path).position.epochs == 2
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_run_of_an_older_version_goes_on_and_names_no_arithmetic(path):
+    """Its sums were of neither; what it says of its parts is that the batch alone decides."""
+    data = small.dataset(20)
+    with pytest.raises(KeyboardInterrupt):
+        train(small.network(), data, EPOCHS, checkpoint=path, progress=Stop(1))
+    past = load_checkpoint(path)
+    config = {k: v for k, v in past.position.settings["config"].items() if k not in ("arithmetic", "parts")}
+    position = replace(past.position, settings={**past.position.settings, "config": config})
+    older = replace(past, position=position, recipe={"train": config})
+    for arithmetic in ("portable", "native"):
+        save_checkpoint(path, older)
+        done = train(small.network(), data, replace(EPOCHS, arithmetic=arithmetic), checkpoint=path, resume=True)
+        assert "arithmetic" not in done.checkpoint.position.settings["config"]
+        save_checkpoint(path, older)
+    with pytest.raises(ConfigError, match=r"config.parts: expected None, as the run began, got 2"):
+        train(small.network(), data, replace(EPOCHS, parts=2), checkpoint=path, resume=True)
+    save_checkpoint(path, past)
+    with pytest.raises(ConfigError, match=r"config.arithmetic: expected portable, as the run began, got 'native'"):
+        train(small.network(), data, replace(EPOCHS, arithmetic="native"), checkpoint=path, resume=True)

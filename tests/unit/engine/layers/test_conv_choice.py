@@ -1,4 +1,4 @@
-"""Real weights take a dense product where spikes are many; codes stay with events; both give the same sums."""
+"""Real weights take a dense product where spikes are many; codes stay with events; both give the same bits."""
 
 from __future__ import annotations
 
@@ -20,38 +20,53 @@ def spikes_of(rate):
     return (np.random.default_rng(1).random((2, 3, *SHAPE)) < rate).astype(np.uint8)
 
 
-def run(rate, channels=20, quantizer=None, stride=1):
-    return run_counts(spikes_of(rate), 1, channels, quantizer, stride)
+def run(rate, channels=20, quantizer=None, stride=1, count=1, arithmetic="portable"):
+    x = spikes_of(rate) * np.random.default_rng(2).integers(1, count + 1, (2, 3, *SHAPE)).astype(np.uint8)
+    return run_counts(x, count, channels, quantizer, stride, arithmetic)
 
 
-def run_counts(x, max_count, channels=20, quantizer=None, stride=1):
+def run_counts(x, max_count, channels=20, quantizer=None, stride=1, arithmetic="portable"):
     node = Conv("conv", "x", channels, stride=stride, quantizer=quantizer, batch_norm=False)
     value = ValueSpec("spikes", SHAPE, max_count=max_count, scale=0.5)
     params, state = conv.init(node, (value,), np.random.default_rng(0))
-    return conv.forward(node, LayerContext(params, state, (value,), 2, True, True), x).value
+    return conv.forward(node, LayerContext(params, state, (value,), 2, True, True, 0, arithmetic), x).value
 
 
 @pytest.mark.parametrize(
-    ("rate", "quantizer", "dense"), [(0.1, None, 0), (0.9, None, 1), (0.9, Quantizer(4, "mean"), 0)]
+    ("rate", "options", "dense"),
+    [
+        (0.1, {}, 0),
+        (0.9, {}, 1),
+        (0.9, {"quantizer": Quantizer(4, "mean")}, 0),
+        (0.9, {"count": 3}, 0),
+        (0.9, {"count": 3, "arithmetic": "native"}, 1),
+        (0.1, {"count": 17}, 1),
+    ],
 )
-def test_which_product_is_taken(monkeypatch, rate, quantizer, dense):
+def test_which_product_is_taken(monkeypatch, rate, options, dense):
+    """A count of three is one product or three additions, which round otherwise: only where bits may differ."""
     taken = []
-    product = conv._dense
-    monkeypatch.setattr(conv, "_dense", lambda *given: taken.append(1) or product(*given))
-    run(rate, quantizer=quantizer)
+    product = conv.real_conv
+    monkeypatch.setattr(conv, "real_conv", lambda *given: taken.append(1) or product(*given))
+    run(rate, **options)
     assert len(taken) == dense
 
 
 @pytest.mark.parametrize("channels", [3, 20, 100])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_both_give_the_same_sums(monkeypatch, channels, stride):
-    """Up to the rounding of 63 float32 terms in another order."""
+def test_both_give_the_same_bits(monkeypatch, channels, stride):
     dense = run(0.9, channels, stride=stride)
     monkeypatch.setattr(conv, "_dense_wins", lambda *given: False)
     events = run(0.9, channels, stride=stride)
-    assert dense.acc.shape == events.acc.shape
-    np.testing.assert_allclose(dense.acc, events.acc, atol=63 * 2.0**-24 * np.abs(events.acc).max())
+    np.testing.assert_array_equal(dense.acc, events.acc)
     np.testing.assert_array_equal(dense.scale, events.scale)
+
+
+def test_native_counts_are_the_same_but_for_their_rounding(monkeypatch):
+    """Up to the rounding of 63 float32 terms in another order."""
+    dense, events = (run(0.9, 20, count=3, arithmetic=arithmetic).acc for arithmetic in ("native", "portable"))
+    assert (dense != events).any()
+    np.testing.assert_allclose(dense, events, atol=3 * 63 * 2.0**-24 * np.abs(events).max())
 
 
 @pytest.mark.parametrize(
@@ -61,8 +76,7 @@ def test_rates_at_which_it_changes(inputs, rate, wins):
     """What the cache does not hold costs as much as the product sooner."""
     spikes = np.zeros((1, 1, 10, 10, inputs), np.uint8)
     spikes.reshape(-1)[: int(rate * spikes.size)] = 1
-    used = conv.used_weights(np.ones((3, 3, inputs, 64), np.float32), None)
-    assert conv._dense_wins(Conv("conv", "x", 64), used, spikes) == wins
+    assert conv._dense_wins(Conv("conv", "x", 64), spikes) == wins
 
 
 @pytest.fixture
@@ -91,7 +105,7 @@ def test_a_row_is_not_added_once_for_each_of_many_counts(rows_listed, largest, r
     x = spikes_of(rate) * np.uint16(largest)
     x[0, 0, 0, 0, 0] = largest
     assert bool(x.sum() <= x.size) == (rate < 0.1)
-    run_counts(x, 2**17 if largest > 16 else 16, quantizer=quantizer)
+    run_counts(x, 2**17 if largest > 16 else 16, quantizer=quantizer, arithmetic="native")
     assert rows_listed == ([(x.sum(), largest)] if events and (quantizer or rate < 0.1) else [])
 
 

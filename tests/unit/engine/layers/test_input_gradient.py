@@ -24,7 +24,7 @@ def test_any_number_of_output_channels(outputs, kernel, stride, padding):
     factors[0] = 1
     given = AccGradient(gradient.reshape(-1, outputs), np.zeros((gradient.size // outputs, outputs), np.int16), factors)
     with np.errstate(all="ignore"):  # lanes beyond the channels hold anything
-        found = gradients.input_gradient(node, value, codes, given)
+        found = gradients.input_gradient(gradients.geometry_of(node, value), codes, given)
     np.testing.assert_array_equal(
         found.reshape(1, 3, 2, 2), naive.input_gradient(codes, gradient, (1, 3, 2, 2), stride, padding)
     )
@@ -43,7 +43,9 @@ def test_tiles_of_few_weights_and_of_many(few, height, width, channels, outputs,
     factors[0] = 1
     given = AccGradient(gradient.reshape(-1, outputs), np.zeros((gradient.size // outputs, outputs), np.int16), factors)
     with np.errstate(all="ignore"):  # lanes beyond the channels hold anything
-        found = gradients.input_gradient(node, value, codes, given).reshape(2, height, width, channels)
+        found = gradients.input_gradient(gradients.geometry_of(node, value), codes, given).reshape(
+            2, height, width, channels
+        )
     ref = naive.input_gradient(codes, gradient, found.shape, 1, 1)
     np.testing.assert_allclose(found, ref, atol=1e-5 * np.abs(ref).max())
 
@@ -62,5 +64,5 @@ def test_memory_of_windows_is_enough_where_it_is_filled_to_the_end(outputs, monk
     factors[0] = 1
     given = AccGradient(gradient.reshape(-1, outputs), np.zeros((images * area, outputs), np.int16), factors)
     with np.errstate(all="ignore"):  # lanes beyond the channels hold anything
-        found = gradients.input_gradient(node, value, codes, given).reshape(images, 4, 4, 2)
+        found = gradients.input_gradient(gradients.geometry_of(node, value), codes, given).reshape(images, 4, 4, 2)
     np.testing.assert_array_equal(found, naive.input_gradient(codes, gradient, found.shape, 2, 0))

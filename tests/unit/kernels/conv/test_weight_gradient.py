@@ -11,9 +11,11 @@ from generators.weight_gradients import Case
 
 from naive import conv as naive
 from qpsnn_core.engine.layers import conv_gradients
+from qpsnn_core.kernels import threads
 from qpsnn_core.kernels.conv import weight_gradient as kernels
 from qpsnn_core.kernels.conv.channel_lists import unit_of
-from qpsnn_core.kernels.conv.geometry import ConvGeometry
+from qpsnn_core.kernels.conv.geometry import AccGradient, ConvGeometry
+from qpsnn_core.kernels.parts import add_in_order, parts_of
 
 F = np.float32
 
@@ -76,7 +78,7 @@ def test_gradients_are_laid_out_with_their_sums(steps, cached, outputs, max_coun
     rows = (shape.together - 1) * shape.apart + shape.tall
     for unit in range(shape.units):
         table = np.full((rows, shape.wide, shape.sets, shape.lanes), 77, F)
-        kernels.lay_out(case.given(), unit, column, shape, table.reshape(-1))
+        kernels.lay_out(case.given(), unit, unit % shape.together, column, shape, table.reshape(-1))
         begin = unit % shape.together * shape.apart
         own = table[begin : begin + shape.tall].copy()
         for place, numbers in naive.laid_out(back, unit, shape).items():
@@ -105,12 +107,12 @@ def test_units_cover_all_steps_images_and_rows(geometry, steps, cached):
     assert shape.band * (shape.bands - 1) < rows <= shape.band * shape.bands
     found = set()
     for unit in range(shape.units):
-        begin, count, image, row, place = unit_of(unit, shape)
+        begin, count, image, row = unit_of(unit, shape)
+        assert image == unit // shape.image_units
         found |= {(t, image, y) for t in range(begin, begin + count) for y in range(row, min(row + shape.band, rows))}
         assert count <= shape.span
-        assert place == unit % shape.together * shape.apart * shape.wide * shape.sets
     assert found == {(t, m, y) for t in range(steps) for m in range(3) for y in range(rows)}
-    table = ((shape.together - 1) * shape.apart + shape.tall) * shape.wide * shape.sets * shape.lanes
+    table = ((shape.together - 1) * shape.apart + shape.tall) * shape.wide * shape.sets * kernels.WIDEST
     assert table <= cached or (shape.together == 1 and (shape.bands == 1 or shape.band == 1))
 
 
@@ -120,17 +122,49 @@ def test_rows_are_added_under_one_tap_or_nine(taps, count):
     rng, lanes, (across, down) = np.random.default_rng(count), kernels.LANES, (2, 7)
     table = rng.integers(-9, 10, (30, lanes)).astype(F)
     rows = rng.integers(0, 6, count + 2).astype(np.uint16)
-    total = np.full(11 * lanes, 5, F)
+    old, more, out = np.full(9 * lanes, 5, F), np.full(10 * lanes, 70, F), np.full(11 * lanes, 1, F)
+    given = (rows, 1, 1 + count, (old, 0), (more, 0), (out, lanes))
     if taps == 1:
-        kernels.add_places(table.reshape(-1), 2 * lanes, rows, 1, 1 + count, total, lanes)
+        kernels.add_places(table.reshape(-1), 2 * lanes, *given)
     else:
-        apart = (across * lanes, down * lanes)
-        kernels.add_squares(table.reshape(-1), 2 * lanes, apart, rows, 1, 1 + count, total, lanes)
+        kernels.add_squares(table.reshape(-1), 2 * lanes, (across * lanes, down * lanes), *given)
     for tap in range(taps):
         further = 2 + (taps - 1 - tap) // 3 * down + (taps - 1 - tap) % 3 * across
         ref = naive.sum_of_rows(table, rows[1 : 1 + count].astype(int) + further)
-        np.testing.assert_array_equal(total.reshape(11, lanes)[1 + tap] - 5, ref)
-    assert (np.delete(total.reshape(11, lanes), range(1, 1 + taps), 0) == 5).all()
+        np.testing.assert_array_equal(out.reshape(11, lanes)[1 + tap] - 75, ref)
+    assert (np.delete(out.reshape(11, lanes), range(1, 1 + taps), 0) == 1).all()
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5, 7])
+@pytest.mark.parametrize("cached", [1, 2**12, kernels.CACHED])
+@pytest.mark.parametrize("count", [1, 3])
+def test_each_part_has_a_sum_of_its_own(count, parts, cached):
+    """In tables of its own, whoever computes it: a single task, or one for each part; the same bits."""
+    before, found = threads.threads(), []
+    rng = np.random.default_rng(parts)
+    case = Case((5, 4), 20, 37, 3, 1, 1, max_count=count, steps=3, batch=7)
+    case.compare(parts)
+    given = AccGradient(rng.normal(0, 1, case.given().gradient.shape).astype(F), *case.given()[1:])
+    try:
+        with mock.patch.object(kernels, "CACHED", cached):
+            for number in (1, 5):
+                threads.set_threads(number)
+                found.append(sums(case, given, parts_of(7, parts)))
+    finally:
+        threads.set_threads(before)
+    np.testing.assert_array_equal(*found)
+    alone = []
+    with mock.patch.object(kernels, "CACHED", cached):
+        for start, stop in parts_of(7, parts):
+            part = [array.reshape(3, 7, 5, 4, -1)[:, start:stop].reshape(-1, 37) for array in given[:2]]
+            own = case.spikes[:, start:stop]
+            alone.append(sums(case, AccGradient(*part, given.factors), ((0, stop - start),), own))
+    np.testing.assert_array_equal(found[0], add_in_order(alone))
+
+
+def sums(case, given, parts, spikes=None):
+    x = case.spikes if spikes is None else spikes
+    return conv_gradients.weight_sums(case.sizes(), case.value.max_count, x, given, parts).copy()
 
 
 @pytest.mark.parametrize("sums", [1, 2**12, 2**14])

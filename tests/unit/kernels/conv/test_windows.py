@@ -39,17 +39,31 @@ def test_windows_and_their_products(size, stride, padding, kind, monkeypatch):
         np.testing.assert_array_equal(out, products)
 
 
+@pytest.mark.parametrize(("size", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (2, 2, 0), (1, 1, 0)])
+def test_products_with_real_weights(size, stride, padding, monkeypatch):
+    monkeypatch.setattr(windows, "ROWS", 40)
+    rng = np.random.default_rng(size)
+    images, weights = rng.integers(0, 9, (5, 6, 7, 2)), rng.integers(-7, 8, (size, size, 2, 3)).astype(np.float32)
+    _, products = by_loops(images, weights.reshape(-1, 3), size, stride, padding)
+    out = np.empty(products.shape, np.float32)
+    windows.real_conv(windows.padded(images, padding), weights, stride, out)
+    np.testing.assert_array_equal(out, products)
+
+
 def test_products_are_the_same_on_any_number_of_threads(monkeypatch):
     monkeypatch.setattr(windows, "ROWS", 40)
     rng = np.random.default_rng(0)
-    images, weights = rng.normal(0, 1, (9, 6, 6, 3)).astype(np.float32), rng.normal(0, 1, (27, 5)).astype(np.float32)
+    images, weights = (
+        rng.normal(0, 1, (9, 6, 6, 3)).astype(np.float32),
+        rng.normal(0, 1, (3, 3, 3, 5)).astype(np.float32),
+    )
     found = []
     before = threads.threads()
     try:
         for count in (1, 3):
             threads.set_threads(count)
             out = np.empty((9 * 16, 5), np.float32)
-            windows.dense_conv(images, weights, 3, 1, out)
+            windows.real_conv(images, weights, 1, out)
             found.append(out)
     finally:
         threads.set_threads(before)

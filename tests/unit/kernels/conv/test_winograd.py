@@ -174,7 +174,7 @@ def compare(size, inputs, outputs, kernel, stride, padding, *, images=2, kind=4)
     gradient, acc = rng.normal(0, 1, shape).astype(F), rng.integers(-9, 10, shape).astype(np.int16)
     factors = rng.normal(0, [[1], [0.1], [0.1]], (3, outputs)).astype(F)
     given = AccGradient(gradient.reshape(-1, outputs), acc.reshape(-1, outputs), factors)
-    comp = gradients.input_gradient(node, value, codes, given)
+    comp = gradients.input_gradient(gradients.geometry_of(node, value), codes, given)
     wide = factors.astype(float)
     back = wide[0] * gradient + wide[1] * acc + wide[2]
     ref = naive.input_gradient(codes, back, (images, *size, inputs), stride, padding)

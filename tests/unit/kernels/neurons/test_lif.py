@@ -80,21 +80,23 @@ def run_back(currents, gradient, once, constants, spans=None, fill=np.nan):
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 20])
-def test_parts_have_sums_of_their_own(size):
-    """Each as lif_backward has them; later parts first."""
+def test_pieces_have_sums_of_their_own(size):
+    """Each as lif_backward has them; later pieces first, and one that is empty."""
     acc, scale, shift = draw(0, 3, 7, 5, np.int16)
     currents, constants = ((acc, scale, shift),), (F(0.5), F(1), None, lif.TRIANGLE, F(1), False)
     gradient = np.random.default_rng(1).normal(0, 1, (3, 7, 5)).astype(F)
     count = -(-7 // size)
-    out, moments = np.full((21, 5), 77, F), np.zeros((count, 3, 5))
-    for start, stop in ((count // 2, count), (0, count // 2)):
-        given = (*driving(currents, 3), flat(gradient), out, moments, lif.LIFSettings(3, 7, *constants))
-        lif.lif_backward_parts(start, stop, size, *given)
     spans = [(start, min(start + size, 7)) for start in range(0, 7, size)]
+    pieces = np.array([*spans, (0, 0)])
+    out, moments = np.full((21, 5), 77, F), np.zeros((count + 1, 3, 5))
+    for start, stop in ((count // 2, count + 1), (0, count // 2)):
+        given = (*driving(currents, 3), flat(gradient), out, moments, lif.LIFSettings(3, 7, *constants))
+        lif.lif_backward_pieces(start, stop, pieces, *given)
+    assert not moments[-1].any()
     ref, total = run_back(currents, gradient, False, constants, spans)
     np.testing.assert_array_equal(out.reshape(3, 7, 5), ref)
     np.testing.assert_allclose(moments.sum(0), total, rtol=1e-12)
-    for span, own in zip(spans, moments, strict=True):
+    for span, own in zip(spans, moments[:-1], strict=True):
         np.testing.assert_array_equal(own, run_back(currents, gradient, False, constants, [span])[1])
 
 

@@ -89,3 +89,18 @@ def test_products_of_gradients_and_accumulators(dtype):
     ref_sums, ref_products = naive.of_products(gradient[2:5], total[2:5])
     np.testing.assert_allclose(sums - 1, ref_sums, atol=1e-12)
     np.testing.assert_allclose(products - 1, ref_products, atol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_pieces_have_sums_of_their_own_over_all_steps(steps):
+    rng = np.random.default_rng(steps)
+    total, gradient = (rng.normal(0, 1, (steps * 9, 4)).astype(np.float32) for _ in range(2))
+    pieces = np.array([(5, 9), (0, 0), (0, 5)])
+    found, both = np.zeros((3, 2, 4)), np.zeros((3, 2, 4))
+    for start, stop in ((2, 3), (0, 2)):
+        batch_norm.real_moments_pieces(start, stop, pieces, steps, total, found)
+        batch_norm.gradient_moments_pieces(start, stop, pieces, steps, gradient, total, both)
+    for place, (start, stop) in enumerate(pieces):
+        own, other = (array.reshape(steps, 9, 4)[:, start:stop].reshape(-1, 4) for array in (total, gradient))
+        np.testing.assert_allclose(found[place], naive.of_reals(own), rtol=1e-13, atol=1e-13)
+        np.testing.assert_allclose(both[place], naive.of_products(other, own), rtol=1e-13, atol=1e-13)

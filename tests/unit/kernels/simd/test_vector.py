@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from qpsnn_core.kernels.simd import llvm_memory
 from qpsnn_core.kernels.simd import vector as v
+from qpsnn_core.kernels.threads import kernel
 
 INTEGERS = [np.uint8, np.uint16, np.uint32, np.int8, np.int16, np.int32, np.int64]
 REALS = [np.float32, np.float64]
@@ -276,16 +277,38 @@ def test_a_product_is_not_rounded_before_it_is_added():
     assert set(out.tolist()) == {2.0**-24}
 
 
-EXPONENTIAL = jit(lambda array, out: v.store(out, 0, v.exponential(v.load16(array, 0))))
+@kernel
+def sums_of_products(a, b, c, out):
+    """Of vectors, and of numbers in a loop that LLVM makes vectors of."""
+    v.store(out, 0, v.load16(a, 0) * v.load16(b, 0) + v.load16(c, 0))
+    for i in range(16, len(out)):
+        out[i] = a[i] * b[i] + c[i]
 
 
-def test_exponentials_are_rounded_once():
-    for seed in range(20):
-        array, out = np.random.default_rng(seed).normal(0, 20, 16).astype(np.float32), np.empty(16, np.float32)
-        array[:4] = [0, -200, 88.7, 100]
-        with np.errstate(over="ignore"):
-            EXPONENTIAL(array, out)
-            np.testing.assert_array_equal(out, np.exp(array.astype(np.float64)).astype(np.float32))
+@kernel
+def running_sum(array):
+    total = array[0]
+    for i in range(1, len(array)):
+        total += array[i]
+    return total
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nothing_is_fused_that_does_not_say_so(dtype):
+    """(1 + e)**2 - 1 - 2e is 0 where the product is rounded, e being the square root of the type's precision."""
+    e = 2.0**-12 if dtype == np.float32 else 2.0**-27
+    a, c, out = np.full(64, 1 + e, dtype), np.full(64, -1 - 2 * e, dtype), np.empty(64, dtype)
+    sums_of_products(a, a, c, out)
+    assert not out.any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_loop_adds_in_its_order(dtype):
+    array = np.random.default_rng(0).normal(0, 1, 1000).astype(dtype)
+    ref = array[0]
+    for one in array[1:]:
+        ref = ref + one
+    assert running_sum(array) == ref
 
 
 def appending():
