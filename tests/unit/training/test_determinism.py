@@ -21,8 +21,8 @@ from qpsnn_core.recipes.training import TrainConfig
 from qpsnn_core.training.train import train
 from qpsnn_datasets import Augment, Dataset
 
-# How far a run on another machine may lie from the recorded one. There, BLAS and NumPy may add float32 numbers in
-# another order: changing every initial weight by up to three units in its last place (0.4e-6) moved the losses by at
+# How far a run may lie from the recorded one, whose float32 sums may have had another order (test_bits.py compares
+# bits): changing every initial weight by up to three units in its last place (0.4e-6) moved the losses by at
 # most 6e-8 of themselves, and the gradients by at most 2e-6 of the largest of their array. No spike, code or mask
 # comes nearer to flipping than the recorded margin (1.3e-4), so that nothing larger can happen.
 LOSSES = 1e-6
