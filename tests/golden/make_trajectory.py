@@ -3,8 +3,8 @@
 Run it in `tests/` after a deliberate change of the arithmetic, and say why: `python -m golden.make_trajectory`.
 
 A change of the order of sums changes their last bits, and a spike or a weight's code that lies that near to its
-threshold would flip: `training_bits.py` keeps the bits, this the figures. So the seed is the one, of the first SEEDS, whose
-nearest membrane or weight is farthest from flipping; that distance is in the file, and the test's tolerances lie
+threshold would flip: `training_bits.py` keeps the bits, this the figures. So the seed is the one, of the first SEEDS,
+whose nearest membrane or weight is farthest from flipping; that distance is in the file, and the test's tolerances lie
 between it and the rounding.
 """
 
