@@ -125,8 +125,10 @@ LONGEST = 200
 
 
 def expected(place: str, want: object, got: Any) -> str:
-    """`place: expected want, got got`: the one form of every message. A value that takes many words is cut."""
+    """`place: expected want, got got`: the one form of every message, in one line. A long value is cut."""
     text = repr(got) if isinstance(got, str) else str(got)
+    if "\n" in text:
+        text = " ".join(repr(got).split())
     if len(text) > LONGEST and not isinstance(got, Unquoted):
         text = f"{text[:LONGEST]}..."
     return f"{place}: expected {want}, got {text}"

@@ -29,7 +29,7 @@ KINDS: Mapping[str, FileKind] = {
     HDF5: FileKind("an HDF5 file that qpsnn did not write"),
     ZIP: FileKind("a zip or .npz file"),
     TORCH: FileKind("a PyTorch file"),
-    JSON: FileKind("a JSON file"),
+    JSON: FileKind("a JSON file", "`qpsnn_core.save_network(path, network)` writes a network's"),
 }
 
 REMEDIES: Mapping[tuple[str, str], str] = {
@@ -41,6 +41,7 @@ REMEDIES: Mapping[tuple[str, str], str] = {
     (INTEGERS, NIR): "`qpsnn export {path} --nir FILE` makes one of it",
     (NIR, CHECKPOINT): "`qpsnn import {path} --out CHECKPOINT` makes one of it",
     (NIR, INTEGERS): "`qpsnn import {path} --out CHECKPOINT`, then `qpsnn lower CHECKPOINT --out NETWORK` make one",
+    (CHECKPOINT, JSON): "save_network(path, load_checkpoint('{path}').model.network) writes its network",
     (STORE, RECIPE): 'it is data: name = "events", path = "{path}" in the table [data] of a recipe',
     (ZIP, RECIPE): 'it is data: name = "arrays", path = "{path}" in the table [data] of a recipe',
 }

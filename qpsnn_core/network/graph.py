@@ -60,6 +60,12 @@ class Network(Ordered[Node]):
     def __hash__(self) -> int:
         return hash((self.nodes, self.steps))
 
+    def __str__(self) -> str:
+        """A table of the layers: kinds, sources, shapes, parameters, bits (network/summary.py)."""
+        from qpsnn_core.network.summary import summary  # which counts with cost.py, which takes a Network
+
+        return summary(self)
+
     @property
     def synapses(self) -> tuple[Synapse, ...]:
         """The nodes that have weights, in order. Raises NodeKindError for a kind that is not of `Node`."""
@@ -107,7 +113,7 @@ class Network(Ordered[Node]):
         """Read what `to_json` wrote. FormatError, VersionError, or what is wrong with the network itself."""
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # not JSON, or an integer of thousands of digits
             raise FormatError(f"network: not JSON: {error}") from error
         if not isinstance(data, dict) or data.get("format") != "qpsnn-network":
             raise FormatError(expected("network.format", "'qpsnn-network'", Unquoted(f"{text[:60]}")))

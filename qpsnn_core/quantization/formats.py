@@ -19,6 +19,10 @@ AUTO = "auto"
 """The gamma, the default, of a quantizer for which a Network has yet to choose one by the place of its node."""
 
 
+FULL_PRECISION = 32
+"""What counts as the number of bits of weights that are not quantized."""
+
+
 GRANULARITIES = ("channel", "layer")
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.common.text_table import aligned
+
 
 @dataclass(frozen=True)
 class SynapseReport:
@@ -109,9 +111,7 @@ class LoweringReport:
             bits = f"{most}" if least == most else f"{least} to {most}"
             figures = (f"{100 * x:.3g}%" for x in (part.gain, part.bias, part.threshold, part.rounding))
             rows.append([part.name, bits, *figures, f"{len(part.dead)}", f"{len(part.firing)}"])
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
-        return "\n".join([*(line.rstrip() for line in lines), *self._remarks()])
+        return "\n".join([*aligned(rows), *self._remarks()])
 
     def _remarks(self) -> Iterator[str]:
         yield "Roundings are the largest of any channel, as a share of the threshold."

@@ -1,0 +1,29 @@
+"""The layers that `sequential` and `Builder` take; they live in network/layers.py."""
+
+from qpsnn_core.network.layers import (
+    LIF,
+    AvgPool,
+    Branches,
+    Conv,
+    Input,
+    Layer,
+    Linear,
+    MaxPool,
+    Readout,
+    Shortcut,
+    Sum,
+)
+
+__all__ = [
+    "LIF",
+    "AvgPool",
+    "Branches",
+    "Conv",
+    "Input",
+    "Layer",
+    "Linear",
+    "MaxPool",
+    "Readout",
+    "Shortcut",
+    "Sum",
+]

@@ -1,0 +1,224 @@
+"""Layers to write a network with: the options of a node, without the name and the sources that a builder gives it.
+
+`sequential` and `Builder` (network/builder.py) take them. Each has the options of the node of its name, whose docstring
+(network/nodes.py, network/synapses.py) has the equation. A layer is data, so one may stand at several places.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from qpsnn_core.common.errors import ShapeError, Unquoted, expected
+from qpsnn_core.common.types import Shape
+from qpsnn_core.network import nodes, synapses
+from qpsnn_core.network.values import ValueSpec
+from qpsnn_core.quantization.formats import Quantizer
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What all layers have in common. name: of the node; "" lets the builder choose, such as "conv2".
+
+    kind: of the node. prefix: of the names that a builder gives. reads: the kinds of value (network/values.py). many:
+    whether it reads several.
+    """
+
+    kind: ClassVar[type[Any]]
+    prefix: ClassVar[str]
+    reads: ClassVar[tuple[str, ...]]
+    many: ClassVar[bool] = False
+
+    def __repr__(self) -> str:
+        """Only what differs from the defaults."""
+        options = [f"{one.name}={value!r}" for one in fields(self) if (value := getattr(self, one.name)) != one.default]
+        return f"{type(self).__name__}({', '.join(options)})"
+
+    def options(self, place: str, values: tuple[ValueSpec, ...]) -> dict[str, Any]:
+        """The node's options, for these values that it reads; place: what messages call the node."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "name"}
+
+    def node(self, name: str, sources: tuple[str, ...], values: tuple[ValueSpec, ...]) -> nodes.Node:
+        """The node. Raises ConfigError or ShapeError, naming it and the option."""
+        reads: Any = {"sources": sources} if self.many else {"source": sources[0]} if sources else {}
+        made: nodes.Node = self.kind(name=name, **reads, **self.options(name, values))
+        return made
+
+
+@dataclass(frozen=True, repr=False)
+class Input(Layer):
+    """What the network reads, where that is not images of 0..255: `Input((8, 8, 2), scale=1.0, spikes=True)`: events.
+
+    The builder's first argument; images need no more than their shape there.
+    """
+
+    kind = nodes.Input
+    prefix = "input"
+    reads = ()
+    shape: Shape
+    peak: int | None = nodes.Input.peak
+    scale: float = nodes.Input.scale
+    spikes: bool = nodes.Input.spikes
+    name: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Conv(Layer):
+    """A convolution with batch norm. Reads images or spikes, gives a Current.
+
+    padding: None is `kernel // 2`, which keeps the size of the map at a stride of 1 (for an odd kernel). quantizer:
+    None is floating point; the default is chosen by the place of the layer, with the builder's `bits`.
+    """
+
+    kind = synapses.Conv
+    prefix = "conv"
+    reads = ("analog", "spikes")
+    channels: int
+    kernel: int = synapses.Conv.kernel
+    stride: int = synapses.Conv.stride
+    padding: int | None = None
+    quantizer: Quantizer | None = synapses.Conv.quantizer
+    bias: bool = synapses.Conv.bias
+    batch_norm: bool = synapses.Conv.batch_norm
+    sparse: bool = synapses.Conv.sparse
+    gain: float | None = synapses.Conv.gain
+    name: str = ""
+
+    def options(self, place: str, values: tuple[ValueSpec, ...]) -> dict[str, Any]:
+        """With the padding as a number."""
+        found = super().options(place, values)
+        if self.padding is None:
+            found["padding"] = self.kernel // 2 if isinstance(self.kernel, int) else 0
+        return found
+
+
+@dataclass(frozen=True, repr=False)
+class Linear(Layer):
+    """A fully connected layer, over (H, W, C) flattened in that order. Reads images or spikes, gives a Current.
+
+    quantizer: as of Conv. The last one gives the logits, without a LIF behind it.
+    """
+
+    kind = synapses.Linear
+    prefix = "linear"
+    reads = ("analog", "spikes")
+    features: int
+    quantizer: Quantizer | None = synapses.Linear.quantizer
+    bias: bool = synapses.Linear.bias
+    batch_norm: bool = synapses.Linear.batch_norm
+    sparse: bool = synapses.Linear.sparse
+    gain: float | None = synapses.Linear.gain
+    name: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Shortcut(Layer):
+    """Spikes led past other layers, as a Current: every `stride`-th pixel, channel by channel; without weights.
+
+    channels: None is as many as it reads; of more, the others are 0. channel_map: the source of each channel.
+    """
+
+    kind = synapses.Shortcut
+    prefix = "shortcut"
+    reads = ("spikes",)
+    channels: int | None = None
+    stride: int = synapses.Shortcut.stride
+    channel_map: tuple[int, ...] | None = synapses.Shortcut.channel_map
+    name: str = ""
+
+    def options(self, place: str, values: tuple[ValueSpec, ...]) -> dict[str, Any]:
+        """With the number of channels."""
+        found = super().options(place, values)
+        if self.channels is None:
+            found["channels"] = len(self.channel_map) if self.channel_map is not None else values[0].shape[2]
+        return found
+
+
+@dataclass(frozen=True, repr=False)
+class LIF(Layer):
+    """Neurons, which sum the Currents that they read. Give spikes.
+
+    threshold: in units of the membrane potential. beta: the share of it that is left after a step. surrogate, width:
+    of the gradient of a spike. detach_reset: no gradient through the reset. reset: "zero" or "subtract".
+    """
+
+    kind = nodes.LIF
+    prefix = "lif"
+    reads = ("current",)
+    many = True
+    threshold: float = nodes.LIF.threshold
+    beta: float = nodes.LIF.beta
+    surrogate: str = nodes.LIF.surrogate
+    width: float = nodes.LIF.width
+    detach_reset: bool = nodes.LIF.detach_reset
+    reset: str = nodes.LIF.reset
+    name: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class MaxPool(Layer):
+    """The largest of each window of spikes. stride: 0 is `size`, windows side by side."""
+
+    kind = nodes.MaxPool
+    prefix = "pool"
+    reads = ("spikes",)
+    size: int = nodes.MaxPool.size
+    stride: int = nodes.MaxPool.stride
+    padding: int = nodes.MaxPool.padding
+    name: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class AvgPool(Layer):
+    """The mean of each window of spikes, windows side by side. size: None is the whole map, which must be square."""
+
+    kind = nodes.AvgPool
+    prefix = "average"
+    reads = ("spikes",)
+    size: int | None = nodes.AvgPool.size
+    name: str = ""
+
+    def options(self, place: str, values: tuple[ValueSpec, ...]) -> dict[str, Any]:
+        """With the size as a number."""
+        if self.size is not None:
+            return {"size": self.size}
+        height, width, _ = values[0].shape
+        if height != width:
+            want = "a square map, to take the mean of all of it (size=None)"
+            raise ShapeError(expected(f"{place}.size", want, Unquoted(f"{height}x{width}")))
+        return {"size": height}
+
+
+@dataclass(frozen=True, repr=False)
+class Sum(Layer):
+    """The sum of several trains of spikes, spike by spike: SEW's residual."""
+
+    kind = nodes.Sum
+    prefix = "sum"
+    reads = ("spikes",)
+    many = True
+    name: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Readout(Layer):
+    """The Current of the last layer as logits; a builder adds it where it is not written."""
+
+    kind = nodes.Readout
+    prefix = "readout"
+    reads = ("current",)
+    name: str = ""
+
+
+class Branches:
+    """Several ways from one value: `Branches([Conv(64), LIF(), Conv(64)], [Shortcut()])`; what follows joins them.
+
+    paths: lists of layers; an empty one is the value itself. A LIF() behind them sums Currents (ResNet), a Sum() adds
+    spikes (SEW).
+    """
+
+    def __init__(self, *paths: list[Layer | Branches]) -> None:
+        self.paths = paths
+
+    def __repr__(self) -> str:
+        return f"Branches({', '.join(map(repr, self.paths))})"
