@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
 import signal
 import threading
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from qpsnn_core.common.errors import ConfigError, DataError, FileError, Unquoted, expected
+from qpsnn_core.common.options import known_options
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener
-from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.validation import check_kind, check_kinds, check_path
 from qpsnn_core.engine.checks import check_batch_statistics, check_model
 from qpsnn_core.engine.clipping import warn_clipped
@@ -127,27 +126,45 @@ def train(
         raise stopped from None
 
 
+@known_options()
 def finetune(
     model: Model,
     data: Dataset | Split,
     config: TrainConfig = FinetuneConfig(),  # noqa: B008 - frozen
-    **options: Any,
+    *,
+    augment: Augment | None = None,
+    validation: Dataset | None = None,
+    checkpoint: PathLike | None = None,
+    resume: bool = False,
+    every: int = 1,
+    progress: Listener | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    notes: Mapping[str, Any] | None = None,
+    stage: str = "finetune",
 ) -> Trained:
     """`train` for a model that has been pruned: Adam at 0.001 by default; the same options.
 
     Of a FinetuneConfig with `steps` the model goes on at that T, with the parameters and running statistics that it
     has. Raises, as well, ConfigError (other steps for a model that reads frames of events, one a step).
     """
-    known = [name for name in inspect.signature(train).parameters if name not in ("network", "data", "config")]
-    for name in options:
-        if name not in known:
-            got = Unquoted(f"{name!r}{did_you_mean(name, known)}")
-            raise ConfigError(expected("finetune", f"options of train, of {', '.join(known)}", got))
     check_kind("finetune.model", model, Model)
     steps = config.steps if isinstance(config, FinetuneConfig) else 0
     if steps:
         model = with_steps(model, steps, "finetune.steps")
-    return train(model, data, config, **{"stage": "finetune", **options})
+    return train(
+        model,
+        data,
+        config,
+        augment=augment,
+        validation=validation,
+        checkpoint=checkpoint,
+        resume=resume,
+        every=every,
+        progress=progress,
+        recipe=recipe,
+        notes=notes,
+        stage=stage,
+    )
 
 
 def _planned(

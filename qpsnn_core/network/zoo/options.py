@@ -5,26 +5,38 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from enum import Enum
 from typing import Any
 
 from qpsnn_core.common.errors import ArgumentError, ConfigError, Unquoted, expected
-from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.validation import check_at_least, check_choice, check_kind, check_number, described, is_positive
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.zoo.blocks import ENDS
 from qpsnn_core.quantization.formats import Quantizer
+
+
+class Own(Enum):
+    """Stands for the default of an option, where networks differ in it."""
+
+    DEFAULT = "the network's own"
+
+    def __repr__(self) -> str:
+        """As signatures show it."""
+        return str(self.value)
+
+
+OWN = Own.DEFAULT
 
 PARTS = {"quantizer": Quantizer, "neuron": LIF}
 """Options that are things with options of their own."""
 
 
 def check_options(build: Callable[..., Any], shape: object, classes: object, options: Mapping[str, Any]) -> None:
-    """ConfigError, naming the option, unless `build` takes all of them, and each is of its type."""
-    known = [name for name in inspect.signature(build).parameters if name not in ("shape", "classes")]
+    """ConfigError, naming the option, unless each is of its type, and `build` takes it."""
+    known = inspect.signature(build).parameters
     for name in options:
         if name not in known:
-            got = Unquoted(f"{name!r}{_place_of(name) or _nearest(name, known)}")
-            raise ConfigError(expected("build", f"options of {build.__name__}, of {', '.join(known)}", got))
+            raise ConfigError(expected("build", f"options of {build.__name__}, of {', '.join(known)}", name))
     check_shape("build.shape", shape)
     check_at_least("build.classes", classes, 1)  # type: ignore[arg-type]  # what it checks
     for name, value in options.items():
@@ -40,8 +52,8 @@ def check_shape(place: str, shape: object) -> None:
         check_at_least(place, size, 1)
 
 
-def _place_of(name: str) -> str:
-    """Where an option belongs that is one of a quantizer or a neuron."""
+def place_of(name: str) -> str:
+    """Where an option belongs that is one of a quantizer or a neuron, in brackets; "" for others."""
     homes = {"quantizer": "Quantizer(4, gamma='max')", "neuron": "Neuron(threshold=0.5) of network.zoo.blocks"}
     for part, kind in PARTS.items():
         if name in {field.name for field in fields(kind)}:
@@ -54,7 +66,7 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     inner = {field.name for kind in PARTS.values() for field in fields(kind)}
     hint = did_you_mean(name, [*known, *sorted(inner)])
     near = next((word for word in inner if hint == f" (did you mean {word!r}?)"), "")
-    return f"{hint[:-2]},{_place_of(near).replace(' (it is', '', 1)[:-1]}?)" if near and near not in known else hint
+    return f"{hint[:-2]},{place_of(near).replace(' (it is', '', 1)[:-1]}?)" if near and near not in known else hint
 
 
 def _part(kind: type, *, none: bool) -> Callable[[str, Any], None]:

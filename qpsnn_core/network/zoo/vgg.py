@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.options import known_options
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Shape
@@ -23,7 +24,7 @@ from qpsnn_core.network.zoo.blocks import (
     quantizers,
     widths_of,
 )
-from qpsnn_core.network.zoo.options import check_options
+from qpsnn_core.network.zoo.options import OWN, Own, check_options, place_of
 from qpsnn_core.network.zoo.resnet import RESNET20, SEW_RESNET18, resnet20, sew_resnet18
 from qpsnn_core.quantization.formats import BY_PLACE, Quantizer
 
@@ -185,16 +186,45 @@ def inner_gamma(name: str, widths: Sequence[int]) -> str:
     return "mean" if ZOO[name].batch_norm or len(widths) < 2 else "max"
 
 
-def build(name: str, shape: Shape, classes: int, **options: Any) -> Network:
-    """The network of that name, for images of `shape` (H, W, C). ConfigError names the nearest valid name.
+@known_options(place_of)
+def build(
+    name: str,
+    shape: Shape,
+    classes: int,
+    *,
+    steps: int | Own = OWN,
+    width: float | Own = OWN,
+    widths: Sequence[int] | Own | None = OWN,
+    quantizer: Quantizer | Own | None = OWN,
+    ends: str | Own = OWN,
+    neuron: LIF | Own = OWN,
+    events: bool | Own = OWN,
+    initial: str | Own = OWN,
+) -> Network:
+    """The network of that name, for images of `shape` (H, W, C). ConfigError names the nearest valid name or option.
 
-    options: those of the network's own function, such as `steps`, `width`, `quantizer`; ConfigError names another.
+    The options are those of the network's own function (`help(qpsnn_core.zoo.vgg9)`), which has their defaults: steps:
+    T. width: a factor on every channel count; widths: instead, the counts themselves. quantizer: of the weights between
+    the ends, `None` for floating point. ends: the first and the last layer, "integer" (8 bits, deployable) or "float".
+    neuron: what all LIF are like, such as `Neuron(threshold=0.5)` of network.zoo.blocks. events: the input is counts of
+    events, not an image.
     """
     if not isinstance(name, str) or name not in ZOO:
         raise ConfigError(expected("network.name", f"one of {', '.join(ZOO)}", name) + did_you_mean(name, ZOO))
-    shape, classes, options = plain((shape, classes, options))
-    check_options(ZOO[name].build, shape, classes, options)
-    return ZOO[name].build(shape, classes, **options)
+    options = {
+        "steps": steps,
+        "width": width,
+        "widths": widths,
+        "quantizer": quantizer,
+        "ends": ends,
+        "neuron": neuron,
+        "events": events,
+        "initial": initial,
+    }
+    given: dict[str, Any] = {option: value for option, value in options.items() if value is not OWN}
+    shape, classes, given = plain((shape, classes, given))
+    check_options(ZOO[name].build, shape, classes, given)
+    return ZOO[name].build(shape, classes, **given)
 
 
 def _vgg(
