@@ -14,6 +14,7 @@ from qpsnn_core.common.errors import ConfigError, NetworkError, NumericsError, S
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import TAG, converter, did_you_mean, structure, tag_union
+from qpsnn_core.common.text_table import aligned
 from qpsnn_core.common.types import Array, NamedArrays
 from qpsnn_core.common.validation import check_kind
 from qpsnn_core.integer.node_kinds import KINDS, IntValueSpec, Spec
@@ -68,6 +69,20 @@ class IntegerNetwork(Ordered[IntNode]):
         object.__setattr__(self, "arrays", arrays)
         object.__setattr__(self, "values", values)
 
+    def __str__(self) -> str:
+        """A table of the nodes: kinds, sources, shapes, how many integers, and the bits of the codes."""
+        rows = [("name", "kind", "reads", "gives", "integers", "bits")]
+        for node in self.nodes:
+            own = self.arrays[node.name]
+            count = sum(array.size for array in own.values())
+            bits = str(pack(own["codes"]).bits) if "codes" in own else ""
+            shape = "x".join(map(str, self.shape(node.name)))
+            kind, reads = type(node).__name__, ", ".join(sources_of(node))
+            rows.append((node.name, kind, reads, shape, f"{count:,}" if count else "", bits))
+        total = sum(array.size for own in self.arrays.values() for array in own.values())
+        size = sum(self.size_bytes.values()) / 1e6
+        return "\n".join([*aligned(rows, right=(4, 5)), f"{total:,} integers, {size:.4g} MB, T = {self.steps}"])
+
     @property
     def input(self) -> IntInput:
         """The first node."""
@@ -110,7 +125,7 @@ def nodes_from_json(text: str) -> tuple[IntNode, ...]:
     """Read what `nodes_json` wrote; ConfigError where it is not that."""
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # not JSON, or an integer of thousands of digits
         raise ConfigError(f"network.nodes: not JSON: {error}") from error
     return structure(_convert, data, tuple[IntNode, ...], "network.nodes")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from math import prod
 from typing import Any, get_args
 from weakref import WeakKeyDictionary
@@ -133,8 +133,13 @@ def _empty(network: IntegerNetwork, total: int, spiking: set[str], moving: set[s
     return Run(np.empty((total, network.classes), np.int64), room(spiking, np.uint8), room(moving, np.int32), counts)
 
 
-def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice, initial: Mapping[str, Array]) -> None:
-    """Run one batch through all nodes and write what is recorded; a value is dropped after its last reader."""
+def each_value(
+    network: IntegerNetwork, images: Array, initial: Mapping[str, Array], keep: Collection[str] = ()
+) -> Iterator[tuple[str, Any]]:
+    """Run a batch of checked images through all nodes: each node's name and what it gives, in order.
+
+    keep: the LIF whose membranes are wanted. A value is dropped after its last reader.
+    """
     readers = {node.name: len(network.consumers(node.name)) for node in network}
     ready = _ready.setdefault(network, {node.name: {} for node in network})
     values: dict[str, Any] = {}
@@ -142,21 +147,26 @@ def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice, initial
         sources = sources_of(node)
         inputs = [values[source] for source in sources] or [images if images.ndim == 5 else images[None]]
         reads = tuple(network.values[source] for source in sources)
-        keep = node.name in run.membranes
-        begin = initial[node.name][part] if node.name in initial else None
         given = network.arrays[node.name], reads, network.values[node.name], network.steps
-        context = OperationContext(*given, keep, ready[node.name], begin)
+        context = OperationContext(*given, node.name in keep, ready[node.name], initial.get(node.name))
         value = OPERATIONS[node](node, context, *inputs)
-        if isinstance(value, Fired):
-            value = _write(run, node.name, part, value)
-        if node.name in run.counts:
-            _count(value, network.steps // len(value), run.counts[node.name])
-        values[node.name] = value
+        yield node.name, value
+        values[node.name] = value.spikes if isinstance(value, Fired) else value
         for source in sources:
             readers[source] -= 1
             if not readers[source]:
                 del values[source]
-    run.readout[part] = values[network.readout.name]
+
+
+def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice, initial: Mapping[str, Array]) -> None:
+    """Run one batch through all nodes and write what is recorded."""
+    begin = {name: membranes[part] for name, membranes in initial.items()}
+    for name, value in each_value(network, images, begin, run.membranes):
+        counts = _write(run, name, part, value) if isinstance(value, Fired) else value
+        if name in run.counts:
+            _count(counts, network.steps // len(counts), run.counts[name])
+        if name == network.readout.name:
+            run.readout[part] = counts
 
 
 def _count(value: Array, times: int, sums: Array) -> None:

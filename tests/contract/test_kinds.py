@@ -23,9 +23,9 @@ from qpsnn_backends.loihi import populations, ranges, remedies
 from qpsnn_core.common.errors import LoweringError, NodeKindError, UnsupportedError
 from qpsnn_core.common.kind_table import KindTable, OptionTable, Refusal
 from qpsnn_core.compression.channels.remove import CHANNELS
-from qpsnn_core.compression.channels.score import MEMBRANES
 from qpsnn_core.compression.weights.hessian import LEAKS, UNFOLDED
 from qpsnn_core.engine.layers import LAYERS
+from qpsnn_core.engine.membranes import MEMBRANES
 from qpsnn_core.engine.reach import ENDS
 from qpsnn_core.exchange.lift import LIFTS
 from qpsnn_core.exchange.netx import NETX

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, Unquoted, expected
-from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener, Progress
@@ -20,14 +18,13 @@ from qpsnn_core.common.validation import check_choice, check_kind, check_number
 from qpsnn_core.engine.calibration import calibration_batches
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.inputs import steps_first
-from qpsnn_core.engine.layers import lif
 from qpsnn_core.engine.memory import kept_bytes
+from qpsnn_core.engine.membranes import MEMBRANES
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.engine.reach import warn_dead_in_model
 from qpsnn_core.kernels.linalg import bidiagonal, singular_values
 from qpsnn_core.kernels.quantize import sum_abs
 from qpsnn_core.kernels.threads import chunks, parallel_map
-from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Readout, Shortcut, Sum
 from qpsnn_core.network.model import Model
 from qpsnn_core.recipes.pruning import CRITERIA
 from qpsnn_datasets import Dataset, Split
@@ -37,24 +34,6 @@ ROWS = 2**10
 
 IMAGES = 16
 """Images that go forward at once: what is kept of them has to fit in memory."""
-
-_NO_CHANNELS_OF_ITS_OWN = Refusal("it has no membrane, and no channels that could be removed by themselves")
-
-MEMBRANES: KindTable[Callable[..., Array]] = KindTable(
-    "the scores",
-    {
-        Input: _NO_CHANNELS_OF_ITS_OWN,
-        Conv: _NO_CHANNELS_OF_ITS_OWN,
-        Linear: _NO_CHANNELS_OF_ITS_OWN,
-        Shortcut: _NO_CHANNELS_OF_ITS_OWN,
-        LIF: lif.potentials,
-        MaxPool: _NO_CHANNELS_OF_ITS_OWN,
-        AvgPool: _NO_CHANNELS_OF_ITS_OWN,
-        Sum: _NO_CHANNELS_OF_ITS_OWN,
-        Readout: _NO_CHANNELS_OF_ITS_OWN,
-    },
-)
-"""`(node, cache) -> [T, B, H, W, C]`: the membranes before reset, of a kind whose channels are scored."""
 
 
 class Scores(NamedTuple):

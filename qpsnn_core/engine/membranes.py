@@ -1,0 +1,28 @@
+"""The membranes before reset of a forward pass: what SCA (Eq. 7) scores, and what `inspect` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.types import Array
+from qpsnn_core.engine.layers import lif
+from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Readout, Shortcut, Sum
+
+_NONE = Refusal("it has no membrane")
+
+MEMBRANES: KindTable[Callable[..., Array]] = KindTable(
+    "the membranes",
+    {
+        Input: _NONE,
+        Conv: _NONE,
+        Linear: _NONE,
+        Shortcut: _NONE,
+        LIF: lif.potentials,
+        MaxPool: _NONE,
+        AvgPool: _NONE,
+        Sum: _NONE,
+        Readout: _NONE,
+    },
+)
+"""`(node, cache) -> [T, B, H, W, C]`: the membranes before reset, of a kind that has them; its channels are scored."""

@@ -1,0 +1,100 @@
+"""What a network answers for images: labels and probabilities."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.progress import Listener, Progress
+from qpsnn_core.common.types import Array, Doubles
+from qpsnn_core.common.validation import check_at_least, check_kind
+from qpsnn_core.engine.checks import check_model
+from qpsnn_core.engine.evaluation import MEMORY, answers, bytes_of
+from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.passes import forward
+from qpsnn_core.inference.samples import graph_of, images_of
+from qpsnn_core.integer.backends import get
+from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.network.model import Model
+from qpsnn_datasets import Dataset, Split
+
+
+class Prediction(NamedTuple):
+    """Of N images: labels int64 [N], the class of the largest logit; probabilities float64 [N, K], each row sums to 1.
+
+    logits: float64 [N, K], means over T; the probabilities are their softmax. classes: the names, where a set has told
+    them.
+    """
+
+    labels: npt.NDArray[np.int64]
+    probabilities: Doubles
+    logits: Doubles
+    classes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        count, classes = self.logits.shape
+        return f"Prediction({count:,} images, {classes} classes)"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The class of each image by its name; by its number where names are not known."""
+        return tuple(self.classes[label] if self.classes else str(label) for label in self.labels.tolist())
+
+
+def predict(
+    model: Model | IntegerNetwork,
+    images: Dataset | Split | Array,
+    *,
+    backend: str = "exact",
+    batch: int = 256,
+    progress: Listener | None = None,
+) -> Prediction:
+    """Answer for images [N, H, W, C] or frames [N, T, H, W, C], or a set (of a Split: the test part).
+
+    backend: what runs an integer network, by its name in qpsnn_backends. batch: images at a time, fewer where they
+    would take too much memory; it changes no answer. progress: called after every batch, as stage "predict".
+    Raises ArgumentError, ShapeError, DataError, NumericsError (images), ConfigError (batch, backend), and what the
+    backend raises.
+    """
+    network = graph_of("predict.model", model)
+    check_at_least("predict.batch", batch, 1)
+    check_kind("predict.backend", backend, str)
+    samples = images_of("predict.images", network, images)
+    size = max(1, min(batch, MEMORY // bytes_of(network)))
+    parts = [samples[start : start + size] for start in range(0, len(samples), size)]
+    run = _of_integers(model, backend) if isinstance(model, IntegerNetwork) else _of_model(model, backend)
+    logits, labels = [], []
+    for done, part in enumerate(parts, 1):
+        found = run(steps_first(part))
+        logits.append(found.mean(0).astype(np.float64))
+        labels.append(answers(found))
+        if progress:
+            progress(Progress("predict", 1, 1, done, len(parts), None, None))
+    joined = np.concatenate(logits)
+    data = images.test if isinstance(images, Split) else images
+    classes = data.classes if isinstance(data, Dataset) and len(data.classes) == network.classes else ()
+    return Prediction(np.concatenate(labels), softmax(joined), joined, classes)
+
+
+def softmax(logits: Doubles) -> Doubles:
+    """`exp(x) / sum exp(x)` of each row, [N, K]."""
+    exponentials = np.exp(logits - logits.max(1, keepdims=True))
+    found: Doubles = exponentials / exponentials.sum(1, keepdims=True)
+    return found
+
+
+def _of_model(model: Model, backend: str) -> Any:
+    if backend != "exact":
+        raise ConfigError(expected("backend", "'exact' for a network that is not lowered to integers", backend))
+    check_model(model, "predict.model")
+    return lambda images: forward(model, images).logits
+
+
+def _of_integers(network: IntegerNetwork, backend: str) -> Any:
+    chosen = get(backend)
+    chosen.check(network)
+    scale = network.readout.scale / network.steps
+    return lambda images: (chosen.run(network, images, record="none").readout * scale)[None]
