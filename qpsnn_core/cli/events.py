@@ -14,7 +14,7 @@ from qpsnn_core.cli.event_inputs import EventFormat, Repair, Sensor, reading_of
 from qpsnn_core.cli.options import Json, Quiet
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.hdf5 import check_recordings
-from qpsnn_core.common.install import install_command
+from qpsnn_core.common.install import missing_extra
 from qpsnn_core.common.progress import Progress
 from qpsnn_datasets.events import REPAIRS, SPLITS, EventStore, Recording, import_events, load_events
 from qpsnn_datasets.events import pictures as event_pictures
@@ -116,8 +116,7 @@ def show_(
     try:
         from qpsnn_core.experiments.plots import events as plot_events
     except ImportError as error:
-        want = f"matplotlib, which draws ({install_command('plot')})"
-        raise DataError(expected("show", want, Unquoted(f"no such package ({error})"))) from error
+        raise missing_extra("show", "matplotlib, which draws", "plot", error) from error
     if out.suffix.lower() == ".png":
         plot_events.still(out, recording, slices or 6, origin)
     else:

@@ -11,8 +11,8 @@ import typer
 from qpsnn_core.cli import show
 from qpsnn_core.cli.inputs import data_of, load_trained
 from qpsnn_core.cli.options import Data, File, Json, Where
-from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Unquoted, expected
-from qpsnn_core.common.install import install_command
+from qpsnn_core.common.errors import ConfigError, FormatError, expected
+from qpsnn_core.common.install import missing_extra
 from qpsnn_core.experiments import analysis
 from qpsnn_core.experiments.data_choice import described, of_recipe
 from qpsnn_core.experiments.paper_table1 import TABLE_1
@@ -145,8 +145,7 @@ def _drawing() -> Any:
     try:
         from qpsnn_core.experiments.plots import analysis as plot_analysis
     except ImportError as error:
-        want = f"matplotlib, which draws ({install_command('plot')})"
-        raise DataError(expected("plot", want, Unquoted(f"no such package ({error})"))) from error
+        raise missing_extra("plot", "matplotlib, which draws", "plot", error) from error
     return plot_analysis
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
+from qpsnn_core.common.errors import DataError, Unquoted, expected
+
 
 def here() -> Path:
     """The folder that holds this package: site-packages, or a checkout."""
@@ -58,3 +60,11 @@ def install_command(*extras: str) -> str:
     wanted = requirement(*extras)
     place = "in a checkout of qpsnn: " if wanted.startswith(".[") else ""
     return f"{place}pip install {shlex.quote(wanted)}"
+
+
+def missing_extra(place: str, what: str, extra: str, error: ImportError) -> DataError:
+    """The error for a package that is not installed, with the command that installs the extra it belongs to.
+
+    what: the package, and what it is for: "matplotlib, which draws".
+    """
+    return DataError(expected(place, f"{what} ({install_command(extra)})", Unquoted(f"no such package ({error})")))

@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 
 from qpsnn_core.experiments.analysis import NAMES, BitUtilization, LayerCodes, Stability
 from qpsnn_core.experiments.compression_sweep import Row
-from qpsnn_core.experiments.plots.report import BLUE, GREY, ORANGE, write
+from qpsnn_core.experiments.plots.axes import BLUE, GREY, ORANGE, weight_histogram
+from qpsnn_core.experiments.plots.report import write
 from qpsnn_core.recipes.network import FULL_PRECISION
 
 COLOURS = {"one": GREY, "mean": BLUE, "max": "#7fb069", "percentile": ORANGE}
@@ -49,12 +50,9 @@ def plot_weights(layers: Sequence[LayerCodes]) -> Figure:
     """Figs. 2b, 7 to 9: how each layer's real weights are distributed, with the 1st and 99th percentile."""
     figure, axes = _grid(layers)
     for place, layer in zip(axes, _some(layers), strict=False):
-        place.hist(layer.weights, bins=80, color=BLUE, density=True)
-        for edge in layer.edges:
-            place.axvline(edge, color=ORANGE, linewidth=1, linestyle="--")
+        weight_histogram(place, layer.weights, layer.edges)
         a = max(abs(edge) for edge in layer.edges)
         place.set_title(f"{layer.layer}: a = {a:.2f}", fontsize=9)
-        place.set_yticks([])
     figure.suptitle("Weights, and their 1st and 99th percentiles")
     return figure
 

@@ -9,7 +9,8 @@ from matplotlib import pyplot as plt
 from matplotlib.animation import PillowWriter
 
 from qpsnn_core.common.atomic import save_bytes, scratch_file, writable_folder
-from qpsnn_core.experiments.plots.report import BLUE, ORANGE, write
+from qpsnn_core.experiments.plots.axes import BLUE, ORANGE
+from qpsnn_core.experiments.plots.report import write
 from qpsnn_datasets.events import Recording
 from qpsnn_datasets.events.pictures import PAPER, colours, counts, edges, rate
 
