@@ -43,7 +43,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,  # it would take words in brackets for styles
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 app.add_typer(tables.app, name="table")
@@ -51,8 +51,17 @@ app.add_typer(plots.app, name="plot")
 app.add_typer(events.app, name="events")
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        show.out.print(f"qpsnn {qp.__version__}", highlight=False)
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]
+
+
 @app.callback()
-def settings(context: typer.Context, threads: Threads = 0) -> None:
+def settings(context: typer.Context, threads: Threads = 0, version: Version = False) -> None:
     """Settings of every command."""
     context.with_resource(notice())
     if threads:
@@ -85,7 +94,7 @@ def train(
     """Train a network as a recipe says; Ctrl-C leaves a checkpoint that --resume goes on from."""
     chosen = qp.load_recipe(recipe)
     choice = data_of_recipe(recipe, chosen)
-    network = network_for(chosen, choice.split())
+    network = network_for(chosen, choice.split(), imports=True)
     for stage, settings in (("network", chosen.network), ("train", chosen.train)):
         show.settings(stage, settings, f"{recipe}, else defaults", quiet)
     _fit("train", network, chosen.train, chosen.to_dict(), choice, out, resume, json, quiet)

@@ -128,12 +128,12 @@ def efficiency(
 
 
 def _measured(file: Path, loaded: Checkpoint, choice: DataChoice, limit: int) -> Any:
-    """The row of a checkpoint; without a recipe that has its network, neither its kind nor its whole is known."""
+    """The row of a checkpoint; its kind and its whole are known where its recipe names a network of the zoo."""
     from qpsnn_core.experiments.paper_tables6_7 import measured, unpruned_network
 
     images = choice.part("test", limit)
-    if "network" not in loaded.recipe:
-        return measured(file.name, loaded.model, images)
     config = recipe_of(loaded).network
+    if "network" not in loaded.recipe or not config.name:
+        return measured(file.name, loaded.model, images)
     whole = unpruned_network(config, loaded.model.network)
     return measured(file.name, loaded.model, images, whole=whole, kind=config.name)

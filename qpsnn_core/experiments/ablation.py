@@ -111,6 +111,7 @@ def run_ablation(
     goes on from there. Models with the same start share its training. Raises ConfigError (a model's name, a folder of
     another recipe), FormatError (a damaged results.json), and what training raises.
     """
+    recipe.network.check_zoo("ablate")
     for name in models:
         if name not in VARIANTS:
             raise ConfigError(expected("models", f"of {', '.join(VARIANTS)}", name) + did_you_mean(name, VARIANTS))

@@ -100,6 +100,7 @@ def run_compression_sweep(
     afterwards. Raises ConfigError (a setting, a folder of another recipe), FormatError (a damaged results.json), and
     what training and compression raise.
     """
+    recipe.network.check_zoo("compress-sweep")
     for method, sparsity, bits in _targets(settings):
         check_target(sparsity, _bits(bits), method, settings.ratios, settings.scale)
     recipe = replace(recipe, network=replace(recipe.network, bits=FULL_PRECISION))

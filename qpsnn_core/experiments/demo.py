@@ -113,7 +113,7 @@ def run_demo(
     network = network_for(recipe, data)
     get(backend).check(lower(initialise(network, recipe.train.seed)).network)
     options: dict[str, Any] = {"augment": augmentation(recipe.data), "progress": progress}
-    with timed("train", f"train {recipe.network.name} at {recipe.network.bits} bits"):
+    with timed("train", f"train {recipe.network.title}"):
         trained = train(network, data.train, recipe.train, **options).model
         stages = [stage("trained", trained, evaluate(trained, data.test))]
     with timed("prune", f"prune by {recipe.prune.criterion.upper()}"):

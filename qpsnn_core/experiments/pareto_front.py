@@ -56,6 +56,7 @@ def run_pareto_front(
     nothing, and is fine-tuned like the others. Raises ConfigError (bits, rates, a folder of another recipe),
     FormatError (a damaged results.json), and what training and lowering raise.
     """
+    recipe.network.check_zoo("front")
     target = Path(folder)
     wanted = [
         (number, rate, seed, _changed(recipe, number, rate, seed))

@@ -10,9 +10,11 @@ from qpsnn_core.compression.channels.rates import prunable, resolve
 from qpsnn_core.compression.channels.score import Scores, score
 from qpsnn_core.engine.calibration import recalibrate
 from qpsnn_core.experiments.data_choice import DataChoice
+from qpsnn_core.experiments.own_network import own_network
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.recipes.data import DataConfig
+from qpsnn_core.recipes.network import NetworkConfig
 from qpsnn_core.recipes.recipe import Recipe
 from qpsnn_datasets import Augment, Dataset, Split
 
@@ -25,16 +27,20 @@ def data_for(recipe: Recipe) -> Split:
     return DataChoice(recipe.data, recipe.network.steps).split()
 
 
-def network_for(recipe: Recipe, data: Split) -> Network:
+def network_for(recipe: Recipe, data: Split, *, imports: bool = False) -> Network:
     """The recipe's network for images, or frames of events, of this shape and these classes.
 
-    Raises ConfigError where there are more or fewer frames than steps, and what `check_stages` raises.
+    imports: whether a function that the recipe names may be imported: only where the caller gave the recipe itself, not
+    a file that holds one.
+    Raises ConfigError where there are more or fewer frames than steps, and what `NetworkConfig.build`, `own_network`
+    and `check_stages` raise.
     """
     *frames, height, width, channels = data.train.sample_shape
     if frames and frames[0] != recipe.network.steps:
         want = f"{frames[0]}, a step for each frame of {data.train.name}"
         raise ConfigError(expected("network.steps", want, recipe.network.steps))
-    network = recipe.network.build((height, width, channels), len(data.train.classes), events=bool(frames))
+    make = own_network if imports and recipe.network.function else NetworkConfig.build
+    network = make(recipe.network, (height, width, channels), len(data.train.classes), events=bool(frames))
     check_stages(recipe, network)
     return network
 

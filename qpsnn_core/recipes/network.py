@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 
-from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check, check_at_least, check_at_most, choices, least, place, positive, typed
+from qpsnn_core.network.file import load_network
 from qpsnn_core.network.graph import MOST_STEPS, Network
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.synapses import MOST_CHANNELS
 from qpsnn_core.network.zoo.blocks import ENDS, INITIAL
 from qpsnn_core.network.zoo.vgg import ZOO, build, inner_gamma, layers_of
 from qpsnn_core.quantization.formats import AUTO, GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer
+from qpsnn_core.quantization.formats import FULL_PRECISION as FULL_PRECISION
 
-FULL_PRECISION = 32
+DEFAULT = "vgg_small"
+
+FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 NEURON_KEYS = {field.name: field.name for field in fields(LIF) if field.name not in ("name", "sources")}
 NEURON_KEYS["width"] = "surrogate_width"
@@ -23,19 +28,22 @@ NEURON_KEYS["width"] = "surrogate_width"
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Which network of the zoo; image shape and classes come with the data.
+    """Which network: of the zoo, of a JSON file, or of a Python function; image shape and classes come with the data.
 
-    name: of the ZOO. width: a factor on all channel counts; widths: instead, the counts themselves, one for each
-    convolution (of mlp: hidden layer), () for none. bits: per weight, 2 to 8, or 32 for floating point. steps: T, time
-    steps per image. gamma, granularity, ste, percentile: as in Quantizer ("auto", the default, becomes
-    "mean" where the layers between the ends have batch norm, else "max"). ends: of the first convolution and the last
-    linear layer, "integer" (8-bit, deployable) or "float". threshold: in units of the membrane potential. beta: the
-    share of the potential that is left after one step, 0 to 1. surrogate, surrogate_width (in units of the potential),
-    detach_reset, reset ("zero", "subtract"): as in LIF, which has the defaults and the checks. initial: of weights
-    without batch norm (mlp), "auto": such that their neurons fire, or "paper": OSBC's.
+    name: of the ZOO ("" beside `file` and `function`, else vgg_small). file: what `save_network` wrote; a relative path
+    starts where the command runs. function: "module:name" of `make(shape, classes, *, steps) -> Network`, which only
+    `qpsnn train` imports. Beside these two there is nothing but `steps`, which must agree with their network's.
+    steps: T, time steps per image. width: a factor on all channel counts; widths: instead, the counts themselves, one
+    for each convolution (of mlp: hidden layer), () for none. bits: per weight, 2 to 8, or 32 for floating point. gamma,
+    granularity, ste, percentile: as in Quantizer ("auto", the default,
+    becomes "mean" where the layers between the ends have batch norm, else "max"). ends: of the first
+    convolution and the last linear layer, "integer" (8-bit, deployable) or "float". threshold: in units of the membrane
+    potential. beta: the share of the potential that is left after one step, 0 to 1. surrogate, surrogate_width (in
+    units of the potential), detach_reset, reset ("zero", "subtract"): as in LIF, which has the defaults and the checks.
+    initial: of weights without batch norm (mlp), "auto": such that their neurons fire, or "paper": OSBC's.
     """
 
-    name: str = "vgg_small"
+    name: str = ""
     width: float = 1.0
     widths: tuple[int, ...] = ()
     bits: int = 4
@@ -52,9 +60,16 @@ class NetworkConfig:
     detach_reset: bool = LIF.detach_reset
     reset: str = LIF.reset
     initial: str = "auto"
+    file: str = ""
+    function: str = ""
 
     def __post_init__(self) -> None:
         typed(self)
+        if self.file or self.function:
+            self._check_alone("file" if self.file else "function")
+            return
+        if not self.name:
+            object.__setattr__(self, "name", DEFAULT)
         choices(
             self, name=tuple(ZOO), gamma=(*GAMMAS, AUTO), granularity=GRANULARITIES, ste=STRAIGHT_THROUGH, ends=ENDS
         )
@@ -69,6 +84,26 @@ class NetworkConfig:
         bits = type(self.bits) is int and (2 <= self.bits <= 8 or self.bits == FULL_PRECISION)
         check(self, "bits", bits, f"an integer from 2 to 8, or {FULL_PRECISION}")
         check(self, "percentile", 0.5 < self.percentile <= 1, "a number in (0.5, 1]")
+
+    def _check_alone(self, own: str) -> None:
+        """ConfigError where a network that says all itself has other settings beside it."""
+        least(self, steps=1)
+        for one in fields(self):
+            if one.name not in (own, "steps") and getattr(self, one.name) != one.default:
+                want = f"nothing beside {own}, whose network has its own"
+                raise ConfigError(expected(place(self, one.name), want, getattr(self, one.name)))
+        check(self, "function", not self.function or bool(FUNCTION.fullmatch(self.function)), '"module:function"')
+
+    @property
+    def title(self) -> str:
+        """Such as "vgg_small at 4 bits", or the file or function that it is of."""
+        return self.file or self.function or f"{self.name} at {self.bits} bits"
+
+    def check_zoo(self, verb: str) -> None:
+        """ConfigError where the network is not of the zoo, whose settings a study of that name varies."""
+        if not self.name:
+            want = f"a network of the zoo (network.name), as {verb} varies its settings"
+            raise ConfigError(expected("network", want, self.title))
 
     def _check_widths(self) -> None:
         where, layers = place(self, "widths"), layers_of(self.name)
@@ -99,7 +134,16 @@ class NetworkConfig:
         return LIF(name, ("current",), **{option: getattr(self, key) for option, key in NEURON_KEYS.items()})
 
     def build(self, shape: Shape, classes: int, *, events: bool = False) -> Network:
-        """The network for images of `shape` (H, W, C), or for frames of counted events."""
+        """The network for images of `shape` (H, W, C), or for frames of counted events.
+
+        Raises ConfigError and ShapeError (the file's network is of others, or it is a function's), and what
+        `load_network` raises.
+        """
+        if self.function:
+            want = "a network of the zoo or of a file: only `qpsnn train` imports a function"
+            raise ConfigError(expected("network.function", want, self.function))
+        if self.file:
+            return self.checked("network.file", load_network(self.file), shape, classes, events=events)
         own = {} if ZOO[self.name].batch_norm else {"initial": self.initial}
         return build(
             self.name,
@@ -114,3 +158,18 @@ class NetworkConfig:
             events=events,
             **own,
         )
+
+    def checked(self, place: str, network: Network, shape: Shape, classes: int, *, events: bool) -> Network:
+        """The network as it is, if it takes such images, has so many classes, and the steps of the recipe."""
+        own = f"{place}: {self.title}"
+        if network.input.shape != tuple(shape):
+            raise ShapeError(expected(f"{own}: input", f"{list(shape)}, as the data", list(network.input.shape)))
+        if network.input.spikes != events:
+            kinds = {True: "frames of events (spikes = true)", False: "images (spikes = false)"}
+            raise ConfigError(expected(f"{own}: input", kinds[events], Unquoted(kinds[not events])))
+        if network.classes != classes:
+            raise ShapeError(expected(f"{own}: readout", f"{classes} classes, as the data", network.classes))
+        if network.steps != self.steps:
+            want = f"{network.steps}, as {self.title} says (write steps = {network.steps})"
+            raise ConfigError(expected("network.steps", want, self.steps))
+        return network

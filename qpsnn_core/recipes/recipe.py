@@ -54,7 +54,7 @@ class Recipe:
     def __repr__(self) -> str:
         """What it is of; `to_toml` gives all of it."""
         data, network = self.data.name or "no data", self.network
-        return f"Recipe({network.name}, {network.bits} bits, T = {network.steps}, {data}, {self.train.epochs} epochs)"
+        return f"Recipe({network.title}, T = {network.steps}, {data}, {self.train.epochs} epochs)"
 
     def to_dict(self) -> dict[str, Any]:
         """Tables of plain numbers, strings, lists and dicts, as JSON and TOML have them."""
