@@ -26,7 +26,7 @@ def main() -> None:
     try:
         with printed_warnings():
             try:
-                app()
+                app(prog_name="qpsnn")
             except MissingError as error:
                 from qpsnn_core.cli.lava_environment import run_there
 

@@ -46,8 +46,8 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
 NARROWER = {"qpsnn_core.quantization.formats": ("common",)}
 """Modules that may import less than their room may."""
 
-FACE = ("qpsnn_core", "qpsnn_core.errors")
-"""What only passes on names: the verbs, and the public path of the errors."""
+FACE = ("qpsnn_core", *(f"qpsnn_core.{name}" for name in ("__main__", "errors", "layers", "plot", "zoo")))
+"""What only passes on names: the verbs, their command, and the public paths of errors, layers, figures and the zoo."""
 
 MOST_FLOORS = 8
 
@@ -66,7 +66,7 @@ ONLY_IN = {
     "matplotlib": ("qpsnn_core.experiments.plots",),
     "typer": ("qpsnn_core.cli",),
     "rich": ("qpsnn_core.cli",),
-    "sklearn": ("qpsnn_datasets",),
+    "sklearn": ("qpsnn_datasets", "qpsnn_core.experiments.estimator"),
     "PIL": ("qpsnn_datasets",),
     "pooch": ("qpsnn_datasets",),
     "faery": ("qpsnn_datasets.events",),

@@ -1,0 +1,163 @@
+"""A spiking network as an estimator of scikit-learn: `fit`, `predict`, `predict_proba`, `score`, `GridSearchCV`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from qpsnn_core.common.errors import ArgumentError, DataError, Unquoted, expected
+from qpsnn_core.common.install import missing_extra
+from qpsnn_core.common.types import Array, Images, Shape
+from qpsnn_core.common.validation import check_kind, described
+from qpsnn_core.inference.predict import predict
+from qpsnn_core.integer.lowering.lower import lower
+from qpsnn_core.network.builder import quantizer_of
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.zoo.vgg import build
+from qpsnn_core.recipes.training import TrainConfig
+from qpsnn_core.training.train import train
+from qpsnn_datasets import Dataset
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.utils import check_random_state
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ImportError as missing:
+    MISSING = missing
+
+    class ClassifierMixin:  # type: ignore[no-redef]  # stands in for the base, so that help() works without it
+        """What is missing without scikit-learn."""
+
+    class BaseEstimator:  # type: ignore[no-redef]  # likewise
+        """Refuses to be made."""
+
+        def __new__(cls, *_: Any, **__: Any) -> Any:
+            """DataError, with the command that installs scikit-learn."""
+            what = "scikit-learn 1.6 or newer, whose estimator it is"
+            raise missing_extra("SpikingClassifier", what, "data", MISSING) from MISSING
+
+
+LEVELS = 255
+"""The largest integer of an image."""
+
+
+class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """A classifier of tables [N, D], images [N, H, W] or [N, H, W, C], for pipelines and searches of scikit-learn.
+
+    network: of the zoo, a Network, or a function `(shape, classes) -> Network`, shape being (H, W, C), and (1, 1, D) of
+    a table. steps: T, and bits: of the weights (2 to 8, or 32), of a network of the zoo. epochs, batch (at most as many
+    as there are samples), optimizer, lr, weight_decay: as of TrainConfig. integers: whether the answers are those of
+    the deployed integer network. random_state: the seed.
+
+    uint8 is taken as it is. Other numbers become integers 0..255 between the smallest and the largest that `fit` saw:
+    of a column, of images over all of them; what lies outside is cut off. A network takes no other numbers, so this is
+    part of what is deployed. Fitted attributes: `classes_`, `model_`, `history_`, `integers_` (the integer network,
+    where it was asked for), `low_` and `high_` (None of uint8).
+    Raises what `train` raises; scikit-learn's own errors for input that is no table of finite numbers.
+    """
+
+    def __init__(
+        self,
+        network: str | Network | Callable[[Shape, int], Network] = "mlp",
+        *,
+        steps: int = 4,
+        bits: int = 4,
+        epochs: int = 30,
+        batch: int = 32,
+        optimizer: str = "adam",
+        lr: float = 0.01,
+        weight_decay: float = 0.0,
+        integers: bool = False,
+        random_state: Any = 0,
+    ) -> None:
+        self.network = network
+        self.steps = steps
+        self.bits = bits
+        self.epochs = epochs
+        self.batch = batch
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.integers = integers
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> SpikingClassifier:
+        """Train from fresh weights. y: [N], integers or words."""
+        check_kind("SpikingClassifier.integers", self.integers, bool)
+        X, y = validate_data(self, X, y, allow_nd=True)
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        self.low_, self.high_ = _range(X)
+        images = self._images(X)
+        shape: Shape = (images.shape[1], images.shape[2], images.shape[3])
+        data = Dataset(images, labels.astype(np.int64), tuple(map(str, self.classes_)), "X")
+        config = TrainConfig(
+            epochs=self.epochs,
+            batch=min(self.batch, len(data)),
+            optimizer=self.optimizer,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            seed=self._seed(),
+        )
+        trained = train(self._network(shape, len(self.classes_)), data, config)
+        self.model_, self.history_ = trained.model, trained.history
+        self.integers_ = lower(trained.model).network if self.integers else None
+        return self
+
+    def predict_proba(self, X: Any) -> Array:
+        """The probability of each class, float64 [N, K], in the order of `classes_`."""
+        return self._answers(X).probabilities
+
+    def predict(self, X: Any) -> Array:
+        """The class of each sample, [N]."""
+        labels: Array = self.classes_[self._answers(X).labels] if hasattr(self, "classes_") else self._answers(X).labels
+        return labels
+
+    def _answers(self, X: Any) -> Any:
+        check_is_fitted(self)
+        X = validate_data(self, X, allow_nd=True, reset=False)
+        return predict(self.integers_ or self.model_, self._images(X))
+
+    def _network(self, shape: Shape, classes: int) -> Network:
+        if isinstance(self.network, str):
+            bits = quantizer_of("SpikingClassifier.bits", self.bits)
+            return build(self.network, shape, classes, steps=self.steps, quantizer=bits)
+        if isinstance(self.network, Network):
+            return self.network
+        if not callable(self.network):
+            want = "a name of the zoo, a Network, or a function (shape, classes) -> Network"
+            raise ArgumentError(expected("SpikingClassifier.network", want, Unquoted(described(self.network))))
+        made = self.network(shape, classes)
+        check_kind("SpikingClassifier.network(shape, classes)", made, Network)
+        return made
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, int):
+            return self.random_state
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _images(self, X: Array) -> Images:
+        """Samples as images uint8 [N, H, W, C]."""
+        if self.low_ is None and X.dtype != np.uint8:
+            raise DataError(expected("X", "uint8, as fit had", X.dtype))
+        if self.low_ is not None:
+            span = np.where(self.high_ > self.low_, self.high_ - self.low_, 1)
+            share = (X.astype(np.float64) - self.low_) / span
+            X = np.rint(np.clip(share, 0, 1) * LEVELS).astype(np.uint8)
+        if X.ndim == 2:
+            return X[:, None, None, :]
+        if X.ndim not in (3, 4):
+            raise DataError(expected("X", "[N, D], [N, H, W] or [N, H, W, C]", Unquoted(f"shape {list(X.shape)}")))
+        return X[..., None] if X.ndim == 3 else X
+
+
+def _range(X: Array) -> tuple[Any, Any]:
+    """The smallest and the largest number: of each column of a table, or of all images; None of uint8."""
+    if X.dtype == np.uint8:
+        return None, None
+    values = X.astype(np.float64)
+    axis = 0 if X.ndim == 2 else None
+    return values.min(axis), values.max(axis)
