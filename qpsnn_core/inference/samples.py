@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.common.errors import ShapeError, Unquoted, expected
+from qpsnn_core.common.errors import ArgumentError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Array
-from qpsnn_core.common.validation import check_kind
+from qpsnn_core.common.validation import check_kind, described
 from qpsnn_core.engine.passes import check_model_kind
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.network.model import Model
@@ -34,7 +34,9 @@ def images_of(place: str, network: Ordered[Any], images: Dataset | Split | Array
     """
     if isinstance(images, (Dataset, Split)):
         return (images.test if isinstance(images, Split) else images).images
-    check_kind(place, images, np.ndarray, Dataset)
+    if not isinstance(images, np.ndarray):
+        want = "images as an array [N, H, W, C], or a Dataset (load_data(...).train gives one)"
+        raise ArgumentError(expected(place, want, Unquoted(described(images))))
     shape, steps = network.input.shape, network.steps
     if images.shape[1:] not in (shape, (steps, *shape)):
         hint = " (one image alone is images[None])" if images.shape in (shape, (steps, *shape)) else ""
