@@ -67,7 +67,8 @@ def membrane(
 ) -> Axes:
     """The membranes of some neurons over time, before the reset, as shares of the threshold; a dot where one fires.
 
-    layer: a LIF of the inspection. neurons: their numbers in the flattened map, or how many: those that fire most.
+    layer: a LIF of the inspection. neurons: their numbers in the flattened map, or how many: those that fire at about
+    half of the steps.
     Raises as `raster`, and ConfigError (no such layer or neuron).
     """
     check_kind("plot.membrane.inspection", inspection, Inspection)
@@ -200,7 +201,7 @@ def _neurons(asked: int | Sequence[int], fired: Array, potential: Array) -> list
     total = fired.shape[1]
     if isinstance(asked, int) and not isinstance(asked, bool):
         check_at_least("plot.membrane.neurons", asked, 1)
-        order = np.lexsort((-potential.max(0), -fired.sum(0)))
+        order = np.lexsort((-potential.max(0), np.abs(2 * fired.sum(0) - len(fired))))
         return sorted(order[:asked].tolist())
     if not isinstance(asked, (list, tuple, np.ndarray)):
         want = "how many neurons, or their numbers"
