@@ -109,12 +109,14 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class, float64 [N, K], in the order of `classes_`."""
-        return self._answers(X).probabilities
+        found: Array = self._answers(X).probabilities
+        return found
 
     def predict(self, X: Any) -> Array:
         """The class of each sample, [N]."""
-        labels: Array = self.classes_[self._answers(X).labels] if hasattr(self, "classes_") else self._answers(X).labels
-        return labels
+        labels = self._answers(X).labels
+        found: Array = self.classes_[labels]
+        return found
 
     def _answers(self, X: Any) -> Any:
         check_is_fitted(self)

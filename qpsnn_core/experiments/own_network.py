@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from types import ModuleType
 
 from qpsnn_core.common.errors import ConfigError, QpsnnError, Unquoted, expected
 from qpsnn_core.common.types import Shape
@@ -42,7 +43,7 @@ def own_network(config: NetworkConfig, shape: Shape, classes: int, *, events: bo
     return config.checked(PLACE, network, shape, classes, events=events)
 
 
-def _imported(module: str) -> object:
+def _imported(module: str) -> ModuleType:
     folder = os.getcwd()
     sys.path.insert(0, folder)
     try:

@@ -74,10 +74,10 @@ def inspect(
     else:
         found = [_of_integers(model, integer_images(model, steps_first(part)), names) for part in parts]
         thresholds = {one.name: model.arrays[one.name]["threshold"] for one in model.of(IntLIF)}
-    spikes, membranes, currents = (_joined([part[index] for part in found]) for index in range(3))
-    labels = np.concatenate([part[3] for part in found])
+    spikes, membranes, currents, labels = zip(*found, strict=True)
     kept = {name: values for name, values in thresholds.items() if name in names}
-    return Inspection(spikes, membranes, currents, kept, labels, network.steps)
+    arrays = _joined(spikes), _joined(membranes), _joined(currents)
+    return Inspection(*arrays, kept, np.concatenate(labels), network.steps)
 
 
 Parts = tuple[NamedArrays, NamedArrays, NamedArrays, npt.NDArray[np.int64]]

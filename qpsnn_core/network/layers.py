@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from qpsnn_core.common.errors import ShapeError, Unquoted, expected
@@ -28,10 +28,12 @@ class Layer:
     prefix: ClassVar[str]
     reads: ClassVar[tuple[str, ...]]
     many: ClassVar[bool] = False
+    name: str = field(default="", kw_only=True)
 
     def __repr__(self) -> str:
-        """Only what differs from the defaults."""
-        options = [f"{one.name}={value!r}" for one in fields(self) if (value := getattr(self, one.name)) != one.default]
+        """Only what differs from the defaults, the name last."""
+        known = sorted(fields(self), key=lambda one: one.name == "name")
+        options = [f"{one.name}={value!r}" for one in known if (value := getattr(self, one.name)) != one.default]
         return f"{type(self).__name__}({', '.join(options)})"
 
     def options(self, place: str, values: tuple[ValueSpec, ...]) -> dict[str, Any]:
@@ -59,7 +61,6 @@ class Input(Layer):
     peak: int | None = nodes.Input.peak
     scale: float = nodes.Input.scale
     spikes: bool = nodes.Input.spikes
-    name: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,7 +83,6 @@ class Conv(Layer):
     batch_norm: bool = synapses.Conv.batch_norm
     sparse: bool = synapses.Conv.sparse
     gain: float | None = synapses.Conv.gain
-    name: str = ""
 
     def options(self, place: str, values: tuple[ValueSpec, ...]) -> dict[str, Any]:
         """With the padding as a number."""
@@ -108,7 +108,6 @@ class Linear(Layer):
     batch_norm: bool = synapses.Linear.batch_norm
     sparse: bool = synapses.Linear.sparse
     gain: float | None = synapses.Linear.gain
-    name: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,7 +123,6 @@ class Shortcut(Layer):
     channels: int | None = None
     stride: int = synapses.Shortcut.stride
     channel_map: tuple[int, ...] | None = synapses.Shortcut.channel_map
-    name: str = ""
 
     def options(self, place: str, values: tuple[ValueSpec, ...]) -> dict[str, Any]:
         """With the number of channels."""
@@ -152,7 +150,6 @@ class LIF(Layer):
     width: float = nodes.LIF.width
     detach_reset: bool = nodes.LIF.detach_reset
     reset: str = nodes.LIF.reset
-    name: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -165,7 +162,6 @@ class MaxPool(Layer):
     size: int = nodes.MaxPool.size
     stride: int = nodes.MaxPool.stride
     padding: int = nodes.MaxPool.padding
-    name: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -176,7 +172,6 @@ class AvgPool(Layer):
     prefix = "average"
     reads = ("spikes",)
     size: int | None = nodes.AvgPool.size
-    name: str = ""
 
     def options(self, place: str, values: tuple[ValueSpec, ...]) -> dict[str, Any]:
         """With the size as a number."""
@@ -197,7 +192,6 @@ class Sum(Layer):
     prefix = "sum"
     reads = ("spikes",)
     many = True
-    name: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -207,7 +201,6 @@ class Readout(Layer):
     kind = nodes.Readout
     prefix = "readout"
     reads = ("current",)
-    name: str = ""
 
 
 class Branches:

@@ -82,6 +82,7 @@ def shd(path):
 KINDS = {
     "checkpoint": (lambda: qp.save_checkpoint(WHOLE, qp.Checkpoint(model())), qp.load_checkpoint),
     "integer": (lambda: qp.save_integer(WHOLE, qp.lower(model()).network), qp.load_integer),
+    "network": (lambda: qp.save_network(WHOLE, model().network), qp.load_network),
     "recipe": (lambda: WHOLE.write_text(qp.Recipe().to_toml()), qp.load_recipe),
     "zip": (zip_of_events, lambda path: import_events(path.replace("a.zip"), "out.h5", format="n-mnist")),
     "npz": (
@@ -137,7 +138,8 @@ print(json.dumps({**seen, "megabytes": max(*self, children) >> 10}))
 """
 
 KINDS = (
-    *("checkpoint", "integer", "recipe", "zip", "npz", "prophesee", "shd", "store", "jpegs", "nir", "idx", "pickle"),
+    *("checkpoint", "integer", "network", "recipe", "zip", "npz", "prophesee"),
+    *("shd", "store", "jpegs", "nir", "idx", "pickle"),
 )
 NEEDS = {"jpegs": "PIL", "nir": "nir"}
 

@@ -54,7 +54,7 @@ def check_shape(place: str, shape: object) -> None:
 
 def place_of(name: str) -> str:
     """Where an option belongs that is one of a quantizer or a neuron, in brackets; "" for others."""
-    homes = {"quantizer": "Quantizer(4, gamma='max')", "neuron": "Neuron(threshold=0.5) of network.zoo.blocks"}
+    homes = {"quantizer": "Quantizer(4, gamma='max')", "neuron": "Neuron(threshold=0.5) of qpsnn_core.zoo"}
     for part, kind in PARTS.items():
         if name in {field.name for field in fields(kind)}:
             return f" (it is one of the {part}: {part}={homes[part]})"

@@ -206,7 +206,7 @@ def build(
     The options are those of the network's own function (`help(qpsnn_core.zoo.vgg9)`), which has their defaults: steps:
     T. width: a factor on every channel count; widths: instead, the counts themselves. quantizer: of the weights between
     the ends, `None` for floating point. ends: the first and the last layer, "integer" (8 bits, deployable) or "float".
-    neuron: what all LIF are like, such as `Neuron(threshold=0.5)` of network.zoo.blocks. events: the input is counts of
+    neuron: what all LIF are like, such as `Neuron(threshold=0.5)` of qpsnn_core.zoo. events: the input is counts of
     events, not an image.
     """
     if not isinstance(name, str) or name not in ZOO:

@@ -103,7 +103,9 @@ def test_a_layers_own_quantizer_goes_before():
 
 
 def test_names_are_ones_own_or_made():
-    found = sequential(SHAPE, [Conv(4, name="conv2"), LIF(), Conv(4), LIF(), Linear(2, name="head"), Readout("logits")])
+    found = sequential(
+        SHAPE, [Conv(4, name="conv2"), LIF(), Conv(4), LIF(), Linear(2, name="head"), Readout(name="logits")]
+    )
     assert [node.name for node in found] == ["input", "conv2", "lif1", "conv3", "lif2", "head", "logits"]
 
 
