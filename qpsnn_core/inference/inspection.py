@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.evaluation import MEMORY, answers, bytes_of
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.membranes import MEMBRANES
+from qpsnn_core.engine.memory import check_fits
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.inference.samples import graph_of, images_of
 from qpsnn_core.integer.network import IntegerNetwork
@@ -59,12 +61,15 @@ def inspect(
 
     layers: the name of a node, or several; None: every LIF. A model runs with its running statistics; integers run on
     the exact simulator.
-    Raises ArgumentError, ConfigError (no such layer, or one that holds nothing), ShapeError, DataError, NumericsError.
+    Raises ArgumentError, ConfigError (no such layer; more images than the memory holds), ShapeError, DataError,
+    NumericsError.
     """
     network = graph_of("inspect.model", model)
     samples = images_of("inspect.images", network, images)
     neurons = model.network.neurons if isinstance(model, Model) else model.of(IntLIF)
     names = _named(network, tuple(node.name for node in neurons), layers)
+    least = {name: len(samples) * network.steps * prod(network.shape(name)) for name in names}
+    check_fits(f"inspect: what is kept of {len(samples):,} images", least)
     size = max(1, MEMORY // bytes_of(network))
     parts = [samples[start : start + size] for start in range(0, len(samples), size)]
     if isinstance(model, Model):

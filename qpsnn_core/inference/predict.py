@@ -14,6 +14,7 @@ from qpsnn_core.common.validation import check_at_least, check_kind
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.evaluation import MEMORY, answers, bytes_of
 from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.memory import check_fits, kept_bytes
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.inference.samples import graph_of, images_of
 from qpsnn_core.integer.backends import get
@@ -90,6 +91,7 @@ def _of_model(model: Model, backend: str) -> Any:
     if backend != "exact":
         raise ConfigError(expected("backend", "'exact' for a network that is not lowered to integers", backend))
     check_model(model, "predict.model")
+    check_fits("predict: one sample", kept_bytes(model.network, 1))
     return lambda images: forward(model, images).logits
 
 

@@ -197,8 +197,9 @@ def test_the_command_trains_them(qpsnn, tmp_path):
         code, _, err = qpsnn("train", f"{name}.toml", "--out", f"{name}.h5", "--quiet")
         assert code == 0, err
         assert qp.load_model(f"{name}.h5").network.steps == 2
-        code, _, err = qpsnn("evaluate", f"{name}.h5", "--json")
+        code, out, err = qpsnn("table", "efficiency", f"{name}.h5", "--limit", "20", "--json")
         assert code == 0, err
+        assert '"connections": null' in out  # of a network that is not of the zoo, the whole is not known
     code, _, err = qpsnn("crossvalidate", "function.toml", "--folds", "2", "--quiet")
     assert code == 2
     assert "only `qpsnn train` imports a function" in err

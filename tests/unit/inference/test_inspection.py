@@ -120,3 +120,9 @@ def test_a_layer_that_is_not_there_is_refused(layers, error, message):
 def test_images_of_another_shape_are_refused():
     with pytest.raises(ShapeError, match=r"inspect\.images: expected \[N, 6, 6, 2\]"):
         inspect(small.model(3), DATA.images[0])
+
+
+def test_more_images_than_the_memory_holds_are_refused():
+    images = np.broadcast_to(np.zeros(1, np.uint8), (10**12, 6, 6, 2))
+    with pytest.raises(ConfigError, match=r"inspect: what is kept of 1,000,000,000,000 images: expected at most the"):
+        inspect(small.model(3), images)
