@@ -67,8 +67,11 @@ class Input(Layer):
 class Conv(Layer):
     """A convolution with batch norm. Reads images or spikes, gives a Current.
 
-    padding: None is `kernel // 2`, which keeps the size of the map at a stride of 1 (for an odd kernel). quantizer:
-    None is floating point; the default is chosen by the place of the layer, with the builder's `bits`.
+    channels: of the output. kernel, stride: in pixels, both ways. padding: None is `kernel // 2`, which keeps the size
+    of the map at a stride of 1 (for an odd kernel). quantizer: None is floating point; the default is chosen by the
+    place of the layer, with the builder's `bits`. bias: before batch norm. batch_norm: without it, quantizer and gain
+    change as well. sparse: a weight that is 0 is pruned, and stays 0. gain: of fresh weights, drawn from
+    `N(0, gain / sqrt(kernel * kernel * channels read))`; 0 is Kaiming's of the fan-out; None is chosen by the place.
     """
 
     kind = synapses.Conv
@@ -96,7 +99,8 @@ class Conv(Layer):
 class Linear(Layer):
     """A fully connected layer, over (H, W, C) flattened in that order. Reads images or spikes, gives a Current.
 
-    quantizer: as of Conv. The last one gives the logits, without a LIF behind it.
+    The last one gives the logits, without a LIF behind it. features: of the output. gain: of fresh weights, drawn from
+    `N(0, gain / sqrt(numbers read))`; 0 is `N(0, 0.01)`; None is chosen by the place. The others as of Conv.
     """
 
     kind = synapses.Linear
@@ -134,10 +138,12 @@ class Shortcut(Layer):
 
 @dataclass(frozen=True, repr=False)
 class LIF(Layer):
-    """Neurons, which sum the Currents that they read. Give spikes.
+    """Neurons, which sum the Currents that they read: `U~[t] = beta*U[t-1] + X[t]`, and fire where U~ >= threshold.
 
-    threshold: in units of the membrane potential. beta: the share of it that is left after a step. surrogate, width:
-    of the gradient of a spike. detach_reset: no gradient through the reset. reset: "zero" or "subtract".
+    threshold: in units of the membrane potential. beta: the share of it that is left after a step, 0 to 1. reset: a
+    spike sets the potential to "zero", or "subtract": takes the threshold off it. surrogate: whose derivative stands in
+    for a spike's in training, "triangle", "sigmoid", "arctan" or "rectangular", of that `width`. detach_reset: no
+    gradient through the reset.
     """
 
     kind = nodes.LIF
@@ -154,7 +160,7 @@ class LIF(Layer):
 
 @dataclass(frozen=True, repr=False)
 class MaxPool(Layer):
-    """The largest of each window of spikes. stride: 0 is `size`, windows side by side."""
+    """The largest of each `size` x `size` window of spikes. stride: 0 is `size`, windows side by side; padding: 0s."""
 
     kind = nodes.MaxPool
     prefix = "pool"
@@ -166,7 +172,7 @@ class MaxPool(Layer):
 
 @dataclass(frozen=True, repr=False)
 class AvgPool(Layer):
-    """The mean of each window of spikes, windows side by side. size: None is the whole map, which must be square."""
+    """The mean of each `size` x `size` window of spikes, side by side. size: None is the whole map, a square."""
 
     kind = nodes.AvgPool
     prefix = "average"
