@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ParamSpec, TypeVar
 
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
@@ -14,10 +14,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def known_options(place_of: Callable[[str], str] = lambda name: "") -> Callable[[Callable[P, R]], Callable[P, R]]:
+def known_options(
+    hint: Callable[[str, Iterable[str]], str] = did_you_mean,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator that raises ConfigError for an option that the function lacks; its signature stays as it is.
 
-    place_of: says, in brackets, where an option belongs that is one of something else; "" where it is not known.
+    hint: of the option and of those that there are, what helps, in brackets; "" where nothing does.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -28,7 +30,7 @@ def known_options(place_of: Callable[[str], str] = lambda name: "") -> Callable[
             for name in options:
                 if name not in known:
                     valid = [one for one, keyword in known.items() if keyword]
-                    got = Unquoted(f"{name!r}{place_of(name) or did_you_mean(name, valid)}")
+                    got = Unquoted(f"{name!r}{hint(name, valid)}")
                     raise ConfigError(expected(function.__name__, f"options, of {', '.join(valid)}", got))
             return function(*args, **options)
 

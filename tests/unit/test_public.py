@@ -109,6 +109,8 @@ def test_build_has_the_options_of_every_network(name):
         ),
         (lambda: qp.build("mlp", (4, 4, 1), 3, step=2), "got 'step' (did you mean 'steps'?)"),
         (lambda: qp.build("mlp", (4, 4, 1), 3, beta=0.5), "got 'beta' (it is one of the neuron: neuron=Neuron("),
+        (lambda: qp.build("mlp", (4, 4, 1), 3, bits=4), "got 'bits' (it is one of the quantizer: quantizer=Quantizer("),
+        (lambda: qp.build("mlp", (4, 4, 1), 3, treshold=1.0), "(did you mean 'threshold', one of the neuron: neuron="),
         (lambda: qp.finetune(None, None, evry=2), "finetune: expected options, of augment, validation, checkpoint, "),
         (lambda: qp.finetune(None, None, evry=2), "got 'evry' (did you mean 'every'?)"),
     ],

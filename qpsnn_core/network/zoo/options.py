@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from enum import Enum
 from typing import Any
 
 from qpsnn_core.common.errors import ArgumentError, ConfigError, Unquoted, expected
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.validation import check_at_least, check_choice, check_kind, check_number, described, is_positive
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.zoo.blocks import ENDS
@@ -52,13 +53,22 @@ def check_shape(place: str, shape: object) -> None:
         check_at_least(place, size, 1)
 
 
-def place_of(name: str) -> str:
-    """Where an option belongs that is one of a quantizer or a neuron, in brackets; "" for others."""
+def hint_of(name: str, known: Iterable[str]) -> str:
+    """For an option that a network lacks: where it belongs, or the nearest one, in brackets; "" for others."""
+    inner = sorted({field.name for kind in PARTS.values() for field in fields(kind)} - {"name", "sources"})
+    if name in inner:
+        return f" (it is{_part_of(name)})"
+    known = list(known)
+    hint = did_you_mean(name, [*known, *inner])
+    near = next((word for word in inner if hint == f" (did you mean {word!r}?)"), "")
+    return f" (did you mean {near!r},{_part_of(near)}?)" if near and near not in known else hint
+
+
+def _part_of(name: str) -> str:
+    """The quantizer or the neuron that has an option of this name, and how it is given."""
     homes = {"quantizer": "Quantizer(4, gamma='max')", "neuron": "Neuron(threshold=0.5) of qpsnn_core.zoo"}
-    for part, kind in PARTS.items():
-        if name in {field.name for field in fields(kind)}:
-            return f" (it is one of the {part}: {part}={homes[part]})"
-    return ""
+    part = next(part for part, kind in PARTS.items() if name in {field.name for field in fields(kind)})
+    return f" one of the {part}: {part}={homes[part]}"
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

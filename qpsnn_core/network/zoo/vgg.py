@@ -181,12 +181,7 @@ def layers_of(name: str) -> int | None:
     return None if plan is None else sum(width != POOL for width in plan)
 
 
-def inner_gamma(name: str, widths: Sequence[int]) -> str:
-    """The gamma that a Network chooses for the layers between the ends (network/defaults.py); "mean" of none."""
-    return "mean" if ZOO[name].batch_norm or len(widths) < 2 else "max"
-
-
-@known_options(place_of)
+@known_options(hint_of)
 def build(
     name: str,
     shape: Shape,

@@ -10,6 +10,7 @@ import small
 
 from qpsnn_core.common.errors import LONGEST, ConfigError, Unquoted, expected
 from qpsnn_core.common.options import known_options
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.text_table import aligned
 
 
@@ -36,7 +37,7 @@ def test_columns_are_aligned_and_lines_end_without_spaces():
 
 
 def test_an_option_that_a_function_lacks_is_named_and_its_signature_stays():
-    @known_options(lambda name: " (it is theirs)" if name == "other" else "")
+    @known_options(lambda name, known: " (it is theirs)" if name == "other" else did_you_mean(name, known))
     def verb(model: int, *, every: int = 1, stage: str = "") -> int:
         """What it does."""
         return model * every
