@@ -10,7 +10,7 @@ import numpy.typing as npt
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Doubles
-from qpsnn_core.common.validation import check_at_least, check_kind
+from qpsnn_core.common.validation import check_kind, whole
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.evaluation import MEMORY, answers, bytes_of
 from qpsnn_core.engine.inputs import steps_first
@@ -61,7 +61,7 @@ def predict(
     backend raises.
     """
     network = graph_of("predict.model", model)
-    check_at_least("predict.batch", batch, 1)
+    batch = whole("predict.batch", batch, 1)
     check_kind("predict.backend", backend, str)
     samples = images_of("predict.images", network, images)
     size = max(1, min(batch, MEMORY // bytes_of(network)))

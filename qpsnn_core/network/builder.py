@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from qpsnn_core.common.errors import ArgumentError, ConfigError, NetworkError, QpsnnError, Unquoted, expected
 from qpsnn_core.common.types import Shape
-from qpsnn_core.common.validation import check_at_least, check_kind, described
+from qpsnn_core.common.validation import check_kind, described, whole
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.layers import Branches, Conv, Input, Layer, Linear, Readout
 from qpsnn_core.network.nodes import Node
@@ -51,8 +51,7 @@ class Builder:
 
     def __init__(self, input_shape: Shape | Input, *, steps: int = STEPS, bits: int = BY_PLACE.bits) -> None:
         self._quantizer = quantizer_of("Builder.bits", bits)
-        check_at_least("Builder.steps", steps, 1)
-        self._steps = steps
+        self._steps = whole("Builder.steps", steps, 1)
         self._nodes: list[Node] = []
         self._values: dict[str, Value] = {}
         layer = input_shape if isinstance(input_shape, Input) else Input(_shape("Builder.input_shape", input_shape))
@@ -171,7 +170,7 @@ def sequential(
     the last layer get 8; 32 is floating point; a layer's own `quantizer` goes before.
     Raises ArgumentError, ConfigError, ShapeError, NetworkError, with the position and the layer.
     """
-    check_at_least("sequential.steps", steps, 1)
+    steps = whole("sequential.steps", steps, 1)
     quantizer_of("sequential.bits", bits)
     if not isinstance(layers, (list, tuple)):
         raise ArgumentError(expected("sequential.layers", "a list of layers", Unquoted(described(layers))))
@@ -189,8 +188,12 @@ def quantizer_of(place: str, bits: int) -> Quantizer | None:
 
     ConfigError, naming `place`, for another number.
     """
-    if type(bits) is not int or not (2 <= bits <= 8 or bits == FULL_PRECISION):
-        raise ConfigError(expected(place, f"an integer from 2 to 8, or {FULL_PRECISION}", bits))
+    want = f"an integer from 2 to 8, or {FULL_PRECISION}"
+    if isinstance(bits, bool) or not hasattr(bits, "__index__"):
+        raise ConfigError(expected(place, want, bits))
+    bits = whole(place, bits, 0)
+    if not (2 <= bits <= 8 or bits == FULL_PRECISION):
+        raise ConfigError(expected(place, want, bits))
     return None if bits == FULL_PRECISION else replace(BY_PLACE, bits=bits)
 
 
@@ -201,9 +204,7 @@ def _shape(place: str, shape: Any) -> Shape:
         hint = " (of frames (T, H, W, C), the last three; T is steps)" if frames else ""
         got = shape if isinstance(shape, (tuple, list)) else Unquoted(described(shape))
         raise ArgumentError(expected(place, f"(H, W, C){hint}", got))
-    for size in shape:
-        check_at_least(place, size, 1)
-    height, width, channels = shape
+    height, width, channels = (whole(place, size, 1) for size in shape)
     return height, width, channels
 
 

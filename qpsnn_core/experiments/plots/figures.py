@@ -14,7 +14,7 @@ from qpsnn_core.common.errors import ArgumentError, ConfigError, DataError, Unqu
 from qpsnn_core.common.install import missing_extra
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Array
-from qpsnn_core.common.validation import check_at_least, check_kind, described
+from qpsnn_core.common.validation import check_kind, described, whole
 from qpsnn_core.compression.channels.score import Scores
 from qpsnn_core.engine.evaluation import Evaluation
 from qpsnn_core.experiments.plots.axes import (
@@ -48,7 +48,7 @@ def raster(inspection: Inspection, ax: Axes | None = None, *, sample: int = 0) -
     (no layer of spikes; no Matplotlib: so do all of them).
     """
     check_kind("plot.raster.inspection", inspection, Inspection)
-    _sample("plot.raster", inspection, sample)
+    sample = _sample("plot.raster", inspection, sample)
     if not inspection.spikes:
         raise DataError(expected("plot.raster", "an inspection of layers that spike", inspection))
     axes = axes_of("plot.raster", ax)
@@ -72,7 +72,7 @@ def membrane(
     Raises as `raster`, and ConfigError (no such layer or neuron).
     """
     check_kind("plot.membrane.inspection", inspection, Inspection)
-    _sample("plot.membrane", inspection, sample)
+    sample = _sample("plot.membrane", inspection, sample)
     _named("plot.membrane.layer", layer, inspection.membranes)
     potential = inspection.membranes[layer][:, sample] / inspection.thresholds[layer]
     potential = potential.reshape(inspection.steps, -1)
@@ -185,10 +185,11 @@ def axes_of(place: str, ax: Any) -> Axes:
     return chosen
 
 
-def _sample(place: str, inspection: Inspection, sample: int) -> None:
-    check_at_least(f"{place}.sample", sample, 0)
+def _sample(place: str, inspection: Inspection, sample: int) -> int:
+    sample = whole(f"{place}.sample", sample, 0)
     if sample >= len(inspection.labels):
         raise ConfigError(expected(f"{place}.sample", f"0 to {len(inspection.labels) - 1}", sample))
+    return sample
 
 
 def _named(place: str, name: Any, able: Mapping[str, Any]) -> None:
@@ -199,8 +200,8 @@ def _named(place: str, name: Any, able: Mapping[str, Any]) -> None:
 def _neurons(asked: int | Sequence[int], fired: Array, potential: Array) -> list[int]:
     """The numbers of the neurons to draw, rising."""
     total = fired.shape[1]
-    if isinstance(asked, int) and not isinstance(asked, bool):
-        check_at_least("plot.membrane.neurons", asked, 1)
+    if isinstance(asked, (int, np.integer)) and not isinstance(asked, bool):
+        asked = whole("plot.membrane.neurons", asked, 1)
         order = np.lexsort((-potential.max(0), np.abs(2 * fired.sum(0) - len(fired))))
         return sorted(order[:asked].tolist())
     if not isinstance(asked, (list, tuple, np.ndarray)):

@@ -97,7 +97,7 @@ def test_progress_is_told_after_every_batch():
             "backend: expected 'exact' for a network",
         ),
         (lambda: predict(INTEGERS, DATA, backend="b"), ConfigError, "backend: expected one of exact, lava, c, got 'b'"),
-        (lambda: predict(MODEL, DATA, batch=0), ConfigError, "predict.batch: expected an integer of at least 1"),
+        (lambda: predict(MODEL, DATA, batch=0), ConfigError, "predict.batch: expected a whole number of at least 1"),
         (lambda: predict(lower(MODEL), DATA), ArgumentError, "(its .network is one)"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from qpsnn_core.common.errors import ArgumentError, ConfigError, NetworkError, ShapeError
@@ -185,9 +186,11 @@ def test_what_is_wrong_is_named_by_position_and_layer(case):
     [
         ({"input_shape": (4, 8, 8, 1)}, "sequential.input_shape: expected (H, W, C) (of frames (T, H, W, C), the last"),
         ({"input_shape": 8}, "sequential.input_shape: expected (H, W, C), got 8"),
-        ({"input_shape": (8, 0, 1)}, "sequential.input_shape: expected an integer of at least 1, got 0"),
+        ({"input_shape": (8, 0, 1)}, "sequential.input_shape: expected a whole number of at least 1, got 0"),
         ({"bits": 1}, "sequential.bits: expected an integer from 2 to 8, or 32, got 1"),
-        ({"steps": 0}, "sequential.steps: expected an integer of at least 1, got 0"),
+        ({"bits": 4.0}, "sequential.bits: expected an integer from 2 to 8, or 32, got 4.0"),
+        ({"bits": True}, "sequential.bits: expected an integer from 2 to 8, or 32, got True"),
+        ({"steps": 0}, "sequential.steps: expected a whole number of at least 1, got 0"),
         ({"layers": Conv(3)}, "sequential.layers: expected a list of layers, got a Conv"),
     ],
 )
@@ -209,3 +212,10 @@ def test_values_belong_to_one_builder():
     one.chain(one.input, Linear(2))
     with pytest.raises(NetworkError, match="lif1: expected a later node that reads it"):
         one.network()
+
+
+def test_settings_may_be_numpys_numbers():
+    shape, steps, bits = np.array(SHAPE), np.int64(3), np.uint8(2)
+    found = sequential(tuple(shape), [*WAY, Linear(2)], steps=steps, bits=bits)
+    assert found == sequential(SHAPE, [*WAY, Linear(2)], steps=3, bits=2)
+    assert type(found.steps) is int
