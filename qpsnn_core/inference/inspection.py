@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
+from qpsnn_core.common.memory import check_fits
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Array, NamedArrays
 from qpsnn_core.common.validation import described
@@ -18,7 +20,6 @@ from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.evaluation import MEMORY, answers, bytes_of
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.membranes import MEMBRANES
-from qpsnn_core.engine.memory import check_fits
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.inference.samples import graph_of, images_of
 from qpsnn_core.integer.network import IntegerNetwork
@@ -138,6 +139,7 @@ def _named(network: Ordered[Any], neurons: tuple[str, ...], layers: str | Sequen
     """The names of the layers to look at."""
     if layers is None:
         return neurons
+    layers = plain(layers)
     asked = (layers,) if isinstance(layers, str) else layers
     if not isinstance(asked, (list, tuple)):
         want = "the name of a layer, or a list of names"

@@ -8,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.memory import check_fits
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.common.validation import check_kind, whole
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.evaluation import MEMORY, answers, bytes_of
 from qpsnn_core.engine.inputs import steps_first
-from qpsnn_core.engine.memory import check_fits, kept_bytes
+from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.inference.samples import graph_of, images_of
 from qpsnn_core.integer.backends import get
@@ -61,7 +63,7 @@ def predict(
     backend raises.
     """
     network = graph_of("predict.model", model)
-    batch = whole("predict.batch", batch, 1)
+    backend, batch = plain(backend), whole("predict.batch", batch, 1)
     check_kind("predict.backend", backend, str)
     samples = images_of("predict.images", network, images)
     size = max(1, min(batch, MEMORY // bytes_of(network)))

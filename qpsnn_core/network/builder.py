@@ -12,9 +12,8 @@ from qpsnn_core.common.validation import check_kind, described, whole
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.layers import Branches, Conv, Input, Layer, Linear, Readout
 from qpsnn_core.network.nodes import Node
-from qpsnn_core.network.synapses import BY_PLACE
 from qpsnn_core.network.values import ValueSpec
-from qpsnn_core.quantization.formats import FULL_PRECISION, Quantizer
+from qpsnn_core.quantization.formats import BY_PLACE, FULL_PRECISION, Quantizer
 
 STEPS = 4
 

@@ -18,8 +18,8 @@ from qpsnn_core.common.validation import check_choice, check_kind, check_number
 from qpsnn_core.engine.calibration import calibration_batches
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.inputs import steps_first
-from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.membranes import MEMBRANES
+from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.engine.reach import warn_dead_in_model
 from qpsnn_core.kernels.linalg import bidiagonal, singular_values

@@ -34,7 +34,7 @@ PARTS = {"quantizer": Quantizer, "neuron": LIF}
 
 def check_options(build: Callable[..., Any], shape: object, classes: object, options: Mapping[str, Any]) -> None:
     """ConfigError, naming the option, unless each is of its type, and `build` takes it."""
-    known = inspect.signature(build).parameters
+    known = [name for name in inspect.signature(build).parameters if name not in ("shape", "classes")]
     for name in options:
         if name not in known:
             raise ConfigError(expected("build", f"options of {build.__name__}, of {', '.join(known)}", name))
@@ -69,14 +69,6 @@ def _part_of(name: str) -> str:
     homes = {"quantizer": "Quantizer(4, gamma='max')", "neuron": "Neuron(threshold=0.5) of qpsnn_core.zoo"}
     part = next(part for part, kind in PARTS.items() if name in {field.name for field in fields(kind)})
     return f" one of the {part}: {part}={homes[part]}"
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    """The nearest option, of the network or of one of its parts, and where it belongs."""
-    inner = {field.name for kind in PARTS.values() for field in fields(kind)}
-    hint = did_you_mean(name, [*known, *sorted(inner)])
-    near = next((word for word in inner if hint == f" (did you mean {word!r}?)"), "")
-    return f"{hint[:-2]},{place_of(near).replace(' (it is', '', 1)[:-1]}?)" if near and near not in known else hint
 
 
 def _part(kind: type, *, none: bool) -> Callable[[str, Any], None]:

@@ -24,7 +24,7 @@ from qpsnn_core.network.zoo.blocks import (
     quantizers,
     widths_of,
 )
-from qpsnn_core.network.zoo.options import OWN, Own, check_options, place_of
+from qpsnn_core.network.zoo.options import OWN, Own, check_options, hint_of
 from qpsnn_core.network.zoo.resnet import RESNET20, SEW_RESNET18, resnet20, sew_resnet18
 from qpsnn_core.quantization.formats import BY_PLACE, Quantizer
 
@@ -181,6 +181,11 @@ def layers_of(name: str) -> int | None:
     return None if plan is None else sum(width != POOL for width in plan)
 
 
+def inner_gamma(name: str, widths: Sequence[int]) -> str:
+    """The gamma that a Network chooses for the layers between the ends (network/defaults.py); "mean" of none."""
+    return "mean" if ZOO[name].batch_norm or len(widths) < 2 else "max"
+
+
 @known_options(hint_of)
 def build(
     name: str,
@@ -202,7 +207,7 @@ def build(
     T. width: a factor on every channel count; widths: instead, the counts themselves. quantizer: of the weights between
     the ends, `None` for floating point. ends: the first and the last layer, "integer" (8 bits, deployable) or "float".
     neuron: what all LIF are like, such as `Neuron(threshold=0.5)` of qpsnn_core.zoo. events: the input is counts of
-    events, not an image.
+    events, not an image. initial: of the weights of mlp, "auto" or "paper".
     """
     if not isinstance(name, str) or name not in ZOO:
         raise ConfigError(expected("network.name", f"one of {', '.join(ZOO)}", name) + did_you_mean(name, ZOO))
