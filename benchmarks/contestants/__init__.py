@@ -26,7 +26,7 @@ PRECISIONS = (FLOAT32, AUTOCAST)
 EXACT = "exact"
 """The form of integer inference: its sums are exact in every arithmetic."""
 
-FORMS: dict[str, dict[str, Any]] = {"engine": {}}
+FORMS: dict[str, dict[str, Any]] = {"portable": {"arithmetic": "portable"}, "native": {"arithmetic": "native"}}
 """The forms of qpsnn in training and in floating-point inference, from the default to the fastest: the name, as recipes
 and tables say it, and the options of `qp.forward` that ask for it. A name that is added is timed in turns with the
 others, gets a row in every table, and is held against the targets that name it (benchmarks/targets.py)."""

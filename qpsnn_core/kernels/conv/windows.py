@@ -1,4 +1,4 @@
-"""Windows of images as rows of a matrix, and a convolution that multiplies them: exactly, or in the order of events."""
+"""Windows of images as rows of a matrix, and a convolution of real numbers that takes them in the order of events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 
 from qpsnn_core.kernels.buffers import Array
 from qpsnn_core.kernels.conv.dense import panels_of_columns, through_panels
-from qpsnn_core.kernels.threads import parallel_map
 
 ROWS = 1024
 """Windows that are laid out at a time: enough to be fast, few enough to stay in the cache."""
@@ -31,30 +30,11 @@ def padded(images: Array, padding: int) -> Array:
     return np.pad(images.reshape(-1, *images.shape[-3:]), ((0, 0), edge, edge, (0, 0)))
 
 
-def dense_conv(images: Array, weights: Array, size: int, stride: int, out: Array) -> None:
-    """`out[m*H'*W' + i] = (window i of image m) @ weights`, in the weights' float, through BLAS.
-
-    images: padded, [M, H, W, C], integers. weights: integers in float32 or float64 [size*size*C, C_out], such that
-    every sum is an integer that this type holds: the order of sums then does not matter. out: [M*H'*W', C_out], of the
-    weights' type, or of an integer type that holds the sums.
-    """
-    area = len(out) // len(images)
-
-    def part(start: int, stop: int) -> None:
-        rows = unfold(images[start:stop], size, stride, weights.dtype)
-        where = out[start * area : stop * area]
-        if out.dtype == weights.dtype:
-            np.dot(rows, weights, out=where)
-        else:
-            where[...] = rows @ weights
-
-    parallel_map(part, _ranges(len(images), area))
-
-
 def real_conv(images: Array, weights: Array, stride: int, out: Array) -> None:
-    """As `dense_conv`, of real weights, float32 [k, k, C, C_out]: each sum goes column after column, as events do.
+    """`out[m*H'*W' + i] = (window i of image m) @ weights`: each sum goes column after column, as events do.
 
-    Where images are 0 and 1, the bits are those of `conv_forward`. out: float32 [M*H'*W', C_out].
+    images: padded, [M, H, W, C]. weights: float32 [k, k, C, C_out]. out: float32 [M*H'*W', C_out]. Where images are 0
+    and 1, the bits are those of `conv_forward`.
     """
     size, area = len(weights), len(out) // len(images)
     panels = panels_of_columns(weights.swapaxes(0, 1).reshape(-1, weights.shape[-1]))

@@ -64,17 +64,14 @@ def test_the_page_of_data_names_every_set_and_every_download():
 @pytest.mark.slow
 def test_the_python_example_runs(tmp_path):
     pytest.importorskip("sklearn")
-    """It ends at 97% at least, and prints what README shows; only figures may differ, on another processor."""
+    """It ends at 97% at least, and prints what README shows, digit for digit, on every processor."""
     (example,) = blocks(README, "python")
     assert len([line for line in example.split("\n") if line]) <= 10
     said = run([sys.executable, "-c", example], tmp_path)
     assert (tmp_path / "digits.h5").stat().st_size > 1000
     shown = README.read_text(encoding="utf-8").split("It prints:\n\n```\n")[1].split("\n```")[0]
-    assert [line.split()[:1] for line in said.split("\n")[:8]] == [line.split()[:1] for line in shown.split("\n")[:8]]
-    for printed in (said, shown):
-        trained, integer = map(float, printed.strip().split("\n")[-1].split())
-        assert trained >= 0.97
-        assert abs(trained - integer) < 0.01
+    assert said.strip() == shown
+    assert min(map(float, shown.split("\n")[-1].split())) >= 0.97
 
 
 @pytest.mark.slow
