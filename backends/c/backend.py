@@ -10,17 +10,17 @@ from typing import Any, ClassVar, get_args
 import numpy as np
 
 from qpsnn_backends.c.compiler import called, command, compiled
-from qpsnn_backends.c.counts import narrowest
 from qpsnn_backends.c.driver import RUN
 from qpsnn_backends.c.memory import memory
 from qpsnn_backends.c.plan import CPlan, plan
 from qpsnn_backends.c.source import header, source
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.input_range import image_type
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntLIF
+from qpsnn_core.integer.nodes import IntInput, IntLIF
 from qpsnn_core.integer.simulate import integer_images
 
 
@@ -53,7 +53,7 @@ class CBackend:
         images = integer_images(network, images)
         self.check(network)
         warn_dead_integers("c", network)
-        return self.stream(network, frames_of(images, network.input.peak), network.steps, record)
+        return self.stream(network, frames_of(network.input, images), network.steps, record)
 
     def stream(self, network: IntegerNetwork, frames: Array, steps: int, record: Record = "spikes") -> Run:
         """As `run`, for any number of steps. frames: as `frames_of`; the last one is shown to the end."""
@@ -82,11 +82,10 @@ class CBackend:
         return compiled(folder, ("network.c", "run.c"), flags, self.compiler, self.timeout)
 
 
-def frames_of(images: Array, peak: int) -> Array:
-    """Images as [B, 1, H, W, C], frames as [B, T, H, W, C], in the type of the C input, whose largest is `peak`."""
-    kind = np.uint8 if narrowest(peak) == "u8" else np.uint16
+def frames_of(node: IntInput, images: Array) -> Array:
+    """Images as [B, 1, H, W, C], frames as [B, T, H, W, C], in the type of the C input."""
     frames = images[:, None] if images.ndim == 4 else images.swapaxes(0, 1)
-    return np.ascontiguousarray(frames, kind)
+    return np.ascontiguousarray(frames, image_type(node.low, node.peak))
 
 
 def _recorded(path: Path, kind: Any, network: IntegerNetwork, written: tuple[int, int]) -> dict[str, Array]:

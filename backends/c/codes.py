@@ -79,14 +79,17 @@ def blocks(words: int, sizes: tuple[int, ...]) -> Iterator[tuple[int, int]]:
             first += size
 
 
-def encode(codes: Array, max_count: int, spikes: bool) -> StoredCodes:
-    """Codes [..., C_out], the axes before it flattened to rows, for counts 0..max_count."""
+def encode(codes: Array, max_count: int, spikes: bool, signed: bool = False) -> StoredCodes:
+    """Codes [..., C_out], the axes before it flattened to rows, for counts 0..max_count.
+
+    signed: for signed images, whose sums take a whole word each: a negative one in half a word would borrow.
+    """
     rows = codes.reshape(-1, codes.shape[-1]).astype(np.int64)
     low = int(rows.min())
     step = int(np.gcd.reduce(rows - low, axis=None)) or 1
     stored = (rows - low) // step
     bits = next(width for width in WIDTHS if int(stored.max()) < 2**width)
-    wide = 16 if int(stored.sum(0).max()) * max_count < 2**16 and bits < 16 else 32
+    wide = 16 if not signed and int(stored.sum(0).max()) * max_count < 2**16 and bits < 16 else 32
     if spikes or bits < 8:
         return StoredCodes(_packed(stored, bits, SPIKE_BLOCKS if spikes else (1,)), bits, low, step, spikes, wide)
     return StoredCodes(stored.astype(np.uint8 if bits == 8 else np.uint16), bits, low, step, spikes, 32)

@@ -5,25 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from qpsnn_core.common.input_range import image_type
 from qpsnn_core.common.types import Shape
 
 WORD = 32
 """Bits of a word of spikes."""
 
-TYPES = {"bits": "uint32_t", "u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t"}
+TYPES = {"bits": "uint32_t", "u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "s8": "int8_t", "s16": "int16_t"}
 """The C type of each kind's elements."""
 
-BYTES = {"bits": 4, "u8": 1, "u16": 2, "u32": 4}
+BYTES = {"bits": 4, "u8": 1, "u16": 2, "u32": 4, "s8": 1, "s16": 2}
+
+SIGNED = {np.dtype(np.int8): "s8", np.dtype(np.int16): "s16"}
+"""The kinds of signed images."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """A node's counts: spikes as bits, each pixel in whole words, or one unsigned integer each, [H, W, C]."""
+    """A node's counts: spikes as bits, each pixel in whole words, or one integer each, [H, W, C].
+
+    low: the least integer, below 0 of signed images alone.
+    """
 
     name: str
     shape: Shape
     max_count: int
     kind: str
+    low: int = 0
 
     @property
     def variable(self) -> str:
@@ -59,6 +69,11 @@ class Counts:
 def size(shape: Shape) -> str:
     """Height x width x channels."""
     return " x ".join(map(str, shape))
+
+
+def kind_of_images(low: int, largest: int) -> str:
+    """The narrowest kind that holds images from `low` to `largest`."""
+    return SIGNED.get(np.dtype(image_type(low, largest)), narrowest(largest))
 
 
 def narrowest(largest: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Template
 
 from qpsnn_backends.c.codes import StoredCodes
-from qpsnn_backends.c.counts import TYPES, WORD
+from qpsnn_backends.c.counts import SIGNED, TYPES, WORD
 from qpsnn_backends.c.helpers_sums import down, every_block, function, gains, indented, mask, scale, to_drive, zeros
 
 LONGEST_LIST = 64
@@ -22,7 +22,7 @@ static void ${name}_x$size(const struct window *k, const $type *codes,$gains
     const uint32_t low = (uint32_t)k->low * seen, $scale;
     $zeros
     for (int32_t i = 0; i < count; i++) {
-        const $value value = ($value)lists.of_values.values[i];
+        const $factor value = ($factor)lists.of_values.values[i];
         const $type *row = codes + lists.of_values.rows[i];
 $added
     }
@@ -61,7 +61,7 @@ static void $name(const struct window *k, const $type *codes,$gains
             if (at[i] != 0) {
                 lists.of_values.values[count] = at[i];
                 lists.of_values.rows[count++] = ($row)row;
-                seen += at[i];
+                seen += $one;
                 if (count == $most) {
                     ${name}_all(k, codes,$gain count, seen);
                     count = 0;
@@ -79,7 +79,12 @@ def products(codes: StoredCodes, kind: str, own: bool, row: str, sizes: set[int]
     """The functions that add up rows times values; kind: of the counts that they read; row: the type of rows[]."""
     name = function(codes, kind, own)
     element = "uint32_t" if codes.packed else f"uint{codes.bits}_t"
+    signed, small = kind in SIGNED.values(), codes.bits == 8 and not codes.packed
+    # As two's complement of 32 bits sums come out right, whatever their signs; products of bytes fit 16 bits.
+    factor = TYPES[kind] if not signed else "int16_t" if kind == "s8" and small else "uint32_t"
+    one = "(uint32_t)at[i]" if signed else "at[i]"
     words = {"name": name, "gains": gains(own), "type": element, "value": TYPES[kind], "row": row}
+    words |= {"factor": factor, "one": one}
     ordered = [size for size in PLAIN_BLOCKS if size in sizes]
     texts = [_products_block(codes, kind, own, size, words) for size in ordered]
     span = WORD // codes.bits if codes.packed else 1
@@ -91,12 +96,13 @@ def products(codes: StoredCodes, kind: str, own: bool, row: str, sizes: set[int]
 
 
 def _products_block(codes: StoredCodes, kind: str, own: bool, size: int, words: dict[str, str]) -> str:
-    bits, small = codes.bits, kind == "u8" and codes.bits == 8
+    bits, small = codes.bits, {"u8": "(uint16_t)", "s8": "(uint32_t)(int16_t)"} if codes.bits == 8 else {}
     count = codes.lane // bits if codes.packed else size
     if codes.packed:
         parts = [f"value * ({down('row[0]', i * bits)} & {mask(bits, codes.lane)})" for i in range(count)]
     else:
-        parts = [f"(uint16_t)(value * row[{i}])" if small else f"(uint32_t)value * row[{i}]" for i in range(count)]
+        product = f"{small[kind]}(value * row[{{}}])" if kind in small else "(uint32_t)value * row[{}]"
+        parts = [product.format(i) for i in range(count)]
     names = [f"a{i}" for i in range(count)]
     return PRODUCTS_BLOCK.substitute(
         words,

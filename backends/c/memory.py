@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qpsnn_backends.c.counts import BYTES, TYPES
+from qpsnn_backends.c.counts import BYTES, SIGNED, TYPES
 from qpsnn_backends.c.helpers import PLACES
 from qpsnn_backends.c.helpers_products import LONGEST_LIST
 from qpsnn_backends.c.items import Item, table
@@ -41,8 +41,9 @@ def product_kinds(plan: CPlan) -> tuple[str, str]:
     if not products:
         return "", ""
     largest = max(one.codes.table.size for one in products)
-    kinds = [one.source.kind for one in products]
-    return max(kinds, key=BYTES.__getitem__), "u16" if largest < 2**16 else "u32"
+    kinds = {one.source.kind for one in products}
+    mixed = len(kinds) > 1 and not kinds.isdisjoint(SIGNED.values())  # two's complement holds either sign
+    return "u32" if mixed else max(kinds, key=BYTES.__getitem__), "u16" if largest < 2**16 else "u32"
 
 
 def memory(plan: CPlan) -> Memory:

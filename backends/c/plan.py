@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from qpsnn_backends.c.counts import Counts, Slot, narrowest, shared
+from qpsnn_backends.c.counts import Counts, Slot, kind_of_images, narrowest, shared
 from qpsnn_backends.c.joins import Pool, SumJob
 from qpsnn_backends.c.neurons import Neurons, neurons
 from qpsnn_backends.c.readout import ReadoutJob
@@ -40,13 +40,17 @@ def of(kind: type[T], things: Iterable[Any]) -> tuple[T, ...]:
 
 @dataclass(frozen=True, eq=False)
 class CPlan:
-    """All that the C text is made from. jobs: in the order in which they run; the last is the ReadoutJob."""
+    """All that the C text is made from. jobs: in the order in which they run; the last is the ReadoutJob.
+
+    scale: the real number of one unit of the input, 0 where it is not known.
+    """
 
     input: Counts
     steps: int
     jobs: tuple[Job, ...]
     slots: tuple[Slot, ...]
     digest: str
+    scale: float = 0.0
 
     @property
     def neurons(self) -> tuple[Neurons, ...]:
@@ -94,7 +98,8 @@ class Planner:
 
 
 def _input(planner: Planner, node: IntInput) -> None:
-    planner.gives(node)
+    planner.gives(node, kind_of_images(node.low, node.peak))
+    planner.maps[node.name] = replace(planner.maps[node.name], max_count=node.peak, low=node.low)
 
 
 def _conv(planner: Planner, node: IntConv) -> None:
@@ -160,7 +165,9 @@ def plan(network: IntegerNetwork) -> CPlan:
     for node in network:
         PLANNED[node](planner, node)
     jobs = tuple(planner.jobs)
-    return CPlan(planner.maps[network.input.name], network.steps, jobs, _slots(jobs), network.digest())
+    return CPlan(
+        planner.maps[network.input.name], network.steps, jobs, _slots(jobs), network.digest(), network.input.scale
+    )
 
 
 def identifiers(names: list[str]) -> dict[str, str]:

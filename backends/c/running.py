@@ -72,7 +72,7 @@ VALID = Template("""\
 static int valid(const ${name}_value *frame)
 {
     for (int32_t i = 0; i < ${upper}_HEIGHT * ${upper}_WIDTH * ${upper}_CHANNELS; i++) {
-        if (frame[i] > ${upper}_PEAK) {
+        if ($beyond) {
             return 0;
         }
     }
@@ -106,10 +106,17 @@ $check    ${name}_reset();
     return ${name}_answer();""")
 
 
+ENDS = {"u8": (0, 2**8 - 1), "u16": (0, 2**16 - 1), "s8": (-(2**7), 2**7 - 1), "s16": (-(2**15), 2**15 - 1)}
+"""The least and largest of each kind of input: what lies between the network's own ends and these is refused."""
+
+
 def running(plan: CPlan, made: list[LayerCode], places: dict[str, str], name: str) -> str:
     """The functions of `name`.h. made: each job's function; places: where each map is, by its name in C."""
     words = {"name": name, "upper": name.upper()}
-    full = plan.input.max_count == 2 ** (8 if plan.input.kind == "u8" else 16) - 1
+    least, most = ENDS[plan.input.kind]
+    beyond = [f"frame[i] > {words['upper']}_PEAK"] * (plan.input.max_count < most)
+    beyond += [f"frame[i] < {words['upper']}_LOW"] * (plan.input.low > least)
+    full = not beyond
     check, checked = ("" if full else CHECK.substitute(words, given=given) for given in ("frame", "image"))
     lines = _calls(plan, made, places)
     first = at_once(plan)
@@ -125,7 +132,7 @@ def running(plan: CPlan, made: list[LayerCode], places: dict[str, str], name: st
     return NETWORK.substitute(
         words,
         resets="\n".join(f"    memset({one}, 0, sizeof {one});" for one in _state(plan)),
-        valid="" if full else VALID.substitute(words),
+        valid="" if full else VALID.substitute(words, beyond=" || ".join(beyond)),
         rest=rest,
         check=check,
         calls="\n".join(calls),

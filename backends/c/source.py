@@ -14,8 +14,8 @@ from qpsnn_backends.c.running import running
 HEADER = Template("""\
 /* $name: a spiking network of integers, written by qpsnn. Network $digest.
  *
- * Input: $input integers 0..$peak, [y][x][channel]. $steps time steps for an image, $classes classes.
- * Flash: $constants bytes of constants, and the code. RAM, all of it static: $ram bytes,
+ * Input: $input integers $low..$peak, [y][x][channel]. $steps time steps for an image, $classes classes.
+$scaled * Flash: $constants bytes of constants, and the code. RAM, all of it static: $ram bytes,
  * $state of state that lives from step to step and $scratch of scratch; nothing is allocated.
  *
 $layers
@@ -33,14 +33,14 @@ extern "C" {
 #define ${upper}_WIDTH $width
 #define ${upper}_CHANNELS $channels
 #define ${upper}_PEAK $peak_number
-#define ${upper}_STEPS $steps            /* T: steps for one image */
+$numbers#define ${upper}_STEPS $steps            /* T: steps for one image */
 #define ${upper}_CLASSES $classes
 #define ${upper}_LIFS $lifs              /* layers of neurons */
 #define ${upper}_CONSTANT_BYTES $constants
 #define ${upper}_STATE_BYTES $state
 #define ${upper}_SCRATCH_BYTES $scratch
 
-/* Returned for a number above ${upper}_PEAK; that step has then changed nothing. */
+/* Returned for a number above ${upper}_PEAK$below; that step has then changed nothing. */
 #define ${upper}_BAD_INPUT (-1)
 
 /* One input value. */
@@ -76,6 +76,10 @@ void ${name}_observe(int lif, int32_t neuron, int spike, int32_t membrane);
 
 TOLD = Template("""
  * ${name}_predict runs $first for all steps at once, and does not tell of its neurons.""")
+
+SCALED = Template("""\
+ * A real number is an integer times ${upper}_SCALE: divide by it, round to nearest, and cut at the ends.
+""")
 
 SOURCE = Template("""\
 /* $name: see $name.h. Written by qpsnn; change the network, not this file. */
@@ -118,6 +122,10 @@ def header(plan: CPlan, found: Memory, name: str) -> str:
         channels=channels,
         peak=plan.input.max_count,
         peak_number=f"{plan.input.max_count}u" if plan.input.max_count > 2**15 - 1 else plan.input.max_count,
+        low=plan.input.low,
+        below=f" or below {name.upper()}_LOW" if plan.input.low else "",
+        scaled=SCALED.substitute(upper=name.upper()) if plan.scale else "",
+        numbers=_numbers(plan, name.upper()),
         type=plan.input.type,
         steps=plan.steps,
         classes=plan.answer.classes,
@@ -152,6 +160,12 @@ def source(plan: CPlan, found: Memory, name: str) -> str:
         functions="\n".join(functions),
         network=running(plan, made, places, name),
     )
+
+
+def _numbers(plan: CPlan, upper: str) -> str:
+    """Defines the least input, and the unit of inputs that were real numbers, where there are such."""
+    low = f"#define {upper}_LOW ({plan.input.low})\n" if plan.input.low else ""
+    return low + (f"#define {upper}_SCALE {plan.scale!r}\n" if plan.scale else "")
 
 
 def _texts(items: tuple[Item, ...]) -> str:

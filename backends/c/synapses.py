@@ -177,7 +177,7 @@ def conv_job(
     height, width, stride, padding = kernel
     gain, spikes = arrays["gain"], source.kind == "bits"
     rows = arrays["codes"].reshape(height, width, source.shape[2], -1)
-    codes = encode(rows.swapaxes(0, 1) if spikes else rows, source.max_count, spikes)
+    codes = encode(rows.swapaxes(0, 1) if spikes else rows, source.max_count, spikes, source.low < 0)
     exponent = _exponent(gain, codes.step)
     return ConvJob(name, source, shape, (height, width), stride, padding, codes, gain, exponent, linear)
 

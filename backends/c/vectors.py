@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_backends.c.backend import frames_of
+from qpsnn_core.common.input_range import image_type
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.simulate import integer_images, simulate
@@ -15,13 +16,19 @@ BATCH = 8
 
 
 def noise(network: IntegerNetwork, count: int, seed: int = 0) -> Array:
-    """Inputs [B, H, W, C] to test with: all zeros, all at the peak, then noise of every brightness and density."""
+    """Inputs [B, H, W, C] to test with: all zeros, all at the peak, then noise of every brightness and density.
+
+    Of signed images every second value is negative, the third input all at their least.
+    """
     rng, shape = np.random.default_rng(seed), (count, *network.input.shape)
     peak = np.maximum(1, np.rint(network.input.peak * rng.random((count, 1, 1, 1)))).astype(np.int64)
     images = rng.integers(0, peak + 1, shape) * (rng.random(shape) < rng.random((count, 1, 1, 1)))
     images[:1] = 0
     images[1:2] = network.input.peak
-    return images.astype(np.uint16)
+    if network.input.low:
+        images = np.where(rng.random(shape) < 0.5, np.maximum(-images, network.input.low), images)
+        images[2:3] = network.input.low
+    return images.astype(image_type(network.input.low, network.input.peak))
 
 
 def mix(count: int) -> npt.NDArray[np.uint64]:
@@ -47,7 +54,7 @@ def vectors(network: IntegerNetwork, images: Array) -> bytes:
     images: [B, H, W, C] or frames [T, B, H, W, C]. Raises as `simulate`.
     """
     images = integer_images(network, images)
-    frames = frames_of(images, network.input.peak)
+    frames = frames_of(network.input, images)
     parts = [np.array(frames.shape[:2], "<u4").tobytes()]
     for start in range(0, len(frames), BATCH):
         run = simulate(network, images[..., start : start + BATCH, :, :, :], record="all", count=False)

@@ -13,6 +13,7 @@ from qpsnn_backends.lava.job import Job, Progress
 from qpsnn_backends.lava.plan import LavaPlan, plan, to_lava
 from qpsnn_backends.lava.wiring import LavaProcessSpec, Wiring
 from qpsnn_core.common.errors import ConfigError, UnsupportedError, expected
+from qpsnn_core.common.input_range import image_type
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
@@ -57,7 +58,8 @@ class LavaBackend:
         """
         if record not in get_args(Record):
             raise ConfigError(expected("record", f"one of {', '.join(get_args(Record))}", record))
-        images = integer_images(network, images).astype(np.min_scalar_type(network.input.peak), copy=False)
+        images = integer_images(network, images)
+        images = images.astype(image_type(network.input.low, network.input.peak), copy=False)
         if self.stock and record == "all":
             want = "'none' or 'spikes' (Lava's own LIF tells no membranes)"
             raise UnsupportedError(expected("lava: stock: record", want, record))

@@ -100,8 +100,9 @@ class Planner:
 
     def message_bits(self, source: str) -> int:
         """How wide Lava's messages are; 0 says that they are booleans."""
-        max_count = self.network.values[source].max_count
-        return 0 if max_count == 1 else max_count.bit_length()
+        value = self.network.values[source]
+        signed = value.kind == "signed"
+        return 0 if value.max_count == 1 and not signed else value.max_count.bit_length() + signed
 
     def _align(self, sources: tuple[str, ...], latency: int) -> tuple[str, ...]:
         """The parts that send these values, all `latency` steps after the image, none of them twice."""

@@ -77,11 +77,13 @@ def _conv(planner: Planner, node: IntConv, part: LavaProcessSpec, k: int) -> Nam
 
 def _linear(planner: Planner, node: IntLinear, part: LavaProcessSpec, k: int) -> Names:
     """As many Dense as the weights need."""
-    max_count = planner.network.values[node.source].max_count
+    ends = planner.network.values[node.source].interval
     names: Names = ()
     for index, (exponent, digit) in enumerate(digits(planner.given[f"{part.name}.weight"].astype(np.int64))):
         exponent += k - 1
-        largest = int(accumulator(2 * digit.T, max_count).largest.max()) << max(0, exponent)
+        largest = int(accumulator(2 * digit.T, int(ends.high.max()), int(ends.low.min())).largest.max()) << max(
+            0, exponent
+        )
         _limited(f"{part.name}.weight", largest, INT32_MAX, "sums of Lava's own Dense")
         settings = {**part.settings, "weight_exp": exponent}
         one = replace(part, name=part.name + f"#{index}" * (index > 0), settings=settings)

@@ -62,11 +62,14 @@ def activity(
 
 
 def _fired(source: Population, counts: Mapping[str, Longs], images: int, steps: int) -> Longs:
+    graded = source.kind == "input" and (source.node.peak > 1 or source.node.low < 0)
+    if graded and source.node.low:  # signed images are not counted: each carries a number at every step
+        return np.full(source.shape, images * steps, np.int64)
     if source.name not in counts:
         raise ConfigError(expected(f"counts.{source.name}", "counted spikes", Unquoted("nothing")))
     found = np.asarray(counts[source.name], np.int64)
     if found.shape != source.shape:
         raise ShapeError(expected(f"counts.{source.name}", f"an array {source.shape}", Unquoted(f"{found.shape}")))
-    if source.kind == "input" and source.node.peak > 1:
+    if graded:
         return np.full(source.shape, images * steps, np.int64)
     return found

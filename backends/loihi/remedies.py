@@ -68,5 +68,6 @@ def unsupported(every: tuple[Population, ...], host: set[str], network: IntegerN
         sources = {p.source for p in population.projections}
         inside = sources - host
         if name in host and population.kind != "input" and inside:
-            want = f"{network.input.name}, counts up to {network.input.peak}, more than a spike of {chip.name} carries"
+            range_ = f"integers {network.input.low}..{network.input.peak}"
+            want = f"{network.input.name}, {range_}, more than a spike of {chip.name} carries"
             yield f"{name}: reads {want}, and {', '.join(sorted(inside))} on the chip: split it in two"

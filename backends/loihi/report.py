@@ -153,9 +153,11 @@ def report(
 
 
 def _reads_images(population: Population, network: IntegerNetwork, chip: Chip) -> bool:
-    """Whether it reads an input of larger counts than a spike carries: such a layer runs on the host."""
+    """Whether it reads an input of larger or negative numbers than a spike carries: such a layer runs on the host."""
     sources = {p.source for p in population.projections}
-    return network.input.name in sources and network.input.peak > (chip.payload.maximum or 0)
+    given, carried = network.input, chip.payload.maximum or 0
+    beyond = given.peak > carried or (given.low < 0 and carried <= 1) or -given.low > carried
+    return given.name in sources and beyond
 
 
 def _place_all(

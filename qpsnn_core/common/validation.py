@@ -21,13 +21,14 @@ PLAIN = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 
 GIVEN_BY: Mapping[str, str] = {
     "Checkpoint": "train(...).checkpoint or load_checkpoint(path)",
-    "Dataset": "load_data(...).train",
+    "Dataset": "load_data(...).train or Dataset.from_arrays(...).train",
     "ForwardPass": "forward(model, images, save_for_backward=True)",
     "IntegerNetwork": "lower(model).network or load_integer(path)",
     "Model": "initialise(network), train(...).model or load_model(path)",
     "Network": "build(name, shape, classes)",
     "Scores": "score(model, images)",
-    "Split": "load_data(...)",
+    "InputRange": "the input_range of a Dataset",
+    "Split": "load_data(...) or Dataset.from_arrays(...)",
     "TrainConfig": "TrainConfig(epochs=...)",
 }
 """What gives a thing of each type that verbs take."""

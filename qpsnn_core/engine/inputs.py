@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from qpsnn_core.common.input_range import image_type
 from qpsnn_core.common.types import Array
-from qpsnn_core.kernels.exact_types import count_type
 from qpsnn_core.network.images import check_images
 from qpsnn_core.network.nodes import Input
 
@@ -14,7 +14,7 @@ def engine_images(node: Input, images: Array, steps: int) -> Array:
     """`images` as [T or 1, B, H, W, C] of the Input's type. Raises as `check_images`."""
     images = check_images(node, images, steps)
     x = images[None] if images.ndim == 4 else images
-    return np.ascontiguousarray(x, np.float32 if node.peak is None else count_type(node.peak))
+    return np.ascontiguousarray(x, np.float32 if node.peak is None else image_type(node.low, node.peak))
 
 
 def steps_first(images: Array) -> Array:

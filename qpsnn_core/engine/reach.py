@@ -68,7 +68,7 @@ def _input(model: Model, node: Input, sources: list[Ends]) -> Ends:
     channels = node.shape[2]
     if node.peak is None:
         return Ends(np.full(channels, -REAL_INPUT), np.full(channels, REAL_INPUT))
-    return Ends(np.zeros(channels), np.full(channels, node.peak * node.scale))
+    return Ends(np.full(channels, node.low * node.scale), np.full(channels, node.peak * node.scale))
 
 
 def _synapse(model: Model, node: Conv | Linear, sources: list[Ends]) -> Ends:

@@ -42,8 +42,10 @@ def _input(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
     shape = shape_of(name, node.input_type["input"])
     given = layers.options
     peak = given.peak if given.peak is not None or not given.events else FRAME_PEAK
-    made = Input(layers.named(name), shape, peak, given.scale if peak is not None else 1.0, given.events)
-    layers.put(name, made, Held(made.name, shape, False, 1.0, len(node.input_type["input"]) == 1))
+    scale = given.scale if peak is not None else 1.0
+    unit = given.unit or scale
+    made = Input(layers.named(name), shape, peak, unit, given.events, given.low)
+    layers.put(name, made, Held(made.name, shape, False, scale / unit, len(node.input_type["input"]) == 1))
 
 
 def _conv(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:

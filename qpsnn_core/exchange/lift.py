@@ -67,7 +67,8 @@ def lift(network: IntegerNetwork, images: Dataset | Split | Array, *, batch: int
     warn_dead_integers("lift", network)
     batch = plain(batch)
     (first,) = calibration_batches("lift", images, 1, batch, None)
-    nodes = tuple(LIFTS[node].node(node, network, first.ndim == 5) for node in network)
+    events = first.ndim == 5 and not network.input.low and not network.input.scale
+    nodes = tuple(LIFTS[node].node(node, network, events) for node in network)
     units = {source: unit for node in network for source, unit in _units(node, network)}
     graph = Network(nodes, network.steps)
     params: Arrays = {}
@@ -112,8 +113,8 @@ def _scale(node: IntReadout, arrays: NamedArrays) -> Unit:
 
 
 def _input(node: IntInput, network: IntegerNetwork, events: bool) -> Node:
-    scale = 1.0 if events else 1 / node.peak
-    return Input(node.name, node.shape, node.peak, scale, spikes=events)
+    scale = node.scale or (1.0 if events else 1 / node.peak)
+    return Input(node.name, node.shape, node.peak, scale, spikes=events, low=node.low)
 
 
 def _conv(node: IntConv, network: IntegerNetwork, events: bool) -> Node:

@@ -98,9 +98,13 @@ def save_netx(
     A layer is a Conv or Linear with its LIF; the readout becomes a neuron that never fires: its `v / 64`, over T steps,
     are the readout's sums (divided by its gain, the bias rounded by `rounding` at most). Layer i gives step t of a
     sample i+1 steps later; with `reset_interval=T, reset_offset=1` samples follow each other without a gap.
-    Raises UnsupportedError, naming the node: pools, sums, branches; weights, biases, thresholds, states out of range.
+    Raises UnsupportedError, naming the node: signed images, pools, sums, branches; weights, biases,
+    thresholds, states out of range.
     """
     layers = chain(network, WHO)
+    if network.input.low and not host_first:
+        want = "0, as messages of NetX's first layer are not negative (host_first leaves it to the host)"
+        raise UnsupportedError(expected(f"{WHO}: {network.input.name}.low", want, network.input.low))
     warn_dead_integers(WHO, network)
     shape = network.input.shape
     if host_first:

@@ -23,6 +23,7 @@ from qpsnn_core.exchange.nir_model import of_model
 from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.network.model import Model
+from qpsnn_core.network.nodes import Input
 
 EXACT_DT = 1.0
 FLOAT_DT = 1e-4
@@ -81,7 +82,7 @@ def save_nir(
         "rule": ">=",
         "dt": step,
         "steps": network.steps,
-        "input": {"peak": network.input.peak, "scale": _input_scale(network), "events": _events(network)},
+        "input": _input(network),
         "bits": {node: _width(array) for node, array in _codes(source).items()},
     }
     made = graph.finished({"qpsnn": json.dumps(about)})
@@ -104,9 +105,14 @@ def _width(codes: Array) -> int:
     return int(np.abs(codes.astype(np.int64)).max()).bit_length()
 
 
-def _input_scale(network: Any) -> float:
-    return float(getattr(network.input, "scale", 1.0))
+def _input(network: Any) -> dict[str, Any]:
+    """What a reader must know of the images: of a model, the real number of one unit; integers are as they are.
 
-
-def _events(network: Any) -> bool:
-    return bool(getattr(network.input, "spikes", False))
+    unit: of integers, the real number for which one stands, where that is known.
+    """
+    given = network.input
+    spikes = bool(getattr(given, "spikes", False))
+    scale = float(given.scale) if isinstance(given, Input) else 1.0
+    about = {"peak": given.peak, "scale": scale, "events": spikes}
+    unit = 0.0 if isinstance(given, Input) else given.scale
+    return about | ({"low": given.low} if given.low else {}) | ({"unit": unit} if unit else {})

@@ -86,6 +86,8 @@ def import_nir(
             events=events or bool(given.get("events", False)),
             inclusive=about.get("rule") == ">=" or units.inclusive,
             reset=reset or units.reset,
+            low=int(given.get("low", 0)) if peak is None else 0,
+            unit=float(given.get("unit", 0.0)) if peak is None else 0.0,
         )
     except (TypeError, ValueError) as error:
         if isinstance(error, QpsnnError):

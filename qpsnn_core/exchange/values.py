@@ -19,7 +19,8 @@ FRAME_PEAK = 255
 class Options:
     """How a file is read; see `load_nir`.
 
-    inclusive: neurons fire at their threshold, not only above it. reset: of neurons whose metadata say none.
+    inclusive: neurons fire at their threshold, not only above it. reset: of neurons whose metadata say none. low: the
+    least integer of images. unit: the real number for which an integer of images stands, 0 where that is `scale`.
     """
 
     steps: int
@@ -29,6 +30,8 @@ class Options:
     events: bool
     inclusive: bool
     reset: str
+    low: int = 0
+    unit: float = 0.0
 
 
 class Held(NamedTuple):

@@ -76,6 +76,9 @@ def stream(
     if network.input.shape[2] != 2:
         want = "(H, W, 2), a network for frames of OFF and ON events"
         raise ShapeError(expected(f"{network.input.name}.shape", want, network.input.shape))
+    if network.input.low:
+        want = "0, a network for counts of events, which are never negative"
+        raise ConfigError(expected(f"{network.input.name}.low", want, network.input.low))
     steps = (1 if keep else network.steps) if steps is None else steps
     running = StatefulSimulator(network, steps, keep=keep)
     warn_dead_integers("stream", running.network, keep=keep)

@@ -43,13 +43,14 @@ class Membrane(NamedTuple):
     largest: Longs
 
 
-def accumulator(codes: Array, max_count: int) -> Interval:
-    """`sum codes*S` for counts S in 0..max_count: the negative codes alone, and the positive ones. codes: [..., C]."""
+def accumulator(codes: Array, max_count: int, low: int = 0) -> Interval:
+    """`sum codes*S` for S in low..max_count, low at most 0. codes: [..., C].
+
+    Of counts (low 0), the negative codes alone, and the positive ones.
+    """
     rows = codes.reshape(-1, codes.shape[-1])
-    return Interval(
-        np.minimum(rows, 0).sum(0, dtype=np.int64) * max_count,
-        np.maximum(rows, 0).sum(0, dtype=np.int64) * max_count,
-    )
+    negative, positive = (part(rows, 0).sum(0, dtype=np.int64) for part in (np.minimum, np.maximum))
+    return Interval(negative * max_count + positive * low, positive * max_count + negative * low)
 
 
 def scaled(interval: Interval, gain: Array) -> Interval:

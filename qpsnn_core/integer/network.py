@@ -61,8 +61,9 @@ class IntegerNetwork(Ordered[IntNode]):
             kind.check(node)
             inputs = tuple(values[source] for source in sources_of(node))
             for source, value in zip(sources_of(node), inputs, strict=True):
-                if value.kind != kind.reads:
-                    raise ShapeError(expected(f"{node.name} (from {source})", kind.reads, value.kind))
+                if value.kind not in kind.reads:
+                    want = " or ".join(kind.reads)
+                    raise ShapeError(expected(f"{node.name} (from {source})", want, value.kind))
             arrays[node.name] = _checked(node.name, kind.specs(node, inputs), self.arrays.get(node.name, {}))
             values[node.name] = kind.output(node, inputs, arrays[node.name], self.steps)
         check_read(self.nodes)

@@ -15,6 +15,7 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
+from qpsnn_core.network.images import check_low
 from qpsnn_core.network.nodes import RESETS
 from qpsnn_core.network.values import check_sources
 
@@ -26,7 +27,7 @@ COUNT_MAX = 2**16 - 1
 
 
 def input_node(node: IntInput) -> None:
-    """Shape and peak."""
+    """Shape, range and scale."""
     if not isinstance(node.shape, tuple) or len(node.shape) != 3:
         raise ShapeError(expected(f"{node.name}.shape", "(H, W, C)", node.shape))
     for size in node.shape:
@@ -34,6 +35,9 @@ def input_node(node: IntInput) -> None:
     check_at_least(f"{node.name}.peak", node.peak, 1)
     if node.peak > COUNT_MAX:
         raise ConfigError(expected(f"{node.name}.peak", f"at most {COUNT_MAX}", node.peak))
+    check_low(node.name, node.low, node.peak)
+    if not (isinstance(node.scale, float) and 0 <= node.scale < float("inf")):
+        raise ConfigError(expected(f"{node.name}.scale", "a positive number, or 0 where it is not known", node.scale))
 
 
 def conv(node: IntConv) -> None:

@@ -26,19 +26,21 @@ from qpsnn_core.integer.nodes import (
 )
 from qpsnn_core.network.values import window
 
+COUNTS, SIGNED = "counts", "signed"
+
 CODE_MAX = 255
 """The largest code: 8 bits, odd integers from -255 to 255."""
 
 
 @dataclass(frozen=True, eq=False)
 class IntValueSpec:
-    """What a node gives: "counts" (0..max_count) or a "current" (|X| <= max_count), its shape (H, W, C), its interval.
+    """What a node gives: its kind, its shape (H, W, C), its interval.
 
-    sums: for a synapse with codes, what no partial sum of `codes*S` exceeds. membrane: for an IntLIF, what its
-    membrane can reach.
+    kind: "counts" (0..max_count), "signed" images (|x| <= max_count) or a "current" (|X| <= max_count). sums: for a
+    synapse with codes, what no partial sum of `codes*S` exceeds. membrane: for an IntLIF, what its membrane can reach.
     """
 
-    kind: Literal["counts", "current"]
+    kind: Literal["counts", "signed", "current"]
     shape: Shape
     interval: Interval
     sums: int = 0
@@ -62,12 +64,12 @@ class Spec(NamedTuple):
 class Kind(NamedTuple):
     """The behaviour of one kind of node.
 
-    reads: what its sources must be. check(node): its hyper-parameters.
+    reads: the kinds that its sources may be. check(node): its hyper-parameters.
     specs(node, inputs): its arrays. output(node, inputs, arrays, steps): the IntValueSpec it gives, proven to
     fit int32.
     """
 
-    reads: Literal["counts", "current"]
+    reads: tuple[str, ...]
     check: Callable[[Any], None]
     specs: Callable[[Any, tuple[IntValueSpec, ...]], dict[str, Spec]]
     output: Callable[[Any, tuple[IntValueSpec, ...], NamedArrays, int], IntValueSpec]
@@ -110,7 +112,7 @@ def _linear_specs(node: IntLinear, inputs: tuple[IntValueSpec, ...]) -> dict[str
 
 
 def _weighted(name: str, shape: Shape, value: IntValueSpec, arrays: NamedArrays) -> IntValueSpec:
-    reach = accumulator(arrays["codes"], value.max_count)
+    reach = accumulator(arrays["codes"], int(value.interval.high.max()), int(value.interval.low.min()))
     sums = reach.high - reach.low
     fits(f"{name}.codes", sums, "accumulators")
     interval = scaled(reach, arrays["gain"])
@@ -216,21 +218,24 @@ def _readout_output(
 
 
 def _no_output(node: IntInput, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
-    return _counts(node.shape, node.peak)
+    if not node.low:
+        return _counts(node.shape, node.peak)
+    ends = (np.full(node.shape[2], end, np.int64) for end in (node.low, node.peak))
+    return IntValueSpec("signed", node.shape, Interval(*ends))
 
 
 KINDS: KindTable[Kind] = KindTable(
     "the integer network",
     {
-        IntInput: Kind("counts", node_checks.input_node, _no_arrays, _no_output),
-        IntConv: Kind("counts", node_checks.conv, _conv_specs, _conv_output),
-        IntLinear: Kind("counts", node_checks.linear, _linear_specs, _linear_output),
-        IntShortcut: Kind("counts", node_checks.shortcut, _shortcut_specs, _shortcut_output),
-        IntLIF: Kind("current", node_checks.lif, _lif_specs, _lif_output),
-        IntMaxPool: Kind("counts", node_checks.max_pool, _no_arrays, _max_pool_output),
-        IntSumPool: Kind("counts", node_checks.sum_pool, _no_arrays, _sum_pool_output),
-        IntSum: Kind("counts", node_checks.sum_node, _no_arrays, _sum_output),
-        IntReadout: Kind("current", node_checks.readout, _readout_specs, _readout_output),
+        IntInput: Kind((COUNTS,), node_checks.input_node, _no_arrays, _no_output),
+        IntConv: Kind((COUNTS, SIGNED), node_checks.conv, _conv_specs, _conv_output),
+        IntLinear: Kind((COUNTS, SIGNED), node_checks.linear, _linear_specs, _linear_output),
+        IntShortcut: Kind((COUNTS,), node_checks.shortcut, _shortcut_specs, _shortcut_output),
+        IntLIF: Kind(("current",), node_checks.lif, _lif_specs, _lif_output),
+        IntMaxPool: Kind((COUNTS,), node_checks.max_pool, _no_arrays, _max_pool_output),
+        IntSumPool: Kind((COUNTS,), node_checks.sum_pool, _no_arrays, _sum_pool_output),
+        IntSum: Kind((COUNTS,), node_checks.sum_node, _no_arrays, _sum_output),
+        IntReadout: Kind(("current",), node_checks.readout, _readout_specs, _readout_output),
     },
 )
 """From node kind to behaviour."""

@@ -1,24 +1,36 @@
 """The integer network's own nodes: frozen, no floating point; each docstring is the arithmetic.
 
 Their arrays live in `IntegerNetwork.arrays[node][name]`. Names are those of the network that was lowered, so spikes
-can be compared by name. Two kinds of value run between nodes: counts (non-negative integers, `0..max_count`) and
-currents (signed integers).
+can be compared by name. Three kinds of value run between nodes: counts (non-negative integers, `0..max_count`),
+signed images, which only synapses with codes read, and currents (signed integers).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.common.serialization import ADDED_LATER
 
 
 @dataclass(frozen=True)
 class IntInput:
-    """Images or event frames, integers `0..peak`: the same at every step `[B, H, W, C]`, or `[T, B, H, W, C]`."""
+    """Images or event frames, integers `low..peak`: the same at every step `[B, H, W, C]`, or `[T, B, H, W, C]`.
+
+    low: 0, or negative for signed images. scale: the real number for which one unit stands, where images were made of
+    real numbers; 0: not said. Nothing is computed with it: it tells how to make further images.
+    """
 
     name: str
     shape: tuple[int, int, int]
     peak: int
+    low: int = field(default=0, metadata=ADDED_LATER)
+    scale: float = field(default=0.0, metadata=ADDED_LATER)
+
+    @property
+    def range(self) -> InputRange:
+        """What makes integers of further real numbers: `network.input.range.quantize(values)`."""
+        return InputRange(self.low, self.peak, self.scale)
 
 
 @dataclass(frozen=True)

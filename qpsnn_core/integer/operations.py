@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.input_range import image_type
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array, NamedArrays
 from qpsnn_core.integer.node_kinds import IntValueSpec
@@ -71,14 +72,15 @@ class Fired(NamedTuple):
 
 
 def conv(node: IntConv, context: OperationContext, counts: Array) -> IntCurrent:
-    """Event by event, or by a product of all counts; images through float32 where that is faster, and exact."""
+    """Event by event, or by a product of all; images through exact float32: signed ones, others where it is faster."""
     value, codes = context.reads[0], context.arrays["codes"]
     images = np.ascontiguousarray(counts).reshape(-1, *value.shape)
     height, width, channels = context.gives.shape
     geometry = ConvGeometry.of(value.shape, channels, node.kernel, node.stride, node.padding)
-    events = value.max_count <= MAX_EVENT_COUNT
+    events = value.kind == "counts" and value.max_count <= MAX_EVENT_COUNT
     acc = empty((len(images) * height * width * channels,), sum_type(context.gives.sums) if events else np.int32)
-    if events or IMAGES_WIN or exact_float(context.gives.sums) != np.float32:
+    real = not events and (value.kind == "signed" or not IMAGES_WIN)
+    if not real or exact_float(context.gives.sums) != np.float32:
         product = Product(codes, value.max_count, geometry)
         integer_conv(product, images.reshape(-1), acc, context.ready)
     else:
@@ -187,7 +189,7 @@ def readout(node: IntReadout, context: OperationContext, current: IntCurrent) ->
 
 def given(node: IntInput, context: OperationContext, images: Array) -> Array:
     """The images, in the type of their counts."""
-    return np.ascontiguousarray(images, count_type(node.peak))
+    return np.ascontiguousarray(images, image_type(node.low, node.peak))
 
 
 def _once(context: OperationContext, name: str, make: Callable[[], Any]) -> Any:

@@ -40,7 +40,7 @@ def simulate(
     count: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Run:
-    """Run images, integers 0..peak: [B, H, W, C], or frames [T, B, H, W, C].
+    """Run images, integers of the input's range: [B, H, W, C], or frames [T, B, H, W, C].
 
     record: "none", "spikes" of all LIF, "all" their spikes and membranes, or the names of the LIF to record (both).
     count: whether to count what fires, for SOPs. What is made of the weights is kept for the network's next run.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from qpsnn_core.common.errors import ArgumentError, ConfigError, NetworkError, QpsnnError, Unquoted, expected
+from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_kind, described, whole
 from qpsnn_core.network.graph import Network
@@ -43,18 +44,25 @@ class Value(NamedTuple):
 class Builder:
     """A network in the making: `add` a layer to values, `chain` several, then take the `network`.
 
-    input_shape: (H, W, C) of images of 0..255, or an Input layer. steps: T. bits: of the weights of all layers whose
-    quantizer is left to the builder, 2 to 8, where the first and the last get 8 (network/defaults.py); 32 is floating
-    point. Raises ArgumentError, ConfigError, ShapeError.
+    input_shape: (H, W, C) of images, or an Input layer. steps: T. bits: of the weights of all layers whose quantizer is
+    left to the builder, 2 to 8, where the first and the last get 8 (network/defaults.py); 32 is floating point.
+    input_range: of images made of real numbers, `data.train.input_range`; None: 0..255, intensities x/255.
+    Raises ArgumentError, ConfigError, ShapeError.
     """
 
-    def __init__(self, input_shape: Shape | Input, *, steps: int = STEPS, bits: int = BY_PLACE.bits) -> None:
+    def __init__(
+        self,
+        input_shape: Shape | Input,
+        *,
+        steps: int = STEPS,
+        bits: int = BY_PLACE.bits,
+        input_range: InputRange | None = None,
+    ) -> None:
         self._quantizer = quantizer_of("Builder.bits", bits)
         self._steps = whole("Builder.steps", steps, 1)
         self._nodes: list[Node] = []
         self._values: dict[str, Value] = {}
-        layer = input_shape if isinstance(input_shape, Input) else Input(_shape("Builder.input_shape", input_shape))
-        self.input = self._put(layer, ())
+        self.input = self._put(_input("Builder", input_shape, input_range), ())
 
     def __repr__(self) -> str:
         return f"Builder({len(self._nodes)} nodes, T = {self._steps})"
@@ -159,25 +167,30 @@ class Builder:
 
 
 def sequential(
-    input_shape: Shape | Input, layers: Sequence[Layer | Branches], *, steps: int = STEPS, bits: int = BY_PLACE.bits
+    input_shape: Shape | Input,
+    layers: Sequence[Layer | Branches],
+    *,
+    steps: int = STEPS,
+    bits: int = BY_PLACE.bits,
+    input_range: InputRange | None = None,
 ) -> Network:
     """A network of layers one after the other: `sequential((28, 28, 1), [Conv(32), LIF(), MaxPool(2), Linear(10)])`.
 
-    input_shape: (H, W, C) of images of 0..255, or an Input layer. layers: of `qpsnn_core.layers`, without Input and
+    input_shape: (H, W, C) of images, or an Input layer. layers: of `qpsnn_core.layers`, without Input and
     Readout, which are added; Branches divide the way. The last one is Linear(classes). Nodes are named by kind and
     number ("conv1", "lif1"), unless a layer has a `name`. steps: T. bits: of the weights, 2 to 8, where the first and
     the last layer get 8; 32 is floating point; a layer's own `quantizer` goes before.
+    input_range: as of Builder.
     Raises ArgumentError, ConfigError, ShapeError, NetworkError, with the position and the layer.
     """
     steps = whole("sequential.steps", steps, 1)
     quantizer_of("sequential.bits", bits)
     if not isinstance(layers, (list, tuple)):
         raise ArgumentError(expected("sequential.layers", "a list of layers", Unquoted(described(layers))))
-    if not isinstance(input_shape, Input):
-        _shape("sequential.input_shape", input_shape)
+    layer = _input("sequential", input_shape, input_range)
     if not layers:
         raise ConfigError(expected("sequential.layers", "at least one layer", Unquoted("none")))
-    builder = Builder(input_shape, steps=steps, bits=bits)
+    builder = Builder(layer, steps=steps, bits=bits)
     builder.chain(builder.input, *layers)
     return builder.network()
 
@@ -194,6 +207,19 @@ def quantizer_of(place: str, bits: int) -> Quantizer | None:
     if not (2 <= bits <= 8 or bits == FULL_PRECISION):
         raise ConfigError(expected(place, want, bits))
     return None if bits == FULL_PRECISION else replace(BY_PLACE, bits=bits)
+
+
+def _input(verb: str, given: Any, span: InputRange | None) -> Input:
+    """The Input layer of a shape and a range; a layer that is given has its own range."""
+    if span is not None:
+        check_kind(f"{verb}.input_range", span, InputRange)
+    if not isinstance(given, Input):
+        shape = _shape(f"{verb}.input_shape", given)
+        return Input(shape) if span is None else Input(shape, span.peak, span.scale, low=span.low)
+    if span is not None:
+        want = "None beside an Input, which has peak, scale and low of its own"
+        raise ConfigError(expected(f"{verb}.input_range", want, Unquoted(f"{span}")))
+    return given
 
 
 def _shape(place: str, shape: Any) -> Shape:

@@ -83,5 +83,5 @@ def _reads_input(node: Any, nodes: tuple[Any, ...]) -> bool:
 
 
 def _largest(value: ValueSpec) -> float:
-    """Of images, the largest value of a pixel; 1 of spikes, and of real numbers, whose largest is not known."""
-    return value.max_count * value.scale if value.kind == "analog" and value.max_count else 1.0
+    """Of images, the largest magnitude of a pixel; 1 of spikes, and of real numbers, whose largest is not known."""
+    return value.magnitude * value.scale if value.kind == "analog" and value.magnitude else 1.0

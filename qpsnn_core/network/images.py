@@ -6,12 +6,15 @@ from typing import Protocol
 
 import numpy as np
 
-from qpsnn_core.common.errors import DataError, NumericsError, ShapeError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, DataError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Array, Shape
+
+SIGNED_LOW, SIGNED_PEAK = -(2**15), 2**15 - 1
+"""The ends of what signed images may hold."""
 
 
 class ImageInput(Protocol):
-    """An input node: `peak` is the largest integer of its images, None for real numbers."""
+    """An input node: `low` and `peak` are the least and largest integer of its images, `peak` None for real numbers."""
 
     @property
     def name(self) -> str:
@@ -25,12 +28,25 @@ class ImageInput(Protocol):
     def peak(self) -> int | None:
         """The largest integer, or None."""
 
+    @property
+    def low(self) -> int:
+        """The least integer: 0, or below."""
+
+
+def check_low(name: str, low: int, peak: int | None) -> None:
+    """ConfigError unless `low` is 0, or images from `low` to `peak` are integers of 16 bits with their sign."""
+    if type(low) is not int or not SIGNED_LOW <= low <= 0:
+        raise ConfigError(expected(f"{name}.low", f"an integer from {SIGNED_LOW} to 0", low))
+    if low and (peak is None or peak > SIGNED_PEAK):
+        want = f"an integer of at most {SIGNED_PEAK}, as images are signed ({name}.low is {low})"
+        raise ConfigError(expected(f"{name}.peak", want, peak))
+
 
 def check_images(node: ImageInput, images: Array, steps: int, *, kinds: str = "ui") -> Array:
     """`images` as they are, if `node` takes them: [B, H, W, C], or frames [T, B, H, W, C] with T = `steps`.
 
-    kinds: the kinds of dtype that count as integers 0..peak. Raises ShapeError (shape, steps), DataError (no array, no
-    images, dtype, range) and NumericsError (NaN, infinity), each with the node's name.
+    kinds: the kinds of dtype that count as integers low..peak. Raises ShapeError (shape, steps), DataError (no array,
+    no images, dtype, range) and NumericsError (NaN, infinity), each with the node's name.
     """
     place = f"{node.name}: images"
     if not isinstance(images, np.ndarray):
@@ -51,9 +67,9 @@ def check_images(node: ImageInput, images: Array, steps: int, *, kinds: str = "u
             raise DataError(expected(place, "real numbers", images.dtype))
         return images
     if images.dtype.kind not in kinds:
-        raise DataError(expected(place, f"integers 0..{node.peak}", images.dtype))
+        raise DataError(expected(place, f"integers {node.low}..{node.peak}", images.dtype))
     if images.dtype != np.uint8 or node.peak < 255:
         low, high = int(images.min()), int(images.max())
-        if low < 0 or high > node.peak:
-            raise DataError(expected(place, f"integers 0..{node.peak}", Unquoted(f"{low}..{high}")))
+        if low < node.low or high > node.peak:
+            raise DataError(expected(place, f"integers {node.low}..{node.peak}", Unquoted(f"{low}..{high}")))
     return images

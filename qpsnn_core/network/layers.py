@@ -51,7 +51,7 @@ class Layer:
 class Input(Layer):
     """What the network reads, where that is not images of 0..255: `Input((8, 8, 2), scale=1.0, spikes=True)`: events.
 
-    The builder's first argument; images need no more than their shape there.
+    The builder's first argument; images need no more than their shape there. low: below 0 for signed images.
     """
 
     kind = nodes.Input
@@ -61,6 +61,7 @@ class Input(Layer):
     peak: int | None = nodes.Input.peak
     scale: float = nodes.Input.scale
     spikes: bool = nodes.Input.spikes
+    low: int = nodes.Input.low
 
 
 @dataclass(frozen=True, repr=False)

@@ -18,6 +18,7 @@ from qpsnn_core.common.validation import (
     check_number,
     is_positive,
 )
+from qpsnn_core.network.images import check_low
 from qpsnn_core.network.surrogates import SURROGATES
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.network.values import ValueSpec, check_kind, check_sources, window
@@ -27,9 +28,10 @@ RESETS = ("zero", "subtract")
 
 @dataclass(frozen=True)
 class Input:
-    """The image `x`: integers `0..peak` times `scale`; `peak=None`: real numbers. `spikes`: events, not an image.
+    """The image `x`: integers `low..peak` times `scale`; `peak=None`: real numbers. `spikes`: events, not an image.
 
-    `[B, H, W, C]` is presented at every step (direct encoding); `[T, B, H, W, C]` gives each step its frame.
+    `[B, H, W, C]` is presented at every step (direct encoding); `[T, B, H, W, C]` gives each step its frame. low: 0, or
+    negative for signed images, such as -128..127 of a sensor.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Input:
     peak: int | None = 255
     scale: float = 1 / 255
     spikes: bool = False
+    low: int = field(default=0, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
@@ -49,6 +52,9 @@ class Input:
             check_at_least(f"{self.name}.peak", self.peak, 1)
         elif self.spikes:
             raise ConfigError(expected(f"{self.name}.peak", "an integer, for spikes", self.peak))
+        check_low(self.name, self.low, self.peak)
+        if self.low and self.spikes:
+            raise ConfigError(expected(f"{self.name}.low", "0, as counts of events are never negative", self.low))
         check_number(f"{self.name}.scale", self.scale, "a positive number", is_positive)
 
     @property
@@ -59,7 +65,7 @@ class Input:
     def output(self) -> ValueSpec:
         """Analog or spikes of the given shape."""
         scale = self.scale if self.peak is not None else 1.0
-        return ValueSpec("spikes" if self.spikes else "analog", self.shape, self.peak, scale)
+        return ValueSpec("spikes" if self.spikes else "analog", self.shape, self.peak, scale, self.low)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What runs between nodes, and the checks of what nodes read.
 
 Three kinds of value:
-- `"analog"`: the input image, integers `0..max_count` times `scale` (or real numbers, `max_count` None);
+- `"analog"`: the input image, integers `low..max_count` times `scale` (or real numbers, `max_count` None);
 - `"spikes"`: integers `0..max_count` (1 for a neuron, more after a Sum or an AvgPool) times `scale`;
 - `"current"`: what a synapse gives to a neuron, an accumulator with a per-channel affine, not multiplied out.
 """
@@ -19,12 +19,21 @@ Kind = Literal["analog", "spikes", "current"]
 
 @dataclass(frozen=True)
 class ValueSpec:
-    """What a node gives: its kind, shape (H, W, C), largest integer `max_count` and the `scale` of one unit."""
+    """What a node gives: its kind, shape (H, W, C), largest integer `max_count` and the `scale` of one unit.
+
+    low: the least integer, below 0 of signed images alone.
+    """
 
     kind: Kind
     shape: Shape
     max_count: int | None = None
     scale: float = 1.0
+    low: int = 0
+
+    @property
+    def magnitude(self) -> int | None:
+        """The largest magnitude of an integer; None of real numbers."""
+        return None if self.max_count is None else max(self.max_count, -self.low)
 
 
 def check_sources(name: str, sources: tuple[str, ...], least: int) -> None:

@@ -68,7 +68,7 @@ def test_every_pair_that_the_network_allows_is_there():
     assert set(gives) == set(KINDS.entries)
     kinds = set(KINDS.entries)
     sources, targets = kinds - {IntReadout}, kinds - {IntInput}
-    allowed = {(a, b) for a in sources for b in targets if gives[a] == KINDS.entries[b].reads}
+    allowed = {(a, b) for a in sources for b in targets if gives[a] in KINDS.entries[b].reads}
     assert pairs == allowed
     currents = {kind for kind in sources if gives[kind] == "current"}
     assert ends == {(a, b) for a, b in allowed if b in currents}

@@ -150,10 +150,10 @@ def _of_images(node: Conv, context: LayerContext, used: Weights, x: Array, shape
     count = x.shape[0] * x.shape[1]
     acc = empty((count * height * width * channels,), np.int32 if whole else np.float32)
     images, geometry = np.ascontiguousarray(x).reshape(-1), geometry_of(node, value)
-    real = product_type(used, value.max_count)  # NumericsError where int32 does not hold the sums
-    if value.max_count and whole and (IMAGES_WIN or real == np.float64):
-        integers = images if images.dtype.kind == "u" else images.astype(count_type(value.max_count))
-        integer_conv(Product(used.codes, value.max_count, geometry), integers, acc)
+    real = product_type(used, value.magnitude)  # NumericsError where int32 does not hold the sums
+    if value.magnitude and whole and (real == np.float64 or (IMAGES_WIN and not value.low)):
+        integers = images if images.dtype.kind in "iu" else images.astype(count_type(value.magnitude))
+        integer_conv(Product(used.codes, value.magnitude, geometry), integers, acc)
     else:
         parallel_for(image_forward, count, 1, images, panels(used.codes), acc, geometry)
     return acc

@@ -43,8 +43,8 @@ def forward(node: Linear, context: LayerContext, x: Array) -> LayerOutput:
     """`acc[o] = sum_i codes[i, o]*S[i]`, i over (H, W, C)."""
     value = context.inputs[0]
     used = used_weights(context.params["weight"], node.quantizer, context.state.get("gamma"))
-    if used.integer and value.max_count:
-        acc = _of_counts(used, value.max_count, _flat(x))
+    if used.integer and value.magnitude:
+        acc = _of_counts(used, value.magnitude, _flat(x))
     else:
         acc = multiply(_flat(x), used.codes)
     acc = acc.reshape(*x.shape[:2], 1, 1, node.features)
@@ -81,14 +81,14 @@ def _dense_weight_gradient(x: Array, acc: Array, acc_gradient: AccGradient, part
     return np.ascontiguousarray(multiply_parts(left, right, np.array(parts) * steps))
 
 
-def _of_counts(used: Weights, max_count: int, counts: Array) -> Array:
-    """int32 [M, features]: a convolution of images of one pixel, with all counts as its channels."""
-    accumulator(used, max_count)  # NumericsError where int32 does not hold the sums
+def _of_counts(used: Weights, magnitude: int, counts: Array) -> Array:
+    """int32 [M, features]: a convolution of images of one pixel, with all counts (or signed integers) as channels."""
+    accumulator(used, magnitude)  # NumericsError where int32 does not hold the sums
     inputs, features = used.codes.shape
     acc = empty((len(counts), features), np.int32)
     geometry = ConvGeometry.of((1, 1, inputs), features, 1)
-    integers = np.ascontiguousarray(counts if counts.dtype.kind == "u" else counts.astype(count_type(max_count)))
-    product = Product(used.codes.reshape(1, 1, inputs, features), max_count, geometry)
+    integers = np.ascontiguousarray(counts if counts.dtype.kind in "iu" else counts.astype(count_type(magnitude)))
+    product = Product(used.codes.reshape(1, 1, inputs, features), magnitude, geometry)
     integer_conv(product, integers.reshape(-1), acc.reshape(-1))
     return acc
 

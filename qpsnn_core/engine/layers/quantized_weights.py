@@ -52,17 +52,17 @@ def accumulator(used: Weights, max_count: int | None) -> Any:
     return sum_type(_largest(used, max_count))
 
 
-def product_type(used: Weights, max_count: int | None) -> Any:
-    """The float in which BLAS sums codes times integers exactly; float32 for real numbers.
+def product_type(used: Weights, magnitude: int | None) -> Any:
+    """The float that sums codes times integers exactly; float32 for real numbers.
 
     Raises NumericsError where the sums would not fit the int32 that holds them afterwards.
     """
-    return exact_float(_largest(used, max_count)) if used.integer and max_count else np.float32
+    return exact_float(_largest(used, magnitude)) if used.integer and magnitude else np.float32
 
 
-def _largest(used: Weights, max_count: int | None) -> int:
-    """What no sum of codes times counts up to `max_count` exceeds."""
-    largest = used.bound * (max_count or 1)
+def _largest(used: Weights, magnitude: int | None) -> int:
+    """What no sum of codes times integers of at most this magnitude exceeds."""
+    largest = used.bound * (magnitude or 1)
     if largest >= 2**31:
         raise NumericsError(expected("weight", "sums of |codes| times the input's largest count below 2**31", largest))
     return largest

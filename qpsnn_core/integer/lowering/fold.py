@@ -70,13 +70,13 @@ def _copied(model: Model, node: Shortcut) -> Affine:
 
 def _weighted(model: Model, node: Conv | Linear) -> Affine:
     value = model.network.values[node.source]
-    max_count = value.max_count or 1
+    max_count, magnitude = value.max_count or 1, value.magnitude or 1
     weight = _array(model.params, node.name, "weight", node.weight_shape(value))
     codes, step, plain = _codes(model, node, weight.astype(np.float32))
-    reach = accumulator(codes, max_count)
+    reach = accumulator(codes, max_count, value.low)
     largest = reach.high - reach.low
     if largest.max() > INT32_MAX:
-        got = f"up to {largest.max()} (channel {largest.argmax()}, counts up to {max_count} from {node.source})"
+        got = f"up to {largest.max()} (channel {largest.argmax()}, magnitudes up to {magnitude} from {node.source})"
         raise LoweringError(expected(f"{node.name}.weight", f"accumulators of at most {INT32_MAX}", got))
     scale = _single(step * _single(np.array(value.scale)))
     ratio = shift = np.zeros(node.channels)
@@ -94,7 +94,7 @@ def _weighted(model: Model, node: Conv | Linear) -> Affine:
     flipped = ratio < 0
     off = np.zeros(node.channels)
     if node.quantizer is None:
-        off = _off(weight.astype(np.float64), codes * step) * max_count * np.abs(value.scale * ratio)
+        off = _off(weight.astype(np.float64), codes * step) * magnitude * np.abs(value.scale * ratio)
     codes = np.where(flipped, -codes, codes).astype(codes.dtype)
     reach = Interval(np.where(flipped, -reach.high, reach.low), np.where(flipped, -reach.low, reach.high))
     trained, plain = np.abs(_single(scale * ratio)), np.abs(plain * value.scale * ratio)
@@ -106,7 +106,7 @@ def _weighted(model: Model, node: Conv | Linear) -> Affine:
 
 
 def _off(weight: Doubles, used: Doubles) -> Doubles:
-    """How far sums of weights times counts up to 1 can be from those of `used`, [C].
+    """How far sums of weights times magnitudes up to 1 can be from those of `used`, [C].
 
     n terms, added up in float32 in any order, with a scale in float32: `(n + 4) * 2**-24` of the sum of magnitudes.
     """

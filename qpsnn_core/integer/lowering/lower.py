@@ -195,6 +195,14 @@ class Known(NamedTuple):
     scale: float
 
 
+def _input(node: Input, known: Known) -> IntInput:
+    """With its scale, unless that is what an unsigned peak says: `x = image/peak`, or counts of events as they are."""
+    peak = cast(int, node.peak)
+    plain = 1.0 if node.spikes else 1 / peak
+    scale = 0.0 if node.scale == plain and not node.low else float(node.scale)
+    return IntInput(node.name, node.shape, peak, node.low, scale)
+
+
 def _conv(node: Conv, known: Known) -> IntConv:
     return IntConv(node.name, node.source, node.channels, node.kernel, node.stride, node.padding)
 
@@ -211,7 +219,7 @@ def _shortcut(node: Shortcut, known: Known) -> IntShortcut:
 FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
     "lowering",
     {
-        Input: lambda node, known: IntInput(node.name, node.shape, cast(int, node.peak)),
+        Input: _input,
         Conv: _conv,
         Linear: _linear,
         Shortcut: _shortcut,

@@ -58,8 +58,8 @@ INTERPRETED = bool(getattr(numba.config, "DISABLE_JIT"))  # noqa: B009 - numba f
 class Product(NamedTuple):
     """One convolution of counts with codes, but for its input.
 
-    codes: int8 or int16 [k, k, C_in, C_out]. max_count: the largest count. levels: as for `pack`. geometry:
-    ConvGeometry.
+    codes: int8 or int16 [k, k, C_in, C_out]. max_count: the largest count, or magnitude of a signed integer. levels:
+    as for `pack`. geometry: ConvGeometry.
     """
 
     codes: Array
@@ -94,10 +94,14 @@ def _text(parts: tuple[Any, ...]) -> str:
 def integer_conv(product: Product, counts: Array, total: Array, kept: dict[str, Any] | None = None) -> None:
     """`total[(m*Ho*Wo + y*Wo + x)*C_out + co]` = the sum of codes times counts of each window.
 
-    counts: unsigned, flat `[M*H*W*C_in]`. total: int16 or int32, flat, written; the caller has shown that the sums fit.
+    counts: unsigned, or signed images, flat `[M*H*W*C_in]`. total: int16 or int32, flat, written; the caller has shown
+    that the sums fit, of signed images also those of magnitudes.
     kept: where packed weights stay for further calls of the same product; None: they are packed for this call alone.
     ValueError as in `chosen`.
     """
+    if counts.dtype.kind == "i":
+        _signed_conv(product, counts, total, kept)
+        return
     geometry = product.geometry
     images = len(counts) // (geometry.height * geometry.width * geometry.channels)
     route = route_of(product, counts, images, total.dtype, kept)
@@ -105,6 +109,14 @@ def integer_conv(product: Product, counts: Array, total: Array, kept: dict[str, 
     least = 1 if route == GATHER else images_at_once(geometry)
     packed = pack_codes(product) if kept is None else _once(kept, route, lambda: pack_codes(product))
     parallel_for(work, images, least, counts, product.max_count, packed, total, geometry)
+
+
+def _signed_conv(product: Product, images: Array, total: Array, kept: dict[str, Any] | None) -> None:
+    """`f(x) = f(max(x, 0)) - f(max(-x, 0))`: two products of counts; the padding's zeros are in both."""
+    dtype, below = count_type(product.max_count), np.empty_like(total)
+    integer_conv(product, np.maximum(images, 0).astype(dtype), total, kept)
+    integer_conv(product, np.maximum(-images.astype(np.int64), 0).astype(dtype), below, kept)
+    total -= below
 
 
 def route_of(product: Product, counts: Array, images: int, dtype: Any, kept: dict[str, Any] | None = None) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, Unquoted, expected
+from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.network.defaults import INTEGER_FIRST, INTEGER_LAST
@@ -50,9 +51,14 @@ def quantizers(inner: Quantizer | None, ends: str) -> tuple[Quantizer | None, Qu
     return INTEGER_FIRST, inner, INTEGER_LAST
 
 
-def input_of(shape: Shape, events: bool) -> Input:
-    """Images, or counts of events."""
-    return Input("input", shape, scale=1.0, spikes=True) if events else Input("input", shape)
+def input_of(shape: Shape, events: bool, input_range: InputRange | None = None) -> Input:
+    """Images, or counts of events. ConfigError: events of a range of real numbers."""
+    if input_range is None:
+        return Input("input", shape, scale=1.0, spikes=True) if events else Input("input", shape)
+    if events:
+        want = "none with events, which are counted and no real numbers"
+        raise ConfigError(expected("build.input_range", want, Unquoted(f"{input_range}")))
+    return Input("input", shape, input_range.peak, input_range.scale, low=input_range.low)
 
 
 def head(source: str, pool: int, classes: int, quantizer: Quantizer | None) -> tuple[Node, ...]:

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from qpsnn_core.common.errors import ArgumentError, ConfigError, Unquoted, expected
+from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.validation import check_at_least, check_choice, check_kind, check_number, described, is_positive
 from qpsnn_core.network.nodes import LIF
@@ -96,5 +97,6 @@ CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     "ends": lambda place, value: check_choice(place, value, ENDS),
     "neuron": _part(LIF, none=False),
     "events": _part(bool, none=False),
+    "input_range": _part(InputRange, none=True),
 }
 """What each option must be."""

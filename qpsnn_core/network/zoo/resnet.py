@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.common.types import Shape
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, MaxPool, Node, Sum
@@ -28,6 +29,7 @@ def resnet20(
     ends: str = "integer",
     neuron: LIF = PAPER_NEURON,
     events: bool = False,
+    input_range: InputRange | None = None,
 ) -> Network:
     """ResNet20 of Table 10: Conv-BN-LIF, three stages of three blocks, global average-pool, one linear layer.
 
@@ -37,7 +39,7 @@ def resnet20(
     """
     first, inner, last = quantizers(quantizer, ends)
     channels = iter(widths_of("resnet20", RESNET20, width, widths))
-    nodes: list[Node] = [input_of(shape, events), Conv("conv0", "input", next(channels), quantizer=first)]
+    nodes: list[Node] = [input_of(shape, events, input_range), Conv("conv0", "input", next(channels), quantizer=first)]
     nodes.append(neuron.like("lif0", "conv0"))
     remaining = min(shape[:2])
     for stage, first_stride in enumerate(RESNET20_STRIDES, 1):
@@ -59,6 +61,7 @@ def sew_resnet18(
     ends: str = "integer",
     neuron: LIF = PAPER_NEURON,
     events: bool = False,
+    input_range: InputRange | None = None,
 ) -> Network:
     """SEW-ResNet18 with ADD (Fang et al. 2021, arXiv:2102.04159, Fig. 2 and Table S1), the paper's ImageNet network.
 
@@ -71,7 +74,7 @@ def sew_resnet18(
     channels = iter(widths_of("sew_resnet18", SEW_RESNET18, width, widths))
     source, size = next(channels), min(shape[:2])
     nodes: list[Node] = [
-        input_of(shape, events),
+        input_of(shape, events, input_range),
         Conv("conv0", "input", source, 7, 2, 3, quantizer=first),
         neuron.like("lif0", "conv0"),
         MaxPool("pool0", "lif0", 3, 2, 1),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.common.options import known_options
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import did_you_mean
@@ -46,6 +47,7 @@ def vgg16(
     ends: str = "integer",
     neuron: LIF = PAPER_NEURON,
     events: bool = False,
+    input_range: InputRange | None = None,
 ) -> Network:
     """VGG-16 of Table 9: thirteen Conv-BN-LIF, four max-pools, average-pool 2, one linear layer.
 
@@ -53,10 +55,12 @@ def vgg16(
     counts themselves (a pruned network). quantizer: of all layers but the first convolution and the linear one, which
     `ends` governs: "integer" 8-bit (deployable), "float" unquantized (the paper's figures); `None`: the whole network
     in floating point. events: the input is counts of events `[T, B, H, W, C]`, not an image.
+    input_range: what the integers of images or frames stand for, as `Dataset.input_range` says it; None: 0..255, each
+    times 1/255.
     Raises ConfigError (a hyper-parameter), ShapeError (an image that is too small).
     """
     chosen = widths_of("vgg16", VGG16, width, widths)
-    return _vgg(VGG16, 2, shape, classes, steps, chosen, quantizer, ends, neuron, events)
+    return _vgg(VGG16, 2, shape, classes, steps, chosen, quantizer, ends, neuron, events, input_range)
 
 
 def vgg9(
@@ -70,13 +74,14 @@ def vgg9(
     ends: str = "integer",
     neuron: LIF = PAPER_NEURON,
     events: bool = False,
+    input_range: InputRange | None = None,
 ) -> Network:
     """The convolutions of VGG-9: seven Conv-BN-LIF, three max-pools, average-pool 2, one linear layer; as vgg16.
 
     shape: at least 16 x 16. widths: 7 counts.
     """
     chosen = widths_of("vgg9", VGG9, width, widths)
-    return _vgg(VGG9, 2, shape, classes, steps, chosen, quantizer, ends, neuron, events)
+    return _vgg(VGG9, 2, shape, classes, steps, chosen, quantizer, ends, neuron, events, input_range)
 
 
 def vggsnn(
@@ -90,15 +95,14 @@ def vggsnn(
     ends: str = "integer",
     neuron: LIF = PAPER_NEURON,
     events: bool = True,
+    input_range: InputRange | None = None,
 ) -> Network:
     """VGGSNN of Table 11: eight Conv-BN-LIF, three max-pools, average-pool 2, one linear layer; arguments as vgg16.
 
     shape: at least 16 x 16. widths: 8 counts.
     """
-    plan = VGGSNN
-    return _vgg(
-        plan, 2, shape, classes, steps, widths_of("vggsnn", plan, width, widths), quantizer, ends, neuron, events
-    )
+    chosen = widths_of("vggsnn", VGGSNN, width, widths)
+    return _vgg(VGGSNN, 2, shape, classes, steps, chosen, quantizer, ends, neuron, events, input_range)
 
 
 def vgg_small(
@@ -112,6 +116,7 @@ def vgg_small(
     ends: str = "integer",
     neuron: LIF = PAPER_NEURON,
     events: bool = False,
+    input_range: InputRange | None = None,
 ) -> Network:
     """Six Conv-BN-LIF (32, 32, 64, 64, 128, 128), two max-pools, global average-pool, linear; arguments as vgg16.
 
@@ -119,7 +124,7 @@ def vgg_small(
     """
     plan = VGG_SMALL
     chosen = widths_of("vgg_small", plan, width, widths)
-    return _vgg(plan, None, shape, classes, steps, chosen, quantizer, ends, neuron, events)
+    return _vgg(plan, None, shape, classes, steps, chosen, quantizer, ends, neuron, events, input_range)
 
 
 def mlp(
@@ -134,6 +139,7 @@ def mlp(
     neuron: LIF = PAPER_NEURON,
     events: bool = False,
     initial: str = "auto",
+    input_range: InputRange | None = None,
 ) -> Network:
     """OSBC's network for N-MNIST: a layer of 256 neurons that sees all of the image, a linear layer; as vgg16.
 
@@ -144,7 +150,7 @@ def mlp(
     check_choice("mlp.initial", initial, INITIAL)
     chosen = widths_of("mlp", MLP, width, None) if widths is None else widths_of("mlp", tuple(widths), width, widths)
     first, inner, last = quantizers(quantizer, ends)
-    nodes: list[Node] = [input_of(shape, events)]
+    nodes: list[Node] = [input_of(shape, events, input_range)]
     for index, features in enumerate(chosen, 1):
         name, own = f"hidden{index}", first if index == 1 else inner
         nodes.append(Linear(name, nodes[-1].name, features, quantizer=own, gain=None if initial == "auto" else 0.0))
@@ -199,6 +205,7 @@ def build(
     ends: str | Own = OWN,
     neuron: LIF | Own = OWN,
     events: bool | Own = OWN,
+    input_range: InputRange | Own | None = OWN,
     initial: str | Own = OWN,
 ) -> Network:
     """The network of that name, for images of `shape` (H, W, C). ConfigError names the nearest valid name or option.
@@ -207,7 +214,8 @@ def build(
     T. width: a factor on every channel count; widths: instead, the counts themselves. quantizer: of the weights between
     the ends, `None` for floating point. ends: the first and the last layer, "integer" (8 bits, deployable) or "float".
     neuron: what all LIF are like, such as `Neuron(threshold=0.5)` of qpsnn_core.zoo. events: the input is counts of
-    events, not an image. initial: of the weights of mlp, "auto" or "paper".
+    events, not an image. input_range: of images made of real numbers, `data.train.input_range`. initial: of the weights
+    of mlp, "auto" or "paper".
     """
     if not isinstance(name, str) or name not in ZOO:
         raise ConfigError(expected("network.name", f"one of {', '.join(ZOO)}", name) + did_you_mean(name, ZOO))
@@ -219,6 +227,7 @@ def build(
         "ends": ends,
         "neuron": neuron,
         "events": events,
+        "input_range": input_range,
         "initial": initial,
     }
     given: dict[str, Any] = {option: value for option, value in options.items() if value is not OWN}
@@ -238,13 +247,14 @@ def _vgg(
     ends: str,
     neuron: LIF,
     events: bool,
+    input_range: InputRange | None,
 ) -> Network:
     """A chain: each width of the plan a Conv-BN-LIF (the first with a bias), each POOL a max-pool of 2.
 
     average: the size of the average-pool, None for all that is left of the image.
     """
     first, inner, last = quantizers(quantizer, ends)
-    nodes: list[Node] = [input_of(shape, events)]
+    nodes: list[Node] = [input_of(shape, events, input_range)]
     convolutions = pools = 0
     for entry in plan:
         source = nodes[-1].name

@@ -198,7 +198,7 @@ def test_wrong_arrays_are_refused(place, array, error, message):
         (IntSumPool("pool", "sum", 3), ShapeError, "pool .from sum.: expected a map of at least 3 pixels"),
         (IntSum("sum", ("max",)), ConfigError, "sum.sources: expected a tuple of at least 2"),
         (IntSum("sum", ("max", "lif")), ShapeError, r"sum .from lif.: expected .2, 2, 3. .from max., got .4, 4, 3."),
-        (IntLinear("fc", "short", 5), ShapeError, "fc .from short.: expected counts, got 'current'"),
+        (IntLinear("fc", "short", 5), ShapeError, "fc .from short.: expected counts or signed, got 'current'"),
         (IntReadout("out", "fc", 0.0), ConfigError, "out.scale: expected a positive number"),
     ],
     ids=lambda x: x.name if hasattr(x, "name") else None,

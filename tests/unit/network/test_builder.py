@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qpsnn_core.common.errors import ArgumentError, ConfigError, NetworkError, ShapeError
+from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.layers import LIF, AvgPool, Branches, Conv, Input, Linear, MaxPool, Readout, Shortcut, Sum
 from qpsnn_core.network import Network, Quantizer, nodes, synapses
 from qpsnn_core.network.builder import Builder, sequential
@@ -113,6 +114,25 @@ def test_names_are_ones_own_or_made():
 def test_an_input_of_events():
     found = sequential(Input((6, 6, 2), scale=1.0, spikes=True), [Conv(4), LIF(), Linear(2)])
     assert found.input == nodes.Input("input", (6, 6, 2), scale=1.0, spikes=True)
+
+
+@pytest.mark.parametrize("low", [0, -128])
+def test_a_range_of_real_numbers_goes_into_the_input(low):
+    span = InputRange(low, 127, 0.5)
+    layers = [Linear(3)]
+    made = sequential((4, 4, 2), layers, input_range=span)
+    assert made.input == nodes.Input("input", (4, 4, 2), 127, 0.5, low=low)
+    assert Builder((4, 4, 2), input_range=span).input.spec == made.input.output()
+    assert sequential(Input((4, 4, 2), 127, 0.5, low=low), layers) == made
+
+
+def test_a_range_beside_an_input_is_refused():
+    given = {"input_shape": Input((4, 4, 2)), "input_range": InputRange(-128, 127, 0.5)}
+    message = r"input_range: expected None beside an Input, .*got InputRange\(low=-128, peak=127, scale=0.5\)"
+    with pytest.raises(ConfigError, match=f"^sequential.{message}"):
+        sequential(layers=[Linear(3)], **given)
+    with pytest.raises(ConfigError, match=f"^Builder.{message}"):
+        Builder(**given)
 
 
 def test_an_average_of_the_whole_map_needs_a_square():

@@ -310,7 +310,7 @@ def test_a_stream_goes_on_as_a_longer_network_would(kind):
     short = replace(net, steps=1)
     longer = replace(net, steps=60)
     ref = simulate(longer, images, record="all")
-    run = qpsnn_backends.get("c", flags=SANITIZED).stream(short, frames_of(images, net.input.peak), 60, "all")
+    run = qpsnn_backends.get("c", flags=SANITIZED).stream(short, frames_of(net.input, images), 60, "all")
     for name in ref.spikes:
         np.testing.assert_array_equal(run.spikes[name], ref.spikes[name])
         np.testing.assert_array_equal(run.membranes[name], ref.membranes[name])
@@ -323,7 +323,7 @@ def test_a_membrane_that_falls_or_grows_for_ever_is_held(kind):
     made = map(MAKERS[kind], range(60))
     net, images = next((net, images) for net, images in made if not lasts(net) and images.ndim == 4)
     planned = plan(net)
-    run = qpsnn_backends.get("c", flags=SANITIZED).stream(net, frames_of(images, net.input.peak), 3000, "all")
+    run = qpsnn_backends.get("c", flags=SANITIZED).stream(net, frames_of(net.input, images), 3000, "all")
     ref, _, potentials = naive.run(net, images)
     assert ref.shape == run.readout.shape
     held = [job for job in planned.neurons if job.ends]

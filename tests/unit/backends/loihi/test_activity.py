@@ -43,7 +43,7 @@ def test_by_hand():
 
 def test_an_image_of_graded_values_counts_one_spike_a_pixel_and_step():
     sources, placed, reach, counts = parts()
-    graded = SimpleNamespace(name="first", kind="input", shape=(1, 1, 3), node=SimpleNamespace(peak=255))
+    graded = SimpleNamespace(name="first", kind="input", shape=(1, 1, 3), node=SimpleNamespace(peak=255, low=0))
     found = activity((graded, sources[1]), placed, reach, counts, 2, 5, LOIHI2)
     assert found.spikes["first"] == 3
     assert found.messages == (10 * (2 + 1 + 0) + 2 * 3 + 6 * 1) / 2

@@ -218,7 +218,7 @@ def test_what_no_unit_can_hold_is_refused():
     with pytest.raises(LoweringError, match=r"lif: expected membranes of at most 2147483647, got up to \d+ .channel 0"):
         lower(wide(11))
     with pytest.raises(
-        LoweringError, match=r"conv.weight: expected accumulators of at most .* counts up to 65535 from"
+        LoweringError, match=r"conv.weight: expected accumulators of at most .* magnitudes up to 65535 from"
     ):
         lower(wide(12))
 

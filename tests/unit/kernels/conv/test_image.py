@@ -29,7 +29,8 @@ def draw(size, channels, dtype=np.uint8, images=3):
     rng = np.random.default_rng([*size, channels])
     if np.dtype(dtype).kind == "f":
         return rng.normal(0, 1, (images, *size, channels)).astype(dtype)
-    return rng.integers(0, min(np.iinfo(dtype).max, 4000) + 1, (images, *size, channels)).astype(dtype)
+    low, high = max(np.iinfo(dtype).min, -4000), min(np.iinfo(dtype).max, 4000)
+    return rng.integers(low, high + 1, (images, *size, channels)).astype(dtype)
 
 
 @pytest.fixture(params=GEOMETRIES, ids=lambda g: f"{g[0][0]}x{g[0][1]}x{g[1]}-{g[2]},k{g[3]}s{g[4]}p{g[5]}")
@@ -37,13 +38,15 @@ def geometry(request):
     return request.param
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int8, np.int16])
 def test_whole_numbers_are_exact(geometry, dtype):
     size, inputs, outputs, kernel, stride, padding = geometry
     images = draw(size, inputs, dtype)
-    weight = weights(8 if dtype == np.uint8 else 4, (kernel, kernel, inputs, outputs), np.random.default_rng(0))
+    weight = weights(
+        8 if np.dtype(dtype).itemsize == 1 else 4, (kernel, kernel, inputs, outputs), np.random.default_rng(0)
+    )
     ref = naive.forward(images, weight, stride, padding)
-    assert np.abs(naive.forward(images, np.abs(weight), stride, padding)).max() < 2**24
+    assert np.abs(naive.forward(np.abs(images.astype(int)), np.abs(weight), stride, padding)).max() < 2**24
     for total in (np.int32, np.float32):
         np.testing.assert_array_equal(run(images, weight, stride, padding, total), ref)
 
@@ -99,7 +102,7 @@ def test_a_sum_may_reach_the_last_exact_integer(sign):
     assert comp.item() == sign * (2**24 - 1)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.float32])
 def test_the_gradient_of_its_weights(geometry, dtype):
     """Added to what is there, six taps at a time; batch norm's backward is taken on the way."""
     size, inputs, outputs, kernel, stride, padding = geometry
@@ -119,7 +122,8 @@ def test_the_gradient_of_its_weights(geometry, dtype):
     back = factors[0].astype(float) * gradient + factors[1].astype(float) * total + factors[2]
     back = back.reshape(count, height, width, outputs)
     ref = naive.weight_gradient(images, back, kernel, stride, padding).reshape(taps, outputs)
-    terms = naive.weight_gradient(np.abs(images), np.abs(back) + 30, kernel, stride, padding).reshape(taps, outputs)
+    magnitudes = np.abs(images.astype(float))
+    terms = naive.weight_gradient(magnitudes, np.abs(back) + 30, kernel, stride, padding).reshape(taps, outputs)
     bound = 2.0**-24 * (terms + 1) * (count * height * width + 8)
     np.testing.assert_array_less(np.abs(out[:taps, :outputs] - 1 - ref), bound)
     assert (out[:, outputs:] == 1).all()

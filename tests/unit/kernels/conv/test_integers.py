@@ -56,6 +56,26 @@ def test_either_may_be_forced_and_both_give_the_sums(monkeypatch, taken, max_cou
     assert kept is None or set(kept) == {"gather", "dense"}
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int16])
+@pytest.mark.parametrize("kept", [None, {}])
+def test_signed_images_are_two_products_of_counts(dtype, kept):
+    """With the ends of their type among them: -128 has no positive byte with a sign."""
+    ends = np.iinfo(dtype)
+    images = np.random.default_rng(2).integers(ends.min, ends.max + 1, (3, 6, 5, 4)).astype(dtype)
+    images[0], images[1, 0] = ends.min, ends.max
+    of = product(-ends.min)
+    for _ in range(2):
+        np.testing.assert_array_equal(run(of, images, kept), naive.forward(images, of.codes, 1, 1))
+
+
+@pytest.mark.parametrize("choice", ["gather", "dense"])
+def test_few_signed_integers_go_either_way(monkeypatch, taken, choice):
+    monkeypatch.setenv(integers.PRODUCT, choice)
+    images = np.random.default_rng(2).integers(-1, 2, (3, 6, 5, 4)).astype(np.int8)
+    np.testing.assert_array_equal(run(product(1), images), naive.forward(images, product(1).codes, 1, 1))
+    assert len(taken) == 2
+
+
 def test_another_word_is_refused(monkeypatch):
     monkeypatch.setenv(integers.PRODUCT, "fast")
     with pytest.raises(ValueError, match="QPSNN_PRODUCT: expected gather, dense, tiles or auto, got 'fast'"):
