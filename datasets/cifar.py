@@ -14,7 +14,7 @@ from qpsnn_core.common.types import Images, Labels
 from .checks import existing
 from .jpeg_h5 import load_jpeg_h5
 from .pickles import read_pickle
-from .schema import Dataset, Split, check_labels
+from .schema import PARTS, Dataset, Split, check_labels
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32
@@ -61,15 +61,15 @@ def load_cifar100(path: str | Path, *, limit: int | None = None) -> Split:
     for folder in (found, found / "cifar-100-binary", found / "cifar-100-python"):
         if (folder / "train.bin").is_file() or (folder / "test.bin").is_file():
             names = _names(read_bytes(folder / "fine_label_names.txt", "the names of the classes").split(), folder)
-            parts = [_read_binary(folder / f"{part}.bin", 2, 100) for part in Split._fields]
+            parts = [_read_binary(folder / f"{part}.bin", 2, 100) for part in PARTS]
         elif (folder / "train").is_file() or (folder / "test").is_file():
             meta = read_pickle(read_bytes(folder / "meta", "the names of the classes"), folder / "meta")
             given = meta.get(b"fine_label_names", meta.get("fine_label_names")) if isinstance(meta, dict) else None
             names = _names(given, folder)
-            parts = [_read_python(folder / part, "fine_labels", 100) for part in Split._fields]
+            parts = [_read_python(folder / part, "fine_labels", 100) for part in PARTS]
         else:
             continue
-        each = zip(parts, Split._fields, strict=True)
+        each = zip(parts, PARTS, strict=True)
         return Split(*(Dataset(*part, names, f"cifar100.{name}").limited(limit) for part, name in each))
     raise FileError(expected(str(found), "train.bin and test.bin, or train and test", Unquoted("none of them")))
 

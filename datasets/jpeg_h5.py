@@ -16,7 +16,7 @@ from qpsnn_core.common.foreign_hdf5 import ForeignFile, foreign_hdf5
 from qpsnn_core.common.install import install_command
 from qpsnn_core.common.types import Images, Labels
 
-from .schema import Dataset, Split, check_labels, limited_indices
+from .schema import PARTS, Dataset, Split, check_labels, limited_indices
 
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """JPEG's markers of a frame header (ITU-T T.81, table B.1)."""
@@ -36,7 +36,7 @@ def load_jpeg_h5(path: str | Path, name: str, *, limit: int | None = None) -> Sp
     limit: at most so many images of each part are decoded, each class in its proportion, always the same ones.
     Raises DataError (h5py or Pillow missing), FileError, FormatError (names what is damaged), LabelError.
     """
-    return Split(*_read(Path(path), name, Split._fields, limit))
+    return Split(*_read(Path(path), name, PARTS, limit))
 
 
 def load_jpeg_part(path: str | Path, name: str, part: str, *, limit: int | None = None) -> Dataset:

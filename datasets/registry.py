@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
+from qpsnn_core.common.input_range import InputRange
+from qpsnn_core.common.options import known_options
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import did_you_mean
-from qpsnn_core.common.validation import check_path, whole
+from qpsnn_core.common.validation import check_path, number, whole
 
 from .arrays import load_arrays, load_arrays_part
 from .cifar import load_cifar10, load_cifar100
@@ -19,8 +22,10 @@ from .digits import load_digits
 from .events.loading import load_event_frames
 from .events.sets import STEPS, load_digits_events, load_mnist_events
 from .folders import load_imagenet
+from .image_folder import from_folder, from_folder_part
 from .jpeg_h5 import load_jpeg_h5, load_jpeg_part
 from .mnist import load_mnist
+from .saved import load_saved, load_saved_part
 from .schema import Dataset, Split
 from .tinyimagenet import load_tinyimagenet
 
@@ -45,8 +50,32 @@ FILE_READERS: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
         "imagenet": load_imagenet,
         "jpeg": load_jpegs,
         "arrays": load_arrays,
+        "folder": from_folder,
+        "saved": load_saved,
     }
 )
+PART_READERS: MappingProxyType[str, Callable[..., Dataset]] = MappingProxyType(
+    {"arrays": load_arrays_part, "folder": from_folder_part, "saved": load_saved_part}
+)
+"""Those that read one part of a file alone."""
+
+OF_NETWORK = ("classes", "unit")
+"""Options that a network gives which is there already; no recipe has them."""
+
+UNSET = {"frames": "time"}
+"""Words that are as if an option were not given, besides none."""
+
+SHARES = ("test", "validation", "seed")
+OPTIONS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "events": ("frames", "size"),
+        "arrays": (*SHARES, "channels", "series", "scale", "classes", "unit"),
+        "folder": (*SHARES, "size", "resize", "colour", "classes"),
+        "saved": SHARES,
+    }
+)
+"""The options that a set takes besides `limit` and `steps`."""
+
 BUILT_IN: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
     {"digits": load_digits, "digits-events": load_digits_events}
 )
@@ -56,42 +85,102 @@ EVENTS = ("digits-events", "mnist-events", "events")
 NAMES = (*BUILT_IN, *FILE_READERS)
 
 
+@known_options()
 def load_data(
     name: str,
     path: str | Path | None = None,
     *,
     limit: int | None = None,
     steps: int | None = None,
-    frames: str = "time",
-    size: int = 0,
+    frames: str | None = None,
+    size: int | tuple[int, int] | None = None,
+    test: float | None = None,
+    validation: float | None = None,
+    seed: int | None = None,
+    channels: str | None = None,
+    series: str | None = None,
+    scale: float | str | None = None,
+    resize: str | None = None,
+    colour: str | None = None,
+    classes: Sequence[str] | None = None,
+    unit: InputRange | None = None,
 ) -> Split:
     """The training and test parts of a set: "digits" and "digits-events" (no path), "mnist", "mnist-events", "cifar10",
     "cifar100", "tinyimagenet" or "imagenet" (path of a folder or file), "events" (path of a store of recordings),
-    "jpeg" (path of an HDF5 file of JPEGs), "arrays" (path of a .npz file or a folder of .npy files).
+    "jpeg" (path of an HDF5 file of JPEGs), "arrays" (path of a .npz file, a folder of .npy files or a .npy file),
+    "folder" (path of a folder of pictures, or of a CSV file that lists them), "saved" (path of a file of `Split.save`).
 
     limit: at most so many images of each part, each class in its proportion, always the same ones. steps: the frames T
-    of a set of events, by default 4; other sets are the same for any. frames, size: of a store, as `load_event_frames`
-    takes them.
-    Raises ConfigError (unknown name, path missing or superfluous, limit, steps), and what the reader raises.
+    of a set of events, by default 4; other sets are the same for any. The others are for the sets that OPTIONS names,
+    as the set's reader takes them (`load_event_frames`, `from_arrays`, `from_folder`); None: its own default. unit: the
+    input's range of a network that is there, for "arrays" of real numbers.
+    Raises ConfigError (unknown name, path missing or superfluous, limit, steps, an option that the set does not take),
+    and what the reader raises.
     """
-    limit, steps, frames, size = plain((limit, steps, frames, size))
+    chosen: dict[str, Any] = {
+        "frames": frames,
+        "size": size,
+        "test": test,
+        "validation": validation,
+        "seed": seed,
+        "channels": channels,
+        "series": series,
+        "scale": scale,
+        "resize": resize,
+        "colour": colour,
+        "classes": classes,
+        "unit": unit,
+    }
+    limit, steps = plain((limit, steps))
     if limit is not None:
         whole("limit", limit, 1)
     if not isinstance(name, str) or name not in NAMES:
         raise ConfigError(expected("dataset name", f"one of {', '.join(NAMES)}", name) + _instead_of(name))
-    options: dict[str, Any] = {"limit": limit}
+    given = _taken(name, {option: plain(value) for option, value in chosen.items() if value is not None})
+    origin = {"name": name, "path": "" if path is None else str(path), "limit": limit or 0, **_recorded(given)}
+    options: dict[str, Any] = {"limit": limit, **given}
     if name in EVENTS:
         options["steps"] = STEPS if steps is None else whole("steps", steps, 1)
-    if name == "events":
-        options |= {"frames": frames, "size": size}
     if name in BUILT_IN:
         if path is not None:
             raise ConfigError(expected(f"{name}.path", "no path (it comes with scikit-learn)", str(path)))
-        return BUILT_IN[name](**options)
+        return _from(BUILT_IN[name](**options), origin)
     if path is None:
         raise ConfigError(expected(f"{name}.path", "the folder or file that holds the set", None))
     check_path(f"{name}.path", path)
-    return FILE_READERS[name](path, **options)
+    return _from(FILE_READERS[name](path, **options), origin)
+
+
+def _taken(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a set that were given; ConfigError: one that it does not take."""
+    known = OPTIONS.get(name, ())
+    every = sorted({option for of_set in OPTIONS.values() for option in of_set})
+    for option, value in options.items():
+        if option not in every:
+            raise ConfigError(
+                expected("load_data", f"options of {', '.join(every)}", option) + did_you_mean(option, every)
+            )
+        unset = value is None or (isinstance(value, (int, float, str)) and value in (0, "", UNSET.get(option)))
+        if option not in known and not unset:
+            takers = ", ".join(one for one, of_set in OPTIONS.items() if option in of_set)
+            raise ConfigError(expected(f"{name}.{option}", f"nothing, as {takers} alone take it", value))
+    for share in {"test", "validation"} & set(options):
+        number(f"{name}.{share}", options[share], 0, 1)
+    return {option: options[option] for option in known if option in options}
+
+
+def _recorded(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as the table [data] of a recipe has them."""
+    named = {option: value for option, value in given.items() if value is not None and option not in OF_NETWORK}
+    return {"split_seed" if option == "seed" else option: value for option, value in named.items()}
+
+
+def _from(split: Split, origin: Mapping[str, Any]) -> Split:
+    """The split, each part with the table [data] that loads it again; no table has sides of two lengths."""
+    if isinstance(origin.get("size"), (tuple, list)):
+        return split
+    made = {part: replace(one, origin=origin) for part, one in split.parts.items()}
+    return Split(made["train"], made["test"], made.get("validation"))
 
 
 def _instead_of(name: object) -> str:
@@ -110,7 +199,10 @@ def load_part(name: str, path: str | Path | None, part: str, *, limit: int | Non
         whole("limit", limit, 1)
     if path is not None and name in OF_JPEGS and str(path).endswith(JPEGS):
         return load_jpeg_part(path, Path(path).stem if name == "jpeg" else name, part, limit=limit)
-    if path is not None and name == "arrays":
-        return load_arrays_part(path, part, limit=limit)
-    found: Dataset = getattr(load_data(name, path, limit=limit, **options), part)
-    return found
+    if path is not None and name in PART_READERS:
+        given = {option: value for option, value in options.items() if option != "steps"}
+        return PART_READERS[name](path, part, limit=limit, **_taken(name, given))
+    found = load_data(name, path, limit=limit, **options).parts
+    if part not in found:
+        raise DataError(expected(f"{name}", f"a part {part}", Unquoted(", ".join(found))))
+    return found[part]

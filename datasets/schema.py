@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import ConfigError, DataError, LabelError, Unquoted, expected
+from qpsnn_core.common.input_range import SIGNED, UNSIGNED, InputRange
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Images, Labels
-from qpsnn_core.common.validation import whole
+from qpsnn_core.common.validation import check_number, is_positive, whole
 
 from .seeding import LIMIT, SPLIT, folds, stratified
 
 LIMIT_SEED = 0
+
+PARTS = ("train", "test")
+"""The parts that every Split has."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Images with labels.
 
-    images: uint8 `[N, H, W, C]`, intensity 0..255; or frames of events `[N, T, H, W, C]`, counts 0..255.
+    images: uint8 `[N, H, W, C]`, intensity 0..255; or frames of events `[N, T, H, W, C]`, counts 0..255; given `scale`,
+    uint8 or int8 of either shape, integers that times `scale` are real numbers.
     labels: int64 `[N]`, 0..len(classes)-1; any integer type is taken and stored as int64.
-    classes: the name of each class; name: the name that messages use.
-    Raises DataError (type, shape, lengths, empty data, NaN) or LabelError (a label that is no class).
+    classes: the name of each class; name: the name that messages use. origin: the table [data] of a recipe that loads
+    the set again, where there is one. `from_arrays` and `from_folder` make sets of what users have.
+    Raises DataError (type, shape, lengths, empty data, NaN, scale) or LabelError (a label that is no class).
     """
 
     images: Images
     labels: Labels
     classes: tuple[str, ...]
     name: str
+    scale: float | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Check every field and store the arrays C-contiguous."""
+        object.__setattr__(self, "scale", plain(self.scale))
         if not isinstance(self.name, str):
             raise DataError(expected("name", "a string", Unquoted(type(self.name).__name__)))
         named = isinstance(self.classes, (tuple, list)) and all(isinstance(one, str) for one in self.classes)
@@ -47,6 +59,11 @@ class Dataset:
         if len(self.images) != len(self.labels):
             want = f"one label for each of {len(self.images)} images"
             raise DataError(expected(f"{self.name}.labels", want, Unquoted(f"{len(self.labels)} labels")))
+        if self.scale is not None:
+            check_number(f"{self.name}.scale", self.scale, "a positive number", is_positive)
+        elif self.images.dtype == np.int8:
+            want = "the real number of one unit, as images are signed"
+            raise DataError(expected(f"{self.name}.scale", want, self.scale))
 
     def __len__(self) -> int:
         """The number of samples N."""
@@ -54,12 +71,74 @@ class Dataset:
 
     def __repr__(self) -> str:
         """Name, shape and number of classes, not the pixels."""
-        return f"Dataset({self.name!r}, images={self.images.shape}, classes={len(self.classes)})"
+        units = f", {self.images.dtype} of {self.scale:g}" if self.scale is not None else ""
+        return f"Dataset({self.name!r}, images={self.images.shape}{units}, classes={len(self.classes)})"
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
         """The shape of one sample: `(H, W, C)`, or `(T, H, W, C)` of frames."""
         return tuple(self.images.shape[1:])
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(H, W, C)` of an image, or of a frame: what `build` takes."""
+        height, width, channels = self.images.shape[-3:]
+        return height, width, channels
+
+    @property
+    def input_range(self) -> InputRange | None:
+        """What an integer stands for, where images were made of real numbers: what `build` takes; else None."""
+        if self.scale is None:
+            return None
+        return InputRange(*(SIGNED if self.images.dtype == np.int8 else UNSIGNED), self.scale)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: Any,
+        labels: Any,
+        *,
+        test: float | tuple[Any, Any],
+        validation: float | tuple[Any, Any] | None = None,
+        seed: int = 0,
+        classes: Sequence[str] | None = None,
+        name: str = "arrays",
+        channels: str = "",
+        series: str = "",
+        scale: float | str | None = None,
+        signed: bool | None = None,
+    ) -> Split:
+        """A Split of your own arrays, or lists: see `qpsnn_datasets.given.from_arrays`, which explains all options."""
+        from .given import from_arrays
+
+        options: dict[str, Any] = {"channels": channels, "series": series, "scale": scale, "signed": signed}
+        parts: dict[str, Any] = {"test": test, "validation": validation, "seed": seed}
+        return from_arrays(images, labels, **parts, classes=classes, name=name, **options)
+
+    @classmethod
+    def from_folder(
+        cls,
+        path: str | Path,
+        *,
+        size: int | tuple[int, int] = 0,
+        resize: str = "",
+        colour: str = "",
+        test: float = 0.0,
+        validation: float = 0.0,
+        seed: int = 0,
+        limit: int | None = None,
+    ) -> Split:
+        """A Split of a folder of PNG and JPEG files: see `qpsnn_datasets.image_folder.from_folder`."""
+        from .registry import load_data
+
+        shares: dict[str, Any] = {"test": test, "validation": validation, "seed": seed}
+        return load_data("folder", path, limit=limit, size=size, resize=resize, colour=colour, **shares)
+
+    def save(self, path: str | Path) -> None:
+        """Write the set as one part, which commands read with `--data`: see `qpsnn_datasets.saved`."""
+        from .saved import save_sets
+
+        save_sets(path, {"": self})
 
     def take(self, indices: Any) -> Dataset:
         """The samples at `indices`, integers `[M]` or a mask `[N]`, in that order, copied; DataError out of range."""
@@ -71,7 +150,7 @@ class Dataset:
         if at.size and not mask and not (-len(self) <= at.min() and at.max() < len(self)):
             want = f"{-len(self)} to {len(self) - 1}"
             raise DataError(expected(f"{self.name}.take.indices", want, Unquoted(f"{at.min()} to {at.max()}")))
-        return Dataset(self.images[at], self.labels[at], self.classes, self.name)
+        return replace(self, images=self.images[at], labels=self.labels[at], origin={})
 
     def split(self, fraction: float, seed: int) -> Split:
         """Hold out `fraction` of the samples as `test`, each class in its proportion; both parts keep their order.
@@ -106,21 +185,44 @@ class Dataset:
         return self if len(chosen) == len(self) else self.take(chosen)
 
 
-class Split(NamedTuple):
-    """What is trained on, and what is only measured."""
+@dataclass(frozen=True, eq=False)
+class Split:
+    """What is trained on, and what is only measured; iterating gives these two.
+
+    validation: what training measures after every epoch; None: the test part.
+    """
 
     train: Dataset
     test: Dataset
+    validation: Dataset | None = None
+
+    def __iter__(self) -> Iterator[Dataset]:
+        """The training part, then the test part."""
+        return iter((self.train, self.test))
+
+    @property
+    def parts(self) -> dict[str, Dataset]:
+        """All that there are, by name."""
+        there = {"train": self.train, "test": self.test}
+        return there if self.validation is None else {**there, "validation": self.validation}
+
+    def save(self, path: str | Path) -> None:
+        """Write all parts to one HDF5 file, which `load_data("saved", path)` and `--data` read: see `saved`."""
+        from .saved import save_sets
+
+        save_sets(path, self.parts)
 
     def pooled(self) -> Dataset:
-        """All samples of both parts as one set, as cross-validation wants them; DataError if they do not fit."""
-        (train, test), name = self, self.train.name.split(".")[0]
-        for what in ("sample_shape", "classes"):
-            if getattr(train, what) != getattr(test, what):
-                place = f"{test.name}.{what}"
-                raise DataError(expected(place, f"{getattr(train, what)} of {train.name}", getattr(test, what)))
-        images, labels = (np.concatenate([getattr(part, field) for part in self]) for field in ("images", "labels"))
-        return Dataset(images, labels, train.classes, name)
+        """All samples of all parts as one set, as cross-validation wants them; DataError if they do not fit."""
+        train, name = self.train, self.train.name.split(".")[0]
+        every = list(self.parts.values())
+        for other in every[1:]:
+            for what in ("sample_shape", "classes", "input_range"):
+                if getattr(train, what) != getattr(other, what):
+                    place = f"{other.name}.{what}"
+                    raise DataError(expected(place, f"{getattr(train, what)} of {train.name}", getattr(other, what)))
+        images, labels = (np.concatenate([getattr(part, field) for part in every]) for field in ("images", "labels"))
+        return Dataset(images, labels, train.classes, name, train.scale)
 
 
 def limited_indices(labels: Labels, limit: int | None) -> NDArray[np.int64]:
@@ -131,15 +233,16 @@ def limited_indices(labels: Labels, limit: int | None) -> NDArray[np.int64]:
 
 
 def check_images(images: Any, place: str = "images") -> Images:
-    """`images` as a C-contiguous uint8 array `[N, H, W, C]` or `[N, T, H, W, C]`; DataError says what is wrong."""
+    """`images`, C-contiguous uint8 or int8 `[N, H, W, C]` or `[N, T, H, W, C]`; DataError says what is wrong."""
     if not isinstance(images, np.ndarray):
         raise DataError(expected(place, "a NumPy array", Unquoted(type(images).__name__)))
     if images.dtype.kind == "f" and (wrong := int(np.count_nonzero(~np.isfinite(images)))):
         raise DataError(
             expected(place, "uint8, 0 to 255", Unquoted(f"{images.dtype} with {wrong} NaN or infinite values"))
         )
-    if images.dtype != np.uint8:
-        raise DataError(expected(place, "uint8, 0 to 255 (to_uint8 makes it of floats in 0..1)", images.dtype))
+    if images.dtype not in (np.uint8, np.int8):
+        want = "uint8, 0 to 255, or int8 (Dataset.from_arrays makes them of any numbers, to_uint8 of floats in 0..1)"
+        raise DataError(expected(place, want, images.dtype))
     if images.ndim not in (4, 5):
         raise DataError(expected(place, "[N, H, W, C] or [N, T, H, W, C]", Unquoted(f"shape {list(images.shape)}")))
     if images.size == 0:

@@ -13,7 +13,7 @@ from qpsnn_core.common.types import Labels
 
 from .checks import existing
 from .jpeg_h5 import decode_jpeg, pillow
-from .schema import Dataset, Split, limited_indices
+from .schema import PARTS, Dataset, Split, limited_indices
 
 SIDE = 64
 FOLDER = "tiny-imagenet-200"
@@ -35,7 +35,7 @@ def load_tinyimagenet(path: str | Path, *, limit: int | None = None) -> Split:
     names = _names(folder, classes)
     decoder = pillow()
     train = [(file, number) for number, wnid in enumerate(classes) for file in _images(folder / "train" / wnid)]
-    parts = zip(Split._fields, (train, _validation(folder / "val", classes)), strict=True)
+    parts = zip(PARTS, (train, _validation(folder / "val", classes)), strict=True)
     return Split(*(_dataset(decoder, files, names, f"tinyimagenet.{part}", limit) for part, files in parts))
 
 

@@ -2,7 +2,7 @@
 
 | step | verbs |
 |---|---|
-| data | `load_data`, `download` |
+| data | `load_data`, `download`, `Dataset`, `Split` |
 | network | `sequential`, `Builder` (with `layers`), `build` (the `zoo`), `cost`, `save_network`, `load_network` |
 | train | `initialise`, `train`, `finetune`, `forward`, `backward`, `recalibrate`, `requantize`, `set_threads` |
 | compress | `score`, `stability`, `prune`, `paper_rates`, `remove_channels`, `compress` |
@@ -77,6 +77,8 @@ if TYPE_CHECKING:
     from qpsnn_core.training.checkpoint import save_checkpoint as save_checkpoint
     from qpsnn_core.training.train import finetune as finetune
     from qpsnn_core.training.train import train as train
+    from qpsnn_datasets import Dataset as Dataset
+    from qpsnn_datasets import Split as Split
     from qpsnn_datasets import download as download
     from qpsnn_datasets import load_data as load_data
 
@@ -85,6 +87,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "Builder": "qpsnn_core.network.builder",
     "Checkpoint": "qpsnn_core.training.checkpoint",
+    "Dataset": "qpsnn_datasets",
     "FinetuneConfig": "qpsnn_core.recipes.training",
     "IntegerNetwork": "qpsnn_core.integer.network",
     "Model": "qpsnn_core.network.model",
@@ -92,6 +95,7 @@ _WHERE = {
     "Quantizer": "qpsnn_core.quantization.formats",
     "Recipe": "qpsnn_core.recipes.recipe",
     "SpikingClassifier": "qpsnn_core.experiments.estimator",
+    "Split": "qpsnn_datasets",
     "TrainConfig": "qpsnn_core.recipes.training",
     "backward": "qpsnn_core.engine.passes",
     "build": "qpsnn_core.network.zoo.vgg",

@@ -11,7 +11,7 @@ from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.validation import whole
 from qpsnn_datasets.seeding import SPLIT, stratified
 
-from ..schema import Dataset, Split, limited_indices
+from ..schema import PARTS, Dataset, Split, limited_indices
 from .filters import resize
 from .frames import to_dataset
 from .recording import Recording
@@ -54,7 +54,7 @@ def load_event_frames(
     with load_events(path) as store:
         parts = (
             _framed(store, indices[limited_indices(store.labels[indices], limit)], part, steps, frames, size)
-            for part, indices in zip(Split._fields, _parts(store), strict=True)
+            for part, indices in zip(PARTS, _parts(store), strict=True)
         )
         return Split(*parts)
 
@@ -66,7 +66,7 @@ def _parts(store: EventStore) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         held = np.zeros(len(rest), np.bool_)
         held[stratified(store.labels[rest], round(HELD_OUT * len(rest)), 0, SPLIT)] = True
         rest, test = rest[~held], rest[held]
-    for part, indices in zip(Split._fields, (rest, test), strict=True):
+    for part, indices in zip(PARTS, (rest, test), strict=True):
         if not len(indices):
             raise DataError(expected(f"{store.path}: {part}", "at least one recording", Unquoted("none")))
     return rest, test

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..digits import load_digits
 from ..mnist import load_mnist
-from ..schema import Dataset, Split
+from ..schema import PARTS, Dataset, Split
 from .frames import to_dataset
 from .recording import Recording
 from .saccades import CAMERA, Camera, saccade
@@ -44,6 +44,6 @@ def _framed(images: Split, name: str, steps: int) -> Split:
     span = (0, CAMERA.duration)
     parts = (
         to_dataset(Seen(part), steps, span=span, classes=part.classes, name=f"{name}.{which}")
-        for part, which in zip(images, Split._fields, strict=True)
+        for part, which in zip(images, PARTS, strict=True)
     )
     return Split(*parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.recipes.data import DataConfig
 from qpsnn_core.recipes.recipe import Recipe
 from qpsnn_core.training.checkpoint import KIND, Checkpoint
-from qpsnn_datasets import source_of
+from qpsnn_datasets import Augment, Source, source_of
 from qpsnn_datasets.sources import FORMS
 
 RECIPES = ".toml"
@@ -72,7 +72,7 @@ def data_of(path: Path, loaded: Checkpoint | IntegerNetwork, text: str = "", pla
         config = replace(config, path=place or config.path)
     elif text:
         source = source_of(text, place)
-        config = replace(config, name=source.name, path=source.path, limit=0)
+        config = _of_source(config, source)
     elif not config.name:
         kind = "this checkpoint" if checkpoint else "an integer network"
         known = f"none: it was trained on arrays called {checkpoint.data}" if checkpoint and checkpoint.data else "none"
@@ -82,7 +82,16 @@ def data_of(path: Path, loaded: Checkpoint | IntegerNetwork, text: str = "", pla
     elif place:
         config = replace(config, path=place)
     classes = checkpoint.data.classes if checkpoint and checkpoint.data else ()
-    return DataChoice(config, network.steps, network, classes)
+    own = checkpoint.data if checkpoint and not text else None
+    return DataChoice(config, network.steps, network, classes, trained_on=own)
+
+
+def _of_source(config: DataConfig, source: Source) -> DataConfig:
+    """Another set, all of it; how it is laid out is as the recipe says, where that is of a set of its kind."""
+    kept = {field.name: getattr(config, field.name) for field in fields(Augment)}
+    if source.name == config.name:
+        kept |= {name: getattr(config, name) for name in ("frames", "size", "channels", "series", "resize", "colour")}
+    return DataConfig(source.name, source.path, **kept)
 
 
 def with_data(checkpoint: Checkpoint, choice: DataChoice) -> dict[str, Any]:

@@ -12,10 +12,9 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write the resul
 Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no lines of settings.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from --out, as if it had never stopped.")]
-Data = Annotated[str, typer.Option("--data", help="NAME, NAME:PATH, a .npz, HDF5 or recipe file; else as the recipe.")]
-OwnData = Annotated[
-    str, typer.Option("--data", help="NAME, NAME:PATH, a .npz, HDF5 or recipe file; an integer network names none.")
-]
+FORMS = "NAME, NAME:PATH, a file (npz, npy, csv, h5, recipe) or folder"
+Data = Annotated[str, typer.Option("--data", help=f"{FORMS}; else the recipe's.")]
+OwnData = Annotated[str, typer.Option("--data", help=f"{FORMS}; an integer network names none.")]
 Where = Annotated[str, typer.Option("--path", help="The folder or file that holds the data.")]
 Limit = Annotated[
     int, typer.Option("--limit", min=0, help="At most so many images, each class in proportion; 0: as the recipe says.")

@@ -49,8 +49,9 @@ def predict(
     from qpsnn_core.integer.backends import get
 
     loaded = qp.load_integer(network)
-    if loaded.input.shape[2] != 2:
-        raise ConfigError(expected(f"{network}: input", "frames of events, [H, W, 2]", list(loaded.input.shape)))
+    if loaded.input.shape[2] != 2 or loaded.input.low:
+        got = Unquoted(f"{list(loaded.input.shape)}, integers {loaded.input.low}..{loaded.input.peak}")
+        raise ConfigError(expected(f"{network}: input", "frames of events, [H, W, 2], counts from 0", got))
     chosen = get(backend)
     chosen.check(loaded)
     found = _all(files, reading_of(format, sensor, repair))

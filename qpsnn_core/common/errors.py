@@ -20,7 +20,9 @@ QpsnnError
 
 QpsnnWarning               what the user must know, though the work goes on
 ├── DeadLayerWarning       a layer of neurons that can never fire, or never fired
-└── ClippedWeightsWarning  a layer whose quantizer cuts off much of its weights
+├── ClippedWeightsWarning  a layer whose quantizer cuts off much of its weights
+├── ClippedImagesWarning   numbers beyond the range of a byte, which were cut
+└── ChangedDataWarning     a set that is not the one that a checkpoint was trained on
 
 A message reads `place: expected ..., got ...`; `expected` builds one.
 """
@@ -108,6 +110,14 @@ class DeadLayerWarning(QpsnnWarning):
 
 class ClippedWeightsWarning(QpsnnWarning):
     """The quantizer of a layer cuts off much of its weights, and no batch norm restores the scale."""
+
+
+class ClippedImagesWarning(QpsnnWarning):
+    """Real numbers lie beyond what a byte of the input can hold, and were cut at its ends."""
+
+
+class ChangedDataWarning(QpsnnWarning):
+    """A set that a checkpoint names has other samples than those it was trained on."""
 
 
 class Unquoted(str):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from qpsnn_core.common.errors import FormatError, Unquoted, expected
 
 RECIPE, CHECKPOINT, INTEGERS, STORE = "recipe", "qpsnn-checkpoint", "qpsnn-integer", "qpsnn-events"
+DATASET = "qpsnn-dataset"
 NIR, NETX, HDF5, ZIP, TORCH, JSON = "nir", "netx", "hdf5", "zip", "torch", "json"
 
 
@@ -24,6 +25,7 @@ KINDS: Mapping[str, FileKind] = {
     CHECKPOINT: FileKind("a checkpoint", "`qpsnn train RECIPE --out CHECKPOINT` makes one"),
     INTEGERS: FileKind("an integer network", "`qpsnn lower CHECKPOINT --out NETWORK` makes one"),
     STORE: FileKind("a store of recordings", "`qpsnn events import FILES --out STORE` makes one"),
+    DATASET: FileKind("a data set", "`Split.save(path)` of Python makes one"),
     NIR: FileKind("a NIR file", "`qpsnn export CHECKPOINT --nir FILE` makes one"),
     NETX: FileKind("a NetX file"),
     HDF5: FileKind("an HDF5 file that qpsnn did not write"),
@@ -43,12 +45,14 @@ REMEDIES: Mapping[tuple[str, str], str] = {
     (NIR, INTEGERS): "`qpsnn import {path} --out CHECKPOINT`, then `qpsnn lower CHECKPOINT --out NETWORK` make one",
     (CHECKPOINT, JSON): "save_network(path, load_checkpoint('{path}').model.network) writes its network",
     (STORE, RECIPE): 'it is data: name = "events", path = "{path}" in the table [data] of a recipe',
+    (DATASET, RECIPE): 'it is data: name = "saved", path = "{path}" in the table [data] of a recipe',
     (ZIP, RECIPE): 'it is data: name = "arrays", path = "{path}" in the table [data] of a recipe',
 }
 """What helps where a file of the first kind is given for one of the second; else what makes the second."""
 
 USES: Mapping[str, str] = {
     STORE: "it is data: --data events:{path}",
+    DATASET: "it is data: --data {path}",
     ZIP: "it is data: --data {path}",
     TORCH: "qpsnn reads no pickles of PyTorch; networks come in NIR files: `qpsnn import FILE.nir --out CHECKPOINT`",
 }

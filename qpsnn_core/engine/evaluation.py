@@ -40,7 +40,8 @@ class Evaluation:
     loss: nats, of the logits' mean over T (an integer network's readouts, times their scale). predictions: int64 [N],
     in the set's order; confusion: int64 [K, K], rows the true class, columns the predicted one. spikes: of every node
     that gives spikes, the count over all T steps, mean over images, float64 [H, W, C], in stored integers (an
-    AvgPool's are sums); of LIF alone where a backend tells no more. neurons: the names of the LIF.
+    AvgPool's are sums); of LIF alone where a backend tells no more. neurons: the names of the LIF. frames: whether each
+    step had an image of its own.
     """
 
     accuracy: float
@@ -52,6 +53,7 @@ class Evaluation:
     spikes: dict[str, npt.NDArray[np.float64]]
     neurons: tuple[str, ...]
     steps: int
+    frames: bool = False
 
     def __repr__(self) -> str:
         """The figures, not the arrays."""
@@ -145,6 +147,7 @@ def measure(
         {name: total / len(dataset) for name, total in totals.items()},
         neurons,
         network.steps,
+        dataset.images.ndim == 5,
     )
 
 
@@ -158,10 +161,29 @@ def check_data(network: Ordered[Any], dataset: Dataset) -> None:
     if wrong.size:
         want = f"0 to {network.classes - 1} (from {network.readout.name})"
         raise LabelError(expected(f"{dataset.name}.labels[{wrong[0]}]", want, int(dataset.labels[wrong[0]])))
-    peak = network.input.peak
-    if peak is not None and peak < 255 and int(dataset.images.max()) > peak:
-        want = f"integers 0..{peak} (from {network.input.name})"
-        raise DataError(expected(f"{dataset.name}.images", want, Unquoted(f"{dataset.images.max()}")))
+    _check_range(network.input, dataset)
+
+
+def _check_range(node: Any, dataset: Dataset) -> None:
+    """Images of the node's sign, range and unit."""
+    if node.peak is None:
+        return
+    place, span = f"{dataset.name}.images", dataset.input_range
+    signed = dataset.images.dtype == np.int8
+    remedy = "build or sequential(..., input_range=data.train.input_range) makes a network for such images"
+    if signed != (node.low < 0):
+        want = f"integers {node.low}..{node.peak} (from {node.name})"
+        raise DataError(expected(place, want, Unquoted(f"{dataset.images.dtype} ({remedy})")))
+    held = np.iinfo(dataset.images.dtype)
+    narrow = node.low > held.min or node.peak < held.max
+    low, high = (int(dataset.images.min()), int(dataset.images.max())) if narrow else (node.low, node.peak)
+    if low < node.low or high > node.peak:
+        want = f"integers {node.low}..{node.peak} (from {node.name})"
+        raise DataError(expected(place, want, Unquoted(f"{low if low < node.low else high}")))
+    if span is not None and span.scale != (unit := node.scale or 1 / node.peak):
+        want = f"units of {unit!r} (from {node.name})"
+        got = f"units of {span.scale!r} (from_arrays(..., scale={unit!r}) makes images for this network; {remedy})"
+        raise DataError(expected(place, want, Unquoted(got)))
 
 
 def answers(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

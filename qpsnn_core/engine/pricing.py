@@ -31,4 +31,4 @@ def nonzero(model: Model) -> dict[str, npt.NDArray[np.bool_]]:
 def measured_cost(model: Model, found: Evaluation) -> Cost:
     """What a model costs, with the spikes that were found: weights that are 0 take no operation."""
     spikes = {name: found.spikes[name] for name in counted(model.network)}
-    return cost(model.network, spikes, masks=nonzero(model))
+    return cost(model.network, spikes, frames=found.frames, masks=nonzero(model))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
+from qpsnn_core.common.errors import ChangedDataWarning, ConfigError, DataError, FileError, Unquoted, expected
+from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.engine.evaluation import check_data
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.network.graph import Network
 from qpsnn_core.recipes.data import DataConfig
+from qpsnn_core.training.history import TrainedOn, digest
 from qpsnn_datasets import Dataset, Split, load_data, load_part
 
 NAMED = 'the name of a set, such as name = "digits", in the table [data] of the recipe'
@@ -20,8 +24,9 @@ NAMED = 'the name of a set, such as name = "digits", in the table [data] of the 
 class DataChoice:
     """A set that was named, and `images`: how many of each part were taken of it so far.
 
-    steps: frames of a set of events, None for that set's own default. network: what the images must fit, if known.
-    classes: the names of the network's classes, in order, where they are known.
+    steps: frames of a set of events, None for that set's own default. network: what the images must fit, if known: real
+    numbers get its unit, pictures its size. classes: the names of its classes, in order, where they are known.
+    trained_on: what a checkpoint says of the set that this is, None where it is another.
     """
 
     config: DataConfig
@@ -29,6 +34,7 @@ class DataChoice:
     network: Network | IntegerNetwork | None = None
     classes: tuple[str, ...] = ()
     images: dict[str, int] = field(default_factory=dict)
+    trained_on: TrainedOn | None = None
 
     def __post_init__(self) -> None:
         if not self.config.name:
@@ -36,10 +42,12 @@ class DataChoice:
 
     def split(self) -> Split:
         """Both parts. Raises what `load_data` and `check_data` raise."""
+        self._check_there()
         found = load_data(self.config.name, self.config.path or None, **self._options(0))
-        for each in found:
+        for part, each in found.parts.items():
             self._check(each)
-        self.images.update(train=len(found.train), test=len(found.test))
+            self._check_same(part, each)
+        self.images.update({part: len(each) for part, each in found.parts.items()})
         return found
 
     def part(self, part: str, limit: int = 0) -> Dataset:
@@ -47,8 +55,11 @@ class DataChoice:
 
         Raises what `load_part` and `check_data` raise.
         """
+        self._check_there()
         found = load_part(self.config.name, self.config.path or None, part, **self._options(limit))
         self._check(found)
+        if not limit or limit == self.config.limit:
+            self._check_same(part, found)
         self.images[part] = len(found)
         return found
 
@@ -73,8 +84,38 @@ class DataChoice:
 
     def _options(self, limit: int) -> dict[str, Any]:
         config = self.config
-        sized = {"frames": config.frames, "size": config.size}
-        return {"limit": limit or config.limit or None, "steps": self.steps, **sized}
+        names = ("frames", "size", "test", "validation", "channels", "series", "scale", "resize", "colour")
+        given = {**{name: getattr(config, name) for name in names}, "seed": config.split_seed}
+        return {"limit": limit or config.limit or None, "steps": self.steps, **given, **self._of_network()}
+
+    def _of_network(self) -> dict[str, Any]:
+        """What a network that is there already says of your own data: the unit of its input, the size of its images."""
+        if self.network is None or self.config.name not in ("arrays", "folder"):
+            return {}
+        node, words = self.network.input, {"classes": self.classes} if self.classes else {}
+        if self.config.name == "folder":
+            height, width, channels = node.shape
+            return {**words, "size": (height, width), "colour": "gray" if channels == 1 else "rgb"}
+        if node.peak is None or getattr(node, "spikes", False):
+            return words
+        return {**words, "unit": InputRange(node.low, node.peak, node.scale or 1 / node.peak)}
+
+    def _check_there(self) -> None:
+        """FileError says what a checkpoint's set is where it lies no longer in its place."""
+        path = self.config.path
+        if self.trained_on is not None and path and not Path(path).expanduser().exists():
+            want = f"the set on which the checkpoint was trained, {self.trained_on} (--path gives its new place)"
+            raise FileError(expected(path, want, Unquoted("no such file or folder")))
+
+    def _check_same(self, part: str, data: Dataset) -> None:
+        """A ChangedDataWarning where the set that a checkpoint names has other samples now."""
+        trained_on = self.trained_on
+        if trained_on is None or trained_on.name.rpartition(".")[0] != data.name.rpartition(".")[0]:
+            return
+        known = trained_on.digests.get(part)
+        if known is not None and known != (found := digest(data)):
+            text = f"{data.name}: its samples are not those that the checkpoint was trained with"
+            warnings.warn(ChangedDataWarning(f"{text} (sha256 {known[:12]}, now {found[:12]})"), stacklevel=3)
 
 
 def described(figures: Mapping[str, Any]) -> str:
@@ -92,5 +133,5 @@ def of_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 def of_results(recipe: Mapping[str, Any], data: Split | Dataset) -> dict[str, Any]:
     """What a file of results says of its data: the set that its recipe names, and how many images there were."""
-    parts = data._asdict() if isinstance(data, Split) else {"pooled": data}
+    parts = data.parts if isinstance(data, Split) else {"pooled": data}
     return {**of_recipe(recipe), "images": {part: len(one) for part, one in parts.items()}}

@@ -11,6 +11,7 @@ from importlib import import_module
 from types import ModuleType
 
 from qpsnn_core.common.errors import ConfigError, QpsnnError, Unquoted, expected
+from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import described
 from qpsnn_core.network.graph import Network
@@ -22,9 +23,12 @@ NOT_THEIRS = ("qpsnn_core", "importlib", "_frozen_importlib", "_frozen_importlib
 """Packages whose lines a message about the user's code does not name."""
 
 
-def own_network(config: NetworkConfig, shape: Shape, classes: int, *, events: bool) -> Network:
+def own_network(
+    config: NetworkConfig, shape: Shape, classes: int, *, events: bool, input_range: InputRange | None = None
+) -> Network:
     """What `make(shape, classes, steps=steps)` gives; `config.function` is "module:make".
 
+    input_range: of data made of real numbers; only for these `make` gets it, as `input_range=`.
     The module is looked for in the working directory, then where Python looks. The caller must have been given the
     recipe by its user: a checkpoint's recipe never comes here.
     Raises ConfigError: no such module or function, an error in it (with its file and line), a result that is no
@@ -36,7 +40,8 @@ def own_network(config: NetworkConfig, shape: Shape, classes: int, *, events: bo
     if not callable(made := getattr(found, name, None)):
         raise ConfigError(expected(PLACE, f"a function of {found.__file__}", config.function))
     with _named(config.function):
-        network = made(shape, classes, steps=config.steps)
+        spans = {} if input_range is None else {"input_range": input_range}
+        network = made(shape, classes, steps=config.steps, **spans)
     if not isinstance(network, Network):
         want = f"{config.function} to give a Network (sequential(...) makes one)"
         raise ConfigError(expected(PLACE, want, Unquoted(described(network))))

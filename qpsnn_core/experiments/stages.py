@@ -35,17 +35,19 @@ def network_for(recipe: Recipe, data: Split, *, imports: bool = False) -> Networ
     Raises ConfigError where there are more or fewer frames than steps, and what `NetworkConfig.build`, `own_network`
     and `check_stages` raise.
     """
-    *frames, height, width, channels = data.train.sample_shape
+    frames = data.train.sample_shape[:-3]
     if frames and frames[0] != recipe.network.steps:
         want = f"{frames[0]}, a step for each frame of {data.train.name}"
         raise ConfigError(expected("network.steps", want, recipe.network.steps))
+    span = data.train.input_range
     make = own_network if imports and recipe.network.function else NetworkConfig.build
-    network = make(recipe.network, (height, width, channels), len(data.train.classes), events=bool(frames))
-    check_stages(recipe, network)
+    sizes = data.train.image_shape, len(data.train.classes)
+    network = make(recipe.network, *sizes, events=bool(frames) and span is None, input_range=span)
+    check_stages(recipe, network, frames=bool(frames))
     return network
 
 
-def check_stages(recipe: Recipe, network: Network) -> None:
+def check_stages(recipe: Recipe, network: Network, *, frames: bool = False) -> None:
     """Everything that later stages of the recipe ask of the network, before the first begins.
 
     Raises ConfigError: rates (how many, names, values that do not fit the layers), steps of a fine-tuning that a
@@ -57,8 +59,8 @@ def check_stages(recipe: Recipe, network: Network) -> None:
     rates = resolve(network, chosen.rates, able)
     check_coupled(network, rates, together=together)
     steps = recipe.finetune.steps
-    if steps and network.input.spikes and steps != network.steps:
-        want = f"{network.steps}, a step for each frame of events"
+    if steps and (network.input.spikes or frames) and steps != network.steps:
+        want = f"{network.steps}, a step for each frame{' of events' if network.input.spikes else ''}"
         raise ConfigError(expected("finetune.steps", want, steps))
 
 

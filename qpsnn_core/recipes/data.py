@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from qpsnn_core.common.validation import check, choices, least, typed
 
 BY = ("time", "count")
+
+Scale = float | str
+"""A number, or "measured"."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,9 @@ class DataConfig:
     whole, 0 for none.
     frames, size: of a store of recordings (name "events"): frames of equal "time" or of equally many events ("count"),
     as many as the network has steps, on a sensor of size x size pixels, 0 for its own.
+    Of your own data (names "arrays", "folder", "saved"): test, validation: the shares that are held out, drawn by
+    `split_seed`, 0 where the set has such parts. channels, series, scale (arrays): as `Dataset.from_arrays` takes them.
+    size, resize, colour (folder): as `Dataset.from_folder` does.
     """
 
     name: str = ""
@@ -34,10 +41,24 @@ class DataConfig:
     resized_crop: float = 0.0
     frames: str = "time"
     size: int = 0
+    test: float = 0.0
+    validation: float = 0.0
+    split_seed: int = 0
+    channels: str = ""
+    series: str = ""
+    scale: Scale = 0.0
+    resize: str = ""
+    colour: str = ""
 
     def __post_init__(self) -> None:
         typed(self)
-        least(self, limit=0, crop=0, cutout=0, nda=0, size=0)
-        choices(self, frames=BY)
+        least(self, limit=0, crop=0, cutout=0, nda=0, size=0, split_seed=0)
+        choices(self, frames=BY, channels=("", "last", "first"), series=("", "frames", "map"))
+        choices(self, resize=("", "crop", "stretch", "pad"), colour=("", "gray", "rgb"))
+        check(self, "test", 0 <= self.test < 1, "a share from 0 to less than 1")
+        check(self, "validation", 0 <= self.validation < 1, "a share from 0 to less than 1")
+        number = type(self.scale) in (int, float)
+        valid = self.scale == "measured" or (number and 0 <= float(self.scale) < math.inf)
+        check(self, "scale", valid, 'a positive number, "measured", or 0 for bytes as they are')
         check(self, "resized_crop", 0 <= self.resized_crop <= 1, "a number from 0 to 1")
         check(self, "path", bool(self.name) or not self.path, '"", as no set is named beside it (data.name)')

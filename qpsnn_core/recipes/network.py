@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, fields
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
+from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check, check_at_least, check_at_most, choices, least, place, positive, typed
 from qpsnn_core.network.file import load_network
@@ -31,8 +32,9 @@ class NetworkConfig:
     """Which network: of the zoo, of a JSON file, or of a Python function; image shape and classes come with the data.
 
     name: of the ZOO ("" beside `file` and `function`, else vgg_small). file: what `save_network` wrote; a relative path
-    starts where the command runs. function: "module:name" of `make(shape, classes, *, steps) -> Network`, which only
-    `qpsnn train` imports. Beside these two there is nothing but `steps`, which must agree with their network's.
+    starts where the command runs. function: "module:name" of `make(shape, classes, *, steps) -> Network` (and
+    `input_range`, of data made of real numbers), which only `qpsnn train` imports. Beside these two there is nothing
+    but `steps`, which must agree with their network's.
     steps: T, time steps per image. width: a factor on all channel counts; widths: instead, the counts themselves, one
     for each convolution (of mlp: hidden layer), () for none. bits: per weight, 2 to 8, or 32 for floating point. gamma,
     granularity, ste, percentile: as in Quantizer ("auto", the default,
@@ -133,11 +135,13 @@ class NetworkConfig:
     def _lif(self, name: str) -> LIF:
         return LIF(name, ("current",), **{option: getattr(self, key) for option, key in NEURON_KEYS.items()})
 
-    def build(self, shape: Shape, classes: int, *, events: bool = False) -> Network:
-        """The network for images of `shape` (H, W, C), or for frames of counted events.
+    def build(
+        self, shape: Shape, classes: int, *, events: bool = False, input_range: InputRange | None = None
+    ) -> Network:
+        """The network for images of `shape` (H, W, C), or for frames of counted events; input_range: as in `build`.
 
-        Raises ConfigError and ShapeError (the file's network is of others, or it is a function's), and what
-        `load_network` raises.
+        A file's network says itself what its input is. Raises ConfigError and ShapeError (the file's network is of
+        others, or it is a function's), and what `load_network` raises.
         """
         if self.function:
             want = "a network of the zoo or of a file: only `qpsnn train` imports a function"
@@ -156,6 +160,7 @@ class NetworkConfig:
             ends=self.ends,
             neuron=self.neuron,
             events=events,
+            input_range=input_range,
             **own,
         )
 

@@ -18,7 +18,7 @@ from qpsnn_core.common.hdf5 import check_file_kind
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import at_index, converter, expected_here, structure, to_toml
 from qpsnn_core.common.validation import check_kind, check_path
-from qpsnn_core.recipes.data import DataConfig
+from qpsnn_core.recipes.data import DataConfig, Scale
 from qpsnn_core.recipes.lowering import LowerConfig
 from qpsnn_core.recipes.network import NetworkConfig
 from qpsnn_core.recipes.paper_rates import PAPER_SETS, paper_rates
@@ -106,5 +106,15 @@ def _rates(value: Any, _: Any) -> Rates:
     raise ConfigError(expected_here(want, value))
 
 
+def _scale(value: Any, _: Any) -> Scale:
+    """A number or a word."""
+    if type(value) in (int, float):
+        return float(value)
+    if isinstance(value, str):
+        return value
+    raise ConfigError(expected_here('a number, or "measured"', value))
+
+
 _convert = converter()
 _convert.register_structure_hook(Rates, _rates)
+_convert.register_structure_hook(Scale, _scale)

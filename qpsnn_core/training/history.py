@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Protocol, runtime_checkable
 
 from qpsnn_core.common.progress import Progress
 from qpsnn_core.common.serialization import ADDED_LATER
+from qpsnn_datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Cursor:
 class TrainedOn:
     """The data of a run, as the arrays say it: what they are called is no set that could be loaded again.
 
-    shape: of a sample. train, validation: how many samples; None: there was no validation.
+    shape: of a sample. train, validation: how many samples; None: there was no validation. digests: SHA-256 of each
+    part of the set, by name, as `digest` gives it.
     """
 
     name: str
@@ -72,7 +75,17 @@ class TrainedOn:
     classes: tuple[str, ...]
     train: int
     validation: int | None = None
+    digests: dict[str, str] = field(default_factory=dict, metadata=ADDED_LATER)
 
     def __str__(self) -> str:
         """Such as "'mine': 1,000 samples [8, 8, 1], 10 classes"."""
         return f"{self.name!r}: {self.train:,} samples {list(self.shape)}, {len(self.classes)} classes"
+
+
+def digest(dataset: Dataset) -> str:
+    """SHA-256 of the images, their unit and the labels."""
+    unit = "" if dataset.scale is None else f" {dataset.images.dtype} {dataset.scale!r}"
+    total = sha256(f"{dataset.images.shape}{unit}".encode())
+    total.update(dataset.images.data)
+    total.update(dataset.labels.data)
+    return total.hexdigest()

@@ -8,7 +8,6 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +27,7 @@ from qpsnn_core.optim.optimizers import OPTIMIZERS
 from qpsnn_core.optim.schedules import SCHEDULES
 from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
 from qpsnn_core.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from qpsnn_core.training.history import Cursor, Epoch, TrainedOn
+from qpsnn_core.training.history import Cursor, Epoch, TrainedOn, digest
 from qpsnn_core.training.loop import RunSetup, TrainState, training_states
 from qpsnn_datasets import Augment, Dataset, Split, batch_count
 
@@ -78,14 +77,16 @@ def train(
 ) -> Trained:
     """Train a network from fresh parameters (drawn from `config.seed`), or a model from those that it has.
 
-    data: of a Split, the test part is the validation, unless one is given; it is measured after every epoch, with
-    running statistics. An epoch takes whole batches only: what is left over of the shuffled set waits for another.
+    data: of a Split, its validation part, else its test part, is the validation, unless one is given; it is measured
+    after every epoch, with running statistics. An epoch takes whole batches only: what is left over of the shuffled set
+    waits for another.
     checkpoint: a file, written after `every` so many epochs, at the end, and on Ctrl-C (`Interrupted`, a
     KeyboardInterrupt that holds what was trained, raised once the file is whole). resume: go on from that file, bit
     for bit as if nothing had happened; what decides the result must be given as it was. progress: called after every
     batch; `EpochListener` after every epoch, too. recipe, notes: JSON data for the checkpoint, on resuming by default
-    those in the file; only a recipe that names a set lets commands load the data again, and `Checkpoint.data` says
-    what they were called. stage: the name that progress bears.
+    those in the file; only a recipe that names a set lets commands load the data again: without one, a set that
+    `load_data` or `from_folder` gave is named. `Checkpoint.data` says what they were called. stage: the name that
+    progress bears.
     Raises, before anything starts, ShapeError, DataError, LabelError (data), ConfigError (less than one batch, a run
     resumed with other settings), FileError (checkpoint); later NumericsError, which names epoch, batch and array, and
     FileError when the disk is full. Warns, at the start and at the end, of layers whose quantizer clips much of their
@@ -103,12 +104,13 @@ def train(
     past = _past(checkpoint, resume)
     state = resumed_state(setup, network, past, f"{checkpoint}") if past else initial_state(setup, network)
     clipped = warn_clipped(state.model)
-    made_by = dict(recipe) if recipe is not None else past.recipe if past else {stage: asdict(config)}
+    made_by = dict(recipe) if recipe is not None else past.recipe if past else _made_by(stage, setup)
+    trained_on = _trained_on(setup, data)
     said = dict(notes) if notes is not None else past.notes if past else {}
 
     def save() -> Checkpoint:
         stand = (state.position, state.history, made_by, said)
-        whole = Checkpoint(state.model, state.optimizer, *stand, data=_trained_on(setup))
+        whole = Checkpoint(state.model, state.optimizer, *stand, data=trained_on)
         if checkpoint is not None:
             save_checkpoint(checkpoint, whole)
         return whole
@@ -187,7 +189,7 @@ def _planned(
     if not isinstance(dataset, Dataset):
         raise DataError(expected("data", "a Dataset or a Split", Unquoted(type(data).__name__)))
     if validation is None and isinstance(data, Split):
-        validation = data.test
+        validation = data.test if data.validation is None else data.validation
     graph = network.network if isinstance(network, Model) else network
     for each in (dataset, validation):
         if each is not None:
@@ -202,8 +204,8 @@ def _planned(
         "stage": stage,
         "config": asdict(config),
         "augment": asdict(augment or Augment()),
-        "data": _digest(dataset),
-        "validation": _digest(validation) if validation else None,
+        "data": digest(dataset),
+        "validation": digest(validation) if validation else None,
     }
     return RunSetup(
         stage,
@@ -219,10 +221,20 @@ def _planned(
     )
 
 
-def _trained_on(setup: RunSetup) -> TrainedOn:
-    """What the checkpoint says of the data."""
+def _made_by(stage: str, setup: RunSetup) -> dict[str, Any]:
+    """The recipe of a run that was given none: its settings, and the set, where that can be loaded again."""
+    origin = dict(setup.data.origin)
+    return {stage: asdict(setup.config), **({"data": origin} if origin else {})}
+
+
+def _trained_on(setup: RunSetup, given: Dataset | Split) -> TrainedOn:
+    """What the checkpoint says of the data; of a Split, of all its parts."""
     data, validation = setup.data, setup.validation
-    return TrainedOn(data.name, data.sample_shape, data.classes, len(data), len(validation) if validation else None)
+    count = len(validation) if validation else None
+    parts = given.parts if isinstance(given, Split) else {"train": data}
+    known = {id(data): setup.settings["data"], id(validation): setup.settings["validation"]}
+    digests = {part: known.get(id(one)) or digest(one) for part, one in parts.items()}
+    return TrainedOn(data.name, data.sample_shape, data.classes, len(data), count, digests)
 
 
 def _past(checkpoint: PathLike | None, resume: bool) -> Checkpoint | None:
@@ -271,13 +283,6 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in settings.items():
         flat |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
     return flat
-
-
-def _digest(dataset: Dataset) -> str:
-    total = sha256(f"{dataset.images.shape}".encode())
-    total.update(dataset.images.data)
-    total.update(dataset.labels.data)
-    return total.hexdigest()
 
 
 @contextlib.contextmanager

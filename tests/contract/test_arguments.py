@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
+from operator import attrgetter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -68,6 +70,10 @@ VALID: dict[str, dict[str, Any]] = {
     "train": {"network": NETWORK, "data": DATA, "config": CONFIG},
     "Builder": {"input_shape": (4, 4, 1)},
     "Checkpoint": {"model": MODEL},
+    "Dataset": {"images": IMAGES, "labels": DATA.labels, "classes": DATA.classes, "name": "x"},
+    "Dataset.from_arrays": {"images": IMAGES, "labels": DATA.labels, "test": 0.5},
+    "Dataset.from_folder": {"path": "pictures", "test": 0.5},
+    "Split": {"train": DATA, "test": DATA},
     "FinetuneConfig": {},
     "IntegerNetwork": {"nodes": INTEGERS.nodes, "arrays": INTEGERS.arrays, "steps": INTEGERS.steps},
     "Network": {"nodes": NETWORK.nodes, "steps": 2},
@@ -112,7 +118,7 @@ THINGS: dict[str, Any] = {
 
 
 def parameters(verb: str) -> list[str]:
-    found = inspect.signature(getattr(qp, verb)).parameters.values()
+    found = inspect.signature(attrgetter(verb)(qp)).parameters.values()
     assert all(one.kind is not one.VAR_KEYWORD for one in found), f"{verb} does not show its options"
     return [one.name for one in found if one.name not in FREE]
 
@@ -127,7 +133,7 @@ def call(verb: str, given: dict[str, Any]) -> Any:
         given["done"] = PASS._replace(values=dict(PASS.values), caches=dict(PASS.caches))
     if rates:
         return qp.paper_rates(given["name"], *rates, *rates)
-    done = getattr(qp, verb)(**given)
+    done = attrgetter(verb)(qp)(**given)
     return list(done) if verb == "stream" else done
 
 
@@ -138,10 +144,16 @@ def folder(tmp_path, monkeypatch):
     qp.save_integer("b.h5", INTEGERS)
     qp.save_network("n.json", NETWORK)
     Path("r.toml").write_text("", encoding="utf-8")
+    if importlib.util.find_spec("PIL"):
+        from PIL import Image
+
+        for index in range(4):
+            Path("pictures", "xy"[index % 2]).mkdir(parents=True, exist_ok=True)
+            Image.new("L", (4, 4), index).save(f"pictures/{'xy'[index % 2]}/{index}.png")
 
 
 def test_the_table_has_every_public_name():
-    assert {*VALID, *WITHOUT} == set(dir(qp))
+    assert {*(name for name in VALID if "." not in name), *WITHOUT} == set(dir(qp))
 
 
 @pytest.mark.filterwarnings("ignore::qpsnn_core.errors.QpsnnWarning")
@@ -235,8 +247,8 @@ def test_for_a_path_no_name_is_suggested(name):
 
 def test_what_gives_a_thing_is_public():
     for kind, words in GIVEN_BY.items():
-        for verb in re.findall(r"(\w+)\(", words):
-            assert verb in dir(qp), (kind, verb)
+        for verb in re.findall(r"([\w.]+)\(", words):
+            assert callable(attrgetter(verb)(qp)), (kind, verb)
 
 
 def numpys(value: Any) -> list[Any]:
@@ -247,9 +259,11 @@ def numpys(value: Any) -> list[Any]:
 
 def settings(verb: str) -> dict[str, Any]:
     """The numbers, truth values and words that a verb takes: those of its valid call, else its defaults."""
-    found = inspect.signature(getattr(qp, verb)).parameters.items()
+    found = inspect.signature(attrgetter(verb)(qp)).parameters.items()
     known = {name: VALID[verb].get(name, one.default) for name, one in found}
     given = {"limit": 6, "seed": 1, "steps": 2, "size": 0} if verb in ("evaluate", "score", "load_data") else {}
+    if verb == "load_data":
+        del given["seed"]  # it draws the shares of one's own data, and is refused for others
     known |= {name: given[name] for name in known if name in given and known[name] is None}
     return {name: value for name, value in known.items() if numpys(value) and name not in ("path", "name")}
 

@@ -25,6 +25,7 @@ from qpsnn_datasets.events import event_writer, import_events, load_events, read
 from qpsnn_datasets.jpeg_h5 import load_jpeg_h5
 from qpsnn_datasets.mnist import read_idx
 from qpsnn_datasets.pickles import read_pickle
+from qpsnn_datasets.registry import load_part
 
 WHOLE = Path("whole")
 model = lambda: qp.initialise(qp.build("mlp", (4, 4, 1), 3, widths=(6,)))
@@ -79,7 +80,22 @@ def shd(path):
     path.replace("shd_train.h5")
     return import_events("shd_train.h5", "out.h5", format="shd")
 
+def saved():
+    images, labels = np.zeros((8, 2, 2, 1), np.int8), np.arange(8) % 2
+    qp.Dataset(images, labels, ("a", "b"), "x", 0.5).split(0.5, 0).save(WHOLE)
+
+def picture():
+    from PIL import Image
+    Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(WHOLE, "PNG")
+
+def load_picture(path):
+    Path("set/a").mkdir(parents=True, exist_ok=True)
+    path.replace("set/a/0.png") if path != WHOLE else Path("set/a/0.png").write_bytes(path.read_bytes())
+    return load_part("folder", "set", "test")
+
 KINDS = {
+    "saved": (saved, lambda path: qp.load_data("saved", path)),
+    "picture": (picture, load_picture),
     "checkpoint": (lambda: qp.save_checkpoint(WHOLE, qp.Checkpoint(model())), qp.load_checkpoint),
     "integer": (lambda: qp.save_integer(WHOLE, qp.lower(model()).network), qp.load_integer),
     "network": (lambda: qp.save_network(WHOLE, model().network), qp.load_network),
@@ -139,9 +155,9 @@ print(json.dumps({**seen, "megabytes": max(*self, children) >> 10}))
 
 KINDS = (
     *("checkpoint", "integer", "network", "recipe", "zip", "npz", "prophesee"),
-    *("shd", "store", "jpegs", "nir", "idx", "pickle"),
+    *("shd", "store", "jpegs", "nir", "idx", "pickle", "saved", "picture"),
 )
-NEEDS = {"jpegs": "PIL", "nir": "nir"}
+NEEDS = {"jpegs": "PIL", "picture": "PIL", "nir": "nir"}
 
 
 @pytest.mark.slow

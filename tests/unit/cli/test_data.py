@@ -98,7 +98,7 @@ def written(tmp_path_factory):
     settings = TrainConfig(epochs=6, batch=16, optimizer="adam", lr=0.05)
     trained = qp.train(SMALL.build((8, 8, 1), 4), DATA, settings, checkpoint=folder / "own.h5")
     qp.save_integer(folder / "network.h5", qp.lower(trained.model).network)
-    arrays = {f"{part}_{name}": getattr(data, name) for part, data in DATA._asdict().items() for name in FIELDS}
+    arrays = {f"{part}_{name}": getattr(data, name) for part, data in DATA.parts.items() for name in FIELDS}
     np.savez(folder / "mine.npz", **arrays, classes=np.array(DATA.train.classes))
     recipe = Recipe(SMALL, train=settings, finetune=FinetuneConfig(epochs=1, batch=32))
     (folder / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
@@ -242,8 +242,8 @@ def test_accuracy_is_that_of_the_own_data(qpsnn, here):
 )
 def test_data_that_do_not_fit_are_a_typed_error(qpsnn, here, name, change, said):
     needs(name)
-    arrays = {f"{part}_{field}": getattr(data, field) for part, data in DATA._asdict().items() for field in FIELDS}
-    for part in Split._fields:
+    arrays = {f"{part}_{field}": getattr(data, field) for part, data in DATA.parts.items() for field in FIELDS}
+    for part in DATA.parts:
         images = arrays[f"{part}_images"]
         if change == "shape":
             arrays[f"{part}_images"] = np.concatenate([images, images[:, :1]], 1)

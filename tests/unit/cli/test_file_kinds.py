@@ -15,7 +15,20 @@ pytest.importorskip("typer")
 
 import qpsnn_core as qp
 from qpsnn_core.common import file_kinds, hdf5
-from qpsnn_core.common.file_kinds import CHECKPOINT, HDF5, INTEGERS, JSON, KINDS, NETX, NIR, RECIPE, STORE, TORCH, ZIP
+from qpsnn_core.common.file_kinds import (
+    CHECKPOINT,
+    DATASET,
+    HDF5,
+    INTEGERS,
+    JSON,
+    KINDS,
+    NETX,
+    NIR,
+    RECIPE,
+    STORE,
+    TORCH,
+    ZIP,
+)
 from qpsnn_core.integer import file as integers
 from qpsnn_core.training import checkpoint
 from qpsnn_datasets.events import Recording, writer
@@ -49,7 +62,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "predict": (("predict", "FILE", "STORE"), {INTEGERS}),
     "import": (("import", "FILE"), {NIR, INTEGERS}),
     "events show": (("events", "show", "FILE", "0"), {STORE}),
-    "evaluate --data": (("evaluate", "CHECKPOINT", "--data", "FILE"), {STORE, RECIPE, ZIP, HDF5}),
+    "evaluate --data": (("evaluate", "CHECKPOINT", "--data", "FILE"), {STORE, RECIPE, ZIP, HDF5, DATASET}),
     "stream --data": (("stream", "NETWORK", "--data", "FILE"), {STORE, HDF5, ZIP}),
     "events import": (("events", "import", "FILE"), {STORE, HDF5, ZIP}),
     "predict of files": (("predict", "NETWORK", "FILE"), {STORE, HDF5, ZIP}),
@@ -67,6 +80,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
         CHECKPOINT: folder / "checkpoint.h5",
         INTEGERS: folder / "network.h5",
         STORE: folder / "store.h5",
+        DATASET: folder / "set.h5",
         NIR: folder / "graph.nir",
         NETX: folder / "graph.net",
         HDF5: folder / "other.h5",
@@ -86,6 +100,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
         file.create_group("layer/0")
     with h5py.File(found[HDF5], "w") as file:
         file["x"] = 3
+    small.dataset(4).save(found[DATASET])
     np.savez(found[ZIP], x=np.zeros(3))
     with zipfile.ZipFile(found[TORCH], "w") as archive:  # as torch.save does
         archive.writestr("model/data.pkl", b"")

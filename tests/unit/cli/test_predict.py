@@ -243,7 +243,7 @@ def test_what_cannot_be_predicted_is_said(qpsnn, network, tmp_path):
     path = written(tmp_path, "n-mnist")
     code, _, err = qpsnn("predict", tmp_path / "images.h5", path)
     assert code == 2
-    assert "input: expected frames of events, [H, W, 2], got [8, 8, 1]" in err
+    assert "input: expected frames of events, [H, W, 2], counts from 0, got [8, 8, 1], integers 0..255" in err
     path.write_bytes(path.read_bytes() + b"x")
     code, _, err = qpsnn("predict", network, path, "--format", "n-mnist")
     assert code == 2

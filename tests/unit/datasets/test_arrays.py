@@ -44,7 +44,7 @@ WRITERS = pytest.mark.parametrize("write", [as_npz, as_folder])
 def test_both_parts_are_the_arrays(tmp_path, write):
     arrays = both()
     split = load_data("arrays", write(tmp_path, arrays))
-    for part, data in split._asdict().items():
+    for part, data in split.parts.items():
         np.testing.assert_array_equal(data.images, arrays[f"{part}_images"])
         np.testing.assert_array_equal(data.labels, arrays[f"{part}_labels"])
         assert (data.classes, data.name) == (("0", "1", "2"), f"mine.{part}")
@@ -84,11 +84,11 @@ def test_frames_of_events_and_a_limit(tmp_path):
     [
         ({"train_labels": np.zeros(6, np.int64)}, DataError, r"mine\.train\.labels: expected one label for each of 7"),
         ({"train_images": np.zeros((7, 4, 5))}, DataError, r"mine\.train\.images: expected an array|uint8"),
-        ({"train_images": np.zeros((7, 4), np.uint8)}, DataError, r"mine\.train\.images: expected \[N, H, W, C\]"),
-        ({"test_labels": np.array([0, 1, -1, 0])}, LabelError, r"mine.npz: test_labels\[2\]: expected 0 to"),
-        ({"test_labels": np.array([0, 1, 2**40, 0])}, LabelError, r"test_labels\[2\]: expected 0 to 65535"),
-        ({"train_labels": np.zeros(7)}, DataError, r"train_labels: expected integers, got float64"),
-        ({"classes": np.array(["a", "b"])}, LabelError, r"mine\.train\.labels\[2\]: expected 0 to 1, got 2"),
+        ({"train_images": np.zeros((7,), np.uint8)}, DataError, r"mine\.train\.images: expected \[N, H, W, C\]"),
+        ({"test_labels": np.array([0, 1, -1, 0])}, LabelError, r"mine\.test\.labels\[2\]: expected 0 to 2"),
+        ({"test_labels": np.array([0, 1, 2**40, 0])}, LabelError, r"mine\.test\.labels\[2\]: expected 0 to 65535"),
+        ({"train_labels": np.zeros(7)}, DataError, r"mine\.train\.labels: expected integers.*got float64"),
+        ({"classes": np.array(["a", "b"])}, LabelError, r"mine\.train\.labels\[2\]: expected 0 to 1 .*got 2"),
         ({"classes": np.array([1, 2])}, DataError, r"mine.npz: classes: expected a row of strings, got int64 \[2\]"),
         ({"test_images": None}, FormatError, r"mine.npz: expected an array test_images, got test_labels, train_"),
         (

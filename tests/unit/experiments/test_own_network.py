@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import small
 
@@ -40,6 +41,9 @@ def broken(shape, classes, *, steps):
 
 def nothing(shape, classes, *, steps):
     return None
+
+def ranged(shape, classes, *, steps, input_range=None):
+    return qp.sequential(shape, [Conv(4), LIF(), Linear(classes)], steps=steps, input_range=input_range)
 
 number = 3
 """
@@ -77,6 +81,15 @@ def test_a_recipe_names_a_function():
     assert (found.steps, found.input.shape, found.classes) == (3, (6, 6, 2), 3)
     assert recipe_from_dict(recipe.to_dict()) == recipe
     assert sys.path[0] != str(recipe)
+
+
+def test_a_function_gets_the_range_of_real_numbers():
+    rng = np.random.default_rng(0)
+    data = qp.Dataset.from_arrays(rng.normal(0, 1, (12, 6, 6, 2)), np.arange(12) % 3, test=0.5, scale=0.05)
+    made = network_for(with_network(function="theirs:ranged", steps=3), data, imports=True)
+    assert (made.input.low, made.input.peak, made.input.scale) == data.train.input_range
+    with pytest.raises(ConfigError, match=r"network\.function: theirs:make: .*argument 'input_range'"):
+        network_for(with_network(function="theirs:make", steps=3), data, imports=True)
 
 
 def test_without_a_file_or_a_function_it_is_of_the_zoo():

@@ -1,0 +1,300 @@
+"""Your own pictures: PNG and JPEG files of any size, in class folders or listed in a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from qpsnn_core.common.errors import ConfigError, DataError, FileError, FormatError, Unquoted, expected
+from qpsnn_core.common.foreign import check_bytes, read_bytes
+from qpsnn_core.common.types import Images, Labels
+from qpsnn_core.common.validation import check_choice, whole
+
+from .checks import existing
+from .given import from_arrays
+from .given_labels import labels_of
+from .jpeg_h5 import JPEG_RATIO, pillow
+from .schema import PARTS, Dataset, Split, limited_indices
+
+ENDINGS = (".png", ".jpg", ".jpeg")
+IGNORED = ("thumbs.db", "desktop.ini")
+"""What file managers leave behind; hidden files are left out, too."""
+
+LIST = "labels.csv"
+RESIZES = ("crop", "stretch", "pad")
+COLOURS = ("gray", "rgb")
+WHAT = "a folder of class folders or with labels.csv, or a .csv file"
+VALIDATION = "validation"
+
+
+class Listed(NamedTuple):
+    """A picture: its file, its label, and the part to which it belongs ("" where none is named)."""
+
+    file: Path
+    label: str
+    part: str
+
+
+class Look(NamedTuple):
+    """How a picture becomes an array. size: (H, W), None for that of all files; resize, colour: "" for none."""
+
+    size: tuple[int, int] | None
+    resize: str
+    colour: str
+
+
+def from_folder(
+    path: str | Path,
+    *,
+    size: int | tuple[int, int] = 0,
+    resize: str = "",
+    colour: str = "",
+    test: float = 0.0,
+    validation: float = 0.0,
+    seed: int = 0,
+    limit: int | None = None,
+    classes: Sequence[str] = (),
+) -> Split:
+    """Pictures as uint8 `[N, H, W, C]`, C 1 for grey and 3 for colour.
+
+    path: a folder of `<class>/*.png`, or of `train/<class>/`, `test/<class>/` and perhaps `validation/<class>/`; or
+    one with `labels.csv`, or such a file: a header `file,label` or `file,label,part`, files beside it, part "train",
+    "test" or "validation". PNG and JPEG files of 8 bits a channel; classes in the order of the alphabet.
+    size: of the pictures, side or (H, W); 0: all files have one size. resize, where a file has another: "crop" scales
+    it until it covers the size and cuts out the middle, "stretch" changes its proportions, "pad" scales it until it
+    fits and puts black around it; bilinear, each pixel weighing all that it covers. A picture is turned first, as its
+    EXIF says. colour: "gray" (ITU-R 601-2 luma) or "rgb", which also puts transparent pictures before black; "": as all
+    files are.
+    test, validation, seed: the shares that are held out, as of `from_arrays`, where parts are not named. limit: at
+    most so many pictures of each part, each class in its proportion, always the same ones. classes: their names, in
+    order, where they are known.
+    Raises FileError, FormatError, DataError, each naming the file; ConfigError (an option).
+    """
+    look, decoder, root = _look(size, resize, colour), pillow(), existing(path, WHAT)
+    parts = _by_part(_listed(root))
+    if "" in parts and not test:
+        want = f"a share to test on (test = 0.2), or the folders {'/, '.join(PARTS)}/ or a column part"
+        raise DataError(expected(str(path), want, Unquoted("pictures of no part")))
+    names = _classes(root, parts, classes)
+    given = {part: _part(decoder, files, look, limit if part else None, names) for part, files in parts.items()}
+    first = given.get("train", given.get(""))
+    assert first is not None  # noqa: S101 - _listed gives parts that are whole
+    for part, (images, _) in given.items():
+        if images.shape[1:] != first[0].shape[1:]:
+            want = f"pictures {list(first[0].shape[1:])}, as in train (size and colour make all alike)"
+            raise DataError(expected(f"{path}: {part}", want, list(images.shape[1:])))
+    held: dict[str, Any] = {part: given[part] for part in ("test", VALIDATION) if part in given}
+    for part, share in (("test", test), (VALIDATION, validation)):
+        if share and part in held:
+            want = f"no share, as the {part} part has pictures of its own"
+            raise DataError(expected(f"data.{part}", want, share))
+        if share:
+            held[part] = share
+    split = from_arrays(*first, **held, seed=seed, classes=names, name=root.stem, channels="last")
+    made = {part: one.limited(limit) for part, one in split.parts.items()}
+    return Split(made["train"], made["test"], made.get(VALIDATION))
+
+
+def from_folder_part(path: str | Path, part: str, *, limit: int | None = None, **options: Any) -> Dataset:
+    """One part; nothing else is decoded. Pictures of no part are whichever is asked for, unless a share is held out."""
+    if options.get("test"):
+        return from_folder(path, limit=limit, **options).parts[part]
+    look = _look(options.get("size") or 0, options.get("resize") or "", options.get("colour") or "")
+    decoder, root = pillow(), existing(path, WHAT)
+    parts = _by_part(_listed(root))
+    if "" not in parts and part not in parts:
+        raise DataError(expected(str(path), f"a {part} part", Unquoted(", ".join(parts))))
+    names = _classes(root, parts, options.get("classes") or ())
+    images, labels = _part(decoder, parts.get(part, parts.get("", [])), look, limit, names)
+    return Dataset(images, labels, names, f"{root.stem}.{part}")
+
+
+def _look(size: Any, resize: str, colour: str) -> Look:
+    look = Look(_size(size), resize, colour)
+    if not isinstance(resize, str) or resize:
+        check_choice("resize", resize, RESIZES)
+        if look.size is None:
+            raise ConfigError(expected("size", f"the size to which resize = {resize!r} brings pictures", size))
+    if not isinstance(colour, str) or colour:
+        check_choice("colour", colour, COLOURS)
+    return look
+
+
+def _by_part(listed: list[Listed]) -> dict[str, list[Listed]]:
+    return {part: [one for one in listed if one.part == part] for part in dict.fromkeys(one.part for one in listed)}
+
+
+def _classes(root: Path, parts: dict[str, list[Listed]], known: Sequence[str]) -> tuple[str, ...]:
+    """The names of the classes: those that are known already, else all labels in the order of the alphabet."""
+    places = [(f"{root}: {part or 'labels'}", [one.label for one in files]) for part, files in parts.items()]
+    return labels_of(places, None, known)[1]
+
+
+def _size(size: Any) -> tuple[int, int] | None:
+    if isinstance(size, (tuple, list)):
+        if len(size) != 2:
+            raise ConfigError(expected("size", "a side, or (height, width)", size))
+        return whole("size", size[0], 1), whole("size", size[1], 1)
+    side = whole("size", size, 0)
+    return (side, side) if side else None
+
+
+def _listed(root: Path) -> list[Listed]:
+    """Every picture, by part, class and name. Raises FileError, FormatError, DataError."""
+    if root.is_file():
+        return _from_csv(root)
+    if (root / LIST).is_file():
+        return _from_csv(root / LIST)
+    inner = sorted(one for one in root.iterdir() if one.is_dir() and not _left_out(one))
+    if not {one.name for one in inner} & set(PARTS):
+        return _from_folders(root, inner, "")
+    for part in PARTS:
+        existing(root / part, f"the folder of the {part} part")
+    strange = [one.name for one in inner if one.name not in (*PARTS, VALIDATION)]
+    if strange:
+        raise FormatError(
+            expected(str(root / strange[0]), f"train/, test/ or {VALIDATION}/ alone", Unquoted(strange[0]))
+        )
+    return [one for folder in inner for one in _from_folders(folder, sorted(folder.iterdir()), folder.name)]
+
+
+def _from_folders(root: Path, inner: list[Path], part: str) -> list[Listed]:
+    """Pictures in class folders."""
+    found: list[Listed] = []
+    for folder in inner:
+        if not folder.is_dir() or _left_out(folder):
+            continue
+        for file in sorted(folder.iterdir()):
+            if _left_out(file):
+                continue
+            if file.suffix.lower() not in ENDINGS or not file.is_file():
+                raise FormatError(expected(str(file), "a PNG or JPEG file", Unquoted(file.suffix or "another")))
+            found.append(Listed(file, folder.name, part))
+    if not found:
+        raise FileError(expected(str(root), "PNG or JPEG files in class folders, or labels.csv", Unquoted("none")))
+    return found
+
+
+def _left_out(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in IGNORED
+
+
+def _from_csv(path: Path) -> list[Listed]:
+    """The rows of a CSV file with the columns file, label, and perhaps part."""
+    try:
+        text = read_bytes(path, "a CSV file").decode("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True))
+        columns = csv.DictReader(io.StringIO(text)).fieldnames or []
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(expected(str(path), "a CSV file in UTF-8", Unquoted(str(error)))) from error
+    heads = [head.strip() for head in columns]
+    if heads not in (["file", "label"], ["file", "label", "part"]):
+        want = "a header file,label or file,label,part"
+        raise FormatError(expected(str(path), want, Unquoted(",".join(heads) or "nothing")))
+    found = []
+    for number, row in enumerate(rows, 2):
+        values = [row.get(head) for head in columns]
+        if None in row or not all(isinstance(value, str) and value.strip() for value in values):
+            want = f"{len(heads)} values: {', '.join(heads)}"
+            raise FormatError(expected(f"{path}:{number}", want, Unquoted(f"{values}")))
+        file, label, *part = (str(value).strip() for value in values)
+        if part and part[0] not in (*PARTS, VALIDATION):
+            raise FormatError(expected(f"{path}:{number}: part", f"train, test or {VALIDATION}", part[0]))
+        found.append(
+            Listed(existing(path.parent / file, f"the picture of {path}:{number}"), label, part[0] if part else "")
+        )
+    if not found:
+        raise FormatError(expected(str(path), "a row for each picture", Unquoted("none")))
+    missing = set(PARTS) - {one.part for one in found}
+    if len(heads) == 3 and missing:
+        raise DataError(
+            expected(f"{path}: part", "pictures to train and to test on", Unquoted(f"none of {min(missing)}"))
+        )
+    return found
+
+
+def _part(
+    decoder: Any, files: list[Listed], look: Look, limit: int | None, classes: tuple[str, ...]
+) -> tuple[Images, Labels]:
+    """The pictures of a part, uint8 `[N, H, W, C]`, and their labels."""
+    labels: Labels = np.array([classes.index(one.label) for one in files], np.int64)
+    chosen = limited_indices(labels, limit)
+    images: Images | None = None
+    first = files[chosen[0]].file
+    for row, index in enumerate(chosen):
+        file = files[index].file
+        pixels = _picture(decoder, file, look)
+        if images is None:
+            images = np.empty((len(chosen), *pixels.shape), np.uint8)
+        if pixels.shape != images.shape[1:]:
+            want = f"{list(images.shape[1:])}, as {first} has (size, resize and colour make all alike)"
+            raise DataError(expected(str(file), want, list(pixels.shape)))
+        images[row] = pixels
+    assert images is not None  # noqa: S101 - a part has at least one picture
+    return images, labels[chosen]
+
+
+def _picture(decoder: Any, path: Path, look: Look) -> Images:
+    """One file as uint8 `[H, W, 1 or 3]`. FormatError: damaged, of more than 8 bits; DataError: size, transparency."""
+    data = read_bytes(path, "a picture")
+    try:
+        with decoder.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as file:
+            check_bytes(str(path), file.width * file.height * 4, len(data), JPEG_RATIO)
+            if file.mode.startswith(("I", "F")):
+                raise FormatError(expected(str(path), "8 bits for each channel", Unquoted(f"the mode {file.mode}")))
+            file.load()
+            from PIL import ImageOps
+
+            image = _coloured(decoder, ImageOps.exif_transpose(file), path, look.colour)
+    except (FormatError, DataError):
+        raise
+    except (MemoryError, OSError, SyntaxError, ValueError, decoder.DecompressionBombError) as error:
+        raise FormatError(expected(str(path), "a whole PNG or JPEG picture", Unquoted(str(error)))) from error
+    pixels: Images = np.asarray(_resized(decoder, image, path, look), np.uint8)
+    return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+
+
+def _coloured(decoder: Any, image: Any, path: Path, colour: str) -> Any:
+    """In mode L or RGB. What is transparent lies before black, if a colour was asked for."""
+    clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+    if clear:
+        if not colour:
+            want = "a picture without transparency (colour = 'rgb' or 'gray' puts it before black)"
+            raise DataError(expected(str(path), want, Unquoted(f"the mode {image.mode}")))
+        image = image.convert("RGBA")
+        black = decoder.new("RGBA", image.size, (0, 0, 0, 255))
+        image = decoder.alpha_composite(black, image).convert("RGB")
+    grey = image.mode in ("1", "L")
+    return image.convert({"gray": "L", "rgb": "RGB", "": "L" if grey else "RGB"}[colour])
+
+
+def _resized(decoder: Any, image: Any, path: Path, look: Look) -> Any:
+    """Of the size that was asked for."""
+    if look.size is None or image.size == look.size[::-1]:
+        return image
+    height, width = look.size
+    if not look.resize:
+        want = f"{height} x {width} pixels, or resize = {', '.join(RESIZES)}"
+        raise DataError(expected(str(path), want, Unquoted(f"{image.height} x {image.width}")))
+    bilinear = decoder.Resampling.BILINEAR
+    if look.resize == "stretch":
+        return image.resize((width, height), bilinear)
+    ratios = width / image.width, height / image.height
+    ratio = max(ratios) if look.resize == "crop" else min(ratios)
+    best = max if look.resize == "crop" else min
+    across, down = (
+        best(edge, max(1, round(old * ratio))) for edge, old in zip((width, height), image.size, strict=True)
+    )
+    scaled = image.resize((across, down), bilinear)
+    left, top = (_half(edge - side) for edge, side in ((across, width), (down, height)))
+    return scaled.crop((left, top, left + width, top + height))
+
+
+def _half(pixels: int) -> int:
+    """What lies before the middle: of what is cut off, or, below 0, of what is put around."""
+    return pixels // 2 if pixels >= 0 else -(-pixels // 2)
