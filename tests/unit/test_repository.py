@@ -59,6 +59,7 @@ ONLY_IN = {
         "qpsnn_core.common.hdf5_child",
         "qpsnn_core.training.checkpoint",
         "qpsnn_core.integer.file",
+        "qpsnn_datasets.saved",
         "qpsnn_datasets.events.store",
         "qpsnn_datasets.events.writer",
     ),
