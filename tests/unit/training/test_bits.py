@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from golden import training_bits
+from golden.elsewhere import PLACES, recorded_by, x86
 
 from qpsnn_core.engine.passes import backward, forward
 from qpsnn_core.kernels.parts import add_in_order, parts_of
 from qpsnn_core.optim.losses import LOSSES
 
 pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
-
-x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the bits are those of x86-64-v3")
-
-AVX2 = "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+avx,+avx2,+fma,+bmi,+bmi2,+f16c,+lzcnt,+movbe"
-"""What LLVM may use of an x86-64-v3 processor."""
-
-LESS_NUMPY = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX2 FMA3"
-
-ELSEWHERE = {
-    "AVX2": {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": AVX2},
-    "other libraries": {
-        "OPENBLAS_CORETYPE": "Haswell",
-        "NPY_DISABLE_CPU_FEATURES": LESS_NUMPY,
-        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F,-AVX512VL",
-        "QPSNN_THREADS": "3",
-    },
-}
-"""What a child is told: to compile for another processor; or BLAS, NumPy and the C library to take other code."""
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +30,9 @@ def test_the_recorded_bits_are_repeated(name, recorded):
 
 @x86
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ELSEWHERE)
-def test_the_same_bits_elsewhere(place, recorded, root):
-    ran = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "golden.training_bits"],
-        cwd=root / "tests",
-        env={**os.environ, **ELSEWHERE[place]},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout) == recorded
+@pytest.mark.parametrize("place", PLACES)
+def test_the_same_bits_elsewhere(place, recorded):
+    assert recorded_by("golden.training_bits", place) == recorded
 
 
 def test_digests_notice_a_single_bit():
