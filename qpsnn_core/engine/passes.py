@@ -88,7 +88,7 @@ def forward(
     images that are not the Input's.
     """
     check_model_kind("forward.model", model)
-    train, save_for_backward = plain((train, save_for_backward))
+    train, save_for_backward, arithmetic = plain((train, save_for_backward, arithmetic))
     check_kinds("forward", bool, train=train, save_for_backward=save_for_backward)
     parts = whole("forward.parts", parts, 0)
     check_choice("forward.arithmetic", arithmetic, ARITHMETICS)

@@ -61,9 +61,12 @@ def wrong_slope_everywhere(monkeypatch):
     def wrong(kind, width, distance):
         return width * right(kind, width, distance)
 
-    def backward(start, stop, size, first, second, given, gradient, moments, settings):
+    def backward(start, stop, pieces, *given):
+        for piece in range(start, stop):
+            of_piece(*pieces[piece], *given, piece)
+
+    def of_piece(start, stop, first, second, given, gradient, moments, settings, piece):
         _, positions, beta, threshold, _, _, width, detach = settings
-        start, stop, moments = start * size, min(stop * size, positions), moments[start]
         shape = (-1, positions, given.shape[1])
         currents = [one for one in (first, second) if one is not None]
         accs = [acc.reshape(shape)[:, start:stop] for acc, *_ in currents]
@@ -76,7 +79,7 @@ def wrong_slope_everywhere(monkeypatch):
 
         back = naive_lif.backward(before, share, beta, threshold, "zero", slope, detach)
         gradient.reshape(shape)[:, start:stop] = back if len(gradient) == len(given) else back.sum(0)
-        for moment, acc in zip(moments, (1, *accs), strict=False):
+        for moment, acc in zip(moments[piece], (1, *accs), strict=False):
             moment += (back * acc).sum((0, 1))
 
     monkeypatch.setattr(surrogates, "slope", wrong)
