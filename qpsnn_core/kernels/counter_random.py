@@ -1,0 +1,42 @@
+"""Random words that are a function of counters: Philox2x32-10 (Salmon et al. 2011), whatever thread asks for them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qpsnn_core.kernels.threads import kernel
+
+WORD = 32
+"""Bits of a random word."""
+
+_MULTIPLIER = np.uint64(0xD256D193)
+_WEYL = np.uint64(0x9E3779B9)
+_MASK = np.uint64(0xFFFFFFFF)
+_BITS = np.uint64(WORD)
+
+
+@kernel
+def random_word(step, element, key):
+    """The first of the two words of Philox2x32-10 with the counters `step` and `element` and the 32-bit `key`, uint64.
+
+    All below 2**32. Products of two 32-bit words fit uint64: nothing overflows.
+    """
+    left, right, round_key = np.uint64(step), np.uint64(element), np.uint64(key)
+    for _ in range(10):
+        product = _MULTIPLIER * left
+        left = (product >> _BITS) ^ round_key ^ right
+        right = product & _MASK
+        round_key = (round_key + _WEYL) & _MASK
+    return left
+
+
+@kernel
+def sample_key(seed, stream, sample):
+    """The key of a `sample`'s draws for one purpose (`stream`) of a run with this `seed`; all below 2**32."""
+    return random_word(sample, seed, stream)
+
+
+@kernel
+def one_of(count, step, key):
+    """A number of 0..count-1, each as likely as the others to within count/2**32; `step` and `key` as for `random_word`."""
+    return np.int64((random_word(step, 0, key) * np.uint64(count)) >> _BITS)

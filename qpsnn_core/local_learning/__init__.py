@@ -1,0 +1,32 @@
+"""Networks that learn locally, without backpropagation: the unsupervised network of Q-SpiNN (Diehl & Cook, STDP)."""
+
+from qpsnn_core.local_learning.formats import NeuronFormats, NumberFormats, memory_bits
+from qpsnn_core.local_learning.labels import LabelledNeurons, NGrams, label_neurons, learn_ngrams
+from qpsnn_core.local_learning.model import LocalModel, dequantized, initialise, quantized
+from qpsnn_core.local_learning.network import STDP, AdaptiveLIF, DiehlCook, InhibitoryLIF, SpikeTrains
+from qpsnn_core.local_learning.present import Responses, Spikes, Winners, learn, present_spikes, respond
+
+__all__ = [
+    "STDP",
+    "AdaptiveLIF",
+    "DiehlCook",
+    "InhibitoryLIF",
+    "LabelledNeurons",
+    "LocalModel",
+    "NGrams",
+    "NeuronFormats",
+    "NumberFormats",
+    "Responses",
+    "SpikeTrains",
+    "Spikes",
+    "Winners",
+    "dequantized",
+    "initialise",
+    "label_neurons",
+    "learn",
+    "learn_ngrams",
+    "memory_bits",
+    "present_spikes",
+    "quantized",
+    "respond",
+]

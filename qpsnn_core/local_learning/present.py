@@ -1,0 +1,170 @@
+"""Present samples to the network: learn from them, or record the spikes with which it responds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from qpsnn_core.common.errors import DataError, ShapeError, Unquoted, expected
+from qpsnn_core.common.progress import Listener, Progress
+from qpsnn_core.common.types import Array, Doubles, Images, Longs
+from qpsnn_core.common.validation import check_kind, described
+from qpsnn_core.kernels.neurons.diehl_cook import present_all, present_one
+from qpsnn_core.kernels.threads import parallel_for
+from qpsnn_core.local_learning.arithmetic import arithmetic, chances, check_learnable
+from qpsnn_core.local_learning.model import LocalModel
+
+Winners = npt.NDArray[np.int32]
+"""Who spiked at each step, or -1: `[samples, steps]`, or `[steps]` of one sample."""
+
+AT_ONCE = 250
+"""Samples between two reports of progress."""
+
+TESTED = 2**31
+"""The number of the first sample that a network responds to without learning: its draws are not those of learning."""
+
+VARIABLES = ("membranes", "thresholds", "weights")
+
+
+@dataclass(frozen=True)
+class Responses:
+    """counts: int64 `[samples, neurons]`, spikes. winners: int32 `[samples, steps]`. saturated: int64 `[samples, 3]`:
+    how often a membrane, a threshold and a weight left the range of its format.
+    """
+
+    counts: Longs
+    winners: Winners
+    saturated: Longs
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """What one sample gave: `winners` `[steps]`, `counts` `[neurons]`, `saturated` `[3]`, the model after it, and
+    `seen` `[4]`: the lowest and highest membrane and adaptation, in stored numbers.
+    """
+
+    winners: Winners
+    counts: Longs
+    saturated: Longs
+    seen: Doubles
+    model: LocalModel
+
+
+def learn(model: LocalModel, images: Images, on_progress: Listener | None = None) -> tuple[LocalModel, Responses]:
+    """The model after it has learnt from each image in turn (STDP, adaptive thresholds), and its spikes meanwhile.
+
+    images: uint8 `[samples, ...]`, as many numbers each as the network has inputs. To learn from two parts, one after
+    the other, gives the same bits as from both at once. Raises ConfigError (formats that cannot learn), DataError,
+    ShapeError.
+    """
+    check_kind("model", model, LocalModel)
+    check_learnable(model.network, model.formats)
+    pixels = _pixels(model, images)
+    if model.seen + len(pixels) > TESTED:
+        raise DataError(expected("images", f"at most {TESTED} samples in all", model.seen + len(pixels)))
+    weights, adaptation = model.weights.copy(), model.adaptation.copy()
+    found = _run(model, pixels, weights, adaptation, True, model.seen, "learn", on_progress)
+    return replace(model, weights=weights, adaptation=adaptation, seen=model.seen + len(pixels)), found
+
+
+def respond(model: LocalModel, images: Images, on_progress: Listener | None = None) -> Responses:
+    """The spikes of a model that does not learn: weights and thresholds stay, nothing is normalised.
+
+    images: as for `learn`. The same bits on any number of threads. Raises DataError, ShapeError.
+    """
+    check_kind("model", model, LocalModel)
+    pixels = _pixels(model, images)
+    return _run(model, pixels, model.weights, model.adaptation, False, TESTED, "evaluate", on_progress)
+
+
+def _run(
+    model: LocalModel,
+    pixels: Images,
+    weights: Array,
+    adaptation: Array,
+    learning: bool,
+    before: int,
+    stage: str,
+    on_progress: Listener | None,
+) -> Responses:
+    network = model.network
+    layers, like = arithmetic(network, model.formats, model.seed)
+    table, nothing = chances(network.trains, network.dt), np.zeros(0)
+    winners: Winners = np.empty((len(pixels), network.trains.steps), np.int32)
+    counts: Longs = np.empty((len(pixels), network.neurons), np.int64)
+    lost: Longs = np.empty((len(pixels), 3), np.int64)
+    batches = -(-len(pixels) // AT_ONCE)
+    for batch in range(batches):
+        part = slice(batch * AT_ONCE, (batch + 1) * AT_ONCE)
+        images, first = pixels[part], before + part.start
+        ranged = (images, table, weights, adaptation, layers, like, learning, first)
+        rest = (winners[part], counts[part], nothing, lost[part])
+        if learning:
+            present_all(0, len(images), *ranged, *rest)
+        else:
+            parallel_for(present_all, len(images), 8, *ranged, *rest)
+        if on_progress is not None:
+            on_progress(Progress(stage, 1, 1, batch + 1, batches, None, None))
+    return Responses(counts, winners, lost)
+
+
+def _pixels(model: LocalModel, images: Images) -> Images:
+    inputs = model.network.inputs
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim < 2:
+        raise DataError(expected("images", "an array of uint8 [samples, ...]", Unquoted(described(images))))
+    if images[:1].size != inputs * len(images[:1]) or not len(images):
+        raise ShapeError(expected("images", f"samples of {inputs} numbers, as the network's inputs", list(images.shape)))
+    return np.ascontiguousarray(images.reshape(len(images), inputs))
+
+
+def present_spikes(
+    model: LocalModel, spikes: Array, *, learning: bool, winners: Winners | None = None, sample: int = 0
+) -> Spikes:
+    """One sample of given input spikes; with `learning`, the model that comes of it.
+
+    spikes: 0 and 1, or truth values, `[steps, inputs]`. winners: int32 `[steps]`, who spikes at each step, or -1; None:
+    drawn by the model's seed and the number `sample`. Raises DataError (a winner that did not cross its threshold),
+    ShapeError.
+    """
+    check_kind("model", model, LocalModel)
+    network = model.network
+    if learning:
+        check_learnable(network, model.formats)
+    _check_spikes(spikes, (network.trains.steps, network.inputs))
+    times, inputs = np.nonzero(spikes)
+    first = np.searchsorted(times, np.arange(network.trains.steps + 1)).astype(np.int32)
+    given = _given(winners, network.trains.steps, network.neurons)
+    layers, like = arithmetic(network, model.formats, model.seed)
+    weights, adaptation = model.weights.copy(), model.adaptation.copy()
+    fired: Winners = np.empty(network.trains.steps, np.int32)
+    counts, lost = np.empty(network.neurons, np.int64), np.zeros(3, np.int64)
+    seen: Doubles = np.array([np.inf, -np.inf, np.inf, -np.inf])
+    network_arrays = (weights, adaptation, layers, like)
+    strange = present_one(
+        first, inputs.astype(np.int32), given, *network_arrays, learning, sample, fired, counts, seen, lost
+    )
+    if strange:
+        raise DataError(expected("winners", "neurons that reach their thresholds", Unquoted(f"{strange} that did not")))
+    after = replace(model, weights=weights, adaptation=adaptation, seen=model.seen + int(learning))
+    return Spikes(fired, counts, lost, seen, after)
+
+
+def _check_spikes(spikes: Array, shape: tuple[int, int]) -> None:
+    if not isinstance(spikes, np.ndarray) or spikes.dtype.kind not in "bu" or (spikes > 1).any():
+        raise DataError(expected("spikes", "an array of 0 and 1, unsigned or truth values", Unquoted(described(spikes))))
+    if spikes.shape != shape:
+        raise ShapeError(expected("spikes", f"[steps, inputs] = {list(shape)}", list(spikes.shape)))
+
+
+def _given(winners: Winners | None, steps: int, neurons: int) -> Winners:
+    if winners is None:
+        return np.zeros(0, np.int32)
+    if not isinstance(winners, np.ndarray) or winners.dtype.kind not in "iu" or winners.shape != (steps,):
+        raise DataError(expected("winners", f"integers [{steps}]", Unquoted(described(winners))))
+    if winners.min() < -1 or winners.max() >= neurons:
+        raise DataError(expected("winners", f"-1 to {neurons - 1}", Unquoted(f"{winners.min()} to {winners.max()}")))
+    return winners.astype(np.int32)
+
+
