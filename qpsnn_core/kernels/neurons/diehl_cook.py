@@ -148,8 +148,6 @@ def present(first, events, given, weights, v_th, layers, s, learning, sample, wi
         if learning and e.adapts:
             adapt(v_th, s.wide, e, t, th_key, saturations)
         count = integrate(s.v, s.currents, s.ready, s.wide, s.crossed, e, t, v_key, saturations)
-        if seen.shape[0] > 0:
-            observe(s.v, v_th, seen)
         winner = -1
         if given.shape[0] > 0 and given[t] >= 0:
             if s.crossed[given[t]]:
@@ -162,6 +160,8 @@ def present(first, events, given, weights, v_th, layers, s, learning, sample, wi
                 s.v, v_th, s.ready, s.wide, s.crossed, e, learning, t, (v_key, th_key), chosen, saturations
             )
             winner = drawn if given.shape[0] == 0 else winner
+        if seen.shape[0] > 0:
+            observe(s.v, v_th, seen)
         winners[t] = winner
         if winner >= 0:
             counts[winner] += 1

@@ -88,7 +88,7 @@ def weaken(weights, events, start, stop, active, count, winner, last_post, rule,
     draws.
     """
     neurons = weights.shape[1]
-    none = rule.gain_post[0] * 0
+    none = rule.gain_post[0] - rule.gain_post[0]
     for e in range(start, stop):
         i = events[e]
         row = weights[i]
@@ -110,7 +110,7 @@ def strengthen(weights, touched, count, winner, last_pre, rule, shift, step, key
     `[inputs]`, the step of each input's last spike. weights, winner, rule, shift, step, key: as for `weaken`.
     """
     neurons = weights.shape[1]
-    none = rule.gain_post[0] * 0
+    none = rule.gain_post[0] - rule.gain_post[0]
     for a in range(count):
         i = touched[a]
         age = step - last_pre[i]
