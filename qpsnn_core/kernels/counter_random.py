@@ -23,7 +23,7 @@ def random_word(step, element, key):
     """
     left, right, round_key = np.uint64(step), np.uint64(element), np.uint64(key)
     for _ in range(10):
-        product = _MULTIPLIER * left
+        product = _MULTIPLIER * (left & _MASK)
         left = (product >> _BITS) ^ round_key ^ right
         right = product & _MASK
         round_key = (round_key + _WEYL) & _MASK

@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.types import Array
+from qpsnn_core.kernels.counter_random import WORD
 from qpsnn_core.kernels.fixed_point import Grid
 from qpsnn_core.kernels.neurons.adaptive_lif import NeuronConstants
 from qpsnn_core.kernels.neurons.diehl_cook import Layers
 from qpsnn_core.kernels.neurons.stdp import Plasticity
+from qpsnn_core.kernels.spike_trains import GUIDED, Intervals
 from qpsnn_core.local_learning.formats import NeuronFormats, NumberFormats
 from qpsnn_core.local_learning.network import DiehlCook, InhibitoryLIF, SpikeTrains
 from qpsnn_core.quantization.fixed_point import FixedPoint, constant
@@ -27,7 +29,10 @@ WIDE = 60
 """Bits of wide numbers, their sign and one for the sum of two apart."""
 
 FINE = 30
-"""Most fraction bits of factors: the leaks of traces times rates, the factor of normalisation."""
+"""Most fraction bits of factors: leaks, traces times rates, the factor of normalisation."""
+
+MOST_NEURON_BITS = 31
+"""Of membranes and thresholds: the difference of two is an int32."""
 
 LEVELS = 256
 
@@ -89,6 +94,11 @@ def fraction_bits(network: DiehlCook, formats: NeuronFormats) -> int:
     brake = network.inhibition * (1 if network.form == "single" else network.neurons)
     largest = max(drive, brake, network.inhibitory.excitation if network.inhibitory else 0)
     bits = WIDE - 1 - max(formats.membrane.integer, formats.threshold.integer, math.ceil(math.log2(largest + 1)))
+    for name in ("membrane", "threshold"):
+        form = getattr(formats, name)
+        if form.bits > MOST_NEURON_BITS:
+            raise ConfigError(expected(f"NeuronFormats.{name}", f"at most {MOST_NEURON_BITS} bits", form))
+        bits = min(bits, form.fraction + FINE)
     fractions = [formats.membrane.fraction, formats.threshold.fraction, formats.reset.fraction]
     if bits < max(*fractions, formats.increment.fraction):
         raise ConfigError(expected("NumberFormats.neurons", f"at most {bits} fraction bits for this range", max(fractions)))
@@ -110,14 +120,14 @@ def _excitatory(network: DiehlCook, formats: NumberFormats) -> NeuronConstants:
     reset = constant(n.reset, form.reset, rounding, "AdaptiveLIF.reset")
     increment = constant(n.increment, form.increment, rounding, "AdaptiveLIF.increment")
     return NeuronConstants(
-        rest=constant(n.rest, form.membrane, rounding, "AdaptiveLIF.rest"),
-        leak=whole_number(leak, v_shift),
+        rest=np.int32(constant(n.rest, form.membrane, rounding, "AdaptiveLIF.rest")),
+        leak=np.int32(whole_number(leak, v_shift)),
         reset=reset << (bits - form.reset.fraction),
         increment=increment << (bits - form.increment.fraction),
         inhibition=whole_number(network.inhibition, form.membrane.fraction) << v_shift,
         base=0,
-        adaptation_rest=constant(n.threshold, form.threshold, rounding, "AdaptiveLIF.threshold"),
-        adaptation_leak=slow_bits,
+        adaptation_rest=np.int32(constant(n.threshold, form.threshold, rounding, "AdaptiveLIF.threshold")),
+        adaptation_leak=np.int32(slow_bits),
         adapts=n.theta_tau is not None and not _is_lost(2**th_shift - slow_bits, th_shift, form.threshold, rounding),
         refractory=n.refractory,
         membrane_shift=v_shift,
@@ -180,8 +190,8 @@ def _inhibitory(network: DiehlCook, formats: NumberFormats) -> NeuronConstants:
         if network.inhibitory is not None
     } or dict.fromkeys(("rest", "reset", "threshold", "excitation"), 0)
     return excitatory._replace(
-        rest=codes["rest"],
-        leak=whole_number(leak, shift),
+        rest=np.int32(codes["rest"]),
+        leak=np.int32(whole_number(leak, shift)),
         reset=codes["reset"] << shift,
         increment=codes["excitation"] << shift,
         base=codes["threshold"] << shift,
@@ -257,13 +267,16 @@ def _powers(distances: int, quarters: int, form: FixedPoint) -> npt.NDArray[np.i
 
 
 @lru_cache(maxsize=8)
-def chances(trains: SpikeTrains, dt: float) -> npt.NDArray[np.uint64]:
-    """For each brightness, 2**32 times the chance that an interval is at most 1, 2, ... steps: `[256, steps]`."""
-    table: npt.NDArray[np.uint64] = np.zeros((LEVELS, trains.steps), np.uint64)
+def intervals(trains: SpikeTrains, dt: float) -> Intervals:
+    """The distribution of the intervals between spikes, for each brightness."""
+    chances: npt.NDArray[np.uint64] = np.zeros((LEVELS, trains.steps), np.uint64)
+    guide: npt.NDArray[np.int32] = np.zeros((LEVELS, 2**GUIDED), np.int32)
+    below = np.arange(2**GUIDED, dtype=np.uint64) << np.uint64(WORD - GUIDED)
     for level in range(1, LEVELS):
         rate = level / (LEVELS - 1) * trains.intensity
-        table[level] = [int(min(one, 1.0) * 2**32 + 0.5) for one in _cumulative(trains, rate, dt)]
-    return table
+        chances[level] = [int(min(one, 1.0) * 2**WORD + 0.5) for one in _cumulative(trains, rate, dt)]
+        guide[level] = np.searchsorted(chances[level], below, "right")
+    return Intervals(chances, guide)
 
 
 def _cumulative(trains: SpikeTrains, rate: float, dt: float) -> list[float]:

@@ -13,7 +13,7 @@ from qpsnn_core.common.types import Array, Doubles, Images, Longs
 from qpsnn_core.common.validation import check_kind, described
 from qpsnn_core.kernels.neurons.diehl_cook import present_all, present_one
 from qpsnn_core.kernels.threads import parallel_for
-from qpsnn_core.local_learning.arithmetic import arithmetic, chances, check_learnable
+from qpsnn_core.local_learning.arithmetic import arithmetic, check_learnable, intervals
 from qpsnn_core.local_learning.model import LocalModel
 
 Winners = npt.NDArray[np.int32]
@@ -91,7 +91,7 @@ def _run(
 ) -> Responses:
     network = model.network
     layers, like = arithmetic(network, model.formats, model.seed)
-    table, nothing = chances(network.trains, network.dt), np.zeros(0)
+    table, nothing = intervals(network.trains, network.dt), np.zeros(0)
     winners: Winners = np.empty((len(pixels), network.trains.steps), np.int32)
     counts: Longs = np.empty((len(pixels), network.neurons), np.int64)
     lost: Longs = np.empty((len(pixels), 3), np.int64)

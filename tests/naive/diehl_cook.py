@@ -24,7 +24,7 @@ class Numbers:
     def leaked(self, value, rest, leak, shift):
         if not self.fixed:
             return F(F(leak * F(value - rest)) + rest)
-        return (int(value) - rest) * leak + rest * 2**shift
+        return (int(value) - int(rest)) * int(leak) + int(rest) * 2**shift
 
     def wide(self, value, shift):
         return int(value) * 2**shift if self.fixed else value
@@ -64,13 +64,13 @@ def sample(spikes, given, weights, v_th, layers, learning, number):
     """One sample: (winners, weights, adaptations, saturations). spikes: a list of inputs for each step."""
     n = Numbers(layers)
     c, i, rule = layers.excitatory, layers.inhibitory, layers.rule
-    seed = int(layers.seed)
+    seed, none = int(layers.seed), rule.gain_pre[0] - rule.gain_pre[0]
     keys = [word(number, seed, stream) for stream in range(6)]
     inputs, neurons = weights.shape
     w = [[w.item() if n.codes else w for w in row] for row in weights]
     limits = [int(x) if n.fixed else x for x in v_th]
-    v, ready = [c.rest] * neurons, [0] * neurons
-    iv, iready, ispikes = [i.rest] * neurons, [0] * neurons, [False] * neurons
+    v, ready = [c.rest if not n.fixed else int(c.rest)] * neurons, [0] * neurons
+    iv, iready, ispikes = [i.rest if not n.fixed else int(i.rest)] * neurons, [0] * neurons, [False] * neurons
     pre, post = [None] * inputs, [None] * neurons
     fired, spiked, lost, winners, before = set(), -1, [0, 0, 0], [], []
     for t, now in enumerate(spikes):
@@ -129,8 +129,8 @@ def sample(spikes, given, weights, v_th, layers, learning, number):
                 fired.add(spiked)
             for k in range(inputs):
                 for j in range(neurons):
-                    down = rule.gain_post[t - post[j]] if k in now and post[j] is not None else rule.gain_post[0] - rule.gain_post[0]
-                    up = rule.gain_pre[t - pre[k]] if j == spiked and pre[k] is not None else rule.gain_pre[0] - rule.gain_pre[0]
+                    down = rule.gain_post[t - post[j]] if k in now and post[j] is not None else none
+                    up = rule.gain_pre[t - pre[k]] if j == spiked and pre[k] is not None else none
                     if down > 0 or up > 0:
                         w[k][j] = moved(n, w[k][j], down, up, rule, t, k * neurons + j, keys[4])
         before = now

@@ -13,6 +13,7 @@ import numpy as np
 
 from qpsnn_core.kernels.counter_random import one_of
 from qpsnn_core.kernels.fixed_point import outside, rounded, saturated
+from qpsnn_core.kernels.simd.vector import fill16, item, load16, store, to
 from qpsnn_core.kernels.threads import kernel
 
 
@@ -49,10 +50,13 @@ class NeuronConstants(NamedTuple):
 
 @kernel
 def leaked(stored, rest, leak, shift):
-    """`leak*(stored - rest) + rest`, wide. shift: fraction bits of `leak`; None: all are float32."""
+    """`leak*(stored - rest) + rest`, wide. shift: fraction bits of `leak`; None: all are float32.
+
+    In fixed point the difference and the leak are int32, of which processors multiply many at once.
+    """
     if shift is None:
         return leak * (stored - rest) + rest
-    return (np.int64(stored) - rest) * leak + (np.int64(rest) << shift)
+    return np.int64(np.int32(stored - rest)) * np.int64(leak) + (np.int64(rest) << shift)
 
 
 @kernel
@@ -86,21 +90,66 @@ def brake(currents, inhibited, inhibition):
 
 
 @kernel
+def add_block(totals, place, weights, neurons, j, events, start, stop):
+    """The sums of 128 neurons from j on, or of those that are left: `totals[place + j...]`, flat, as for `add_rows`.
+
+    weights: flat, `neurons` in each row.
+    """
+    zero = fill16(0, totals)
+    if neurons - j >= 128:
+        a, b, c, d, f, g, h, i = zero, zero, zero, zero, zero, zero, zero, zero
+        for e in range(start, stop):
+            k = np.int64(item(events, e)) * neurons + j
+            a = a + to(load16(weights, k), totals)
+            b = b + to(load16(weights, k + 16), totals)
+            c = c + to(load16(weights, k + 32), totals)
+            d = d + to(load16(weights, k + 48), totals)
+            f = f + to(load16(weights, k + 64), totals)
+            g = g + to(load16(weights, k + 80), totals)
+            h = h + to(load16(weights, k + 96), totals)
+            i = i + to(load16(weights, k + 112), totals)
+        store(totals, place + j, a)
+        store(totals, place + j + 16, b)
+        store(totals, place + j + 32, c)
+        store(totals, place + j + 48, d)
+        store(totals, place + j + 64, f)
+        store(totals, place + j + 80, g)
+        store(totals, place + j + 96, h)
+        store(totals, place + j + 112, i)
+        return
+    if neurons < 16:
+        for n in range(neurons):
+            totals[place + n] = 0
+            for e in range(start, stop):
+                totals[place + n] += weights[events[e] * neurons + n]
+        return
+    for n in range(j, neurons, 16):
+        m = min(n, neurons - 16)
+        a = zero
+        for e in range(start, stop):
+            a = a + to(load16(weights, np.int64(item(events, e)) * neurons + m), totals)
+        store(totals, place + m, a)
+
+
+@kernel
 def add_rows(totals, weights, events, start, stop):
     """`totals[j] = 0 + weights[events[start], j] + ... + weights[events[stop - 1], j]`, added in this order."""
-    totals[:] = 0
-    neurons = totals.shape[0]
-    i = start
-    while i + 4 <= stop:
-        a, b, c, d = weights[events[i]], weights[events[i + 1]], weights[events[i + 2]], weights[events[i + 3]]
-        for j in range(neurons):
-            totals[j] = (((totals[j] + a[j]) + b[j]) + c[j]) + d[j]
-        i += 4
-    while i < stop:
-        a = weights[events[i]]
-        for j in range(neurons):
-            totals[j] = totals[j] + a[j]
-        i += 1
+    flat, neurons = weights.reshape(-1), totals.shape[0]
+    for j in range(0, neurons, 128):
+        add_block(totals, 0, flat, neurons, j, events, start, stop)
+
+
+@kernel
+def add_all_rows(totals, weights, events, first):
+    """As `add_rows`, the spikes of every step into its row of `totals`, `[steps, neurons]`. first: as from `encode`.
+
+    128 neurons at a time, so that their weights stay in a near cache.
+    """
+    steps, neurons = totals.shape
+    flat, out = weights.reshape(-1), totals.reshape(-1)
+    for j in range(0, neurons, 128):
+        for t in range(steps):
+            add_block(out, t * neurons, flat, neurons, j, events, first[t], first[t + 1])
 
 
 @kernel

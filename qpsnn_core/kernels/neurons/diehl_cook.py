@@ -15,6 +15,7 @@ import numpy as np
 from qpsnn_core.kernels.counter_random import sample_key
 from qpsnn_core.kernels.neurons.adaptive_lif import (
     adapt,
+    add_all_rows,
     add_rows,
     brake,
     charge,
@@ -46,7 +47,8 @@ class Layers(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What a sample needs besides the network. v, totals, currents, wide, sums: `[neurons]`, in the types of their quantities;
+    """What a sample needs besides the network. v, currents, wide, sums: `[neurons]`, in the types of their quantities;
+    totals: `[steps, neurons]`, of which a network that learns uses one row;
     i_v as v, inhibited as wide; i_ready, ready, last_post, active: int32 `[neurons]`; crossed, i_spikes: uint8;
     last_pre, touched: int32 `[inputs]`.
     """
@@ -69,12 +71,12 @@ class Scratch(NamedTuple):
 
 
 @kernel
-def scratch_for(inputs, v_th, totals, wide, sums):
-    """A Scratch for so many `inputs` and as many neurons as `v_th` has; v_th, totals, wide, sums: arrays of its types."""
+def scratch_for(inputs, steps, v_th, totals, wide, sums):
+    """A Scratch for so many `inputs` and `steps`, and as many neurons as `v_th` has; v_th, totals, wide, sums: arrays of its types."""
     n = v_th.shape[0]
     return Scratch(
         np.empty_like(v_th),
-        np.zeros(n, totals.dtype),
+        np.zeros((steps, n), totals.dtype),
         np.zeros(n, wide.dtype),
         np.zeros(n, wide.dtype),
         np.zeros(n, sums.dtype),
@@ -134,12 +136,18 @@ def present(first, events, given, weights, v_th, layers, s, learning, sample, wi
     for j in range(v_th.shape[0]):
         s.wide[j] = widened(v_th[j], e.adaptation_shift)
     counts[:] = 0
+    if not learning:
+        add_all_rows(s.totals, weights, events, first)
     winner, relayed, touched, active, strange = -1, 0, 0, 0, 0
     inhibiting = False
     for t in range(winners.shape[0]):
         start, stop = first[t], first[t + 1]
-        add_rows(s.totals, weights, events, first[max(t - 1, 0)], start)
-        charge(s.currents, s.totals, e.charge_unit, e.charge_shift)
+        totals = s.totals[0 if learning else max(t - 1, 0)]
+        if learning:
+            add_rows(totals, weights, events, first[max(t - 1, 0)], start)
+        charge(s.currents, totals, e.charge_unit, e.charge_shift)
+        if t == 0:
+            s.currents[:] = 0
         if inhibiting or winner >= 0 or relayed > 0:
             inhibiting = inhibit(s.inhibited, direct, winner, s.i_spikes, relayed)
             brake(s.currents, s.inhibited, e.inhibition)
@@ -196,24 +204,27 @@ def observe(v, v_th, seen):
 
 
 @kernel
-def present_all(start, stop, images, chances, weights, v_th, layers, like, learning, before, winners, counts, seen, lost):
+def present_all(start, stop, images, intervals, weights, v_th, layers, like, learning, before, winners, counts, seen, lost):
     """Samples start..stop-1, one after the other; each from its image to the spikes.
 
-    images: uint8 `[samples, inputs]`. chances: as for `encode`. like: arrays of length 0 in the types of sums of
+    images: uint8 `[samples, inputs]`. intervals: as for `encode`. like: arrays of length 0 in the types of sums of
     weights, wide numbers and sums of columns. before: how many samples were presented before the first of these.
     winners: int32 `[samples, steps]`. counts: int64 `[samples, neurons]`. lost: int64 `[samples, 3]`, saturations,
     written. The others: as for `present`.
     """
     inputs, steps = images.shape[1], winners.shape[1]
-    s = scratch_for(inputs, v_th, like[0], like[1], like[2])
+    s = scratch_for(inputs, steps, v_th, like[0], like[1], like[2])
     first = np.zeros(steps + 1, np.int32)
     events = np.zeros(inputs * steps, np.int32)
     times = np.zeros(inputs * steps, np.int32)
-    pixels = np.zeros(inputs * steps, np.int32)
+    pixels = np.zeros(inputs, np.int32)
+    trains = np.zeros(inputs, np.int32)
+    words = np.zeros(inputs, np.uint64)
     given = np.zeros(0, np.int32)
     for n in range(start, stop):
         sample = before + n
-        encode(images[n], chances, sample_key(layers.seed, SPIKES, sample), first, events, times, pixels)
+        key = sample_key(layers.seed, SPIKES, sample)
+        encode(images[n], intervals, key, first, events, times, pixels, trains, words)
         lost[n] = 0
         present(
             first, events, given, weights, v_th, layers, s, learning, sample, winners[n], counts[n], seen, lost[n]
@@ -223,7 +234,7 @@ def present_all(start, stop, images, chances, weights, v_th, layers, like, learn
 @kernel
 def present_one(first, events, given, weights, v_th, layers, like, learning, sample, winners, counts, seen, lost):
     """`present` with a Scratch of its own. As for `present`; like: as for `present_all`; lost: saturations."""
-    s = scratch_for(weights.shape[0], v_th, like[0], like[1], like[2])
+    s = scratch_for(weights.shape[0], winners.shape[0], v_th, like[0], like[1], like[2])
     return present(
         first, events, given, weights, v_th, layers, s, learning, sample, winners, counts, seen, lost
     )

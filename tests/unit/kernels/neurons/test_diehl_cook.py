@@ -145,6 +145,7 @@ def test_a_leak_that_rounding_undoes_is_left_out():
         layers, _ = arithmetic(net, formats("Q1.6", name, "nearest"), 0)
         assert layers.excitatory.adapts == (fraction == 16)
         c, top = layers.excitatory, 2 ** (8 + fraction) - 1
-        wide = (top - c.adaptation_rest) * c.adaptation_leak + (c.adaptation_rest << c.adaptation_shift)
+        rest, leak = int(c.adaptation_rest), int(c.adaptation_leak)
+        wide = (top - rest) * leak + (rest << c.adaptation_shift)
         undone = (wide + (1 << (c.adaptation_shift - 1))) >> c.adaptation_shift == top
         assert undone or layers.excitatory.adapts
