@@ -1,10 +1,10 @@
-"""Local learning against BindsNET: one sample of Diehl & Cook's network, learning and not, in one process on one thread.
+"""Local learning against BindsNET: one sample of Diehl & Cook's network, learning and not, on one thread.
 
 `python -m benchmarks.local --data FOLDER` takes MNIST's four IDX files. `--bindsnet FOLDER` names a copy of BindsNET's
 repository (its package is imported from there) and needs PyTorch; without it, only ours is measured, and the page says
 so. Both get the same network: 784 inputs, `--neurons` neurons that inhibit each other by 120 mV, 250 steps, STDP with
-weight dependence. Ours turns each image into spikes within the time that is measured; BindsNET's samples are encoded
-before. Times are of the processor, per sample, the least of several rounds that take turns.
+weight dependence. Ours turns each image into spikes within the time that is measured, but where spikes are given;
+BindsNET's samples are encoded before. Times are of the processor, per sample, the least of rounds that take turns.
 """
 
 from __future__ import annotations
@@ -20,9 +20,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.table import show
+from qpsnn_core.kernels.neurons.diehl_cook import present_one
+from qpsnn_core.kernels.spike_trains import encode
 from qpsnn_core.kernels.threads import set_threads
-from qpsnn_core.local_learning import DiehlCook, NeuronFormats, NumberFormats, initialise, learn, respond
+from qpsnn_core.local_learning import DiehlCook, LocalModel, NeuronFormats, NumberFormats, initialise, learn, respond
+from qpsnn_core.local_learning.arithmetic import arithmetic
 from qpsnn_core.local_learning.formats import FLOAT
+from qpsnn_core.local_learning.trains import intervals
 from qpsnn_core.quantization.fixed_point import FixedPoint
 from qpsnn_datasets.mnist import load_mnist
 
@@ -51,9 +55,25 @@ def ours(images: np.ndarray, neurons: int) -> dict[tuple[str, bool], tuple[Calla
     for name, formats in FORMS.items():
         model, _ = learn(initialise(DiehlCook(784, neurons, "single", INHIBITION), formats, 1), images[:SETTLED])
         part = images[SETTLED : SETTLED + 50]
-        found[name, True] = (lambda model=model: learn(model, part), len(part))
-        found[name, False] = (lambda model=model: respond(model, part), len(part))
+        found[name, True] = (lambda model=model, part=part: learn(model, part), len(part))
+        found[name, False] = (lambda model=model, part=part: respond(model, part), len(part))
+        found[f"{name}, spikes given", False] = (spikes_given(model, part[:10]), 10)
     return found
+
+
+def spikes_given(model: LocalModel, images: np.ndarray) -> Callable[[], object]:
+    """One round that does not learn from spikes which are there before, as BindsNET's."""
+    (layers, like), trains = arithmetic(model.network, model.formats, model.seed), model.network.trains
+    steps, inputs = trains.steps, model.network.inputs
+    room = [np.zeros(size, kind) for size, kind in ((inputs, np.int32), (inputs, np.int32), (inputs, np.uint64))]
+    samples = []
+    for n, image in enumerate(images.reshape(len(images), inputs)):
+        first, events = np.zeros(steps + 1, np.int32), np.zeros(inputs * steps, np.int32)
+        encode(image, intervals(trains, 1.0), np.uint64(n), first, events, np.zeros_like(events), *room)
+        samples.append((first, events, np.zeros(0, np.int32)))
+    arrays = (model.weights, model.adaptation, layers, like, False, 0)
+    out = (np.zeros(steps, np.int32), np.zeros(model.network.neurons, np.int64), np.zeros(0), np.zeros(3, np.int64))
+    return lambda: [present_one(*sample, *arrays, *out) for sample in samples]
 
 
 def theirs(folder: Path, images: np.ndarray, neurons: int) -> dict[tuple[str, bool], tuple[Callable[[], object], int]]:
@@ -78,9 +98,15 @@ def theirs(folder: Path, images: np.ndarray, neurons: int) -> dict[tuple[str, bo
         net.add_layer(layer, name="Y")
         others = torch.ones(neurons, neurons) - torch.eye(neurons)
         forward = topology.Connection(
-            source, layer, w=0.3 * torch.rand(784, neurons), update_rule=learning.WeightDependentPostPre,
-            nu=(1e-4, 1e-2), wmin=0.0, wmax=1.0, norm=78.4,
-        )  # fmt: skip
+            source,
+            layer,
+            w=0.3 * torch.rand(784, neurons),
+            update_rule=learning.WeightDependentPostPre,
+            nu=(1e-4, 1e-2),
+            wmin=0.0,
+            wmax=1.0,
+            norm=78.4,
+        )
         net.add_connection(forward, source="X", target="Y")
         recurrent = topology.Connection(layer, layer, w=-INHIBITION * others, wmin=-INHIBITION, wmax=0)
         net.add_connection(recurrent, source="Y", target="Y")
@@ -95,7 +121,8 @@ def theirs(folder: Path, images: np.ndarray, neurons: int) -> dict[tuple[str, bo
             net.run({"X": sample}, time=250)
             net.reset_state_variables()
 
-    return {("BindsNET", learns): (lambda net=made(learns): run(net), len(samples)) for learns in (True, False)}
+    nets = {learns: made(learns) for learns in (True, False)}
+    return {("BindsNET", learns): (lambda net=net: run(net), len(samples)) for learns, net in nets.items()}
 
 
 def measure(contestants: dict[tuple[str, bool], tuple[Callable[[], object], int]], rounds: int) -> dict[Any, float]:

@@ -38,5 +38,5 @@ def sample_key(seed, stream, sample):
 
 @kernel
 def one_of(count, step, key):
-    """A number of 0..count-1, each as likely as the others to within count/2**32; `step` and `key` as for `random_word`."""
+    """A number of 0..count-1, all equally likely to within count/2**32; step, key: as for `random_word`."""
     return np.int64((random_word(step, 0, key) * np.uint64(count)) >> _BITS)

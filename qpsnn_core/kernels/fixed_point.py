@@ -19,7 +19,8 @@ class Grid(NamedTuple):
     """How an int64 with `shift` fraction bits too many is stored.
 
     offset: what is added before they are dropped: 0 truncates (floor), `2**(shift-1)` rounds to nearest, half up.
-    low, high: the smallest and largest code; what lies beyond saturates. random: True: what is added is drawn instead; None: it is not.
+    low, high: the smallest and largest code; what lies beyond saturates. random: True: what is added is drawn
+    instead; None: it is not.
     """
 
     shift: int
@@ -45,7 +46,7 @@ def dither(offset, random, shift, step, element, key):
 
 @kernel
 def rounded(wide, grid, step, element, key):
-    """The code nearest to `wide`, or the one below or above it, as `grid` says; not yet saturated.
+    """The code below or above `wide`, by the rounding of `grid`; not yet saturated.
 
     step, element, key: the counters and key of the draw, if there is one.
     """

@@ -4,7 +4,7 @@ from qpsnn_core.local_learning.formats import NeuronFormats, NumberFormats, memo
 from qpsnn_core.local_learning.labels import LabelledNeurons, NGrams, label_neurons, learn_ngrams
 from qpsnn_core.local_learning.model import LocalModel, dequantized, initialise, quantized
 from qpsnn_core.local_learning.network import STDP, AdaptiveLIF, DiehlCook, InhibitoryLIF, SpikeTrains
-from qpsnn_core.local_learning.present import Responses, Spikes, Winners, learn, present_spikes, respond
+from qpsnn_core.local_learning.present import Responses, Spikes, learn, present_spikes, respond
 
 __all__ = [
     "STDP",
@@ -19,7 +19,6 @@ __all__ = [
     "Responses",
     "SpikeTrains",
     "Spikes",
-    "Winners",
     "dequantized",
     "initialise",
     "label_neurons",

@@ -8,21 +8,19 @@ from __future__ import annotations
 import math
 from decimal import Decimal, localcontext
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.types import Array
-from qpsnn_core.kernels.counter_random import WORD
 from qpsnn_core.kernels.fixed_point import Grid
 from qpsnn_core.kernels.neurons.adaptive_lif import NeuronConstants
 from qpsnn_core.kernels.neurons.diehl_cook import Layers
 from qpsnn_core.kernels.neurons.stdp import Plasticity
-from qpsnn_core.kernels.spike_trains import GUIDED, Intervals
 from qpsnn_core.local_learning.formats import NeuronFormats, NumberFormats
-from qpsnn_core.local_learning.network import DiehlCook, InhibitoryLIF, SpikeTrains
+from qpsnn_core.local_learning.network import DiehlCook, InhibitoryLIF
 from qpsnn_core.quantization.fixed_point import FixedPoint, constant
 
 WIDE = 60
@@ -34,14 +32,12 @@ FINE = 30
 MOST_NEURON_BITS = 31
 """Of membranes and thresholds: the difference of two is an int32."""
 
-LEVELS = 256
-
 MOST_DISTANCES = 2**20
 """Most entries of the table of powers of weights."""
 
 
 class Arithmetic(NamedTuple):
-    """layers: for the kernels. like: arrays of length 0 in the types of sums of weights, wide numbers, sums of columns."""
+    """layers: for kernels. like: arrays of length 0 in the types of sums of weights, wide numbers, sums of columns."""
 
     layers: Layers
     like: tuple[Array, Array, Array]
@@ -101,7 +97,9 @@ def fraction_bits(network: DiehlCook, formats: NeuronFormats) -> int:
         bits = min(bits, form.fraction + FINE)
     fractions = [formats.membrane.fraction, formats.threshold.fraction, formats.reset.fraction]
     if bits < max(*fractions, formats.increment.fraction):
-        raise ConfigError(expected("NumberFormats.neurons", f"at most {bits} fraction bits for this range", max(fractions)))
+        raise ConfigError(
+            expected("NumberFormats.neurons", f"at most {bits} fraction bits for this range", max(fractions))
+        )
     return bits
 
 
@@ -263,43 +261,14 @@ def _powers(distances: int, quarters: int, form: FixedPoint) -> npt.NDArray[np.i
         result = result * np.sqrt(exact)
     if quarters % 2:
         result = result * np.sqrt(np.sqrt(exact))
-    return np.floor(result * 2.0**form.fraction + 0.5).astype(np.int64)
-
-
-@lru_cache(maxsize=8)
-def intervals(trains: SpikeTrains, dt: float) -> Intervals:
-    """The distribution of the intervals between spikes, for each brightness."""
-    chances: npt.NDArray[np.uint64] = np.zeros((LEVELS, trains.steps), np.uint64)
-    guide: npt.NDArray[np.int32] = np.zeros((LEVELS, 2**GUIDED), np.int32)
-    below = np.arange(2**GUIDED, dtype=np.uint64) << np.uint64(WORD - GUIDED)
-    for level in range(1, LEVELS):
-        rate = level / (LEVELS - 1) * trains.intensity
-        chances[level] = [int(min(one, 1.0) * 2**WORD + 0.5) for one in _cumulative(trains, rate, dt)]
-        guide[level] = np.searchsorted(chances[level], below, "right")
-    return Intervals(chances, guide)
-
-
-def _cumulative(trains: SpikeTrains, rate: float, dt: float) -> list[float]:
-    found: list[float] = []
-    if trains.code == "bernoulli":
-        left = 1.0
-        for _ in range(trains.steps):
-            left *= 1 - rate * dt / 1000
-            found.append(1 - left)
-        return found
-    mean = 1000 / (rate * dt)
-    term = float((-Decimal(repr(mean))).exp())
-    total = term
-    for k in range(1, trains.steps + 1):
-        term *= mean / k
-        total += term
-        found.append(total)
-    return found
+    codes: npt.NDArray[np.int64] = np.floor(result * 2.0**form.fraction + 0.5).astype(np.int64)
+    return codes
 
 
 def check_learnable(network: DiehlCook, formats: NumberFormats) -> None:
-    """ConfigError where learning in these formats would undo itself: floor takes a whole step from a leaking threshold."""
+    """ConfigError where learning in these formats undoes itself: floor takes a whole step from a leaking threshold."""
     if formats.neurons is not None and formats.rounding == "truncation" and network.neuron.theta_tau is not None:
-        want = "None with truncation: a leak, however slow, would take 2**-f mV from every raised threshold in each step"
+        want = (
+            "None with truncation: a leak, however slow, would take 2**-f mV from every raised threshold in each step"
+        )
         raise ConfigError(expected("AdaptiveLIF.theta_tau", want, network.neuron.theta_tau))
-

@@ -28,9 +28,10 @@ class NeuronFormats:
 
 @dataclass(frozen=True)
 class NumberFormats:
-    """weights, neurons: fixed point, or None for float32. rounding: truncation, nearest, stochastic; None if no format is.
+    """weights, neurons: fixed point, or None for float32.
 
-    `NumberFormats(None, None, None)` is W(FP32)-N(FP32).
+    rounding: "truncation", "nearest" or "stochastic"; None if all is float32. `NumberFormats(None, None, None)` is
+    W(FP32)-N(FP32).
     """
 
     weights: FixedPoint | None
@@ -56,7 +57,7 @@ FLOAT = NumberFormats(None, None, None)
 
 
 def memory_bits(network: DiehlCook, formats: NumberFormats) -> int:
-    """The bits of weights and of V, Vth, Vreset and the increment of each neuron, as Q-SpiNN counts them (Eqs. 6, 7)."""
+    """The bits of weights and of each neuron's V, Vth, Vreset and increment, as Q-SpiNN counts them (Eqs. 6, 7)."""
     weights = formats.weights.bits if formats.weights else FLOAT_BITS
     n = formats.neurons
     neuron = 4 * FLOAT_BITS if n is None else sum(getattr(n, field.name).bits for field in fields(n))

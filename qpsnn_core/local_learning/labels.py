@@ -15,8 +15,9 @@ NOBODY = -1
 
 @dataclass(frozen=True)
 class LabelledNeurons:
-    """assignments: int64 `[neurons]`, the class of each; -1 if it never spiked. proportions: float64 `[neurons, classes]`,
-    its mean count per class, divided by their sum. rates: those means.
+    """assignments: int64 `[neurons]`, the class of each; -1 if it never spiked.
+
+    rates: float64 `[neurons, classes]`, its mean count per class. proportions: those, divided by their sum.
     """
 
     assignments: Labels
@@ -40,12 +41,17 @@ class LabelledNeurons:
         for neuron, label in enumerate(self.assignments):
             if label >= 0:
                 votes[:, label] += weighted[:, neuron]
-        return votes / np.maximum(np.bincount(self.assignments[self.assignments >= 0], minlength=classes), 1)
+        there = np.bincount(self.assignments[self.assignments >= 0], minlength=classes)
+        means: Doubles = votes / np.maximum(there, 1)
+        return means
 
 
 @dataclass(frozen=True)
 class NGrams:
-    """How often each sequence of `n` spikes came with each class. keys: int64, rising. scores: int64 `[keys, classes]`."""
+    """How often each sequence of `n` spikes came with each class.
+
+    keys: int64, rising, the sequences as numbers in base `neurons`. scores: int64 `[keys, classes]`.
+    """
 
     n: int
     neurons: int
@@ -53,7 +59,7 @@ class NGrams:
     scores: Longs
 
     def vote(self, winners: Array) -> Labels:
-        """The class with the highest sum of scores over all sequences of a sample: `[samples]`; of equal ones the lowest."""
+        """The class with the highest sum of scores over a sample's sequences: `[samples]`; of equal ones the lowest."""
         votes = np.zeros((len(winners), self.scores.shape[1]), np.int64)
         for sample, fired in enumerate(winners):
             found = _sequences(fired, self.n, self.neurons)
@@ -61,7 +67,7 @@ class NGrams:
             inside = place < len(self.keys)
             known = place[inside][self.keys[place[inside]] == found[inside]]
             votes[sample] = self.scores[known].sum(0)
-        return votes.argmax(1)
+        return _highest(votes)
 
 
 def label_neurons(counts: Longs, labels: Labels, classes: int) -> LabelledNeurons:
@@ -125,5 +131,6 @@ def _labels(labels: Labels, samples: int, classes: int) -> Labels:
     return labels.astype(np.int64)
 
 
-def _highest(votes: Doubles) -> Labels:
-    return votes.argmax(1).astype(np.int64)
+def _highest(votes: Array) -> Labels:
+    found: Labels = votes.argmax(1).astype(np.int64)
+    return found

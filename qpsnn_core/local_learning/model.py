@@ -22,9 +22,10 @@ WEIGHT_DRAWS, THRESHOLD_ROUNDING = range(2)
 
 @dataclass(frozen=True)
 class LocalModel:
-    """weights: `[inputs, neurons]`, float32 or codes. adaptation: `[neurons]`, float32 theta, or codes of threshold + theta.
+    """The network's arrays: all that learning changes.
 
-    seed: what all draws depend on, 0 to 2**32 - 1. seen: the samples it has learnt from, which number the draws.
+    weights: `[inputs, neurons]`, float32 or codes. adaptation: `[neurons]`, float32 theta, or codes of threshold +
+    theta. seed: what all draws depend on, 0 to 2**32 - 1. seen: the samples it has learnt from, which number the draws.
     Raises ConfigError (a format that does not hold a constant), ShapeError, DataError (type), NumericsError.
     """
 
@@ -102,7 +103,9 @@ def _codes(place: str, values: Array, form: FixedPoint, rounding: str, seed: int
     found = quantize(values, form, rounding, seed)
     if found.saturated:
         want = f"numbers that {form} holds"
-        raise ConfigError(expected(place, want, Unquoted(f"{found.saturated} beyond, {values.min()} to {values.max()}")))
+        raise ConfigError(
+            expected(place, want, Unquoted(f"{found.saturated} beyond, {values.min()} to {values.max()}"))
+        )
     return found.codes
 
 

@@ -75,7 +75,7 @@ class InhibitoryLIF:
 
 @dataclass(frozen=True)
 class STDP:
-    """Eq. 1: `dw = -pre * x_post * (w - low)**mu` at a presynaptic, `post * x_pre * (high - w)**mu` at a postsynaptic spike.
+    """Eq. 1: `dw = -pre*x_post*(w - low)**mu` at a presynaptic spike, `post*x_pre*(high - w)**mu` at a postsynaptic.
 
     pre, post: the rates, named by the spike at which they apply. Traces x are 1 at a spike and decay by
     `exp(-dt/tau)`. mu: a multiple of 1/4 (products and square roots give the same bits on every processor); 0 is plain
@@ -136,6 +136,11 @@ class DiehlCook:
             raise ConfigError(expected("DiehlCook.inhibitory", want, self.inhibitory))
         if self.inputs * self.neurons >= 2**31:
             raise ConfigError(expected("DiehlCook.neurons", "fewer than 2**31 synapses", self.inputs * self.neurons))
+        most = self.inputs * self.rule.high
+        if self.rule.total is not None and self.rule.total > most:
+            raise ConfigError(
+                expected("STDP.total", f"at most {most:g}, {self.inputs} inputs of STDP.high", self.rule.total)
+            )
         rate = self.trains.intensity * self.dt / 1000
         if self.trains.code == "bernoulli" and rate > 1:
             want = "at most 1000 spikes a second and ms of dt for the code 'bernoulli'"

@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.errors import DataError, ShapeError, Unquoted, expected
 from qpsnn_core.common.progress import Listener, Progress
-from qpsnn_core.common.types import Array, Doubles, Images, Longs
+from qpsnn_core.common.types import Array, Doubles, Images, Ints, Longs
 from qpsnn_core.common.validation import check_kind, described
 from qpsnn_core.kernels.neurons.diehl_cook import present_all, present_one
 from qpsnn_core.kernels.threads import parallel_for
-from qpsnn_core.local_learning.arithmetic import arithmetic, check_learnable, intervals
+from qpsnn_core.local_learning.arithmetic import arithmetic, check_learnable
 from qpsnn_core.local_learning.model import LocalModel
-
-Winners = npt.NDArray[np.int32]
-"""Who spiked at each step, or -1: `[samples, steps]`, or `[steps]` of one sample."""
+from qpsnn_core.local_learning.trains import intervals
 
 AT_ONCE = 250
 """Samples between two reports of progress."""
@@ -35,7 +32,7 @@ class Responses:
     """
 
     counts: Longs
-    winners: Winners
+    winners: Ints
     saturated: Longs
 
 
@@ -45,7 +42,7 @@ class Spikes:
     `seen` `[4]`: the lowest and highest membrane and adaptation, in stored numbers.
     """
 
-    winners: Winners
+    winners: Ints
     counts: Longs
     saturated: Longs
     seen: Doubles
@@ -92,7 +89,7 @@ def _run(
     network = model.network
     layers, like = arithmetic(network, model.formats, model.seed)
     table, nothing = intervals(network.trains, network.dt), np.zeros(0)
-    winners: Winners = np.empty((len(pixels), network.trains.steps), np.int32)
+    winners: Ints = np.empty((len(pixels), network.trains.steps), np.int32)
     counts: Longs = np.empty((len(pixels), network.neurons), np.int64)
     lost: Longs = np.empty((len(pixels), 3), np.int64)
     batches = -(-len(pixels) // AT_ONCE)
@@ -115,12 +112,14 @@ def _pixels(model: LocalModel, images: Images) -> Images:
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim < 2:
         raise DataError(expected("images", "an array of uint8 [samples, ...]", Unquoted(described(images))))
     if images[:1].size != inputs * len(images[:1]) or not len(images):
-        raise ShapeError(expected("images", f"samples of {inputs} numbers, as the network's inputs", list(images.shape)))
+        raise ShapeError(
+            expected("images", f"samples of {inputs} numbers, as the network's inputs", list(images.shape))
+        )
     return np.ascontiguousarray(images.reshape(len(images), inputs))
 
 
 def present_spikes(
-    model: LocalModel, spikes: Array, *, learning: bool, winners: Winners | None = None, sample: int = 0
+    model: LocalModel, spikes: Array, *, learning: bool, winners: Ints | None = None, sample: int = 0
 ) -> Spikes:
     """One sample of given input spikes; with `learning`, the model that comes of it.
 
@@ -138,7 +137,7 @@ def present_spikes(
     given = _given(winners, network.trains.steps, network.neurons)
     layers, like = arithmetic(network, model.formats, model.seed)
     weights, adaptation = model.weights.copy(), model.adaptation.copy()
-    fired: Winners = np.empty(network.trains.steps, np.int32)
+    fired: Ints = np.empty(network.trains.steps, np.int32)
     counts, lost = np.empty(network.neurons, np.int64), np.zeros(3, np.int64)
     seen: Doubles = np.array([np.inf, -np.inf, np.inf, -np.inf])
     network_arrays = (weights, adaptation, layers, like)
@@ -153,12 +152,14 @@ def present_spikes(
 
 def _check_spikes(spikes: Array, shape: tuple[int, int]) -> None:
     if not isinstance(spikes, np.ndarray) or spikes.dtype.kind not in "bu" or (spikes > 1).any():
-        raise DataError(expected("spikes", "an array of 0 and 1, unsigned or truth values", Unquoted(described(spikes))))
+        raise DataError(
+            expected("spikes", "an array of 0 and 1, unsigned or truth values", Unquoted(described(spikes)))
+        )
     if spikes.shape != shape:
         raise ShapeError(expected("spikes", f"[steps, inputs] = {list(shape)}", list(spikes.shape)))
 
 
-def _given(winners: Winners | None, steps: int, neurons: int) -> Winners:
+def _given(winners: Ints | None, steps: int, neurons: int) -> Ints:
     if winners is None:
         return np.zeros(0, np.int32)
     if not isinstance(winners, np.ndarray) or winners.dtype.kind not in "iu" or winners.shape != (steps,):
@@ -166,5 +167,3 @@ def _given(winners: Winners | None, steps: int, neurons: int) -> Winners:
     if winners.min() < -1 or winners.max() >= neurons:
         raise DataError(expected("winners", f"-1 to {neurons - 1}", Unquoted(f"{winners.min()} to {winners.max()}")))
     return winners.astype(np.int32)
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,9 @@ class FixedPoint:
         for integer in range(MOST_BITS - fraction):
             if -(2**integer) <= low and high <= 2**integer - 2.0**-fraction:
                 return cls(integer, fraction)
-        raise ConfigError(expected("fixed point: range", f"one that {MOST_BITS} bits hold", Unquoted(f"{low} to {high}")))
+        raise ConfigError(
+            expected("fixed point: range", f"one that {MOST_BITS} bits hold", Unquoted(f"{low} to {high}"))
+        )
 
     def __str__(self) -> str:
         return f"Q{self.integer}.{self.fraction}"
@@ -72,7 +75,7 @@ class FixedPoint:
     @property
     def low(self) -> int:
         """The smallest code."""
-        return -(2 ** (self.integer + self.fraction))
+        return int(-(2 ** (self.integer + self.fraction)))
 
     @property
     def high(self) -> int:
@@ -85,7 +88,7 @@ class FixedPoint:
         return float(2.0**-self.fraction)
 
     @property
-    def dtype(self) -> np.dtype[np.signedinteger]:
+    def dtype(self) -> np.dtype[np.signedinteger[Any]]:
         """The narrowest of int8, int16 and int32 that holds the codes."""
         return np.dtype(np.int8 if self.bits <= 8 else np.int16 if self.bits <= 16 else np.int32)
 

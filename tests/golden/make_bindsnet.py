@@ -40,7 +40,7 @@ def bindsnet(root):
     package.__path__ = [str(Path(root) / "bindsnet")]
     sys.modules["bindsnet"] = package
     from bindsnet import network
-    from bindsnet import encoding, learning  # isort: skip
+    from bindsnet import encoding, learning  # isort: skip - after network, or BindsNET's imports go in a circle
     from bindsnet.network import nodes, topology
 
     return encoding, learning, network, nodes, topology
@@ -53,16 +53,31 @@ def simulate(modules, run, seed):
     net = network.Network(dt=1.0, learning=learns)
     source = nodes.Input(n=INPUTS, traces=True, tc_trace=20.0)
     neurons = nodes.DiehlAndCookNodes(
-        n=NEURONS, traces=True, rest=-65.0, reset=-65.0, thresh=-52.0, refrac=5, tc_decay=100.0, tc_trace=20.0,
-        theta_plus=0.05, tc_theta_decay=1e7,
-    )  # fmt: skip
+        n=NEURONS,
+        traces=True,
+        rest=-65.0,
+        reset=-65.0,
+        thresh=-52.0,
+        refrac=5,
+        tc_decay=100.0,
+        tc_trace=20.0,
+        theta_plus=0.05,
+        tc_theta_decay=1e7,
+    )
     net.add_layer(source, name="X")
     net.add_layer(neurons, name="Ae")
     weights = 0.2 + 0.3 * torch.rand(INPUTS, NEURONS)
     weights *= TOTAL / weights.sum(0)
     rule = learning.WeightDependentPostPre if weight_dependent else learning.PostPre
     forward = topology.Connection(
-        source=source, target=neurons, w=weights.clone(), update_rule=rule, nu=(1e-2, 1e-1), wmin=0.0, wmax=1.0, norm=TOTAL
+        source=source,
+        target=neurons,
+        w=weights.clone(),
+        update_rule=rule,
+        nu=(1e-2, 1e-1),
+        wmin=0.0,
+        wmax=1.0,
+        norm=TOTAL,
     )
     net.add_connection(forward, source="X", target="Ae")
     others = torch.ones(NEURONS, NEURONS) - torch.eye(NEURONS)
@@ -103,10 +118,15 @@ def simulate(modules, run, seed):
     neurons.forward = watched
     net.run({"X": spikes.unsqueeze(1)}, time=STEPS)
     return distance, {
-        "weights": weights.numpy(), "theta": theta.numpy(), "spikes": spikes.numpy(), "winners": np.array(winners, np.int32),
-        "membrane_range": np.array([np.min(membranes), np.max(membranes)]), "weights_after": forward.w.detach().numpy().copy(),
-        "theta_after": neurons.theta.numpy().copy(), "distance": distance,
-    }  # fmt: skip
+        "weights": weights.numpy(),
+        "theta": theta.numpy(),
+        "spikes": spikes.numpy(),
+        "winners": np.array(winners, np.int32),
+        "membrane_range": np.array([np.min(membranes), np.max(membranes)]),
+        "weights_after": forward.w.detach().numpy().copy(),
+        "theta_after": neurons.theta.numpy().copy(),
+        "distance": distance,
+    }
 
 
 def main(root):

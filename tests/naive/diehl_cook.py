@@ -80,10 +80,7 @@ def sample(spikes, given, weights, v_th, layers, learning, number):
             for k in before:
                 total = total + w[k][j]
             current = n.current(total)
-            if i.refractory < 0:
-                braking = int(spiked >= 0 and spiked != j)
-            else:
-                braking = sum(ispikes) - ispikes[j]
+            braking = int(spiked >= 0 and spiked != j) if i.refractory < 0 else sum(ispikes) - ispikes[j]
             if braking:
                 current = current - c.inhibition * (braking if n.fixed else F(braking))
             currents.append(current)

@@ -17,11 +17,15 @@ def word(step, element, key):
 
 
 def code(value, fraction, integer, rounding, draw=None):
-    """The code of an exact fraction, and whether it saturated. draw: a word, of which P = 1 - (word + 1)/2**32 or so."""
+    """The code of an exact fraction, and whether it saturated. draw: a word, 2**32 times P."""
     exact = Fraction(value) * 2**fraction
     below = floor(exact)
     rest = exact - below
-    up = {"truncation": False, "nearest": rest >= Fraction(1, 2), "stochastic": draw is not None and draw < rest * 2**32}
+    up = {
+        "truncation": False,
+        "nearest": rest >= Fraction(1, 2),
+        "stochastic": draw is not None and draw < rest * 2**32,
+    }
     found = below + up[rounding]
     low, high = -(2 ** (integer + fraction)), 2 ** (integer + fraction) - 1
     return min(max(found, low), high), not low <= found <= high

@@ -22,7 +22,7 @@ LONGEST = 300
 # Each room: its floor, and the rooms below that it may import (any part of them, or the one that is named).
 GROUND = ("common", "kernels")
 BASE = (*GROUND, "quantization", "optim", "datasets", "network", "recipes", "engine", "integer")
-VERBS = ("training", "compression", "inference", "exchange")
+VERBS = ("training", "compression", "inference", "exchange", "local_learning")
 ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
     "common": (1, ()),
     "kernels": (1, ()),
@@ -37,6 +37,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
     "compression": (5, BASE),
     "inference": (5, BASE),
     "exchange": (5, BASE),
+    "local_learning": (5, (*GROUND, "quantization")),
     "backends": (5, ("common", "integer")),
     "experiments": (6, (*BASE, *VERBS)),
     "cli": (7, (*BASE, *VERBS, "backends", "experiments")),

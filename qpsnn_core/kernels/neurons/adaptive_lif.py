@@ -84,7 +84,7 @@ def charge(currents, totals, unit, shift):
 
 @kernel
 def brake(currents, inhibited, inhibition):
-    """Take `inhibition` from `currents` as often as `inhibited` says; all in the type of wide numbers."""
+    """Take `inhibition` from `currents` so many times: `inhibited`, of each; all in the type of wide numbers."""
     for j in range(currents.shape[0]):
         currents[j] -= inhibition * inhibited[j]
 
@@ -133,7 +133,10 @@ def add_block(totals, place, weights, neurons, j, events, start, stop):
 
 @kernel
 def add_rows(totals, weights, events, start, stop):
-    """`totals[j] = 0 + weights[events[start], j] + ... + weights[events[stop - 1], j]`, added in this order."""
+    """`totals[j] = 0 + weights[events[start], j] + ... + weights[events[stop - 1], j]`, added in this order.
+
+    totals: `[neurons]`, float32 or int32. weights: `[inputs, neurons]`. events, start, stop: inputs that spike.
+    """
     flat, neurons = weights.reshape(-1), totals.shape[0]
     for j in range(0, neurons, 128):
         add_block(totals, 0, flat, neurons, j, events, start, stop)
@@ -238,7 +241,10 @@ def relay(v, ready, excited, spikes, constants):
 
 @kernel
 def winner_of(count, given, step, key):
-    """Which of `count` neurons that crossed spikes: 0 to count-1, drawn; -1 where none crossed, or if one is `given`."""
+    """Which of `count` neurons that crossed spikes, drawn; -1 where none crossed, or winners are `given`.
+
+    step, key: counter and key of the draw.
+    """
     if count == 0 or given.shape[0] > 0:
         return -1
     return one_of(count, step, key)

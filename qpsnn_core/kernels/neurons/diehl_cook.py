@@ -47,10 +47,11 @@ class Layers(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What a sample needs besides the network. v, currents, wide, sums: `[neurons]`, in the types of their quantities;
-    totals: `[steps, neurons]`, of which a network that learns uses one row;
-    i_v as v, inhibited as wide; i_ready, ready, last_post, active: int32 `[neurons]`; crossed, i_spikes: uint8;
-    last_pre, touched: int32 `[inputs]`.
+    """What a sample needs besides the network.
+
+    v, currents, wide, sums: `[neurons]`, in the types of their quantities. totals: `[steps, neurons]`, of which a
+    network that learns uses one row. i_v has v's type, inhibited that of wide; i_ready, ready, last_post, active: int32
+    `[neurons]`; crossed, i_spikes: uint8. last_pre, touched: int32 `[inputs]`.
     """
 
     v: Any
@@ -72,7 +73,7 @@ class Scratch(NamedTuple):
 
 @kernel
 def scratch_for(inputs, steps, v_th, totals, wide, sums):
-    """A Scratch for so many `inputs` and `steps`, and as many neurons as `v_th` has; v_th, totals, wide, sums: arrays of its types."""
+    """A Scratch for so many `inputs` and `steps`; v_th `[neurons]`, totals, wide, sums: arrays of its types."""
     n = v_th.shape[0]
     return Scratch(
         np.empty_like(v_th),
@@ -164,9 +165,7 @@ def present(first, events, given, weights, v_th, layers, s, learning, sample, wi
                 strange += 1
         if count > 0:
             chosen = winner_of(count, given, t, draw)
-            drawn = cross(
-                s.v, v_th, s.ready, s.wide, s.crossed, e, learning, t, (v_key, th_key), chosen, saturations
-            )
+            drawn = cross(s.v, v_th, s.ready, s.wide, s.crossed, e, learning, t, (v_key, th_key), chosen, saturations)
             winner = drawn if given.shape[0] == 0 else winner
         if seen.shape[0] > 0:
             observe(s.v, v_th, seen)
@@ -204,7 +203,9 @@ def observe(v, v_th, seen):
 
 
 @kernel
-def present_all(start, stop, images, intervals, weights, v_th, layers, like, learning, before, winners, counts, seen, lost):
+def present_all(
+    start, stop, images, intervals, weights, v_th, layers, like, learning, before, winners, counts, seen, lost
+):
     """Samples start..stop-1, one after the other; each from its image to the spikes.
 
     images: uint8 `[samples, inputs]`. intervals: as for `encode`. like: arrays of length 0 in the types of sums of
@@ -226,15 +227,11 @@ def present_all(start, stop, images, intervals, weights, v_th, layers, like, lea
         key = sample_key(layers.seed, SPIKES, sample)
         encode(images[n], intervals, key, first, events, times, pixels, trains, words)
         lost[n] = 0
-        present(
-            first, events, given, weights, v_th, layers, s, learning, sample, winners[n], counts[n], seen, lost[n]
-        )
+        present(first, events, given, weights, v_th, layers, s, learning, sample, winners[n], counts[n], seen, lost[n])
 
 
 @kernel
 def present_one(first, events, given, weights, v_th, layers, like, learning, sample, winners, counts, seen, lost):
     """`present` with a Scratch of its own. As for `present`; like: as for `present_all`; lost: saturations."""
     s = scratch_for(weights.shape[0], winners.shape[0], v_th, like[0], like[1], like[2])
-    return present(
-        first, events, given, weights, v_th, layers, s, learning, sample, winners, counts, seen, lost
-    )
+    return present(first, events, given, weights, v_th, layers, s, learning, sample, winners, counts, seen, lost)

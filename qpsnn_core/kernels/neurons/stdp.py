@@ -21,9 +21,9 @@ class Plasticity(NamedTuple):
     gain_pre, gain_post: `[steps]`, by age: the rate at a postsynaptic spike times the presynaptic trace, and the rate
     at a presynaptic spike times the postsynaptic trace; float32, or int64 with `shift` fraction bits. low, high: the
     smallest and largest weight. quarters: 4*mu of Eq. 1. powers: int64, `distance**mu` of every distance of a weight
-    from a bound, with f fraction bits; of length 0 if mu is 1; None: weights are float32. total: the sum of a neuron's weights after normalisation;
-    float64, or an integer with f fraction bits; 0: no normalisation. shift: None: weights are float32. update, scale:
-    a Grid for the update and for normalisation, or None.
+    from a bound, with f fraction bits; of length 0 if mu is 1; None: weights are float32. total: the sum of a neuron's
+    weights after normalisation, float64, or an integer with f fraction bits; 0: no normalisation. shift: None: weights
+    are float32. update, scale: a Grid for the update and for normalisation, or None.
     """
 
     gain_pre: Any
@@ -104,7 +104,7 @@ def weaken(weights, events, start, stop, active, count, winner, last_post, rule,
 
 @kernel
 def strengthen(weights, touched, count, winner, last_pre, rule, shift, step, key):
-    """The synapses to the winner, from all inputs with a trace; those from inputs that spike now change both ways at once.
+    """The synapses to the winner, from all inputs with a trace; from inputs that spike now, both ways at once.
 
     touched: int32, of which the first `count` are the inputs that have spiked in this sample. last_pre: int32
     `[inputs]`, the step of each input's last spike. weights, winner, rule, shift, step, key: as for `weaken`.

@@ -8,7 +8,7 @@ import pytest
 from naive import fixed_point as naive
 from qpsnn_core.kernels.spike_trains import encode, interval
 from qpsnn_core.local_learning import SpikeTrains
-from qpsnn_core.local_learning.arithmetic import intervals
+from qpsnn_core.local_learning.trains import intervals
 
 
 def encoded(image, table, key, steps):
@@ -51,5 +51,7 @@ def test_chances_are_those_of_the_distributions():
     assert table.chances[255].tolist() == [int((1 - 0.9**k) * 2**32 + 0.5) for k in range(1, 6)]
     mean = 1000 / 100
     poisson = np.cumsum([np.exp(-mean) * mean**k / np.prod(np.arange(1.0, k + 1)) for k in range(6)])
-    np.testing.assert_allclose(intervals(SpikeTrains("intervals", 100.0, 5), 1.0).chances[255] / 2**32, poisson[1:], rtol=1e-6)
+    np.testing.assert_allclose(
+        intervals(SpikeTrains("intervals", 100.0, 5), 1.0).chances[255] / 2**32, poisson[1:], rtol=1e-6
+    )
     assert not table.chances[0].any()

@@ -22,9 +22,7 @@ def test_a_sample_is_bindsnets(name):
     rule = STDP(pre=1e-2, post=1e-1, mu=1.0 if ref["weight_dependent"] else 0.0, total=24.0)
     form, inhibitory = ("three", InhibitoryLIF()) if ref["three"] else ("single", None)
     trains = SpikeTrains(steps=len(ref["winners"]))
-    net = DiehlCook(
-        inputs, neurons, form, float(ref["inhibition"]), inhibitory=inhibitory, trains=trains, rule=rule
-    )
+    net = DiehlCook(inputs, neurons, form, float(ref["inhibition"]), inhibitory=inhibitory, trains=trains, rule=rule)
     model = LocalModel(net, FLOAT, ref["weights"], ref["theta"], seed=0)
     comp = present_spikes(model, ref["spikes"], learning=bool(ref["learning"]), winners=ref["winners"])
     np.testing.assert_array_equal(comp.winners, ref["winners"])

@@ -113,7 +113,7 @@ def test_weights_are_scaled_after_a_sample_and_stay_on_their_grid():
     np.testing.assert_allclose(model.weights.sum(0), 10.0, rtol=1e-5)
     coded, _ = learn(initialise(network(), fixed(), 7), pixels)
     assert coded.weights.dtype == np.int8
-    assert 0 <= coded.weights.min()
+    assert coded.weights.min() >= 0
     assert abs(coded.weights.sum(0) / 64 - 10).max() < 64 / 128
     assert found.saturated.sum() == 0
 
@@ -177,6 +177,7 @@ MODEL = initialise(network(), FLOAT, 1)
         (lambda: network(inhibitory=InhibitoryLIF()), ConfigError, "DiehlCook.inhibitory"),
         (lambda: DiehlCook(64, 4, "three", 17.5), ConfigError, "DiehlCook.inhibitory"),
         (lambda: DiehlCook(64, 4, "two", 17.5), ConfigError, "DiehlCook.form: expected one of single, three"),
+        (lambda: network(rule=STDP(total=78.4)), ConfigError, "STDP.total: expected at most 64, 64 inputs"),
         (lambda: SpikeTrains("poisson"), ConfigError, "SpikeTrains.code"),
         (lambda: network(trains=SpikeTrains("bernoulli", 2000.0)), ConfigError, "SpikeTrains.intensity"),
         (lambda: AdaptiveLIF(theta_tau=-1.0), ConfigError, "AdaptiveLIF.theta_tau"),
@@ -192,7 +193,9 @@ MODEL = initialise(network(), FLOAT, 1)
             r"LocalModel.weights: expected \[64, 12\], got \[64, 11\]",
         ),
         (
-            lambda: present_spikes(MODEL, np.zeros((100, 64), np.uint8), learning=False, winners=np.zeros(100, np.int32)),
+            lambda: present_spikes(
+                MODEL, np.zeros((100, 64), np.uint8), learning=False, winners=np.zeros(100, np.int32)
+            ),
             DataError,
             "winners: expected neurons that reach their thresholds, got 100 that did not",
         ),

@@ -73,8 +73,12 @@ def test_range_and_step():
     form = Q("Q1.6")
     assert (form.bits, form.low * form.step, form.high * form.step, form.step) == (8, -2.0, 2 - 1 / 64, 1 / 64)
     assert [Q(text).dtype for text in ("Q1.6", "Q1.7", "Q7.8", "Q7.9", "Q15.16")] == [
-        np.int8, np.int16, np.int16, np.int32, np.int32
-    ]  # fmt: skip
+        np.int8,
+        np.int16,
+        np.int16,
+        np.int32,
+        np.int32,
+    ]
     assert str(form) == "Q1.6"
 
 

@@ -1,4 +1,4 @@
-"""Whole samples of Diehl & Cook's network against loops over steps, neurons and synapses, in float32 and in integers."""
+"""Whole samples of Diehl & Cook's network against loops over steps, neurons and synapses, in float32 and integers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,14 @@ def network(form="single", mu=1.0, theta_tau=1e3, inhibition=17.5):
     neuron = AdaptiveLIF(theta_tau=theta_tau, refractory=2)
     rule = STDP(pre=0.02, post=0.2, mu=mu, total=12.0)
     return DiehlCook(
-        INPUTS, NEURONS, form, inhibition, neuron=neuron, inhibitory=inhibitory, trains=SpikeTrains(steps=STEPS), rule=rule
+        INPUTS,
+        NEURONS,
+        form,
+        inhibition,
+        neuron=neuron,
+        inhibitory=inhibitory,
+        trains=SpikeTrains(steps=STEPS),
+        rule=rule,
     )
 
 
