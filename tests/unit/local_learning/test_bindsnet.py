@@ -43,7 +43,8 @@ def test_another_reset_is_another_sample():
     with np.load(FOLDER / "frozen.npz") as file:
         ref = dict(file)
     trains, neuron = SpikeTrains(steps=len(ref["winners"])), AdaptiveLIF(reset=-60.0)
-    net = DiehlCook(*ref["weights"].shape, "single", float(ref["inhibition"]), neuron=neuron, trains=trains)
+    shape, rule = ref["weights"].shape, STDP(total=24.0)
+    net = DiehlCook(*shape, "single", float(ref["inhibition"]), neuron=neuron, trains=trains, rule=rule)
     model = LocalModel(net, FLOAT, ref["weights"], ref["theta"], seed=0)
     try:
         comp = present_spikes(model, ref["spikes"], learning=False, winners=ref["winners"])
