@@ -141,10 +141,11 @@ class Shortcut(Layer):
 class LIF(Layer):
     """Neurons, which sum the Currents that they read: `U~[t] = beta*U[t-1] + X[t]`, and fire where U~ >= threshold.
 
-    threshold: in units of the membrane potential. beta: the share of it that is left after a step, 0 to 1. reset: a
-    spike sets the potential to "zero", or "subtract": takes the threshold off it. surrogate: whose derivative stands in
-    for a spike's in training, "triangle", "sigmoid", "arctan" or "rectangular", of that `width`. detach_reset: no
-    gradient through the reset.
+    threshold: in units of the membrane potential. beta: the share of it that is left after a step, 0 to 1. tau:
+    instead of beta, the time constant in steps, at least 1: `beta = 1 - 1/tau`; the current is not divided by it.
+    reset: a spike sets the potential to "zero", or "subtract": takes the threshold off it. surrogate: whose derivative
+    stands in for a spike's in training, "triangle", "sigmoid", "arctan" or "rectangular", of that `width`.
+    detach_reset: no gradient through the reset.
     """
 
     kind = nodes.LIF
@@ -157,6 +158,7 @@ class LIF(Layer):
     width: float = nodes.LIF.width
     detach_reset: bool = nodes.LIF.detach_reset
     reset: str = nodes.LIF.reset
+    tau: float | None = nodes.LIF.tau
 
 
 @dataclass(frozen=True, repr=False)

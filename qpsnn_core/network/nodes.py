@@ -19,6 +19,7 @@ from qpsnn_core.common.validation import (
     is_positive,
 )
 from qpsnn_core.network.images import check_low
+from qpsnn_core.network.leak import BETA, leak_of
 from qpsnn_core.network.surrogates import SURROGATES
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.network.values import ValueSpec, check_kind, check_sources, window
@@ -73,23 +74,27 @@ class LIF:
     """Eqs. 1 to 3: `U~[t] = beta*U[t-1] + sum_k X_k[t]`; `S[t] = U~[t] >= threshold`; `U[t]` is U~[t] after its reset.
 
     `reset` "zero" (Eq. 3): `U[t] = U~[t]*(1 - S[t])`; "subtract": `U[t] = U~[t] - threshold*S[t]`. Sums its currents
-    as a dendrite does. Backward (Eq. 14): `dS/dU~` is the `surrogate` of that `width`; `detach_reset` cuts the
-    gradient that flows through the reset's S[t]. Gives Spikes.
+    as a dendrite does. `tau`, instead of beta: `beta = 1 - 1/tau`; the node keeps beta, and its tau is None. Backward
+    (Eq. 14): `dS/dU~` is the `surrogate` of that `width`; `detach_reset` cuts the gradient that flows through the
+    reset's S[t]. Gives Spikes.
     """
 
     name: str
     sources: tuple[str, ...]
     threshold: float = 1.0
-    beta: float = 0.5
+    beta: float = BETA
     surrogate: str = "triangle"
     width: float = 1.0
     detach_reset: bool = False
     reset: str = field(default="zero", metadata=ADDED_LATER)
+    tau: float | None = field(default=None, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
         check_name(self.name)
         check_sources(self.name, self.sources, 1)
+        object.__setattr__(self, "beta", leak_of(self.name, self.beta, self.tau))
+        object.__setattr__(self, "tau", None)
         check_number(f"{self.name}.threshold", self.threshold, "a positive number", is_positive)
         check_number(f"{self.name}.beta", self.beta, "a number from 0 to 1", lambda beta: 0 <= beta <= 1)
         check_choice(f"{self.name}.surrogate", self.surrogate, tuple(SURROGATES))

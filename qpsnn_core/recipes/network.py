@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
 from qpsnn_core.common.input_range import InputRange
+from qpsnn_core.common.plain import plain_fields
+from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check, check_at_least, check_at_most, choices, least, place, positive, typed
 from qpsnn_core.network.file import load_network
 from qpsnn_core.network.graph import MOST_STEPS, Network
+from qpsnn_core.network.leak import leak_of
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.synapses import MOST_CHANNELS
 from qpsnn_core.network.zoo.blocks import ENDS, INITIAL
@@ -40,8 +43,9 @@ class NetworkConfig:
     granularity, ste, percentile: as in Quantizer ("auto", the default,
     becomes "mean" where the layers between the ends have batch norm, else "max"). ends: of the first
     convolution and the last linear layer, "integer" (8-bit, deployable) or "float". threshold: in units of the membrane
-    potential. beta: the share of the potential that is left after one step, 0 to 1. surrogate, surrogate_width (in
-    units of the potential), detach_reset, reset ("zero", "subtract"): as in LIF, which has the defaults and the checks.
+    potential. beta: the share of the potential that is left after one step, 0 to 1. tau: instead of it, the time
+    constant in steps, `beta = 1 - 1/tau`; only beta is kept. surrogate, surrogate_width (in units of the potential),
+    detach_reset, reset ("zero", "subtract"): as in LIF, which has the defaults and the checks.
     initial: of weights without batch norm (mlp), "auto": such that their neurons fire, or "paper": OSBC's.
     """
 
@@ -64,10 +68,17 @@ class NetworkConfig:
     initial: str = "auto"
     file: str = ""
     function: str = ""
+    tau: float | None = field(default=LIF.tau, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
+        plain_fields(self)
+        alone = bool(self.file or self.function)
+        beta = leak_of(type(self).__name__, self.beta, None if alone else self.tau)
+        object.__setattr__(self, "beta", beta)
+        if not alone:
+            object.__setattr__(self, "tau", None)
         typed(self)
-        if self.file or self.function:
+        if alone:
             self._check_alone("file" if self.file else "function")
             return
         if not self.name:

@@ -58,7 +58,9 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Tables of plain numbers, strings, lists and dicts, as JSON and TOML have them."""
-        return dict(json.loads(json.dumps(dataclasses.asdict(self))))
+        tables = dict(json.loads(json.dumps(dataclasses.asdict(self))))
+        del tables["network"]["tau"]  # a network of its own takes none, and all others keep it as beta
+        return tables
 
     def to_toml(self) -> str:
         """The text that `load_recipe` reads as this recipe."""
