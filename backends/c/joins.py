@@ -50,14 +50,14 @@ MAX_COUNTS = Template(
 )
 
 SUM_POOL = Template("""\
-/* The sum of each window, windows side by side. */
+/* The sum of each window. */
 static void sum_${source}_$gives(const struct pool *p, const $type *in, $result *out)
 {
     for (int32_t y = 0; y < p->out_height; y++) {
         for (int32_t x = 0; x < p->out_width; x++, out += p->channels) {
             memset(out, 0, (size_t)p->channels * sizeof *out);
             for (int32_t k = 0; k < p->size * p->size; k++) {
-                const int32_t pixel = (y * p->size + k / p->size) * p->width + x * p->size + k % p->size;
+                const int32_t pixel = (y * p->stride + k / p->size) * p->width + x * p->stride + k % p->size;
                 const $type *at = in + pixel * p->units;
                 for (int32_t c = 0; c < p->channels; c++) {
                     out[c] = ($result)(out[c] + ($count));

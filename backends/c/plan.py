@@ -128,7 +128,7 @@ def _max_pool(planner: Planner, node: IntMaxPool) -> None:
 
 
 def _sum_pool(planner: Planner, node: IntSumPool) -> None:
-    planner.jobs.append(Pool("sum", planner.gives(node), planner.maps[node.source], node.size, node.size, 0))
+    planner.jobs.append(Pool("sum", planner.gives(node), planner.maps[node.source], node.size, node.step, 0))
 
 
 def _sum(planner: Planner, node: IntSum) -> None:

@@ -172,7 +172,7 @@ def _max_pool(planner: Planner, node: IntMaxPool) -> None:
 
 
 def _sum_pool(planner: Planner, node: IntSumPool) -> None:
-    planner.pool(node, Pool(False, node.size, node.size, 0))
+    planner.pool(node, Pool(False, node.size, node.step, 0))
 
 
 def _sum(planner: Planner, node: IntSum) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Bools, Longs
 from qpsnn_core.integer.network import IntegerNetwork
@@ -108,7 +109,11 @@ def _of_summands(network: IntegerNetwork, node: IntSum) -> list[_Origin]:
 
 
 def _of_windows(network: IntegerNetwork, node: IntSumPool) -> list[_Origin]:
-    rows, cols = _slid(network, node, node.size, node.size, 0)
+    rows, cols = _slid(network, node, node.size, node.step, 0)
+    if max(rows.sum(1).max(), cols.sum(1).max()) > 1:
+        want = "windows of a sum that do not overlap, as they are folded into the synapses that read them"
+        got = Unquoted(f"size {node.size}, stride {node.step} (a stride of at least the size has none)")
+        raise UnsupportedError(expected(f"loihi: {node.name}", want, got))
     return [_Origin(o.name, o.rows @ rows, o.cols @ cols) for o in _origins(network, node.source)]
 
 

@@ -106,7 +106,7 @@ class Twin(nn.Module):
         if isinstance(node, MaxPool):
             return nn.MaxPool2d(node.size, node.step, node.padding)
         if isinstance(node, AvgPool):
-            return nn.AvgPool2d(node.size)
+            return nn.AvgPool2d(node.size, node.step)
         if isinstance(node, Shortcut):
             return Subsample(node, model.network.inputs_of(node)[0].shape[2])
         if isinstance(node, Readout):

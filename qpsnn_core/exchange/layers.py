@@ -20,6 +20,7 @@ from qpsnn_core.exchange.nir_neurons import if_, lif
 from qpsnn_core.exchange.values import FRAME_PEAK, Held, bias_of, padding_of, shape_of, the_same
 from qpsnn_core.network.nodes import AvgPool, Input, Readout
 from qpsnn_core.network.synapses import Conv, Linear
+from qpsnn_core.network.values import window
 
 
 def read_node(layers: Layers, name: str, sources: list[str]) -> None:
@@ -107,13 +108,13 @@ def _pool(layers: Layers, name: str, node: Any, sources: list[Held], summed: boo
     size = the_same(f"nir: {name}.kernel_size", node.kernel_size, "a square window")
     stride = the_same(f"nir: {name}.stride", node.stride, "one stride")
     padding = the_same(f"nir: {name}.padding", node.padding, "one padding")
-    if stride != size or padding:
+    if padding:
         got = Unquoted(f"windows of {size}, stride {stride}, padding {padding}")
-        raise NetworkError(expected(f"nir: {name}", "windows side by side", got))
-    made = AvgPool(layers.named(name), source.node, size)
-    height, width, channels = source.shape
+        raise NetworkError(expected(f"nir: {name}", "windows without padding", got))
+    made = AvgPool(layers.named(name), source.node, size, 0 if stride == size else stride)
+    height, width = (window(f"nir: {name}", edge, size, stride, 0) for edge in source.shape[:2])
     gain = source.gain * (size**2 if summed else 1)
-    layers.put(name, made, Held(made.name, (height // size, width // size, channels), False, gain))
+    layers.put(name, made, Held(made.name, (height, width, source.shape[2]), False, gain))
 
 
 def _flatten(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:

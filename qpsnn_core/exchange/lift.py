@@ -146,7 +146,7 @@ def _max_pool(node: IntMaxPool, network: IntegerNetwork, events: bool) -> Node:
 
 
 def _sum_pool(node: IntSumPool, network: IntegerNetwork, events: bool) -> Node:
-    return AvgPool(node.name, node.source, node.size)
+    return AvgPool(node.name, node.source, node.size, node.stride)
 
 
 def _sum(node: IntSum, network: IntegerNetwork, events: bool) -> Node:

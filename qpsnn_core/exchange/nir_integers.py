@@ -89,7 +89,7 @@ def _neuron(making: Making, node: IntLIF) -> None:
 
 
 def _sum_pool(making: Making, node: IntSumPool) -> None:
-    making.graph.pool(node.name, node.source, node.size, mean=not making.exact)
+    making.graph.pool(node.name, node.source, node.size, mean=not making.exact, stride=node.step)
     making.areas[node.name] = making.areas[node.source] * (1 if making.exact else node.size**2)
 
 

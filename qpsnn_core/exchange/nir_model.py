@@ -41,7 +41,7 @@ def _readout(graph: Graph, model: Model, node: Readout, dt: float) -> None:
 
 
 def _mean(graph: Graph, model: Model, node: AvgPool, dt: float) -> None:
-    graph.pool(node.name, node.source, node.size, mean=True)
+    graph.pool(node.name, node.source, node.size, mean=True, stride=node.step)
 
 
 def _largest(graph: Graph, model: Model, node: MaxPool, dt: float) -> None:

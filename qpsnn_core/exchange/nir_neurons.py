@@ -91,6 +91,6 @@ def _max_pool(layers: Layers, name: str, node: Any, source: Held, tau: Doubles |
     if reset_of(layers, node) != "zero" or any(rest) or not ((level > 0) & (one > level * (1 + FLOAT32_ERROR))).all():
         return False
     layers.nodes.remove(pool)
-    found = MaxPool(layers.named(name), pool.source, pool.size)
+    found = MaxPool(layers.named(name), pool.source, pool.size, pool.stride)
     layers.put(name, found, source._replace(node=found.name, gain=1.0))
     return True

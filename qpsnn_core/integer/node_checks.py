@@ -87,8 +87,9 @@ def max_pool(node: IntMaxPool) -> None:
 
 
 def sum_pool(node: IntSumPool) -> None:
-    """At least one pixel."""
+    """At least one pixel; a stride, or 0."""
     check_at_least(f"{node.name}.size", node.size, 1)
+    check_at_least(f"{node.name}.stride", node.stride, 0)
 
 
 def sum_node(node: IntSum) -> None:

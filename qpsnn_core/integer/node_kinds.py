@@ -186,7 +186,7 @@ def _sum_pool_output(
     node: IntSumPool, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int
 ) -> IntValueSpec:
     height, width = (
-        window(f"{node.name} (from {node.source})", size, node.size, node.size, 0) for size in inputs[0].shape[:2]
+        window(f"{node.name} (from {node.source})", size, node.size, node.step, 0) for size in inputs[0].shape[:2]
     )
     return _bounded_counts(node.name, (height, width, inputs[0].shape[2]), inputs[0].max_count * node.size**2)
 

@@ -103,11 +103,17 @@ class IntMaxPool:
 
 @dataclass(frozen=True)
 class IntSumPool:
-    """The sum of each `size` x `size` window, windows side by side; a remainder at the edge is dropped."""
+    """The sum of each `size` x `size` window, every `stride` (0: `size`); a remainder at the edge is dropped."""
 
     name: str
     source: str
     size: int
+    stride: int = field(default=0, metadata=ADDED_LATER)
+
+    @property
+    def step(self) -> int:
+        """The stride, with 0 read as `size`."""
+        return self.stride or self.size
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ def max_pool(node: IntMaxPool, context: OperationContext, counts: Array) -> Arra
 def sum_pool(node: IntSumPool, context: OperationContext, counts: Array) -> Array:
     """The sum of each window."""
     images, out = _pooling(context, counts)
-    parallel_for(sum_forward, len(images), 1, images, out, node.size)
+    parallel_for(sum_forward, len(images), 1, images, out, node.size, node.step)
     return out.reshape(*counts.shape[:2], *context.gives.shape)
 
 

@@ -116,18 +116,19 @@ def apart_backward(start, stop, counts, gradient, out, size):
 
 
 @kernel
-def sum_forward(start, stop, counts, out, size):
+def sum_forward(start, stop, counts, out, size, stride):
     """The sum of each size x size window, images start..stop-1.
 
     counts: unsigned `[M, H, W, C]`. out: unsigned `[M, Ho, Wo, C]`, of a type that holds the sums, written.
+    size, stride: of the windows, in pixels.
     """
     for m in range(start, stop):
         for oy in range(out.shape[1]):
             for ox in range(out.shape[2]):
                 o = out[m, oy, ox]
                 o[:] = 0
-                for y in range(oy * size, (oy + 1) * size):
-                    for x in range(ox * size, (ox + 1) * size):
+                for y in range(oy * stride, oy * stride + size):
+                    for x in range(ox * stride, ox * stride + size):
                         s = counts[m, y, x]
                         for c in range(o.shape[0]):
                             o[c] += s[c]
@@ -153,3 +154,26 @@ def sum_backward(start, stop, gradient, out, size):
                     for c in range(0, channels, 16):
                         store_masked(flat, at + c, take16(given, place + c, channels - c), channels - c)
                     at += channels
+
+
+@kernel
+def slid_sum_backward(start, stop, gradient, out, size, stride):
+    """As `sum_backward`, of windows at any stride: a pixel adds up the gradients of its windows in their order.
+
+    gradient: float32 `[M, Ho, Wo, C]`. out: float32 `[M, H, W, C]`, zero, written. size, stride: in pixels.
+    """
+    height, width, channels = out.shape[1:]
+    given, flat = gradient.reshape(-1), out.reshape(-1)
+    down, across = gradient.shape[1], gradient.shape[2]
+    for m in range(start, stop):
+        for oy in range(down):
+            for ox in range(across):
+                place = ((m * down + oy) * across + ox) * channels
+                for y in range(oy * stride, oy * stride + size):
+                    first = ((m * height + y) * width + ox * stride) * channels
+                    for x in range(size):
+                        at = first + x * channels
+                        for c in range(0, channels, 16):
+                            count = channels - c
+                            total = take16(flat, at + c, count) + take16(given, place + c, count)
+                            store_masked(flat, at + c, total, count)

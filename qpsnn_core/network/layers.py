@@ -175,22 +175,23 @@ class MaxPool(Layer):
 
 @dataclass(frozen=True, repr=False)
 class AvgPool(Layer):
-    """The mean of each `size` x `size` window of spikes, side by side. size: None is the whole map, a square."""
+    """The mean of each `size` x `size` window of spikes. size: None is the whole map, a square. stride: 0 is `size`."""
 
     kind = nodes.AvgPool
     prefix = "average"
     reads = ("spikes",)
     size: int | None = nodes.AvgPool.size
+    stride: int = nodes.AvgPool.stride
 
     def options(self, place: str, values: tuple[ValueSpec, ...]) -> dict[str, Any]:
         """With the size as a number."""
         if self.size is not None:
-            return {"size": self.size}
+            return super().options(place, values)
         height, width, _ = values[0].shape
         if height != width:
             want = "a square map, to take the mean of all of it (size=None)"
             raise ShapeError(expected(f"{place}.size", want, Unquoted(f"{height}x{width}")))
-        return {"size": height}
+        return {"size": height, "stride": self.stride}
 
 
 @dataclass(frozen=True, repr=False)

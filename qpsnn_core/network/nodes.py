@@ -156,27 +156,37 @@ class MaxPool:
 
 @dataclass(frozen=True)
 class AvgPool:
-    """The mean of each `size` x `size` window, kept as its integer sum; the divisor goes into the value's scale."""
+    """The mean of each `size` x `size` window, every `stride` (0: `size`), kept as its integer sum.
+
+    The divisor goes into the value's scale. Pixels at the edge that fill no window are left out.
+    """
 
     name: str
     source: str
     size: int = 2
+    stride: int = field(default=0, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
         check_name(self.name)
         check_at_least(f"{self.name}.size", self.size, 1)
+        check_at_least(f"{self.name}.stride", self.stride, 0)
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The one value it reads."""
         return (self.source,)
 
+    @property
+    def step(self) -> int:
+        """The stride, with 0 read as `size`."""
+        return self.stride or self.size
+
     def output(self, value: ValueSpec) -> ValueSpec:
         """Spikes with `max_count` and 1/scale times `size**2`."""
         check_kind(self.name, self.source, value, "spikes")
         height, width = (
-            window(f"{self.name} (from {self.source})", size, self.size, self.size, 0) for size in value.shape[:2]
+            window(f"{self.name} (from {self.source})", size, self.size, self.step, 0) for size in value.shape[:2]
         )
         area = self.size**2
         return ValueSpec("spikes", (height, width, value.shape[2]), (value.max_count or 1) * area, value.scale / area)

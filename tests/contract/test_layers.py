@@ -73,6 +73,7 @@ CASES = [
     Case(MaxPool("n", "a", 3, 1, 2), (COUNTS,)),
     *(Case(AvgPool("n", "a", 2), (value,)) for value in (SPIKES, COUNTS, MANY, HUGE)),
     Case(AvgPool("n", "a", 4), (COUNTS,)),
+    *(Case(AvgPool("n", "a", size, stride), (SPIKES,)) for size, stride in ((3, 1), (3, 2), (2, 3), (1, 2))),
     Case(Sum("n", ("a", "b")), (SPIKES, SPIKES)),
     Case(Sum("n", ("a", "b", "c")), (MANY, MANY, MANY)),
     Case(Sum("n", ("a", "b")), (HUGE, HUGE)),

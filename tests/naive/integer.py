@@ -103,11 +103,13 @@ def max_pool(node, arrays, counts, _):
 
 def sum_pool(node, arrays, counts, _):
     height, width, channels = counts.shape
-    out = np.zeros((height // node.size, width // node.size, channels), object)
+    stride = node.stride or node.size
+    rows, columns = (len(range(0, edge - node.size + 1, stride)) for edge in (height, width))
+    out = np.zeros((rows, columns, channels), object)
     for y, x, c in np.ndindex(out.shape):
         for dy in range(node.size):
             for dx in range(node.size):
-                out[y, x, c] += counts[y * node.size + dy, x * node.size + dx, c]
+                out[y, x, c] += counts[y * stride + dy, x * stride + dx, c]
     return out
 
 

@@ -26,7 +26,7 @@ def neurons_behind(network, name, y, x, c):
     found = []
     for dy in range(node.size):
         for dx in range(node.size):
-            found += neurons_behind(network, node.source, y * node.size + dy, x * node.size + dx, c)
+            found += neurons_behind(network, node.source, y * node.step + dy, x * node.step + dx, c)
     return found
 
 

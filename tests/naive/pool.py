@@ -40,18 +40,18 @@ def largest_back(counts, gradient, size, stride, padding):
     return out
 
 
-def total(counts, size):
-    """The sum of each size x size window, side by side, in Python integers."""
-    out = np.zeros(out_shape(counts.shape, size, size, 0), np.int64)
+def total(counts, size, stride):
+    """The sum of each size x size window, every `stride`, in Python integers."""
+    out = np.zeros(out_shape(counts.shape, size, stride, 0), np.int64)
     for m, y, x, c in np.ndindex(out.shape):
-        out[m, y, x, c] = sum(counts[m, r, k, c].item() for r, k in window(y, x, size, size, 0, *counts.shape[1:3]))
+        out[m, y, x, c] = sum(counts[m, r, k, c].item() for r, k in window(y, x, size, stride, 0, *counts.shape[1:3]))
     return out
 
 
-def total_back(shape, gradient, size):
-    """Every pixel of a window gets the window's gradient."""
+def total_back(shape, gradient, size, stride):
+    """Every pixel of a window gets the window's gradient, added in the order of the windows."""
     out = np.zeros(shape, gradient.dtype)
     for m, y, x, c in np.ndindex(gradient.shape):
-        for row, column in window(y, x, size, size, 0, *shape[1:3]):
-            out[m, row, column, c] = gradient[m, y, x, c]
+        for row, column in window(y, x, size, stride, 0, *shape[1:3]):
+            out[m, row, column, c] += gradient[m, y, x, c]
     return out

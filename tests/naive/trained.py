@@ -65,7 +65,7 @@ def lif(node, currents, steps):
 def pool(node, counts):
     """The largest count or the sum of each window, a window at a time; padding counts as 0."""
     size, padding = node.size, getattr(node, "padding", 0)
-    stride = node.step if isinstance(node, MaxPool) else size
+    stride = node.stride or size
     padded = np.pad(counts, ((0, 0), (0, 0), (padding, padding), (padding, padding), (0, 0))).astype(np.int64)
     height, width = ((edge - size) // stride + 1 for edge in padded.shape[2:4])
     out = np.zeros((*counts.shape[:2], height, width, counts.shape[4]), np.int64)

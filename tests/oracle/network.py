@@ -123,7 +123,7 @@ def _(node: MaxPool, on, x):
 
 @step.register
 def _(node: AvgPool, on, x):
-    return [tape.mean_pool(image, node.size) for image in x]
+    return [tape.mean_pool(image, node.size, node.step) for image in x]
 
 
 @step.register

@@ -136,6 +136,16 @@ NETWORKS = {
         *_head("sum"),
     ),
     "an image that is read out": (_image(3, 3, 1), *_head("input", quantizer=ENDS)),
+    "averages that overlap": (
+        _image(6, 7, 2),
+        Conv("conv1", "input", 4, quantizer=ENDS),
+        LIF("lif1", ("conv1",)),
+        AvgPool("average1", "lif1", 3, 1),
+        Conv("conv2", "average1", 4),
+        LIF("lif2", ("conv2",)),
+        AvgPool("average2", "lif2", 2, 3),
+        *_head("average2"),
+    ),
 }
 
 

@@ -175,12 +175,20 @@ def max_pool(images, size, stride, padding):
     return Tensor(flat.max(-1), (padded,), (pull,))
 
 
-def mean_pool(images, size):
-    """The mean of each window, side by side; a remainder at the edge is dropped."""
+def mean_pool(images, size, stride):
+    """The mean of each window, every `stride`; a remainder at the edge is dropped."""
     m, height, width, c = images.shape
-    rows, columns = height // size, width // size
-    cut = index(images, (slice(None), slice(rows * size), slice(columns * size)))
-    return mean(reshape(cut, m, rows, size, columns, size, c), (2, 4))
+    rows, columns = ((edge - size) // stride + 1 for edge in (height, width))
+    if stride == size:
+        cut = index(images, (slice(None), slice(rows * size), slice(columns * size)))
+        return mean(reshape(cut, m, rows, size, columns, size, c), (2, 4))
+    ends = (rows - 1) * stride + 1, (columns - 1) * stride + 1
+    taps = [
+        index(images, (slice(None), slice(y, y + ends[0], stride), slice(x, x + ends[1], stride)))
+        for y in range(size)
+        for x in range(size)
+    ]
+    return sum(taps[1:], start=taps[0]) * (1 / size**2)
 
 
 def spike(u, threshold, kind, width, smooth=False):

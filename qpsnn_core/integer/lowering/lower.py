@@ -225,7 +225,7 @@ FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
         Shortcut: _shortcut,
         LIF: lambda node, known: IntLIF(node.name, node.sources, *known.neurons[node.name].leak, node.reset),
         MaxPool: lambda node, known: IntMaxPool(node.name, node.source, node.size, node.step, node.padding),
-        AvgPool: lambda node, known: IntSumPool(node.name, node.source, node.size),
+        AvgPool: lambda node, known: IntSumPool(node.name, node.source, node.size, node.stride),
         Sum: lambda node, known: IntSum(node.name, node.sources),
         Readout: lambda node, known: IntReadout(node.name, node.source, known.scale),
     },

@@ -119,23 +119,47 @@ def test_a_gradient_that_is_not_a_number_stays_in_its_window():
 @pytest.mark.parametrize(("max_count", "dtype"), [(1, np.uint8), (60, np.uint16)])
 def test_total_and_back(size, kernel, max_count, dtype):
     counts = draw(size, 3, max_count, np.uint8)
-    ref = naive.total(counts, kernel)
+    ref = naive.total(counts, kernel, kernel)
     comp = np.full(ref.shape, 77, dtype)
     gradient = np.random.default_rng(1).normal(0, 1, ref.shape).astype(np.float32)
     back = np.full(counts.shape, 77, np.float32)
     for start, stop in ((0, 1), (1, 3)):
-        pool.sum_forward(start, stop, counts, comp, kernel)
+        pool.sum_forward(start, stop, counts, comp, kernel, kernel)
         pool.sum_backward(start, stop, gradient, back, kernel)
     np.testing.assert_array_equal(comp, ref)
-    np.testing.assert_array_equal(back, naive.total_back(counts.shape, gradient, kernel))
+    np.testing.assert_array_equal(back, naive.total_back(counts.shape, gradient, kernel, kernel))
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride"), [((5, 6), 3, 1), ((7, 5), 3, 2), ((5, 7), 2, 3), ((4, 4), 1, 2), ((6, 6), 4, 2)]
+)
+@pytest.mark.parametrize(("channels", "dtype"), [(3, np.uint16), (18, np.uint16)])
+def test_total_and_back_at_any_stride(size, kernel, stride, channels, dtype):
+    counts = np.random.default_rng(3).integers(0, 60, (3, *size, channels)).astype(np.uint8)
+    ref = naive.total(counts, kernel, stride)
+    comp = np.full(ref.shape, 77, dtype)
+    gradient = np.random.default_rng(1).normal(0, 1, ref.shape).astype(np.float32)
+    back = np.zeros(counts.shape, np.float32)
+    for start, stop in ((0, 1), (1, 3)):
+        pool.sum_forward(start, stop, counts, comp, kernel, stride)
+        pool.slid_sum_backward(start, stop, gradient, back, kernel, stride)
+    np.testing.assert_array_equal(comp, ref)
+    np.testing.assert_array_equal(back, naive.total_back(counts.shape, gradient, kernel, stride))
+
+
+def test_a_slid_sum_leaves_other_images_alone():
+    gradient, back = np.ones((3, 2, 2, 1), np.float32), np.zeros((3, 3, 3, 1), np.float32)
+    pool.slid_sum_backward(1, 2, gradient, back, 2, 1)
+    np.testing.assert_array_equal(back[1, ..., 0], [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
+    assert not back[[0, 2]].any()
 
 
 def test_a_total_may_reach_the_bound_of_its_type():
     counts, out = np.full((1, 5, 5, 1), 10, np.uint8), np.zeros((1, 1, 1, 1), np.uint8)
-    pool.sum_forward(0, 1, counts, out, 5)
+    pool.sum_forward(0, 1, counts, out, 5, 5)
     assert out.item() == 250
     counts, out = np.full((1, 4, 4, 1), 4095, np.uint16), np.zeros((1, 1, 1, 1), np.uint16)
-    pool.sum_forward(0, 1, counts, out, 4)
+    pool.sum_forward(0, 1, counts, out, 4, 4)
     assert out.item() == 65520
 
 

@@ -133,6 +133,7 @@ TWINS = {
     "pool.max_backward": "pool.largest_back",
     "pool.sum_forward": "pool.total",
     "pool.sum_backward": "pool.total_back",
+    "pool.slid_sum_backward": "pool.total_back",
     "pool.window_of": "pool.window",
     "conv.gemm.panels_of": "conv.turned",
     "conv.gemm.products": "product.products",

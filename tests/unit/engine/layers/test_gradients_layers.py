@@ -43,6 +43,8 @@ LARGE = ValueSpec("spikes", (5, 4, 2), 1000)
         (MaxPool("n", "x", 2), (LARGE,)),
         (MaxPool("n", "x", 3, 1, 2), (LARGE,)),
         (AvgPool("n", "x", 2), (LARGE,)),
+        (AvgPool("n", "x", 3, 1), (LARGE,)),
+        (AvgPool("n", "x", 2, 3), (LARGE,)),
         (Sum("n", ("x", "y")), (LARGE, LARGE)),
     ],
     ids=lambda case: type(case).__name__ if not isinstance(case, tuple) else "",
