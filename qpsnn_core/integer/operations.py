@@ -31,7 +31,7 @@ from qpsnn_core.kernels.conv.image import image_forward, panels
 from qpsnn_core.kernels.conv.integers import IMAGES_WIN, MAX_EVENT_COUNT, Product, integer_conv
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.exact_types import count_type, exact_float, sum_type
-from qpsnn_core.kernels.neurons.integer_lif import IntLIFSettings, add_scaled, current, int_lif
+from qpsnn_core.kernels.neurons.integer_lif import LANES, IntLIFSettings, add_scaled, current, int_lif
 from qpsnn_core.kernels.neurons.lif import RESETS
 from qpsnn_core.kernels.pool import max_forward, sum_forward
 from qpsnn_core.kernels.threads import parallel_for
@@ -122,8 +122,8 @@ def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Fired
     membranes = empty((context.steps * positions if context.keep else 0, channels), np.int32)
     driving = [current(_rows(acc), gain, positions if len(acc) > 1 else 0) for acc, gain in currents]
     settings = IntLIFSettings(
-        tile_channels(context.arrays["bias"]),
-        tile_channels(context.arrays["threshold"]),
+        tile_channels(context.arrays["bias"], LANES),
+        tile_channels(context.arrays["threshold"], LANES),
         context.steps,
         positions,
         node.multiplier,

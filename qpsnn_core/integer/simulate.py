@@ -164,18 +164,16 @@ def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice, initial
     for name, value in each_value(network, images, begin, run.membranes):
         counts = _write(run, name, part, value) if isinstance(value, Fired) else value
         if name in run.counts:
-            _count(counts, network.steps // len(counts), run.counts[name])
+            _count(counts, network.values[name].max_count, network.steps // len(counts), run.counts[name])
         if name == network.readout.name:
             run.readout[part] = counts
 
 
-def _count(value: Array, times: int, sums: Array) -> None:
-    """Add what each neuron counts over all steps and images to `sums`, int64 [H, W, C]."""
-    if value.dtype != np.uint8 and value.max(initial=0) >= 2**15:
-        sums += times * value.sum((0, 1), dtype=np.int64)
-        return
+def _count(value: Array, most: int, times: int, sums: Array) -> None:
+    """Add what each neuron counts over all steps and images, `most` at a time, to `sums`, int64 [H, W, C]."""
     flat = np.ascontiguousarray(value).reshape(len(value) * value.shape[1], -1)
-    parallel_for(add_counts, flat.shape[1], 256, flat, times, sums.reshape(-1))
+    frames = int(np.iinfo(value.dtype).max) // max(1, most)
+    parallel_for(add_counts, flat.shape[1], 256, flat, frames, times, sums.reshape(-1))
 
 
 def _write(run: Run, name: str, part: slice, fired: Fired) -> Array:

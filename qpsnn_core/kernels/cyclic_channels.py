@@ -1,4 +1,4 @@
-"""Channels read 16 at a time from any of them on: the first ones follow the last."""
+"""Channels read 16 or 64 at a time from any of them on: the first ones follow the last."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from qpsnn_core.kernels.simd.vector import load16, store, to
 from qpsnn_core.kernels.threads import kernel
 
 
-def tile_channels(values: Any) -> Any:
-    """The channels' values, repeated so that 16 can be read from any channel on."""
-    return np.concatenate((values,) * (2 + 15 // len(values)))[: len(values) + 16]
+def tile_channels(values: Any, lanes: int = 16) -> Any:
+    """The channels' values, repeated so that `lanes` can be read from any channel on."""
+    return np.concatenate((values,) * (2 + (lanes - 1) // len(values)))[: len(values) + lanes]
 
 
 @kernel
-def next_phase(phase, channels):
-    """The channel of the neuron 16 further on: where the next vector begins.
+def next_phase(phase, channels, lanes=16):
+    """The channel of the neuron `lanes` further on: where the next vector begins.
 
-    phase: the channel where this one begins, 0..channels-1.
+    phase: the channel where this one begins, 0..channels-1. lanes: neurons in a vector.
     """
-    phase += 16
+    phase += lanes
     while phase >= channels:
         phase -= channels
     return phase

@@ -1,7 +1,8 @@
 """The integer LIF neuron over time, and the sum of its currents, in exact int32.
 
-Arrays `[T*N, C]`, N positions (batch, y, x), walked 16 neurons at a time, each through all time steps. A `current` may
-have one step for all (`step = 0`, else N).
+Arrays `[T*N, C]`, N positions (batch, y, x), walked 64 neurons at a time, each through all time steps: a cache line of
+spikes is written at once, and what does not change with time stays in registers. A `current` may have one step for all
+(`step = 0`, else N).
 """
 
 from __future__ import annotations
@@ -13,14 +14,20 @@ import numpy as np
 from qpsnn_core.kernels.buffers import Array
 from qpsnn_core.kernels.cyclic_channels import next_phase, tile_channels
 from qpsnn_core.kernels.neurons.lif import after_reset
-from qpsnn_core.kernels.simd.vector import fill16, greater_equal, halve, load16, store_masked, take16, to
+from qpsnn_core.kernels.simd.vector import fill64, greater_equal, halve, load64, store, store_masked, take64, to
 from qpsnn_core.kernels.threads import kernel
+
+LANES = 64
+"""Neurons that are walked at a time."""
+
+COLUMNS = 4096
+"""Neurons whose counts are added up at a time: their sums stay in the nearest cache."""
 
 
 class IntLIFSettings(NamedTuple):
     """What `int_lif` needs of a neuron besides its currents.
 
-    bias, threshold: int32, from `tile_channels`. steps: T. positions: N, those of one step. multiplier, shift: the
+    bias, threshold: int32, from `tile_channels` for LANES. steps: T. positions: N, those of one step. multiplier, shift: the
     leak, `U -> multiplier*U >> shift`. subtract: of RESETS; True: `U = U~ - threshold if S else U~`.
     """
 
@@ -35,7 +42,7 @@ class IntLIFSettings(NamedTuple):
 
 def current(acc: Any, gain: Any, step: int) -> tuple[Any, Any, int]:
     """A current as the kernel below takes it: everything flat, the gain from `tile_channels`, step in numbers."""
-    return acc.reshape(-1), tile_channels(gain), step * len(gain)
+    return acc.reshape(-1), tile_channels(gain, LANES), step * len(gain)
 
 
 @kernel
@@ -53,13 +60,76 @@ def add_scaled(start, stop, total, acc, gain, steps, positions, step):
 
 
 @kernel
-def scaled(current, t, i, phase, count):
-    """`gain*acc`, int32, at step t of neurons i..i+15, whose channels begin at `phase`.
+def taken(array, index, count, partly):
+    """The 64 numbers of a flat array from `index` on; `partly`, those beyond `count` are 0.
 
-    current: from `current`. count: neurons from i on; those beyond are 0.
+    partly: True, or None: all 64 are there, and `count` is not read.
     """
-    acc, gain, step = current
-    return load16(gain, phase) * to(take16(acc, t * step + i, count), gain)
+    if partly is None:
+        return load64(array, index)
+    return take64(array, index, count)
+
+
+@kernel
+def put(array, index, vector, count, partly):
+    """Write 64 numbers of the array's type to a flat array from `index` on; `partly`, the first `count` alone.
+
+    vector: the numbers. partly: as for `taken`.
+    """
+    if partly is None:
+        store(array, index, vector)
+    else:
+        store_masked(array, index, vector, count)
+
+
+@kernel
+def gain_of(current, phase):
+    """The gain of 64 neurons whose channels begin at `phase`; None where there is no current, from `current`."""
+    return None if current is None else load64(current[1], phase)
+
+
+@kernel
+def scaled(current, gain, t, i, count, partly):
+    """`gain*acc`, int32, at step t of neurons i..i+63.
+
+    current: from `current`. gain: theirs, from `gain_of`. count, partly: as for `taken`.
+    """
+    acc, like, step = current
+    return gain * to(taken(acc, t * step + i, count, partly), like)
+
+
+@kernel
+def int_lif_range(begin, end, phase, partly, first, second, out, kept, settings, initial):
+    """`int_lif` of neurons begin..end-1, in whole vectors of 64, or `partly`: fewer than 64 neurons.
+
+    phase: the channel of neuron `begin`. partly: as for `taken`. out, kept: spikes and membranes, flat. The rest as
+    for `int_lif`.
+    """
+    bias, threshold, steps, positions, multiplier, shift, subtract = settings
+    channels = len(bias) - LANES
+    each, keep = positions * channels, len(kept) > 0
+    wide = np.zeros(0, np.int64)
+    zero = fill64(0, bias)
+    for i in range(begin, end, LANES):
+        count = end - i
+        fixed, limit = load64(bias, phase), load64(threshold, phase)
+        gain, other = gain_of(first, phase), gain_of(second, phase)
+        u = zero if initial is None else taken(initial, i, count, partly)
+        for t in range(steps):
+            x = fixed + scaled(first, gain, t, i, count, partly)
+            if second is not None:
+                x = x + scaled(second, other, t, i, count, partly)
+            if multiplier == 1:
+                u = halve(u, shift) + x
+            else:
+                u = to(halve(to(u, wide) * fill64(multiplier, wide), shift), bias) + x
+            fired = greater_equal(u, limit)
+            u = after_reset(u, fired, limit, zero, subtract)
+            put(out, t * each + i, to(fired, out), count, partly)
+            if keep:
+                put(kept, t * each + i, u, count, partly)
+        phase = next_phase(phase, channels, LANES)
+    return phase
 
 
 @kernel
@@ -70,48 +140,37 @@ def int_lif(start, stop, first, second, spikes, membranes, settings, initial=Non
     reset: int32 `[T*N, C]`, written, or 0 rows: not kept. settings: IntLIFSettings. initial: U before the first step,
     int32, flat; None: 0.
     """
-    bias, threshold, steps, positions, multiplier, shift, subtract = settings
     channels = spikes.shape[1]
-    keep = membranes.shape[0] > 0
     out, kept = spikes.reshape(-1), membranes.reshape(-1)
-    wide = np.zeros(0, np.int64)
-    zero = fill16(0, bias)
-    phase = 0
-    for i in range(start * channels, stop * channels, 16):
-        count = stop * channels - i
-        u = zero if initial is None else take16(initial, i, count)
-        for t in range(steps):
-            x = load16(bias, phase) + scaled(first, t, i, phase, count)
-            if second is not None:
-                x = x + scaled(second, t, i, phase, count)
-            if multiplier == 1:
-                u = halve(u, shift) + x
-            else:
-                u = to(halve(to(u, wide) * fill16(multiplier, wide), shift), bias) + x
-            limit = load16(threshold, phase)
-            fired = greater_equal(u, limit)
-            u = after_reset(u, fired, limit, zero, subtract)
-            store_masked(out, t * positions * channels + i, to(fired, out), count)
-            if keep:
-                store_masked(kept, t * positions * channels + i, u, count)
-        phase = next_phase(phase, channels)
+    begin, end = start * channels, stop * channels
+    whole = end - (end - begin) % LANES
+    phase = int_lif_range(begin, whole, 0, None, first, second, out, kept, settings, initial)
+    if whole < end:
+        int_lif_range(whole, end, phase, True, first, second, out, kept, settings, initial)
 
 
 @kernel
-def add_counts(start, stop, counts, times, sums):
+def add_counts(start, stop, counts, frames_per_sum, times, sums):
     """`sums[i] += times * (the sum of counts[:, i])`, i from start to stop-1.
 
-    counts: unsigned `[frames, size]`, below 2**15. times: an integer. sums: int64 `[size]`.
+    counts: unsigned `[frames, size]`. frames_per_sum: of so many frames, the type of counts holds the sum. times: an
+    integer. sums: int64 `[size]`.
     """
     frames, size = counts.shape
     flat = counts.reshape(-1)
-    part = np.zeros(16, np.int32)
-    for i in range(start, stop, 16):
-        count = stop - i
-        for begin in range(0, frames, 2**15):
-            total = fill16(0, part)
-            for frame in range(begin, min(begin + 2**15, frames)):
-                total = total + to(take16(flat, frame * size + i, count), part)
-            store_masked(part, 0, total, 16)
-            for k in range(min(16, count)):
-                sums[i + k] += times * part[k]
+    part = np.zeros(COLUMNS, counts.dtype)
+    zero = fill64(0, part)
+    for begin in range(start, stop, COLUMNS):
+        some = min(COLUMNS, stop - begin)
+        whole = some - some % LANES
+        for earliest in range(0, frames, frames_per_sum):
+            for i in range(0, some, LANES):
+                store(part, i, zero)
+            for frame in range(earliest, min(earliest + frames_per_sum, frames)):
+                at = frame * size + begin
+                for i in range(0, whole, LANES):
+                    store(part, i, load64(part, i) + load64(flat, at + i))
+                if whole < some:
+                    store(part, whole, load64(part, whole) + take64(flat, at + whole, some - whole))
+            for i in range(some):
+                sums[begin + i] += times * np.int64(part[i])

@@ -1,12 +1,11 @@
 """The integer neuron and the sum of its currents, against loops in Python's own integers.
 
-Neurons are walked 16 at a time: 16 divides some of the channel counts below and misses others by one. Chunks are run
+Neurons are walked 64 at a time: some channel counts below divide 64, some are its multiples, others miss it by one. Chunks are run
 last to first, so that one that wrote past its end would spoil the next.
 """
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pytest
 
@@ -16,7 +15,24 @@ from qpsnn_core.kernels.neurons import integer_lif, lif
 from qpsnn_core.network.nodes import RESETS
 
 STEPS = 6
-SHAPES = [(1, 1), (7, 3), (40, 1), (2, 15), (3, 16), (2, 17), (2, 31), (2, 33), (1, 64), (2, 100)]
+SHAPES = [
+    (1, 1),
+    (7, 3),
+    (40, 1),
+    (2, 15),
+    (3, 16),
+    (2, 17),
+    (2, 31),
+    (2, 33),
+    (1, 64),
+    (2, 100),
+    (8, 16),
+    (5, 32),
+    (3, 63),
+    (2, 65),
+    (2, 128),
+    (1, 191),
+]
 
 
 class Case:
@@ -67,7 +83,7 @@ class Case:
             for acc, gain in zip(self.accs, self.gains, strict=True)
         ]
         first, second = currents if len(currents) == 2 else (currents[0], None)
-        tiled = integer_lif.tile_channels(self.bias), integer_lif.tile_channels(self.threshold)
+        tiled = [integer_lif.tile_channels(one, integer_lif.LANES) for one in (self.bias, self.threshold)]
         settings = integer_lif.IntLIFSettings(*tiled, STEPS, self.positions, multiplier, shift, lif.RESETS[reset])
         given = () if initial is None else (initial.astype(np.int32).reshape(-1),)
         for start, stop in spans or ((1, self.positions), (0, 1)):
@@ -188,22 +204,25 @@ def test_add_scaled(steps):
     np.testing.assert_array_equal(total, ref.reshape(-1, 3))
 
 
-@pytest.mark.parametrize("size", [1, 3, 15, 16, 17, 31, 33, 64, 100])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("size", [1, 3, 63, 64, 65, 100, 2 * integer_lif.COLUMNS + 70])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
 def test_add_counts(size, dtype):
-    """Chunks run last to first, times a number that needs 64 bits."""
-    counts = np.random.default_rng(size).integers(0, 2**8 if dtype == np.uint8 else 2**15, (5, size)).astype(dtype)
+    """The largest counts of the type, then small ones; chunks run last to first, times a number that needs 64 bits."""
+    largest = int(np.iinfo(dtype).max)
+    counts = np.random.default_rng(size).integers(0, largest, (5, size), endpoint=True).astype(dtype)
+    counts[:, 0] = largest
     sums = np.full(size + 1, 7, np.int64)
     for start, stop in ((1, size), (0, 1)):
-        integer_lif.add_counts(start, stop, counts, 2**33, sums)
-    assert [(total - 7) // 2**33 for total in sums.tolist()] == [*naive.sums_of_counts(counts), 0]
-    assert ((sums - 7) % 2**33 == 0).all()
+        integer_lif.add_counts(start, stop, counts, 1, 2**20, sums)
+    assert [(total - 7) // 2**20 for total in sums.tolist()] == [*naive.sums_of_counts(counts), 0]
+    assert ((sums - 7) % 2**20 == 0).all()
 
 
-@pytest.mark.parametrize("frames", [2**15 - 1, 2**15, 2**15 + 1, 2**16 + 3])
-def test_counts_of_many_frames_never_wrap(frames):
-    """The largest counts, 2**15 - 1: 2**15 of them stay below 2**31."""
-    frames = frames % 2**15 + 2 if numba.config.DISABLE_JIT else frames
-    counts, sums = np.full((frames, 2), 2**15 - 1, np.uint16), np.zeros(2, np.int64)
-    integer_lif.add_counts(0, 2, counts, 1, sums)
-    assert sums.tolist() == [frames * (2**15 - 1)] * 2
+@pytest.mark.parametrize("most", [1, 5, 51])
+@pytest.mark.parametrize("more", [-1, 0, 1, 70])
+def test_sums_of_many_frames_never_wrap(most, more):
+    """As many frames of the largest counts as a byte holds the sum of, and about so many."""
+    frames_per_sum = 255 // most
+    counts, sums = np.full((frames_per_sum + more, 66), most, np.uint8), np.zeros(66, np.int64)
+    integer_lif.add_counts(0, 66, counts, frames_per_sum, 1, sums)
+    assert sums.tolist() == [len(counts) * most] * 66
