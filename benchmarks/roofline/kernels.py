@@ -21,7 +21,7 @@ from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES, ColumnLists, list_columns
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.neurons.batch_norm import short_moments
-from qpsnn_core.kernels.neurons.integer_lif import LANES, IntLIFSettings, int_lif
+from qpsnn_core.kernels.neurons.integer_lif import IntLIFSettings, int_lif
 from qpsnn_core.kernels.neurons.integer_lif import current as integer_current
 from qpsnn_core.kernels.neurons.lif import TRIANGLE, LIFSettings, current, lif_backward, lif_forward
 from qpsnn_core.kernels.pool import apart_backward, max_forward

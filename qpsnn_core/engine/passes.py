@@ -17,7 +17,7 @@ from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.base import LayerContext
 from qpsnn_core.engine.memory import check_weights
 from qpsnn_core.kernels.buffers import empty
-from qpsnn_core.kernels.threads import parallel_for, single_blas
+from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 
@@ -98,22 +98,21 @@ def forward(
     caches: dict[str, Any] = {}
     state: Arrays = dict(model.state)
     needs_input_grad = _needs_input_grad(network)
-    with single_blas():
-        for place, node in enumerate(network.nodes[1:], 1):
-            own = (model.params.get(node.name, {}), model.state.get(node.name, {}))
-            needs = needs_input_grad[node.name]
-            context = LayerContext(*own, network.inputs_of(node), network.steps, train, needs, parts, arithmetic)
-            try:
-                output = LAYERS[node].forward(node, context, *(values[source] for source in node.sources))
-            except NumericsError as error:
-                raise NumericsError(f"{node.name}.{error}") from error
-            values[node.name] = output.value
-            if save_for_backward:
-                caches[node.name] = output.cache
-            else:
-                _drop(network, values, place)
-            if output.state:
-                state[node.name] = output.state
+    for place, node in enumerate(network.nodes[1:], 1):
+        own = (model.params.get(node.name, {}), model.state.get(node.name, {}))
+        needs = needs_input_grad[node.name]
+        context = LayerContext(*own, network.inputs_of(node), network.steps, train, needs, parts, arithmetic)
+        try:
+            output = LAYERS[node].forward(node, context, *(values[source] for source in node.sources))
+        except NumericsError as error:
+            raise NumericsError(f"{node.name}.{error}") from error
+        values[node.name] = output.value
+        if save_for_backward:
+            caches[node.name] = output.cache
+        else:
+            _drop(network, values, place)
+        if output.state:
+            state[node.name] = output.state
     return ForwardPass(values[network.readout.name], state, values if save_for_backward else {}, caches)
 
 
@@ -138,21 +137,20 @@ def backward(model: Model, done: ForwardPass, gradient: Floats, *, discard: bool
         raise ShapeError(expected(f"{network.readout.name}: gradient", list(done.logits.shape), list(gradient.shape)))
     gradients: dict[str, Any] = {network.readout.name: gradient}
     params: Arrays = {}
-    with single_blas():
-        for node in reversed(network.nodes[1:]):
-            cache = done.caches[node.name]
-            if discard:
-                del done.caches[node.name]
-                done.values.pop(node.name, None)
-            if node.name not in gradients:
-                continue
-            back = LAYERS[node].backward(node, cache, gradients.pop(node.name))
-            del cache
-            if back.params:
-                params[node.name] = back.params
-            for source, share in zip(node.sources, back.inputs, strict=True):
-                if share is not None:
-                    gradients[source] = accumulate(gradients[source], share) if source in gradients else share
+    for node in reversed(network.nodes[1:]):
+        cache = done.caches[node.name]
+        if discard:
+            del done.caches[node.name]
+            done.values.pop(node.name, None)
+        if node.name not in gradients:
+            continue
+        back = LAYERS[node].backward(node, cache, gradients.pop(node.name))
+        del cache
+        if back.params:
+            params[node.name] = back.params
+        for source, share in zip(node.sources, back.inputs, strict=True):
+            if share is not None:
+                gradients[source] = accumulate(gradients[source], share) if source in gradients else share
     return params
 
 

@@ -26,7 +26,6 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.integer.operations import Fired, IntCurrent
 from qpsnn_core.integer.simulate import each_value, integer_images
-from qpsnn_core.kernels.threads import single_blas
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.ordered_graph import Ordered
 from qpsnn_datasets import Dataset, Split
@@ -79,8 +78,7 @@ def inspect(
         found = [_of_model(model, steps_first(part), names) for part in parts]
         thresholds = {one.name: np.full(network.shape(one.name)[2], one.threshold) for one in model.network.neurons}
     else:
-        with single_blas():
-            found = [_of_integers(model, integer_images(model, steps_first(part)), names) for part in parts]
+        found = [_of_integers(model, integer_images(model, steps_first(part)), names) for part in parts]
         thresholds = {one.name: model.arrays[one.name]["threshold"] for one in model.of(IntLIF)}
     spikes, membranes, currents, labels = zip(*found, strict=True)
     kept = {name: values for name, values in thresholds.items() if name in names}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from weakref import WeakKeyDictionary
 
 from qpsnn_core.common.dead_layers import DeadLayer, Reach, dead_layers, warn_dead_layers
 from qpsnn_core.integer.bounds import UNBOUNDED
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
+
+_dead: WeakKeyDictionary[IntegerNetwork, list[DeadLayer]] = WeakKeyDictionary()
 
 
 def reaches(network: IntegerNetwork) -> Iterator[Reach]:
@@ -27,4 +30,7 @@ def warn_dead_integers(place: str, network: IntegerNetwork, *, keep: bool = Fals
     """A DeadLayerWarning for each LIF that cannot fire. keep: membranes go on for any number of steps."""
     if keep:
         network = IntegerNetwork(network.nodes, network.arrays, UNBOUNDED)
-    warn_dead_layers(place, dead_integers(network), 4)
+    dead = _dead.get(network)
+    if dead is None:
+        dead = _dead[network] = dead_integers(network)
+    warn_dead_layers(place, dead, 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -46,7 +47,7 @@ class IntValueSpec:
     sums: int = 0
     membrane: Membrane | None = None
 
-    @property
+    @cached_property
     def max_count(self) -> int:
         """The largest magnitude of any channel."""
         return int(self.interval.largest.max())

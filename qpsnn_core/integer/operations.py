@@ -1,16 +1,18 @@
 """What each kind of integer node computes, over whole arrays and all time steps: one literal table, `OPERATIONS`.
 
-Counts and accumulators are `[T, B, H, W, C]`, or `[1, B, H, W, C]` where every step is the same.
+Counts and accumulators are `[T, B, H, W, C]`, or `[1, B, H, W, C]` where every step is the same. An operation takes
+its memory and looks up all that does not depend on the images; it gives a Step, whose `run` computes, as often as its
+inputs are written again (`plan`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.input_range import image_type
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array, NamedArrays
 from qpsnn_core.integer.node_kinds import IntValueSpec
@@ -25,7 +27,6 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.image import image_forward, panels
 from qpsnn_core.kernels.conv.integers import IMAGES_WIN, MAX_EVENT_COUNT, Product, integer_conv
@@ -51,8 +52,8 @@ class IntCurrent(NamedTuple):
 class OperationContext(NamedTuple):
     """What an operation gets besides its inputs: the node's arrays, and the values it reads and gives.
 
-    keep: whether a LIF's membranes are wanted. ready: what was made of the node's arrays at an earlier run. initial: a
-    LIF's membranes before the first step, int32 [B, H, W, C]; None: 0.
+    keep: whether a LIF's membranes are wanted. ready: what was made of the node's arrays for an earlier plan. room:
+    gives memory, as `numpy.empty` does. initial: a LIF's membranes before the first step, int32 [B, H, W, C]; None: 0.
     """
 
     arrays: NamedArrays
@@ -61,6 +62,7 @@ class OperationContext(NamedTuple):
     steps: int
     keep: bool
     ready: dict[str, Any]
+    room: Callable[[tuple[int, ...], Any], Array]
     initial: Array | None = None
 
 
@@ -71,55 +73,70 @@ class Fired(NamedTuple):
     membranes: Array | None
 
 
-def conv(node: IntConv, context: OperationContext, counts: Array) -> IntCurrent:
+class Step(NamedTuple):
+    """What a node gives, an array, an IntCurrent or a Fired, and the call that writes it from the node's inputs."""
+
+    value: Any
+    run: Callable[[], object]
+
+
+def conv(node: IntConv, context: OperationContext, counts: Array) -> Step:
     """Event by event, or by a product of all; images through exact float32: signed ones, others where it is faster."""
     value, codes = context.reads[0], context.arrays["codes"]
-    images = np.ascontiguousarray(counts).reshape(-1, *value.shape)
+    images = counts.shape[0] * counts.shape[1]
     height, width, channels = context.gives.shape
     geometry = ConvGeometry.of(value.shape, channels, node.kernel, node.stride, node.padding)
     events = value.kind == "counts" and value.max_count <= MAX_EVENT_COUNT
-    acc = empty((len(images) * height * width * channels,), sum_type(context.gives.sums) if events else np.int32)
+    acc = context.room((images * height * width * channels,), sum_type(context.gives.sums) if events else np.int32)
     real = not events and (value.kind == "signed" or not IMAGES_WIN)
+    run: Callable[[], object]
     if not real or exact_float(context.gives.sums) != np.float32:
         product = Product(codes, value.max_count, geometry)
-        integer_conv(product, images.reshape(-1), acc, context.ready)
+        run = partial(integer_conv, product, counts.reshape(-1), acc, context.ready)
     else:
         weights = _once(context, "panels", lambda: panels(codes))
-        parallel_for(image_forward, len(images), 1, images.reshape(-1), weights, acc, geometry)
-    return IntCurrent(acc.reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"])
+        run = partial(parallel_for, image_forward, images, 1, counts.reshape(-1), weights, acc, geometry)
+    return Step(IntCurrent(acc.reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"]), run)
 
 
-def linear(node: IntLinear, context: OperationContext, counts: Array) -> IntCurrent:
+def linear(node: IntLinear, context: OperationContext, counts: Array) -> Step:
     """A convolution of an image of one pixel, with all counts as its channels."""
     codes, value = context.arrays["codes"], context.reads[0]
     inputs, outputs = codes.shape
-    images = np.ascontiguousarray(counts).reshape(-1)
-    acc = empty((len(images) // inputs * outputs,), np.int32)
+    acc = context.room((*counts.shape[:2], *context.gives.shape), np.int32)
     geometry = ConvGeometry.of((1, 1, inputs), outputs, 1)
-    integer_conv(Product(codes.reshape(1, 1, inputs, outputs), value.max_count, geometry), images, acc, context.ready)
-    return IntCurrent(acc.reshape(*counts.shape[:2], *context.gives.shape), context.arrays["gain"])
+    product = Product(codes.reshape(1, 1, inputs, outputs), value.max_count, geometry)
+    run = partial(integer_conv, product, counts.reshape(-1), acc.reshape(-1), context.ready)
+    return Step(IntCurrent(acc, context.arrays["gain"]), run)
 
 
-def shortcut(node: IntShortcut, context: OperationContext, counts: Array) -> IntCurrent:
+def shortcut(node: IntShortcut, context: OperationContext, counts: Array) -> Step:
     """Every `stride`-th pixel of the mapped channels, in the counts' own type; themselves where nothing changes."""
-    chosen = np.array(node.channel_map)
-    acc = np.ascontiguousarray(counts[:, :, :: node.stride, :: node.stride])
-    if not np.array_equal(chosen, np.arange(counts.shape[-1])):
-        placed = np.flatnonzero(chosen >= 0)
-        mapped = np.zeros((*acc.shape[:-1], len(chosen)), counts.dtype)
-        mapped[..., neighbours(placed)] = acc[..., neighbours(chosen[placed])]
-        acc = mapped
-    return IntCurrent(acc, context.arrays["gain"])
+    chosen, gain = np.array(node.channel_map), context.arrays["gain"]
+    if node.stride == 1 and np.array_equal(chosen, np.arange(counts.shape[-1])):
+        return Step(IntCurrent(counts, gain), _nothing)
+    mapped = context.room((*counts.shape[:2], *context.gives.shape), counts.dtype)
+    taken, placed = counts[:, :, :: node.stride, :: node.stride], np.flatnonzero(chosen >= 0)
+    here, there = neighbours(placed), neighbours(chosen[placed])
+
+    def run() -> None:
+        if len(placed) < len(chosen):
+            mapped[...] = 0
+        mapped[..., here] = taken[..., there]
+
+    return Step(IntCurrent(mapped, gain), run)
 
 
-def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Fired:
+def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Step:
     """One pass over memory for all time steps."""
+    add: Callable[[], object] = _nothing
     if len(currents) > 2:
-        currents = (currents[0], _added(context, currents[1:]))
+        added, add = _added(context, currents[1:])
+        currents = (currents[0], added)
     batch, channels = currents[0].acc.shape[1], currents[0].gain.shape[0]
     positions = batch * context.gives.shape[0] * context.gives.shape[1]
-    spikes = empty((context.steps * positions, channels), np.uint8)
-    membranes = empty((context.steps * positions if context.keep else 0, channels), np.int32)
+    spikes = context.room((context.steps * positions, channels), np.uint8)
+    membranes = context.room((context.steps * positions if context.keep else 0, channels), np.int32)
     driving = [current(_rows(acc), gain, positions if len(acc) > 1 else 0) for acc, gain in currents]
     settings = IntLIFSettings(
         tile_channels(context.arrays["bias"], LANES),
@@ -130,85 +147,95 @@ def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Fired
         node.shift,
         RESETS[node.reset],
     )
-    parallel_for(
-        int_lif,
-        positions,
-        POSITIONS,
-        driving[0],
-        driving[1] if len(driving) > 1 else None,
-        spikes,
-        membranes,
-        settings,
-        *(() if context.initial is None else (np.ascontiguousarray(context.initial).reshape(-1),)),
-    )
+    second = driving[1] if len(driving) > 1 else None
+    initial = () if context.initial is None else (context.initial.reshape(-1),)
+
+    def run() -> None:
+        add()
+        parallel_for(int_lif, positions, POSITIONS, driving[0], second, spikes, membranes, settings, *initial)
+
     shape = (context.steps, batch, *context.gives.shape)
-    return Fired(spikes.reshape(shape), membranes.reshape(shape) if context.keep else None)
+    return Step(Fired(spikes.reshape(shape), membranes.reshape(shape) if context.keep else None), run)
 
 
-def _added(context: OperationContext, currents: tuple[IntCurrent, ...]) -> IntCurrent:
-    """Several currents as one with gain 1, int32."""
+def _added(context: OperationContext, currents: tuple[IntCurrent, ...]) -> tuple[IntCurrent, Callable[[], None]]:
+    """Several currents as one with gain 1, int32, and the call that adds them."""
     steps = max(len(one.acc) for one in currents)
     shape = (steps, *currents[0].acc.shape[1:])
-    total = np.zeros(shape, np.int32)
-    positions = int(np.prod(shape[1:4]))
-    for acc, gain in currents:
-        step = positions if len(acc) > 1 else 0
-        parallel_for(add_scaled, positions, POSITIONS, _rows(total), _rows(acc), gain, steps, positions, step)
-    return IntCurrent(total, np.ones(shape[4], np.int32))
+    total, positions = context.room(shape, np.int32), int(np.prod(shape[1:4]))
+
+    def add() -> None:
+        total[...] = 0
+        for acc, gain in currents:
+            step = positions if len(acc) > 1 else 0
+            parallel_for(add_scaled, positions, POSITIONS, _rows(total), _rows(acc), gain, steps, positions, step)
+
+    return IntCurrent(total, np.ones(shape[4], np.int32)), add
 
 
-def max_pool(node: IntMaxPool, context: OperationContext, counts: Array) -> Array:
+def max_pool(node: IntMaxPool, context: OperationContext, counts: Array) -> Step:
     """The largest count of each window."""
-    images, out = _pooling(context, counts)
-    parallel_for(max_forward, len(images), 1, images, out, node.size, node.stride, node.padding)
-    return out.reshape(*counts.shape[:2], *context.gives.shape)
+    return _pool(context, counts, max_forward, node.size, node.stride, node.padding)
 
 
-def sum_pool(node: IntSumPool, context: OperationContext, counts: Array) -> Array:
+def sum_pool(node: IntSumPool, context: OperationContext, counts: Array) -> Step:
     """The sum of each window."""
-    images, out = _pooling(context, counts)
-    parallel_for(sum_forward, len(images), 1, images, out, node.size, node.step)
-    return out.reshape(*counts.shape[:2], *context.gives.shape)
+    return _pool(context, counts, sum_forward, node.size, node.step)
 
 
-def add(node: IntSum, context: OperationContext, *counts: Array) -> Array:
+def add(node: IntSum, context: OperationContext, *counts: Array) -> Step:
     """The sum, in a type that holds it."""
-    total = counts[0].astype(count_type(context.gives.max_count))
-    for other in counts[1:]:
-        total = total + other.astype(total.dtype)
-    return total
+    shape = (max(len(one) for one in counts), *counts[0].shape[1:])
+    total = context.room(shape, count_type(context.gives.max_count))
+
+    def run() -> None:
+        total[...] = counts[0]
+        for other in counts[1:]:
+            np.add(total, other, out=total, casting="unsafe")
+
+    return Step(total, run)
 
 
-def readout(node: IntReadout, context: OperationContext, current: IntCurrent) -> Array:
+def readout(node: IntReadout, context: OperationContext, current: IntCurrent) -> Step:
     """`sum_t (gain*acc + bias)`, int64 [B, K]."""
-    acc = current.acc.reshape(*current.acc.shape[:2], -1).astype(np.int64)
-    bias = context.arrays["bias"].astype(np.int64)
-    total: Array = (acc * current.gain).sum(0) * (context.steps // len(acc)) + context.steps * bias
-    return total
+    acc = current.acc.reshape(*current.acc.shape[:2], -1)
+    total = context.room(acc.shape[1:], np.int64)
+    bias, times = context.steps * context.arrays["bias"].astype(np.int64), context.steps // len(acc)
+
+    def run() -> None:
+        total[...] = (acc.astype(np.int64) * current.gain).sum(0) * times + bias
+
+    return Step(total, run)
 
 
-def given(node: IntInput, context: OperationContext, images: Array) -> Array:
-    """The images, in the type of their counts."""
-    return np.ascontiguousarray(images, image_type(node.low, node.peak))
+def given(node: IntInput, context: OperationContext, images: Array) -> Step:
+    """The images, in the type that `image_type` says."""
+    return Step(images, _nothing)
+
+
+def _nothing() -> None:
+    """What a node runs that gives what it gets."""
 
 
 def _once(context: OperationContext, name: str, make: Callable[[], Any]) -> Any:
-    """What `make` gives, or gave at an earlier run."""
+    """What `make` gives, or gave for an earlier plan."""
     if name not in context.ready:
         context.ready[name] = make()
     return context.ready[name]
 
 
 def _rows(array: Array) -> Array:
-    return np.ascontiguousarray(array).reshape(-1, array.shape[-1])
+    return array.reshape(-1, array.shape[-1])
 
 
-def _pooling(context: OperationContext, counts: Array) -> tuple[Array, Array]:
-    images = np.ascontiguousarray(counts).reshape(-1, *context.reads[0].shape)
-    return images, empty((len(images), *context.gives.shape), count_type(context.gives.max_count))
+def _pool(context: OperationContext, counts: Array, kernel: Callable[..., Any], *window: int) -> Step:
+    images = counts.reshape(-1, *context.reads[0].shape)
+    out = context.room((*counts.shape[:2], *context.gives.shape), count_type(context.gives.max_count))
+    pooled = out.reshape(-1, *context.gives.shape)
+    return Step(out, partial(parallel_for, kernel, len(images), 1, images, pooled, *window))
 
 
-OPERATIONS: KindTable[Callable[..., Any]] = KindTable(
+OPERATIONS: KindTable[Callable[..., Step]] = KindTable(
     "the exact simulator",
     {
         IntInput: given,
@@ -222,4 +249,4 @@ OPERATIONS: KindTable[Callable[..., Any]] = KindTable(
         IntReadout: readout,
     },
 )
-"""From node kind to what computes it."""
+"""From node kind to what prepares its computation."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache
 from math import prod
 from typing import Any, get_args
 from weakref import WeakKeyDictionary
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
+from qpsnn_core.common.input_range import image_type
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import did_you_mean
@@ -19,17 +21,18 @@ from qpsnn_core.common.validation import check_kind, numbers_of
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.operations import OPERATIONS, Fired, OperationContext
+from qpsnn_core.integer.operations import Fired
+from qpsnn_core.integer.plan import Key, plan_for, prepared
+from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.neurons.integer_lif import add_counts
-from qpsnn_core.kernels.threads import parallel_for, single_blas
+from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.images import check_images
-from qpsnn_core.network.ordered_graph import sources_of
 
 MEMORY = 2**27
 """Bytes that one batch of images may take on its way through the network, records aside."""
 
-
-_ready: WeakKeyDictionary[IntegerNetwork, dict[str, dict[str, Any]]] = WeakKeyDictionary()
+_fitting: WeakKeyDictionary[IntegerNetwork, tuple[int, frozenset[str], frozenset[str]]] = WeakKeyDictionary()
+"""Of each network, what its last run recorded, of how many images: that fitted, and fits again."""
 
 
 def simulate(
@@ -43,7 +46,7 @@ def simulate(
     """Run images, integers of the input's range: [B, H, W, C], or frames [T, B, H, W, C].
 
     record: "none", "spikes" of all LIF, "all" their spikes and membranes, or the names of the LIF to record (both).
-    count: whether to count what fires, for SOPs. What is made of the weights is kept for the network's next run.
+    count: whether to count what fires, for SOPs. The plan of the run is kept for the network's next one.
     progress: called with (images done, images). Results depend neither on threads nor on batches.
     Warns of layers that can never fire (DeadLayerWarning).
     Raises ShapeError, DataError (dtype, range, no images), NumericsError (NaN, infinity), ConfigError (record).
@@ -77,16 +80,18 @@ def simulate_from(
         if array.dtype != np.int32 or array.shape != want:
             got = Unquoted(f"{array.dtype} {list(array.shape)}")
             raise ShapeError(expected(f"{name}: membranes to begin with", f"int32 {list(want)}", got))
-    check_fits("simulate: one image", {name: network.steps * prod(v.shape) for name, v in network.values.items()})
-    check_fits(f"simulate: what is recorded of {total} images", _recorded_bytes(network, total, spiking, moving))
+    wanted = total, frozenset(spiking), frozenset(moving)
+    if _fitting.get(network) != wanted:
+        check_fits("simulate: one image", {name: network.steps * prod(v.shape) for name, v in network.values.items()})
+        check_fits(f"simulate: what is recorded of {total} images", _recorded_bytes(network, total, spiking, moving))
+        _fitting[network] = wanted
     size = max(1, min(total, MEMORY // _bytes(network)))
     run = _empty(network, total, spiking, moving, count)
-    with single_blas():
-        for start in range(0, total, size):
-            part = slice(start, min(start + size, total))
-            _walk(network, images[..., part, :, :, :], run, part, initial)
-            if progress is not None:
-                progress(part.stop, total)
+    for start in range(0, total, size):
+        part = slice(start, min(start + size, total))
+        _walk(network, images[..., part, :, :, :], run, part, initial)
+        if progress is not None:
+            progress(part.stop, total)
     return run
 
 
@@ -138,42 +143,43 @@ def each_value(
 ) -> Iterator[tuple[str, Any]]:
     """Run a batch of checked images through all nodes: each node's name and what it gives, in order.
 
-    keep: the LIF whose membranes are wanted. A value is dropped after its last reader.
+    keep: the LIF whose membranes are wanted. A value is dropped after its last reader; one that the caller keeps stays
+    as it is, whatever runs later.
     """
-    readers = {node.name: len(network.consumers(node.name)) for node in network}
-    ready = _ready.setdefault(network, {node.name: {} for node in network})
-    values: dict[str, Any] = {}
-    for node in network:
-        sources = sources_of(node)
-        inputs = [values[source] for source in sources] or [images if images.ndim == 5 else images[None]]
-        reads = tuple(network.values[source] for source in sources)
-        given = network.arrays[node.name], reads, network.values[node.name], network.steps
-        context = OperationContext(*given, node.name in keep, ready[node.name], initial.get(node.name))
-        value = OPERATIONS[node](node, context, *inputs)
-        yield node.name, value
-        values[node.name] = value.spikes if isinstance(value, Fired) else value
-        for source in sources:
-            readers[source] -= 1
-            if not readers[source]:
-                del values[source]
+    own = np.ascontiguousarray(
+        images if images.ndim == 5 else images[None], image_type(network.input.low, network.input.peak)
+    )
+    membranes = {name: np.ascontiguousarray(array) for name, array in initial.items()}
+    for name, value, run in prepared(network, own, membranes, keep, empty):
+        run()
+        yield name, value
 
 
 def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice, initial: Mapping[str, Array]) -> None:
     """Run one batch through all nodes and write what is recorded."""
     begin = {name: membranes[part] for name, membranes in initial.items()}
-    for name, value in each_value(network, images, begin, run.membranes):
-        counts = _write(run, name, part, value) if isinstance(value, Fired) else value
-        if name in run.counts:
-            _count(counts, network.values[name].max_count, network.steps // len(counts), run.counts[name])
-        if name == network.readout.name:
-            run.readout[part] = counts
+    frames = images if images.ndim == 5 else images[None]
+    with plan_for(network, Key(frames.shape, frozenset(run.membranes), frozenset(begin))) as plan:
+        for name, value in plan.run(frames, begin):
+            counts = _write(run, name, part, value) if isinstance(value, Fired) else value
+            if name in run.counts:
+                most, times = network.values[name].max_count, network.steps // len(counts)
+                _count(counts, most, times, run.counts[name])
+            if name == network.readout.name:
+                run.readout[part] = counts
 
 
 def _count(value: Array, most: int, times: int, sums: Array) -> None:
     """Add what each neuron counts over all steps and images, `most` at a time, to `sums`, int64 [H, W, C]."""
-    flat = np.ascontiguousarray(value).reshape(len(value) * value.shape[1], -1)
-    frames = int(np.iinfo(value.dtype).max) // max(1, most)
+    flat = value.reshape(len(value) * value.shape[1], -1)
+    frames = _frames_per_sum(value.dtype, most)
     parallel_for(add_counts, flat.shape[1], 256, flat, frames, times, sums.reshape(-1))
+
+
+@cache
+def _frames_per_sum(dtype: Any, most: int) -> int:
+    """Of so many counts up to `most`, the type holds the sum."""
+    return int(np.iinfo(dtype).max) // max(1, most)
 
 
 def _write(run: Run, name: str, part: slice, fired: Fired) -> Array:
@@ -186,4 +192,4 @@ def _write(run: Run, name: str, part: slice, fired: Fired) -> Array:
 
 def _bytes(network: IntegerNetwork) -> int:
     """About the most that one image takes: its largest current and what it is made from."""
-    return 8 * network.steps * max(int(np.prod(value.shape)) for value in network.values.values())
+    return 8 * network.steps * max(prod(value.shape) for value in network.values.values())

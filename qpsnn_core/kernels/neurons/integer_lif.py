@@ -27,8 +27,8 @@ COLUMNS = 4096
 class IntLIFSettings(NamedTuple):
     """What `int_lif` needs of a neuron besides its currents.
 
-    bias, threshold: int32, from `tile_channels` for LANES. steps: T. positions: N, those of one step. multiplier, shift: the
-    leak, `U -> multiplier*U >> shift`. subtract: of RESETS; True: `U = U~ - threshold if S else U~`.
+    bias, threshold: int32, from `tile_channels` for LANES. steps: T. positions: N, those of one step. multiplier,
+    shift: the leak, `U -> multiplier*U >> shift`. subtract: of RESETS; True: `U = U~ - threshold if S else U~`.
     """
 
     bias: Array

@@ -14,6 +14,7 @@ from generators import random_integer_network
 import qpsnn_backends
 from naive import integer as naive
 from qpsnn_core.common.errors import ConfigError, DataError, NumericsError, ShapeError
+from qpsnn_core.integer import plan
 from qpsnn_core.integer import simulate as module
 from qpsnn_core.integer.backends import Backend
 from qpsnn_core.integer.network import IntegerNetwork
@@ -256,13 +257,13 @@ def test_what_is_made_of_the_weights_is_kept_as_long_as_the_network():
     other, _ = network(channels=16, seed=1)
     x = images(3)
     first = simulate(net, x).readout
-    ready = module._ready[net]
+    ready = plan._ready[net]
     kept = {name: dict(own) for name, own in ready.items() if own}
     assert kept
     np.testing.assert_array_equal(simulate(net, x).readout, first)
     assert all(ready[name][key] is value for name, own in kept.items() for key, value in own.items())
     assert not np.array_equal(simulate(other, x).readout, first)
-    before = len(module._ready)
+    before = len(plan._ready)
     del net, other
     gc.collect()
-    assert len(module._ready) <= before - 2
+    assert len(plan._ready) <= before - 2

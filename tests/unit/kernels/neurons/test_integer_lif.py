@@ -1,7 +1,7 @@
 """The integer neuron and the sum of its currents, against loops in Python's own integers.
 
-Neurons are walked 64 at a time: some channel counts below divide 64, some are its multiples, others miss it by one. Chunks are run
-last to first, so that one that wrote past its end would spoil the next.
+Neurons are walked 64 at a time: some channel counts below divide 64, some are its multiples, others miss it by one.
+Chunks are run last to first, so that one that wrote past its end would spoil the next.
 """
 
 from __future__ import annotations
