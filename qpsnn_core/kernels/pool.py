@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from qpsnn_core.kernels.simd.vector import fill16, greater_equal, select, store_masked, take16
+from qpsnn_core.kernels.simd.vector import (
+    fill16,
+    fill32,
+    greater_equal,
+    load32,
+    select,
+    store,
+    store_masked,
+    take16,
+)
 from qpsnn_core.kernels.threads import kernel
 
 
@@ -33,6 +42,18 @@ def largest(flat, first, window, width, channels, c):
 
 
 @kernel
+def largest32(flat, first, window, width, channels, c):
+    """As `largest`, of channels c..c+31, which are all there."""
+    top, bottom, left, right = window
+    most = fill32(0, flat)
+    for y in range(top, bottom):
+        for x in range(left, right):
+            value = load32(flat, first + (y * width + x) * channels + c)
+            most = select(greater_equal(value, most), value, most)
+    return most
+
+
+@kernel
 def max_forward(start, stop, counts, out, size, stride, padding):
     """The largest count of each window, images start..stop-1.
 
@@ -41,15 +62,19 @@ def max_forward(start, stop, counts, out, size, stride, padding):
     """
     height, width, channels = counts.shape[1:]
     flat, flat_out = counts.reshape(-1), out.reshape(-1)
+    whole = channels - channels % 32
     for m in range(start, stop):
+        first = m * height * width * channels
         for oy in range(out.shape[1]):
             top, bottom = window_of(oy, size, stride, padding, height)
             for ox in range(out.shape[2]):
                 left, right = window_of(ox, size, stride, padding, width)
                 place = ((m * out.shape[1] + oy) * out.shape[2] + ox) * channels
-                for c in range(0, channels, 16):
-                    first = m * height * width * channels
-                    most = largest(flat, first, (top, bottom, left, right), width, channels, c)
+                window = (top, bottom, left, right)
+                for c in range(0, whole, 32):
+                    store(flat_out, place + c, largest32(flat, first, window, width, channels, c))
+                for c in range(whole, channels, 16):
+                    most = largest(flat, first, window, width, channels, c)
                     store_masked(flat_out, place + c, most, channels - c)
 
 

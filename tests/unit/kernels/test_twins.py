@@ -129,6 +129,7 @@ TWINS = {
     "conv.packing.fill_block": "conv.packed",
     "conv.packing.fill_halves": "conv.packed",
     "pool.largest": "pool.largest",
+    "pool.largest32": "pool.largest",
     "pool.apart_backward": "pool.largest_back",
     "pool.max_forward": "pool.largest",
     "pool.max_backward": "pool.largest_back",
