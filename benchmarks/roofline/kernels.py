@@ -21,6 +21,7 @@ from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES, ColumnLists, list_columns
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.neurons.batch_norm import short_moments
+from qpsnn_core.kernels.neurons.integer_lif import LANES as NEURONS
 from qpsnn_core.kernels.neurons.integer_lif import IntLIFSettings, int_lif
 from qpsnn_core.kernels.neurons.integer_lif import current as integer_current
 from qpsnn_core.kernels.neurons.lif import TRIANGLE, LIFSettings, current, lif_backward, lif_forward
@@ -85,7 +86,7 @@ def _neurons(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     back, moments = np.empty(acc.shape, np.float32), np.zeros((3, channels))
     leak, one = np.float32(0.5), np.float32(1)
     whole = integer_current(acc, np.ones(channels, np.int32), positions)
-    bias, limit = (tile_channels(np.full(channels, value, np.int32), LANES) for value in (0, 60))
+    bias, limit = (tile_channels(np.full(channels, value, np.int32), NEURONS) for value in (0, 60))
     none = np.empty((0, channels), np.int32)
     sums, squares = np.zeros(channels, np.int64), np.zeros(channels, np.int64)
     maps = (rng.random((images, layer.side, layer.side, channels)) < layer.rate).astype(np.uint8)

@@ -42,7 +42,7 @@ KERNELS = {
     "lif_forward": Words("2N' + N'", "6N'", "loads, stores and operations take almost equally long and hardly overlap"),
     "lif_backward": Words("6N' + 4N'", "27N'", "as `lif_forward`: its time is the sum of loads, stores and operations"),
     "int_lif": Words("2N' + N'", "6N'", "as `lif_forward`"),
-    "max_forward": Words("N + N/4", "2N", "16 bytes at a time; the processor could load 64"),
+    "max_forward": Words("N + N/4", "2N", "32 bytes at a time; the processor could load 64"),
     "apart_backward": Words("2N + 5N", "4N", "memory: gradients are four times as large as spikes"),
     "list_channels": Words(
         "N + 2L",

@@ -1,8 +1,7 @@
 """The integer LIF neuron over time, and the sum of its currents, in exact int32.
 
-Arrays `[T*N, C]`, N positions (batch, y, x), walked 64 neurons at a time, each through all time steps: a cache line of
-spikes is written at once, and what does not change with time stays in registers. A `current` may have one step for all
-(`step = 0`, else N).
+Arrays `[T*N, C]`, N positions (batch, y, x), walked LANES neurons at a time, each through all time steps: what does not
+change with time stays in registers. A `current` may have one step for all (`step = 0`, else N).
 """
 
 from __future__ import annotations
@@ -14,11 +13,29 @@ import numpy as np
 from qpsnn_core.kernels.buffers import Array
 from qpsnn_core.kernels.cyclic_channels import next_phase, tile_channels
 from qpsnn_core.kernels.neurons.lif import after_reset
-from qpsnn_core.kernels.simd.vector import fill64, greater_equal, halve, load64, store, store_masked, take64, to
+from qpsnn_core.kernels.simd.llvm import MASKS
+from qpsnn_core.kernels.simd.vector import (
+    fill16,
+    fill64,
+    greater_equal,
+    halve,
+    load16,
+    load64,
+    store,
+    store_masked,
+    take16,
+    take64,
+    to,
+)
 from qpsnn_core.kernels.threads import kernel
 
-LANES = 64
-"""Neurons that are walked at a time."""
+LANES = 64 if MASKS else 16
+"""Neurons that are walked at a time: 64 fill a third of the registers of AVX-512, and more than all of AVX2."""
+
+load, take, fill = (load64, take64, fill64) if LANES == 64 else (load16, take16, fill16)
+
+LINE = 64
+"""Counts that are added at a time."""
 
 COLUMNS = 4096
 """Neurons whose counts are added up at a time: their sums stay in the nearest cache."""
@@ -61,18 +78,18 @@ def add_scaled(start, stop, total, acc, gain, steps, positions, step):
 
 @kernel
 def taken(array, index, count, partly):
-    """The 64 numbers of a flat array from `index` on; `partly`, those beyond `count` are 0.
+    """The LANES numbers of a flat array from `index` on; `partly`, those beyond `count` are 0.
 
-    partly: True, or None: all 64 are there, and `count` is not read.
+    partly: True, or None: all are there, and `count` is not read.
     """
     if partly is None:
-        return load64(array, index)
-    return take64(array, index, count)
+        return load(array, index)
+    return take(array, index, count)
 
 
 @kernel
 def put(array, index, vector, count, partly):
-    """Write 64 numbers of the array's type to a flat array from `index` on; `partly`, the first `count` alone.
+    """Write LANES numbers of the array's type to a flat array from `index` on; `partly`, the first `count` alone.
 
     vector: the numbers. partly: as for `taken`.
     """
@@ -84,13 +101,13 @@ def put(array, index, vector, count, partly):
 
 @kernel
 def gain_of(current, phase):
-    """The gain of 64 neurons whose channels begin at `phase`; None where there is no current, from `current`."""
-    return None if current is None else load64(current[1], phase)
+    """The gain of LANES neurons whose channels begin at `phase`; None where there is no current, from `current`."""
+    return None if current is None else load(current[1], phase)
 
 
 @kernel
 def scaled(current, gain, t, i, count, partly):
-    """`gain*acc`, int32, at step t of neurons i..i+63.
+    """`gain*acc`, int32, at step t of LANES neurons from i on.
 
     current: from `current`. gain: theirs, from `gain_of`. count, partly: as for `taken`.
     """
@@ -99,20 +116,19 @@ def scaled(current, gain, t, i, count, partly):
 
 
 @kernel
-def int_lif_range(begin, end, phase, partly, first, second, out, kept, settings, initial):
-    """`int_lif` of neurons begin..end-1, in whole vectors of 64, or `partly`: fewer than 64 neurons.
+def int_lif_range(begin, end, phase, channels, partly, first, second, out, kept, settings, initial):
+    """`int_lif` of neurons begin..end-1, in whole vectors, or `partly`: fewer neurons than one has.
 
-    phase: the channel of neuron `begin`. partly: as for `taken`. out, kept: spikes and membranes, flat. The rest as
-    for `int_lif`.
+    phase: the channel of neuron `begin`, of so many channels. partly: as for `taken`. out, kept: spikes and membranes,
+    flat. The rest as for `int_lif`.
     """
     bias, threshold, steps, positions, multiplier, shift, subtract = settings
-    channels = len(bias) - LANES
     each, keep = positions * channels, len(kept) > 0
     wide = np.zeros(0, np.int64)
-    zero = fill64(0, bias)
+    zero = fill(0, bias)
     for i in range(begin, end, LANES):
         count = end - i
-        fixed, limit = load64(bias, phase), load64(threshold, phase)
+        fixed, limit = load(bias, phase), load(threshold, phase)
         gain, other = gain_of(first, phase), gain_of(second, phase)
         u = zero if initial is None else taken(initial, i, count, partly)
         for t in range(steps):
@@ -122,7 +138,7 @@ def int_lif_range(begin, end, phase, partly, first, second, out, kept, settings,
             if multiplier == 1:
                 u = halve(u, shift) + x
             else:
-                u = to(halve(to(u, wide) * fill64(multiplier, wide), shift), bias) + x
+                u = to(halve(to(u, wide) * fill(multiplier, wide), shift), bias) + x
             fired = greater_equal(u, limit)
             u = after_reset(u, fired, limit, zero, subtract)
             put(out, t * each + i, to(fired, out), count, partly)
@@ -144,9 +160,9 @@ def int_lif(start, stop, first, second, spikes, membranes, settings, initial=Non
     out, kept = spikes.reshape(-1), membranes.reshape(-1)
     begin, end = start * channels, stop * channels
     whole = end - (end - begin) % LANES
-    phase = int_lif_range(begin, whole, 0, None, first, second, out, kept, settings, initial)
+    phase = int_lif_range(begin, whole, 0, channels, None, first, second, out, kept, settings, initial)
     if whole < end:
-        int_lif_range(whole, end, phase, True, first, second, out, kept, settings, initial)
+        int_lif_range(whole, end, phase, channels, True, first, second, out, kept, settings, initial)
 
 
 @kernel
@@ -162,13 +178,13 @@ def add_counts(start, stop, counts, frames_per_sum, times, sums):
     zero = fill64(0, part)
     for begin in range(start, stop, COLUMNS):
         some = min(COLUMNS, stop - begin)
-        whole = some - some % LANES
+        whole = some - some % LINE
         for earliest in range(0, frames, frames_per_sum):
-            for i in range(0, some, LANES):
+            for i in range(0, some, LINE):
                 store(part, i, zero)
             for frame in range(earliest, min(earliest + frames_per_sum, frames)):
                 at = frame * size + begin
-                for i in range(0, whole, LANES):
+                for i in range(0, whole, LINE):
                     store(part, i, load64(part, i) + load64(flat, at + i))
                 if whole < some:
                     store(part, whole, load64(part, whole) + take64(flat, at + whole, some - whole))

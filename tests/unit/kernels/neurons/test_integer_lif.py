@@ -1,6 +1,6 @@
 """The integer neuron and the sum of its currents, against loops in Python's own integers.
 
-Neurons are walked 64 at a time: some channel counts below divide 64, some are its multiples, others miss it by one.
+Neurons are walked 64 or 16 at a time: some channel counts below divide 64, some are its multiples, others miss it.
 Chunks are run last to first, so that one that wrote past its end would spoil the next.
 """
 
