@@ -42,7 +42,12 @@ PLACES = [
     pytest.param(
         {"NUMBA_CPU_NAME": "x86-64-v4", "NUMBA_CPU_FEATURES": V4},
         id="AVX-512",
-        marks=pytest.mark.skipif(not AVX512, reason="the processor has no AVX-512"),
+        marks=[
+            pytest.mark.skipif(not AVX512, reason="the processor has no AVX-512"),
+            pytest.mark.skipif(
+                os.environ.get("QPSNN_TEST_INSTALLED") == "1", reason="a minute of compiling; the checkout's tests do it"
+            ),
+        ],
     ),
     pytest.param(
         {
