@@ -45,7 +45,8 @@ PLACES = [
         marks=[
             pytest.mark.skipif(not AVX512, reason="the processor has no AVX-512"),
             pytest.mark.skipif(
-                os.environ.get("QPSNN_TEST_INSTALLED") == "1", reason="a minute of compiling; the checkout's tests do it"
+                os.environ.get("QPSNN_TEST_INSTALLED") == "1",
+                reason="a minute of compiling; the checkout's tests do it",
             ),
         ],
     ),
