@@ -33,7 +33,21 @@ from qpsnn_core.cli.inputs import (
     settings_from,
     with_data,
 )
-from qpsnn_core.cli.options import Data, File, Json, Limit, Out, OwnData, OwnLimit, Quiet, Resume, Threads, Where
+from qpsnn_core.cli.options import (
+    Best,
+    Data,
+    File,
+    Json,
+    Limit,
+    Log,
+    Out,
+    OwnData,
+    OwnLimit,
+    Quiet,
+    Resume,
+    Threads,
+    Where,
+)
 from qpsnn_core.experiments.data_choice import DataChoice
 from qpsnn_core.experiments.stages import augmentation, network_for
 from qpsnn_core.training.train import Interrupted
@@ -87,6 +101,8 @@ def demo(
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe in TOML.")],
     out: Out = Path("trained.h5"),
+    best: Best = None,
+    log: Log = None,
     resume: Resume = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -97,7 +113,8 @@ def train(
     network = network_for(chosen, choice.split(), imports=True)
     for stage, settings in (("network", chosen.network), ("train", chosen.train)):
         show.settings(stage, settings, f"{recipe}, else defaults", quiet)
-    _fit("train", network, chosen.train, chosen.to_dict(), choice, out, resume, json, quiet)
+    files = {"checkpoint": out, "best": best, "log": log, "resume": resume}
+    _fit("train", network, chosen.train, chosen.to_dict(), choice, files, json, quiet)
 
 
 @app.command()
@@ -109,6 +126,8 @@ def finetune(
     steps: Annotated[int, typer.Option("--steps", min=0, help="T from now on; else the recipe's, or as it is.")] = 0,
     data: Data = "",
     path: Where = "",
+    best: Best = None,
+    log: Log = None,
     resume: Resume = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -121,7 +140,8 @@ def finetune(
     recipe = replace(recipe, finetune=replace(recipe.finetune, **given), data=choice.config)
     show.settings("finetune", recipe.finetune, settings_from(loaded, "finetune"), quiet)
     made_by = {**with_data(loaded, choice), "finetune": asdict(recipe.finetune)}
-    _fit("finetune", loaded.model, recipe.finetune, made_by, choice, out, resume, json, quiet)
+    files = {"checkpoint": out, "best": best, "log": log, "resume": resume}
+    _fit("finetune", loaded.model, recipe.finetune, made_by, choice, files, json, quiet)
 
 
 def _fit(
@@ -130,17 +150,15 @@ def _fit(
     settings: Any,
     made_by: dict[str, Any],
     choice: DataChoice,
-    out: Path,
-    resume: bool,
+    files: dict[str, Any],
     json: bool,
     quiet: bool,
 ) -> None:
-    verb = qp.train if stage == "train" else qp.finetune
+    verb, out = (qp.train if stage == "train" else qp.finetune), files["checkpoint"]
     options: dict[str, Any] = {
         "augment": augmentation(choice.config),
-        "checkpoint": out,
-        "resume": resume,
         "recipe": made_by,
+        **files,
     }
     stopped = False
     with show.bars(quiet) as listen:

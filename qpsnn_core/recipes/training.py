@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any
 
 from qpsnn_core.common.arithmetic import ARITHMETICS, PORTABLE
-from qpsnn_core.common.validation import check, check_at_most, choices, least, place, positive, typed
+from qpsnn_core.common.validation import (
+    check,
+    check_at_most,
+    check_kind,
+    check_number,
+    choices,
+    is_positive,
+    least,
+    place,
+    positive,
+    typed,
+)
 from qpsnn_core.network.graph import MOST_STEPS
 from qpsnn_core.optim.losses import LOSSES
 from qpsnn_core.optim.optimizers import OPTIMIZERS
@@ -14,6 +26,11 @@ from qpsnn_core.optim.schedules import SCHEDULES
 from qpsnn_core.recipes.data import DataConfig as DataConfig
 from qpsnn_core.recipes.network import FULL_PRECISION as FULL_PRECISION
 from qpsnn_core.recipes.network import NetworkConfig as NetworkConfig
+
+MONITORS = ("accuracy", "loss")
+
+SHOWN = ("epochs", "batch", "optimizer", "lr")
+"""The fields that are always printed."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +43,12 @@ class TrainConfig:
     all gradients together, 0 for no limit. loss: of LOSSES. seed: of initial weights, order and changes of images.
     arithmetic: of ARITHMETICS; "portable" gives the same bits on every processor. parts: of a batch, in whose order
     sums over images are taken, so at most so many ranks can share it; 0: one for every 4 images, 16 at most.
+    validation: the share of the training images that is held out to measure every epoch, always the same images; 0 for
+    none. monitor: which figure of the validation says that an epoch is the best, "accuracy" or "loss". patience: end
+    after so many epochs without a better one, 0 for never. label_smoothing: the share of each target that the
+    loss spreads over all classes. class_weights: of classes by name in the loss, 1 for those that are not named.
+    accumulate: batches whose mean gradient makes an update; those that an epoch's end leaves make one, too. ema: the
+    decay of the exponential moving average of the weights, which is what is measured and kept, 0 for none.
     """
 
     epochs: int = 30
@@ -41,21 +64,39 @@ class TrainConfig:
     seed: int = 0
     arithmetic: str = PORTABLE
     parts: int = 0
+    validation: float = 0.0
+    monitor: str = "accuracy"
+    patience: int = 0
+    label_smoothing: float = 0.0
+    class_weights: dict[str, float] = field(default_factory=dict)
+    accumulate: int = 1
+    ema: float = 0.0
 
     def __post_init__(self) -> None:
         typed(self)
+        check_kind(place(self, "class_weights"), self.class_weights, dict)
         choices(self, optimizer=tuple(OPTIMIZERS), schedule=tuple(SCHEDULES), loss=tuple(LOSSES))
-        choices(self, arithmetic=ARITHMETICS)
-        least(self, epochs=1, batch=1, warmup_epochs=0, seed=0, parts=0)
+        choices(self, arithmetic=ARITHMETICS, monitor=MONITORS)
+        least(self, epochs=1, batch=1, warmup_epochs=0, seed=0, parts=0, patience=0, accumulate=1)
         check(self, "parts", self.parts <= self.batch, f"at most the {self.batch} images of a batch")
         positive(self, "lr")
         for name in ("weight_decay", "clip_norm"):
             check(self, name, 0 <= getattr(self, name) < math.inf, "a number of at least 0")
+        check(self, "validation", 0 <= self.validation < 1, "a share from 0 to below 1")
+        check(self, "label_smoothing", 0 <= self.label_smoothing < 1, "a number from 0 to below 1")
+        check(self, "ema", 0 <= self.ema < 1, "a number from 0 to below 1")
+        for name, weight in self.class_weights.items():
+            check_number(f"{place(self, 'class_weights')}.{name}", weight, "a positive number", is_positive)
         check(self, "momentum", 0 <= self.momentum < 1, "a number from 0 to below 1")
         check(self, "warmup_epochs", self.warmup_epochs <= self.epochs, f"at most the {self.epochs} epochs")
 
+    def __repr__(self) -> str:
+        """The first fields, and those that are not as they are by default."""
+        told = [one for one in fields(self) if one.name in SHOWN or getattr(self, one.name) != _default(one)]
+        return f"{type(self).__name__}({', '.join(f'{one.name}={getattr(self, one.name)!r}' for one in told)})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class FinetuneConfig(TrainConfig):
     """How a pruned network is trained again: the fields of TrainConfig, with the paper's Adam at 0.001.
 
@@ -71,3 +112,7 @@ class FinetuneConfig(TrainConfig):
         super().__post_init__()
         least(self, steps=0)
         check_at_most(place(self, "steps"), self.steps, MOST_STEPS)
+
+
+def _default(one: Field[Any]) -> Any:
+    return one.default if one.default_factory is MISSING else one.default_factory()

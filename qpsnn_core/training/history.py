@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Protocol, runtime_checkable
@@ -17,7 +19,7 @@ class Epoch:
 
     loss: nats; accuracy, validation (None: none was asked for): 0 to 1; lr: of the last update; firing_rate: spikes
     per neuron and step, over all LIF; seconds: training alone, without the validation. silent: the LIF that did not
-    fire once.
+    fire once. validation_loss: nats, of the mean logits.
     """
 
     epoch: int
@@ -28,6 +30,25 @@ class Epoch:
     firing_rate: float
     seconds: float
     silent: tuple[str, ...] = field(default=(), metadata=ADDED_LATER)
+    validation_loss: float | None = field(default=None, metadata=ADDED_LATER)
+
+
+def best_epoch(history: Sequence[Epoch], monitor: str) -> int:
+    """The number of the epoch with the highest accuracy, or lowest loss, on the validation; of equal ones the first.
+
+    0: no epoch was validated. An epoch that an older version wrote has no loss there, and is never the best by it.
+    """
+    best, number = -math.inf, 0
+    for epoch in history:
+        figure = epoch.validation if monitor == "accuracy" else epoch.validation_loss
+        if figure is not None and (score := figure if monitor == "accuracy" else -figure) > best:
+            best, number = score, epoch.epoch
+    return number
+
+
+def out_of_patience(history: Sequence[Epoch], monitor: str, patience: int) -> bool:
+    """Whether `patience` epochs have passed without a better one than before; never, if it is 0."""
+    return bool(patience and history) and history[-1].epoch - best_epoch(history, monitor) >= patience
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from time import perf_counter
@@ -13,18 +13,20 @@ import numpy as np
 from qpsnn_core.common.dead_layers import warn_dead_layers
 from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.progress import Listener, Progress
-from qpsnn_core.common.types import Images, Labels
+from qpsnn_core.common.types import Arrays, Images, Labels
 from qpsnn_core.engine.checks import check_finite
 from qpsnn_core.engine.evaluation import answers, measure_model
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.passes import backward, forward
 from qpsnn_core.engine.reach import dead_in_model
 from qpsnn_core.network.model import Model
-from qpsnn_core.optim.losses import LOSSES
+from qpsnn_core.optim.averages import add_gradients, mean_gradients, moved_average
 from qpsnn_core.optim.optimizers import Optimizer, State, clip_gradients
 from qpsnn_core.optim.schedules import Schedule
 from qpsnn_core.recipes.training import TrainConfig
-from qpsnn_core.training.history import Cursor, Epoch, EpochListener
+from qpsnn_core.training.callbacks import Callback, RunState, any_stops
+from qpsnn_core.training.history import Cursor, Epoch, EpochListener, best_epoch, out_of_patience
+from qpsnn_core.training.objective import Objective
 from qpsnn_datasets import Augment, Dataset, batches, prefetch
 
 
@@ -39,26 +41,39 @@ class RunSetup(NamedTuple):
     batches: int
     optimizer: Optimizer
     rate: Schedule
+    objective: Objective
+    callbacks: Sequence[Callback]
     settings: dict[str, Any]
     progress: Listener | None
 
 
 class TrainState(NamedTuple):
-    """The state of a run: never changed, but replaced after every batch."""
+    """The state of a run: never changed, but replaced after every batch.
+
+    average: of the weights, where the run takes one. accumulated: the gradients of batches that wait for an update.
+    """
 
     model: Model
     optimizer: State
     position: Cursor
     history: tuple[Epoch, ...]
+    average: Arrays | None = None
+    accumulated: Arrays | None = None
+
+    @property
+    def usable(self) -> Model:
+        """The model to measure and to use: with averaged weights, where the run takes an average."""
+        model = self.model
+        return model if self.average is None else Model(model.network, self.average, model.state)
 
 
 def training_states(setup: RunSetup, state: TrainState) -> Iterator[TrainState]:
     """Yield the training state after every batch and every epoch.
 
-    The progress callback runs after the caller has consumed the state.
+    The progress callback, and callbacks, run after the caller has consumed the state.
     """
     config = setup.config
-    while state.position.epochs < config.epochs:
+    while state.position.epochs < config.epochs and not _stopped(config, state):
         epoch, start = state.position.epochs, state.position.batches
         order = {"seed": config.seed, "epoch": epoch, "start": start}
         began = perf_counter()
@@ -81,6 +96,15 @@ def training_states(setup: RunSetup, state: TrainState) -> Iterator[TrainState]:
         yield state
         if isinstance(setup.progress, EpochListener):
             setup.progress.epoch_done(setup.stage, config.epochs, state.history[-1])
+        best = best_epoch(state.history, config.monitor)
+        stands = RunState(setup.stage, config.epochs, state.history, best, state.usable)
+        if any_stops(f"{setup.stage}.callbacks", setup.callbacks, stands):
+            return
+
+
+def _stopped(config: TrainConfig, state: TrainState) -> bool:
+    """Whether the run waits for a better epoch no longer; an epoch that has begun is finished."""
+    return not state.position.batches and out_of_patience(state.history, config.monitor, config.patience)
 
 
 def _step(setup: RunSetup, state: TrainState, images: Images, labels: Labels) -> tuple[TrainState, float]:
@@ -93,15 +117,12 @@ def _step(setup: RunSetup, state: TrainState, images: Images, labels: Labels) ->
             raise NumericsError(
                 expected(f"{network.readout.name}: logits", "finite numbers", Unquoted("NaN or infinity"))
             )
-        loss, gradient = LOSSES[config.loss](done.logits, labels, parts=parts)
+        loss, gradient = setup.objective(done.logits, labels)
         spikes = {n.name: int(np.count_nonzero(done.values[n.name])) for n in network.neurons}
         gradients = backward(state.model, done, gradient, discard=True)
         check_finite("gradients", gradients)
-        if config.clip_norm:
-            gradients, _ = clip_gradients(gradients, config.clip_norm)
-        rate = setup.rate(state.optimizer.step)
-        params, optimizer = setup.optimizer.update(gradients, state.optimizer, state.model.params, rate)
-        check_finite("params", params)
+        last = state.position.batches + 1 == setup.batches
+        params, optimizer, average, accumulated = _updated(setup, state, gradients, last)
         check_finite("state", done.state)
     position = replace(
         state.position,
@@ -112,7 +133,29 @@ def _step(setup: RunSetup, state: TrainState, images: Images, labels: Labels) ->
         spikes=state.position.spikes + sum(spikes.values()),
         fired=tuple(name for name, count in spikes.items() if count or name in state.position.fired),
     )
-    return TrainState(Model(network, params, done.state), optimizer, position, state.history), loss
+    model = Model(network, params, done.state)
+    return TrainState(model, optimizer, position, state.history, average, accumulated), loss
+
+
+def _updated(
+    setup: RunSetup, state: TrainState, gradients: Arrays, last: bool
+) -> tuple[Arrays, State, Arrays | None, Arrays | None]:
+    """Parameters, optimizer, average and waiting gradients after a batch. last: of the epoch, which leaves none."""
+    config, params = setup.config, state.model.params
+    waiting = state.position.batches % config.accumulate
+    if state.accumulated is not None:
+        gradients = add_gradients(state.accumulated, gradients)
+    if waiting + 1 < config.accumulate and not last:
+        return params, state.optimizer, state.average, gradients
+    if waiting:
+        gradients = mean_gradients(gradients, waiting + 1)
+    if config.clip_norm:
+        gradients, _ = clip_gradients(gradients, config.clip_norm)
+    rate = setup.rate(state.optimizer.step)
+    params, optimizer = setup.optimizer.update(gradients, state.optimizer, params, rate)
+    check_finite("params", params)
+    average = state.average if state.average is None else moved_average(state.average, params, config.ema)
+    return params, optimizer, average, None
 
 
 def _epoch_done(setup: RunSetup, state: TrainState) -> TrainState:
@@ -124,11 +167,11 @@ def _epoch_done(setup: RunSetup, state: TrainState) -> TrainState:
         if setup.progress:
             setup.progress(replace(progress, stage="validate", epoch=number, epochs=setup.config.epochs))
 
-    accuracy = None
+    accuracy = validation_loss = None
     if setup.validation:
         arithmetic = setup.config.arithmetic
-        found = measure_model(state.model, setup.validation, progress=on_progress, arithmetic=arithmetic)
-        accuracy = found.accuracy
+        found = measure_model(state.usable, setup.validation, progress=on_progress, arithmetic=arithmetic)
+        accuracy, validation_loss = found.accuracy, found.loss
     fired = {node.name: int(node.name in past.fired) for node in network.neurons}
     silent = tuple(name for name, count in fired.items() if not count)
     if silent:
@@ -143,5 +186,6 @@ def _epoch_done(setup: RunSetup, state: TrainState) -> TrainState:
         past.spikes / max(1, past.samples * network.steps * neurons),
         past.seconds,
         silent,
+        validation_loss,
     )
     return state._replace(position=Cursor(past.seed, number, settings=past.settings), history=(*state.history, epoch))

@@ -6,36 +6,32 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from qpsnn_core.common.errors import ConfigError, DataError, FileError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.options import known_options
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.validation import check_kind, check_kinds, check_path
-from qpsnn_core.engine.checks import check_batch_statistics, check_model
 from qpsnn_core.engine.clipping import warn_clipped
-from qpsnn_core.engine.evaluation import check_data
-from qpsnn_core.engine.memory import check_step
-from qpsnn_core.engine.passes import check_model_kind, initialise
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model, with_steps
-from qpsnn_core.optim.optimizers import OPTIMIZERS
-from qpsnn_core.optim.schedules import SCHEDULES
 from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
+from qpsnn_core.training.best import check_best, check_place
+from qpsnn_core.training.callbacks import Callback
 from qpsnn_core.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from qpsnn_core.training.history import Cursor, Epoch, TrainedOn, digest
-from qpsnn_core.training.loop import RunSetup, TrainState, training_states
-from qpsnn_datasets import Augment, Dataset, Split, batch_count
+from qpsnn_core.training.history import Epoch, TrainedOn, best_epoch, digest
+from qpsnn_core.training.kept import to_slots
+from qpsnn_core.training.logs import check_log, write_log
+from qpsnn_core.training.loop import RunSetup, training_states
+from qpsnn_core.training.objective import Objective
+from qpsnn_core.training.resume import initial_state, resumed_state
+from qpsnn_core.training.setup import run_setup
+from qpsnn_datasets import Augment, Dataset, Split
 
 PathLike = str | os.PathLike[str]
-
-UNNAMED = "config.arithmetic"
-"""What files of older versions do not name: their sums were of neither arithmetic. Such a run goes on under the one
-that it is given, and its files go on to name none."""
 
 
 class Trained(NamedTuple):
@@ -67,26 +63,35 @@ def train(
     *,
     augment: Augment | None = None,
     validation: Dataset | None = None,
+    loss: Objective | None = None,
     checkpoint: PathLike | None = None,
+    best: PathLike | None = None,
     resume: bool = False,
     every: int = 1,
     progress: Listener | None = None,
+    callbacks: Sequence[Callback] = (),
+    log: PathLike | None = None,
     recipe: Mapping[str, Any] | None = None,
     notes: Mapping[str, Any] | None = None,
     stage: str = "train",
 ) -> Trained:
     """Train a network from fresh parameters (drawn from `config.seed`), or a model from those that it has.
 
-    data: of a Split, its validation part, else its test part, is the validation, unless one is given; it is measured
-    after every epoch, with running statistics. An epoch takes whole batches only: what is left over of the shuffled set
-    waits for another.
+    data: of a Split, its validation part, else its test part, is the validation, unless one is given or
+    `config.validation` holds out a share of the training part; it is measured after every epoch, with running
+    statistics. An epoch takes whole batches only: what is left over of the shuffled set waits for another.
+    loss: a function, instead of `config.loss`, of logits, float32 [T, B, K], and labels, integers [B], that gives the
+    loss, a number, and its gradient, [T, B, K].
     checkpoint: a file, written after `every` so many epochs, at the end, and on Ctrl-C (`Interrupted`, a
-    KeyboardInterrupt that holds what was trained, raised once the file is whole). resume: go on from that file, bit
-    for bit as if nothing had happened; what decides the result must be given as it was. progress: called after every
-    batch; `EpochListener` after every epoch, too. recipe, notes: JSON data for the checkpoint, on resuming by default
-    those in the file; only a recipe that names a set lets commands load the data again: without one, a set that
-    `load_data` or `from_folder` gave is named. `Checkpoint.data` says what they were called. stage: the name that
-    progress bears.
+    KeyboardInterrupt that holds what was trained, raised once the file is whole). best: a file that keeps the
+    checkpoint of the best epoch on the validation, by `config.monitor`; what is returned is the last. resume: go on
+    from `checkpoint`, bit for bit as if nothing had happened; what decided the result must be given as it was. Epochs
+    may be added where the schedule gives those that are done the same learning rates. progress: called after every
+    batch; `EpochListener` after every epoch, too. callbacks: functions of a `RunState`, called after every epoch; one
+    that gives True stops the run. log: a .csv or .jsonl file with a line for each epoch. recipe, notes: JSON data for
+    the checkpoint, on resuming by default those in the file; only a recipe that names a set lets commands load the data
+    again: without one, a set that `load_data` or `from_folder` gave is named. `Checkpoint.data` says what they were
+    called. stage: the name that progress bears.
     Raises, before anything starts, ShapeError, DataError, LabelError (data), ConfigError (less than one batch, a run
     resumed with other settings), FileError (checkpoint); later NumericsError, which names epoch, batch and array, and
     FileError when the disk is full. Warns, at the start and at the end, of layers whose quantizer clips much of their
@@ -98,33 +103,47 @@ def train(
     check_kind("train.stage", stage, str)
     check_kinds(stage, bool, resume=resume)
     check_kinds(stage, Mapping, recipe=recipe, notes=notes)
-    if checkpoint is not None:
-        check_path(f"{stage}.checkpoint", checkpoint)
-    setup = _planned(stage, network, data, config, augment, validation, progress)
+    for name, place in (("checkpoint", checkpoint), ("best", best), ("log", log)):
+        if place is not None:
+            check_path(f"{stage}.{name}", place)
+    setup = run_setup(stage, network, data, config, augment, validation, loss, progress, callbacks)
     past = _past(checkpoint, resume)
     state = resumed_state(setup, network, past, f"{checkpoint}") if past else initial_state(setup, network)
-    clipped = warn_clipped(state.model)
+    if best is not None:
+        check_best(f"{stage}.best", best, checkpoint, setup, state.history)
+    if log is not None:
+        check_log(f"{stage}.log", log)
+        check_place(log)
+        write_log(log, state.history)
+    clipped = warn_clipped(state.usable)
     made_by = dict(recipe) if recipe is not None else past.recipe if past else _made_by(stage, setup)
     trained_on = _trained_on(setup, data)
     said = dict(notes) if notes is not None else past.notes if past else {}
 
-    def save() -> Checkpoint:
+    def save(*places: PathLike | None) -> Checkpoint:
         stand = (state.position, state.history, made_by, said)
-        whole = Checkpoint(state.model, state.optimizer, *stand, data=trained_on)
-        if checkpoint is not None:
-            save_checkpoint(checkpoint, whole)
+        model, optimizer = to_slots(state.model, state.optimizer, state.average, state.accumulated)
+        whole = Checkpoint(model, optimizer, *stand, data=trained_on)
+        for place in places:
+            if place is not None:
+                save_checkpoint(place, whole)
         return whole
 
     try:
         for state in training_states(setup, state):  # noqa: B020 - from where it stands to where it stands next
             epochs = state.position.epochs
-            if state.position.batches == 0 and epochs % every == 0 and epochs < config.epochs:
-                save()
-        warn_clipped(state.model, known=clipped)
-        return Trained(state.model, state.history, save())
+            if state.position.batches == 0:
+                if log is not None:
+                    write_log(log, state.history)
+                if best is not None and best_epoch(state.history, config.monitor) == epochs:
+                    save(best)
+                if epochs % every == 0 and epochs < config.epochs:
+                    save(checkpoint)
+        warn_clipped(state.usable, known=clipped)
+        return Trained(state.usable, state.history, save(checkpoint))
     except KeyboardInterrupt:
         with ignore_sigint():
-            stopped = Interrupted(Trained(state.model, state.history, save()))
+            stopped = Interrupted(Trained(state.usable, state.history, save(checkpoint)))
         raise stopped from None
 
 
@@ -136,10 +155,14 @@ def finetune(
     *,
     augment: Augment | None = None,
     validation: Dataset | None = None,
+    loss: Objective | None = None,
     checkpoint: PathLike | None = None,
+    best: PathLike | None = None,
     resume: bool = False,
     every: int = 1,
     progress: Listener | None = None,
+    callbacks: Sequence[Callback] = (),
+    log: PathLike | None = None,
     recipe: Mapping[str, Any] | None = None,
     notes: Mapping[str, Any] | None = None,
     stage: str = "finetune",
@@ -159,65 +182,17 @@ def finetune(
         config,
         augment=augment,
         validation=validation,
+        loss=loss,
         checkpoint=checkpoint,
+        best=best,
         resume=resume,
         every=every,
         progress=progress,
+        callbacks=callbacks,
+        log=log,
         recipe=recipe,
         notes=notes,
         stage=stage,
-    )
-
-
-def _planned(
-    stage: str,
-    network: Network | Model,
-    data: Dataset | Split,
-    config: TrainConfig,
-    augment: Augment | None,
-    validation: Dataset | None,
-    progress: Listener | None,
-) -> RunSetup:
-    """Everything checked that can be known before the first batch."""
-    check_kind(f"{stage}.network" if stage == "train" else f"{stage}.model", network, Network, Model)
-    if isinstance(network, Model):
-        check_model_kind(f"{stage}.model", network)
-    check_kind(f"{stage}.config", config, TrainConfig)
-    check_kinds(stage, Augment, augment=augment)
-    check_kinds(stage, Dataset, validation=validation)
-    dataset = data.train if isinstance(data, Split) else data
-    if not isinstance(dataset, Dataset):
-        raise DataError(expected("data", "a Dataset or a Split", Unquoted(type(data).__name__)))
-    if validation is None and isinstance(data, Split):
-        validation = data.test if data.validation is None else data.validation
-    graph = network.network if isinstance(network, Model) else network
-    for each in (dataset, validation):
-        if each is not None:
-            check_data(graph, each)
-    if len(dataset) < config.batch:
-        raise DataError(expected(f"{dataset.name}", f"at least one batch of {config.batch} images", len(dataset)))
-    check_batch_statistics(graph, config.batch)
-    optimizer = OPTIMIZERS[config.optimizer](config.momentum, config.weight_decay)
-    check_step(stage, graph, config.batch, 2 + len(optimizer.init({}).slots))
-    count = batch_count(len(dataset), config.batch, drop_last=True)
-    settings = {
-        "stage": stage,
-        "config": asdict(config),
-        "augment": asdict(augment or Augment()),
-        "data": digest(dataset),
-        "validation": digest(validation) if validation else None,
-    }
-    return RunSetup(
-        stage,
-        dataset,
-        validation,
-        augment,
-        config,
-        count,
-        optimizer,
-        SCHEDULES[config.schedule](config.lr, count * config.epochs, warmup=count * config.warmup_epochs),
-        settings,
-        progress,
     )
 
 
@@ -243,46 +218,8 @@ def _past(checkpoint: PathLike | None, resume: bool) -> Checkpoint | None:
         if resume:
             raise ConfigError(expected("checkpoint", "the file to resume from", Unquoted("none")))
         return None
-    folder = Path(checkpoint).parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(checkpoint).is_dir():
-        raise FileError(expected(f"{checkpoint}", "a file in a folder that can be written", Unquoted("no such place")))
+    check_place(checkpoint)
     return load_checkpoint(checkpoint) if resume else None
-
-
-def initial_state(setup: RunSetup, network: Network | Model) -> TrainState:
-    """The state before the first batch: fresh parameters, or those of the model, and a fresh optimizer."""
-    model = network if isinstance(network, Model) else initialise(network, setup.config.seed)
-    check_model(model)
-    return TrainState(model, setup.optimizer.init(model.params), Cursor(setup.config.seed, settings=setup.settings), ())
-
-
-def resumed_state(setup: RunSetup, network: Network | Model, past: Checkpoint, place: str) -> TrainState:
-    """The state that a checkpoint holds; ConfigError if it belongs to another run."""
-    graph = network.network if isinstance(network, Model) else network
-    if past.optimizer is None or past.position is None:
-        raise ConfigError(expected(place, "a checkpoint of a run", Unquoted("a model alone")))
-    if _undrawn(past.model.network) != _undrawn(graph):
-        raise ConfigError(expected(f"{place}: network", past.model.network.digest()[:12], graph.digest()[:12]))
-    old, new = (_flat(settings) for settings in (past.position.settings, setup.settings))
-    for name in [*new, *old]:
-        later = name not in old and (name == UNNAMED or not new[name])  # it came after this run began, and is off
-        if old.get(name) != new.get(name) and not later:
-            raise ConfigError(expected(f"{place}: {name}", f"{old.get(name)}, as the run began", new.get(name)))
-    return TrainState(past.model, past.optimizer, past.position, past.history)
-
-
-def _undrawn(network: Network) -> Network:
-    """Without the gains of fresh weights, which a run that goes on no longer draws, and older files do not have."""
-    for node in network.synapses:
-        network = network.change(node.name, gain=0.0)
-    return network
-
-
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
-    return flat
 
 
 @contextlib.contextmanager

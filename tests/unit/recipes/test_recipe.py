@@ -230,3 +230,10 @@ def test_a_file_that_is_not_there(tmp_path):
     for path in (tmp_path / "none.toml", tmp_path):
         with pytest.raises(FileError, match=rf"{re.escape(str(path))}: .*(no such file|directory)"):
             load_recipe(path)
+
+
+def test_a_config_prints_what_it_is_made_of():
+    assert repr(TrainConfig()) == "TrainConfig(epochs=30, batch=64, optimizer='sgd', lr=0.1)"
+    config = FinetuneConfig(steps=2, class_weights={"cat": 2.0})
+    assert repr(config).endswith("lr=0.001, class_weights={'cat': 2.0}, steps=2)")
+    assert eval(repr(config), {"FinetuneConfig": FinetuneConfig}) == config

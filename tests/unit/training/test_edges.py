@@ -10,9 +10,12 @@ import pytest
 import small
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.optim.optimizers import State
 from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
 from qpsnn_core.training import train as training
-from qpsnn_core.training.train import _flat, ignore_sigint, resumed_state, train
+from qpsnn_core.training.history import Cursor
+from qpsnn_core.training.resume import flat, resumed_state
+from qpsnn_core.training.train import ignore_sigint, train
 
 CONFIG = TrainConfig(epochs=1, batch=20)
 
@@ -26,7 +29,7 @@ def test_checkpoints_come_after_whole_epochs(every):
 def resumed(network, settings, began):
     """A checkpoint of a run of small.model() with the settings `began`, resumed with others, on a network."""
     past = SimpleNamespace(
-        model=small.model(), optimizer="kept", position=SimpleNamespace(settings=began), history=("an epoch",)
+        model=small.model(), optimizer=State(7, {}), position=Cursor(0, settings=began), history=("an epoch",)
     )
     return resumed_state(SimpleNamespace(settings=settings), network, past, "run.h5")
 
@@ -34,7 +37,7 @@ def resumed(network, settings, began):
 def test_a_run_goes_on_with_what_it_had():
     began = {"stage": "train", "config": {"lr": 0.1}, "augment": {"flip": False}}
     found = resumed(small.model(), {**began, "later": 0}, began)
-    assert (found.optimizer, found.history) == ("kept", ("an epoch",))
+    assert (found.optimizer, found.history) == (State(7, {}), ("an epoch",))
 
 
 @pytest.mark.parametrize(("old", "new"), [(0.1, 0.2), (0.2, 0.1), (1, 2), (2, 1), ("adam", "sgd"), ("sgd", "adam")])
@@ -77,7 +80,7 @@ def test_another_thread_leaves_the_handler_alone():
 
 def test_settings_are_compared_one_by_one():
     """What decides a run, flat: the keys of a table after its name."""
-    found = _flat({"stage": "train", "config": {"lr": 0.1, "epochs": 3}, "augment": {}, "validation": None})
+    found = flat({"stage": "train", "config": {"lr": 0.1, "epochs": 3}, "augment": {}, "validation": None})
     assert found == {"stage": "train", "config.lr": 0.1, "config.epochs": 3, "validation": None}
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import small
+from runs import Stop, arrays, same_runs
 
 from qpsnn_core.common import hdf5
 from qpsnn_core.common.errors import ConfigError, DataError, FileError, LabelError, NumericsError, ShapeError
@@ -18,6 +19,7 @@ from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.network import LIF
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.zoo.vgg import vgg_small
+from qpsnn_core.optim.losses import mean_logits_cross_entropy
 from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
 from qpsnn_core.training import checkpoint as checkpoints
 from qpsnn_core.training import loop
@@ -33,38 +35,6 @@ AUGMENT = Augment(crop=1, flip=True)
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "run.h5"
-
-
-def arrays(checkpoint):
-    """All arrays of a run by their place."""
-    model, optimizer = checkpoint.model, checkpoint.optimizer
-    groups = {"params": model.params, "state": model.state, **optimizer.slots}
-    return {(g, n, a): array for g, nodes in groups.items() for n, inner in nodes.items() for a, array in inner.items()}
-
-
-def same_runs(a, b):
-    """Bit for bit, but for the seconds."""
-    left, right = arrays(a.checkpoint), arrays(b.checkpoint)
-    assert left.keys() == right.keys()
-    for place, array in left.items():
-        assert array.dtype == right[place].dtype
-        np.testing.assert_array_equal(array, right[place], err_msg=str(place))
-    assert a.checkpoint.optimizer.step == b.checkpoint.optimizer.step
-    assert a.checkpoint.position == b.checkpoint.position
-    assert [replace(e, seconds=0.0) for e in a.history] == [replace(e, seconds=0.0) for e in b.history]
-
-
-class Stop:
-    """Ctrl-C after the given number of events, once."""
-
-    def __init__(self, after):
-        self.after = after
-        self.seen = []
-
-    def __call__(self, event):
-        self.seen.append(event)
-        if len(self.seen) == self.after:
-            raise KeyboardInterrupt
 
 
 def test_it_learns_and_keeps_its_history(path):
@@ -96,7 +66,7 @@ def test_the_figures_of_an_epoch_are_means_over_its_samples():
     images, labels = next(order)
     first = loop.forward(model, images, train=True, save_for_backward=True)
     epoch = done.history[0]
-    assert epoch.loss == pytest.approx(loop.LOSSES["mean"](first.logits, labels)[0], rel=1e-12)
+    assert epoch.loss == pytest.approx(mean_logits_cross_entropy(first.logits, labels)[0], rel=1e-12)
     assert epoch.accuracy == pytest.approx((first.logits.mean(0).argmax(1) == labels).mean())
     spikes = [first.values[node.name] for node in model.network.of(LIF)]
     assert epoch.firing_rate == pytest.approx(sum(s.sum() for s in spikes) / sum(s.size for s in spikes))
@@ -254,7 +224,7 @@ def test_frames_are_trained_on_step_by_step(path):
 
 RESUMED_OTHERWISE = [
     ({"config": replace(EPOCHS, lr=0.5)}, r"config\.lr: expected 0\.01, as the run began, got 0\.5"),
-    ({"config": replace(EPOCHS, epochs=9)}, r"config\.epochs: expected 4"),
+    ({"config": replace(EPOCHS, warmup_epochs=2)}, r"config\.warmup_epochs: expected 1, as the run began, got 2"),
     ({"augment": Augment(crop=1)}, r"augment\.crop: expected 0, as the run began, got 1"),
     ({"data": small.dataset(41)}, "data: expected"),
     ({"validation": small.dataset(9)}, "validation: expected None"),

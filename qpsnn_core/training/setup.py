@@ -1,0 +1,106 @@
+"""The setup of a run: everything checked that can be known before the first batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
+from qpsnn_core.common.progress import Listener
+from qpsnn_core.common.validation import check_kind, check_kinds
+from qpsnn_core.engine.checks import check_batch_statistics
+from qpsnn_core.engine.evaluation import check_data
+from qpsnn_core.engine.memory import check_step
+from qpsnn_core.engine.passes import check_model_kind
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.model import Model
+from qpsnn_core.optim.optimizers import OPTIMIZERS
+from qpsnn_core.recipes.training import TrainConfig
+from qpsnn_core.training.callbacks import Callback, check_callbacks
+from qpsnn_core.training.history import digest
+from qpsnn_core.training.loop import RunSetup
+from qpsnn_core.training.objective import Objective, name_of, objective_of
+from qpsnn_core.training.resume import schedule_of
+from qpsnn_datasets import Augment, Dataset, Split, batch_count
+
+HOLD_OUT_SEED = 0
+"""Of the share that `config.validation` holds out: of the set alone, not of a run's seed."""
+
+
+def run_setup(
+    stage: str,
+    network: Network | Model,
+    data: Dataset | Split,
+    config: TrainConfig,
+    augment: Augment | None,
+    validation: Dataset | None,
+    loss: Objective | None,
+    progress: Listener | None,
+    callbacks: Sequence[Callback],
+) -> RunSetup:
+    """Everything checked that can be known before the first batch."""
+    check_kind(f"{stage}.network" if stage == "train" else f"{stage}.model", network, Network, Model)
+    if isinstance(network, Model):
+        check_model_kind(f"{stage}.model", network)
+    check_kind(f"{stage}.config", config, TrainConfig)
+    check_kinds(stage, Augment, augment=augment)
+    check_callbacks(f"{stage}.callbacks", callbacks)
+    check_kinds(stage, Dataset, validation=validation)
+    dataset = data.train if isinstance(data, Split) else data
+    if not isinstance(dataset, Dataset):
+        raise DataError(expected("data", "a Dataset or a Split", Unquoted(type(data).__name__)))
+    if config.validation:
+        dataset, validation = _held_out(stage, dataset, data, config.validation, validation)
+    elif validation is None and isinstance(data, Split):
+        validation = data.test if data.validation is None else data.validation
+    if config.patience and validation is None:
+        raise ConfigError(
+            expected(f"{stage}.patience", "0, as there is no validation to stop by", Unquoted(f"{config.patience}"))
+        )
+    graph = network.network if isinstance(network, Model) else network
+    for each in (dataset, validation):
+        if each is not None:
+            check_data(graph, each)
+    if len(dataset) < config.batch:
+        raise DataError(expected(f"{dataset.name}", f"at least one batch of {config.batch} images", len(dataset)))
+    check_batch_statistics(graph, config.batch)
+    optimizer = OPTIMIZERS[config.optimizer](config.momentum, config.weight_decay)
+    copies = 2 + len(optimizer.init({}).slots) + (config.ema > 0) + (config.accumulate > 1)
+    check_step(stage, graph, config.batch, copies)
+    count = batch_count(len(dataset), config.batch, drop_last=True)
+    settings = {
+        "stage": stage,
+        "config": asdict(config),
+        "augment": asdict(augment or Augment()),
+        "data": digest(dataset),
+        "validation": digest(validation) if validation else None,
+        "loss": name_of(loss),
+    }
+    return RunSetup(
+        stage,
+        dataset,
+        validation,
+        augment,
+        config,
+        count,
+        optimizer,
+        schedule_of(config, count),
+        objective_of(stage, config, dataset.classes, loss),
+        callbacks,
+        settings,
+        progress,
+    )
+
+
+def _held_out(
+    stage: str, dataset: Dataset, data: Dataset | Split, share: float, validation: Dataset | None
+) -> tuple[Dataset, Dataset]:
+    """The training part in two, always the same for one set, so that a fine-tuning measures what was held out before.
+
+    ConfigError where there is another validation already.
+    """
+    if validation is not None or (isinstance(data, Split) and data.validation is not None):
+        want = "0, as the data have a validation part, or one is given"
+        raise ConfigError(expected(f"{stage}.validation", want, share))
+    train, held = dataset.hold_out(round(share * len(dataset)), HOLD_OUT_SEED)
+    return train, held
