@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -76,9 +77,15 @@ def test_the_command_has_short_help_and_completion(qpsnn):
         assert short == long
         assert short[0] == 0
         assert short[1].startswith("Usage: qpsnn ")
-    code, out, _ = qpsnn("--show-completion", "bash")
-    assert code == 0
-    assert "_QPSNN_COMPLETE" in out
+    assert "--install-completion" in qpsnn("--help")[1]
+    ran = subprocess.run(
+        [sys.executable, "-m", "qpsnn_core"],
+        env={**os.environ, "_QPSNN_COMPLETE": "source_bash"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "_QPSNN_COMPLETE=complete_bash" in ran.stdout, ran.stderr
 
 
 def test_finetune_has_the_options_of_train():
@@ -119,7 +126,10 @@ def test_a_network_of_the_zoo_has_typed_options(name):
         (lambda: qp.build("mlp", (4, 4, 1), 3, beta=0.5), "got 'beta' (it is one of the neuron: neuron=Neuron("),
         (lambda: qp.build("mlp", (4, 4, 1), 3, bits=4), "got 'bits' (it is one of the quantizer: quantizer=Quantizer("),
         (lambda: qp.build("mlp", (4, 4, 1), 3, treshold=1.0), "(did you mean 'threshold', one of the neuron: neuron="),
-        (lambda: qp.finetune(None, None, evry=2), "finetune: expected options, of augment, validation, checkpoint, "),
+        (
+            lambda: qp.finetune(None, None, evry=2),
+            "finetune: expected options, of augment, validation, loss, checkpoint, best, ",
+        ),
         (lambda: qp.finetune(None, None, evry=2), "got 'evry' (did you mean 'every'?)"),
     ],
 )
