@@ -23,6 +23,9 @@ from qpsnn_core.compression.weights import hessian
 from qpsnn_core.network import LIF, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout
 from qpsnn_core.network.model import Model
 
+ADDED = ("low", "scale", "stride")
+"""Fields of integer nodes that came after the run was recorded."""
+
 FILE = Path(__file__).with_name("same_bits.json")
 
 
@@ -80,7 +83,7 @@ def digest(*parts: Any) -> str:
             total.update(np.ascontiguousarray(part).astype(part.dtype.newbyteorder("<"), copy=False).tobytes())
         elif is_dataclass(part):
             total.update(type(part).__name__.encode())
-            add({field.name: getattr(part, field.name) for field in fields(part)})
+            add({field.name: getattr(part, field.name) for field in fields(part) if not _added(field, part)})
         elif isinstance(part, float | np.floating):
             total.update(float(part).hex().encode())
         elif isinstance(part, np.integer | np.bool_):
@@ -95,6 +98,11 @@ def digest(*parts: Any) -> str:
 def of_model(model: Model) -> tuple[Any, ...]:
     """A model's arrays."""
     return model.params, model.state
+
+
+def _added(field: Any, part: Any) -> bool:
+    """Whether a field came after the run was recorded, and says nothing here."""
+    return field.name in ADDED and getattr(part, field.name) == field.default
 
 
 def of_lowered(model: Model, **options: Any) -> tuple[Any, ...]:
