@@ -247,6 +247,22 @@ def test_eight_numbers_are_moved():
         assert not out[[0, 1, 2, 11]].any()
 
 
+@jit
+def in_float64(array, value, out):
+    wide = v.widen(v.load16(array, 0))
+    v.store(out, 0, v.narrow(wide * wide + v.repeat(value, wide)))
+
+
+def test_float32_is_computed_in_float64_and_rounded_once():
+    array, out = draw(np.float32, 16), np.zeros(16, np.float32)
+    in_float64(array, 1 / 3, out)
+    wide = array.astype(np.float64)
+    np.testing.assert_array_equal(out, (wide * wide + 1 / 3).astype(np.float32))
+    np.testing.assert_array_equal(meaning(v.widen)(array), wide)
+    np.testing.assert_array_equal(meaning(v.narrow)(wide), array)
+    np.testing.assert_array_equal(meaning(v.repeat)(1 / 3, wide), np.full(16, 1 / 3))
+
+
 def test_a_sum_that_float64_would_take_for_a_half():
     """2**24 + 1 + 2**-40: float64 drops the last term, and float32 would then round the half to the even 2**24."""
     a, b = np.full(16, 1 + 2.0**-20, np.float32), np.full(16, 1 - 2.0**-20, np.float32)
