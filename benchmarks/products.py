@@ -19,7 +19,7 @@ import numpy as np
 
 import qpsnn_core as qp
 from benchmarks import processor
-from benchmarks.roofline.page import table
+from benchmarks.roofline.page import fill, table
 from benchmarks.roofline.peaks import fastest
 from qpsnn_core.kernels.conv.byte_products import dense_forward
 from qpsnn_core.kernels.conv.forward import conv_forward
@@ -168,14 +168,8 @@ def _won(gather: list[float], one: Record) -> str:
 
 
 def write(results: Record, page: Path) -> None:
-    """Replace every table between its two comments. Raises ValueError if a comment is missing."""
-    text = page.read_text(encoding="utf-8")
-    for name, block in blocks(results).items():
-        begin, end = markers(name)
-        if text.count(begin) != 1 or text.count(end) != 1:
-            raise ValueError(f"{page}: expected the two comments {begin} and {end}")
-        text = f"{text.split(begin)[0]}{begin}\n{block}\n{end}{text.split(end)[1]}"
-    page.write_text(text, encoding="utf-8")
+    """Replace every table of the page. Raises ValueError as `fill`."""
+    fill(page, {markers(name): block for name, block in blocks(results).items()})
 
 
 def markers(name: str) -> tuple[str, str]:

@@ -34,13 +34,17 @@ def blocks(results: Results) -> dict[str, str]:
 
 
 def write(results: Results, page: Path) -> None:
-    """Replace every table between its two comments. Raises ValueError if a comment is missing."""
+    """Replace every table of the page. Raises ValueError as `fill`."""
+    fill(page, {markers(name): block for name, block in blocks(results).items()})
+
+
+def fill(page: Path, blocks: dict[tuple[str, str], str]) -> None:
+    """Replace what stands between each two comments. Raises ValueError if a comment is missing, or stands twice."""
     text = page.read_text(encoding="utf-8")
-    for name, table in blocks(results).items():
-        begin, end = markers(name)
+    for (begin, end), block in blocks.items():
         if text.count(begin) != 1 or text.count(end) != 1:
             raise ValueError(f"{page}: expected the two comments {begin} and {end}")
-        text = f"{text.split(begin)[0]}{begin}\n{table}\n{end}{text.split(end)[1]}"
+        text = f"{text.split(begin)[0]}{begin}\n{block}\n{end}{text.split(end)[1]}"
     page.write_text(text, encoding="utf-8")
 
 
