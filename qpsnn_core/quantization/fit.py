@@ -18,7 +18,7 @@ from qpsnn_core.kernels.linalg.sums import sum_down
 from qpsnn_core.quantization.formats import GAMMAS, KEPT, Quantizer
 from qpsnn_core.quantization.rescaw import dequantize, gamma, quantize
 
-FRACTIONS = np.linspace(1, 0.1, 46)
+FRACTIONS = np.linspace(1, 0.1, 46).astype(np.float32)  # as the weights: NumPy 1 and 2 widen them differently
 """Of the largest magnitude of a channel, which the search for its gamma tries."""
 
 WORTH = 0.99
