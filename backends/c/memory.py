@@ -31,7 +31,7 @@ def total(items: tuple[Item, ...], owner: str | None = None) -> int:
 
 def event_kind(plan: CPlan) -> str:
     """The kind of numbers in lists of spikes."""
-    longest = max(one.listed for one in plan.synapses)
+    longest = max((one.listed for one in plan.synapses), default=0)
     return "u16" if longest < 2**16 else "u32"
 
 
@@ -66,8 +66,9 @@ def _constants(plan: CPlan) -> Iterator[Item]:
 
 
 def _scratch(plan: CPlan) -> Iterator[Item]:
-    driven = max(one.width for one in plan.synapses)
-    yield Item("", f"static uint32_t drive[{driven}];                 /* of one pixel's neurons */", 4 * driven)
+    driven = max((one.width for one in plan.synapses), default=0)
+    if driven:
+        yield Item("", f"static uint32_t drive[{driven}];                 /* of one pixel's neurons */", 4 * driven)
     yield from _lists(plan)
     for index, slot in enumerate(plan.slots):
         members = "".join(f"\n    {one.type} {one.variable}[{one.length}];" for one in slot.maps)

@@ -137,7 +137,8 @@ def _sum(planner: Planner, node: IntSum) -> None:
 
 def _readout(planner: Planner, node: IntReadout) -> None:
     bias = planner.network.arrays[node.name]["bias"]
-    planner.jobs.append(ReadoutJob(planner.names[node.name], planner.synapses[node.source], bias))
+    source = planner.synapses.get(node.source) or planner.maps[node.source]
+    planner.jobs.append(ReadoutJob(node, planner.names[node.name], source, bias))
 
 
 PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(

@@ -141,7 +141,7 @@ def running(plan: CPlan, made: list[LayerCode], places: dict[str, str], name: st
 
 
 def _state(plan: CPlan) -> list[str]:
-    return [*(f"{job.name}_membrane" for job in plan.neurons), "answers"]
+    return [*(f"{job.name}_membrane" for job in plan.neurons), *plan.answer.variables]
 
 
 def _calls(plan: CPlan, made: list[LayerCode], places: dict[str, str]) -> list[str]:

@@ -53,12 +53,12 @@ int ${name}_predict(const ${name}_value *image);
 int ${name}_predict_frames(const ${name}_value *frames);
 
 /* Streams: forget everything; take one frame (0, or ${upper}_BAD_INPUT); the class so far. Any number of steps,
- * 2**32 at most, may follow a reset. */
+ * $most_steps at most, may follow a reset. */
 void ${name}_reset(void);
 int ${name}_step(const ${name}_value *frame);
 int ${name}_answer(void);
 
-/* The sums behind the class since the reset, ${upper}_CLASSES of them. */
+/* The $sums behind the class since the reset, ${upper}_CLASSES of them. */
 const int64_t *${name}_readout(void);
 
 #ifdef ${upper}_OBSERVE
@@ -129,6 +129,8 @@ def header(plan: CPlan, found: Memory, name: str) -> str:
         type=plan.input.type,
         steps=plan.steps,
         classes=plan.answer.classes,
+        most_steps=plan.answer.most_steps,
+        sums="sums" if plan.answer.node.mode == "mean" else "membranes",
         lifs=len(plan.neurons),
         constants=total(found.constants),
         ram=state + scratch,

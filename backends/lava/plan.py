@@ -181,7 +181,8 @@ def _sum(planner: Planner, node: IntSum) -> None:
 
 
 def _readout(planner: Planner, node: IntReadout) -> None:
-    planner.put(node, "readout")
+    settings = {"mode": node.mode, "multiplier": node.multiplier, "shift": node.shift}
+    planner.put(node, "readout", settings)
     planner.keep(node, **planner.network.arrays[node.name])
 
 

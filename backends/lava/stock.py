@@ -21,7 +21,7 @@ from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, OptionTable, Refusal
 from qpsnn_core.common.types import Longs, NamedArrays
 from qpsnn_core.integer.bounds import INT32_MAX, accumulator
-from qpsnn_core.integer.lava_lif import BIAS_MAX, STATE_MAX, at_most, chain, reach, scale, thresholds
+from qpsnn_core.integer.lava_lif import BIAS_MAX, STATE_MAX, at_most, chain, counts_spikes, reach, scale, thresholds
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -156,6 +156,9 @@ def plan(network: IntegerNetwork, spikes: bool = True) -> LavaPlan:
         k = scale(layer.neuron, network.steps, WHO)
         for node in layer:
             reads = PLANNED[node](planner, node, replace(parts[node.name], reads=reads), k)
+    if counts_spikes(network):
+        last = network.readout
+        PLANNED[last](planner, last, replace(parts[last.name], reads=reads), 0)
     return LavaPlan(Wiring(tuple(planner.parts), network.steps, stock=True), planner.arrays)
 
 

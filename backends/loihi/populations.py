@@ -244,6 +244,9 @@ def _max_pool(network: IntegerNetwork, node: IntMaxPool) -> tuple[Population, ..
 
 
 def _readout(network: IntegerNetwork, node: IntReadout) -> tuple[Population, ...]:
+    """Accumulators; spikes are counted where they leave the chip."""
+    if network.values[node.source].kind == "counts":
+        return ()
     return (Population(node, "readout", network.shape(node.name), _projections(network, node.source)),)
 
 

@@ -13,6 +13,7 @@ from qpsnn_backends.loihi.populations import Population, Projection
 from qpsnn_core.common.elementary import ceil_log2
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array, Longs
+from qpsnn_core.integer.bounds import integrated
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -83,8 +84,7 @@ def _neurons(population: Population, network: IntegerNetwork, chip: Chip) -> lis
     where leaks round otherwise than ours, by as many as keep T-1 leaks of `shift` bits each from rounding.
     """
     node: IntLIF = population.node
-    leaks = node.shift * min(network.steps - 1, FAR_TOO_MANY)
-    rounding = 0 if chip.exact_leak or not node.multiplier else leaks
+    rounding = _rounding(node, network, chip)
     scale, fraction = chip.fraction + rounding, _fraction(population, network)
     strict = 0 if chip.exact_leak else 1  # it fires above the threshold, ours at it
     need = _need(
@@ -105,13 +105,26 @@ def _neurons(population: Population, network: IntegerNetwork, chip: Chip) -> lis
     ]
 
 
+def _rounding(node: IntLIF | IntReadout, network: IntegerNetwork, chip: Chip) -> int:
+    """Bits that keep leaks from rounding, where the chip's round otherwise than ours."""
+    return 0 if chip.exact_leak or not node.multiplier else node.shift * min(network.steps - 1, FAR_TOO_MANY)
+
+
 def _readout(population: Population, network: IntegerNetwork, chip: Chip) -> list[Need]:
-    """It is compared with nothing: its state is not scaled."""
-    name, fraction = population.name, _fraction(population, network)
+    """It is compared with nothing: its state is scaled for a leak alone, as that of neurons.
+
+    The neurons hold the sum of all steps, or a membrane, which the host reads at each step and sums or compares.
+    """
+    name, fraction, node = population.name, _fraction(population, network), population.node
+    scale = _rounding(node, network, chip)
+    state = network.values[name].interval
+    if node.multiplier:
+        current, bias = network.values[node.source].interval, network.arrays[name]["bias"]
+        state = integrated(current, bias, node.multiplier, node.shift, network.steps)
     return [
-        *_weights(population, network, chip, 0, fraction),
-        _bias(name, network, chip, 0, fraction),
-        _need(name, "state", network.values[name].interval.largest, 0, chip.state, fraction),
+        *_weights(population, network, chip, scale, fraction),
+        _bias(name, network, chip, scale, fraction),
+        _need(name, "state", state.largest, scale, chip.state, fraction),
     ]
 
 

@@ -109,7 +109,7 @@ class Twin(nn.Module):
             return nn.AvgPool2d(node.size, node.step)
         if isinstance(node, Shortcut):
             return Subsample(node, model.network.inputs_of(node)[0].shape[2])
-        if isinstance(node, Readout):
+        if isinstance(node, Readout) and node.mode == "mean" and not node.leak:
             return nn.Identity()
         raise NotImplementedError(f"{node.name}: the twin has no {type(node).__name__}")
 

@@ -22,7 +22,7 @@ MEMBRANES: KindTable[Callable[..., Array]] = KindTable(
         MaxPool: _NONE,
         AvgPool: _NONE,
         Sum: _NONE,
-        Readout: _NONE,
+        Readout: Refusal("its membrane is what it gives, the logits"),
     },
 )
 """`(node, cache) -> [T, B, H, W, C]`: the membranes before reset, of a kind that has them; its channels are scored."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import NetworkError, Unquoted, UnsupportedError, expected
+from qpsnn_core.common.kind_table import OptionTable, Refusal
 from qpsnn_core.common.types import Array, Shape
 
 
@@ -26,6 +27,19 @@ def gap(beta: float) -> float:
 def copying(channel_map: tuple[int, ...], inputs: int) -> npt.NDArray[np.float64]:
     """A 1x1 kernel that copies channels: [1, 1, in, out]."""
     return np.equal.outer(np.arange(inputs), np.array(channel_map)).astype(np.float64)[None, None]
+
+
+_NO_READOUT = Refusal("NIR has no word for what is read of a membrane that never fires, and when")
+
+MODES: OptionTable[None] = OptionTable("NIR", "mode", {"mean": None, "last": _NO_READOUT, "max": _NO_READOUT})
+"""What may be read of the readout, whose currents or spikes are the graph's output; nothing is written for it."""
+
+
+def check_readout(node: Any, leaks: bool) -> None:
+    """UnsupportedError of a readout with a membrane."""
+    MODES[node]
+    if leaks:
+        raise UnsupportedError(f"nir: {node.name}: expected a readout without a leak: {_NO_READOUT.reason}")
 
 
 class Graph:

@@ -129,14 +129,15 @@ def _flatten(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
 
 
 def _output(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
-    """The current of one linear layer; spikes are read by an identity, so that the logits are their mean.
+    """The current of one linear layer, or the spikes of one pixel, which are counted.
 
-    It is sparse: its zeros stay zeros in training and in codes.
+    Other spikes are read by an identity, so that the logits are their mean, with the unit that the file gives them. It
+    is sparse: its zeros stay zeros in training and in codes.
     """
     if len(sources) > 1:
         raise NetworkError(expected(f"nir: {name}", "one source", Unquoted(f"{len(sources)}")))
     source = sources[0]
-    if not source.current:
+    if not source.current and not (source.shape[:2] == (1, 1) and source.gain == 1):
         height, width, channels = source.shape
         size = height * width * channels
         check_bytes(f"nir: {name} (weights that read {source.node})", 8 * size**2, 0)

@@ -154,7 +154,8 @@ def _sum(node: IntSum, network: IntegerNetwork, events: bool) -> Node:
 
 
 def _readout(node: IntReadout, network: IntegerNetwork, events: bool) -> Node:
-    return Readout(node.name, node.source)
+    plain = node.mode == "mean" and not node.multiplier
+    return Readout(node.name, node.source, node.mode, None if plain else node.multiplier / 2**node.shift)
 
 
 class Lift(NamedTuple):

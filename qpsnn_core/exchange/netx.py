@@ -13,7 +13,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.hdf5 import writing
-from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.kind_table import KindTable, OptionTable, Refusal
 from qpsnn_core.common.types import Array, Longs, Shape
 from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.lava_lif import (
@@ -96,10 +96,11 @@ def save_netx(
     host_first: leave out the first layer, which reads images; the file's input is its spikes, computed on the host.
 
     A layer is a Conv or Linear with its LIF; the readout becomes a neuron that never fires: its `v / 64`, over T steps,
-    are the readout's sums (divided by its gain, the bias rounded by `rounding` at most). Layer i gives step t of a
+    are the readout's sums (divided by its gain, the bias rounded by `rounding` at most). A readout that counts spikes
+    is not written: the last layer's neurons are those that are counted. Layer i gives step t of a
     sample i+1 steps later; with `reset_interval=T, reset_offset=1` samples follow each other without a gap.
-    Raises UnsupportedError, naming the node: signed images, pools, sums, branches; weights, biases,
-    thresholds, states out of range.
+    Raises UnsupportedError, naming the node: signed images, pools, sums, branches, a readout with a leak; weights,
+    biases, thresholds, states out of range.
     """
     layers = chain(network, WHO)
     if network.input.low and not host_first:
@@ -211,6 +212,10 @@ def _lif(network: IntegerNetwork, synapse: IntConv | IntLinear, node: IntLIF) ->
 
 def _readout(network: IntegerNetwork, synapse: IntConv | IntLinear, node: IntReadout) -> Scaled:
     """A neuron without a leak that never fires; divided by its gain, where that is one for all classes."""
+    MODES[node]
+    if node.multiplier:
+        want = "0, as what is read of a neuron that never fires is the sum over all steps"
+        raise UnsupportedError(expected(f"{WHO}: {node.name}.multiplier", want, node.multiplier))
     weights, bias = _integers(network, synapse, node)
     gain, rounding = network.arrays[synapse.name]["gain"].astype(np.int64), 0.0
     if len(np.unique(gain)) == 1 and gain[0] >= 1:
@@ -229,6 +234,17 @@ def _integers(
     codes, gain = (network.arrays[synapse.name][name].astype(np.int64) for name in ("codes", "gain"))
     return codes * gain, network.arrays[neuron.name]["bias"].astype(np.int64)
 
+
+MODES: OptionTable[None] = OptionTable(
+    "NetX",
+    "mode",
+    {
+        "mean": None,
+        "last": Refusal("a file of lava-dl has no neuron that is read at the last step alone"),
+        "max": Refusal("a file of lava-dl has no neuron that keeps the largest of its membranes"),
+    },
+)
+"""What may be read of the readout; nothing is written for it."""
 
 NETX: KindTable[Callable[..., Any]] = KindTable(
     "NetX",

@@ -11,7 +11,7 @@ import numpy as np
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array, Doubles, Longs
-from qpsnn_core.exchange.graph import Graph, copying, gap, named
+from qpsnn_core.exchange.graph import Graph, check_readout, copying, gap, named
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -114,6 +114,10 @@ def _sum(making: Making, node: IntSum) -> None:
 
 
 def _readout(making: Making, node: IntReadout) -> None:
+    check_readout(node, node.multiplier > 0)
+    if making.network.values[node.source].kind == "counts":
+        making.graph.output(node.name, node.source)
+        return
     scale = np.full(making.network.classes, 1.0 if making.exact else node.scale)
     (name,) = _currents(making, node, scale, np.ones_like(scale, np.int64))
     making.graph.output(node.name, name)

@@ -10,7 +10,7 @@ import numpy as np
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.engine.folded import folded
-from qpsnn_core.exchange.graph import Graph, copying, gap, named
+from qpsnn_core.exchange.graph import Graph, check_readout, copying, gap, named
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
@@ -37,7 +37,9 @@ def _neuron(graph: Graph, model: Model, node: LIF, dt: float) -> None:
 
 
 def _readout(graph: Graph, model: Model, node: Readout, dt: float) -> None:
-    graph.output(node.name, _current(graph, model, node.source, node.name, 1.0))
+    check_readout(node, node.leak > 0)
+    counted = model.network.values[node.source].kind == "spikes"
+    graph.output(node.name, node.source if counted else _current(graph, model, node.source, node.name, 1.0))
 
 
 def _mean(graph: Graph, model: Model, node: AvgPool, dt: float) -> None:

@@ -71,7 +71,7 @@ def _warn(model: Model | IntegerNetwork, measured: Evaluation) -> None:
 def _runner(network: IntegerNetwork, backend: str) -> Runner:
     chosen = get(backend)
     chosen.check(network)
-    scale = network.readout.scale / network.steps
+    scale = network.readout.unit(network.steps)
 
     def run(images: Images) -> tuple[Array, dict[str, Array]]:
         done = chosen.run(network, images, record="none" if backend == "exact" else "spikes")

@@ -100,5 +100,5 @@ def _of_model(model: Model, backend: str) -> Any:
 def _of_integers(network: IntegerNetwork, backend: str) -> Any:
     chosen = get(backend)
     chosen.check(network)
-    scale = network.readout.scale / network.steps
+    scale = network.readout.unit(network.steps)
     return lambda images: (chosen.run(network, images, record="none").readout * scale)[None]

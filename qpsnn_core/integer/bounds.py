@@ -98,6 +98,13 @@ def membrane(
     return Membrane(before, _after(Interval(low, high), before, limit, reset), largest)
 
 
+def integrated(current: Interval, bias: Array, multiplier: int, shift: int, steps: int) -> Interval:
+    """The two ends of `U = ((U*multiplier) >> shift) + bias + X` within `steps` steps: a membrane that never fires."""
+    never = np.full(bias.shape, FAR)
+    reach = membrane((current,), bias, never, multiplier, shift, "zero", steps)
+    return reach.before
+
+
 def _ends(drive: Interval, limit: Longs, multiplier: int, shift: int, reset: str, steps: int) -> Interval:
     """Ends of U after any of the first `steps` steps, U = 0 among them.
 

@@ -50,9 +50,13 @@ class StockLayer(NamedTuple):
 
 
 def chain(network: IntegerNetwork, who: str) -> list[StockLayer]:
-    """The layers in order; UnsupportedError, naming the node, where the network is no chain of them. who: refuses."""
+    """The layers in order; UnsupportedError, naming the node, where the network is no chain of them. who: refuses.
+
+    A readout that counts spikes is in none of them, as it has no synapse.
+    """
     last = network.input.name
-    for node in network.nodes[1:]:
+    counted = counts_spikes(network)
+    for node in network.nodes[1 : len(network.nodes) - counted]:
         try:
             SCALES[node]  # refuses what is in no layer
         except UnsupportedError as error:
@@ -62,8 +66,14 @@ def chain(network: IntegerNetwork, who: str) -> list[StockLayer]:
             want = f"to read {last} alone (a chain of layers)"
             raise UnsupportedError(expected(f"{who}: {node.name}", want, ", ".join(sources)))
         last = node.name
-    pairs: Any = zip(network.nodes[1::2], network.nodes[2::2], strict=True)  # counts and currents take turns
+    nodes = network.nodes[: len(network.nodes) - counted]
+    pairs: Any = zip(nodes[1::2], nodes[2::2], strict=True)  # counts and currents take turns
     return [StockLayer(synapse, neuron) for synapse, neuron in pairs]
+
+
+def counts_spikes(network: IntegerNetwork) -> bool:
+    """Whether the readout counts the spikes of neurons, instead of reading a current."""
+    return network.values[network.readout.source].kind == "counts"
 
 
 def scale(neuron: IntLIF | IntReadout, steps: int, who: str) -> int:

@@ -17,6 +17,7 @@ from qpsnn_core.integer.nodes import (
 )
 from qpsnn_core.network.images import check_low
 from qpsnn_core.network.nodes import RESETS
+from qpsnn_core.network.readouts import MODES
 from qpsnn_core.network.values import check_sources
 
 SHIFT_MAX = 12
@@ -67,6 +68,11 @@ def shortcut(node: IntShortcut) -> None:
 def lif(node: IntLIF) -> None:
     """A leak of at most 1, in at most SHIFT_MAX bits; a reset that there is."""
     check_sources(node.name, node.sources, 1)
+    _leak(node)
+    check_choice(f"{node.name}.reset", node.reset, RESETS)
+
+
+def _leak(node: IntLIF | IntReadout) -> None:
     check_at_least(f"{node.name}.shift", node.shift, 0)
     check_at_least(f"{node.name}.multiplier", node.multiplier, 0)
     if node.shift > SHIFT_MAX:
@@ -74,7 +80,6 @@ def lif(node: IntLIF) -> None:
     if node.multiplier > 2**node.shift:
         want = f"at most 2**shift = {2**node.shift} (a leak, no growth)"
         raise ConfigError(expected(f"{node.name}.multiplier", want, node.multiplier))
-    check_choice(f"{node.name}.reset", node.reset, RESETS)
 
 
 def max_pool(node: IntMaxPool) -> None:
@@ -98,6 +103,8 @@ def sum_node(node: IntSum) -> None:
 
 
 def readout(node: IntReadout) -> None:
-    """A positive, finite scale."""
+    """A positive, finite scale; a leak of at most 1; a mode that there is."""
     if not (isinstance(node.scale, float) and 0 < node.scale < float("inf")):
         raise ConfigError(expected(f"{node.name}.scale", "a positive number", node.scale))
+    check_choice(f"{node.name}.mode", node.mode, MODES)
+    _leak(node)

@@ -9,11 +9,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.errors import NumericsError, ShapeError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array, NamedArrays, Shape
 from qpsnn_core.integer import node_checks
-from qpsnn_core.integer.bounds import INT32_MAX, Interval, Membrane, accumulator, membrane, scaled, times
+from qpsnn_core.integer.bounds import INT32_MAX, Interval, Membrane, accumulator, integrated, membrane, scaled, times
 from qpsnn_core.integer.nodes import (
     IntConv,
     IntInput,
@@ -210,12 +210,18 @@ def _readout_specs(node: IntReadout, inputs: tuple[IntValueSpec, ...]) -> dict[s
 def _readout_output(
     node: IntReadout, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int
 ) -> IntValueSpec:
-    shape, (low, high) = inputs[0].shape, inputs[0].interval
-    if shape[:2] != (1, 1):
-        raise ShapeError(expected(f"{node.name} (from {node.source})", "a shape (1, 1, classes)", shape))
-    bias = arrays["bias"].astype(np.int64)
-    fits(f"{node.name}.bias", inputs[0].interval.largest + np.abs(bias), "currents with their bias")
-    return IntValueSpec("current", shape, Interval(times(low + bias, steps), times(high + bias, steps)))
+    value, bias = inputs[0], arrays["bias"].astype(np.int64)
+    if value.shape[:2] != (1, 1):
+        raise ShapeError(expected(f"{node.name} (from {node.source})", "a shape (1, 1, classes)", value.shape))
+    if value.kind == COUNTS and (node.mode != "mean" or node.multiplier or bias.any()):
+        want = f"to sum the counts of {node.source}: mode 'mean', multiplier 0, bias 0"
+        raise ConfigError(expected(node.name, want, Unquoted(f"{node.mode!r}, {node.multiplier}, {bias.tolist()}")))
+    fits(f"{node.name}.bias", value.interval.largest + np.abs(bias), "currents with their bias")
+    reach = integrated(value.interval, bias, node.multiplier, node.shift, steps)
+    fits(f"{node.name}.membrane", reach.largest, f"membranes within {steps} steps")
+    if node.mode == "mean":
+        reach = Interval(times(reach.low, steps), times(reach.high, steps))
+    return IntValueSpec("current", value.shape, reach)
 
 
 def _no_output(node: IntInput, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
@@ -236,7 +242,7 @@ KINDS: KindTable[Kind] = KindTable(
         IntMaxPool: Kind((COUNTS,), node_checks.max_pool, _no_arrays, _max_pool_output),
         IntSumPool: Kind((COUNTS,), node_checks.sum_pool, _no_arrays, _sum_pool_output),
         IntSum: Kind((COUNTS,), node_checks.sum_node, _no_arrays, _sum_output),
-        IntReadout: Kind(("current",), node_checks.readout, _readout_specs, _readout_output),
+        IntReadout: Kind(("current", COUNTS), node_checks.readout, _readout_specs, _readout_output),
     },
 )
 """From node kind to behaviour."""

@@ -126,14 +126,23 @@ class IntSum:
 
 @dataclass(frozen=True)
 class IntReadout:
-    """`Y = sum_t (X[t] + bias)`: the answer is argmax Y; `Y * scale / T` are the trained network's logits.
+    """`U = ((U * multiplier) >> shift) + X + bias`; Y is, by `mode`, the sum ("mean"), the "last", or the "max" of U.
 
+    The answer is argmax Y, the lowest of equal classes; `Y * unit(T)` are the trained network's logits. With multiplier
+    0, `Y = sum_t (X[t] + bias)`. X may be counts: their sum, with a bias of 0.
     Arrays: `bias` int32 [classes].
     """
 
     name: str
     source: str
     scale: float = 1.0
+    mode: str = field(default="mean", metadata=ADDED_LATER)
+    multiplier: int = field(default=0, metadata=ADDED_LATER)
+    shift: int = field(default=0, metadata=ADDED_LATER)
+
+    def unit(self, steps: int) -> float:
+        """What 1 of Y is of a logit."""
+        return self.scale / steps if self.mode == "mean" else self.scale
 
 
 IntNode = IntInput | IntConv | IntLinear | IntShortcut | IntLIF | IntMaxPool | IntSumPool | IntSum | IntReadout

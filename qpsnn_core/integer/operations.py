@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.kind_table import KindTable, OptionTable
 from qpsnn_core.common.types import Array, NamedArrays
 from qpsnn_core.integer.node_kinds import IntValueSpec
 from qpsnn_core.integer.nodes import (
@@ -196,16 +196,34 @@ def add(node: IntSum, context: OperationContext, *counts: Array) -> Step:
     return Step(total, run)
 
 
-def readout(node: IntReadout, context: OperationContext, current: IntCurrent) -> Step:
-    """`sum_t (gain*acc + bias)`, int64 [B, K]."""
-    acc = current.acc.reshape(*current.acc.shape[:2], -1)
+def readout(node: IntReadout, context: OperationContext, value: IntCurrent | Array) -> Step:
+    """`sum_t (gain*acc + bias)`, int64 [B, K], of counts their sum; of a membrane, what ANSWERS says."""
+    acc, gain = value if isinstance(value, IntCurrent) else (value, np.int32(1))
+    acc = acc.reshape(*acc.shape[:2], -1)
     total = context.room(acc.shape[1:], np.int64)
-    bias, times = context.steps * context.arrays["bias"].astype(np.int64), context.steps // len(acc)
+    bias, answer = context.arrays["bias"].astype(np.int64), ANSWERS[node]
+    if node.mode == "mean" and not node.multiplier:
+        offset, times = context.steps * bias, context.steps // len(acc)
 
-    def run() -> None:
-        total[...] = (acc.astype(np.int64) * current.gain).sum(0) * times + bias
+        def run() -> None:
+            total[...] = (acc.astype(np.int64) * gain).sum(0) * times + offset
 
-    return Step(total, run)
+        return Step(total, run)
+
+    def integrate() -> None:
+        membrane: Array = np.zeros(total.shape, np.int64)
+        for step in range(context.steps):
+            drive = acc[step if len(acc) > 1 else 0].astype(np.int64) * gain + bias
+            membrane = ((membrane * node.multiplier) >> node.shift) + drive
+            total[...] = answer(total, membrane) if step else membrane
+
+    return Step(total, integrate)
+
+
+ANSWERS: OptionTable[Callable[[Array, Array], Array]] = OptionTable(
+    "the exact simulator", "mode", {"mean": np.add, "last": lambda total, membrane: membrane, "max": np.maximum}
+)
+"""The answer after a step, from that before it and the membrane."""
 
 
 def given(node: IntInput, context: OperationContext, images: Array) -> Step:

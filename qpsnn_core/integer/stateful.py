@@ -31,7 +31,8 @@ class StatefulSimulator:
 
     steps: of each piece. keep: whether the next piece goes on from where the last one ended; else each begins at 0.
     What is given is, bit for bit, what the exact simulator gives: with `keep`, for all pieces as one run.
-    Raises ConfigError (steps); where membranes are kept UnsupportedError (a neuron without a leak), NumericsError (a
+    Raises ConfigError (steps); where membranes are kept UnsupportedError (a neuron without a leak, a readout with a
+    membrane), NumericsError (a
     membrane that could leave int32 some day).
     """
 
@@ -76,6 +77,12 @@ def _membranes(node: IntLIF) -> None:
         raise UnsupportedError(expected(f"{node.name}.multiplier", want, Unquoted(f"{node.multiplier}")))
 
 
+def _sums(node: IntReadout) -> None:
+    if node.mode != "mean" or node.multiplier:
+        want = "a readout that sums currents or spikes, as the membrane of a readout is not kept"
+        raise UnsupportedError(expected(node.name, want, Unquoted(f"mode {node.mode!r}, multiplier {node.multiplier}")))
+
+
 KEPT: KindTable[Callable[[Any], None]] = KindTable(
     "the stateful simulator",
     {
@@ -87,7 +94,7 @@ KEPT: KindTable[Callable[[Any], None]] = KindTable(
         IntMaxPool: _nothing,
         IntSumPool: _nothing,
         IntSum: _nothing,
-        IntReadout: _nothing,
+        IntReadout: _sums,
     },
     UnsupportedError,
 )

@@ -95,7 +95,7 @@ class Builder:
             try:
                 self._put(Readout(), (self._values[last],))
             except QpsnnError as error:
-                want = "Linear(classes), whose current is the logits"
+                want = "Linear(classes), whose current is the logits, or a LIF() behind it, whose spikes are counted"
                 raise type(error)(f"{expected(f'{last}: the last layer', want, self._values[last])}") from error
         return Network(tuple(self._nodes), self._steps)
 
@@ -177,9 +177,10 @@ def sequential(
     """A network of layers one after the other: `sequential((28, 28, 1), [Conv(32), LIF(), MaxPool(2), Linear(10)])`.
 
     input_shape: (H, W, C) of images, or an Input layer. layers: of `qpsnn_core.layers`, without Input and
-    Readout, which are added; Branches divide the way. The last one is Linear(classes). Nodes are named by kind and
-    number ("conv1", "lif1"), unless a layer has a `name`. steps: T. bits: of the weights, 2 to 8, where the first and
-    the last layer get 8; 32 is floating point; a layer's own `quantizer` goes before.
+    Readout, which are added; Branches divide the way. The last one is Linear(classes), or a LIF behind it, whose spikes
+    are counted. Nodes are named by kind and number ("conv1", "lif1"), unless a layer has a `name`. steps: T. bits: of
+    the weights, 2 to 8, where the first and the last layer get 8; 32 is floating point; a layer's own `quantizer` goes
+    before.
     input_range: as of Builder.
     Raises ArgumentError, ConfigError, ShapeError, NetworkError, with the position and the layer.
     """

@@ -3,6 +3,7 @@
 | place of the node | no quantizer given | a quantizer's gamma "auto" | gain |
 |---|---|---|---|
 | feeds the readout | INTEGER_LAST | "max" | 0: the paper's initial weights |
+| feeds neurons that the readout counts | INTEGER_LAST | "max" | as below |
 | reads the input, also through pools | INTEGER_FIRST | "max" | as below |
 | between, with batch norm | `Quantizer(4, "mean")`, the paper's | "mean" | 0: batch norm sets the scale |
 | between, without | `Quantizer(4, "max")` | "max" | GAIN times the threshold of the neurons it feeds |
@@ -59,7 +60,8 @@ def _choices(node: Any, nodes: tuple[Any, ...], values: Mapping[str, ValueSpec])
     chosen: dict[str, Any] = {}
     if _left_open(node.quantizer):
         first = _reads_input(node, nodes)
-        chosen["quantizer"] = _quantizer(node.quantizer, last, first, node.batch_norm, node.sparse)
+        ends = _before_readout(node, nodes)
+        chosen["quantizer"] = _quantizer(node.quantizer, ends, first, node.batch_norm, node.sparse)
     if node.gain is None:
         plain = last or node.batch_norm or not thresholds
         chosen["gain"] = 0.0 if plain else GAIN * min(thresholds) / _largest(values[node.source])
@@ -80,6 +82,12 @@ def _reads_input(node: Any, nodes: tuple[Any, ...]) -> bool:
     names = {one.name: one for one in nodes}
     before = [names[source] for source in sources_of(node)]
     return all(one is nodes[0] or (_role(one) == NEITHER and _reads_input(one, nodes)) for one in before)
+
+
+def _before_readout(node: Any, nodes: tuple[Any, ...]) -> bool:
+    """Whether the readout reads what it gives, or what it drives, with no other weights between."""
+    readers = [reader for reader in nodes if node.name in sources_of(reader)]
+    return any(one is nodes[-1] or (_role(one) != WEIGHTS and _before_readout(one, nodes)) for one in readers)
 
 
 def _largest(value: ValueSpec) -> float:

@@ -100,8 +100,9 @@ class Conv(Layer):
 class Linear(Layer):
     """A fully connected layer, over (H, W, C) flattened in that order. Reads images or spikes, gives a Current.
 
-    The last one gives the logits, without a LIF behind it. features: of the output. gain: of fresh weights, drawn from
-    `N(0, gain / sqrt(numbers read))`; 0 is `N(0, 0.01)`; None is chosen by the place. The others as of Conv.
+    The last one gives the logits; with a LIF behind it, that one's spikes are counted. features: of the output. gain:
+    of fresh weights, drawn from `N(0, gain / sqrt(numbers read))`; 0 is `N(0, 0.01)`; None is chosen by the place. The
+    others as of Conv.
     """
 
     kind = synapses.Linear
@@ -206,11 +207,18 @@ class Sum(Layer):
 
 @dataclass(frozen=True, repr=False)
 class Readout(Layer):
-    """The Current of the last layer as logits; a builder adds it where it is not written."""
+    """The Current of the last layer as logits, or its spikes, counted; a builder adds it where it is not written.
+
+    mode: of the membrane `U[t] = beta*U[t-1] + X[t]` over the steps: "mean", "last" or "max". beta, tau: the leak, as
+    of LIF; None, with "mean", is 0: the mean of the currents.
+    """
 
     kind = nodes.Readout
     prefix = "readout"
-    reads = ("current",)
+    reads = ("current", "spikes")
+    mode: str = nodes.Readout.mode
+    beta: float | None = nodes.Readout.beta
+    tau: float | None = nodes.Readout.tau
 
 
 class Branches:

@@ -1,6 +1,6 @@
 """The kinds of node: frozen hyper-parameters, no arrays; each docstring is the equation.
 
-Synapses (Conv, Linear, Shortcut) are next door; `Node` is the union of all kinds.
+Synapses (Conv, Linear, Shortcut) and the Readout are next door; `Node` is the union of all kinds.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from qpsnn_core.common.validation import (
 )
 from qpsnn_core.network.images import check_low
 from qpsnn_core.network.leak import BETA, leak_of
+from qpsnn_core.network.readouts import Readout as Readout
 from qpsnn_core.network.surrogates import SURROGATES
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.network.values import ValueSpec, check_kind, check_sources, window
@@ -214,30 +215,6 @@ class Sum:
                     expected(f"{self.name} (from {source})", want, Unquoted(f"{value.shape} at {value.scale}"))
                 )
         return replace(values[0], max_count=sum(value.max_count or 1 for value in values))
-
-
-@dataclass(frozen=True)
-class Readout:
-    """The current of each step as logits `[T, B, K]`; their mean over T is the network's answer."""
-
-    name: str
-    source: str
-
-    def __post_init__(self) -> None:
-        plain_fields(self)
-        check_name(self.name)
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The one value it reads."""
-        return (self.source,)
-
-    def output(self, value: ValueSpec) -> ValueSpec:
-        """Logits of shape (1, 1, classes)."""
-        check_kind(self.name, self.source, value, "current")
-        if value.shape[:2] != (1, 1):
-            raise ShapeError(expected(f"{self.name} (from {self.source})", "a shape (1, 1, classes)", value.shape))
-        return ValueSpec("analog", value.shape)
 
 
 Node = Input | Conv | Linear | Shortcut | LIF | MaxPool | AvgPool | Sum | Readout

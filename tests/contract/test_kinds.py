@@ -17,6 +17,7 @@ import qpsnn_backends
 import qpsnn_core
 from qpsnn_backends.c import neurons
 from qpsnn_backends.c import plan as c
+from qpsnn_backends.c import readout as c_readout
 from qpsnn_backends.lava import plan as lava
 from qpsnn_backends.lava import stock
 from qpsnn_backends.loihi import populations, ranges, remedies
@@ -25,8 +26,10 @@ from qpsnn_core.common.kind_table import KindTable, OptionTable, Refusal
 from qpsnn_core.compression.channels.remove import CHANNELS
 from qpsnn_core.compression.weights.hessian import LEAKS, UNFOLDED
 from qpsnn_core.engine.layers import LAYERS
+from qpsnn_core.engine.layers.readout import CHOSEN
 from qpsnn_core.engine.membranes import MEMBRANES
 from qpsnn_core.engine.reach import ENDS
+from qpsnn_core.exchange import netx
 from qpsnn_core.exchange.lift import LIFTS
 from qpsnn_core.exchange.netx import NETX
 from qpsnn_core.experiments.audit_gradients import BACKWARDS, WINDOWS
@@ -35,18 +38,20 @@ from qpsnn_core.integer.lava_lif import SCALES
 from qpsnn_core.integer.lowering.fold import CURRENTS
 from qpsnn_core.integer.lowering.lower import FORMS
 from qpsnn_core.integer.node_kinds import KINDS
-from qpsnn_core.integer.nodes import IntLIF, IntNode
-from qpsnn_core.integer.operations import OPERATIONS
+from qpsnn_core.integer.nodes import IntLIF, IntNode, IntReadout
+from qpsnn_core.integer.operations import ANSWERS, OPERATIONS
 from qpsnn_core.integer.stateful import KEPT
 from qpsnn_core.network import LIF, Conv, Node
 from qpsnn_core.network.cost import PRICES
 from qpsnn_core.network.graph import TAGS
 from qpsnn_core.network.nodes import RESETS
+from qpsnn_core.network.readouts import MODES
 from qpsnn_core.network.roles import ROLES
 
 NIR: list[Any] = []  # the tables of NIR, of trained and of integer networks, where it is installed
 if find_spec("nir"):
     NIR = [import_module(f"qpsnn_core.exchange.{name}") for name in ("nir_model", "nir_integers")]
+NIR_GRAPH: list[Any] = [import_module("qpsnn_core.exchange.graph")] if NIR else []
 
 TRAINED_ROOMS: list[KindTable[Any]] = [
     ROLES,
@@ -89,14 +94,19 @@ BACKEND_ROOMS: list[KindTable[Any]] = [
 ]
 """Rooms of C, Lava and Loihi, which treat the nodes of an integer network; none of them needs Lava."""
 
-OPTIONS: dict[str, tuple[tuple[Any, ...], list[OptionTable[Any]]]] = {
-    "reset": (RESETS, [neurons.RESETS, stock.RESETS, remedies.RESETS]),
+OPTIONS: dict[str, tuple[Any, tuple[Any, ...], list[OptionTable[Any]]]] = {
+    "reset": (IntLIF("lif", ("conv",)), RESETS, [neurons.RESETS, stock.RESETS, remedies.RESETS]),
+    "mode": (
+        IntReadout("lif", "conv"),
+        MODES,
+        [CHOSEN, ANSWERS, c_readout.MODES, netx.MODES, *(module.MODES for module in NIR_GRAPH)],
+    ),
 }
-"""Options of a neuron: their values, and the rooms of the backends that treat these differently."""
+"""Options: a node that has them, their values, and the rooms that treat these differently."""
 
 OPTION_CELLS = [
-    pytest.param(values, table, id=f"{option}-{table.room}")
-    for option, (values, tables) in OPTIONS.items()
+    pytest.param(node, values, table, id=f"{option}-{table.room}")
+    for option, (node, values, tables) in OPTIONS.items()
     for table in tables
 ]
 
@@ -154,20 +164,20 @@ def test_a_subclass_is_a_kind_of_its_own():
         KindTable("the press", {Conv: str})[Special("conv", "image", 2)]
 
 
-@pytest.mark.parametrize(("values", "table"), OPTION_CELLS)
-def test_every_room_has_an_entry_for_every_value_of_an_option(values, table):
+@pytest.mark.parametrize(("node", "values", "table"), OPTION_CELLS)
+def test_every_room_has_an_entry_for_every_value_of_an_option(node, values, table):
     assert set(table.entries) == set(values)
     for entry in table.entries.values():
         if isinstance(entry, Refusal):
             assert len(entry.reason.split()) >= 3
 
 
-@pytest.mark.parametrize(("values", "table"), OPTION_CELLS)
-def test_an_unknown_value_of_an_option_is_refused_by_name(values, table):
+@pytest.mark.parametrize(("node", "values", "table"), OPTION_CELLS)
+def test_an_unknown_value_of_an_option_is_refused_by_name(node, values, table):
     known = ", ".join(values)
     message = rf"^lif.{table.option}: expected a {table.option} that {table.room} knows \({known}\), got 'soft'$"
     with pytest.raises(UnsupportedError, match=message):
-        table[replace(IntLIF("lif", ("conv",)), **{table.option: "soft"})]
+        table[replace(node, **{table.option: "soft"})]
 
 
 def test_a_refused_option_raises_with_the_reason():
@@ -187,7 +197,7 @@ def modules() -> Iterator[str]:
 
 def unlisted(names: Iterator[str]) -> list[str]:
     """The tables of these modules that are in none of the lists above; modules that lack an extra are left out."""
-    options = [table for _, tables in OPTIONS.values() for table in tables]
+    options = [table for *_, tables in OPTIONS.values() for table in tables]
     listed = {id(table) for table in (*TRAINED_ROOMS, *INTEGER_ROOMS, *BACKEND_ROOMS, *options)}
     faults = []
     for name in names:
@@ -213,26 +223,27 @@ def test_a_table_that_is_in_no_list_is_found(monkeypatch):
     assert unlisted(iter(["qpsnn_core.network.cost"])) == ["qpsnn_core.network.cost.SPARE: the press"]
 
 
-def rows(section: str) -> dict[str, Any]:
+def rows(section: str) -> list[tuple[str, Any]]:
     """Each room that a section of CONTRIBUTING lists, and the table that it names there."""
     text = CONTRIBUTING.read_text(encoding="utf-8").split(f"## {section}\n")[1].split("\n## ")[0]
     found = re.findall(r"^ *\| ([^|`]+) \| `([\w/]+)\.py` \| `(\w+)` \|", text, re.MULTILINE)
     dotted = [path.replace("backends/", "qpsnn_backends/").removesuffix("/__init__") for _, path, _ in found]
-    return {
-        room: getattr(import_module(module.replace("/", ".")), name)
+    return [
+        (room, getattr(import_module(module.replace("/", ".")), name))
         for (room, _, name), module in zip(found, dotted, strict=True)
         if not module.startswith("qpsnn_backends/lava/processes")
-    }
+    ]
 
 
 @pytest.mark.exchange  # NIR's tables are among them
 def test_contributing_lists_exactly_the_tables_of_kinds():
     tables = [table for table in (*TRAINED_ROOMS, *INTEGER_ROOMS, *BACKEND_ROOMS) if "JSON" not in table.room]
-    assert {room: id(table) for room, table in rows("Add a kind of layer").items()} == {
+    assert {room: id(table) for room, table in rows("Add a kind of layer")} == {
         table.room: id(table) for table in tables
     }
 
 
+@pytest.mark.exchange  # NIR's table is among them
 def test_contributing_lists_exactly_the_tables_of_options():
-    found = rows("Add an option of a neuron").values()
-    assert sorted(map(id, found)) == sorted(id(table) for _, tables in OPTIONS.values() for table in tables)
+    found = [table for _, table in rows("Add an option of a neuron")]
+    assert sorted(map(id, found)) == sorted(id(table) for *_, tables in OPTIONS.values() for table in tables)

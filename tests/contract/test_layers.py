@@ -28,6 +28,7 @@ from qpsnn_core.network import (
     Sum,
     ValueSpec,
 )
+from qpsnn_core.network.readouts import MODES
 
 STEPS = 3
 PIXELS = ValueSpec("analog", (5, 4, 3), 255, 1 / 255)
@@ -38,6 +39,7 @@ MANY = ValueSpec("spikes", (5, 4, 3), 300)
 HUGE = ValueSpec("spikes", (5, 4, 3), 40000)
 MAP = ValueSpec("current", (5, 4, 3))
 ROW = ValueSpec("current", (1, 1, 6))
+COUNTED = ValueSpec("spikes", (1, 1, 6), 4, 0.25)
 WIDE = ValueSpec("spikes", (3, 5, 17), 1)
 WIDE_MAP = ValueSpec("current", (2, 3, 17))
 
@@ -78,6 +80,8 @@ CASES = [
     Case(Sum("n", ("a", "b", "c")), (MANY, MANY, MANY)),
     Case(Sum("n", ("a", "b")), (HUGE, HUGE)),
     Case(Readout("n", "a"), (ROW,)),
+    *(Case(Readout("n", "a", mode, 0.7), (ROW,)) for mode in MODES),
+    Case(Readout("n", "a"), (COUNTED,)),
 ]
 
 
@@ -121,6 +125,8 @@ class Run:
 
     def gradient(self, length=STEPS):
         batch = arrays(self.values[0])[0].shape[1]
+        if getattr(self.case.node, "mode", "mean") != "mean":
+            length = 1  # one step of all
         shape = (length, batch, *self.output.shape)
         gradient = np.random.default_rng(3).normal(0, 1, shape).astype(np.float32)
         return gradient.reshape(length, batch, -1) if isinstance(self.case.node, Readout) else gradient
@@ -170,7 +176,8 @@ def test_the_output_is_what_the_node_promises(case):
     run = Run(case)
     value = run.forward().value
     if isinstance(case.node, Readout):
-        assert (value.shape, value.dtype) == ((STEPS, 4, run.output.shape[2]), np.float32)
+        read = STEPS if case.node.mode == "mean" else 1
+        assert (value.shape, value.dtype) == ((read, 4, run.output.shape[2]), np.float32)
     elif run.output.kind == "current":
         assert value.acc.shape == (STEPS, 4, *run.output.shape)
         assert value.acc.dtype in ACCUMULATORS[type(case.node)]
@@ -191,6 +198,8 @@ def test_the_largest_counts_fit_their_type(case):
     if run.output.kind == "spikes":
         largest = run.output.max_count if isinstance(case.node, (AvgPool, Sum)) else case.inputs[0].max_count
         assert (value == largest).all()
+    elif isinstance(case.node, Readout):
+        assert (value == np.float32(case.inputs[0].max_count * case.inputs[0].scale)).all()
     else:
         halved = [drawn // 2 for drawn in run.values]
         run.values = [half + half for half in halved]

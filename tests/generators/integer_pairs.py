@@ -2,7 +2,8 @@
 
 PAIRS has a name for each. `lif-max_pool-conv`: a max-pool of spikes, which a convolution takes to the readout.
 `sum-conv-lif`: a convolution of sums that drives neurons. `lif:conv+shortcut`: both drive the same neurons.
-`sum:lif+input`: what a sum adds up. Each name has a network in every one of VARIANTS.
+`sum:lif+input`: what a sum adds up. `max_pool-readout`: counts that the readout sums.
+Each name has a network in every one of VARIANTS.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from itertools import combinations_with_replacement, product
 
 import numpy as np
 
-from generators.integer_networks import Builder
+from generators.integer_networks import LEAKS, Builder
 from qpsnn_core.common.errors import NumericsError
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntInput, IntLinear, IntMaxPool, IntReadout, IntSum, IntSumPool
 from qpsnn_core.network.nodes import RESETS
+from qpsnn_core.network.readouts import MODES
 
 COUNTS = ("input", "lif", "max_pool", "sum_pool", "sum")
 """What gives counts."""
@@ -35,6 +37,7 @@ PAIRS = (
     *(f"{source}-{join}-{synapse}" for source, join, synapse in product(COUNTS, JOINS, SYNAPSES)),
     *(f"lif:{'+'.join(some)}" for n in (2, 3) for some in combinations_with_replacement(SYNAPSES, n)),
     *(f"sum:{'+'.join(some)}" for some in combinations_with_replacement(COUNTS, 2) if some != ("input", "input")),
+    *(f"{source}-readout" for source in COUNTS),
 )
 
 
@@ -42,7 +45,8 @@ def pair_network(name, variant):
     """(network, images): T from 1 to 4; 3 images [B, H, W, C] or frames [T, B, H, W, C]."""
     for attempt in range(20):
         try:
-            return PairBuilder((PAIRS.index(name), VARIANTS.index(variant), attempt), variant).pair(name)
+            seed = PAIRS.index(name), VARIANTS.index(variant), attempt
+            return PairBuilder(seed, variant, name == "input-readout" or variant == "point").pair(name)
         except NumericsError:  # now and then sums of large counts leave int32
             continue
     raise ValueError(f"no network of {name}, {variant}")
@@ -51,17 +55,14 @@ def pair_network(name, variant):
 class PairBuilder(Builder):
     """Adds the kinds of a name to what a Builder can add."""
 
-    def __init__(self, seed, variant):
+    def __init__(self, seed, variant, point):
         super().__init__(seed, RESETS)
         rng, self.variant = self.rng, variant
+        self.read_rng = np.random.default_rng([*seed, 29])
         wide = variant == "wide"
         self.channels = (1, 31, 32, 33, 40, 64, 70) if wide else (1, 2, 3, 5)
         self.steps = int(rng.integers(1, 5))
-        sizes = (
-            (1, 1)
-            if variant == "point"
-            else tuple(int(size) for size in rng.integers(*((2, 4) if wide else (3, 6)), 2))
-        )
+        sizes = (1, 1) if point else tuple(int(size) for size in rng.integers(*((2, 4) if wide else (3, 6)), 2))
         peak = int(rng.choice((1, 17, 300, 65535) if wide else (1, 1, 3, 255)))
         shape = (*sizes, int(rng.choice((1, 3, 33) if wide else (1, 2, 3))))
         self.put(IntInput("input", shape, peak), shape, (peak / 2) ** 2 + peak**2 / 12 if peak > 1 else 0.5)
@@ -73,10 +74,14 @@ class PairBuilder(Builder):
             last = ("conv",)
         else:
             first, *last = name.split("-")
-            getattr(self, f"give_{first}")()
-        for kind in last[:-1] if last[-1] != "lif" else ():
-            getattr(self, f"add_{kind}")()
-        self.end(*(last[-2:] if last[-1] == "lif" else last[-1:]))
+        if last == ["readout"]:
+            self.count(first)
+        else:
+            if not some:
+                getattr(self, f"give_{first}")()
+            for kind in last[:-1] if last[-1] != "lif" else ():
+                getattr(self, f"add_{kind}")()
+            self.end(*(last[-2:] if last[-1] == "lif" else last[-1:]))
         frames = (self.steps,) if self.rng.random() < 0.5 else ()
         network = IntegerNetwork(tuple(self.nodes), self.arrays, self.steps)
         peak, shape = network.input.peak, network.input.shape
@@ -92,7 +97,22 @@ class PairBuilder(Builder):
             last = self.whole(synapse, self.top, int(self.rng.integers(2, 5)))
         classes = self.shapes[last][2]
         bias = self.rng.integers(-500, 501, classes).astype(np.int32)
-        self.put(IntReadout("readout", last, 0.5), (1, 1, classes), 0.0, bias=bias)
+        mode, (multiplier, shift) = "mean", (0, 0)
+        if self.read_rng.random() < 0.6:
+            mode = str(self.read_rng.choice(MODES))
+            multiplier, shift = LEAKS[int(self.read_rng.integers(len(LEAKS)))]
+        self.put(IntReadout("readout", last, 0.5, mode, multiplier, shift), (1, 1, classes), 0.0, bias=bias)
+
+    def count(self, kind):
+        """The counts of one pixel, which the readout sums."""
+        if kind != "input":
+            self.lif(self.whole("linear", self.top, self.some_channels()))
+        if kind == "max_pool":
+            self.top = self.put(IntMaxPool(self.name(kind), self.top, 3, 1, 1), self.shapes[self.top], 0.5)
+        elif kind in ("sum_pool", "sum"):
+            getattr(self, f"add_{kind}")()
+        classes = self.shapes[self.top][2]
+        self.put(IntReadout("readout", self.top), (1, 1, classes), 0.0, bias=np.zeros(classes, np.int32))
 
     def codes(self, *shape):
         """Half of those of wide networks are pruned."""

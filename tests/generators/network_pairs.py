@@ -12,6 +12,7 @@ import numpy as np
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import RESETS
+from qpsnn_core.network.readouts import MODES
 
 SPIKES = ("events", "lif", "max_pool", "avg_pool", "sum")
 SYNAPSES = ("conv", "linear", "shortcut")
@@ -24,7 +25,10 @@ NETWORK_PAIRS = (
     *(f"{source}-{synapse}-lif" for source, synapse in READ),
     *(f"{source}-{join}-{synapse}" for source, join, synapse in product(SPIKES, JOINS, SYNAPSES)),
     *(f"lif:{'+'.join(some)}" for n in (2, 3) for some in combinations_with_replacement(SYNAPSES, n)),
+    *(f"{source}-readout" for source in SPIKES),
 )
+
+BETAS = (1.0, 0.75, 0.5, 0.3, 0.0)
 
 QUANTIZERS = (
     *(Quantizer(bits, "mean") for bits in (2, 3, 4, 8)),
@@ -45,15 +49,22 @@ class PairNetwork:
         self.variant, self.nodes, self.values = variant, [], {}
         self.steps = int(self.rng.integers(1, 5))
         self.reset = str(self.rng.choice(RESETS))
+        self.read_rng = np.random.default_rng([*seed, 29])
 
     def pair(self, name):
         _, _, some = name.partition(":")
         first, *last = ("lif", "conv") if some else name.split("-")
-        sizes = (1, 1) if self.variant == "point" else tuple(int(size) for size in self.rng.integers(3, 6, 2))
+        sizes = (
+            (1, 1)
+            if self.variant == "point" or name == "events-readout"
+            else tuple(int(size) for size in self.rng.integers(3, 6, 2))
+        )
         events = first == "events" or (first != "image" and self.rng.random() < 0.5)
         peak = int(self.rng.choice((1, 3))) if events else 255
         self.top = self.put(Input("input", (*sizes, int(self.rng.integers(1, 4))), peak, 1 / peak, events))
-        if some:
+        if last == ["readout"]:
+            self.count(first)
+        elif some:
             self.neurons(some.split("+"))
         elif first not in ("image", "events"):
             self.add_lif()
@@ -64,11 +75,26 @@ class PairNetwork:
         synapse = last[-2] if last[-1] == "lif" else last[-1]
         if last[-1] == "lif":
             self.fire(self.whole(synapse, self.top, 4))
-        self.put(Readout("readout", self.whole(synapse, self.top, 4)))
+        if synapse == "readout":
+            self.put(Readout("readout", self.top))
+        else:
+            self.put(Readout("readout", self.whole(synapse, self.top, 4), *self.reading()))
         network = Network(tuple(self.nodes), self.steps)
         frames = (self.steps,) if events else ()
         images = self.rng.integers(0, peak + 1, (*frames, 4, *network.input.shape)).astype(np.uint8)
         return Model(network, *self.parameters(network)), images
+
+    def count(self, kind):
+        """The spikes of one pixel, which the readout counts."""
+        if kind != "events":
+            self.fire(self.whole("linear", self.top, 4))
+            if kind != "lif":
+                getattr(self, f"add_{kind}")()
+
+    def reading(self):
+        """Mode and beta of a readout."""
+        mode = str(self.read_rng.choice(MODES))
+        return mode, None if mode == "mean" and self.read_rng.random() < 0.8 else float(self.read_rng.choice(BETAS))
 
     def put(self, node):
         self.nodes.append(node)

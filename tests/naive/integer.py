@@ -13,7 +13,9 @@ def run(network, images):
     membranes = {name: np.zeros((network.steps, batch, *network.shape(name)), np.int64) for name in lifs}
     readout = np.zeros((batch, network.classes), np.int64)
     for b in range(batch):
+        end = network.nodes[-1]
         potentials = {name: np.zeros(network.shape(name), object) for name in lifs}
+        potentials[end.name] = np.zeros(network.classes, object)
         for t in range(network.steps):
             image = images[t, b] if images.ndim == 5 else images[b]
             values = {}
@@ -21,10 +23,11 @@ def run(network, images):
                 inputs = [values[name] for name in network.sources(node)] or [image.astype(object)]
                 arrays = {name: array.astype(object) for name, array in network.arrays[node.name].items()}
                 values[node.name] = OPERATIONS[type(node).__name__](node, arrays, *inputs, potentials.get(node.name))
-                if node.name in potentials:
+                if node.name in lifs:
                     spikes[node.name][t, b] = values[node.name]
                     membranes[node.name][t, b] = potentials[node.name]
-            readout[b] += values[network.nodes[-1].name].astype(np.int64)
+            read, before = values[end.name].astype(np.int64), readout[b]
+            readout[b] = {"mean": before + read, "last": read, "max": np.maximum(before, read) if t else read}[end.mode]
     return readout, spikes, membranes
 
 
@@ -117,8 +120,10 @@ def add(node, arrays, *counts_and_nothing):
     return sum(counts_and_nothing[:-1])
 
 
-def readout(node, arrays, current, _):
-    return current[0, 0] + arrays["bias"]
+def readout(node, arrays, drive, potential):
+    for k in range(len(potential)):
+        potential[k] = ((int(potential[k]) * node.multiplier) >> node.shift) + drive[0, 0, k] + arrays["bias"][k]
+    return potential
 
 
 def given(node, arrays, image, _):

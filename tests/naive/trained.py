@@ -50,6 +50,16 @@ def current(model, node, counts, quantizer=None):
     return x.reshape(*counts.shape[:2], *x.shape[1:])
 
 
+def read(node, value, x, steps):
+    """The answer [B, K] of a readout."""
+    x = np.broadcast_to(x, (steps, *x.shape[1:]))[:, :, 0, 0] * (value.scale if value.kind == "spikes" else 1.0)
+    u, membranes = 0.0, []
+    for drive in x:
+        u = (node.beta or 0.0) * u + drive
+        membranes.append(u)
+    return {"mean": np.mean, "last": lambda all_, _: all_[-1], "max": np.max}[node.mode](membranes, 0)
+
+
 def lif(node, currents, steps):
     """Spikes and membranes before the reset, [T, B, H, W, C]."""
     x = sum(np.broadcast_to(one, (steps, *one.shape[1:])) for one in currents)
@@ -96,5 +106,5 @@ def run(model, images, spikes=None, quantizer=None):
         elif isinstance(node, Sum):
             values[node.name] = sum(counts.astype(np.int64) for counts in inputs)
         elif isinstance(node, Readout):
-            return inputs[0][:, :, 0, 0].mean(0), fired, before
+            return read(node, network.values[node.source], inputs[0], network.steps), fired, before
     raise AssertionError("a network ends with its Readout")

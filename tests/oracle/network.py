@@ -133,7 +133,19 @@ def _(node: Sum, on, *values):
 
 @step.register
 def _(node: Readout, on, x):
-    return [tape.reshape(current, current.shape[0], -1) for current in x]
+    """The logits, of which the mean is taken: of a membrane that is read once, that alone."""
+    u, membranes = 0.0, []
+    for drive in x:
+        u = tape.reshape(drive, drive.shape[0], -1) + u * (node.beta or 0.0)
+        membranes.append(u)
+    if node.mode == "mean":
+        return membranes
+    if node.mode == "last":
+        return membranes[-1:]
+    values = np.stack([one.value for one in membranes])
+    top = np.sort(values, 0)
+    on.near(top[-1] - top[-2] if len(top) > 1 else np.ones(1))
+    return [sum(one * (values.argmax(0) == t) for t, one in enumerate(membranes))]
 
 
 def normed(node, on, y):

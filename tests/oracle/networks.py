@@ -151,14 +151,19 @@ NETWORKS = {
 
 def network(name, steps=4, *, neuron=None, quantizer=None):
     """That network with other LIF fields, and with another quantizer (False: none) on the synapses that have one."""
+    return network_of(Network(NETWORKS[name], steps), neuron=neuron, quantizer=quantizer)
+
+
+def network_of(net, *, neuron=None, quantizer=None):
+    """The same of any network."""
     nodes = []
-    for node in NETWORKS[name]:
+    for node in net:
         if isinstance(node, LIF):
             node = replace(node, **(neuron or {}))
         elif quantizer is not None and getattr(node, "quantizer", None) is not None:
             node = replace(node, quantizer=quantizer or None)
         nodes.append(node)
-    return Network(tuple(nodes), steps)
+    return Network(tuple(nodes), net.steps)
 
 
 def model(net, seed=0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,13 +40,24 @@ class Relay(AbstractProcess):
 
 
 class Readout(AbstractProcess):
-    """`Y = sum_t (a_in[t] + bias)` of each sample, appended to `readout` as int64 [classes]."""
+    """`Y = sum_t (a_in[t] + bias)` of each sample, or what ANSWERS says of a membrane of them.
+
+    Appended to `readout` as int64 [classes].
+    """
 
     def __init__(self, part: LavaProcessSpec, wiring: Wiring, bias: Any) -> None:
         super().__init__(name=part.name, part=part, wiring=wiring)
         self.a_in = InPort(shape=part.inputs)
         self.y = Var(shape=part.inputs, init=0)
         self.bias = Var(shape=bias.shape, init=bias)
+
+
+ANSWERS: dict[str, Callable[[Array, Array], Array]] = {
+    "mean": np.add,
+    "last": lambda answer, membrane: membrane,
+    "max": np.maximum,
+}
+"""By the readout's mode, the answer after a step, from that before it and the membrane."""
 
 
 @implements(proc=Source, protocol=LoihiProtocol)
@@ -113,17 +125,21 @@ class ReadoutModel(GuardedModel):
         self.part: LavaProcessSpec = proc_params["part"]
         self.wiring: Wiring = proc_params["wiring"]
         self.file = open("readout", "wb", buffering=0)  # noqa: SIM115 - open as long as the process lives
+        settings = self.part.settings
+        self.answer = ANSWERS[settings["mode"]]
+        self.multiplier, self.shift = settings["multiplier"], settings["shift"]
+        self.membrane: Array = np.zeros(self.part.inputs, np.int64)
 
     def step(self) -> None:
-        """Add this step's currents to the sample they belong to."""
+        """Add this step's currents to the membrane, and that to the answer, of the sample they belong to."""
         current = self.a_in.recv()
         sample, step = divmod(self.time_step - 1 - self.part.latency, self.wiring.steps)
         if not 0 <= sample < self.wiring.samples:
             return
         if step == 0:
-            self.y[:] = 0
-        self.y += current
-        self.y += self.bias
+            self.membrane[:] = 0
+        self.membrane = ((self.membrane * self.multiplier) >> self.shift) + current + self.bias
+        self.y[:] = self.answer(self.y, self.membrane) if step else self.membrane
         if step == self.wiring.steps - 1:
             self.file.write(self.y.tobytes())
 

@@ -27,10 +27,11 @@ def prunable(network: Network, *, prune_last: bool = False, together: bool = Fal
 
 
 def last(network: Network) -> tuple[str, ...]:
-    """The LIFs that the classifier reads: the synapse of the Readout."""
+    """The LIFs that the classifier reads: the synapse of the Readout, or those of the neurons that it counts."""
     origin = spike_sources(network)
-    current = network[network.readout.source]
-    return tuple(node.name for node in network.neurons if any(node.name in origin[name] for name in current.sources))
+    ends = [network.readout.source, *(name for lif in origin[network.readout.source] for name in network[lif].sources)]
+    read = {name for end in ends for source in network[end].sources for name in origin[source]}
+    return tuple(node.name for node in network.neurons if node.name in read)
 
 
 def resolve(network: Network, rates: Rates, chosen: Sequence[str]) -> dict[str, float]:

@@ -95,9 +95,13 @@ def spike_sources(network: Network) -> dict[str, tuple[str, ...]]:
 
 
 def unprunable(network: Network) -> frozenset[str]:
-    """The LIFs whose channels cannot be removed: they meet the Input in a Sum, or share a synapse with the Readout."""
+    """The LIFs whose channels cannot be removed: they meet the Input in a Sum, or share a synapse with the Readout.
+
+    Nor those whose spikes the Readout counts: their channels are the classes.
+    """
     origin = spike_sources(network)
     names = {lif.name for lif in network.neurons if set(lif.sources) & set(network.readout.sources)}
+    names.update(origin[network.readout.source])
     for met in origin.values():
         if network.input.name in met:
             names.update(met)

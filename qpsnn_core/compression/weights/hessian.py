@@ -77,10 +77,10 @@ def hessians(
 
 
 def filters(network: Network, node: Synapse, objective: str = "membrane") -> list[Doubles]:
-    """M of each reader of this synapse, [T, T]: `beta**(t - i)` for `i <= t` of a LIF, the identity of the Readout.
+    """M of each reader of this synapse, [T, T]: `beta**(t - i)` for `i <= t` of a LIF, and of a Readout with a leak.
 
-    The Readout has no membrane. The error of its mean over T was tried, too: it has as many samples as there are
-    images, not T times as many, and lost accuracy (`docs/osbc.md`).
+    A Readout without one has the identity. The error of its mean over T was tried, too: it has as many samples as there
+    are images, not T times as many, and lost accuracy (`docs/osbc.md`).
     """
     if objective == "current":
         return [np.eye(network.steps)]
@@ -197,7 +197,7 @@ LEAKS: KindTable[Callable[[Any], float]] = KindTable(
         MaxPool: _NO_READER,
         AvgPool: _NO_READER,
         Sum: _NO_READER,
-        Readout: lambda node: 0.0,
+        Readout: lambda node: float(node.leak),
     },
 )
 """What is left of a current in its reader after a step."""

@@ -13,12 +13,13 @@ from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Longs, NamedArrays
 from qpsnn_core.common.validation import check_kind
-from qpsnn_core.integer.bounds import INT32_MAX, UNBOUNDED
+from qpsnn_core.integer.bounds import UNBOUNDED
 from qpsnn_core.integer.dead import warn_dead_integers
-from qpsnn_core.integer.lowering.fixed_point import COARSE, MOST_BITS, ROOM, Rounded, choose, leak
+from qpsnn_core.integer.lowering.fixed_point import COARSE, MOST_BITS, Rounded, choose, leak
 from qpsnn_core.integer.lowering.fold import REAL_WEIGHTS, Affine, affine
 from qpsnn_core.integer.lowering.margin import margin
-from qpsnn_core.integer.lowering.report import LoweringReport, NeuronReport, ReadoutReport, SynapseReport
+from qpsnn_core.integer.lowering.readout import leak_of, lowered_readout
+from qpsnn_core.integer.lowering.report import LoweringReport, NeuronReport, SynapseReport
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -85,13 +86,16 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
             biases[lif.name] = rounded.neurons[lif.name].bias
             thresholds[lif.name] = rounded.neurons[lif.name].threshold
             neurons[lif.name] = _neuron(lif, shared, rounded, network.steps)
-    scale, answer = _readout(network.readout, currents, gains, biases, readout_bits)
+    found = lowered_readout(network, currents.get(network.readout.source), readout_bits)
+    biases[network.readout.name] = found.bias
+    if found.gain is not None:
+        gains[network.readout.source] = found.gain
     arrays = {node.name: _arrays(node.name, currents, gains, biases, thresholds) for node in network}
-    known = Known(network, neurons, scale)
+    known = Known(network, neurons, found.unit)
     nodes = tuple(form(node, known) for form, node in zip(forms, network, strict=True))
     changed = tuple(_synapse(node, currents[node.name]) for node in network.synapses)
     ordered = tuple(neurons[lif.name] for lif in network.neurons)
-    report = LoweringReport(fraction_bits, changed, ordered, answer)
+    report = LoweringReport(fraction_bits, changed, ordered, found.report)
     lowered = IntegerNetwork(nodes, arrays, network.steps)
     warn_dead_integers("lower", lowered)
     return Lowered(lowered, report)
@@ -145,30 +149,6 @@ def _places(chosen: npt.NDArray[np.bool_]) -> tuple[int, ...]:
 def _synapse(node: Conv | Linear, current: Affine) -> SynapseReport:
     bits = (node.quantizer or REAL_WEIGHTS).bits
     return SynapseReport(node.name, bits, int(current.flipped.sum()), current.rounded)
-
-
-def _readout(
-    node: Readout, currents: dict[str, Affine], gains: dict[str, Longs], biases: dict[str, Longs], most: int
-) -> tuple[float, ReadoutReport]:
-    """Gains and biases in one unit for all classes; the unit, in which Y is logits times T."""
-    current = currents[node.source]
-    largest = float(current.scale.max())
-    for bits in range(most if largest else COARSE, COARSE - 1, -1):
-        need = max(float(np.abs(current.shift).max()) / 2.0**ROOM, largest) or 1.0
-        unit = need if bits == COARSE else largest / 2.0**bits
-        gain, bias = (
-            np.rint(np.clip(x / unit, -(2.0**32), 2.0**32)).astype(np.int64) for x in (current.scale, current.shift)
-        )
-        reach = gain * current.reach.largest + np.abs(bias)
-        if reach.max() <= INT32_MAX:
-            break
-    else:
-        got = f"up to {reach.max()} (class {reach.argmax()})"
-        raise LoweringError(expected(node.name, f"sums of at most {INT32_MAX}", got))
-    gains[node.source], biases[node.name] = gain, bias
-    off = unit * (np.abs(gain - current.scale / unit) * current.reach.largest + np.abs(bias - current.shift / unit))
-    off = off + current.off + 2.0**-22 * (current.scale * current.reach.largest + np.abs(current.shift))
-    return unit, ReadoutReport(node.name, bits, float(off.max()))
 
 
 def _arrays(
@@ -227,6 +207,6 @@ FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
         MaxPool: lambda node, known: IntMaxPool(node.name, node.source, node.size, node.step, node.padding),
         AvgPool: lambda node, known: IntSumPool(node.name, node.source, node.size, node.stride),
         Sum: lambda node, known: IntSum(node.name, node.sources),
-        Readout: lambda node, known: IntReadout(node.name, node.source, known.scale),
+        Readout: lambda node, known: IntReadout(node.name, node.source, known.scale, node.mode, *leak_of(node)),
     },
 )

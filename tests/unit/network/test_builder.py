@@ -160,7 +160,11 @@ WRONG = {
     "the class of a layer": ([Conv(8), LIF], ArgumentError, "layers[1]: expected a layer, such as Conv(32), got the"),
     "a node": ([CONV], ArgumentError, "got a Conv of network (layers have the same names: qpsnn_core.layers)"),
     "no layers": ([], ConfigError, "sequential.layers: expected at least one layer, got none"),
-    "no head": (WAY, ShapeError, "lif1: the last layer: expected Linear(classes), whose current is the logits, got"),
+    "no head": (
+        WAY,
+        ShapeError,
+        "lif1: the last layer: expected Linear(classes), whose current is the logits, or a LIF() behind it, ",
+    ),
     "open branches": ([*WAY, Branches(WAY, [])], ConfigError, "layers[2] Branches: expected a layer behind it that"),
     "one branch": ([*WAY, Branches(WAY), Sum()], ConfigError, "layers[2] Branches: expected at least two paths, got 1"),
     "branches of branches": (

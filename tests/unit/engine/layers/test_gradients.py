@@ -7,11 +7,13 @@ most layers are smooth by themselves; finds what is wrong in the mathematics, bu
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from oracle import alone, checks, networks, wild
 from oracle import faults as inject
-from qpsnn_core.network import Quantizer
+from qpsnn_core.network import LIF, Quantizer, Readout
 from qpsnn_core.network.nodes import RESETS
 from qpsnn_core.network.surrogates import SURROGATES
 
@@ -67,6 +69,26 @@ def test_every_neuron(name, surrogate, detach, beta, reset):
     neuron = {"surrogate": surrogate, "detach_reset": detach, "beta": beta, "width": 1.3, "threshold": 0.9}
     neuron["reset"] = reset
     assert not faults(checks.deviations(checks.settled(networks.network(name, neuron=neuron))))
+
+
+READOUTS = {
+    "counts": Readout("readout", "fired"),
+    "mean of membranes": Readout("readout", "linear", beta=0.8),
+    "last membrane": Readout("readout", "linear", "last", 0.8),
+    "largest membrane": Readout("readout", "linear", "max", 0.8),
+    "largest current": Readout("readout", "linear", "max", 0.0),
+}
+
+
+@pytest.mark.parametrize("readout", READOUTS.values(), ids=READOUTS)
+def test_every_readout(readout):
+    """Against the tape; and the tape by differences, with smooth spikes."""
+    net = networks.network("residual with padded channels")
+    fired = (LIF("fired", ("linear",), 0.4),) if readout.source == "fired" else ()
+    net = replace(net, nodes=(*net.nodes[:-1], *fired, readout))
+    assert not faults(checks.deviations(checks.settled(net)))
+    found = checks.slopes(checks.settled(networks.network_of(net, quantizer=False), smooth=True), directions=1)
+    assert max(found.values()) < DIFFERENCES, found
 
 
 @pytest.mark.parametrize("ste", ["clip", "pass"])
