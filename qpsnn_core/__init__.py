@@ -7,6 +7,7 @@
 | train | `initialise`, `train`, `finetune`, `forward`, `backward`, `recalibrate`, `requantize`, `set_threads` |
 | compress | `score`, `stability`, `prune`, `paper_rates`, `remove_channels`, `compress` |
 | deploy | `lower`, `simulate`, `stream`, `lift`, `save_integer`, `load_integer` |
+| all of it | `run`, as a recipe says |
 | look | `evaluate`, `predict`, `inspect`, `plot` |
 | files | `save_checkpoint`, `load_checkpoint`, `load_model`, `load_recipe`, `recipe_from_dict` |
 | scikit-learn | `SpikingClassifier` |
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from qpsnn_core.engine.threads import set_threads as set_threads
     from qpsnn_core.exchange.lift import lift as lift
     from qpsnn_core.experiments.estimator import SpikingClassifier as SpikingClassifier
+    from qpsnn_core.experiments.pipeline.run import run as run
     from qpsnn_core.inference.evaluate import evaluate as evaluate
     from qpsnn_core.inference.inspection import inspect as inspect
     from qpsnn_core.inference.predict import predict as predict
@@ -125,6 +127,7 @@ _WHERE = {
     "remove_channels": "qpsnn_core.compression.channels.remove",
     "recipe_from_dict": "qpsnn_core.recipes.recipe",
     "requantize": "qpsnn_core.engine.requantize",
+    "run": "qpsnn_core.experiments.pipeline.run",
     "save_checkpoint": "qpsnn_core.training.checkpoint",
     "save_integer": "qpsnn_core.integer.file",
     "save_network": "qpsnn_core.network.file",

@@ -18,6 +18,7 @@ from qpsnn_core.cli import (
     plots,
     predict,
     prune,
+    run,
     show,
     stream,
     studies,
@@ -280,6 +281,7 @@ def simulate(
         raise typer.Exit(1)
 
 
+app.command()(run.run)
 app.command()(prune.score)
 app.command()(prune.prune)
 app.command()(compress.compress)

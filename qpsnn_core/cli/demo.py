@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from qpsnn_core.cli import show
+from qpsnn_core.cli.run import print_agreement, print_rows
 from qpsnn_core.common.atomic import save_json, writable_folder
 from qpsnn_core.common.install import install_command
 from qpsnn_core.experiments.data_choice import described
@@ -28,7 +29,7 @@ def write_demo(out: Path, *, events: bool, images: int, backend: str, as_json: b
         show.print_json(report)
     else:
         _print(out, done, name)
-    if done.backend_run.spike_mismatches or done.backend_run.readout_mismatches:
+    if not done.report.agrees:
         raise typer.Exit(1)
 
 
@@ -46,35 +47,15 @@ def _write(out: Path, done: Demo, name: str) -> dict[str, Any]:
         codes=done.codes,
         scores=done.scores.values,
         kept=done.kept,
-        stages=[(stage.name, stage.accuracy) for stage in done.stages],
-        title=f"{name} on {described(done.data)}: 4-bit weights, half of the channels, the same spikes on Lava",
+        stages=[(row.name, row.accuracy) for row in done.report.rows],
+        title=f"{name} on {described(done.report.data)}: 4-bit weights, half of the channels, the same spikes on Lava",
     )
     return report
 
 
 def _print(out: Path, done: Demo, name: str) -> None:
-    heads = ("stage", "images", "accuracy", "parameters", "size (Eq. 16)", "SOPs/image", "energy/image", "firing rate")
-    rows = [
-        (
-            stage.name,
-            stage.images,
-            f"{stage.accuracy:.2%}",
-            stage.parameters,
-            f"{stage.size_mb * 1000:,.1f} kB",
-            f"{stage.sops / 1e6:.3f} M",
-            f"{stage.energy_mj * 1000:.3f} µJ",
-            f"{stage.firing_rate:.1%}",
-        )
-        for stage in done.stages
-    ]
-    show.table(name, heads, rows, described(done.data))
-    rounding, lava = done.rounding, done.backend_run
-    backend = done.backend.capitalize()
-    for text in (
-        f"trained against integer: {rounding.spike_mismatches:,} of {rounding.spikes:,} spikes differ, and "
-        f"{rounding.answer_mismatches} of {rounding.images} answers (rounding to integers)",
-        f"integer against {backend}: {lava.spike_mismatches:,} of {lava.spikes:,} spikes differ, "
-        f"{lava.membrane_mismatches:,} membranes and {lava.readout_mismatches:,} readouts, over {lava.images} images",
-        f"written: {out / 'report.json'}, {out / 'report.png'}, {out / 'network.h5'}",
-    ):
-        show.out.print(text, highlight=False, soft_wrap=True)
+    print_rows(name, done.report)
+    print_agreement("trained against integer", done.rounding, " (rounding to integers)")
+    print_agreement(f"integer against {done.backend.capitalize()}", done.backend_run)
+    written = f"written: {out / 'report.json'}, {out / 'report.png'}, {out / 'network.h5'}"
+    show.out.print(written, highlight=False, soft_wrap=True)

@@ -102,18 +102,9 @@ def save_netx(
     Raises UnsupportedError, naming the node: signed images, pools, sums, branches, a readout with a leak; weights,
     biases, thresholds, states out of range.
     """
-    layers = chain(network, WHO)
-    if network.input.low and not host_first:
-        want = "0, as messages of NetX's first layer are not negative (host_first leaves it to the host)"
-        raise UnsupportedError(expected(f"{WHO}: {network.input.name}.low", want, network.input.low))
+    layers = netx_layers(network, host_first=host_first)
     warn_dead_integers(WHO, network)
-    shape = network.input.shape
-    if host_first:
-        (_, first), *layers = layers
-        if not layers:
-            want = "a layer of spikes besides the first"
-            raise UnsupportedError(expected("netx: host_first", want, Unquoted("none")))
-        shape = network.shape(first.name)
+    shape = network.shape(chain(network, WHO)[0].neuron.name) if host_first else network.input.shape
     groups: list[Group] = NETX[network.input](shape)
     written = []
     for layer in layers:
@@ -125,6 +116,17 @@ def save_netx(
         for index, group in enumerate(groups):
             _put(root, index, group)
     return tuple(written)
+
+
+def netx_layers(network: IntegerNetwork, *, host_first: bool = False) -> list[StockLayer]:
+    """The layers that a file has, whatever their integers are. Raises UnsupportedError as `save_netx`."""
+    layers = chain(network, WHO)
+    if network.input.low and not host_first:
+        want = "0, as messages of NetX's first layer are not negative (host_first leaves it to the host)"
+        raise UnsupportedError(expected(f"{WHO}: {network.input.name}.low", want, network.input.low))
+    if host_first and len(layers) < 2:
+        raise UnsupportedError(expected("netx: host_first", "a layer of spikes besides the first", Unquoted("none")))
+    return layers[1:] if host_first else layers
 
 
 def _layer(network: IntegerNetwork, layer: StockLayer) -> tuple[list[Group], NetxLayer]:

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.types import Array
-from qpsnn_core.compression.channels.score import Scores, stability
-from qpsnn_core.engine.evaluation import Evaluation
+from qpsnn_core.compression.channels.score import Scores
 from qpsnn_core.engine.inputs import steps_first
-from qpsnn_core.engine.passes import initialise
-from qpsnn_core.engine.pricing import measured_cost
-from qpsnn_core.experiments.data_choice import DataChoice
-from qpsnn_core.experiments.stages import augmentation, network_for, prune_as, score_as
-from qpsnn_core.inference.agreement import Agreement, agreement, deviation
-from qpsnn_core.inference.evaluate import evaluate
-from qpsnn_core.integer.backends import get
+from qpsnn_core.experiments.pipeline.record import Record
+from qpsnn_core.experiments.pipeline.run import RunReport, carried_out, prepared
 from qpsnn_core.integer.file import save_integer
-from qpsnn_core.integer.lowering.lower import lower
-from qpsnn_core.integer.lowering.report import LoweringReport
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.network.model import Model
@@ -33,10 +21,10 @@ from qpsnn_core.network.synapses import Conv
 from qpsnn_core.quantization.formats import Quantizer
 from qpsnn_core.quantization.rescaw import integers, quantize
 from qpsnn_core.recipes.data import DataConfig
+from qpsnn_core.recipes.deployment import SimulateConfig
 from qpsnn_core.recipes.pruning import PruneConfig
 from qpsnn_core.recipes.recipe import Recipe
 from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
-from qpsnn_core.training.train import finetune, train
 from qpsnn_datasets import Dataset
 
 DIGITS = Recipe(
@@ -52,38 +40,30 @@ DIGITS_EVENTS = replace(DIGITS, data=DataConfig("digits-events"))
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One row of the demo's table. accuracy, firing_rate: 0 to 1; size_mb: Eq. 16; sops, energy_mj: per image."""
-
-    name: str
-    images: int
-    accuracy: float
-    parameters: int
-    size_mb: float
-    sops: float
-    energy_mj: float
-    firing_rate: float
-
-
-@dataclass(frozen=True)
 class Demo:
-    """What came out, and what the figure draws. data: the set, as DataChoice.figures has it.
+    """What came out, and what the figure draws.
 
-    rounding: the trained network against its integers; backend_run: the integers against the backend. codes: W_int of
-    one layer, vanilla and as trained. spikes: of one image, [T, units], by layer. seconds: of each stage.
+    codes: W_int of one layer, vanilla and as trained. spikes: of one image, [T, units], by layer.
     """
 
-    data: dict[str, Any]
-    stages: tuple[Stage, ...]
+    report: RunReport
     backend: str
-    rounding: Agreement
-    backend_run: Agreement
-    lowering: LoweringReport
     scores: Scores
     kept: dict[str, Array]
     codes: tuple[Array, Array]
     spikes: dict[str, Array]
-    seconds: dict[str, float]
+
+    @property
+    def rounding(self) -> dict[str, Any]:
+        """The trained network against its integers: the fields of an Agreement."""
+        found: dict[str, Any] = self.report.figures["lower"]["trained_against_integer"]
+        return found
+
+    @property
+    def backend_run(self) -> dict[str, Any]:
+        """The integers against the backend: the fields of an Agreement."""
+        found: dict[str, Any] = self.report.figures["simulate"]["backends"][self.backend]
+        return found
 
 
 def run_demo(
@@ -99,59 +79,14 @@ def run_demo(
 
     Raises what the stages raise, and before the first of them what keeps the backend from running the network.
     """
-    seconds: dict[str, float] = {}
-
-    @contextmanager
-    def timed(name: str, text: str) -> Iterator[None]:
-        log(text)
-        begun = time.perf_counter()
-        yield
-        seconds[name] = time.perf_counter() - begun
-
-    choice = DataChoice(recipe.data, recipe.network.steps)
-    data = choice.split()
-    network = network_for(recipe, data)
-    get(backend).check(lower(initialise(network, recipe.train.seed)).network)
-    options: dict[str, Any] = {"augment": augmentation(recipe.data), "progress": progress}
-    with timed("train", f"train {recipe.network.title}"):
-        trained = train(network, data.train, recipe.train, **options).model
-        stages = [stage("trained", trained, evaluate(trained, data.test))]
-    with timed("prune", f"prune by {recipe.prune.criterion.upper()}"):
-        scores = score_as(recipe, trained, data.train)
-        pruned = prune_as(recipe, trained, scores, data.train)
-        stages.append(stage("pruned", pruned.model, evaluate(pruned.model, data.test)))
-    with timed("finetune", "fine-tune"):
-        tuned = finetune(pruned.model, data.train, recipe.finetune, **options).model
-        stages.append(stage("fine-tuned", tuned, evaluate(tuned, data.test)))
-    with timed("lower", "lower to integers, and run them exactly"):
-        lowered = lower(tuned, fraction_bits=recipe.lower.fraction_bits)
-        if save is not None:
-            save_integer(save, lowered.network)
-        stages.append(stage("integer", tuned, evaluate(lowered.network, data.test)))
-        rounding = deviation(tuned, lowered.network, data.test.images)
-    with timed("backend", f"run {min(images, len(data.test))} images on {backend}"):
-        some = data.test.limited(images)
-        backend_run, measured = agreement(lowered.network, some, backend)
-        stages.append(stage(backend.capitalize(), tuned, measured))
-        spikes = _first_image(lowered.network, some)
-    kept, codes = dict(pruned.kept), _code_use(trained)
-    runs = (rounding, backend_run, lowered.report)
-    return Demo(choice.figures, tuple(stages), backend, *runs, scores, kept, codes, spikes, seconds)
-
-
-def stage(name: str, model: Model, measured: Evaluation) -> Stage:
-    """What a stage reached, and what its network costs; an integer network costs what its model does."""
-    price = measured_cost(model, measured)
-    return Stage(
-        name,
-        measured.images,
-        measured.accuracy,
-        price.parameters,
-        price.size_mb,
-        price.sops or 0.0,
-        price.energy_mj or 0.0,
-        measured.firing_rate,
-    )
+    work = prepared(replace(recipe, simulate=SimulateConfig((backend,), images)), None, progress)
+    report = carried_out(work, Record(None), log=log)
+    assert work.scores is not None  # noqa: S101 - the demo's recipes prune
+    assert work.integers is not None  # noqa: S101 - whoever simulates lowers first
+    if save is not None:
+        save_integer(save, work.integers)
+    drawn = _code_use(work.models["train"]), _first_image(work.integers, work.data.test)
+    return Demo(report, backend, work.scores, work.kept, *drawn)
 
 
 def _code_use(model: Model) -> tuple[Array, Array]:
@@ -170,13 +105,14 @@ def _first_image(network: IntegerNetwork, data: Dataset) -> dict[str, Array]:
 
 def as_json(done: Demo) -> dict[str, Any]:
     """The demo's report.json."""
+    found = done.report.figures
     return {
-        "data": done.data,
-        "stages": [asdict(row) for row in done.stages],
-        "lava": {"backend": done.backend, **asdict(done.backend_run)},
-        "trained_against_integer": asdict(done.rounding),
-        "lowering": done.lowering.to_dict(),
-        "scores": {"criterion": done.scores.criterion, "stability": stability(done.scores)},
-        "kept": {name: np.asarray(kept).tolist() for name, kept in done.kept.items()},
-        "seconds": {name: round(value, 2) for name, value in done.seconds.items()},
+        "data": done.report.data,
+        "stages": [row._asdict() for row in done.report.rows],
+        "lava": {"backend": done.backend, **done.backend_run},
+        "trained_against_integer": done.rounding,
+        "lowering": found["lower"]["lowering"],
+        "scores": found["score"],
+        "kept": found["prune"]["kept"],
+        "seconds": done.report.seconds,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from inspect import signature
@@ -20,6 +21,9 @@ BACKENDS = {
     "c": ("qpsnn_backends.c.backend", "CBackend"),
 }
 """The module and class of each backend, by name; another package may add its own."""
+
+EXPORTERS = {"c": ("qpsnn_backends.c.export", "export")}
+"""The module and function of what writes a network as sources: of the network, a folder, a name and test images."""
 
 Record = Literal["none", "spikes", "all"]
 """What is kept besides the readout: nothing, the spikes of all LIF, or their spikes and membranes."""
@@ -77,3 +81,12 @@ def get(name: str, **options: Any) -> Backend:
             raise ConfigError(expected(f"backend.{name}", want, option) + did_you_mean(option, known))
     backend: Backend = made(**options)
     return backend
+
+
+def exporter(name: str) -> Callable[..., Any]:
+    """What writes integer networks as sources of that kind; ConfigError for a name that it has not."""
+    if name not in EXPORTERS:
+        raise ConfigError(expected("export", f"one of {', '.join(EXPORTERS)}", name) + did_you_mean(name, EXPORTERS))
+    module, function = EXPORTERS[name]
+    found: Callable[..., Any] = getattr(import_module(module), function)
+    return found

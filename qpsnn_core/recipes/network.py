@@ -36,8 +36,8 @@ class NetworkConfig:
 
     name: of the ZOO ("" beside `file` and `function`, else vgg_small). file: what `save_network` wrote; a relative path
     starts where the command runs. function: "module:name" of `make(shape, classes, *, steps) -> Network` (and
-    `input_range`, of data made of real numbers), which only `qpsnn train` imports. Beside these two there is nothing
-    but `steps`, which must agree with their network's.
+    `input_range`, of data made of real numbers), which only `qpsnn train` and `run` import. Beside these two there
+    is nothing but `steps`, which must agree with their network's.
     steps: T, time steps per image. width: a factor on all channel counts; widths: instead, the counts themselves, one
     for each convolution (of mlp: hidden layer), () for none. bits: per weight, 2 to 8, or 32 for floating point. gamma,
     granularity, ste, percentile: as in Quantizer ("auto", the default,
@@ -155,7 +155,7 @@ class NetworkConfig:
         others, or it is a function's), and what `load_network` raises.
         """
         if self.function:
-            want = "a network of the zoo or of a file: only `qpsnn train` imports a function"
+            want = "a network of the zoo or of a file: only `qpsnn train` and `run` import a function"
             raise ConfigError(expected("network.function", want, self.function))
         if self.file:
             return self.checked("network.file", load_network(self.file), shape, classes, events=events)

@@ -18,7 +18,9 @@ from qpsnn_core.common.hdf5 import check_file_kind
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import at_index, converter, expected_here, structure, to_toml
 from qpsnn_core.common.validation import check_kind, check_path
+from qpsnn_core.recipes.compression import CompressConfig, RequantizeConfig
 from qpsnn_core.recipes.data import DataConfig, Scale
+from qpsnn_core.recipes.deployment import ExportConfig, SimulateConfig
 from qpsnn_core.recipes.lowering import LowerConfig
 from qpsnn_core.recipes.network import NetworkConfig
 from qpsnn_core.recipes.paper_rates import PAPER_SETS, paper_rates
@@ -32,24 +34,46 @@ TABLES: Mapping[str, type] = {
     "prune": PruneConfig,
     "finetune": FinetuneConfig,
     "lower": LowerConfig,
+    "compress": CompressConfig,
+    "requantize": RequantizeConfig,
+    "simulate": SimulateConfig,
+    "export": ExportConfig,
 }
 """What each table of a recipe is."""
+
+_PRUNE, _FINETUNE, _LOWER = PruneConfig(), FinetuneConfig(), LowerConfig()
+"""What stands in a recipe without these tables: which it is says that nobody wrote the table."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole run, one TOML table for each stage; what is left out has its default, and no data."""
+    """A whole run, one TOML table for each stage; what is left out has its default, and no data.
+
+    compress, requantize, simulate, export: None, and nothing in files, where there is no such table.
+    """
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
-    prune: PruneConfig = field(default_factory=PruneConfig)
-    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
-    lower: LowerConfig = field(default_factory=LowerConfig)
+    prune: PruneConfig = _PRUNE
+    finetune: FinetuneConfig = _FINETUNE
+    lower: LowerConfig = _LOWER
+    compress: CompressConfig | None = None
+    requantize: RequantizeConfig | None = None
+    simulate: SimulateConfig | None = None
+    export: ExportConfig | None = None
 
     def __post_init__(self) -> None:
         for one in dataclasses.fields(self):
-            check_kind(f"Recipe.{one.name}", getattr(self, one.name), TABLES[one.name])
+            if getattr(self, one.name) is not None or one.default is not None:
+                check_kind(f"Recipe.{one.name}", getattr(self, one.name), TABLES[one.name])
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The tables of stages after training that were written, or given, be it with their defaults."""
+        unwritten = (_PRUNE, _FINETUNE, _LOWER, None)
+        later = [one.name for one in dataclasses.fields(self) if one.name not in ("network", "data", "train")]
+        return tuple(name for name in later if not any(getattr(self, name) is one for one in unwritten))
 
     def __repr__(self) -> str:
         """What it is of; `to_toml` gives all of it."""
@@ -60,7 +84,7 @@ class Recipe:
         """Tables of plain numbers, strings, lists and dicts, as JSON and TOML have them."""
         tables = dict(json.loads(json.dumps(dataclasses.asdict(self))))
         del tables["network"]["tau"]  # a network of its own takes none, and all others keep it as beta
-        return tables
+        return {name: table for name, table in tables.items() if table is not None}
 
     def to_toml(self) -> str:
         """The text that `load_recipe` reads as this recipe."""

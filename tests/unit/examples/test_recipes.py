@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from compiled import needs_cc
 
+import qpsnn_core as qp
 from qpsnn_core.compression.channels.rates import prunable, resolve
 from qpsnn_core.network.synapses import Conv
-from qpsnn_core.recipes.recipe import Recipe, load_recipe
+from qpsnn_core.recipes.recipe import TABLES, Recipe, load_recipe
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,9 +45,26 @@ def test_a_recipe_fits_the_network_that_it_builds(name):
     assert (max(rates.values()) > 0) == bool(network.of(Conv))
 
 
-def test_the_demos_recipe_lists_every_key_that_there_is():
-    listed = tomllib.loads((EXAMPLES / "digits.toml").read_text(encoding="utf-8"))
+def test_two_recipes_list_every_key_that_there_is():
+    """That of the demo, and of `qpsnn run` the tables that are no stage where they are not written."""
+    demo, whole = (tomllib.loads((EXAMPLES / name).read_text(encoding="utf-8")) for name in ("digits.toml", "run.toml"))
     known = Recipe().to_dict()
-    assert {table: sorted(keys) for table, keys in listed.items()} == {
+    others = {name: {one.name for one in fields(kind)} for name, kind in TABLES.items() if name not in known}
+    assert {table: sorted(keys) for table, keys in demo.items()} == {
         table: sorted(keys) for table, keys in known.items()
     }
+    assert {name: set(whole[name]) for name in others} == others
+    assert set(whole) == set(TABLES)
+
+
+@needs_cc
+@pytest.mark.slow
+def test_a_whole_recipe_runs(tmp_path):
+    pytest.importorskip("sklearn")
+    done = qp.run(EXAMPLES / "run.toml", tmp_path / "run")
+    assert done.agrees
+    rows = {row.name: row for row in done.rows}
+    assert list(rows) == ["trained", "pruned", "fine-tuned", "compressed", "requantized", "integer", "Exact", "C"]
+    assert rows["integer"].accuracy >= 0.88
+    assert rows["integer"].size_mb < rows["trained"].size_mb / 8
+    assert (tmp_path / "run" / "firmware" / "digits.c").is_file()

@@ -99,7 +99,9 @@ def test_without_a_file_or_a_function_it_is_of_the_zoo():
 
 def test_a_function_is_imported_for_a_recipe_that_the_caller_gave_and_never_else(tmp_path):
     recipe = with_network(function="theirs:make")
-    with pytest.raises(ConfigError, match=r"network\.function: .*only `qpsnn train` imports a function, got 'theirs"):
+    with pytest.raises(
+        ConfigError, match=r"network\.function: .*only `qpsnn train` and `run` import a function, got 'theirs"
+    ):
         network_for(recipe, DATA)
     qp.save_checkpoint("a.h5", qp.Checkpoint(small.model(), recipe=recipe.to_dict()))
     loaded = qp.load_checkpoint("a.h5")
@@ -215,4 +217,4 @@ def test_the_command_trains_them(qpsnn, tmp_path):
         assert '"connections": null' in out  # of a network that is not of the zoo, the whole is not known
     code, _, err = qpsnn("crossvalidate", "function.toml", "--folds", "2", "--quiet")
     assert code == 2
-    assert "only `qpsnn train` imports a function" in err
+    assert "only `qpsnn train` and `run` import a function" in err
