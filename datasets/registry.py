@@ -176,9 +176,7 @@ def _recorded(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from(split: Split, origin: Mapping[str, Any]) -> Split:
-    """The split, each part with the table [data] that loads it again; no table has sides of two lengths."""
-    if isinstance(origin.get("size"), (tuple, list)):
-        return split
+    """The split, each part with the table [data] that loads it again."""
     made = {part: replace(one, origin=origin) for part, one in split.parts.items()}
     return Split(made["train"], made["test"], made.get("validation"))
 

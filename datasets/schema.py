@@ -162,13 +162,13 @@ class Dataset:
         return self.hold_out(round(fraction * len(self)), seed)
 
     def hold_out(self, count: int, seed: int) -> Split:
-        """`split`, but with the number of test samples given."""
+        """`split`, but with the number of test samples given. Both parts are still of the set that `origin` names."""
         if not 0 < count < len(self):
             want = f"1 to {len(self) - 1} samples held out, so that no part is empty"
             raise ConfigError(expected(f"{self.name}.split", want, count))
         held = np.zeros(len(self), dtype=np.bool_)
         held[stratified(self.labels, count, seed, SPLIT)] = True
-        return Split(self.take(~held), self.take(held))
+        return Split(*(replace(self.take(one), origin=self.origin) for one in (~held, held)))
 
     def folds(self, count: int, seed: int) -> list[Split]:
         """`count` splits for cross-validation: every sample is in one `test`, each class in its proportion."""

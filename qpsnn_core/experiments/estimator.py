@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.common.errors import ArgumentError, DataError, Unquoted, expected
+from qpsnn_core.common.input_range import UNSIGNED, InputRange
 from qpsnn_core.common.install import missing_extra
 from qpsnn_core.common.types import Array, Images, Shape
 from qpsnn_core.common.validation import check_kind, described
@@ -19,6 +20,7 @@ from qpsnn_core.network.zoo.vgg import build
 from qpsnn_core.recipes.training import TrainConfig
 from qpsnn_core.training.train import train
 from qpsnn_datasets import Dataset
+from qpsnn_datasets.given_shapes import shaped
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -40,8 +42,8 @@ except ImportError as missing:
             raise missing_extra("SpikingClassifier", what, "data", MISSING) from MISSING
 
 
-LEVELS = 255
-"""The largest integer of an image."""
+SHARES = InputRange(*UNSIGNED, 1 / UNSIGNED[1])
+"""What a byte stands for: shares from 0 to 1 of the range of a column, or of all images."""
 
 
 class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -147,13 +149,10 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             raise DataError(expected("X", "uint8, as fit had", X.dtype))
         if self.low_ is not None:
             span = np.where(self.high_ > self.low_, self.high_ - self.low_, 1)
-            share = (X.astype(np.float64) - self.low_) / span
-            X = np.rint(np.clip(share, 0, 1) * LEVELS).astype(np.uint8)
-        if X.ndim == 2:
-            return X[:, None, None, :]
-        if X.ndim not in (3, 4):
+            X = SHARES.quantize((X.astype(np.float64) - self.low_) / span)
+        if X.ndim not in (2, 3, 4):
             raise DataError(expected("X", "[N, D], [N, H, W] or [N, H, W, C]", Unquoted(f"shape {list(X.shape)}")))
-        return X[..., None] if X.ndim == 3 else X
+        return shaped("X", X, "last" if X.ndim == 4 else "")
 
 
 def _range(X: Array) -> tuple[Any, Any]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from qpsnn_core.common.validation import check, choices, least, typed
+from qpsnn_core.common.validation import check, check_at_least, choices, least, place, typed
 
 BY = ("time", "count")
 
 Scale = float | str
 """A number, or "measured"."""
+
+Size = int | tuple[int, int]
+"""A side, or height and width."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class DataConfig:
     as many as the network has steps, on a sensor of size x size pixels, 0 for its own.
     Of your own data (names "arrays", "folder", "saved"): test, validation: the shares that are held out, drawn by
     `split_seed`, 0 where the set has such parts. channels, series, scale (arrays): as `Dataset.from_arrays` takes them.
-    size, resize, colour (folder): as `Dataset.from_folder` does.
+    size (a side, or height and width), resize, colour (folder): as `Dataset.from_folder` does.
     """
 
     name: str = ""
@@ -40,7 +43,7 @@ class DataConfig:
     nda: int = 0
     resized_crop: float = 0.0
     frames: str = "time"
-    size: int = 0
+    size: Size = 0
     test: float = 0.0
     validation: float = 0.0
     split_seed: int = 0
@@ -52,7 +55,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         typed(self)
-        least(self, limit=0, crop=0, cutout=0, nda=0, size=0, split_seed=0)
+        least(self, limit=0, crop=0, cutout=0, nda=0, split_seed=0)
+        self._check_size()
         choices(self, frames=BY, channels=("", "last", "first"), series=("", "frames", "map"))
         choices(self, resize=("", "crop", "stretch", "pad"), colour=("", "gray", "rgb"))
         check(self, "test", 0 <= self.test < 1, "a share from 0 to less than 1")
@@ -62,3 +66,13 @@ class DataConfig:
         check(self, "scale", valid, 'a positive number, "measured", or 0 for bytes as they are')
         check(self, "resized_crop", 0 <= self.resized_crop <= 1, "a number from 0 to 1")
         check(self, "path", bool(self.name) or not self.path, '"", as no set is named beside it (data.name)')
+
+    def _check_size(self) -> None:
+        where = place(self, "size")
+        if not isinstance(self.size, tuple):
+            check_at_least(where, self.size, 0)
+            return
+        check(self, "size", self.name == "folder", "one side, as pictures of a folder alone can have two")
+        check(self, "size", len(self.size) == 2, "a side, or height and width")
+        for index, side in enumerate(self.size):
+            check_at_least(f"{where}[{index}]", side, 1)

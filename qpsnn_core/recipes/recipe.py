@@ -19,7 +19,7 @@ from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import at_index, converter, expected_here, structure, to_toml
 from qpsnn_core.common.validation import check_kind, check_path
 from qpsnn_core.recipes.compression import CompressConfig, RequantizeConfig
-from qpsnn_core.recipes.data import DataConfig, Scale
+from qpsnn_core.recipes.data import DataConfig, Scale, Size
 from qpsnn_core.recipes.deployment import ExportConfig, SimulateConfig
 from qpsnn_core.recipes.lowering import LowerConfig
 from qpsnn_core.recipes.network import NetworkConfig
@@ -141,6 +141,16 @@ def _scale(value: Any, _: Any) -> Scale:
     raise ConfigError(expected_here('a number, or "measured"', value))
 
 
+def _size(value: Any, _: Any) -> Size:
+    """A whole number, or two."""
+    if type(value) is int:
+        return value
+    if isinstance(value, (list, tuple)) and len(value) == 2 and all(type(one) is int for one in value):
+        return value[0], value[1]
+    raise ConfigError(expected_here("an integer, or two in a list: height and width", value))
+
+
 _convert = converter()
 _convert.register_structure_hook(Rates, _rates)
 _convert.register_structure_hook(Scale, _scale)
+_convert.register_structure_hook(Size, _size)

@@ -264,3 +264,54 @@ def test_the_same_set_is_not_told(qpsnn, here):
     np.savez("mine.npz", images=images, labels=CLASSES[up])
     with pytest.raises(ChangedDataWarning):
         choice.split()
+
+
+def test_pictures_may_be_wider_than_high(qpsnn, tmp_path, monkeypatch):
+    image = pytest.importorskip("PIL.Image")
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("dark", 30), ("light", 220)):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for index in range(6):
+            image.new("L", (12, 10 + index), value).save(tmp_path / "pictures" / name / f"{index}.png")
+    data = 'name = "folder"\npath = "pictures"\nsize = [4, 7]\nresize = "stretch"\ntest = 0.5\n'
+    recipe = (
+        RECIPE.replace("steps = 6", "steps = 2").replace("batch = 16", "batch = 4").replace("epochs = 12", "epochs = 2")
+    )
+    (tmp_path / "r.toml").write_text(recipe + data)
+    assert qp.recipe_from_dict(qp.load_recipe("r.toml").to_dict()).data.size == (4, 7)
+    assert qpsnn("train", "r.toml", "--out", "trained.h5", "-q")[0] == 0
+    assert qp.load_model("trained.h5").network.input.shape == (4, 7, 1)
+    assert figures(qpsnn, "evaluate", "trained.h5")[0]["images"] == 6
+    split = qp.Dataset.from_folder("pictures", size=(4, 7), resize="stretch", test=0.5)
+    made = qp.train(qp.load_model("trained.h5").network, split, qp.TrainConfig(epochs=1, batch=4))
+    assert qp.recipe_from_dict(made.checkpoint.recipe).data.size == (4, 7)
+
+
+def test_two_validations_are_refused(qpsnn, here):
+    """A share of [train] beside a part of the set's own, from the command line as from Python."""
+    text = (here / "recipe.toml").read_text()
+    (here / "two.toml").write_text(text.replace("[finetune]", "validation = 0.1\n[finetune]"))
+    code, _, err = qpsnn("train", "two.toml", "--out", "trained.h5", "-q")
+    assert code == 2
+    assert "error: train.validation: expected 0, as the data have a validation part, or one is given, got 0.1" in err
+    assert not (here / "trained.h5").exists()
+    data = qp.load_data("arrays", "mine.npz", series="frames", scale="measured", test=0.25, validation=0.1)
+    network = qp.build("mlp", data.train.image_shape, 2, steps=6, widths=(8,), input_range=data.train.input_range)
+    with pytest.raises(
+        qp.errors.ConfigError, match=r"train\.validation: expected 0, as the data have a validation part"
+    ):
+        qp.train(network, data, qp.TrainConfig(epochs=1, batch=16, validation=0.1))
+
+
+def test_what_is_held_out_is_still_of_its_set(here):
+    """So that the checkpoint of such a run names the set, and commands load it."""
+    data = qp.load_data("arrays", "mine.npz", series="frames", scale="measured", test=0.25)
+    held = data.train.hold_out(20, 0)
+    assert held.train.origin == held.test.origin == data.train.origin
+    assert data.train.split(0.5, 1).test.origin == data.train.origin
+    assert data.train.origin["path"] == "mine.npz"
+    assert data.train.take(range(3)).origin == {}
+    network = qp.build("mlp", data.train.image_shape, 2, steps=6, widths=(8,), input_range=data.train.input_range)
+    made = qp.train(network, data, qp.TrainConfig(epochs=1, batch=16, validation=0.1)).checkpoint
+    assert made.recipe["data"] == dict(data.train.origin)
+    assert made.data.digests.keys() == {"train", "test"}
