@@ -14,6 +14,7 @@ from qpsnn_core.cli import (
     download,
     events,
     export,
+    local,
     loihi,
     plots,
     predict,
@@ -187,7 +188,9 @@ def evaluate(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Accuracy on the test images, of a checkpoint or an integer network."""
+    """Accuracy on the test images, of a checkpoint, an integer network or a network that learnt locally."""
+    if local.evaluated(file, data, path, limit, json, quiet):
+        return
     loaded = load_any(file)
     choice = data_of(file, loaded, data, path)
     images = choice.part("test", limit)
@@ -281,9 +284,8 @@ def simulate(
         raise typer.Exit(1)
 
 
-app.command()(run.run)
-app.command()(prune.score)
-app.command()(prune.prune)
+for command in (run.run, prune.score, prune.prune, local.learn, local.qspinn):
+    app.command()(command)
 app.command()(compress.compress)
 app.command("compress-sweep")(compress.compress_sweep)
 app.command()(studies.ablate)

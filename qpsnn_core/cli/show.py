@@ -24,7 +24,7 @@ err = Console(stderr=True)
 FIRST_EPOCHS, LAST_EPOCHS = 5, 25
 """How many of a longer history a table shows."""
 
-WITHOUT_EPOCHS = ("calibrate", "prune", "recalibrate")
+WITHOUT_EPOCHS = ("calibrate", "learn", "prune", "recalibrate")
 """Long stages of which a line is written at every tenth."""
 
 TENTHS = 10

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from qpsnn_core.common.errors import FormatError, Unquoted, expected
 
 RECIPE, CHECKPOINT, INTEGERS, STORE = "recipe", "qpsnn-checkpoint", "qpsnn-integer", "qpsnn-events"
-DATASET = "qpsnn-dataset"
+DATASET, LOCAL = "qpsnn-dataset", "qpsnn-local"
 NIR, NETX, HDF5, ZIP, TORCH, JSON = "nir", "netx", "hdf5", "zip", "torch", "json"
 
 
@@ -24,6 +24,7 @@ KINDS: Mapping[str, FileKind] = {
     RECIPE: FileKind("a recipe in TOML", "examples/digits.toml is one to begin with"),
     CHECKPOINT: FileKind("a checkpoint", "`qpsnn train RECIPE --out CHECKPOINT` makes one"),
     INTEGERS: FileKind("an integer network", "`qpsnn lower CHECKPOINT --out NETWORK` makes one"),
+    LOCAL: FileKind("a network that learns locally", "`qpsnn learn RECIPE --out FILE` makes one"),
     STORE: FileKind("a store of recordings", "`qpsnn events import FILES --out STORE` makes one"),
     DATASET: FileKind("a data set", "`Split.save(path)` of Python makes one"),
     NIR: FileKind("a NIR file", "`qpsnn export CHECKPOINT --nir FILE` makes one"),

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 class Progress:
     """Told after every batch: `batch` of `batches` are done in this epoch (counted from 1) of this stage.
 
-    stage: "train", "finetune", "validate", "evaluate", "score", "recalibrate", "calibrate" or "prune" (by rows).
+    stage: "train", "learn", "finetune", "validate", "evaluate", "score", "recalibrate", "calibrate" or "prune" (by
+    rows).
     loss: nats, of this batch. accuracy: 0 to 1, of this stage and epoch so far.
     """
 

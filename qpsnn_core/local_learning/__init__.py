@@ -1,5 +1,6 @@
 """Networks that learn locally, without backpropagation: the unsupervised network of Q-SpiNN (Diehl & Cook, STDP)."""
 
+from qpsnn_core.local_learning.file import LocalCheckpoint, load_local, save_local
 from qpsnn_core.local_learning.formats import NeuronFormats, NumberFormats, memory_bits
 from qpsnn_core.local_learning.labels import LabelledNeurons, NGrams, label_neurons, learn_ngrams
 from qpsnn_core.local_learning.model import LocalModel, dequantized, initialise, quantized
@@ -12,6 +13,7 @@ __all__ = [
     "DiehlCook",
     "InhibitoryLIF",
     "LabelledNeurons",
+    "LocalCheckpoint",
     "LocalModel",
     "NGrams",
     "NeuronFormats",
@@ -24,8 +26,10 @@ __all__ = [
     "label_neurons",
     "learn",
     "learn_ngrams",
+    "load_local",
     "memory_bits",
     "present_spikes",
     "quantized",
     "respond",
+    "save_local",
 ]

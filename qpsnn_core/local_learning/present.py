@@ -22,18 +22,22 @@ AT_ONCE = 250
 TESTED = 2**31
 """The number of the first sample that a network responds to without learning: its draws are not those of learning."""
 
+UNSEEN = (np.inf, -np.inf, np.inf, -np.inf)
+"""The range of variables that were never there."""
+
 VARIABLES = ("membranes", "thresholds", "weights")
 
 
 @dataclass(frozen=True)
 class Responses:
     """counts: int64 `[samples, neurons]`, spikes. winners: int32 `[samples, steps]`. saturated: int64 `[samples, 3]`:
-    how often a membrane, a threshold and a weight left the range of its format.
+    how often a membrane, a threshold and a weight left the range of its format. seen: as of `Spikes`, if asked for.
     """
 
     counts: Longs
     winners: Ints
     saturated: Longs
+    seen: Doubles | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,14 @@ class Spikes:
     model: LocalModel
 
 
-def learn(model: LocalModel, images: Images, on_progress: Listener | None = None) -> tuple[LocalModel, Responses]:
+def learn(
+    model: LocalModel, images: Images, on_progress: Listener | None = None, *, observe: bool = False
+) -> tuple[LocalModel, Responses]:
     """The model after it has learnt from each image in turn (STDP, adaptive thresholds), and its spikes meanwhile.
 
     images: uint8 `[samples, ...]`, as many numbers each as the network has inputs. To learn from two parts, one after
-    the other, gives the same bits as from both at once. Raises ConfigError (formats that cannot learn), DataError,
-    ShapeError.
+    the other, gives the same bits as from both at once. observe: also the range of its variables. Raises ConfigError
+    (formats that cannot learn), DataError, ShapeError.
     """
     check_kind("model", model, LocalModel)
     check_learnable(model.network, model.formats)
@@ -62,18 +68,20 @@ def learn(model: LocalModel, images: Images, on_progress: Listener | None = None
     if model.seen + len(pixels) > TESTED:
         raise DataError(expected("images", f"at most {TESTED} samples in all", model.seen + len(pixels)))
     weights, adaptation = model.weights.copy(), model.adaptation.copy()
-    found = _run(model, pixels, weights, adaptation, True, model.seen, "learn", on_progress)
+    found = _run(model, pixels, weights, adaptation, True, model.seen, "learn", on_progress, observe)
     return replace(model, weights=weights, adaptation=adaptation, seen=model.seen + len(pixels)), found
 
 
-def respond(model: LocalModel, images: Images, on_progress: Listener | None = None) -> Responses:
+def respond(
+    model: LocalModel, images: Images, on_progress: Listener | None = None, *, observe: bool = False
+) -> Responses:
     """The spikes of a model that does not learn: weights and thresholds stay, nothing is normalised.
 
-    images: as for `learn`. The same bits on any number of threads. Raises DataError, ShapeError.
+    images, observe: as for `learn`. The same bits on any number of threads. Raises DataError, ShapeError.
     """
     check_kind("model", model, LocalModel)
     pixels = _pixels(model, images)
-    return _run(model, pixels, model.weights, model.adaptation, False, TESTED, "evaluate", on_progress)
+    return _run(model, pixels, model.weights, model.adaptation, False, TESTED, "evaluate", on_progress, observe)
 
 
 def _run(
@@ -85,10 +93,12 @@ def _run(
     before: int,
     stage: str,
     on_progress: Listener | None,
+    observe: bool,
 ) -> Responses:
     network = model.network
     layers, like = arithmetic(network, model.formats, model.seed)
-    table, nothing = intervals(network.trains, network.dt), np.zeros(0)
+    table = intervals(network.trains, network.dt)
+    seen: Doubles = np.array(UNSEEN if observe else [])
     winners: Ints = np.empty((len(pixels), network.trains.steps), np.int32)
     counts: Longs = np.empty((len(pixels), network.neurons), np.int64)
     lost: Longs = np.empty((len(pixels), 3), np.int64)
@@ -97,14 +107,14 @@ def _run(
         part = slice(batch * AT_ONCE, (batch + 1) * AT_ONCE)
         images, first = pixels[part], before + part.start
         ranged = (images, table, weights, adaptation, layers, like, learning, first)
-        rest = (winners[part], counts[part], nothing, lost[part])
-        if learning:
+        rest = (winners[part], counts[part], seen, lost[part])
+        if learning or observe:  # one array of ranges
             present_all(0, len(images), *ranged, *rest)
         else:
             parallel_for(present_all, len(images), 8, *ranged, *rest)
         if on_progress is not None:
             on_progress(Progress(stage, 1, 1, batch + 1, batches, None, None))
-    return Responses(counts, winners, lost)
+    return Responses(counts, winners, lost, seen if observe else None)
 
 
 def _pixels(model: LocalModel, images: Images) -> Images:
@@ -139,7 +149,7 @@ def present_spikes(
     weights, adaptation = model.weights.copy(), model.adaptation.copy()
     fired: Ints = np.empty(network.trains.steps, np.int32)
     counts, lost = np.empty(network.neurons, np.int64), np.zeros(3, np.int64)
-    seen: Doubles = np.array([np.inf, -np.inf, np.inf, -np.inf])
+    seen: Doubles = np.array(UNSEEN)
     network_arrays = (weights, adaptation, layers, like)
     strange = present_one(
         first, inputs.astype(np.int32), given, *network_arrays, learning, sample, fired, counts, seen, lost

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cattrs import Converter
 from cattrs.errors import IterableValidationError
 
 from qpsnn_core.common.errors import ConfigError
@@ -150,7 +151,12 @@ def _size(value: Any, _: Any) -> Size:
     raise ConfigError(expected_here("an integer, or two in a list: height and width", value))
 
 
-_convert = converter()
+def with_data(strict: Converter) -> Converter:
+    """A converter that reads the table [data], too."""
+    strict.register_structure_hook(Scale, _scale)
+    strict.register_structure_hook(Size, _size)
+    return strict
+
+
+_convert = with_data(converter())
 _convert.register_structure_hook(Rates, _rates)
-_convert.register_structure_hook(Scale, _scale)
-_convert.register_structure_hook(Size, _size)

@@ -10,10 +10,8 @@ import hashlib
 import json
 import math
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import h5py
@@ -25,6 +23,7 @@ from qpsnn_core.common.hdf5 import read_array, read_text, reading, text_attribut
 from qpsnn_core.common.serialization import converter, structure
 from qpsnn_core.common.types import Arrays
 from qpsnn_core.common.validation import check_kind, check_path
+from qpsnn_core.common.versions import library_versions
 from qpsnn_core.engine.checks import check_arrays, check_finite, check_model, each_array
 from qpsnn_core.engine.passes import initialise
 from qpsnn_core.network.graph import Network
@@ -34,17 +33,6 @@ from qpsnn_core.training.history import Cursor, Epoch, TrainedOn
 
 KIND = "qpsnn-checkpoint"
 VERSION = 1
-
-
-def library_versions() -> dict[str, str]:
-    """What is running: Python, and the libraries on which the bits of a run may depend."""
-    versions = {"python": platform.python_version()}
-    for name in ("qpsnn", "numpy", "numba", "h5py"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
 
 
 @dataclass(frozen=True)
