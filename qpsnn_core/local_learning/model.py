@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,8 @@ class LocalModel:
     """The network's arrays: all that learning changes.
 
     weights: `[inputs, neurons]`, float32 or codes. adaptation: `[neurons]`, float32 theta, or codes of threshold +
-    theta. seed: what all draws depend on, 0 to 2**32 - 1. seen: the samples it has learnt from, which number the draws.
+    theta, int32, as those of membranes are. seed: what all draws depend on, 0 to 2**32 - 1. seen: the samples it has
+    learnt from, which number the draws.
     Raises ConfigError (a format that does not hold a constant), ShapeError, DataError (type), NumericsError.
     """
 
@@ -43,12 +45,16 @@ class LocalModel:
         check_at_least("LocalModel.seen", self.seen, 0)
         arithmetic(self.network, self.formats, self.seed)
         neurons = self.formats.neurons
-        _check_array("weights", self.weights, (self.network.inputs, self.network.neurons), self.formats.weights)
-        _check_array("adaptation", self.adaptation, (self.network.neurons,), neurons.threshold if neurons else None)
+        shape, w = (self.network.inputs, self.network.neurons), self.formats.weights
+        _check_array("weights", self.weights, shape, w, w.dtype if w else None)
+        threshold = neurons.threshold if neurons else None
+        _check_array("adaptation", self.adaptation, shape[1:], threshold, np.dtype(np.int32))
 
 
-def _check_array(name: str, array: Array, shape: tuple[int, ...], form: FixedPoint | None) -> None:
-    place, want = f"LocalModel.{name}", form.dtype if form else np.dtype(np.float32)
+def _check_array(
+    name: str, array: Array, shape: tuple[int, ...], form: FixedPoint | None, codes: np.dtype[Any] | None
+) -> None:
+    place, want = f"LocalModel.{name}", codes if form else np.dtype(np.float32)
     if not isinstance(array, np.ndarray) or array.dtype != want:
         kind = f"codes of {form}" if form else "real numbers"
         raise DataError(expected(place, f"an array of {want} ({kind})", Unquoted(described(array))))
@@ -95,7 +101,7 @@ def quantized(model: LocalModel, formats: NumberFormats) -> LocalModel:
     if formats.neurons is not None:
         limits = model.adaptation.astype(np.float64) + model.network.neuron.threshold
         seed = (model.seed + THRESHOLD_ROUNDING) % 2**32
-        adaptation = _codes("thresholds", limits, formats.neurons.threshold, rounding, seed)
+        adaptation = _codes("thresholds", limits, formats.neurons.threshold, rounding, seed).astype(np.int32)
     return replace(model, formats=formats, weights=weights, adaptation=adaptation)
 
 

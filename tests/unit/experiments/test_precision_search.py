@@ -12,8 +12,8 @@ import pytest
 from qpsnn_core.common.errors import ConfigError, FormatError
 from qpsnn_core.experiments import local_runs, precision_search
 from qpsnn_core.experiments.local_runs import learn_recipe, measure
-from qpsnn_core.experiments.precision_results import Evaluation, select
-from qpsnn_core.experiments.precision_search import run_precision_search
+from qpsnn_core.experiments.precision_results import Evaluation, name_of, select
+from qpsnn_core.experiments.precision_search import Search, _lines, run_precision_search
 from qpsnn_core.kernels.threads import set_threads, threads
 from qpsnn_core.local_learning import load_local
 from qpsnn_core.local_learning.recipe import local_recipe_from_dict
@@ -29,7 +29,7 @@ TABLES = {
         "rule": {"total": 10.0, "post": 0.05},
     },
     "learn": {"seed": 3},
-    "qspinn": {"fractions": [8, 4], "roundings": ["nearest"], "schemes": ["ptq", "itq"]},
+    "qspinn": {"fractions": [6, 4], "roundings": ["nearest"], "schemes": ["ptq", "itq"]},
 }
 
 
@@ -90,9 +90,6 @@ def test_it_finds_goes_on_and_is_the_same_on_two_threads(tmp_path, counted):
         set_threads(before)
     assert len(counted) == 1
     assert [one[:-1] for one in third.evaluations] == [one[:-1] for one in found.evaluations]
-    wider = recipe(qspinn={"fractions": [8, 4], "roundings": ["nearest"], "schemes": ["ptq"], "lines": True})
-    more = run_precision_search(wider, DATA, tmp_path / "a", target=0.05, mu=0.3)
-    assert {one.title for one in more.evaluations} >= {"W(Q1.4)-N(FP32)", "W(FP32)-N(Qi.4)", "W(Q1.4)-N(Qi.4)"}
     with pytest.raises(ConfigError, match=r"search\.json: diehl_cook\.neurons: expected 12, as it began, got 13"):
         run_precision_search(recipe(diehl_cook={"neurons": 13}), DATA, tmp_path / "a", target=0.05, mu=0.3)
     with pytest.raises(ConfigError, match=r"search\.json: data\.test: expected .*, as it began"):
@@ -132,10 +129,25 @@ def test_learning_goes_on_with_the_same_bits(tmp_path, monkeypatch):
     np.testing.assert_array_equal(again.named.rates, whole.named.rates)
     votes = {"all_activity": two}
     votes |= {vote: recipe(learn={**two.to_dict()["learn"], "vote": vote}) for vote in ("proportion", "ngram")}
-    accuracies = [
-        measure(replace(again, recipe=one.to_dict()), DATA.test, DATA.train).accuracy for one in votes.values()
+    accuracies = {
+        vote: measure(replace(again, recipe=one.to_dict()), DATA.test, DATA.train).accuracy
+        for vote, one in votes.items()
+    }
+    assert min(accuracies["all_activity"], accuracies["proportion"]) > 0.7
+    assert accuracies["ngram"] > 0.3
+
+
+def test_lines_are_weights_neurons_and_both(tmp_path):
+    both = recipe(qspinn={"fractions": [8, 4], "roundings": ["nearest"], "learn_samples": 50})
+    search = Search(both, DATA, tmp_path, print)
+    search.integer = {"weights": 1, "membrane": 11, "threshold": 9}
+    found = [(scheme, name_of(formats), samples) for scheme, formats, samples in _lines(search)]
+    titles = [
+        f"W({w})-N({n})" for f in (8, 4) for w, n in ((f"Q1.{f}", "FP32"), ("FP32", f"Qi.{f}"), (f"Q1.{f}", f"Qi.{f}"))
     ]
-    assert min(accuracies) > 0.7
+    assert found == [("ptq", title, 0) for title in titles] + [("itq", title, 50) for title in titles]
+    unequal = search.formats("nearest", (6, 8, 4))
+    assert name_of(unequal) == "W(Q1.6)-N(Q11.8, Q9.4)"
 
 
 def made(scheme, samples, accuracy, memory):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -149,6 +151,20 @@ def test_memory_is_the_papers():
     whole = memory_bits(net, FLOAT)
     ratios = [whole / memory_bits(net, formats(*one)) for one in (("Q1.6", 6), ("Q1.6", None), ("Q1.8", 8))]
     assert [round(ratio, 3) for ratio in ratios] == [3.987, 3.94, 3.194]
+
+
+def test_membranes_do_not_fit_the_thresholds_type():
+    """A threshold of 15 bits, a membrane of 20: as with a threshold of 20, which nothing leaves."""
+    pixels, _ = images(20)
+    found = []
+    for threshold in ("Q6.8", "Q11.8"):
+        forms = NeuronFormats(Q("Q11.8"), Q(threshold), Q("Q7.0"), Q("Q1.6"))
+        net = replace(network(), inhibition=120.0)
+        model = initialise(net, NumberFormats(Q("Q1.6"), forms, "nearest"), 1)
+        found.append(learn(model, pixels, observe=True))
+    same(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1].winners, found[1][1].winners)
+    assert found[0][1].seen[0] < -(2**15)
 
 
 MODEL = initialise(network(), FLOAT, 1)
