@@ -16,6 +16,7 @@ from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.text_table import aligned
 from qpsnn_core.common.validation import check_kind, check_path
+from qpsnn_core.common.versions import library_versions
 from qpsnn_core.compression.weights.osbc import check_target
 from qpsnn_core.engine.passes import initialise
 from qpsnn_core.engine.requantize import requantize
@@ -26,7 +27,6 @@ from qpsnn_core.experiments.pipeline.stages import LAST, STAGES, bits_of, parent
 from qpsnn_core.experiments.pipeline.work import Figures, Row, Work, defaults
 from qpsnn_core.experiments.stages import network_for
 from qpsnn_core.recipes.recipe import Recipe, load_recipe
-from qpsnn_core.training.checkpoint import library_versions
 from qpsnn_core.training.history import digest
 
 REPORT = "report.json"

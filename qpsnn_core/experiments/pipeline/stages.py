@@ -114,7 +114,8 @@ def _compress(work: Work, file: Path | None) -> Figures:
     assert chosen is not None  # noqa: S101 - without this table there is no such stage
     train_part = work.data.train
     options = {name: getattr(chosen, name) for name in ("sparsity", "method", "ratios", "scale", "damping")}
-    images, counts = train_part.limited(chosen.images), {"batches": -(-chosen.images // BATCH), "batch": BATCH}
+    images = train_part.limited(chosen.images)
+    counts: dict[str, Any] = {"batches": -(-chosen.images // BATCH), "batch": BATCH}
     done = compress(work.model, images, bits=bits_of(chosen), progress=work.progress, **options, **counts)
     model = recalibrate(done.model, train_part, progress=work.progress) if chosen.recalibrate else done.model
     figures = {"sparsity": done.sparsity, "layers": [layer._asdict() for layer in done.layers]}
