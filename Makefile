@@ -24,7 +24,7 @@ test-compiled: environment
 	$(BIN)/pytest
 
 test-interpreted: environment
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m "interpreted and not slow and not lava"
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m "interpreted and few and not slow and not lava"
 
 core-test: ## the suite against an installed core without Lava, on the newest Python found
 	.ci/core-test

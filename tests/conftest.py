@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import hypothesis
@@ -24,6 +26,17 @@ EXTRAS = {"lava": "lava-nc", "cli": "typer", "plot": "matplotlib", "events": "fa
 
 QUICK_CASES = 2
 """How many cases of one test `make check` runs at most."""
+
+COLD = ("test_job", "test_resources", "test_channels")
+"""Modules that test the child in which Lava runs itself: each of theirs imports Lava anew."""
+
+INTERPRETED_CONTRACTS = [
+    f"contract/test_{name}" for name in ("backends", "layers", "pairs", "signed_images", "trained_pairs")
+]
+"""Contracts of numbers that kernels give; the others are about arguments, messages and tables."""
+
+FEW_CASES = 12
+"""How many cases of one test core-test and test-interpreted run at most."""
 
 # A compiled kernel's first call takes seconds, so that no example has a deadline, and slow examples are no fault.
 hypothesis.settings.register_profile(
@@ -64,28 +77,56 @@ def pytest_report_header() -> str:
     return f"kernels: {'interpreted' if INTERPRETED else 'compiled'}; extras: {here}"
 
 
-def mark_quick(items: list[pytest.Item]) -> None:
-    """Of every test that is neither slow nor on Lava so many cases, evenly spaced: the marker of `make check`."""
+def mark_some(items: list[pytest.Item]) -> None:
+    """Give the markers quick and few: so many cases of every test.
+
+    Quick: evenly spaced, of tests that are neither slow nor on Lava. Few: drawn by their names, so that none of what is
+    combined is left out for its place in the list.
+    """
     cases: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if not (item.get_closest_marker("slow") or item.get_closest_marker("lava")):
-            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for same in cases.values():
-        for item in same[:: -(-len(same) // QUICK_CASES)]:
+        for item in sorted(same, key=lambda one: sha256(one.nodeid.encode()).digest())[:FEW_CASES]:
+            item.add_marker(pytest.mark.few)
+        fast = [one for one in same if not (one.get_closest_marker("slow") or one.get_closest_marker("lava"))]
+        for item in fast[:: -(-len(fast) // QUICK_CASES) or 1]:
             item.add_marker(pytest.mark.quick)
 
 
+def pytest_collection_finish() -> None:
+    """What was collected and imported stays to the end: the garbage collector need not look through it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    mark_quick(items)
+    mark_some(items)
     missing = {extra for extra, distribution in EXTRAS.items() if not installed(distribution)}
     for item in items:
         # What is compiled from C runs no kernel.
-        contract = "contract" in item.path.parts and not item.name.startswith("test_c_")
+        own = f"{item.path.parent.name}/{item.path.stem}" in INTERPRETED_CONTRACTS
+        contract = own and not item.name.startswith("test_c_")
         if contract or item.path.is_relative_to(ROOT / "tests" / "unit" / "kernels"):
             item.add_marker(pytest.mark.interpreted)
+        if item.get_closest_marker("lava") and not item.path.name.startswith(COLD):
+            item.fixturenames.append("warm_lava")  # type: ignore[attr-defined]  # of functions, which all of these are
         for extra in sorted(missing):
             if item.get_closest_marker(extra):  # not item.keywords, which folders' names are among
                 item.add_marker(pytest.mark.skip(reason=f"the [{extra}] extra is not installed ({EXTRAS[extra]})"))
+
+
+@pytest.fixture
+def warm_lava() -> Iterator[None]:
+    """Children in which Lava runs are forked from a process that has imported it (warm.py)."""
+    if not installed(EXTRAS["lava"]):
+        yield
+        return
+    import warm
+
+    with warm.launched():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from multiprocessing import forkserver
 from unittest import mock
 
-import pytest
-
 from qpsnn_backends.lava import job
 from qpsnn_backends.lava.job import CHILD, ONE_THREAD
 
@@ -30,12 +28,18 @@ def start():
 
 
 @contextmanager
+def launched():
+    """Runs on Lava are children of the server."""
+    start()
+    with mock.patch.object(job, "launch", launch):
+        yield
+
+
+@contextmanager
 def ahead(begin, count):
     """`of(index)` gives `begin(index)`, a run on Lava; that of the next one has then begun, too. Each runs once."""
-    start()
     begun = {}
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as workers:
-        patch.setattr(job, "launch", launch)
+    with launched(), ThreadPoolExecutor(2) as workers:
 
         def of(index):
             for one in (index, (index + 1) % count):

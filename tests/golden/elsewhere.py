@@ -38,17 +38,11 @@ def found_by_numpy() -> str:
 
 
 PLACES = [
-    pytest.param({"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": V3}, id="AVX2"),
+    pytest.param({"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": V3}, id="AVX2", marks=pytest.mark.once),
     pytest.param(
         {"NUMBA_CPU_NAME": "x86-64-v4", "NUMBA_CPU_FEATURES": V4},
         id="AVX-512",
-        marks=[
-            pytest.mark.skipif(not AVX512, reason="the processor has no AVX-512"),
-            pytest.mark.skipif(
-                os.environ.get("QPSNN_TEST_INSTALLED") == "1",
-                reason="a minute of compiling; the checkout's tests do it",
-            ),
-        ],
+        marks=[pytest.mark.once, pytest.mark.skipif(not AVX512, reason="the processor has no AVX-512")],
     ),
     pytest.param(
         {
