@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import warm
 from alike import assert_equal
-from compiled import needs_cc
+from compiled import UNOPTIMIZED, needs_cc
 from generators import PAIRS, VARIANTS, pair_network
 
 import qpsnn_backends
@@ -29,7 +29,7 @@ from qpsnn_core.network.readouts import MODES
 
 EVERY = [(name, variant) for name in PAIRS for variant in VARIANTS]
 BUILDS = (("cc", "-O2"), ("cc", "-Os"), ("clang", "-O2"), ("cc", "-O1 -m32"), ("cc", "-O3"))
-"""Other compilers, levels and word sizes than `make check` has; each pair has one of them."""
+"""Other compilers, levels and word sizes than sanitizers are for; each pair has one of them."""
 
 made = cache(pair_network)
 
@@ -108,31 +108,31 @@ def test_a_file_holds_all_of_it(tmp_path, name):
     assert load_integer(tmp_path / "network.h5").digest() == net.digest()
 
 
-def make_check(folder, *options):
-    words = ["make", "-C", str(folder), "check", *options]
+def check_of(net, images, folder, compiler, flags):
+    """What `make check` says, compiled so."""
+    export(net, folder, images=images)
+    words = ["make", "-C", str(folder), "check", f"CC={compiler}", f"CHECK={' '.join(STANDARD)} {flags}"]
     return subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
 
 
 @needs_cc
+@pytest.mark.once
 @pytest.mark.parametrize("name", PAIRS)
 def test_c_make_check_finds_no_difference(tmp_path, name):
-    net, images = made(name, "map")
-    export(net, tmp_path, images=images)
-    done = make_check(tmp_path)
+    """With sanitizers. What the compiler makes of them is for the next test; `make check` as it is, for test_export."""
+    done = check_of(*made(name, "map"), tmp_path, "cc", " ".join(UNOPTIMIZED))
     assert done.returncode == 0, done.stderr
 
 
 @needs_cc
+@pytest.mark.once
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", ["point", "wide"])
 @pytest.mark.parametrize("index", range(len(PAIRS)), ids=PAIRS)
-def test_c_is_exact_as_others_compile_it(tmp_path, index, variant):
-    compiler, flags = BUILDS[(index + (variant == "wide")) % len(BUILDS)]
+def test_c_is_exact_as_others_compile_it(tmp_path, index):
+    compiler, flags = BUILDS[index % len(BUILDS)]
     if reason := refused(compiler, flags):
         pytest.skip(reason)
-    net, images = made(PAIRS[index], variant)
-    export(net, tmp_path, images=images)
-    done = make_check(tmp_path, f"CC={compiler}", f"CHECK={' '.join(STANDARD)} {flags}")
+    done = check_of(*made(PAIRS[index], ("point", "wide")[index // len(BUILDS) % 2]), tmp_path, compiler, flags)
     assert done.returncode == 0, done.stderr
 
 

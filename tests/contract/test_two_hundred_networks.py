@@ -36,6 +36,7 @@ def on_lava():
 
 
 @needs_cc
+@pytest.mark.once
 def test_c_is_exact(index):
     assert_equal(run(index, "exact"), run(index, "c", flags=UNOPTIMIZED))
 

@@ -206,7 +206,7 @@ def test_what_resets_by_subtraction_leave_does_not_reach_the_threshold(tmp_path,
     """Neurons driven next to their threshold, by both rules; half below it they would fire too often."""
     rng, wrong = np.random.default_rng(0), 0
     for steps in (2, 3, 7, 8):
-        for _ in range(40):
+        for _ in range(10):
             currents = rng.integers(5, 9, steps)
             made = hand(7, 0, currents, IntLIF("lif", ("fc",), *leak, "subtract"))
             save_nir(tmp_path / "a.nir", made, exact=True)

@@ -25,9 +25,7 @@ from qpsnn_core.layers import LIF, Conv, Linear, MaxPool
 IRIS = load_iris()
 QUICK = qp.SpikingClassifier(epochs=4, steps=2)
 
-CHECKS = list(estimator_checks_generator(qp.SpikingClassifier()))
-
-CHECKS = list(estimator_checks_generator(qp.SpikingClassifier()))
+CHECKS = list(estimator_checks_generator(qp.SpikingClassifier(epochs=15)))
 
 EXPECTED_FAILURES: dict[str, str] = {}
 """Checks of scikit-learn that fail, and why: none."""

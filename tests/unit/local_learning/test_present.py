@@ -38,7 +38,8 @@ def network(neurons=12, **changes):
     return DiehlCook(64, neurons, "single", 17.5, **(settings | changes))
 
 
-def fixed(fraction=6, rounding="nearest", weights="Q1.6"):
+def fixed(fraction=8, rounding="nearest", weights="Q1.8"):
+    """Each combination of stored types, and of drawing or not, compiles for ten seconds; these are the twins', too."""
     increment = FixedPoint(1, max(fraction, 4))
     neurons = NeuronFormats(FixedPoint(11, fraction), FixedPoint(11, fraction), Q("Q7.0"), increment)
     return NumberFormats(Q(weights), neurons, rounding)
@@ -60,7 +61,7 @@ def same(a, b):
     assert a.seen == b.seen
 
 
-@pytest.mark.parametrize("formats", [FLOAT, fixed(), fixed(6, "stochastic")], ids=str)
+@pytest.mark.parametrize("formats", [FLOAT, fixed(), fixed(8, "stochastic")], ids=str)
 def test_two_parts_are_the_whole_and_seeds_count(formats):
     pixels, _ = images(30)
     model = initialise(network(), formats, 7)
@@ -83,7 +84,7 @@ def test_what_is_given_is_not_changed():
     np.testing.assert_array_equal(model.adaptation, adaptation)
 
 
-@pytest.mark.parametrize("formats", [FLOAT, fixed(6, "stochastic")], ids=str)
+@pytest.mark.parametrize("formats", [FLOAT, fixed(8, "stochastic")], ids=str)
 def test_responses_are_the_same_bits_on_any_number_of_threads(formats):
     pixels, _ = images(40)
     model, _ = learn(initialise(network(), formats, 7), pixels)
@@ -100,7 +101,7 @@ def test_responses_are_the_same_bits_on_any_number_of_threads(formats):
     assert found[0].counts.sum() > 0
 
 
-@pytest.mark.parametrize("formats", [FLOAT, fixed(8, "nearest", "Q1.8"), fixed(8, "stochastic", "Q1.8")], ids=str)
+@pytest.mark.parametrize("formats", [FLOAT, fixed(), fixed(8, "stochastic")], ids=str)
 def test_it_learns_four_classes(formats):
     pixels, labels = images(300)
     model, _ = learn(initialise(network(20), formats, 3), pixels)
@@ -114,9 +115,9 @@ def test_weights_are_scaled_after_a_sample_and_stay_on_their_grid():
     model, found = learn(initialise(network(), FLOAT, 7), pixels)
     np.testing.assert_allclose(model.weights.sum(0), 10.0, rtol=1e-5)
     coded, _ = learn(initialise(network(), fixed(), 7), pixels)
-    assert coded.weights.dtype == np.int8
+    assert coded.weights.dtype == np.int16
     assert coded.weights.min() >= 0
-    assert abs(coded.weights.sum(0) / 64 - 10).max() < 64 / 128
+    assert abs(coded.weights.sum(0) / 256 - 10).max() < 64 / 512
     assert found.saturated.sum() == 0
 
 
@@ -130,7 +131,7 @@ def test_progress_is_told_by_parts():
 def test_post_training_quantization_and_back():
     pixels, _ = images(20)
     model, _ = learn(initialise(network(), FLOAT, 7), pixels)
-    coded = quantized(model, fixed(8, "nearest", "Q1.8"))
+    coded = quantized(model, fixed())
     back = dequantized(coded)
     assert abs(back.weights - model.weights).max() <= 2**-9
     assert abs(back.adaptation - model.adaptation).max() <= 2**-9 + 1e-6

@@ -100,9 +100,10 @@ def test_a_leak_is_found(folder, monkeypatch, tmp_path):
     assert late.descriptors > early.descriptors
 
 
-def test_five_runs_of_two_hundred_samples(folder):
+def test_five_runs_of_forty_samples(folder):
+    """What a run leaves behind is left once for a run, however long it is."""
     uses = []
-    for part in np.split(IMAGES, 5):
+    for part in np.split(IMAGES[:200], 5):
         LavaBackend().run(NETWORK, part)
         uses.append(use([os.getpid()]))
         assert running(folder) == {}

@@ -100,9 +100,15 @@ def test_every_quantizer(bits, gamma, granularity, ste):
     assert not faults(checks.deviations(checks.settled(net)))
 
 
-@pytest.mark.parametrize("reset", RESETS)
-@pytest.mark.parametrize("surrogate", SURROGATES)
-@pytest.mark.parametrize("name", networks.NETWORKS)
+TURNS = [
+    (name, tuple(SURROGATES)[(turn + reset) % len(SURROGATES)], RESETS[reset])
+    for turn, name in enumerate(networks.NETWORKS)
+    for reset in range(len(RESETS))
+]
+"""Every network with each reset, and with two surrogates: a neuron's smooth spike knows no network."""
+
+
+@pytest.mark.parametrize(("name", "surrogate", "reset"), TURNS)
 def test_the_tape_with_smooth_spikes_by_differences(name, surrogate, reset):
     net = networks.network(name, quantizer=False, neuron={"surrogate": surrogate, "width": 1.3, "reset": reset})
     found = checks.slopes(checks.settled(net, smooth=True))

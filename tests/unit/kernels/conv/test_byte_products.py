@@ -134,6 +134,7 @@ print(found, "zmm" in text)
 
 @compiled
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.skipif("+avx2" not in FEATURES, reason="these are sets of x86-64-v3 and newer")
 @pytest.mark.parametrize("name", SETS)
 def test_with_other_instruction_sets(name, tmp_path):

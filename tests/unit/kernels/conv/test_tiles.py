@@ -99,6 +99,7 @@ print(*(name for name in ("ldtilecfg", "tdpbusd", "tilerelease") if name in text
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.skipif(INTERPRETED, reason="compiles for a processor with the unit")
 @pytest.mark.skipif("avx512vnni" not in str(host_features), reason="compiles for x86-64 with AVX-512")
 def test_it_compiles(tmp_path):
