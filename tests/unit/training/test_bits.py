@@ -28,11 +28,16 @@ def test_the_recorded_bits_are_repeated(name, recorded):
     assert training_bits.results(training_bits.runs()[name]) == recorded[name]
 
 
+COMPILED = ("vgg", "residual")
+"""Runs that have every kernel but the backward pass of max pools, in fewer types: where all are compiled anew."""
+
+
 @x86
 @pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_the_same_bits_elsewhere(place, recorded):
-    assert recorded_by("golden.training_bits", place) == recorded
+    names = COMPILED if "NUMBA_CPU_NAME" in place else tuple(recorded)
+    assert recorded_by("golden.training_bits", place, *names) == {name: recorded[name] for name in names}
 
 
 def test_digests_notice_a_single_bit():
