@@ -8,6 +8,7 @@ from typing import NamedTuple, get_args
 from qpsnn_backends.c import helpers, helpers_products, helpers_spikes, helpers_sums
 from qpsnn_backends.c.codes import SPIKE_BLOCKS, blocks
 from qpsnn_backends.c.counts import TYPES, WORD
+from qpsnn_backends.c.direct import DIRECT, DirectJob, direct
 from qpsnn_backends.c.joins import POOL, Pool
 from qpsnn_backends.c.memory import event_kind, product_kinds
 from qpsnn_backends.c.neurons import Neurons
@@ -24,18 +25,21 @@ class LayerCode(NamedTuple):
 
 def structs(plan: CPlan) -> list[str]:
     """The structs of this network's constants."""
-    return [helpers_sums.WINDOW] * bool(plan.windows) + [POOL] * bool(of(Pool, plan.jobs))
+    found = [helpers_sums.WINDOW] * bool(plan.windows) + [POOL] * bool(of(Pool, plan.jobs))
+    return found + [DIRECT] * bool(of(DirectJob, plan.synapses))
 
 
 def shared_functions(plan: CPlan) -> list[str]:
     """The functions that this network's layers call, each once, in the order of their use."""
     windows, largest = plan.windows, any(pool.what == "max" for pool in of(Pool, plan.jobs))
     texts = [helpers.SIGNED]
-    texts += [helpers.INSIDE] if windows or largest else []
+    directs = of(DirectJob, plan.synapses)
+    texts += [helpers.INSIDE] if windows or largest or directs else []
     if any(one.codes.spikes for one in windows):
         texts += [helpers.LOWEST, helpers_spikes.make_list(TYPES[event_kind(plan)])]
     texts += _adding(plan, windows)
     texts += [helpers.skip(one.source.kind) for one in of(ShortcutJob, plan.synapses)]
+    texts += [direct(one.source.kind, str(one.codes.dtype)) for one in directs]
     texts += [text for kind in get_args(Job) for job in of(kind, plan.jobs) for text in job.functions()]
     return list(dict.fromkeys(texts))
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from qpsnn_backends.c.counts import Counts, Slot, kind_of_images, narrowest, shared
+from qpsnn_backends.c.direct import DirectJob
 from qpsnn_backends.c.joins import Pool, SumJob
 from qpsnn_backends.c.neurons import Neurons, neurons
 from qpsnn_backends.c.readout import ReadoutJob
 from qpsnn_backends.c.synapses import ConvJob, Synapse, conv_job, shortcut_job
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.pairs import both
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -103,7 +105,15 @@ def _input(planner: Planner, node: IntInput) -> None:
 
 
 def _conv(planner: Planner, node: IntConv) -> None:
-    planner.window(node, (node.kernel, node.kernel, node.stride, node.padding), False)
+    """By the listed spikes of its windows, where it has no groups and moves alike along both axes."""
+    (down, right), (top, left) = both(node.stride), both(node.padding)
+    if node.groups == 1 and down == right and top == left:
+        planner.window(node, (*both(node.kernel), down, top), False)
+        return
+    arrays, shape = planner.network.arrays[node.name], planner.network.shape(node.name)
+    planner.synapses[node.name] = DirectJob(
+        node, planner.names[node.name], planner.maps[node.source], shape, arrays["codes"], arrays["gain"]
+    )
 
 
 def _linear(planner: Planner, node: IntLinear) -> None:

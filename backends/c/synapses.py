@@ -11,6 +11,7 @@ import numpy as np
 from qpsnn_backends.c import helpers_sums
 from qpsnn_backends.c.codes import StoredCodes, encode
 from qpsnn_backends.c.counts import WORD, Counts
+from qpsnn_backends.c.direct import DirectJob
 from qpsnn_backends.c.items import Item, record, table
 from qpsnn_core.common.types import Array, Shape
 from qpsnn_core.integer.nodes import IntShortcut
@@ -161,7 +162,7 @@ class ShortcutJob:
         return f"skip_{source.kind}({pixel}, {self.name}_from, {self.name}_gain, {self.shape[2]});"
 
 
-Synapse = ConvJob | ShortcutJob
+Synapse = ConvJob | DirectJob | ShortcutJob
 
 
 def shortcut_job(node: IntShortcut, name: str, source: Counts, shape: Shape, gain: Array) -> ShortcutJob:

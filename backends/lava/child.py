@@ -62,8 +62,9 @@ def conv(part: LavaProcessSpec, wiring: Wiring, weight: Any) -> AbstractProcess:
     return Conv(
         weight=weight,
         input_shape=part.inputs,
-        stride=settings["stride"],
-        padding=settings["padding"],
+        stride=tuple(settings["stride"]),
+        padding=tuple(settings["padding"]),
+        groups=settings["groups"],
         num_message_bits=settings["message_bits"],
         name=part.name,
     )

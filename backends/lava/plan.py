@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from qpsnn_backends.lava.wiring import Kind, LavaProcessSpec, Pool, Settings, Wiring
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import NamedArrays, Shape
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
@@ -145,7 +146,9 @@ def _input(planner: Planner, node: IntInput) -> None:
 
 def _conv(planner: Planner, node: IntConv) -> None:
     bits = planner.message_bits(node.source)
-    planner.put(node, "conv", {"stride": node.stride, "padding": node.padding, "message_bits": bits}, wait=1)
+    (down, right), (top, left) = both(node.stride), both(node.padding)
+    settings = {"stride": [right, down], "padding": [left, top], "groups": node.groups, "message_bits": bits}
+    planner.put(node, "conv", settings, wait=1)
     planner.keep(node, weight=np.ascontiguousarray(planner.weight(node)[::-1, ::-1].transpose(3, 1, 0, 2)))
 
 

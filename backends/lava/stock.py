@@ -70,7 +70,7 @@ class Planner:
 
 def _conv(planner: Planner, node: IntConv, part: LavaProcessSpec, k: int) -> Names:
     for name in ("stride", "padding"):
-        _limited(f"{part.name}.{name}", part.settings[name], STRIDE_MAX, "Lava's own Conv")
+        _limited(f"{part.name}.{name}", max(part.settings[name]), STRIDE_MAX, "Lava's own Conv")
     weights = planner.given[f"{part.name}.weight"].astype(np.int64)
     return planner.put(part, weight=(weights << k).astype(np.int32))
 

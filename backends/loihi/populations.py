@@ -6,6 +6,7 @@ besides the input. Sum-pools and sums of spikes are folded into the synapses tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -14,7 +15,8 @@ import numpy as np
 
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
-from qpsnn_core.common.types import Bools, Longs
+from qpsnn_core.common.pairs import both
+from qpsnn_core.common.types import Bools, Longs, Pair
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -117,10 +119,11 @@ def _of_windows(network: IntegerNetwork, node: IntSumPool) -> list[_Origin]:
     return [_Origin(o.name, o.rows @ rows, o.cols @ cols) for o in _origins(network, node.source)]
 
 
-def _slid(network: IntegerNetwork, node: Any, kernel: int, stride: int, padding: int) -> tuple[Bools, Bools]:
+def _slid(network: IntegerNetwork, node: Any, kernel: Pair, stride: Pair, padding: Pair) -> tuple[Bools, Bools]:
     """Which rows, and which columns, of its source the windows of a node hold."""
     before, after = network.shape(node.source), network.shape(node.name)
-    rows, cols = (windows(before[axis], after[axis], kernel, stride, padding) for axis in (0, 1))
+    sizes = zip(before[:2], after[:2], both(kernel), both(stride), both(padding), strict=True)
+    rows, cols = (windows(*one) for one in sizes)
     return rows, cols
 
 
@@ -168,7 +171,11 @@ def _read(
 
 def _conv(network: IntegerNetwork, node: IntConv) -> list[Projection]:
     rows, cols = _slid(network, node, node.kernel, node.stride, node.padding)
-    return _read(network, node, rows, cols, _every(network, node), _weights(network, node), shared=node.kernel**2)
+    own = np.eye(node.groups, dtype=bool)
+    inputs, outputs = network.shape(node.source)[2] // node.groups, node.channels // node.groups
+    channels = np.kron(own, np.ones((inputs, outputs), bool))
+    taps = math.prod(both(node.kernel))
+    return _read(network, node, rows, cols, channels, _weights(network, node), shared=taps)
 
 
 def _linear(network: IntegerNetwork, node: IntLinear) -> list[Projection]:

@@ -97,7 +97,7 @@ class Twin(nn.Module):
 
     def _part(self, model: Model, node: Any, neuron: Callable[[LIF], nn.Module]) -> nn.Module:
         own = model.params.get(node.name, {})
-        if isinstance(node, Conv):
+        if isinstance(node, Conv) and node.plain:
             return Convolution(node, own, model.state[node.name])
         if isinstance(node, Linear):
             return Classifier(node, own)

@@ -42,6 +42,8 @@ class Place(NamedTuple):
 
 def _conv(place: Place) -> Iterator[Cost]:
     node, (value, *_) = place.node, place.inputs
+    if not node.plain:
+        raise NotImplementedError(f"{node.name}: expected a square window without groups, got {node}")
     levels = node.quantizer.levels if node.quantizer else 0
     steps = 1 if place.once else place.steps
     size = ConvSize(

@@ -20,6 +20,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from cattrs.strategies import configure_tagged_union
 
 from qpsnn_core.common.errors import ConfigError, QpsnnError, expected
+from qpsnn_core.common.types import Pair
 
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
@@ -45,6 +46,7 @@ def converter() -> cattrs.Converter:
     strict = cattrs.Converter(forbid_extra_keys=True)
     for kind in WORDS:
         strict.register_structure_hook(kind, _scalar(kind))
+    strict.register_structure_hook(Pair, lambda value, _: tuple(value) if isinstance(value, list) else value)
     strict.register_structure_hook_factory(is_dataclass, lambda kind: _table(strict, kind))
     strict.register_unstructure_hook_factory(is_dataclass, lambda kind: _written(strict, kind))
     strict.register_structure_hook_factory(_is_tuple, lambda kind: _tuple(strict, kind))

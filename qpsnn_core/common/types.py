@@ -18,6 +18,9 @@ Labels = npt.NDArray[np.int64]
 Shape = tuple[int, int, int]
 """(H, W, C)."""
 
+Pair = int | tuple[int, int]
+"""A number of pixels for both axes, or (rows, columns)."""
+
 NamedArrays = dict[str, Array]
 """Arrays of one node, by array name."""
 

@@ -75,8 +75,9 @@ def _synapse(model: Model, node: Conv | Linear, sources: list[Ends]) -> Ends:
     """Each weight takes the end that suits it; what padding leaves out is 0, which lies between the ends."""
     (source,) = sources
     weight, bias = folded(model, node)
-    rows = weight.reshape(-1, len(source.low), weight.shape[-1])
-    ends = rows * source.high[:, None], rows * source.low[:, None]
+    groups = getattr(node, "groups", 1)
+    rows = weight.reshape(-1, len(source.low) // groups, groups, weight.shape[-1] // groups)
+    ends = [rows * end.reshape(groups, -1).T[..., None] for end in (source.high, source.low)]
     low, high = (sum_down(pick(*ends).reshape(-1, weight.shape[-1])) for pick in (np.minimum, np.maximum))
     return Ends(low + bias, high + bias)
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from qpsnn_core.common.errors import NetworkError, Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import OptionTable, Refusal
-from qpsnn_core.common.types import Array, Shape
+from qpsnn_core.common.pairs import both
+from qpsnn_core.common.types import Array, Pair, Shape
 
 
 def named(network: Any, source: str, reader: str) -> str:
@@ -27,6 +28,44 @@ def gap(beta: float) -> float:
 def copying(channel_map: tuple[int, ...], inputs: int) -> npt.NDArray[np.float64]:
     """A 1x1 kernel that copies channels: [1, 1, in, out]."""
     return np.equal.outer(np.arange(inputs), np.array(channel_map)).astype(np.float64)[None, None]
+
+
+def _dense(weight: Array, groups: int) -> Array:
+    """[..., in, out] of a weight [..., in / groups, out] of groups, 0 between them."""
+    if groups == 1:
+        return weight
+    *taps, inputs, outputs = weight.shape
+    out, own = np.zeros((*taps, inputs * groups, outputs), weight.dtype), outputs // groups
+    for g in range(groups):
+        columns = slice(g * own, (g + 1) * own)
+        out[..., g * inputs : (g + 1) * inputs, columns] = weight[..., columns]
+    return out
+
+
+def _square(
+    place: str, weight: Array, stride: tuple[int, int], padding: tuple[int, int], shape: tuple[int, ...]
+) -> tuple[Array, tuple[int, int]]:
+    """The kernel with zeros around it, so that it is square, and the padding with which the windows stay what they are.
+
+    shape: (H, W) of what is read. UnsupportedError where no zeros on both sides leave as many windows.
+    """
+    most, before, edges = max(weight.shape[:2]), [], []
+    for axis in (0, 1):
+        size, step, edge, lacking = weight.shape[axis], stride[axis], padding[axis], most - weight.shape[axis]
+        count = (shape[axis] + 2 * edge - size) // step
+        fit = [
+            more
+            for more in (lacking // 2, -(-lacking // 2))
+            if (shape[axis] + 2 * (edge + more) - most) // step == count
+        ]
+        if not fit:
+            want = "a kernel that zeros can make square, as nir takes all for square when it follows shapes"
+            raise UnsupportedError(expected(place, want, Unquoted(" x ".join(map(str, weight.shape[:2])))))
+        before.append(fit[0])
+        edges.append(edge + fit[0])
+    out = np.zeros((most, most, *weight.shape[2:]), weight.dtype)
+    out[before[0] : before[0] + weight.shape[0], before[1] : before[1] + weight.shape[1]] = weight
+    return out, (edges[0], edges[1])
 
 
 _NO_READOUT = Refusal("NIR has no word for what is read of a membrane that never fires, and when")
@@ -58,19 +97,33 @@ class Graph:
         height, width, channels = shape
         self._add(name, (), nir.Input(np.array([channels, height, width])), (channels, height, width))
 
-    def conv(self, name: str, source: str, weight: Array, bias: Array, stride: int, padding: int, out: Shape) -> None:
+    def conv(
+        self,
+        name: str,
+        source: str,
+        weight: Array,
+        bias: Array,
+        stride: Pair,
+        padding: Pair,
+        out: Shape,
+        groups: int = 1,
+    ) -> None:
         """A Conv2d, or, of a vector, an Affine with the one tap that its values meet.
 
-        weight: [kernel, kernel, in, out]; out: (H, W, C) of what it gives. Raises UnsupportedError (a map of a vector).
+        weight: [rows, columns, in / groups, out]; out: (H, W, C) of what it gives. nir 1.0.8 follows the shapes of
+        square kernels without groups alone: zeros make others of them. Raises UnsupportedError (a map of a vector, a
+        kernel that no zeros make square).
         """
+        weight = _dense(weight, groups)
         if self._is_vector(name, source, out):
-            self._affine(name, self.ends[source], weight[padding, padding].T, bias)
+            self._affine(name, self.ends[source], weight[both(padding)].T, bias)
             return
+        weight, edge = _square(f"nir: {name}.kernel", weight, both(stride), both(padding), self._shape(source)[1:])
         node = nir.Conv2d(
             input_shape=self._shape(source)[1:],
             weight=self._numbers(weight.transpose(3, 2, 0, 1)),
-            stride=(stride, stride),
-            padding=(padding, padding),
+            stride=both(stride),
+            padding=edge,
             dilation=(1, 1),
             groups=1,
             bias=self._numbers(bias),

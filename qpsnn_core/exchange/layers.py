@@ -17,10 +17,10 @@ from qpsnn_core.common.foreign import check_bytes
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.exchange.draft import Layers
 from qpsnn_core.exchange.nir_neurons import if_, lif
-from qpsnn_core.exchange.values import FRAME_PEAK, Held, bias_of, padding_of, shape_of, the_same
+from qpsnn_core.exchange.values import FRAME_PEAK, Held, bias_of, padding_of, shape_of, the_same, two_of
 from qpsnn_core.network.nodes import AvgPool, Input, Readout
 from qpsnn_core.network.synapses import Conv, Linear
-from qpsnn_core.network.values import window
+from qpsnn_core.network.values import window, windows
 
 
 def read_node(layers: Layers, name: str, sources: list[str]) -> None:
@@ -52,15 +52,18 @@ def _input(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
 def _conv(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
     source = layers.joined(name, sources)
     weight = np.asarray(node.weight, np.float64)
-    if source.flat or weight.ndim != 4 or weight.shape[1] != source.shape[2]:
+    groups = the_same(f"nir: {name}.groups", node.groups, "one number")
+    if source.flat or weight.ndim != 4 or weight.shape[1] * groups != source.shape[2]:
         got = Unquoted("a vector" if source.flat else f"{source.shape[2]} channels")
-        raise ShapeError(expected(f"nir: {name} (from {source.node})", f"{weight.shape[1]} channels of a map", got))
-    kernel = the_same(f"nir: {name}.weight", weight.shape[2:], "a square kernel")
-    stride = the_same(f"nir: {name}.stride", node.stride, "one stride")
+        raise ShapeError(
+            expected(f"nir: {name} (from {source.node})", f"{weight[0].shape[0] * groups} channels of a map", got)
+        )
+    kernel = (int(weight.shape[2]), int(weight.shape[3]))
+    stride = two_of(f"nir: {name}.stride", node.stride)
     padding = padding_of(name, node.padding, kernel)
-    for label, value in (("dilation", node.dilation), ("groups", node.groups)):
-        if not np.all(np.asarray(value) == 1):
-            raise NetworkError(expected(f"nir: {name}.{label}", "1", Unquoted(f"{np.asarray(value).tolist()}")))
+    if not np.all(np.asarray(node.dilation) == 1):
+        got = Unquoted(f"{np.asarray(node.dilation).tolist()}")
+        raise NetworkError(expected(f"nir: {name}.dilation", "1", got))
     channels = weight.shape[0]
     bias = bias_of(name, node.bias, channels)
     made = Conv(
@@ -73,8 +76,9 @@ def _conv(layers: Layers, name: str, node: Any, sources: list[Held]) -> None:
         None,
         bias=True,
         batch_norm=False,
+        groups=groups,
     )
-    height, width = ((size + 2 * padding - kernel) // stride + 1 for size in source.shape[:2])
+    height, width = windows(f"nir: {name}", source.shape, kernel, stride, padding)
     held = Held(made.name, (height, width, channels), True)
     layers.put(name, made, held, weight=weight.transpose(2, 3, 1, 0) * source.gain, bias=bias)
 

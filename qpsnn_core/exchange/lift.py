@@ -120,7 +120,7 @@ def _input(node: IntInput, network: IntegerNetwork, events: bool) -> Node:
 def _conv(node: IntConv, network: IntegerNetwork, events: bool) -> Node:
     inner = _reader(node, network) is not network.readout
     sizes = node.channels, node.kernel, node.stride, node.padding
-    return Conv(node.name, node.source, *sizes, bias=not inner, batch_norm=inner)
+    return Conv(node.name, node.source, *sizes, bias=not inner, batch_norm=inner, groups=node.groups)
 
 
 def _linear(node: IntLinear, network: IntegerNetwork, events: bool) -> Node:

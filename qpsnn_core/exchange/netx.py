@@ -14,6 +14,7 @@ import numpy as np
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.hdf5 import writing
 from qpsnn_core.common.kind_table import KindTable, OptionTable, Refusal
+from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array, Longs, Shape
 from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.lava_lif import (
@@ -169,11 +170,11 @@ def _conv(network: IntegerNetwork, node: IntConv, weights: Longs) -> list[Group]
             "shape": [channels, height, width],
             "inChannels": network.shape(node.source)[2],
             "outChannels": node.channels,
-            "kernelSize": [node.kernel, node.kernel],
-            "stride": [node.stride, node.stride],
-            "padding": [node.padding, node.padding],
+            "kernelSize": list(both(node.kernel)),
+            "stride": list(both(node.stride)),
+            "padding": list(both(node.padding)),
             "dilation": [1, 1],
-            "groups": 1,
+            "groups": node.groups,
             "weight": weights.transpose(3, 2, 0, 1),
         }
     ]

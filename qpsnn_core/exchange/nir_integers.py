@@ -143,7 +143,7 @@ def _currents(making: Making, reader: IntLIF | IntReadout, scale: Doubles, unit:
 def _conv(making: Making, node: IntConv, name: str, factor: Doubles, offset: Doubles) -> None:
     weight: Array = making.network.arrays[node.name]["codes"] * factor
     out = making.network.shape(node.name)
-    making.graph.conv(name, node.source, weight, offset, node.stride, node.padding, out)
+    making.graph.conv(name, node.source, weight, offset, node.stride, node.padding, out, node.groups)
 
 
 def _linear(making: Making, node: IntLinear, name: str, factor: Doubles, offset: Doubles) -> None:

@@ -68,7 +68,7 @@ def _current(graph: Graph, model: Model, source: str, reader: str, scale: float)
 def _conv(graph: Graph, model: Model, node: Conv, name: str, scale: float) -> None:
     weight, bias = folded(model, node)
     out = model.network.shape(node.name)
-    graph.conv(name, node.source, weight * scale, bias * scale, node.stride, node.padding, out)
+    graph.conv(name, node.source, weight * scale, bias * scale, node.stride, node.padding, out, node.groups)
 
 
 def _linear(graph: Graph, model: Model, node: Linear, name: str, scale: float) -> None:

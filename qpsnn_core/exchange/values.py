@@ -65,14 +65,22 @@ def the_same(place: str, value: Any, want: str) -> int:
     return int(found[0])
 
 
-def padding_of(name: str, value: Any, kernel: int) -> int:
-    """Of both sides; NIR has numbers, "same" and "valid"."""
+def two_of(place: str, value: Any) -> tuple[int, int]:
+    """(rows, columns) of one number, or of two."""
+    found = [int(one) for one in np.asarray(value).reshape(-1)]
+    if len(found) not in (1, 2):
+        raise NetworkError(expected(place, "one number, or two: (rows, columns)", Unquoted(f"{found}")))
+    return found[0], found[-1]
+
+
+def padding_of(name: str, value: Any, kernel: tuple[int, int]) -> tuple[int, int]:
+    """Of both sides, (rows, columns); NIR has numbers, "same" and "valid"."""
     word = value.decode() if isinstance(value, bytes) else value
     if isinstance(word, str):
-        if word == "same" and kernel % 2 == 0:
+        if word == "same" and not all(size % 2 for size in kernel):
             raise NetworkError(expected(f"nir: {name}.padding", "the same on both sides", "same"))
-        return (kernel - 1) // 2 if word == "same" else 0
-    return the_same(f"nir: {name}.padding", value, "one padding")
+        return ((kernel[0] - 1) // 2, (kernel[1] - 1) // 2) if word == "same" else (0, 0)
+    return two_of(f"nir: {name}.padding", value)
 
 
 def bias_of(name: str, value: Any, channels: int) -> Doubles:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Arrays, Doubles
 from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.lif import Cache
@@ -121,12 +122,16 @@ def backward_of(node: LIF, current: Doubles, spikes: Doubles, gradient: Doubles)
 
 
 class Windows(NamedTuple):
-    """What a synapse multiplies with its weights: windows of images [M, H, W, C]."""
+    """What a synapse multiplies with its weights: windows of images [M, H, W, C]; of sizes (rows, columns).
+
+    groups: of channels, each of which feeds its own outputs.
+    """
 
     images: Doubles
-    size: int
-    stride: int
-    padding: int
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    groups: int
 
 
 _NO_MEMBRANE = Refusal("it has no membrane")
@@ -151,8 +156,10 @@ WINDOWS: KindTable[Callable[..., Windows]] = KindTable(
     "the audit of weights",
     {
         Input: _NO_WEIGHTS,
-        Conv: lambda node, x: Windows(x.reshape(-1, *x.shape[2:]), node.kernel, node.stride, node.padding),
-        Linear: lambda node, x: Windows(x.reshape(-1, 1, 1, x[0, 0].size), 1, 1, 0),
+        Conv: lambda node, x: Windows(
+            x.reshape(-1, *x.shape[2:]), both(node.kernel), both(node.stride), both(node.padding), node.groups
+        ),
+        Linear: lambda node, x: Windows(x.reshape(-1, 1, 1, x[0, 0].size), (1, 1), (1, 1), (0, 0), 1),
         Shortcut: _NO_WEIGHTS,
         LIF: _NO_WEIGHTS,
         MaxPool: _NO_WEIGHTS,
@@ -175,9 +182,14 @@ class SynapseCheck:
             stored = model.state.get(node.name, {}).get("gamma")
             codes = quantize(model.params[node.name]["weight"], node.quantizer, stored)
             used = codes.codes * codes.step.astype(np.float64)
-        images, size, self.stride, padding = WINDOWS[node](node, x)
-        self.images = np.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-        self.weight = used.reshape(size, size, images.shape[3], -1)
+        images, size, self.stride, padding, self.groups = WINDOWS[node](node, x)
+        (top, left), inputs = padding, images.shape[3] // self.groups
+        self.images = np.pad(images, ((0, 0), (top, top), (left, left), (0, 0)))
+        self.weight = np.zeros((*size, images.shape[3], used.shape[-1]))
+        self.inputs, outputs = inputs, used.shape[-1] // self.groups
+        for g in range(self.groups):
+            own = slice(g * outputs, (g + 1) * outputs)
+            self.weight[:, :, g * inputs : (g + 1) * inputs, own] = used.reshape(*size, inputs, -1)[..., own]
         self.padding, self.scale = padding, value.scale
         array = seen.given[node.name].array.astype(np.float64)
         self.gradient = array.reshape(-1, *array.shape[2:])
@@ -185,13 +197,13 @@ class SynapseCheck:
         self.step = STEP * float(np.abs(self.weight).max())
         height, width = self.gradient.shape[1:3]
         self.sums = np.zeros(self.gradient.shape)
-        for ky, kx in np.ndindex(size, size):
+        for ky, kx in np.ndindex(*size):
             self.sums += self._seen(ky, kx, height, width) @ self.weight[ky, kx]
 
     def _seen(self, ky: int, kx: int, height: int, width: int) -> Doubles:
         """What tap (ky, kx) of every window sees, [M, H', W', C]."""
-        s = self.stride
-        return self.images[:, ky : ky + s * (height - 1) + 1 : s, kx : kx + s * (width - 1) + 1 : s]
+        down, right = self.stride
+        return self.images[:, ky : ky + down * (height - 1) + 1 : down, kx : kx + right * (width - 1) + 1 : right]
 
     def _loss(self, sums: Doubles, gradient: Doubles, gain: Any) -> float:
         if gain is None:
@@ -203,6 +215,7 @@ class SynapseCheck:
         """dL/dW_hat of the weight at [ky, kx, c_in, c_out] (a Linear's: [in, out])."""
         ky, kx, source, channel = place if len(place) == 4 else (0, 0, *place)
         line = slice(channel, channel + 1)
+        source += channel * self.groups // self.sums.shape[-1] * self.inputs
         change = self._seen(ky, kx, *self.gradient.shape[1:3])[..., source : source + 1]
         gain = None if self.gain is None else self.gain[line]
         high, low = (
@@ -219,9 +232,9 @@ class SynapseCheck:
             y, x, c = 0, 0, int(np.ravel_multi_index(place[2:], self.shape[2:]))
         change = np.zeros(self.sums.shape)
         for ky, kx in np.ndindex(self.weight.shape[:2]):
-            row, column = y + self.padding - ky, x + self.padding - kx
-            if row % self.stride == 0 and column % self.stride == 0:
-                i, j = row // self.stride, column // self.stride
+            row, column = y + self.padding[0] - ky, x + self.padding[1] - kx
+            if row % self.stride[0] == 0 and column % self.stride[1] == 0:
+                i, j = row // self.stride[0], column // self.stride[1]
                 if 0 <= i < change.shape[1] and 0 <= j < change.shape[2]:
                     change[m, i, j] += self.scale * self.weight[ky, kx, c]
         high, low = (self._loss(self.sums + sign * STEP * change, self.gradient, self.gain) for sign in (1, -1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, expected
+from qpsnn_core.common.pairs import check_below
 from qpsnn_core.common.validation import check_at_least, check_choice
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -42,12 +43,12 @@ def input_node(node: IntInput) -> None:
 
 
 def conv(node: IntConv) -> None:
-    """Sizes, and padding less than the kernel."""
-    for label in ("channels", "kernel", "stride"):
+    """Channels in groups, and padding less than the kernel; the sizes are checked as the node is made."""
+    for label in ("channels", "groups"):
         check_at_least(f"{node.name}.{label}", getattr(node, label), 1)
-    check_at_least(f"{node.name}.padding", node.padding, 0)
-    if node.padding >= node.kernel:
-        raise ConfigError(expected(f"{node.name}.padding", f"less than the kernel ({node.kernel})", node.padding))
+    check_below(f"{node.name}.padding", node.padding, "kernel", node.kernel)
+    if node.channels % node.groups:
+        raise ConfigError(expected(f"{node.name}.groups", f"a divisor of the channels ({node.channels})", node.groups))
 
 
 def linear(node: IntLinear) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array, NamedArrays, Shape
 from qpsnn_core.integer import node_checks
 from qpsnn_core.integer.bounds import INT32_MAX, Interval, Membrane, accumulator, integrated, membrane, scaled, times
@@ -25,7 +26,7 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.network.values import window
+from qpsnn_core.network.values import window, windows
 
 COUNTS, SIGNED = "counts", "signed"
 
@@ -97,7 +98,11 @@ def _counts(shape: Shape, max_count: int) -> IntValueSpec:
 
 
 def _conv_specs(node: IntConv, inputs: tuple[IntValueSpec, ...]) -> dict[str, Spec]:
-    shape = (node.kernel, node.kernel, inputs[0].shape[2], node.channels)
+    channels = inputs[0].shape[2]
+    if channels % node.groups:
+        want, got = f"channels in {node.groups} groups", Unquoted(f"{channels} channels")
+        raise ShapeError(expected(f"{node.name} (from {node.source})", want, got))
+    shape = (*both(node.kernel), channels // node.groups, node.channels)
     return {
         "codes": Spec(shape, ("int8", "int16"), -CODE_MAX, CODE_MAX),
         "gain": Spec((node.channels,), ("int32",)),
@@ -122,10 +127,8 @@ def _weighted(name: str, shape: Shape, value: IntValueSpec, arrays: NamedArrays)
 
 
 def _conv_output(node: IntConv, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
-    height, width = (
-        window(f"{node.name} (from {node.source})", size, node.kernel, node.stride, node.padding)
-        for size in inputs[0].shape[:2]
-    )
+    place = f"{node.name} (from {node.source})"
+    height, width = windows(place, inputs[0].shape, node.kernel, node.stride, node.padding)
     return _weighted(node.name, (height, width, node.channels), inputs[0], arrays)
 
 

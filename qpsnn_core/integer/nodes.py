@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from qpsnn_core.common.input_range import InputRange
+from qpsnn_core.common.pairs import checked_pair
 from qpsnn_core.common.serialization import ADDED_LATER
+from qpsnn_core.common.types import Pair
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,31 @@ class IntInput:
 class IntConv:
     """`X[y, x, co] = gain[co] * sum codes[ky, kx, ci, co] * S[y*stride + ky - padding, x*stride + kx - padding, ci]`.
 
-    Arrays: `codes` int8 or int16 [kernel, kernel, C_in, channels]; `gain` int32 [channels].
+    kernel, stride, padding: one number, or (rows, columns). ci: of the group of co, of `groups` in order.
+    Arrays: `codes` int8 or int16 [rows, columns, C_in / groups, channels]; `gain` int32 [channels].
     """
 
     name: str
     source: str
     channels: int
-    kernel: int
-    stride: int
-    padding: int
+    kernel: Pair
+    stride: Pair
+    padding: Pair
+    groups: int = field(default=1, metadata=ADDED_LATER)
+
+    def __post_init__(self) -> None:
+        for label, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
+            object.__setattr__(self, label, checked_pair(f"{self.name}.{label}", getattr(self, label), least))
+
+    @property
+    def square(self) -> bool:
+        """Whether its window is square, and moves alike along both axes."""
+        return not any(isinstance(one, tuple) for one in (self.kernel, self.stride, self.padding))
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is square and has no groups."""
+        return self.square and self.groups == 1
 
 
 @dataclass(frozen=True)

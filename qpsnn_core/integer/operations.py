@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.common.kind_table import KindTable, OptionTable
+from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array, NamedArrays
+from qpsnn_core.integer.grouped import grouped
 from qpsnn_core.integer.node_kinds import IntValueSpec
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -85,7 +87,12 @@ def conv(node: IntConv, context: OperationContext, counts: Array) -> Step:
     value, codes = context.reads[0], context.arrays["codes"]
     images = counts.shape[0] * counts.shape[1]
     height, width, channels = context.gives.shape
-    geometry = ConvGeometry.of(value.shape, channels, node.kernel, node.stride, node.padding)
+    if not node.plain:
+        acc = context.room((*counts.shape[:2], *context.gives.shape), np.int32)
+        write = grouped(node, codes, value.max_count, counts, acc, context.ready, context.room)
+        return Step(IntCurrent(acc, context.arrays["gain"]), write)
+    (kernel, _), (stride, _), (padding, _) = map(both, (node.kernel, node.stride, node.padding))
+    geometry = ConvGeometry.of(value.shape, channels, kernel, stride, padding)
     events = value.kind == "counts" and value.max_count <= MAX_EVENT_COUNT
     acc = context.room((images * height * width * channels,), sum_type(context.gives.sums) if events else np.int32)
     real = not events and (value.kind == "signed" or not IMAGES_WIN)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.pairs import both
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Array, Bools, Longs, Shape
 from qpsnn_core.common.validation import check_kind
@@ -188,12 +188,12 @@ def fanout(network: Network, name: str) -> Longs:
     return total
 
 
-def _conv_reach(node: Conv, source: Shape, output: Shape, outputs: Longs | int) -> Longs:
-    rows, columns = (
-        _seen(size, out, node.kernel, node.stride, node.padding)
-        for size, out in zip(source[:2], output[:2], strict=True)
-    )
-    taps = np.broadcast_to(outputs, (node.kernel, node.kernel, source[2]))
+def _conv_reach(node: Conv, source: Shape, output: Shape, mask: Bools | None) -> Longs:
+    sizes = zip(source[:2], output[:2], both(node.kernel), both(node.stride), both(node.padding), strict=True)
+    rows, columns = (_seen(*one) for one in sizes)
+    shape = (*both(node.kernel), source[2] // node.groups, node.groups)
+    outputs = node.channels // node.groups if mask is None else mask.reshape(*shape, -1).sum(-1)
+    taps = np.broadcast_to(outputs, shape).swapaxes(2, 3).reshape(*shape[:2], -1)
     reach: Longs = np.einsum("ya,xb,abc->yxc", rows, columns, taps)
     return reach
 
@@ -205,28 +205,29 @@ def _seen(size: int, out: int, kernel: int, stride: int, padding: int) -> Longs:
     return seen
 
 
-def _linear_reach(node: Linear, source: Shape, output: Shape, outputs: Longs | int) -> Longs:
+def _linear_reach(node: Linear, source: Shape, output: Shape, mask: Bools | None) -> Longs:
+    outputs = output[2] if mask is None else mask.sum(-1)
     reach: Longs = np.broadcast_to(np.asarray(outputs), math.prod(source)).reshape(source)
     return reach
 
 
-def _shortcut_reach(node: Shortcut, source: Shape, output: Shape, outputs: Longs | int) -> Longs:
+def _shortcut_reach(node: Shortcut, source: Shape, output: Shape, mask: Bools | None) -> Longs:
     reach = np.zeros(source, np.int64)
     used = [channel for channel in node.mapping(source[2]) if channel >= 0]
     reach[:: node.stride, :: node.stride] = np.bincount(np.array(used, np.int64), minlength=source[2])
     return reach
 
 
-def _reach(network: Network, node: Node, mask: npt.NDArray[np.bool_] | None = None) -> Longs | None:
+def _reach(network: Network, node: Node, mask: Bools | None = None) -> Longs | None:
     """Additions in this node for one spike of each element of its source, [H, W, C]; None if it adds none up."""
     reach = PRICES[node].reach
     if reach is None:
         return None
-    outputs = network.shape(node.name)[2] if mask is None else _checked(network, node, mask).sum(-1)
-    return reach(node, network.shape(node.sources[0]), network.shape(node.name), outputs)
+    checked = None if mask is None else _checked(network, node, mask)
+    return reach(node, network.shape(node.sources[0]), network.shape(node.name), checked)
 
 
-def _checked(network: Network, node: Node, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _checked(network: Network, node: Node, mask: Bools) -> Bools:
     shapes = {one.name: one.weight_shape(network.values[one.source]) for one in network.synapses}
     want = shapes.get(node.name, "none")
     if mask.shape != want:
@@ -254,7 +255,7 @@ def _shortcut(network: Network, node: Shortcut, operations: float | None, mask: 
     return NodeCost(node.name, type(node).__name__, saved_bits=INTEGER_BITS * node.channels, sops=operations)
 
 
-def _weights(network: Network, node: Synapse, operations: float | None, mask: npt.NDArray[np.bool_] | None) -> NodeCost:
+def _weights(network: Network, node: Synapse, operations: float | None, mask: Bools | None) -> NodeCost:
     kind = type(node).__name__
     height, width, channels = network.shape(node.name)
     weights = math.prod(node.weight_shape(network.inputs_of(node)[0]))
@@ -274,7 +275,7 @@ def _weights(network: Network, node: Synapse, operations: float | None, mask: np
 class Price(NamedTuple):
     """What a kind costs. cost: `(network, node, sops, mask) -> NodeCost`.
 
-    reach: additions for one spike of each element of the source, `(node, source, output, outputs) -> [H, W, C]`, of a
+    reach: additions for one spike of each element of the source, `(node, source, output, mask) -> [H, W, C]`, of a
     kind that adds up what it reads; None of one that does not.
     """
 

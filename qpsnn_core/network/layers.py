@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from qpsnn_core.common.errors import ShapeError, Unquoted, expected
-from qpsnn_core.common.types import Shape
+from qpsnn_core.common.pairs import both, checked_pair
+from qpsnn_core.common.types import Pair, Shape
 from qpsnn_core.network import nodes, synapses
 from qpsnn_core.network.values import ValueSpec
 from qpsnn_core.quantization.formats import Quantizer
@@ -68,31 +69,33 @@ class Input(Layer):
 class Conv(Layer):
     """A convolution with batch norm. Reads images or spikes, gives a Current.
 
-    channels: of the output. kernel, stride: in pixels, both ways. padding: None is `kernel // 2`, which keeps the size
-    of the map at a stride of 1 (for an odd kernel). quantizer: None is floating point; the default is chosen by the
+    channels: of the output. kernel, stride: in pixels, one number both ways or (rows, columns). padding: None is
+    `kernel // 2`, which keeps the size of the map at a stride of 1 (for an odd kernel). groups: of channels that are
+    convolved apart; as many as it reads: depthwise. quantizer: None is floating point; the default is chosen by the
     place of the layer, with the builder's `bits`. bias: before batch norm. batch_norm: without it, quantizer and gain
     change as well. sparse: a weight that is 0 is pruned, and stays 0. gain: of fresh weights, drawn from
-    `N(0, gain / sqrt(kernel * kernel * channels read))`; 0 is Kaiming's of the fan-out; None is chosen by the place.
+    `N(0, gain / sqrt(inputs of a window))`; 0 is Kaiming's of the fan-out; None is chosen by the place.
     """
 
     kind = synapses.Conv
     prefix = "conv"
     reads = ("analog", "spikes")
     channels: int
-    kernel: int = synapses.Conv.kernel
-    stride: int = synapses.Conv.stride
-    padding: int | None = None
+    kernel: Pair = synapses.Conv.kernel
+    stride: Pair = synapses.Conv.stride
+    padding: Pair | None = None
     quantizer: Quantizer | None = synapses.Conv.quantizer
     bias: bool = synapses.Conv.bias
     batch_norm: bool = synapses.Conv.batch_norm
     sparse: bool = synapses.Conv.sparse
     gain: float | None = synapses.Conv.gain
+    groups: int = synapses.Conv.groups
 
     def options(self, place: str, values: tuple[ValueSpec, ...]) -> dict[str, Any]:
-        """With the padding as a number."""
+        """With the padding as numbers."""
         found = super().options(place, values)
         if self.padding is None:
-            found["padding"] = self.kernel // 2 if isinstance(self.kernel, int) else 0
+            found["padding"] = tuple(one // 2 for one in both(checked_pair(f"{place}.kernel", self.kernel, 1)))
         return found
 
 

@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from qpsnn_core.common.errors import ConfigError, ShapeError, expected
+from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
+from qpsnn_core.common.pairs import both, check_below, checked_pair
 from qpsnn_core.common.plain import plain_fields
 from qpsnn_core.common.serialization import ADDED_LATER, FORMERLY
+from qpsnn_core.common.types import Pair
 from qpsnn_core.common.validation import check_at_least, check_at_most, check_name, check_number
-from qpsnn_core.network.values import ValueSpec, check_kind, window
+from qpsnn_core.network.values import ValueSpec, check_kind, windows
 from qpsnn_core.quantization.formats import AUTO, BY_PLACE, Quantizer
 
 MOST_CHANNELS = 2**20
@@ -27,6 +29,9 @@ _GAIN = {**ADDED_LATER, FORMERLY: 0.0}
 class Conv:
     """`X = BN(sum_{ky,kx,ci} W_hat[ky, kx, ci, co] S[y*stride + ky - padding, x*stride + kx - padding, ci] + bias)`.
 
+    kernel, stride, padding: one number, or (rows, columns). groups: of channels, in order; ci goes over those of co's
+    group alone, C_in of them is depthwise (Howard et al., arXiv:1704.04861).
+
     `quantizer=None` keeps the weights in floating point. `gain`: fresh weights are `N(0, gain / sqrt(k*k*C_in))`; 0:
     Kaiming's of the fan-out, as in the paper. A quantizer that is not given, a quantizer's gamma "auto", and a gain of
     None, the default, are chosen by the Network (network/defaults.py). `sparse`: a weight that is 0 is pruned, and
@@ -36,24 +41,29 @@ class Conv:
     name: str
     source: str
     channels: int
-    kernel: int = 3
-    stride: int = 1
-    padding: int = 1
+    kernel: Pair = 3
+    stride: Pair = 1
+    padding: Pair = 1
     quantizer: Quantizer | None = field(default=BY_PLACE, metadata=_QUANTIZER)
     bias: bool = False
     batch_norm: bool = True
     sparse: bool = False
     gain: float | None = field(default=None, metadata=_GAIN)
+    groups: int = field(default=1, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
         check_name(self.name)
-        for label in ("channels", "kernel", "stride"):
+        for label in ("channels", "groups"):
             check_at_least(f"{self.name}.{label}", getattr(self, label), 1)
+        for label, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
+            object.__setattr__(self, label, checked_pair(f"{self.name}.{label}", getattr(self, label), least))
         check_at_most(f"{self.name}.channels", self.channels, MOST_CHANNELS)
-        check_at_least(f"{self.name}.padding", self.padding, 0)
-        if self.padding >= self.kernel:
-            raise ConfigError(expected(f"{self.name}.padding", f"less than the kernel ({self.kernel})", self.padding))
+        check_below(f"{self.name}.padding", self.padding, "kernel", self.kernel)
+        if self.channels % self.groups:
+            raise ConfigError(
+                expected(f"{self.name}.groups", f"a divisor of the channels ({self.channels})", self.groups)
+            )
         _check_weights(self)
 
     @property
@@ -64,15 +74,27 @@ class Conv:
     def output(self, value: ValueSpec) -> ValueSpec:
         """A Current of `channels` maps."""
         check_kind(self.name, self.source, value, "analog", "spikes")
-        height, width = (
-            window(f"{self.name} (from {self.source})", size, self.kernel, self.stride, self.padding)
-            for size in value.shape[:2]
-        )
+        place = f"{self.name} (from {self.source})"
+        if value.shape[2] % self.groups:
+            raise ShapeError(
+                expected(place, f"channels in {self.groups} groups", Unquoted(f"{value.shape[2]} channels"))
+            )
+        height, width = windows(place, value.shape, self.kernel, self.stride, self.padding)
         return ValueSpec("current", (height, width, self.channels))
 
     def weight_shape(self, value: ValueSpec) -> tuple[int, ...]:
-        """`(kernel, kernel, C_in, C_out)`."""
-        return (self.kernel, self.kernel, value.shape[2], self.channels)
+        """`(kernel rows, kernel columns, C_in / groups, C_out)`."""
+        return (*both(self.kernel), value.shape[2] // self.groups, self.channels)
+
+    @property
+    def square(self) -> bool:
+        """Whether its window is square, and moves alike along both axes."""
+        return not any(isinstance(one, tuple) for one in (self.kernel, self.stride, self.padding))
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is square and has no groups."""
+        return self.square and self.groups == 1
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
-from qpsnn_core.common.types import Shape
+from qpsnn_core.common.pairs import both
+from qpsnn_core.common.types import Pair, Shape
 
 Kind = Literal["analog", "spikes", "current"]
 
@@ -54,3 +55,11 @@ def window(place: str, size: int, kernel: int, stride: int, padding: int) -> int
     if size + 2 * padding < kernel or out < 1:
         raise ShapeError(expected(place, f"a map of at least {kernel - 2 * padding} pixels", Unquoted(f"{size}")))
     return out
+
+
+def windows(place: str, shape: Shape, kernel: Pair, stride: Pair, padding: Pair) -> tuple[int, int]:
+    """How many windows fit a map, (rows, columns); raises as `window`."""
+    rows, columns = (
+        window(place, *sizes) for sizes in zip(shape[:2], both(kernel), both(stride), both(padding), strict=True)
+    )
+    return rows, columns

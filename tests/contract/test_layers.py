@@ -35,6 +35,7 @@ PIXELS = ValueSpec("analog", (5, 4, 3), 255, 1 / 255)
 REAL = ValueSpec("analog", (5, 4, 3))
 SPIKES = ValueSpec("spikes", (5, 4, 3), 1)
 COUNTS = ValueSpec("spikes", (5, 4, 3), 16, 0.25)
+FOUR, FOURS = ValueSpec("spikes", (5, 4, 4), 1), ValueSpec("analog", (5, 4, 4), 255, 1 / 255)
 MANY = ValueSpec("spikes", (5, 4, 3), 300)
 HUGE = ValueSpec("spikes", (5, 4, 3), 40000)
 MAP = ValueSpec("current", (5, 4, 3))
@@ -61,6 +62,18 @@ CASES = [
     *(Case(Conv("n", "a", 4, 2, 1, 1, None), (value,)) for value in (PIXELS, REAL, SPIKES, COUNTS)),
     Case(Conv("n", "a", 70, quantizer=Quantizer(gamma="mean")), (WIDE,)),
     Case(Conv("n", "a", 65, 3, 2, 1, None), (WIDE,)),
+    *(
+        Case(Conv("n", "a", 5, (3, 2), (1, 2), (0, 1), quantizer), (value,))
+        for value in (PIXELS, REAL, SPIKES, MANY)
+        for quantizer in (None, Quantizer(gamma="mean"))
+    ),
+    *(
+        Case(Conv("n", "a", 6, 3, 2, 1, Quantizer(gamma="mean"), bias=True, groups=3), (value,))
+        for value in (PIXELS, REAL, SPIKES, COUNTS, MANY)
+    ),
+    Case(Conv("n", "a", 3, (2, 3), 1, 1, None, groups=3), (SPIKES,)),
+    *(Case(Conv("n", "a", 6, 3, quantizer=Quantizer(gamma="mean"), groups=2), (value,)) for value in (FOUR, FOURS)),
+    Case(Conv("n", "a", 8, (1, 3), 1, (0, 1), None, groups=2), (FOUR,)),
     *(Case(Linear("n", "a", 6, Quantizer(gamma="mean")), (value,)) for value in (PIXELS, REAL, SPIKES, COUNTS, MANY)),
     Case(Linear("n", "a", 1, Quantizer(8, "mean"), bias=False), (SPIKES,)),
     Case(Linear("n", "a", 6, None, batch_norm=True), (SPIKES,)),

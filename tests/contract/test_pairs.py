@@ -24,7 +24,7 @@ from qpsnn_backends.c.export import export
 from qpsnn_core.integer.backends import Run
 from qpsnn_core.integer.file import load_integer, save_integer
 from qpsnn_core.integer.node_kinds import KINDS
-from qpsnn_core.integer.nodes import IntInput, IntReadout
+from qpsnn_core.integer.nodes import IntConv, IntInput, IntReadout
 from qpsnn_core.network.readouts import MODES
 
 EVERY = [(name, variant) for name in PAIRS for variant in VARIANTS]
@@ -89,6 +89,8 @@ def test_the_pairs_have_every_option():
     assert {lif.reset for lif in lifs} == {"zero", "subtract"}
     assert {(net.readout.mode, net.readout.multiplier > 0) for net, _ in nets} == set(product(MODES, (False, True)))
     ends = [net[net.readout.source] for net, _ in nets]
+    windows = [node for net, _ in nets for node in net if isinstance(node, IntConv)]
+    assert {node.square for node in windows} == {node.groups > 1 for node in windows} == {True, False}
     for field in ("stride", "padding"):
         assert len({getattr(end, field) for end in ends if type(end).__name__ == "IntConv"}) > 2
     rates = [spikes.mean() for one in EVERY[:60] for spikes in reference(*one).spikes.values()]

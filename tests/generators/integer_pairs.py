@@ -25,6 +25,9 @@ COUNTS = ("input", "lif", "max_pool", "sum_pool", "sum")
 SYNAPSES = ("conv", "linear", "shortcut")
 """What reads counts and gives currents, to neurons or to the readout."""
 
+WINDOWS = ("rectangle", "groups", "depthwise")
+"""Convolutions whose windows are not square, in groups of channels, and of each channel alone."""
+
 JOINS = ("max_pool", "sum_pool", "sum")
 """What reads counts and gives counts."""
 
@@ -38,6 +41,8 @@ PAIRS = (
     *(f"lif:{'+'.join(some)}" for n in (2, 3) for some in combinations_with_replacement(SYNAPSES, n)),
     *(f"sum:{'+'.join(some)}" for some in combinations_with_replacement(COUNTS, 2) if some != ("input", "input")),
     *(f"{source}-readout" for source in COUNTS),
+    *(f"{source}-{synapse}" for source, synapse in product(("input", "lif", "sum_pool"), WINDOWS)),
+    *(f"lif-{synapse}-lif" for synapse in WINDOWS),
 )
 
 
@@ -129,6 +134,8 @@ class PairBuilder(Builder):
         if kind == "linear":
             codes, gain, shape = self.codes(height * width * inputs, channels), self.gain(channels), (1, 1, channels)
             node = IntLinear(self.name("linear"), source, channels)
+        elif kind in WINDOWS:
+            return self.window(kind, source, channels)
         else:
             least = min(height, width)
             kernel = int(rng.integers(1, least + 3))
@@ -140,6 +147,22 @@ class PairBuilder(Builder):
         squares = (codes.astype(float) ** 2).reshape(-1, channels).sum(0).mean()
         power = squares * self.powers[source] * (gain.astype(float) ** 2).mean()
         return self.put(node, shape, power, codes=codes, gain=gain)
+
+    def window(self, kind, source, channels):
+        """A convolution of another kind to one pixel; in groups where its source has channels for them."""
+        rng, (height, width, inputs) = self.rng, self.shapes[source]
+        divisors = [size for size in range(2, inputs + 1) if inputs % size == 0]
+        groups = {"rectangle": 1, "groups": (divisors or [1])[0], "depthwise": inputs}[kind]
+        kernel = tuple(int(rng.integers(1, size + 1)) for size in (height, width))
+        padding = tuple(int(rng.integers(0, min(size, 2))) for size in kernel)
+        places = zip((height, width), kernel, padding, strict=True)
+        stride = tuple(size + 2 * edge - tap + 1 + int(rng.integers(0, 2)) for size, tap, edge in places)
+        channels = groups * -(-channels // groups)
+        codes, gain = self.codes(*kernel, inputs // groups, channels), self.gain(channels)
+        node = IntConv(self.name("conv"), source, channels, kernel, stride, padding, groups)
+        squares = (codes.astype(float) ** 2).reshape(-1, channels).sum(0).mean()
+        power = squares * self.powers[source] * (gain.astype(float) ** 2).mean()
+        return self.put(node, (1, 1, channels), power, codes=codes, gain=gain)
 
     def same(self, kind, source, channels):
         """A synapse of that kind to as many pixels as there are."""

@@ -16,6 +16,7 @@ from qpsnn_core.network.readouts import MODES
 
 SPIKES = ("events", "lif", "max_pool", "avg_pool", "sum")
 SYNAPSES = ("conv", "linear", "shortcut")
+WINDOWS = ("rectangle", "groups", "depthwise")
 JOINS = ("max_pool", "avg_pool", "sum")
 
 READ = (*product(SPIKES, SYNAPSES), ("image", "conv"), ("image", "linear"))
@@ -26,6 +27,8 @@ NETWORK_PAIRS = (
     *(f"{source}-{join}-{synapse}" for source, join, synapse in product(SPIKES, JOINS, SYNAPSES)),
     *(f"lif:{'+'.join(some)}" for n in (2, 3) for some in combinations_with_replacement(SYNAPSES, n)),
     *(f"{source}-readout" for source in SPIKES),
+    *(f"{source}-{synapse}" for source, synapse in product(("image", "lif", "avg_pool"), WINDOWS)),
+    *(f"lif-{synapse}-lif" for synapse in WINDOWS),
 )
 
 BETAS = (1.0, 0.75, 0.5, 0.3, 0.0)
@@ -118,6 +121,14 @@ class PairNetwork:
         if kind == "shortcut":
             chosen = tuple(int(c) for c in self.rng.integers(-1, inputs, channels))
             return self.put(Shortcut(self.name(kind), source, channels, max(height, width), chosen))
+        if kind in WINDOWS:
+            divisors = [size for size in range(2, inputs + 1) if inputs % size == 0]
+            groups = {"rectangle": 1, "groups": (divisors or [1])[0], "depthwise": inputs}[kind]
+            kernel = max(1, height - 1), max(1, width - 2)
+            padding = min(1, kernel[0] - 1), 0
+            stride = height + 2 * padding[0] - kernel[0] + 1, width - kernel[1] + 1
+            size, window = groups * -(-channels // groups), (kernel, stride, padding)
+            return self.put(Conv(self.name("conv"), source, size, *window, **self.weights(), groups=groups))
         kernel = min(height, width)
         stride = max(height, width) - kernel + 1
         return self.put(Conv(self.name(kind), source, channels, kernel, stride, 0, **self.weights()))

@@ -200,3 +200,42 @@ def interleaved(codes, digits, bits, lanes):
                     table[output // lanes, q, ky, tap // 4, output % lanes, tap % 4] = digit
                 assert rest == 0
     return table.reshape(-1)
+
+
+def depthwise_taps(shape, kernel, stride, padding, outputs):
+    """Every (m, y, x, o, ky, kx, row, column, c): output o of window (y, x) looks at channel c of a pixel."""
+    images, height, width, channels = shape
+    tall, wide = (out_size(*sizes) for sizes in zip((height, width), kernel, stride, padding, strict=True))
+    for m, y, x, o in np.ndindex(images, tall, wide, outputs):
+        for ky, kx in np.ndindex(*kernel):
+            row, column = y * stride[0] + ky - padding[0], x * stride[1] + kx - padding[1]
+            if 0 <= row < height and 0 <= column < width:
+                yield m, y, x, o, ky, kx, row, column, o // (outputs // channels)
+
+
+def depthwise(images, weight, stride, padding):
+    """`acc[m, y, x, o] = sum_{ky,kx} W[ky, kx, o] * S[m, row, column, o // n]`; weight [rows, columns, C_out]."""
+    *kernel, outputs = weight.shape
+    sizes = (out_size(*one) for one in zip(images.shape[1:3], kernel, stride, padding, strict=True))
+    acc = np.zeros((len(images), *sizes, outputs))
+    for m, y, x, o, ky, kx, row, column, c in depthwise_taps(images.shape, kernel, stride, padding, outputs):
+        acc[m, y, x, o] += weight[ky, kx, o].item() * images[m, row, column, c].item()
+    return acc
+
+
+def depthwise_weights(images, gradient, kernel, stride, padding):
+    """`dW[ky, kx, o]`, the sum of gradients times what the tap sees."""
+    outputs = gradient.shape[3]
+    out = np.zeros((*kernel, outputs))
+    for m, y, x, o, ky, kx, row, column, c in depthwise_taps(images.shape, kernel, stride, padding, outputs):
+        out[ky, kx, o] += gradient[m, y, x, o].item() * images[m, row, column, c].item()
+    return out
+
+
+def depthwise_inputs(shape, gradient, weight, stride, padding):
+    """`dS[m, row, column, c]`, the sum of weights times gradients of the windows that see the pixel."""
+    *kernel, outputs = weight.shape
+    out = np.zeros(shape)
+    for m, y, x, o, ky, kx, row, column, c in depthwise_taps(shape, kernel, stride, padding, outputs):
+        out[m, row, column, c] += weight[ky, kx, o].item() * gradient[m, y, x, o].item()
+    return out

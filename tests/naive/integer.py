@@ -33,18 +33,27 @@ def run(network, images):
 
 def conv(node, arrays, counts, _):
     height, width, _ = counts.shape
-    out_height = (height + 2 * node.padding - node.kernel) // node.stride + 1
-    out_width = (width + 2 * node.padding - node.kernel) // node.stride + 1
+    (rows, columns), (down, right), (top, left) = map(both, (node.kernel, node.stride, node.padding))
+    out_height, out_width = (height + 2 * top - rows) // down + 1, (width + 2 * left - columns) // right + 1
     out = np.zeros((out_height, out_width, node.channels), object)
+    inputs, outputs = arrays["codes"].shape[2], node.channels // node.groups
     for y in range(out_height):
         for x in range(out_width):
-            for ky in range(node.kernel):
-                for kx in range(node.kernel):
-                    from_y, from_x = y * node.stride + ky - node.padding, x * node.stride + kx - node.padding
+            for ky in range(rows):
+                for kx in range(columns):
+                    from_y, from_x = y * down + ky - top, x * right + kx - left
                     if 0 <= from_y < height and 0 <= from_x < width:
-                        out[y, x] += counts[from_y, from_x] @ arrays["codes"][ky, kx]
+                        for g in range(node.groups):
+                            pixel = counts[from_y, from_x, g * inputs : (g + 1) * inputs]
+                            own = slice(g * outputs, (g + 1) * outputs)
+                            out[y, x, own] += pixel @ arrays["codes"][ky, kx, :, own]
             out[y, x] *= arrays["gain"]
     return out
+
+
+def both(size):
+    """(rows, columns)."""
+    return size if isinstance(size, tuple) else (size, size)
 
 
 def linear(node, arrays, counts, _):

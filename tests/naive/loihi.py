@@ -48,13 +48,18 @@ def read_by(network, name, y, x, c):
             k = synapse.channel_map[c]
             places = [(y * synapse.stride, x * synapse.stride, k)] if k >= 0 else []
         else:
-            size = synapse.kernel if isinstance(synapse, IntConv) else synapse.size
-            for dy in range(size):
-                for dx in range(size):
-                    i = y * synapse.stride + dy - synapse.padding
-                    j = x * synapse.stride + dx - synapse.padding
+            is_conv = isinstance(synapse, IntConv)
+            sizes = synapse.kernel if is_conv else synapse.size, synapse.stride, synapse.padding
+            (rows, columns), (down, right), (top, left) = (s if isinstance(s, tuple) else (s, s) for s in sizes)
+            groups = synapse.groups if is_conv else channels
+            outputs = network.shape(synapse.name)[2]
+            for dy in range(rows):
+                for dx in range(columns):
+                    i, j = y * down + dy - top, x * right + dx - left
                     if 0 <= i < height and 0 <= j < width:
-                        places += [(i, j, k) for k in range(channels) if isinstance(synapse, IntConv) or k == c]
+                        places += [
+                            (i, j, k) for k in range(channels) if k * groups // channels == c * groups // outputs
+                        ]
         for i, j, k in places:
             found += [(synapse.name, one) for one in neurons_behind(network, synapse.source, i, j, k)]
     return found

@@ -52,15 +52,16 @@ def step(node, x, states, name, dt, inclusive):
 
 def conv(node, x):
     weight = node.weight.astype(float)
-    out, _, kernel, _ = weight.shape
-    stride, padding = int(node.stride[0]), int(node.padding[0])
+    out, inputs, tall, wide = weight.shape
+    (down, right), (top, left) = (tuple(int(one) for one in field) for field in (node.stride, node.padding))
     channels, height, width = x.shape
-    padded = np.zeros((channels, height + 2 * padding, width + 2 * padding))
-    padded[:, padding : padding + height, padding : padding + width] = x
-    rows, cols = ((size + 2 * padding - kernel) // stride + 1 for size in (height, width))
+    padded = np.zeros((channels, height + 2 * top, width + 2 * left))
+    padded[:, top : top + height, left : left + width] = x
+    rows, cols = (height + 2 * top - tall) // down + 1, (width + 2 * left - wide) // right + 1
     result = np.zeros((out, rows, cols))
     for o, y, z in np.ndindex(out, rows, cols):
-        window = padded[:, y * stride : y * stride + kernel, z * stride : z * stride + kernel]
+        first = o * node.groups // out * inputs
+        window = padded[first : first + inputs, y * down : y * down + tall, z * right : z * right + wide]
         result[o, y, z] = (weight[o] * window).sum() + node.bias[o]
     return result
 

@@ -11,16 +11,20 @@ from qpsnn_core.quantization.rescaw import quantize
 EPSILON = 1e-5
 
 
-def convolve(counts, weight, stride, padding):
-    """counts [M, H, W, C], weight [k, k, C, C_out]: a window at a time."""
-    kernel = len(weight)
-    padded = np.pad(counts, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    height, width = ((size - kernel) // stride + 1 for size in padded.shape[1:3])
-    out = np.zeros((len(counts), height, width, weight.shape[-1]))
-    for y in range(height):
-        for x in range(width):
-            window = padded[:, y * stride : y * stride + kernel, x * stride : x * stride + kernel]
-            out[:, y, x] = np.tensordot(window, weight, 3)
+def both(size):
+    return size if isinstance(size, tuple) else (size, size)
+
+
+def convolve(counts, weight, stride, padding, groups=1):
+    """counts [M, H, W, C], weight [rows, columns, C / groups, C_out]: a window and a group at a time."""
+    (rows, columns, inputs, outputs), (down, right), (top, left) = weight.shape, both(stride), both(padding)
+    padded = np.pad(counts, ((0, 0), (top, top), (left, left), (0, 0)))
+    height, width = (padded.shape[1] - rows) // down + 1, (padded.shape[2] - columns) // right + 1
+    out = np.zeros((len(counts), height, width, outputs))
+    own = outputs // groups
+    for y, x, g in np.ndindex(height, width, groups):
+        window = padded[:, y * down : y * down + rows, x * right : x * right + columns, g * inputs : (g + 1) * inputs]
+        out[:, y, x, g * own : (g + 1) * own] = np.tensordot(window, weight[..., g * own : (g + 1) * own], 3)
     return out
 
 
@@ -42,7 +46,7 @@ def current(model, node, counts, quantizer=None):
     if isinstance(node, Linear):
         x = (images.reshape(len(images), -1) @ weight)[:, None, None] * value.scale
     else:
-        x = convolve(images, weight, node.stride, node.padding) * value.scale
+        x = convolve(images, weight, node.stride, node.padding, node.groups) * value.scale
     x = x + params.get("bias", 0.0)
     if node.batch_norm:
         ratio = params["bn_weight"].astype(np.float64) / np.sqrt(state["var"].astype(np.float64) + EPSILON)

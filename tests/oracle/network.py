@@ -78,7 +78,20 @@ def step(node, on, *values):
 @step.register
 def _(node: Conv, on, x):
     weight = quantized(node, on)
-    return normed(node, on, [tape.conv(image, weight, node.stride, node.padding) for image in x])
+    inputs, outputs = weight.shape[2], node.channels // node.groups
+    currents = []
+    for image in x:
+        parts = [
+            tape.conv(
+                tape.index(image, (..., slice(g * inputs, (g + 1) * inputs))),
+                tape.index(weight, (..., slice(g * outputs, (g + 1) * outputs))),
+                node.stride,
+                node.padding,
+            )
+            for g in range(node.groups)
+        ]
+        currents.append(tape.join(parts) if len(parts) > 1 else parts[0])
+    return normed(node, on, currents)
 
 
 @step.register

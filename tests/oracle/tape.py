@@ -103,6 +103,16 @@ def index(a, place):
     return Tensor(a.value[place], (a,), (pull,))
 
 
+def join(tensors):
+    """Along the last axis."""
+    ends = np.cumsum([tensor.shape[-1] for tensor in tensors])
+    pulls = tuple(
+        lambda g, end=end, size=tensor.shape[-1]: g[..., end - size : end]
+        for end, tensor in zip(ends, tensors, strict=True)
+    )
+    return Tensor(np.concatenate([tensor.value for tensor in tensors], -1), tuple(tensors), pulls)
+
+
 def stack(tensors):
     """Along a new first axis."""
     pulls = [lambda g, i=i: g[i] for i in range(len(tensors))]
@@ -124,32 +134,37 @@ def matmul(a, b):
     return Tensor(a.value @ b.value, (a, b), (lambda g: g @ b.value.T, lambda g: a.value.T @ g))
 
 
+def both(size):
+    """(rows, columns) of a size that may be one number."""
+    return size if isinstance(size, tuple) else (size, size)
+
+
 def _windows(images, kernel, stride):
-    """[M, H', W', C, kernel, kernel], a view."""
-    return np.lib.stride_tricks.sliding_window_view(images, (kernel, kernel), (1, 2))[:, ::stride, ::stride]
+    """[M, H', W', C, rows, columns], a view."""
+    down, right = both(stride)
+    return np.lib.stride_tricks.sliding_window_view(images, both(kernel), (1, 2))[:, ::down, ::right]
 
 
 def pad(a, edge, value=0.0):
     """Rows and columns of `value` around images [M, H, W, C]."""
     if edge == 0:
         return a
-    widths = ((0, 0), (edge, edge), (edge, edge), (0, 0))
-    inner = (slice(None), slice(edge, -edge), slice(edge, -edge))
+    (top, left), (height, width) = both(edge), a.shape[1:3]
+    widths = ((0, 0), (top, top), (left, left), (0, 0))
+    inner = (slice(None), slice(top, top + height), slice(left, left + width))
     return Tensor(np.pad(a.value, widths, constant_values=value), (a,), (lambda g: g[inner],))
 
 
 def conv(images, weight, stride, padding):
-    """Images [M, H, W, C] by weights [k, k, C, O]."""
-    padded, kernel = pad(images, padding), weight.shape[0]
-    view = _windows(padded.value, kernel, stride)
+    """Images [M, H, W, C] by weights [rows, columns, C, O]."""
+    padded, kernel = pad(images, padding), weight.shape[:2]
+    view, (down, right) = _windows(padded.value, kernel, stride), both(stride)
 
     def to_images(g):
         out = np.zeros(padded.shape)
-        last_y, last_x = ((size - 1) * stride + 1 for size in g.shape[1:3])
-        for y, x in np.ndindex(kernel, kernel):
-            out[:, y : y + last_y : stride, x : x + last_x : stride] += np.einsum(
-                "mhwo,io->mhwi", g, weight.value[y, x]
-            )
+        last_y, last_x = (g.shape[1] - 1) * down + 1, (g.shape[2] - 1) * right + 1
+        for y, x in np.ndindex(*kernel):
+            out[:, y : y + last_y : down, x : x + last_x : right] += np.einsum("mhwo,io->mhwi", g, weight.value[y, x])
         return out
 
     def to_weight(g):

@@ -119,16 +119,18 @@ class FastConvModel(SynapseModel):
     num_weight_bits: Array = LavaPyType(np.ndarray, np.int32)
 
     def prepare(self) -> None:
-        """The unflipped kernel as [kx*ky*in, out], and room for the padded input and its windows."""
-        if self.groups.item() != 1 or (self.dilation != 1).any():
-            raise ValueError(f"expected groups 1 and dilation 1, got {self.groups} and {self.dilation}")
+        """The unflipped kernel as [groups, kx*ky*in, out], and room for the padded input and its windows."""
+        if (self.dilation != 1).any():
+            raise ValueError(f"expected dilation 1, got {self.dilation}")
         outputs, *kernel, inputs = self.weight.shape
-        self.matrix = self.exact(self.weight[:, ::-1, ::-1]).reshape(-1, outputs)
+        groups = int(self.groups.item())
+        matrix = self.exact(self.weight[:, ::-1, ::-1]).reshape(-1, groups, outputs // groups)
+        self.matrix = np.ascontiguousarray(matrix.swapaxes(0, 1))
         width, height, _ = self.s_in.shape
         left, top = self.padding.tolist()
-        self.padded = np.zeros((width + 2 * left, height + 2 * top, inputs), self.matrix.dtype)
+        self.padded = np.zeros((width + 2 * left, height + 2 * top, groups * inputs), self.matrix.dtype)
         self.inside = self.padded[left : left + width, top : top + height]
-        self.windows = np.zeros((*self.a_out.shape[:2], *kernel, inputs), self.matrix.dtype)
+        self.windows = np.zeros((*self.a_out.shape[:2], *kernel, groups * inputs), self.matrix.dtype)
 
     def product(self, counts: Array) -> Array:
         """(W', H', out) from (W, H, in)."""
@@ -138,8 +140,10 @@ class FastConvModel(SynapseModel):
         for x in range(kx):
             for y in range(ky):
                 self.windows[:, :, x, y] = self.padded[x : x + width * right : right, y : y + height * down : down]
-        currents: Array = self.windows.reshape(width * height, -1) @ self.matrix
-        return currents.reshape(self.a_out.shape)
+        groups = len(self.matrix)
+        by_group = self.windows.reshape(width * height, kx * ky, groups, -1).transpose(2, 0, 1, 3)
+        currents: Array = by_group.reshape(groups, width * height, -1) @ self.matrix
+        return currents.swapaxes(0, 1).reshape(self.a_out.shape)
 
 
 @implements(proc=Dense, protocol=LoihiProtocol)

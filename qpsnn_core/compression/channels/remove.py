@@ -60,8 +60,9 @@ def remove_channels(model: Model, keep: Keep) -> Model:
 def coupled_groups(network: Network, *, together: bool = False) -> tuple[tuple[str, ...], ...]:
     """The LIFs of a network in groups that must keep the same channels; most are alone. In the network's order.
 
-    LIFs share channels where their spikes meet in a Sum, or where one synapse feeds them both. together: also where
-    a Shortcut leads from one to the other channel by channel (`channel_map` the identity, as many channels).
+    LIFs share channels where their spikes meet in a Sum, where one synapse feeds them both, and where a depthwise
+    convolution with one output for each channel leads from one to the other. together: also where a Shortcut leads from
+    one to the other channel by channel (`channel_map` the identity, as many channels).
     """
     origin = spike_sources(network)
     parent = {node.name: node.name for node in network.neurons}
@@ -78,7 +79,7 @@ def coupled_groups(network: Network, *, together: bool = False) -> tuple[tuple[s
 
     for node in network.nodes:
         readers = [reader.name for reader in network.consumers(node.name)]
-        through = together and CHANNELS[node].copies(network, node)
+        through = (together and CHANNELS[node].copies(network, node)) or CHANNELS[node].ties(network, node)
         join([*origin[node.name], *readers, *(origin[node.sources[0]] if through else ())])
     groups: dict[str, list[str]] = {}
     for name in parent:
@@ -97,11 +98,17 @@ def spike_sources(network: Network) -> dict[str, tuple[str, ...]]:
 def unprunable(network: Network) -> frozenset[str]:
     """The LIFs whose channels cannot be removed: they meet the Input in a Sum, or share a synapse with the Readout.
 
-    Nor those whose spikes the Readout counts: their channels are the classes.
+    Nor those whose spikes the Readout counts: their channels are the classes. Nor those that a convolution in groups of
+    several channels reads or feeds, or a depthwise one of the Input: its groups are all alike.
     """
     origin = spike_sources(network)
     names = {lif.name for lif in network.neurons if set(lif.sources) & set(network.readout.sources)}
     names.update(origin[network.readout.source])
+    for node in network.nodes:
+        tied = CHANNELS[node].ties(network, node) and network.input.name not in origin[node.sources[0]]
+        if getattr(node, "groups", 1) > 1 and not tied:
+            names.update(set(origin[node.sources[0]]) - {network.input.name})
+            names.update(reader.name for reader in network.consumers(node.name) if reader in network.neurons)
     for met in origin.values():
         if network.input.name in met:
             names.update(met)
@@ -174,7 +181,8 @@ def _same(node: Node, cut: Cut) -> Node:
 
 
 def _conv(node: Conv, cut: Cut) -> Conv:
-    return replace(node, channels=len(cut.outputs))
+    groups = len(cut.outputs) if node.groups > 1 and len(cut.outputs) < node.channels else node.groups
+    return replace(node, channels=len(cut.outputs), groups=groups)
 
 
 def _linear(node: Linear, cut: Cut) -> Linear:
@@ -196,6 +204,9 @@ def _by_output(array: Any, cut: Cut) -> Any:
 
 
 def _kernel(weight: Any, cut: Cut) -> Any:
+    """A depthwise one's channels are those of its outputs; groups of several keep all of theirs."""
+    if weight.shape[2] < cut.before[2]:
+        return weight[..., cut.outputs]
     return weight[:, :, cut.source][..., cut.outputs]
 
 
@@ -212,25 +223,31 @@ def _identity(network: Network, node: Shortcut) -> bool:
     return node.mapping(inputs) == tuple(range(inputs))
 
 
+def _depthwise(network: Network, node: Conv) -> bool:
+    return network.shape(node.source)[2] == node.groups == node.channels > 1
+
+
 class Channels(NamedTuple):
     """What a kind does with channels.
 
     origin: `(node, found)`, its line of `spike_sources`, after those of the nodes that it reads. narrow: `(node, cut)`,
     the node that is left. weight: `(array, cut)`, what is left of its weight; its other arrays go by output channel.
-    copies: `(network, node)`, whether its channels are its source's, one by one.
+    copies: `(network, node)`, whether its channels are its source's, one by one. ties: whether it has no other form,
+    so that both keep the same.
     """
 
     origin: Callable[..., tuple[str, ...]]
     narrow: Callable[..., Node] = _same
     weight: Callable[[Any, Cut], Any] = _by_output
     copies: Callable[..., bool] = _never
+    ties: Callable[..., bool] = _never
 
 
 CHANNELS: KindTable[Channels] = KindTable(
     "the removal of channels",
     {
         Input: Channels(_own),
-        Conv: Channels(_none, _conv, _kernel),
+        Conv: Channels(_none, _conv, _kernel, ties=_depthwise),
         Linear: Channels(_none, _linear, _rows),
         Shortcut: Channels(_none, _shortcut, copies=_identity),
         LIF: Channels(_own),

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.common.elementary import powers
+from qpsnn_core.common.errors import UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.engine.inputs import steps_first
@@ -105,6 +107,9 @@ def groups(network: Network) -> list[list[Synapse]]:
 
 def inputs_of(network: Network, node: Synapse) -> int:
     """How many weights each of its outputs has."""
+    if isinstance(node, Conv) and node.groups > 1:
+        want = "1: the outputs of a group read inputs of their own, and one Hessian is for all outputs"
+        raise UnsupportedError(expected(f"{node.name}.groups", want, node.groups))
     shape = node.weight_shape(network.inputs_of(node)[0])
     return int(np.prod(shape[:-1]))
 
@@ -153,17 +158,17 @@ def _vectors(node: Linear, x: Array, twice: Doubles) -> Iterator[tuple[Array, Do
 
 
 def _windows(node: Conv, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doubles]]:
-    edge = (node.padding, node.padding)
-    padded = np.pad(x, ((0, 0), (0, 0), edge, edge, (0, 0)))
-    rows = (padded.shape[2] - node.kernel) // node.stride + 1
-    columns = (padded.shape[3] - node.kernel) // node.stride + 1
-    row = len(x) * columns * node.kernel**2 * x.shape[4]
+    (tall, wide), (down, right), (top, left) = both(node.kernel), both(node.stride), both(node.padding)
+    padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left), (0, 0)))
+    rows = (padded.shape[2] - tall) // down + 1
+    columns = (padded.shape[3] - wide) // right + 1
+    row = len(x) * columns * tall * wide * x.shape[4]
     for start, stop in _spans(x.shape[1], row * rows):
         for first, last in _spans(rows, row * (stop - start)):
-            band = padded[:, start:stop, first * node.stride : (last - 1) * node.stride + node.kernel]
+            band = padded[:, start:stop, first * down : (last - 1) * down + tall]
             images = band.reshape(-1, *band.shape[2:])
             after = _filtered(twice, band.reshape(len(x), -1)).reshape(images.shape)
-            yield tuple(unfold(i, node.kernel, node.stride, i.dtype) for i in (images, after))  # type: ignore[misc] # two
+            yield tuple(unfold(i, (tall, wide), (down, right), i.dtype) for i in (images, after))  # type: ignore[misc] # two
 
 
 _NO_WEIGHTS = Refusal("it has no weights to be pruned or quantized")

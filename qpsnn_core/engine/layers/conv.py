@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.common.arithmetic import is_native
+from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array, Floats, NamedFloats
-from qpsnn_core.engine.layers import batch_norm
+from qpsnn_core.engine.layers import batch_norm, grouped
 from qpsnn_core.engine.layers.base import CurrentGradient, Gradients, LayerContext, LayerOutput, rows
 from qpsnn_core.engine.layers.conv_gradients import geometry_of, input_gradient, weight_sums
 from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator, product_type, used_weights, weight_gradient
@@ -48,9 +49,9 @@ class Cache(NamedTuple):
 
 
 def init(node: Conv, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> tuple[NamedFloats, NamedFloats]:
-    """`N(0, gain / sqrt(fan-in))`, or Kaiming normal, fan-out: `N(0, sqrt(2 / (k*k*C_out)))`."""
+    """`N(0, gain / sqrt(fan-in))`, or Kaiming normal, fan-out: `N(0, sqrt(2 / (k*k*C_out / groups)))`."""
     shape = node.weight_shape(inputs[0])
-    paper = np.sqrt(2 / (node.kernel**2 * node.channels))
+    paper = np.sqrt(2 / (shape[0] * shape[1] * (node.channels // node.groups)))
     deviation = node.gain / np.sqrt(np.prod(shape[:-1])) if node.gain else paper
     params, state = batch_norm.init(node)
     weight = rng.normal(0, deviation, shape).astype(np.float32)
@@ -61,40 +62,70 @@ def forward(node: Conv, context: LayerContext, x: Array) -> LayerOutput:
     """`acc = sum codes*S` over each window; then batch norm as the Current's affine."""
     value = context.inputs[0]
     used = used_weights(context.params["weight"], node.quantizer, context.state.get("gamma"))
-    height, width, channels = node.output(value).shape
-    many = value.kind == "spikes" and _many(value, x)
-    if value.kind == "analog" or (many and used.integer):
-        acc = _of_images(node, context, used, x, (height, width, channels))
-    elif _multiplied(node, used, value, x, many, is_native(context.arithmetic)):
-        images = padded(x, node.padding)
-        acc = np.empty((len(images) * height * width, channels), np.float32)
-        real_conv(images, used.codes, node.stride, acc)
+    if node.plain:
+        acc = _accumulated(node, value, context, used, x)
     else:
-        count = x.shape[0] * x.shape[1]
-        acc = empty((count * height * width * channels,), accumulator(used, value.max_count))
-        _of_events(node, value, used, x, acc)
-    acc = acc.reshape(*x.shape[:2], height, width, channels)
+        acc = grouped.accumulated(
+            node, value, used, x, lambda one, own, read: _accumulated(one.node, one.value, context, own, read)
+        )
     step = used.step * np.float32(value.scale)
     current, affine, state = batch_norm.forward(acc, step, context)
     return LayerOutput(current, Cache(x, acc, used, affine, context), state)
 
 
+def _accumulated(node: Conv, value: ValueSpec, context: LayerContext, used: Weights, x: Array) -> Array:
+    """The sums of a plain convolution, [T or 1, B, H', W', C_out]."""
+    height, width, channels = node.output(value).shape
+    many = value.kind == "spikes" and _many(value, x)
+    if value.kind == "analog" or (many and used.integer):
+        acc = _of_images(node, value, used, x, (height, width, channels))
+    elif _multiplied(node, used, value, x, many, is_native(context.arithmetic)):
+        geometry = geometry_of(node, value)
+        images = padded(x, geometry.padding)
+        acc = np.empty((len(images) * height * width, channels), np.float32)
+        real_conv(images, used.codes, geometry.stride, acc)
+    else:
+        count = x.shape[0] * x.shape[1]
+        acc = empty((count * height * width * channels,), accumulator(used, value.max_count))
+        _of_events(node, value, used, x, acc)
+    return acc.reshape(*x.shape[:2], height, width, channels)
+
+
 def backward(node: Conv, cache: Cache, gradient: CurrentGradient) -> Gradients:
     """Weights by adding gradient rows under spikes; inputs by a dense product with the flipped kernel."""
     value, context = cache.context.inputs[0], cache.context
-    geometry, parts = geometry_of(node, value), parts_of(cache.x.shape[1], context.parts)
+    parts = parts_of(cache.x.shape[1], context.parts)
     params, factors = batch_norm.backward(cache.affine, gradient, cache.acc.size // node.channels, context.params)
     factors *= np.float32(value.scale)
     found = AccGradient(rows(gradient.array), rows(cache.acc), factors)
-    if value.kind == "analog":
-        raw = _image_weight_gradient(geometry, cache.x, found, parts)
+
+    def of_weights(one: Conv, value: ValueSpec, x: Array, found: AccGradient) -> Floats:
+        if value.kind == "analog":
+            return _image_weight_gradient(geometry_of(one, value), x, found, parts)
+        return weight_sums(geometry_of(one, value), value.max_count, x, found, parts)
+
+    if node.plain:
+        raw = of_weights(node, value, cache.x, found)
     else:
-        raw = weight_sums(geometry, value.max_count, cache.x, found, parts)
+        raw = grouped.weight_gradients(
+            node, value, cache.x, found, parts, lambda one, x, own: of_weights(one.node, one.value, x, own)
+        )
     params["weight"] = weight_gradient(raw, context.params["weight"], cache.weights, node)
     if value.kind == "analog" or not context.needs_input_grad:
         return Gradients((None,), params)
     factors *= cache.weights.step
-    return Gradients((input_gradient(geometry, cache.weights.codes, found).reshape(cache.x.shape),), params)
+    if node.plain:
+        out = input_gradient(geometry_of(node, value), cache.weights.codes, found).reshape(cache.x.shape)
+    else:
+        out = grouped.input_gradients(
+            node,
+            value,
+            cache.weights,
+            found,
+            cache.x.shape,
+            lambda one, codes, own: input_gradient(geometry_of(one.node, one.value), codes, own),
+        )
+    return Gradients((out,), params)
 
 
 def _multiplied(node: Conv, used: Weights, value: ValueSpec, x: Array, many: bool, native: bool) -> bool:
@@ -116,7 +147,8 @@ def _dense_wins(node: Conv, x: Array) -> bool:
     The rates were measured (docs/performance.md); they are lower where a block of weight rows no longer fits the
     second-level cache. Codes have a choice of their own (`kernels.conv.integers`).
     """
-    crossing = 0.5 if node.kernel**2 * x.shape[-1] * LANES * 4 <= CACHE else 0.2
+    rows_of, columns = both(node.kernel)
+    crossing = 0.5 if rows_of * columns * x.shape[-1] * LANES * 4 <= CACHE else 0.2
     return bool(np.count_nonzero(x) > crossing * x.size)
 
 
@@ -138,13 +170,12 @@ def _of_events(node: Conv, value: ValueSpec, used: Weights, x: Array, acc: Array
     if used.integer and (largest or 1) <= FEW:
         integer_conv(Product(used.codes, largest or 1, geometry, levels), counts, acc)
     else:
-        packed = pack(used.codes, node.stride, geometry.out_width, levels)
+        packed = pack(used.codes, geometry.stride, geometry.out_width, levels)
         parallel_for(conv_forward, x.shape[0] * x.shape[1], 1, counts, largest, packed, acc, geometry)
 
 
-def _of_images(node: Conv, context: LayerContext, used: Weights, x: Array, shape: tuple[int, int, int]) -> Array:
+def _of_images(node: Conv, value: ValueSpec, used: Weights, x: Array, shape: tuple[int, int, int]) -> Array:
     """int32 of integer images and codes, else float32, in which products with real numbers are added."""
-    value = context.inputs[0]
     height, width, channels = shape
     whole = bool(value.max_count) and used.integer
     count = x.shape[0] * x.shape[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array, Floats
 from qpsnn_core.engine.layers.base import rows
 from qpsnn_core.kernels.buffers import empty, scratch
@@ -32,8 +33,9 @@ WINDOWS = 2**17
 
 
 def geometry_of(node: Conv, value: ValueSpec) -> ConvGeometry:
-    """The sizes of a Conv on `value`, as the kernels take them."""
-    return ConvGeometry.of(value.shape, node.channels, node.kernel, node.stride, node.padding)
+    """The sizes of a plain Conv on `value`, as the kernels take them."""
+    (kernel, _), (stride, _), (padding, _) = map(both, (node.kernel, node.stride, node.padding))
+    return ConvGeometry.of(value.shape, node.channels, kernel, stride, padding)
 
 
 def weight_sums(

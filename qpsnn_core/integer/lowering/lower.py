@@ -184,7 +184,7 @@ def _input(node: Input, known: Known) -> IntInput:
 
 
 def _conv(node: Conv, known: Known) -> IntConv:
-    return IntConv(node.name, node.source, node.channels, node.kernel, node.stride, node.padding)
+    return IntConv(node.name, node.source, node.channels, node.kernel, node.stride, node.padding, node.groups)
 
 
 def _linear(node: Linear, known: Known) -> IntLinear:

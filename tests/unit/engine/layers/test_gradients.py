@@ -13,7 +13,7 @@ import pytest
 
 from oracle import alone, checks, networks, wild
 from oracle import faults as inject
-from qpsnn_core.network import LIF, Quantizer, Readout
+from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Quantizer, Readout
 from qpsnn_core.network.nodes import RESETS
 from qpsnn_core.network.surrogates import SURROGATES
 
@@ -69,6 +69,33 @@ def test_every_neuron(name, surrogate, detach, beta, reset):
     neuron = {"surrogate": surrogate, "detach_reset": detach, "beta": beta, "width": 1.3, "threshold": 0.9}
     neuron["reset"] = reset
     assert not faults(checks.deviations(checks.settled(networks.network(name, neuron=neuron))))
+
+
+WINDOWS = (
+    Input("input", (6, 7, 2)),
+    Conv("conv1", "input", 4, (3, 5), (1, 2), (1, 2), quantizer=networks.ENDS),
+    LIF("lif1", ("conv1",)),
+    Conv("depthwise", "lif1", 8, 3, groups=4),
+    LIF("lif2", ("depthwise",)),
+    Conv("groups", "lif2", 6, (1, 3), 1, (0, 1), groups=2, bias=True),
+    Conv("squares", "lif2", 6, 3, groups=2, batch_norm=False),
+    LIF("lif3", ("groups", "squares")),
+    Conv("single", "lif3", 6, (2, 3), (2, 1), 0, groups=6),
+    LIF("lif4", ("single",)),
+    Linear("linear", "lif4", 3, quantizer=networks.LAST),
+    Readout("readout", "linear"),
+)
+
+
+@pytest.mark.parametrize("quantizer", [None, False], ids=["quantized", "real"])
+@pytest.mark.parametrize("frames", [False, True], ids=["image", "frames"])
+def test_windows_of_every_shape_and_groups(frames, quantizer):
+    """Against the tape; and the tape by differences, with smooth spikes."""
+    net = networks.network_of(Network(WINDOWS, 3), quantizer=quantizer)
+    assert not faults(checks.deviations(checks.settled(net, frames=frames)))
+    if quantizer is False and not frames:
+        found = checks.slopes(checks.settled(net, smooth=True), directions=1)
+        assert max(found.values()) < DIFFERENCES, found
 
 
 READOUTS = {

@@ -32,10 +32,33 @@ def test_windows_and_their_products(size, stride, padding, monkeypatch):
     images, weights = rng.integers(0, 9, (5, 6, 7, 2)), rng.integers(-7, 8, (size, size, 2, 3)).astype(np.float32)
     rows, products = by_loops(images, weights.reshape(-1, 3), size, stride, padding)
     found = windows.padded(images, padding)
-    np.testing.assert_array_equal(windows.unfold(found, size, stride, np.float32), rows)
+    np.testing.assert_array_equal(windows.unfold(found, (size, size), (stride, stride), np.float32), rows)
     out = np.empty(products.shape, np.float32)
     windows.real_conv(found, weights, stride, out)
     np.testing.assert_array_equal(out, products)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [((3, 2), (1, 2), (1, 0)), ((1, 5), (2, 1), (0, 4)), ((4, 1), (3, 3), (3, 0))]
+)
+def test_windows_of_any_shape_as_pixels_and_back(kernel, stride, padding):
+    """Each tap of each window holds the pixel that it sees; the way back is the transpose."""
+    images = np.random.default_rng(1).integers(1, 9, (2, 4, 5, 3)).astype(np.float32)
+    sizes = zip((4, 5), kernel, stride, padding, strict=True)
+    out = np.full((2, *((s + 2 * p - k) // d + 1 for s, k, d, p in sizes), kernel[0] * kernel[1] * 3), 99, np.float32)
+    windows.lay_out(images, kernel, stride, padding, out)
+    back = np.zeros_like(images)
+    for m, y, x in np.ndindex(out.shape[:3]):
+        for ky, kx in np.ndindex(*kernel):
+            i, j = y * stride[0] + ky - padding[0], x * stride[1] + kx - padding[1]
+            inside = 0 <= i < 4 and 0 <= j < 5
+            seen = out[m, y, x].reshape(*kernel, 3)[ky, kx]
+            np.testing.assert_array_equal(seen, images[m, i, j] if inside else 0)
+            if inside:
+                back[m, i, j] += seen
+    found = np.full_like(images, 99)
+    windows.gather(out, kernel, stride, padding, found)
+    np.testing.assert_array_equal(found, back)
 
 
 def test_products_are_the_same_on_any_number_of_threads(monkeypatch):
