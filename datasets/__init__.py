@@ -9,6 +9,7 @@ from .digits import load_digits
 from .downloads import download
 from .folders import load_imagenet
 from .jpeg_h5 import load_jpeg_h5, load_jpeg_part
+from .mixup import Mixed, mixed
 from .mnist import load_mnist, read_idx
 from .nda import nda
 from .prefetch import prefetch
@@ -23,6 +24,7 @@ __all__ = [
     "NAMES",
     "Augment",
     "Dataset",
+    "Mixed",
     "Source",
     "Split",
     "autoaugment",
@@ -43,6 +45,7 @@ __all__ = [
     "load_mnist",
     "load_part",
     "load_tinyimagenet",
+    "mixed",
     "nda",
     "prefetch",
     "random_crop",

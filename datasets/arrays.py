@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 from qpsnn_core.common.errors import DataError, FormatError, Unquoted, expected
 from qpsnn_core.common.foreign import foreign
 from qpsnn_core.common.input_range import InputRange
+from qpsnn_core.common.tasks import CLASSIFICATION
 
 from . import npy
 from .checks import existing
 from .given import MEASURED, from_arrays, in_range, input_range
-from .given_labels import labels_of
+from .given_labels import labels_of, rows_of
 from .given_shapes import shaped
 from .schema import PARTS, Dataset, Split
 
@@ -32,10 +34,10 @@ def load_arrays(path: str | Path, *, limit: int | None = None, **options: Any) -
     """All parts: `train_images`, `train_labels`, `test_images`, `test_labels`, and the same of `validation` if there is
     such a part; or `images` and `labels`, of which `test` is the share to test on. `classes`: their names.
 
-    Arrays and options (test, validation, seed, channels, series, scale) are those of `from_arrays`; a number `scale` in
-    the file is as if it were given. unit: the range of a network that is there already, which real numbers get whatever
-    `scale` says. classes: of labels that are words, where the file names none. A file of images.npy has its labels
-    beside it, in labels.npy.
+    Arrays and options (test, validation, seed, channels, series, scale, task) are those of `from_arrays`; a number
+    `scale` in the file is as if it were given. unit: the range of a network that is there already, which real numbers
+    get whatever `scale` says. classes: of labels that are words, where the file names none. A file of images.npy has
+    its labels beside it, in labels.npy.
     limit: at most so many samples of each part, each class in its proportion, always the same ones.
     Raises FileError (not there), FormatError (damaged, an array is missing, too large), DataError, LabelError.
     """
@@ -76,14 +78,19 @@ def load_arrays_part(path: str | Path, part: str, *, limit: int | None = None, *
     own = part if arrays.whole else ""
     read = {one: arrays.read("labels", one) for one in parts}
     places = [(arrays.place("labels", one), found) for one, found in read.items()]
-    labels, classes = labels_of(places, arrays.classes(), options.get("classes") or ())
+    task, own_names, known = chosen.get("task") or CLASSIFICATION, arrays.classes(), options.get("classes") or ()
+    labels: Sequence[NDArray[Any]]
+    if task == CLASSIFICATION:
+        labels, classes = labels_of(places, own_names, known)
+    else:
+        labels, classes = rows_of(task, places, own_names or known or None)
     name = f"{arrays.path.stem}.{part}"
     layout = {key: chosen[key] for key in ("channels", "series") if chosen.get(key)}
     images = shaped(f"{name}.images", arrays.read("images", own), **layout)
     chosen |= _of_unit(arrays, options, images)
     span = input_range(f"{name}.images", images, chosen.get("scale"), chosen.get("signed"))
     made, scale = in_range(f"{name}.images", images, span)
-    return Dataset(made, labels[parts.index(own)], classes, name, scale).limited(limit)
+    return Dataset(made, labels[parts.index(own)], classes, name, scale, task=task).limited(limit)
 
 
 class _Arrays:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import ConfigError, expected
-from qpsnn_core.common.types import Images, Labels
+from qpsnn_core.common.types import Array, Images
 from qpsnn_core.common.validation import whole
 
 from .augment import Augment
@@ -39,8 +39,8 @@ def batches(
     augment: Augment | None = None,
     drop_last: bool = False,
     start: int = 0,
-) -> Iterator[tuple[Images, Labels]]:
-    """Images uint8 `[B, (T,) H, W, C]` and labels int64 `[B]`, copied; every sample once, the last batch may be short.
+) -> Iterator[tuple[Images, Array]]:
+    """Images uint8 `[B, (T,) H, W, C]` and labels `[B]` or `[B, K]`, copied; every sample once, the last may be short.
 
     seed: None goes in order and changes nothing; a number shuffles by (seed, epoch) and draws the changes of batch k
     by (seed, epoch, k). start: the batch to begin with; what follows is what an uninterrupted epoch gives.
@@ -53,7 +53,7 @@ def batches(
         raise ConfigError(expected("seed", "a seed, as the images are to be changed at random", None))
     order = epoch_order(len(dataset), seed, epoch)
 
-    def generate() -> Iterator[tuple[Images, Labels]]:
+    def generate() -> Iterator[tuple[Images, Array]]:
         for k in range(start, count):
             chosen = order[k * size : (k + 1) * size]
             images = dataset.images[chosen]

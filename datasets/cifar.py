@@ -13,8 +13,9 @@ from qpsnn_core.common.types import Images, Labels
 
 from .checks import existing
 from .jpeg_h5 import load_jpeg_h5
+from .label_checks import check_labels
 from .pickles import read_pickle
-from .schema import PARTS, Dataset, Split, check_labels
+from .schema import PARTS, Dataset, Split
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32

@@ -11,10 +11,11 @@ import numpy as np
 from qpsnn_core.common.errors import ClippedImagesWarning, ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.input_range import SIGNED, UNSIGNED, InputRange, measured
 from qpsnn_core.common.plain import plain
-from qpsnn_core.common.types import Array, Labels, Longs
-from qpsnn_core.common.validation import is_positive, whole
+from qpsnn_core.common.tasks import CLASSIFICATION, TASKS
+from qpsnn_core.common.types import Array, Longs
+from qpsnn_core.common.validation import check_choice, is_positive, whole
 
-from .given_labels import labels_of
+from .given_labels import labels_of, rows_of
 from .given_shapes import shaped
 from .schema import Dataset, Split
 from .seeding import SPLIT, VALIDATION, stratified
@@ -27,7 +28,7 @@ class Part(NamedTuple):
 
     name: str
     images: Array
-    labels: Labels
+    labels: Array
 
 
 def from_arrays(
@@ -44,6 +45,7 @@ def from_arrays(
     scale: float | str | None = None,
     signed: bool | None = None,
     known: Sequence[str] = (),
+    task: str = CLASSIFICATION,
 ) -> Split:
     """The parts to train on and to test on, as a byte for each number.
 
@@ -57,6 +59,9 @@ def from_arrays(
     uint8 and int8 arrays are taken as integers that it multiplies. All other numbers are real and need it: they are
     divided by it, rounded to nearest and cut to a byte; "measured" is the finest scale that holds the training part,
     `max |x| / 127`, or `/ 255` if `signed` is false. signed: None: whether the training part has a negative number.
+    task: what labels are: "classification"; "regression", real numbers `[N]` or `[N, K]`; "multilabel", 0 and 1 or
+    truth values `[N, K]`, each label for itself. Of these two, classes are the K names, and shares are drawn from all
+    samples alike.
     Warns where numbers are cut (ClippedImagesWarning). Raises DataError, LabelError, ConfigError, naming the part.
     """
     test = test if isinstance(test, tuple) else plain(test)
@@ -67,7 +72,13 @@ def from_arrays(
     given = [("train", images, labels), *_own("test", test), *_own("validation", validation)]
     arrays = {part: shaped(f"{name}.{part}.images", one, *options) for part, one, _ in given}
     places = [(f"{name}.{part}.labels", one) for part, _, one in given]
-    found, names = labels_of(places, classes, known)
+    check_choice("task", task, TASKS)
+    found: Sequence[Array]
+    found, names = (
+        labels_of(places, classes, known)
+        if task == CLASSIFICATION
+        else rows_of(task, places, classes or tuple(known) or None)
+    )
     parts = {part: Part(part, arrays[part], one) for (part, _, _), one in zip(given, found, strict=True)}
     for one in parts.values():
         _check(name, one, parts["train"])
@@ -75,9 +86,10 @@ def from_arrays(
         if not isinstance(share, tuple) and (part == "test" or share is not None):
             count = _count(f"{name}.{part}", share, len(found[0]))
             parts["train"], parts[part] = _held_out(name, parts["train"], part, count, seed, stream)
-            _check_classes(name, parts, part, names)
+            if task == CLASSIFICATION:
+                _check_classes(name, parts, part, names)
     span = input_range(f"{name}.train.images", parts["train"].images, scale, signed)
-    made = {part: _dataset(f"{name}.{part}", one, span, names) for part, one in parts.items()}
+    made = {part: _dataset(f"{name}.{part}", one, span, names, task) for part, one in parts.items()}
     return Split(made["train"], made["test"], made.get("validation"))
 
 
@@ -161,7 +173,8 @@ def _held_out(name: str, train: Part, part: str, count: int, seed: int, stream: 
     if not 0 < count < len(train.labels):
         want = f"1 to {len(train.labels) - 1} samples held out, so that no part is empty"
         raise ConfigError(expected(f"{name}.{part}", want, count))
-    held: Longs = stratified(train.labels, count, seed, stream)
+    strata = train.labels if train.labels.ndim == 1 else np.zeros(len(train.labels), np.int64)
+    held: Longs = stratified(strata, count, seed, stream)
     rest = np.ones(len(train.labels), np.bool_)
     rest[held] = False
     return Part("train", train.images[rest], train.labels[rest]), Part(part, train.images[held], train.labels[held])
@@ -176,6 +189,6 @@ def _check_classes(name: str, parts: dict[str, Part], held: str, names: tuple[st
         raise DataError(expected(f"{name}.train", want, got))
 
 
-def _dataset(place: str, part: Part, span: InputRange | None, names: tuple[str, ...]) -> Dataset:
+def _dataset(place: str, part: Part, span: InputRange | None, names: tuple[str, ...], task: str) -> Dataset:
     images, scale = in_range(f"{place}.images", part.images, span)
-    return Dataset(images, part.labels, names, place, scale)
+    return Dataset(images, part.labels, names, place, scale, task=task)

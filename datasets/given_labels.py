@@ -9,8 +9,11 @@ import numpy as np
 
 from qpsnn_core.common.errors import DataError, LabelError, Unquoted, expected
 from qpsnn_core.common.serialization import did_you_mean
+from qpsnn_core.common.tasks import MULTILABEL, REGRESSION
 from qpsnn_core.common.types import Array, Labels
 from qpsnn_core.common.validation import described
+
+from .label_checks import check_marks, check_numbers
 
 MOST_CLASSES = 1 << 16
 """Of a set that does not name its classes."""
@@ -106,3 +109,30 @@ def _indices(place: str, array: Array, names: tuple[str, ...]) -> Labels:
             want = f"one of the classes {', '.join(names)}"
             raise LabelError(expected(f"{place}[{index}]", want, one) + did_you_mean(one, names))
     return np.array([known[one] for one in array.tolist()], np.int64)
+
+
+def rows_of(
+    task: str, parts: Sequence[tuple[str, Any]], classes: Sequence[str] | None
+) -> tuple[list[Array], tuple[str, ...]]:
+    """Labels that are no classes: rows `[N, K]` (`[N]` is `[N, 1]`) of real numbers, or of 0 and 1; and K names.
+
+    parts: (place for messages, labels). classes: the names; without them they are called 0, 1, ...
+    Raises DataError (types, shapes), LabelError (what is no number, or no 0 or 1).
+    """
+    checks = {REGRESSION: check_numbers, MULTILABEL: check_marks}
+    arrays = [_as_rows(task, place, labels) for place, labels in parts]
+    names = _names(parts[0][0], classes) if classes is not None else tuple(map(str, range(arrays[0].shape[1])))
+    return [checks[task](array, len(names), place) for (place, _), array in zip(parts, arrays, strict=True)], names
+
+
+def _as_rows(task: str, place: str, labels: Any) -> Array:
+    want = "real numbers [N] or [N, K]" if task == REGRESSION else "0 and 1, or truth values, [N, K]"
+    try:
+        found = np.asarray(labels)
+    except ValueError as error:  # rows of different lengths
+        raise DataError(expected(place, want, Unquoted(str(error)))) from error
+    if found.dtype.kind not in "biuf" or found.ndim not in (1, 2):
+        raise DataError(expected(place, want, Unquoted(f"{found.dtype} {list(found.shape)}")))
+    if task == MULTILABEL and found.dtype.kind == "f" and not (found % 1).any():
+        found = found.astype(np.int64)
+    return found[:, None] if found.ndim == 1 else found

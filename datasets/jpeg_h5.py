@@ -16,7 +16,8 @@ from qpsnn_core.common.foreign_hdf5 import ForeignFile, foreign_hdf5
 from qpsnn_core.common.install import install_command
 from qpsnn_core.common.types import Images, Labels
 
-from .schema import PARTS, Dataset, Split, check_labels, limited_indices
+from .label_checks import check_labels
+from .schema import PARTS, Dataset, Split, limited_indices
 
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """JPEG's markers of a frame header (ITU-T T.81, table B.1)."""

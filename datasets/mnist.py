@@ -13,7 +13,8 @@ from qpsnn_core.common.errors import FileError, FormatError, Unquoted, expected
 from qpsnn_core.common.foreign import read_maybe_gzip
 
 from .checks import existing
-from .schema import Dataset, Split, check_labels
+from .label_checks import check_labels
+from .schema import Dataset, Split
 
 CLASSES = tuple("0123456789")
 UBYTE = 0x08

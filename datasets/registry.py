@@ -69,7 +69,7 @@ SHARES = ("test", "validation", "seed")
 OPTIONS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
     {
         "events": ("frames", "size"),
-        "arrays": (*SHARES, "channels", "series", "scale", "classes", "unit"),
+        "arrays": (*SHARES, "channels", "series", "scale", "task", "classes", "unit"),
         "folder": (*SHARES, "size", "resize", "colour", "classes"),
         "saved": SHARES,
     }
@@ -102,6 +102,7 @@ def load_data(
     scale: float | str | None = None,
     resize: str | None = None,
     colour: str | None = None,
+    task: str | None = None,
     classes: Sequence[str] | None = None,
     unit: InputRange | None = None,
 ) -> Split:
@@ -128,6 +129,7 @@ def load_data(
         "scale": scale,
         "resize": resize,
         "colour": colour,
+        "task": task,
         "classes": classes,
         "unit": unit,
     }
@@ -166,7 +168,7 @@ def _taken(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(expected(f"{name}.{option}", f"nothing, as {takers} alone take it", value))
     for share in {"test", "validation"} & set(options):
         number(f"{name}.{share}", options[share], 0, 1)
-    return {option: options[option] for option in known if option in options}
+    return {option: options[option] for option in known if option in options and (option != "task" or options[option])}
 
 
 def _recorded(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,10 @@
 | attributes `format`, `version` | "qpsnn-dataset", 1 |
 | attributes `classes`, `name` | JSON: the names of the classes in order; what messages call the set |
 | attribute `scale` | the real number of one unit; not there for intensities x/255 and counts of events |
+| attribute `task` | "multilabel" or "regression"; not there for classes |
 | groups `train`, `test`, `validation`, or `all` alone | the parts |
 | `images` in each | uint8 or int8 `[N, H, W, C]` or `[N, T, H, W, C]` |
-| `labels` in each | integers `[N]` from 0 |
+| `labels` in each | integers `[N]` from 0; of "multilabel" uint8 `[N, K]`, of "regression" float64 `[N, K]` |
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from qpsnn_core.common.errors import DataError, FileError, FormatError, QpsnnError, Unquoted, expected
 from qpsnn_core.common.file_kinds import DATASET
 from qpsnn_core.common.hdf5 import read_array, reading, text_attribute, writing
+from qpsnn_core.common.tasks import CLASSIFICATION
 from qpsnn_core.common.validation import check_path
 
 from .schema import PARTS, Dataset, Split
@@ -37,17 +39,23 @@ def save_sets(path: str | Path, parts: Mapping[str, Dataset]) -> None:
     check_path("save.path", path)
     first = next(iter(parts.values()))
     for other in parts.values():
-        if (other.classes, other.scale, other.images.dtype) != (first.classes, first.scale, first.images.dtype):
-            want = f"classes, scale and type of {first.name}"
+        if _kind(other) != _kind(first):
+            want = f"classes, scale, task and type of {first.name}"
             raise DataError(expected(f"save: {other.name}", want, Unquoted(f"{other!r} of others")))
     with writing(path, DATASET, VERSION) as file:
         file.attrs["classes"] = np.bytes_(json.dumps(first.classes).encode())
         file.attrs["name"] = np.bytes_(json.dumps(first.name.rpartition(".")[0] or first.name).encode())
         if first.scale is not None:
             file.attrs["scale"] = first.scale
+        if first.task != CLASSIFICATION:
+            file.attrs["task"] = np.bytes_(first.task.encode())
         for name, part in parts.items():
             file.create_dataset(f"{name or WHOLE}/images", data=part.images)
             file.create_dataset(f"{name or WHOLE}/labels", data=part.labels)
+
+
+def _kind(part: Dataset) -> tuple[Any, ...]:
+    return part.classes, part.scale, part.task, part.images.dtype
 
 
 def load_saved(path: str | Path, *, limit: int | None = None, **options: Any) -> Split:
@@ -95,10 +103,11 @@ def _read(path: str | Path, *wanted: str) -> dict[str, Dataset]:
         try:
             classes, name = (json.loads(text_attribute(file, key)) for key in ("classes", "name"))
             scale = _scale(file)
+            task = text_attribute(file, "task") if "task" in file.attrs else CLASSIFICATION
             for part in (*PARTS, "validation", WHOLE):
                 if part in file and (not wanted or part in wanted):
                     images, labels = (_array(file, f"{part}/{what}") for what in ("images", "labels"))
-                    parts[part] = Dataset(images, labels, tuple(classes), f"{name}.{part}", scale)
+                    parts[part] = Dataset(images, labels, tuple(classes), f"{name}.{part}", scale, task=task)
         except FileError:
             raise
         except (QpsnnError, TypeError, ValueError) as error:

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_core.common.errors import ConfigError, DataError, LabelError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.input_range import SIGNED, UNSIGNED, InputRange
 from qpsnn_core.common.plain import plain
-from qpsnn_core.common.types import Images, Labels
-from qpsnn_core.common.validation import check_number, is_positive, whole
+from qpsnn_core.common.tasks import CLASSIFICATION, MULTILABEL, REGRESSION, TASKS
+from qpsnn_core.common.types import Array, Images, Labels
+from qpsnn_core.common.validation import check_choice, check_number, is_positive, whole
 
+from .label_checks import check_labels, check_marks, check_numbers
 from .seeding import LIMIT, SPLIT, folds, stratified
 
 LIMIT_SEED = 0
@@ -31,17 +33,20 @@ class Dataset:
     images: uint8 `[N, H, W, C]`, intensity 0..255; or frames of events `[N, T, H, W, C]`, counts 0..255; given `scale`,
     uint8 or int8 of either shape, integers that times `scale` are real numbers.
     labels: int64 `[N]`, 0..len(classes)-1; any integer type is taken and stored as int64.
-    classes: the name of each class; name: the name that messages use. origin: the table [data] of a recipe that loads
-    the set again, where there is one. `from_arrays` and `from_folder` make sets of what users have.
+    task: what labels are: "classification", the class of a sample, as above; "multilabel", uint8 `[N, K]`, 1 for each
+    of K labels that a sample has; "regression", float64 `[N, K]`, K real numbers that are to be predicted.
+    classes: the name of each class, label or number; name: the name that messages use. origin: the table [data] of a
+    recipe that loads the set again, where there is one. `from_arrays` and `from_folder` make sets of what users have.
     Raises DataError (type, shape, lengths, empty data, NaN, scale) or LabelError (a label that is no class).
     """
 
     images: Images
-    labels: Labels
+    labels: Array
     classes: tuple[str, ...]
     name: str
     scale: float | None = None
     origin: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    task: str = CLASSIFICATION
 
     def __post_init__(self) -> None:
         """Check every field and store the arrays C-contiguous."""
@@ -55,7 +60,9 @@ class Dataset:
         if not self.classes or len(set(self.classes)) < len(self.classes):
             raise DataError(expected(f"{self.name}.classes", "distinct names, at least one", self.classes))
         object.__setattr__(self, "images", check_images(self.images, f"{self.name}.images"))
-        object.__setattr__(self, "labels", check_labels(self.labels, len(self.classes), f"{self.name}.labels"))
+        check_choice(f"{self.name}.task", self.task, TASKS)
+        checks = {CLASSIFICATION: check_labels, MULTILABEL: check_marks, REGRESSION: check_numbers}
+        object.__setattr__(self, "labels", checks[self.task](self.labels, len(self.classes), f"{self.name}.labels"))
         if len(self.images) != len(self.labels):
             want = f"one label for each of {len(self.images)} images"
             raise DataError(expected(f"{self.name}.labels", want, Unquoted(f"{len(self.labels)} labels")))
@@ -72,7 +79,13 @@ class Dataset:
     def __repr__(self) -> str:
         """Name, shape and number of classes, not the pixels."""
         units = f", {self.images.dtype} of {self.scale:g}" if self.scale is not None else ""
-        return f"Dataset({self.name!r}, images={self.images.shape}{units}, classes={len(self.classes)})"
+        outputs = "classes" if self.task == CLASSIFICATION else f"{self.task}, outputs"
+        return f"Dataset({self.name!r}, images={self.images.shape}{units}, {outputs}={len(self.classes)})"
+
+    @property
+    def strata(self) -> Labels:
+        """Of what a share keeps its proportions, int64 `[N]`: the classes; all samples alike where there are none."""
+        return self.labels if self.task == CLASSIFICATION else np.zeros(len(self), np.int64)
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -107,11 +120,13 @@ class Dataset:
         series: str = "",
         scale: float | str | None = None,
         signed: bool | None = None,
+        task: str = CLASSIFICATION,
     ) -> Split:
         """A Split of your own arrays, or lists: see `qpsnn_datasets.given.from_arrays`, which explains all options."""
         from .given import from_arrays
 
         options: dict[str, Any] = {"channels": channels, "series": series, "scale": scale, "signed": signed}
+        options["task"] = task
         parts: dict[str, Any] = {"test": test, "validation": validation, "seed": seed}
         return from_arrays(images, labels, **parts, classes=classes, name=name, **options)
 
@@ -167,13 +182,13 @@ class Dataset:
             want = f"1 to {len(self) - 1} samples held out, so that no part is empty"
             raise ConfigError(expected(f"{self.name}.split", want, count))
         held = np.zeros(len(self), dtype=np.bool_)
-        held[stratified(self.labels, count, seed, SPLIT)] = True
+        held[stratified(self.strata, count, seed, SPLIT)] = True
         return Split(*(replace(self.take(one), origin=self.origin) for one in (~held, held)))
 
     def folds(self, count: int, seed: int) -> list[Split]:
         """`count` splits for cross-validation: every sample is in one `test`, each class in its proportion."""
         splits = []
-        for held in folds(self.labels, count, seed):
+        for held in folds(self.strata, count, seed):
             rest = np.ones(len(self), dtype=np.bool_)
             rest[held] = False
             splits.append(Split(self.take(rest), self.take(held)))
@@ -181,7 +196,7 @@ class Dataset:
 
     def limited(self, limit: int | None) -> Dataset:
         """At most `limit` samples (None: all), each class in its proportion, always the same ones, in their order."""
-        chosen = limited_indices(self.labels, limit)
+        chosen = limited_indices(self.strata, limit)
         return self if len(chosen) == len(self) else self.take(chosen)
 
 
@@ -217,12 +232,12 @@ class Split:
         train, name = self.train, self.train.name.split(".")[0]
         every = list(self.parts.values())
         for other in every[1:]:
-            for what in ("sample_shape", "classes", "input_range"):
+            for what in ("sample_shape", "classes", "input_range", "task"):
                 if getattr(train, what) != getattr(other, what):
                     place = f"{other.name}.{what}"
                     raise DataError(expected(place, f"{getattr(train, what)} of {train.name}", getattr(other, what)))
         images, labels = (np.concatenate([getattr(part, field) for part in every]) for field in ("images", "labels"))
-        return Dataset(images, labels, train.classes, name, train.scale)
+        return Dataset(images, labels, train.classes, name, train.scale, task=train.task)
 
 
 def limited_indices(labels: Labels, limit: int | None) -> NDArray[np.int64]:
@@ -250,20 +265,6 @@ def check_images(images: Any, place: str = "images") -> Images:
             expected(place, "at least one image of at least one pixel", Unquoted(f"shape {list(images.shape)}"))
         )
     return np.ascontiguousarray(images)
-
-
-def check_labels(labels: Any, classes: int, place: str = "labels") -> Labels:
-    """`labels` as int64 `[N]`; DataError for type or shape, LabelError for the first not in 0..classes-1."""
-    if not isinstance(labels, np.ndarray):
-        raise DataError(expected(place, "a NumPy array", Unquoted(type(labels).__name__)))
-    if labels.dtype.kind not in "iu":
-        raise DataError(expected(place, "integers", labels.dtype))
-    if labels.ndim != 1:
-        raise DataError(expected(place, "[N]", Unquoted(f"shape {list(labels.shape)}")))
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if wrong.size:
-        raise LabelError(expected(f"{place}[{wrong[0]}]", f"0 to {classes - 1}", int(labels[wrong[0]])))
-    return np.ascontiguousarray(labels, dtype=np.int64)
 
 
 def to_uint8(images: Any, place: str = "images") -> Images:

@@ -14,7 +14,7 @@ from qpsnn_core.common.types import Longs
 from qpsnn_core.common.validation import whole
 
 # Streams that must not meet although they share a seed.
-SPLIT, SHUFFLE, AUGMENT, LIMIT, EVENTS, NOISE, FOLDS, VALIDATION = range(8)
+SPLIT, SHUFFLE, AUGMENT, LIMIT, EVENTS, NOISE, FOLDS, VALIDATION, MIXUP = range(9)
 
 
 def bit_stream(seed: int, *key: int) -> np.random.PCG64:

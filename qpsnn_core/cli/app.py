@@ -198,7 +198,7 @@ def evaluate(
         result = qp.evaluate(loaded.model if isinstance(loaded, qp.Checkpoint) else loaded, images, progress=listen)
     figures = {
         "data": choice.figures,
-        "accuracy": result.accuracy,
+        **result.figures,
         "images": result.images,
         "loss": result.loss,
         "firing_rate": result.firing_rate,

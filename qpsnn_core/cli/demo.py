@@ -47,7 +47,7 @@ def _write(out: Path, done: Demo, name: str) -> dict[str, Any]:
         codes=done.codes,
         scores=done.scores.values,
         kept=done.kept,
-        stages=[(row.name, row.accuracy) for row in done.report.rows],
+        stages=[(row.name, row.figures["accuracy"]) for row in done.report.rows],
         title=f"{name} on {described(done.report.data)}: 4-bit weights, half of the channels, the same spikes on Lava",
     )
     return report

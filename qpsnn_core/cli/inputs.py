@@ -90,7 +90,8 @@ def _of_source(config: DataConfig, source: Source) -> DataConfig:
     """Another set, all of it; how it is laid out is as the recipe says, where that is of a set of its kind."""
     kept = {field.name: getattr(config, field.name) for field in fields(Augment)}
     if source.name == config.name:
-        kept |= {name: getattr(config, name) for name in ("frames", "size", "channels", "series", "resize", "colour")}
+        laid = ("frames", "size", "channels", "series", "resize", "colour", "task")
+        kept |= {name: getattr(config, name) for name in laid}
     return DataConfig(source.name, source.path, **kept)
 
 

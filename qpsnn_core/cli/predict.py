@@ -117,7 +117,7 @@ def compare(network: IntegerNetwork, data: Dataset, backend: str, stock: bool = 
     figures, measured = agreement(network, data, backend, membranes=not stock, **({"stock": True} if stock else {}))
     return {
         "backend": backend,
-        "accuracy": measured.accuracy,
+        **measured.figures,
         "firing_rate": measured.firing_rate,
         **asdict(figures),
         "seconds": time.perf_counter() - begun,

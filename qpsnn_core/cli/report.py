@@ -27,7 +27,7 @@ def show_cost(title: str, model: Model, measured: Evaluation, choice: DataChoice
         "image_macs": price.image_macs,
         "energy_mj": price.energy_mj,
         "firing_rate": measured.firing_rate,
-        "accuracy": measured.accuracy,
+        **measured.figures,
         "images": measured.images,
     }
     if as_json:

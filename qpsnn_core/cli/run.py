@@ -12,7 +12,7 @@ import qpsnn_core as qp
 from qpsnn_core.cli import show
 from qpsnn_core.cli.options import Json, Quiet
 from qpsnn_core.experiments.data_choice import described
-from qpsnn_core.experiments.pipeline.run import REPORT, RunReport
+from qpsnn_core.experiments.pipeline.run import REPORT, RunReport, shown
 
 
 def run(
@@ -62,12 +62,21 @@ def print_run(done: RunReport, title: str, out: Path) -> None:
 
 def print_rows(title: str, done: RunReport) -> None:
     """A row for each stage that has a network."""
-    heads = ("stage", "images", "accuracy", "parameters", "size (Eq. 16)", "SOPs/image", "energy/image", "firing rate")
+    heads = (
+        "stage",
+        "images",
+        *done.rows[0].figures,
+        "parameters",
+        "size (Eq. 16)",
+        "SOPs/image",
+        "energy/image",
+        "firing rate",
+    )
     rows = [
         (
             row.name,
             row.images,
-            f"{row.accuracy:.2%}",
+            *shown(row),
             row.parameters,
             f"{row.size_mb * 1000:,.1f} kB",
             f"{row.sops / 1e6:.3f} M",
@@ -82,7 +91,9 @@ def print_rows(title: str, done: RunReport) -> None:
 def print_agreement(what: str, found: Mapping[str, Any], because: str = "") -> None:
     """How many spikes differ, of two runs over the same images, in one line."""
     text = f"{what}: {found['spike_mismatches']:,} of {found['spikes']:,} spikes differ"
-    if found["readout_mismatches"] is None:
+    if found["readout_mismatches"] is None and found["answer_mismatches"] is None:
+        text += because
+    elif found["readout_mismatches"] is None:
         text += f", and {found['answer_mismatches']} of {found['images']} answers{because}"
     else:
         text += f", {found['membrane_mismatches']:,} membranes and {found['readout_mismatches']:,} readouts"

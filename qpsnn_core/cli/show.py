@@ -141,9 +141,13 @@ class Told:
 def epoch_line(stage: str, epochs: int, figures: Epoch) -> str:
     """An epoch in words, such as "train: epoch 3/10, loss 0.4512, train 84.10%, test 80.25%, ..."."""
     silent = f", never fired: {', '.join(figures.silent)}" if figures.silent else ""
-    test = "" if figures.validation is None else f", test {figures.validation:.2%}"
+    told = "" if figures.accuracy is None else f", train {figures.accuracy:.2%}"
+    if figures.validation is not None:
+        told += f", test {figures.validation:.2%}"
+    elif figures.accuracy is None and figures.validation_loss is not None:
+        told += f", test loss {figures.validation_loss:.4f}"
     return (
-        f"{stage}: epoch {figures.epoch}/{epochs}, loss {figures.loss:.4f}, train {figures.accuracy:.2%}{test}, "
+        f"{stage}: epoch {figures.epoch}/{epochs}, loss {figures.loss:.4f}{told}, "
         f"lr {figures.lr:.4g}, firing rate {figures.firing_rate:.2%}, {figures.seconds:.1f} s{silent}"
     )
 
@@ -172,10 +176,18 @@ def epochs(title: str, history: Sequence[Epoch], everything: str, data: object) 
 
     everything: where all of them are, in words.
     """
-    heads = ("epoch", "loss", "train", "test", "lr", "firing rate", "seconds", "never fired")
+    numbers = bool(history) and history[-1].accuracy is None
+    heads = (
+        "epoch",
+        "loss",
+        *(("test loss",) if numbers else ("train", "test")),
+        "lr",
+        "firing rate",
+        "seconds",
+        "never fired",
+    )
     rows: list[tuple[Any, ...]] = [
-        (str(e.epoch), e.loss, e.accuracy, e.validation, e.lr, e.firing_rate, e.seconds, ", ".join(e.silent) or "-")
-        for e in history
+        (str(e.epoch), e.loss, *_scores(e), e.lr, e.firing_rate, e.seconds, ", ".join(e.silent) or "-") for e in history
     ]
     out_of_sight = len(rows) - FIRST_EPOCHS - LAST_EPOCHS
     if out_of_sight > 1:
@@ -184,3 +196,8 @@ def epochs(title: str, history: Sequence[Epoch], everything: str, data: object) 
     if out_of_sight > 1:
         text = f"{out_of_sight} of {len(history)} epochs are left out; {everything}"
         out.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _scores(epoch: Epoch) -> tuple[float | None, ...]:
+    """Accuracies; where real numbers are predicted, the loss of the test part."""
+    return (epoch.validation_loss,) if epoch.accuracy is None else (epoch.accuracy, epoch.validation)

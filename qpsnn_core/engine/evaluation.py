@@ -14,15 +14,15 @@ from qpsnn_core.common.arithmetic import PORTABLE
 from qpsnn_core.common.errors import DataError, LabelError, ShapeError, Unquoted, expected
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.progress import Listener, Progress
-from qpsnn_core.common.types import Array, Images, Labels
+from qpsnn_core.common.tasks import CLASSIFICATION
+from qpsnn_core.common.types import Array, Images
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.measures import MEASURES
 from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
-from qpsnn_core.kernels.parts import add_steps
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.ordered_graph import Ordered
-from qpsnn_core.optim.losses import cross_entropies
 from qpsnn_datasets import Dataset, batch_count, batches
 
 Runner = Callable[[Images], tuple[Array, dict[str, Array]]]
@@ -37,30 +37,55 @@ MEMORY = 2**29
 class Evaluation:
     """What came out over a set of N images.
 
-    loss: nats, of the logits' mean over T (an integer network's readouts, times their scale). predictions: int64 [N],
-    in the set's order; confusion: int64 [K, K], rows the true class, columns the predicted one. spikes: of every node
-    that gives spikes, the count over all T steps, mean over images, float64 [H, W, C], in stored integers (an
-    AvgPool's are sums); of LIF alone where a backend tells no more. neurons: the names of the LIF. frames: whether each
-    step had an image of its own.
+    task: what its labels are, as of a Dataset. figures: by name: "accuracy"; of several labels "accuracy" (of single
+    labels), "exact" (samples with all labels right), "f1"; of real numbers "r2", "mse", "mae". loss: of the mean of
+    logits over T (an integer network's readouts, times their scale): cross-entropy in nats, binary or not, or squares.
+    predictions: in the set's order, int64 [N], the class; of several labels uint8 [N, K]; of real numbers float64
+    [N, K]. counts: int64 [K, K], the `confusion`. spikes: of every node that gives spikes, the count over all T steps,
+    mean over images, float64 [H, W, C], in stored integers (an AvgPool's are sums); of LIF alone where a backend tells
+    no more. neurons: the names of the LIF. frames: whether each step had an image of its own.
     """
 
-    accuracy: float
+    figures: dict[str, float]
     images: int
-    correct: int
     loss: float
-    predictions: npt.NDArray[np.int64]
-    confusion: npt.NDArray[np.int64]
+    predictions: npt.NDArray[Any]
+    counts: npt.NDArray[np.int64] | None
     spikes: dict[str, npt.NDArray[np.float64]]
     neurons: tuple[str, ...]
     steps: int
     frames: bool = False
+    task: str = CLASSIFICATION
 
     def __repr__(self) -> str:
         """The figures, not the arrays."""
+        name, figure = next(iter(self.figures.items()))
+        first = f"{figure:.2%}" if name == "accuracy" else f"{name} {figure:.4g}"
         return (
-            f"Evaluation({self.accuracy:.2%} of {self.images:,} images, loss {self.loss:.4g}, "
+            f"Evaluation({first} of {self.images:,} images, loss {self.loss:.4g}, "
             f"firing rate {self.firing_rate:.2%}, {len(self.spikes)} values of spikes)"
         )
+
+    @property
+    def accuracy(self) -> float:
+        """The share of answers that are right, 0 to 1. Raises DataError where none is right or wrong."""
+        if "accuracy" not in self.figures:
+            want = f"a set with classes or labels; of {self.task} there are .figures ({', '.join(self.figures)})"
+            raise DataError(expected("evaluation.accuracy", want, Unquoted(self.task)))
+        return self.figures["accuracy"]
+
+    @property
+    def correct(self) -> int:
+        """How many answers are right. Raises as `accuracy`."""
+        return round(self.accuracy * self.predictions.size)
+
+    @property
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """Int64 [K, K], rows the true class, columns the predicted one. Raises DataError where there are no classes."""
+        if self.counts is None:
+            want = "a set of which each sample has one class"
+            raise DataError(expected("evaluation.confusion", want, Unquoted(self.task)))
+        return self.counts
 
     @property
     def rates(self) -> dict[str, npt.NDArray[np.float64]]:
@@ -121,33 +146,36 @@ def measure(
 ) -> Evaluation:
     """Count what `run` gives for a set that fits the network. neurons: the names of the LIF. ConfigError: batch."""
     count = batch_count(len(dataset), batch)
+    measures = MEASURES[dataset.task]
     totals: dict[str, Array] = {}
-    predictions: list[Labels] = []
+    predictions: list[Array] = []
     losses: list[float] = []
-    correct = 0
+    right = 0
     for index, (images, labels) in enumerate(batches(dataset, batch), 1):
         logits, spikes = run(steps_first(images))
-        own = cross_entropies(logits, labels).tolist()
+        own = measures.losses(logits, labels).tolist()
         losses += own
         part = math.fsum(own) / len(own)
-        predictions.append(answers(logits))
-        correct += int((predictions[-1] == labels).sum())
+        predictions.append(measures.answer(logits))
+        now = measures.right(labels, predictions[-1])
         for name, counts in spikes.items():
             totals[name] = totals.get(name, 0) + counts
         if progress:
-            progress(Progress("evaluate", 1, 1, index, count, part, correct / (min(index * batch, len(dataset)))))
+            done = min(index * batch, len(dataset)) * measures.of(network.classes)
+            right += now or 0
+            progress(Progress("evaluate", 1, 1, index, count, part, None if now is None else right / done))
     predicted = np.concatenate(predictions)
     return Evaluation(
-        correct / len(dataset),
+        measures.figures(dataset.labels, predicted),
         len(dataset),
-        correct,
         math.fsum(losses) / len(dataset),
         predicted,
-        _confusion(dataset.labels, predicted, network.classes),
+        confusion_counts(dataset, predicted, network.classes),
         {name: total / len(dataset) for name, total in totals.items()},
         neurons,
         network.steps,
         dataset.images.ndim == 5,
+        dataset.task,
     )
 
 
@@ -157,7 +185,10 @@ def check_data(network: Ordered[Any], dataset: Dataset) -> None:
     if dataset.sample_shape not in (shape, (steps, *shape)):
         want = f"{list(shape)} or {[steps, *shape]} (from {network.input.name})"
         raise ShapeError(expected(f"{dataset.name}.images", want, list(dataset.sample_shape)))
-    wrong = np.flatnonzero(dataset.labels >= network.classes)
+    if dataset.task != CLASSIFICATION and len(dataset.classes) != network.classes:
+        want = f"{network.classes}, an output for each (from {network.readout.name})"
+        raise ShapeError(expected(f"{dataset.name}.classes", want, len(dataset.classes)))
+    wrong = np.flatnonzero(dataset.labels >= network.classes) if dataset.task == CLASSIFICATION else np.empty(0)
     if wrong.size:
         want = f"0 to {network.classes - 1} (from {network.readout.name})"
         raise LabelError(expected(f"{dataset.name}.labels[{wrong[0]}]", want, int(dataset.labels[wrong[0]])))
@@ -186,12 +217,6 @@ def _check_range(node: Any, dataset: Dataset) -> None:
         raise DataError(expected(place, want, Unquoted(got)))
 
 
-def answers(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """The class [B] with the largest mean over T of logits [T, B, K]; of equal ones, the first."""
-    chosen: npt.NDArray[np.int64] = (add_steps(logits) / len(logits)).argmax(1)
-    return chosen
-
-
 def summed(counts: Array, steps: int) -> Array:
     """Array [T or 1, B, H, W, C] over images and all steps, int64 [H, W, C]."""
     total: Array = counts.sum((0, 1), dtype=np.int64) * (steps // len(counts))
@@ -203,6 +228,9 @@ def bytes_of(network: Ordered[Any]) -> int:
     return 6 * network.steps * sum(int(np.prod(value.shape)) for value in network.values.values())
 
 
-def _confusion(labels: Array, predicted: Array, classes: int) -> npt.NDArray[np.int64]:
-    counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
+def confusion_counts(dataset: Dataset, predicted: Array, classes: int) -> npt.NDArray[np.int64] | None:
+    """How many samples of each class (rows) got each class (columns), [K, K]; None where there are no classes."""
+    if dataset.task != CLASSIFICATION:
+        return None
+    counts = np.bincount(dataset.labels * classes + predicted, minlength=classes * classes)
     return counts.astype(np.int64).reshape(classes, classes)

@@ -15,7 +15,15 @@ from qpsnn_core.common.atomic import writable_folder
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.serialization import did_you_mean
-from qpsnn_core.experiments.runs import finetune_or_resume, load_results, save_results, seeded, std, train_or_resume
+from qpsnn_core.experiments.runs import (
+    check_classes,
+    finetune_or_resume,
+    load_results,
+    save_results,
+    seeded,
+    std,
+    train_or_resume,
+)
 from qpsnn_core.experiments.stages import network_for, prune_as, score_as
 from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.network.graph import Network
@@ -112,6 +120,7 @@ def run_ablation(
     another recipe), FormatError (a damaged results.json), and what training raises.
     """
     recipe.network.check_zoo("ablate")
+    check_classes("ablate", data)
     for name in models:
         if name not in VARIANTS:
             raise ConfigError(expected("models", f"of {', '.join(VARIANTS)}", name) + did_you_mean(name, VARIANTS))

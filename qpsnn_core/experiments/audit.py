@@ -14,6 +14,7 @@ from qpsnn_core.engine.evaluation import check_data
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.passes import backward, forward
 from qpsnn_core.experiments import audit_gradients
+from qpsnn_core.experiments.runs import check_classes
 from qpsnn_core.inference.agreement import agreement, deviation
 from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.integer.network import IntegerNetwork
@@ -55,6 +56,7 @@ def audit(
     samples: weights, and inputs, of each layer whose gradients are taken by finite differences, drawn from `seed`.
     lava: images that run on Lava, 0 for none. Raises, before the first, what is wrong with the data.
     """
+    check_classes("audit", data)
     some = data.limited(min(images, len(data)))
     check_data(model.network, some)
     x = steps_first(some.images)

@@ -16,7 +16,7 @@ from qpsnn_core.common.progress import Listener
 from qpsnn_core.compression.weights.eliminate import Trace
 from qpsnn_core.compression.weights.osbc import METHODS, check_target, finish, prepare
 from qpsnn_core.engine.pricing import measured_cost
-from qpsnn_core.experiments.runs import load_results, make_folds, save_results, std, train_or_resume
+from qpsnn_core.experiments.runs import check_classes, load_results, make_folds, save_results, std, train_or_resume
 from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.recipes.network import FULL_PRECISION
@@ -101,6 +101,7 @@ def run_compression_sweep(
     what training and compression raise.
     """
     recipe.network.check_zoo("compress-sweep")
+    check_classes("compress-sweep", data)
     for method, sparsity, bits in _targets(settings):
         check_target(sparsity, _bits(bits), method, settings.ratios, settings.scale)
     recipe = replace(recipe, network=replace(recipe.network, bits=FULL_PRECISION))

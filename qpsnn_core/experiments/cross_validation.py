@@ -13,7 +13,7 @@ import numpy as np
 
 from qpsnn_core.common.atomic import writable_folder
 from qpsnn_core.common.progress import Listener
-from qpsnn_core.experiments.runs import finetune_or_resume, load_results, save_results, train_or_resume
+from qpsnn_core.experiments.runs import check_classes, finetune_or_resume, load_results, save_results, train_or_resume
 from qpsnn_core.experiments.stages import prune_as, score_as
 from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.integer.file import save_integer
@@ -64,6 +64,7 @@ def run_cross_validation(
     stays in `folder` as `fold-<k>.h5`. Raises ConfigError (number of folds, a folder of another recipe), FormatError
     (a damaged results.json), and what training and lowering raise.
     """
+    check_classes("crossvalidate", data)
     target = Path(folder)
     splits = data.folds(folds, recipe.train.seed)
     writable_folder(target)

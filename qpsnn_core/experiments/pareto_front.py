@@ -13,7 +13,15 @@ import numpy as np
 
 from qpsnn_core.common.atomic import writable_folder
 from qpsnn_core.common.progress import Listener
-from qpsnn_core.experiments.runs import finetune_or_resume, load_results, save_results, seeded, std, train_or_resume
+from qpsnn_core.experiments.runs import (
+    check_classes,
+    finetune_or_resume,
+    load_results,
+    save_results,
+    seeded,
+    std,
+    train_or_resume,
+)
 from qpsnn_core.experiments.stages import prune_as, score_as
 from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.integer.file import save_integer
@@ -57,6 +65,7 @@ def run_pareto_front(
     FormatError (a damaged results.json), and what training and lowering raise.
     """
     recipe.network.check_zoo("front")
+    check_classes("front", data)
     target = Path(folder)
     wanted = [
         (number, rate, seed, _changed(recipe, number, rate, seed))

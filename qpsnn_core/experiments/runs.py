@@ -13,6 +13,7 @@ import numpy as np
 from qpsnn_core.common.atomic import save_json
 from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, expected
 from qpsnn_core.common.progress import Listener
+from qpsnn_core.common.tasks import CLASSIFICATION
 from qpsnn_core.experiments.data_choice import of_results
 from qpsnn_core.experiments.stages import augmentation, network_for
 from qpsnn_core.network.model import Model
@@ -24,6 +25,14 @@ from qpsnn_datasets import Dataset, Split
 RESULTS = "results.json"
 
 R = TypeVar("R")
+
+
+def check_classes(study: str, data: Split | Dataset) -> None:
+    """ConfigError where the samples have no classes, of which the study takes accuracy or loss."""
+    part = data.train if isinstance(data, Split) else data
+    if part.task != CLASSIFICATION:
+        want = f"a set with classes, as {study} takes their accuracy or loss"
+        raise ConfigError(expected(f"{part.name}.task", want, part.task))
 
 
 def make_folds(recipe: Recipe, data: Split, folds: int | None) -> list[Split]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from qpsnn_core.common.tasks import CLASSIFICATION, REGRESSION
 from qpsnn_core.common.types import Array
-from qpsnn_core.engine.evaluation import Evaluation
+from qpsnn_core.engine.evaluation import Evaluation, confusion_counts
 from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.measures import MEASURES
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.integer.backends import Record, Run
@@ -23,7 +25,8 @@ BATCH = 64
 class Agreement:
     """Of two runs over the same images: how many of all their values differ, and in how many answers.
 
-    spikes: values compared, neurons x steps x images. Membranes are None where the two have no common unit.
+    spikes: values compared, neurons x steps x images. Membranes are None where the two have no common unit, answers
+    where they are real numbers.
     """
 
     images: int
@@ -31,12 +34,16 @@ class Agreement:
     spike_mismatches: int
     membrane_mismatches: int | None
     readout_mismatches: int | None
-    answer_mismatches: int
+    answer_mismatches: int | None
 
 
-def deviation(model: Model, network: IntegerNetwork, images: Array) -> Agreement:
-    """What lowering changed: the trained model against its integer network, over images [N, H, W, C]."""
-    spikes = wrong = answers = 0
+def deviation(model: Model, network: IntegerNetwork, images: Array, task: str = CLASSIFICATION) -> Agreement:
+    """What lowering changed: the trained model against its integer network, over images [N, H, W, C].
+
+    task: what the outputs are, as of a Dataset; of real numbers no answers are compared.
+    """
+    spikes = wrong = 0
+    answers: int | None = None
     for start in range(0, len(images), BATCH):
         x = steps_first(images[start : start + BATCH])
         ours = forward(model, x, save_for_backward=True)
@@ -44,8 +51,18 @@ def deviation(model: Model, network: IntegerNetwork, images: Array) -> Agreement
         for node in model.network.neurons:
             spikes += theirs.spikes[node.name].size
             wrong += int((ours.values[node.name] != theirs.spikes[node.name]).sum())
-        answers += int((ours.logits.sum(0).argmax(1) != theirs.readout.argmax(1)).sum())
+        differ = different_answers(task, ours.logits.sum(0), theirs.readout)
+        answers = None if differ is None else (answers or 0) + differ
     return Agreement(len(images), spikes, wrong, None, None, answers)
+
+
+def different_answers(task: str, ours: Array, theirs: Array) -> int | None:
+    """In how many samples two runs answer differently, of sums over T [B, K]; None where answers are real numbers."""
+    if task == REGRESSION:
+        return None
+    answer = MEASURES[task].answer
+    differ = answer(ours[None]) != answer(theirs[None])
+    return int(differ.sum() if differ.ndim == 1 else differ.any(1).sum())
 
 
 def agreement(
@@ -71,12 +88,12 @@ def agreement(
         spikes,
         sum(int((found.membranes[name] != own).sum()) for name, own in exact.membranes.items()) if membranes else None,
         readouts,
-        int((found.readout.argmax(1) != exact.readout.argmax(1)).sum()),
+        different_answers(data.task, found.readout, exact.readout),
     )
-    answers = found.readout.argmax(1)
-    correct = int((answers == data.labels).sum())
-    measured = evaluate(network, data)
-    return figures, replace(measured, accuracy=correct / len(data), correct=correct, predictions=answers)
+    measures, scale = MEASURES[data.task], network.readout.scale / network.steps
+    answered = measures.answer((found.readout * scale)[None])
+    told, counts = measures.figures(data.labels, answered), confusion_counts(data, answered, network.classes)
+    return figures, replace(evaluate(network, data), figures=told, predictions=answered, counts=counts)
 
 
 def disagreements(found: Run, exact: Run) -> tuple[int, int]:

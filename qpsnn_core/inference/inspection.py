@@ -17,8 +17,9 @@ from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Array, NamedArrays
 from qpsnn_core.common.validation import described
 from qpsnn_core.engine.checks import check_model
-from qpsnn_core.engine.evaluation import MEMORY, answers, bytes_of
+from qpsnn_core.engine.evaluation import MEMORY, bytes_of
 from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.measures import answers
 from qpsnn_core.engine.membranes import MEMBRANES
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.inference.samples import graph_of, images_of

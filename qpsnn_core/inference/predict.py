@@ -7,15 +7,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener, Progress
+from qpsnn_core.common.tasks import CLASSIFICATION, MULTILABEL, REGRESSION, TASKS
 from qpsnn_core.common.types import Array, Doubles
-from qpsnn_core.common.validation import check_kind, whole
+from qpsnn_core.common.validation import check_choice, check_kind, whole
 from qpsnn_core.engine.checks import check_model
-from qpsnn_core.engine.evaluation import MEMORY, answers, bytes_of
+from qpsnn_core.engine.evaluation import MEMORY, bytes_of
 from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.measures import MEASURES
 from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.inference.samples import graph_of, images_of
@@ -29,21 +31,31 @@ class Prediction(NamedTuple):
     """Of N images: labels int64 [N], the class of the largest logit; probabilities float64 [N, K], each row sums to 1.
 
     logits: float64 [N, K], means over T; the probabilities are their softmax. classes: the names, where a set has told
-    them.
+    them. Where task is "multilabel", labels are uint8 [N, K], 1 where the probability, a sigmoid, is above 1/2; where
+    it is "regression", labels are the logits, the predicted numbers, and there are no probabilities.
     """
 
-    labels: npt.NDArray[np.int64]
-    probabilities: Doubles
+    labels: npt.NDArray[Any]
+    probabilities: Doubles | None
     logits: Doubles
     classes: tuple[str, ...] = ()
+    task: str = CLASSIFICATION
 
     def __repr__(self) -> str:
         count, classes = self.logits.shape
         return f"Prediction({count:,} images, {classes} classes)"
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The class of each image by its name; by its number where names are not known."""
+    def names(self) -> tuple[Any, ...]:
+        """The class of each image by its name; by its number where names are not known. Of several labels a tuple each.
+
+        Raises DataError where numbers are predicted.
+        """
+        if self.task == REGRESSION:
+            raise DataError(expected("prediction.names", "classes or labels", Unquoted(self.task)))
+        if self.task == MULTILABEL:
+            every = self.classes or tuple(map(str, range(self.logits.shape[1])))
+            return tuple(tuple(every[k] for k in np.flatnonzero(row)) for row in self.labels)
         return tuple(self.classes[label] if self.classes else str(label) for label in self.labels.tolist())
 
 
@@ -53,12 +65,14 @@ def predict(
     *,
     backend: str = "exact",
     batch: int = 256,
+    task: str = "",
     progress: Listener | None = None,
 ) -> Prediction:
     """Answer for images [N, H, W, C] or frames [N, T, H, W, C], or a set (of a Split: the test part).
 
     backend: what runs an integer network, by its name in qpsnn_backends. batch: images at a time, fewer where they
-    would take too much memory; it changes no answer. progress: called after every batch, as stage "predict".
+    would take too much memory; it changes no answer. task: what the outputs are, "classification", "multilabel" or
+    "regression"; else as the set has it, and of arrays classes. progress: called after every batch, as stage "predict".
     Raises ArgumentError, ShapeError, DataError, NumericsError (images), ConfigError (batch, backend), and what the
     backend raises.
     """
@@ -66,26 +80,36 @@ def predict(
     backend, batch = plain(backend), whole("predict.batch", batch, 1)
     check_kind("predict.backend", backend, str)
     samples = images_of("predict.images", network, images)
+    data = images.test if isinstance(images, Split) else images
+    task = plain(task) or (data.task if isinstance(data, Dataset) else CLASSIFICATION)
+    check_choice("predict.task", task, TASKS)
     size = max(1, min(batch, MEMORY // bytes_of(network)))
     parts = [samples[start : start + size] for start in range(0, len(samples), size)]
     run = _of_integers(model, backend) if isinstance(model, IntegerNetwork) else _of_model(model, backend)
     logits, labels = [], []
     for done, part in enumerate(parts, 1):
         found = run(steps_first(part))
-        logits.append(found.mean(0).astype(np.float64))
-        labels.append(answers(found))
+        labels.append(MEASURES[task].answer(found))
+        logits.append(labels[-1] if task == REGRESSION else found.mean(0).astype(np.float64))
         if progress:
             progress(Progress("predict", 1, 1, done, len(parts), None, None))
     joined = np.concatenate(logits)
-    data = images.test if isinstance(images, Split) else images
     classes = data.classes if isinstance(data, Dataset) and len(data.classes) == network.classes else ()
-    return Prediction(np.concatenate(labels), softmax(joined), joined, classes)
+    likely = {CLASSIFICATION: softmax, MULTILABEL: sigmoid}.get(task)
+    return Prediction(np.concatenate(labels), likely and likely(joined), joined, classes, task)
 
 
 def softmax(logits: Doubles) -> Doubles:
     """`exp(x) / sum exp(x)` of each row, [N, K]."""
     exponentials = np.exp(logits - logits.max(1, keepdims=True))
     found: Doubles = exponentials / exponentials.sum(1, keepdims=True)
+    return found
+
+
+def sigmoid(logits: Doubles) -> Doubles:
+    """`1 / (1 + exp(-x))` of each logit."""
+    smaller = np.exp(-np.abs(logits))
+    found: Doubles = np.where(logits >= 0, 1.0, smaller) / (1 + smaller)
     return found
 
 

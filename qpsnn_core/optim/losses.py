@@ -30,7 +30,7 @@ def mean_logits_cross_entropy(
     losses, slopes = _cross_entropy(add_steps(values) / steps, labels, smoothing, weights)
     count = _count(labels, weights, parts)
     gradient = np.broadcast_to(slopes / (steps * count), values.shape)
-    return _total(losses, parts) / count, gradient.astype(np.float32)
+    return total(losses, parts) / count, gradient.astype(np.float32)
 
 
 def cross_entropies(logits: Floats, labels: Integers) -> Doubles:
@@ -62,11 +62,11 @@ def tet(
     steps, batch, classes = values.shape
     losses, slopes = _cross_entropy(values.reshape(-1, classes), np.tile(labels, steps), smoothing, weights)
     count = _count(labels, weights, parts)
-    loss = (1 - lam) * (_total(losses.reshape(steps, batch).T, parts) / (steps * count))
+    loss = (1 - lam) * (total(losses.reshape(steps, batch).T, parts) / (steps * count))
     gradient = (1 - lam) * slopes.reshape(values.shape) / (steps * count)
     if lam:
         apart = values - target
-        loss += lam * (_total(np.square(apart).swapaxes(0, 1).reshape(batch, -1), parts) / apart.size)
+        loss += lam * (total(np.square(apart).swapaxes(0, 1).reshape(batch, -1), parts) / apart.size)
         gradient += lam * 2 * apart / apart.size
     return loss, gradient.astype(np.float32)
 
@@ -110,24 +110,30 @@ def _checked_weights(weights: Doubles, classes: int) -> Doubles:
 
 def _count(labels: Integers, weights: Doubles | None, parts: int) -> float:
     """By what the sum over a batch is divided: its samples, or the weights of their classes."""
-    return len(labels) if weights is None else _total(weights[labels], parts)
+    return len(labels) if weights is None else total(weights[labels], parts)
 
 
-def _total(values: Doubles, parts: int) -> float:
+def total(values: Doubles, parts: int) -> float:
     """The sum over samples, the first axis: of each part rounded once, of the parts in order."""
     return float(add_in_order([math.fsum(values[start:stop].flat) for start, stop in parts_of(len(values), parts)]))
 
 
 def _checked(logits: Floats, labels: Integers) -> Doubles:
     """The logits in float64."""
-    if logits.ndim != 3 or not logits.size:
-        raise DataError(expected("logits", "[T, B, K], none of them 0", Unquoted(f"shape {list(logits.shape)}")))
+    values = checked_logits(logits)
     _, batch, classes = logits.shape
     if labels.shape != (batch,) or labels.dtype.kind not in "iu":
         raise DataError(expected("labels", f"integers [{batch}]", Unquoted(f"{labels.dtype} {list(labels.shape)}")))
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if wrong.size:
         raise LabelError(expected(f"labels[{wrong[0]}]", f"0 to {classes - 1}", int(labels[wrong[0]])))
+    return values
+
+
+def checked_logits(logits: Floats) -> Doubles:
+    """Logits [T, B, K] in float64. Raises DataError (shape), NumericsError (NaN or infinity)."""
+    if logits.ndim != 3 or not logits.size:
+        raise DataError(expected("logits", "[T, B, K], none of them 0", Unquoted(f"shape {list(logits.shape)}")))
     if not np.isfinite(logits).all():
         step, sample, _ = np.argwhere(~np.isfinite(logits))[0]
         raise NumericsError(expected(f"logits[{step}, {sample}]", "finite numbers", logits[step, sample].tolist()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from qpsnn_core.common.tasks import TASKS
 from qpsnn_core.common.validation import check, check_at_least, choices, least, place, typed
 
 BY = ("time", "count")
@@ -29,8 +30,8 @@ class DataConfig:
     frames, size: of a store of recordings (name "events"): frames of equal "time" or of equally many events ("count"),
     as many as the network has steps, on a sensor of size x size pixels, 0 for its own.
     Of your own data (names "arrays", "folder", "saved"): test, validation: the shares that are held out, drawn by
-    `split_seed`, 0 where the set has such parts. channels, series, scale (arrays): as `Dataset.from_arrays` takes them.
-    size (a side, or height and width), resize, colour (folder): as `Dataset.from_folder` does.
+    `split_seed`, 0 where the set has such parts. channels, series, scale, task (arrays): as `Dataset.from_arrays` takes
+    them. size (a side, or height and width), resize, colour (folder): as `Dataset.from_folder` does.
     """
 
     name: str = ""
@@ -52,13 +53,14 @@ class DataConfig:
     scale: Scale = 0.0
     resize: str = ""
     colour: str = ""
+    task: str = ""
 
     def __post_init__(self) -> None:
         typed(self)
         least(self, limit=0, crop=0, cutout=0, nda=0, split_seed=0)
         self._check_size()
         choices(self, frames=BY, channels=("", "last", "first"), series=("", "frames", "map"))
-        choices(self, resize=("", "crop", "stretch", "pad"), colour=("", "gray", "rgb"))
+        choices(self, task=("", *TASKS), resize=("", "crop", "stretch", "pad"), colour=("", "gray", "rgb"))
         check(self, "test", 0 <= self.test < 1, "a share from 0 to less than 1")
         check(self, "validation", 0 <= self.validation < 1, "a share from 0 to less than 1")
         number = type(self.scale) in (int, float)

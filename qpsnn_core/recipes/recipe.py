@@ -26,7 +26,7 @@ from qpsnn_core.recipes.lowering import LowerConfig
 from qpsnn_core.recipes.network import NetworkConfig
 from qpsnn_core.recipes.paper_rates import PAPER_SETS, paper_rates
 from qpsnn_core.recipes.pruning import PruneConfig, Rates
-from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
+from qpsnn_core.recipes.training import BALANCED, ClassWeights, FinetuneConfig, TrainConfig
 
 TABLES: Mapping[str, type] = {
     "network": NetworkConfig,
@@ -142,6 +142,15 @@ def _scale(value: Any, _: Any) -> Scale:
     raise ConfigError(expected_here('a number, or "measured"', value))
 
 
+def _class_weights(value: Any, _: Any) -> ClassWeights:
+    """A table by name, or a word."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return _convert.structure(value, dict[str, float])
+    raise ConfigError(expected_here(f"a table of numbers by name, or {BALANCED!r}", value))
+
+
 def _size(value: Any, _: Any) -> Size:
     """A whole number, or two."""
     if type(value) is int:
@@ -160,3 +169,4 @@ def with_data(strict: Converter) -> Converter:
 
 _convert = with_data(converter())
 _convert.register_structure_hook(Rates, _rates)
+_convert.register_structure_hook(ClassWeights, _class_weights)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qpsnn_core.common.errors import ConfigError, FileError, Unquoted, expected
+from qpsnn_core.common.tasks import REGRESSION
 from qpsnn_core.training.history import Epoch, best_epoch
 from qpsnn_core.training.loop import RunSetup
 
@@ -26,6 +27,9 @@ def check_best(
     """ConfigError, FileError: a file for the best checkpoint that cannot be written, or that a resumed run lacks."""
     if setup.validation is None:
         raise ConfigError(expected(place, "none, as there is no validation to choose by", Unquoted(f"{best}")))
+    if setup.data.task == REGRESSION and setup.config.monitor == "accuracy":
+        want = '"loss" to choose the best epoch by, as real numbers have no accuracy'
+        raise ConfigError(expected(f"{setup.stage}.monitor", want, setup.config.monitor))
     if checkpoint is not None and Path(best).absolute() == Path(checkpoint).absolute():
         raise ConfigError(expected(place, "another file than the run's checkpoint", Unquoted(f"{best}")))
     check_place(best)

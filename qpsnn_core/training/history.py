@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from qpsnn_core.common.progress import Progress
 from qpsnn_core.common.serialization import ADDED_LATER
+from qpsnn_core.common.tasks import CLASSIFICATION
 from qpsnn_datasets import Dataset
 
 
@@ -17,14 +18,15 @@ from qpsnn_datasets import Dataset
 class Epoch:
     """One epoch, counted from 1: means over its samples.
 
-    loss: nats; accuracy, validation (None: none was asked for): 0 to 1; lr: of the last update; firing_rate: spikes
+    loss: nats, or what the loss is of; accuracy, validation (None: none was asked for): 0 to 1, None where real numbers
+    are predicted; lr: of the last update; firing_rate: spikes
     per neuron and step, over all LIF; seconds: training alone, without the validation. silent: the LIF that did not
-    fire once. validation_loss: nats, of the mean logits.
+    fire once. validation_loss: of the mean logits, as `Evaluation.loss`.
     """
 
     epoch: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     validation: float | None
     lr: float
     firing_rate: float
@@ -87,7 +89,8 @@ class Cursor:
 class TrainedOn:
     """The data of a run, as the arrays say it: what they are called is no set that could be loaded again.
 
-    shape: of a sample. train, validation: how many samples; None: there was no validation. digests: SHA-256 of each
+    shape: of a sample. train, validation: how many samples; None: there was no validation. task: what labels are.
+    digests: SHA-256 of each
     part of the set, by name, as `digest` gives it.
     """
 
@@ -97,10 +100,12 @@ class TrainedOn:
     train: int
     validation: int | None = None
     digests: dict[str, str] = field(default_factory=dict, metadata=ADDED_LATER)
+    task: str = field(default=CLASSIFICATION, metadata=ADDED_LATER)
 
     def __str__(self) -> str:
         """Such as "'mine': 1,000 samples [8, 8, 1], 10 classes"."""
-        return f"{self.name!r}: {self.train:,} samples {list(self.shape)}, {len(self.classes)} classes"
+        outputs = f"{len(self.classes)} {'classes' if self.task == CLASSIFICATION else f'outputs of {self.task}'}"
+        return f"{self.name!r}: {self.train:,} samples {list(self.shape)}, {outputs}"
 
 
 def digest(dataset: Dataset) -> str:

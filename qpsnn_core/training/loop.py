@@ -13,10 +13,12 @@ import numpy as np
 from qpsnn_core.common.dead_layers import warn_dead_layers
 from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.progress import Listener, Progress
-from qpsnn_core.common.types import Arrays, Images, Labels
+from qpsnn_core.common.tasks import REGRESSION
+from qpsnn_core.common.types import Array, Arrays, Floats, Images
 from qpsnn_core.engine.checks import check_finite
-from qpsnn_core.engine.evaluation import answers, measure_model
+from qpsnn_core.engine.evaluation import measure_model
 from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.measures import MEASURES
 from qpsnn_core.engine.passes import backward, forward
 from qpsnn_core.engine.reach import dead_in_model
 from qpsnn_core.network.model import Model
@@ -27,7 +29,7 @@ from qpsnn_core.recipes.training import TrainConfig
 from qpsnn_core.training.callbacks import Callback, RunState, any_stops
 from qpsnn_core.training.history import Cursor, Epoch, EpochListener, best_epoch, out_of_patience
 from qpsnn_core.training.objective import Objective
-from qpsnn_datasets import Augment, Dataset, batches, prefetch
+from qpsnn_datasets import Augment, Dataset, Mixed, batches, mixed, prefetch
 
 
 class RunSetup(NamedTuple):
@@ -78,17 +80,17 @@ def training_states(setup: RunSetup, state: TrainState) -> Iterator[TrainState]:
         order = {"seed": config.seed, "epoch": epoch, "start": start}
         began = perf_counter()
         source = batches(setup.data, config.batch, augment=setup.augment, drop_last=True, **order)
-        with closing(prefetch(source)) as made:
-            for images, labels in made:
+        with closing(prefetch(_mixed(config, source, epoch, start))) as made:
+            for batch in made:
                 try:
-                    state, loss = _step(setup, state, images, labels)
+                    state, loss = _step(setup, state, batch)
                 except NumericsError as error:
                     raise NumericsError(f"epoch {epoch + 1}, batch {state.position.batches + 1}: {error}") from error
                 position = replace(state.position, seconds=state.position.seconds + perf_counter() - began)
                 state = state._replace(position=position)
                 yield state
                 if setup.progress:
-                    share = position.correct / position.samples
+                    share = _share(setup, position)
                     place = (setup.stage, epoch + 1, config.epochs, position.batches, setup.batches)
                     setup.progress(Progress(*place, loss, share))
                 began = perf_counter()
@@ -102,22 +104,48 @@ def training_states(setup: RunSetup, state: TrainState) -> Iterator[TrainState]:
             return
 
 
+def _mixed(config: TrainConfig, source: Iterator[tuple[Images, Array]], epoch: int, start: int) -> Iterator[Mixed]:
+    """The batches of an epoch from `start` on, mixed where the run asks for it."""
+    for number, (images, labels) in enumerate(source, start):
+        if config.mixup:
+            yield mixed(images, labels, config.mixup, config.seed, epoch, number)
+        else:
+            yield Mixed(images, labels, labels, 1.0)
+
+
+def _loss(objective: Objective, logits: Floats, batch: Mixed) -> tuple[float, Floats]:
+    """The loss and its gradient; of mixed images, of both labels in their shares."""
+    loss, gradient = objective(logits, batch.labels)
+    if batch.share == 1:
+        return loss, gradient
+    other, slope = objective(logits, batch.others)
+    share, rest = np.float32(batch.share), np.float32(1 - batch.share)
+    return batch.share * loss + (1 - batch.share) * other, share * gradient + rest * slope
+
+
+def _share(setup: RunSetup, position: Cursor) -> float | None:
+    """The share of answers in this epoch that are right; None where none is right or wrong."""
+    of = position.samples * MEASURES[setup.data.task].of(len(setup.data.classes))
+    return None if setup.data.task == REGRESSION else position.correct / of
+
+
 def _stopped(config: TrainConfig, state: TrainState) -> bool:
     """Whether the run waits for a better epoch no longer; an epoch that has begun is finished."""
     return not state.position.batches and out_of_patience(state.history, config.monitor, config.patience)
 
 
-def _step(setup: RunSetup, state: TrainState, images: Images, labels: Labels) -> tuple[TrainState, float]:
+def _step(setup: RunSetup, state: TrainState, batch: Mixed) -> tuple[TrainState, float]:
     """One update, and the batch's loss. NumericsError names the array with NaN or infinity."""
-    network, config = state.model.network, setup.config
-    images, (parts, arithmetic) = steps_first(images), (config.parts, config.arithmetic)
+    network, config, measures = state.model.network, setup.config, MEASURES[setup.data.task]
+    images, (parts, arithmetic) = steps_first(batch.images), (config.parts, config.arithmetic)
+    labels = batch.labels
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         done = forward(state.model, images, train=True, save_for_backward=True, parts=parts, arithmetic=arithmetic)
         if not np.isfinite(done.logits).all():
             raise NumericsError(
                 expected(f"{network.readout.name}: logits", "finite numbers", Unquoted("NaN or infinity"))
             )
-        loss, gradient = setup.objective(done.logits, labels)
+        loss, gradient = _loss(setup.objective, done.logits, batch)
         spikes = {n.name: int(np.count_nonzero(done.values[n.name])) for n in network.neurons}
         gradients = backward(state.model, done, gradient, discard=True)
         check_finite("gradients", gradients)
@@ -129,7 +157,7 @@ def _step(setup: RunSetup, state: TrainState, images: Images, labels: Labels) ->
         batches=state.position.batches + 1,
         samples=state.position.samples + len(labels),
         loss=state.position.loss + loss * len(labels),
-        correct=state.position.correct + int((answers(done.logits) == labels).sum()),
+        correct=state.position.correct + (measures.right(labels, measures.answer(done.logits)) or 0),
         spikes=state.position.spikes + sum(spikes.values()),
         fired=tuple(name for name, count in spikes.items() if count or name in state.position.fired),
     )
@@ -171,7 +199,7 @@ def _epoch_done(setup: RunSetup, state: TrainState) -> TrainState:
     if setup.validation:
         arithmetic = setup.config.arithmetic
         found = measure_model(state.usable, setup.validation, progress=on_progress, arithmetic=arithmetic)
-        accuracy, validation_loss = found.accuracy, found.loss
+        accuracy, validation_loss = found.figures.get("accuracy"), found.loss
     fired = {node.name: int(node.name in past.fired) for node in network.neurons}
     silent = tuple(name for name, count in fired.items() if not count)
     if silent:
@@ -180,7 +208,7 @@ def _epoch_done(setup: RunSetup, state: TrainState) -> TrainState:
     epoch = Epoch(
         number,
         past.loss / past.samples,
-        past.correct / past.samples,
+        _share(setup, past),
         accuracy,
         setup.rate(state.optimizer.step - 1),
         past.spikes / max(1, past.samples * network.steps * neurons),

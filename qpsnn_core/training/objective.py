@@ -2,39 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from qpsnn_core.common.errors import ArgumentError, ConfigError, NumericsError, QpsnnError, Unquoted, expected
+from qpsnn_core.common.errors import (
+    ArgumentError,
+    ConfigError,
+    DataError,
+    NumericsError,
+    QpsnnError,
+    Unquoted,
+    expected,
+)
 from qpsnn_core.common.serialization import did_you_mean
-from qpsnn_core.common.types import Doubles, Floats, Labels
+from qpsnn_core.common.tasks import CLASSIFICATION
+from qpsnn_core.common.types import Array, Doubles, Floats
 from qpsnn_core.common.validation import described
-from qpsnn_core.optim.losses import LOSSES
-from qpsnn_core.recipes.training import TrainConfig
+from qpsnn_core.optim.target_losses import LOSSES_OF
+from qpsnn_core.recipes.training import BALANCED, HUBER, TrainConfig
+from qpsnn_datasets import Dataset
 
-Objective = Callable[[Floats, Labels], tuple[float, Floats]]
-"""From logits, float32 [T, B, K], and labels, integers [B], to a number and its gradient [T, B, K]."""
+Objective = Callable[[Floats, Any], tuple[float, Floats]]
+"""From logits, float32 [T, B, K], and labels, integers [B], to a number and its gradient [T, B, K].
+
+Labels are as the data have them: of several labels uint8 [B, K], of real numbers float64 [B, K].
+"""
+
+OF_CLASSES = ("label_smoothing", "class_weights")
+"""Settings of losses that only classes have."""
 
 
-def objective_of(stage: str, config: TrainConfig, classes: Sequence[str], own: Objective | None) -> Objective:
-    """The loss of a run. classes: the names of the data set's; own: what the user gave instead of the recipe's.
+def objective_of(stage: str, config: TrainConfig, data: Dataset, own: Objective | None) -> Objective:
+    """The loss of a run. data: that is trained on; own: what the user gave instead of the recipe's.
 
-    Raises ConfigError: weights of unknown classes, options of the recipe's losses beside a function.
+    Raises ConfigError: a loss of another task, weights of unknown classes, options of losses that have none.
     """
-    weights = _weights(stage, config, classes)
-    if own is None:
-        smoothing = config.label_smoothing
-        return partial(LOSSES[config.loss], parts=config.parts, smoothing=smoothing, weights=weights)
-    if not callable(own):
-        want = "a function of logits and labels that gives loss and gradient"
-        raise ArgumentError(expected(f"{stage}.loss", want, Unquoted(described(own))))
-    for name, default in (("loss", "mean"), ("label_smoothing", 0.0), ("class_weights", {})):
-        if getattr(config, name) != default:
-            want = f"{default!r}, as the loss is a function"
-            raise ConfigError(expected(f"{stage}.{name}", Unquoted(want), getattr(config, name)))
-    return partial(_own, f"{stage}.loss", own)
+    defaults = TrainConfig()
+    if own is not None:
+        if not callable(own):
+            want = "a function of logits and labels that gives loss and gradient"
+            raise ArgumentError(expected(f"{stage}.loss", want, Unquoted(described(own))))
+        for name in ("loss", "delta", *OF_CLASSES):
+            _unset(stage, config, name, getattr(defaults, name), "as the loss is a function")
+        return partial(_own, f"{stage}.loss", own)
+    losses = LOSSES_OF[data.task]
+    if config.loss not in losses:
+        want = f"one of {', '.join(losses)}, as {data.name} is for {data.task}"
+        raise ConfigError(expected(f"{stage}.loss", want, config.loss))
+    options: dict[str, Any] = {"parts": config.parts}
+    if config.loss == HUBER:
+        options["delta"] = config.delta
+    else:
+        _unset(stage, config, "delta", defaults.delta, f"as {config.loss} has none")
+    if data.task == CLASSIFICATION:
+        options |= {"smoothing": config.label_smoothing, "weights": class_weights(stage, config, data)}
+    else:
+        for name in OF_CLASSES:
+            _unset(stage, config, name, getattr(defaults, name), f"as {data.name} is for {data.task}")
+    return partial(losses[config.loss], **options)
+
+
+def _unset(stage: str, config: TrainConfig, name: str, default: Any, because: str) -> None:
+    if getattr(config, name) != default:
+        want = Unquoted(f"{default!r}, {because}")
+        raise ConfigError(expected(f"{stage}.{name}", want, getattr(config, name)))
 
 
 def name_of(own: Objective | None) -> str | None:
@@ -44,7 +78,7 @@ def name_of(own: Objective | None) -> str | None:
     return f"{getattr(own, '__module__', '')}.{getattr(own, '__qualname__', type(own).__name__)}"
 
 
-def _own(place: str, loss: Objective, logits: Floats, labels: Labels) -> tuple[float, Floats]:
+def _own(place: str, loss: Objective, logits: Floats, labels: Array) -> tuple[float, Floats]:
     """What the user's function gives, checked."""
     try:
         found = loss(logits, labels)
@@ -65,13 +99,24 @@ def _own(place: str, loss: Objective, logits: Floats, labels: Labels) -> tuple[f
     return float(value), gradient.astype(np.float32)
 
 
-def _weights(stage: str, config: TrainConfig, classes: Sequence[str]) -> Doubles | None:
-    """One for each class; None where no class is named."""
-    for name in config.class_weights:
-        if name not in classes:
-            listed = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
-            got = Unquoted(f"{name!r}{did_you_mean(name, classes)}")
+def class_weights(stage: str, config: TrainConfig, data: Dataset) -> Doubles | None:
+    """One for each class; None where all weigh the same because nothing was said.
+
+    "balanced": `N / (K n)` of a class with n of N samples. Raises ConfigError (an unknown class), DataError (a class
+    without samples, of which nothing can be balanced).
+    """
+    if config.class_weights == BALANCED:
+        counts = np.bincount(data.labels, minlength=len(data.classes))
+        missing = [name for name, count in zip(data.classes, counts, strict=True) if not count]
+        if missing:
+            want = f"samples of every class in {data.name}, to balance them"
+            raise DataError(expected(f"{stage}.class_weights", want, Unquoted(f"none of {', '.join(missing[:10])}")))
+        balanced: Doubles = len(data) / (len(data.classes) * counts.astype(np.float64))
+        return balanced
+    given = dict(config.class_weights)  # type: ignore[arg-type]  # the config lets no other word pass
+    for name in given:
+        if name not in data.classes:
+            listed = ", ".join(data.classes[:10]) + (", ..." if len(data.classes) > 10 else "")
+            got = Unquoted(f"{name!r}{did_you_mean(name, data.classes)}")
             raise ConfigError(expected(f"{stage}.class_weights", f"names of classes, of {listed}", got))
-    if not config.class_weights:
-        return None
-    return np.array([config.class_weights.get(name, 1.0) for name in classes], np.float64)
+    return np.array([given.get(name, 1.0) for name in data.classes], np.float64) if given else None

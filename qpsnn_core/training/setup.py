@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.progress import Listener
+from qpsnn_core.common.tasks import REGRESSION
 from qpsnn_core.common.validation import check_kind, check_kinds
 from qpsnn_core.engine.checks import check_batch_statistics
 from qpsnn_core.engine.evaluation import check_data
@@ -57,10 +58,17 @@ def run_setup(
         raise ConfigError(
             expected(f"{stage}.patience", "0, as there is no validation to stop by", Unquoted(f"{config.patience}"))
         )
+    if config.patience and dataset.task == REGRESSION and config.monitor == "accuracy":
+        raise ConfigError(expected(f"{stage}.monitor", '"loss", as real numbers have no accuracy', config.monitor))
+    if config.mixup and dataset.images.ndim == 5 and dataset.scale is None:
+        want = "0, as frames of events hold counts, which have no shares (nda of [data] changes them)"
+        raise ConfigError(expected(f"{stage}.mixup", want, config.mixup))
     graph = network.network if isinstance(network, Model) else network
     for each in (dataset, validation):
         if each is not None:
             check_data(graph, each)
+            if each.task != dataset.task:
+                raise DataError(expected(f"{each.name}.task", f"{dataset.task}, as {dataset.name} has", each.task))
     if len(dataset) < config.batch:
         raise DataError(expected(f"{dataset.name}", f"at least one batch of {config.batch} images", len(dataset)))
     check_batch_statistics(graph, config.batch)
@@ -85,7 +93,7 @@ def run_setup(
         count,
         optimizer,
         schedule_of(config, count),
-        objective_of(stage, config, dataset.classes, loss),
+        objective_of(stage, config, dataset, loss),
         callbacks,
         settings,
         progress,

@@ -44,7 +44,8 @@ class Trained(NamedTuple):
     def __repr__(self) -> str:
         last = self.history[-1:]
         test = [f", test {one.validation:.2%}" for one in last if one.validation is not None]
-        figures = "".join(f", loss {one.loss:.4g}, train {one.accuracy:.2%}" for one in last) + "".join(test)
+        figures = "".join(f", loss {one.loss:.4g}" for one in last)
+        figures += "".join(f", train {one.accuracy:.2%}" for one in last if one.accuracy is not None) + "".join(test)
         return f"Trained({self.model!r}, {len(self.history)} epochs{figures})"
 
 
@@ -209,7 +210,7 @@ def _trained_on(setup: RunSetup, given: Dataset | Split) -> TrainedOn:
     parts = given.parts if isinstance(given, Split) else {"train": data}
     known = {id(data): setup.settings["data"], id(validation): setup.settings["validation"]}
     digests = {part: known.get(id(one)) or digest(one) for part, one in parts.items()}
-    return TrainedOn(data.name, data.sample_shape, data.classes, len(data), count, digests)
+    return TrainedOn(data.name, data.sample_shape, data.classes, len(data), count, digests, data.task)
 
 
 def _past(checkpoint: PathLike | None, resume: bool) -> Checkpoint | None:

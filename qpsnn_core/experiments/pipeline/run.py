@@ -52,16 +52,16 @@ class RunReport:
 
     def __repr__(self) -> str:
         last = self.rows[-1]
-        return f"RunReport({', '.join(self.figures)}; {last.name}: {last.accuracy:.2%} of {last.images:,} images)"
+        return f"RunReport({', '.join(self.figures)}; {last.name}: {', '.join(shown(last))} of {last.images:,} images)"
 
     def __str__(self) -> str:
         """The table."""
-        heads = ("stage", "images", "accuracy", "parameters", "size, kB", "firing rate")
+        heads = ("stage", "images", *self.rows[0].figures, "parameters", "size, kB", "firing rate")
         cells = [
             (
                 one.name,
                 f"{one.images:,}",
-                f"{one.accuracy:.2%}",
+                *shown(one),
                 f"{one.parameters:,}",
                 f"{one.size_mb * 1000:,.1f}",
                 f"{one.firing_rate:.1%}",
@@ -86,6 +86,11 @@ class RunReport:
             "recipe": self.recipe.to_dict(),
             "versions": library_versions(),
         }
+
+
+def shown(row: Row) -> list[str]:
+    """The figures of a row: an accuracy in percent."""
+    return [f"{value:.2%}" if name == "accuracy" else f"{value:.4g}" for name, value in row.figures.items()]
 
 
 def run(

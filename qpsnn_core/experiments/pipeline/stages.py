@@ -113,10 +113,12 @@ def _compress(work: Work, file: Path | None) -> Figures:
     chosen = work.recipe.compress
     assert chosen is not None  # noqa: S101 - without this table there is no such stage
     train_part = work.data.train
-    options = {name: getattr(chosen, name) for name in ("sparsity", "method", "ratios", "scale", "damping")}
+    options: dict[str, Any] = {
+        name: getattr(chosen, name) for name in ("sparsity", "method", "ratios", "scale", "damping")
+    }
+    options |= {"batches": -(-chosen.images // BATCH), "batch": BATCH}
     images = train_part.limited(chosen.images)
-    counts: dict[str, Any] = {"batches": -(-chosen.images // BATCH), "batch": BATCH}
-    done = compress(work.model, images, bits=bits_of(chosen), progress=work.progress, **options, **counts)
+    done = compress(work.model, images, bits=bits_of(chosen), progress=work.progress, **options)
     model = recalibrate(done.model, train_part, progress=work.progress) if chosen.recalibrate else done.model
     figures = {"sparsity": done.sparsity, "layers": [layer._asdict() for layer in done.layers]}
     work.keep("compress", file, model, {"compressed": {**asdict(chosen), **figures}})
@@ -143,7 +145,7 @@ def _lower(work: Work, file: Path | None) -> Figures:
     if file is not None:
         save_integer(file, lowered.network)
     measured = evaluate(lowered.network, work.data.test)
-    rounding = deviation(work.model, lowered.network, work.data.test.images)
+    rounding = deviation(work.model, lowered.network, work.data.test.images, work.data.test.task)
     rows = [row("integer", work.model, measured)._asdict()]
     return {"rows": rows, "trained_against_integer": asdict(rounding), "lowering": lowered.report.to_dict()}
 

@@ -26,11 +26,15 @@ Figures = dict[str, Any]
 
 
 class Row(NamedTuple):
-    """One row of the table. accuracy, firing_rate: 0 to 1; size_mb: Eq. 16; sops, energy_mj: per image."""
+    """One row of the table. accuracy (None where none is right or wrong), firing_rate: 0 to 1; figures: of `evaluate`,
+    by name; size_mb: Eq. 16; sops, energy_mj: per image.
+    """
 
     name: str
     images: int
-    accuracy: float
+    accuracy: float | None
+    figures: dict[str, float]
+    loss: float
     parameters: int
     size_mb: float
     sops: float
@@ -42,7 +46,8 @@ def row(name: str, model: Model, measured: Evaluation) -> Row:
     """What a stage reached, and what its network costs; an integer network costs what its model does."""
     price = measured_cost(model, measured)
     spent = price.sops or 0.0, price.energy_mj or 0.0, measured.firing_rate
-    return Row(name, measured.images, measured.accuracy, price.parameters, price.size_mb, *spent)
+    found = measured.figures.get("accuracy"), measured.figures, measured.loss
+    return Row(name, measured.images, *found, price.parameters, price.size_mb, *spent)
 
 
 @dataclass

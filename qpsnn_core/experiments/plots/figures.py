@@ -108,8 +108,13 @@ def training(history: Trained | Checkpoint | Sequence[Epoch], ax: Axes | None = 
     times = [one.epoch for one in epochs]
     beside = axes.twinx()
     beside.plot(times, [one.loss for one in epochs], color=GREY, linestyle=":", label="loss")
-    beside.set_ylabel("loss, nats")
-    axes.plot(times, [100 * one.accuracy for one in epochs], color=BLUE, marker="o", label="training")
+    checked = [(one.epoch, one.validation_loss) for one in epochs if one.validation_loss is not None]
+    if checked and epochs[-1].accuracy is None:
+        beside.plot(*zip(*checked, strict=True), color=ORANGE, linestyle=":", label="loss of the validation")
+    beside.set_ylabel("loss")
+    trained = [(one.epoch, 100 * one.accuracy) for one in epochs if one.accuracy is not None]
+    if trained:
+        axes.plot(*zip(*trained, strict=True), color=BLUE, marker="o", label="training")
     tested = [(one.epoch, 100 * one.validation) for one in epochs if one.validation is not None]
     if tested:
         axes.plot(*zip(*tested, strict=True), color=ORANGE, marker="s", label="validation")

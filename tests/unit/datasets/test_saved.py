@@ -75,7 +75,7 @@ def test_the_layout_is_that_of_the_page(tmp_path):
 
 def test_parts_that_do_not_fit_are_not_saved(tmp_path):
     one, other = split(), split(signed=False)
-    with pytest.raises(DataError, match=r"save: mine\.test: expected classes, scale and type of mine\.train"):
+    with pytest.raises(DataError, match=r"save: mine\.test: expected classes, scale, task and type of mine\.train"):
         Split(one.train, other.test).save(tmp_path / "x.h5")
     assert not list(tmp_path.iterdir())
 

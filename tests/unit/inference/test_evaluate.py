@@ -10,7 +10,7 @@ import small
 
 from qpsnn_core.common.errors import ConfigError, DataError, LabelError, NumericsError, ShapeError
 from qpsnn_core.engine import evaluation as measuring
-from qpsnn_core.engine.evaluation import answers
+from qpsnn_core.engine.measures import answers
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.inference import evaluate as evaluation
 from qpsnn_core.inference.evaluate import evaluate
