@@ -1,0 +1,133 @@
+"""A DECOLLE network's arrays as its kernels take them: flat, weights in panels of 16 channels, all layers together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from qpsnn_core.common.types import Array, Longs
+from qpsnn_core.kernels.neurons.decolle import LANES, Place, State
+from qpsnn_core.local_learning.decolle import Decolle, LayerMap
+
+
+class Layout(NamedTuple):
+    """table: int64 `[layers, fields of a Place]`. The others: numbers of all layers together."""
+
+    table: Longs
+    inputs: int
+    neurons: int
+    features: int
+    weights: int
+    biases: int
+
+
+@lru_cache(maxsize=32)
+def layout(network: Decolle) -> Layout:
+    """Where each layer's part of every flat array begins."""
+    rows: list[Place] = []
+    inputs = neurons = features = weights = biases = 0
+    for index, one in enumerate(network.maps):
+        (height, width, channels), pad = one.inputs, one.padding
+        row = (width + 2 * pad) * channels
+        size = (height + 2 * pad) * row
+        rows.append(
+            Place(
+                inputs=inputs,
+                neurons=neurons,
+                features=features,
+                weights=weights,
+                biases=biases,
+                readouts=features,
+                channels=channels,
+                row=row,
+                pad=pad,
+                kernel=one.kernel,
+                height=one.outputs[0],
+                width=one.outputs[1],
+                outputs=one.outputs[2],
+                lanes=one.lanes,
+                pool=one.pool,
+                below=rows[-1].features if index else -1,
+                size=size,
+                in_height=height,
+                in_width=width,
+            )
+        )
+        inputs += size
+        neurons += one.outputs[0] * one.outputs[1] * one.lanes
+        features += one.features
+        weights += one.fan_in * one.lanes
+        biases += one.lanes
+    return Layout(np.array(rows, np.int64), inputs, neurons, features, weights, biases)
+
+
+def packed(weights: Array, one: LayerMap) -> Array:
+    """`[kernel, kernel, channels, outputs]` as panels `[panel, kernel, kernel, channels, LANES]`, flat."""
+    filled = np.zeros((one.fan_in, one.lanes), weights.dtype)
+    filled[:, : one.outputs[2]] = weights.reshape(one.fan_in, one.outputs[2])
+    panels = filled.reshape(one.fan_in, one.lanes // LANES, LANES).transpose(1, 0, 2)
+    return np.ascontiguousarray(panels).reshape(-1)
+
+
+def unpacked(flat: Array, one: LayerMap) -> Array:
+    """The weights of a layer from its panels."""
+    panels = flat.reshape(one.lanes // LANES, one.fan_in, LANES).transpose(1, 0, 2).reshape(one.fan_in, one.lanes)
+    shape = (one.kernel, one.kernel, one.inputs[2], one.outputs[2])
+    return np.ascontiguousarray(panels[:, : one.outputs[2]]).reshape(shape)
+
+
+def flat_weights(weights: Sequence[Array], network: Decolle) -> Array:
+    """All layers' weights as one flat array."""
+    return np.concatenate([packed(one, each) for one, each in zip(weights, network.maps, strict=True)])
+
+
+def flat_biases(biases: Sequence[Array], network: Decolle) -> Array:
+    """All layers' biases, each filled up to its lanes with zeros."""
+    parts = [
+        np.concatenate([one, np.zeros(each.lanes - len(one), one.dtype)])
+        for one, each in zip(biases, network.maps, strict=True)
+    ]
+    return np.concatenate(parts)
+
+
+def parted(weights: Array, biases: Array, network: Decolle) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """Weights and biases of each layer from the flat arrays."""
+    at = layout(network).table
+    names = Place._fields
+    w, b = names.index("weights"), names.index("biases")
+    found = [
+        (
+            unpacked(weights[at[k, w] : at[k, w] + one.fan_in * one.lanes], one),
+            biases[at[k, b] : at[k, b] + one.outputs[2]].copy(),
+        )
+        for k, one in enumerate(network.maps)
+    ]
+    return tuple(one for one, _ in found), tuple(one for _, one in found)
+
+
+def new_state(network: Decolle, samples: int, kind: type[np.generic], observe: bool) -> State:
+    """A state of zeros. kind: float32 or int32. observe: with room for the ranges of variables."""
+    at = layout(network)
+
+    def zeros(count: int, dtype: type[np.generic]) -> Array:
+        return np.zeros((samples, count), dtype)
+
+    p, v = zeros(at.inputs, kind), zeros(at.neurons, kind)
+    real = kind is np.float32
+    seen = zeros(8 if observe else 0, np.float32)
+    seen[:, 0::2], seen[:, 1::2] = np.inf, -np.inf
+    return State(
+        q=zeros(at.inputs, kind),
+        p=p,
+        r=zeros(at.neurons, kind),
+        v=v,
+        s=zeros(at.neurons, np.uint8),
+        emitted=zeros(at.features, np.uint8),
+        p_real=p if real else zeros(at.inputs, np.float32),
+        v_real=v if real else zeros(at.neurons, np.float32),
+        lost=np.zeros((samples, 4), np.int64),
+        seen=seen,
+    )

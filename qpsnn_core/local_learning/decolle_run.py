@@ -1,0 +1,285 @@
+"""DECOLLE networks learn from windows of frames, an update at each step, and respond to them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from qpsnn_core.common.errors import DataError, ShapeError, Unquoted, expected
+from qpsnn_core.common.types import Array, Doubles, Floats, Images, Ints, Labels, Longs
+from qpsnn_core.common.validation import check_kind, described
+from qpsnn_core.kernels.counter_random import sample_key
+from qpsnn_core.kernels.neurons.decolle import WEIGHT_DRAWS, State
+from qpsnn_core.kernels.neurons.decolle_learning import Gradients, Lesson, Parameters, adamax, advance, move_codes
+from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map
+from qpsnn_core.local_learning.decolle import Decolle, LocalTraining
+from qpsnn_core.local_learning.decolle_arrays import flat_biases, flat_weights, layout, new_state, parted
+from qpsnn_core.local_learning.decolle_formats import dynamics
+from qpsnn_core.local_learning.decolle_model import DecolleModel
+from qpsnn_core.local_learning.present import TESTED
+from qpsnn_core.quantization.fixed_point import ROUNDINGS
+
+CHUNKS = 8
+"""Most parts of a batch: gradients are added in their order, whatever the number of threads."""
+
+SMALL = 1e-8
+MIN_CHUNK_PARAMS = 2**14
+
+
+class Moments(NamedTuple):
+    """Adamax: the largest gradients of weights and of biases, as flat as those, and the updates so far."""
+
+    weights: Floats
+    biases: Floats
+    updates: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """steps: int32 `[samples, steps, layers]`, the class of the highest readout. lost: int64 `[samples, 4]`, how often
+    Q, P, R and V left their ranges. seen: float32 `[8]`, lowest and highest Q, P, R, V, if asked for.
+    """
+
+    steps: Ints
+    lost: Longs
+    seen: Floats | None = None
+
+    def votes(self, classes: int) -> Labels:
+        """For each layer the class that its readout gives most often: int64 `[samples, layers]`; of equal ones the
+        lowest.
+        """
+        counts = np.stack([(self.steps == k).sum(1) for k in range(classes)], -1)
+        found: Labels = counts.argmax(-1).astype(np.int64)
+        return found
+
+
+def first_moments(network: Decolle) -> Moments:
+    """Before the first update."""
+    at = layout(network)
+    return Moments(np.zeros(at.weights, np.float32), np.zeros(at.biases, np.float32), 0)
+
+
+def parameters_of(model: DecolleModel) -> Parameters:
+    """The model's arrays, flat; copies."""
+    readouts = np.concatenate(model.readouts)
+    biases = np.stack(model.readout_biases)
+    weights, own = flat_weights(model.weights, model.network), flat_biases(model.biases, model.network)
+    return Parameters(weights, own, readouts, biases)
+
+
+def learn_windows(
+    model: DecolleModel,
+    moments: Moments,
+    windows: Images,
+    labels: Labels,
+    training: LocalTraining,
+    rate: float,
+) -> tuple[DecolleModel, Moments, Doubles]:
+    """The model after one batch of windows, an update at each step that counts; the losses `[steps, layers]` of those.
+
+    windows: uint8 `[samples, steps, height, width, channels]`, counts of events. labels: int64 `[samples]`. rate: of
+    Adamax. A loss is the smooth L1 of a layer's readouts, the mean over samples and classes. The same bits on any
+    number of threads. Raises DataError, ShapeError.
+    """
+    check_kind("model", model, DecolleModel)
+    frames = _frames(model.network, windows)
+    network, samples = model.network, len(frames)
+    if labels.shape != (samples,) or labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise DataError(expected("labels", f"classes [{samples}]", Unquoted(described(labels))))
+    if labels.max() >= network.classes:
+        raise DataError(expected("labels", f"0 to {network.classes - 1}", int(labels.max())))
+    at, values = layout(network), dynamics(network, model.formats, model.seed)
+    parameters, size = parameters_of(model), -(-samples // CHUNKS)
+    ranges = chunks(samples, size)
+    state = new_state(network, samples, parameters.weights.dtype.type, False)
+    lesson = _lesson(model, labels, samples)
+    grads = Gradients(
+        np.zeros((len(ranges), at.weights), np.float32),
+        np.zeros((len(ranges), at.biases), np.float32),
+        np.zeros((len(ranges), len(network.maps))),
+        np.zeros((samples, at.neurons), np.float32),
+    )
+    silent = grads._replace(losses=np.zeros((0, 1)))
+    winners, answers = np.zeros((samples, at.features), np.int32), np.zeros((0, 0, 0), np.int32)
+    numbers = np.arange(model.seen, model.seen + samples, dtype=np.int64)
+    fixed, updates, losses = values.fixed, moments.updates, []
+    real = True if fixed is None else None
+    highest = (moments.weights.copy(), moments.biases.copy())
+    for t, counts in training.plan(frames.shape[1]):
+        steps = (t, t + 1)
+        own = grads if counts else silent
+        given = (
+            size,
+            steps,
+            at.table,
+            values,
+            fixed,
+            real,
+            parameters,
+            frames,
+            numbers,
+            state,
+            winners,
+            lesson,
+            own,
+            answers,
+        )
+        parallel_map(advance, ranges, *given)
+        if counts:
+            _update(model, parameters, grads, highest, rate, training.decay, updates)
+            losses.append([math.fsum(column) * float(lesson.share) for column in grads.losses.T.tolist()])
+            updates += 1
+    weights, biases = parted(parameters.weights, parameters.biases, network)
+    done = replace(model, weights=weights, biases=biases, seen=model.seen + samples)
+    return done, Moments(*highest, updates), np.array(losses).reshape(-1, len(network.maps))
+
+
+def _lesson(model: DecolleModel, labels: Labels, samples: int) -> Lesson:
+    n = model.network.neuron
+    return Lesson(
+        labels=labels.astype(np.int64),
+        dropped=int(256 * model.network.dropout),
+        share=np.float32(1 / (samples * model.network.classes)),
+        slope=np.float32(n.slope),
+        threshold=np.float32(n.threshold),
+        seed=np.uint64(model.seed),
+    )
+
+
+def _update(
+    model: DecolleModel,
+    parameters: Parameters,
+    grads: Gradients,
+    highest: tuple[Floats, Floats],
+    rate: float,
+    decay: float,
+    updates: int,
+) -> None:
+    """Adamax of weights and biases, in place."""
+    form = model.formats.weights
+    pairs = ((parameters.weights, grads.weights, highest[0]), (parameters.biases, grads.biases, highest[1]))
+    for which, (values, gradient, largest) in enumerate(pairs):
+        moves = np.empty(len(values), np.float32)
+        factors = (np.float32(rate), np.float32(decay), np.float32(SMALL))
+        parallel_for(adamax, len(values), MIN_CHUNK_PARAMS, gradient, largest, moves, *factors)
+        if form is None:
+            values += moves
+        else:
+            key = np.uint64(sample_key(np.uint64(model.seed), WEIGHT_DRAWS + which, updates))
+            rounding = ROUNDINGS[str(model.formats.rounding)]
+            scale = 2.0**form.fraction
+            parallel_for(
+                move_codes, len(values), MIN_CHUNK_PARAMS, values, moves, scale, form.high, rounding, updates, key
+            )
+
+
+def respond_windows(model: DecolleModel, windows: Images, training: LocalTraining, *, observe: bool = False) -> Answers:
+    """The classes that the readouts give at each step that counts, while nothing is learnt.
+
+    windows: as for `learn_windows`. observe: also the ranges of variables. Raises DataError, ShapeError.
+    """
+    check_kind("model", model, DecolleModel)
+    frames = _frames(model.network, windows)
+    state, answers = _present(model, frames, training.plan(frames.shape[1]), observe)
+    counted = [t for t, counts in training.plan(frames.shape[1]) if counts]
+    seen = None
+    if observe:
+        seen = np.where(np.arange(8) % 2 == 0, state.seen.min(0), state.seen.max(0)).astype(np.float32)
+    return Answers(answers[:, counted], state.lost, seen)
+
+
+def _present(
+    model: DecolleModel, frames: Images, plan: Sequence[tuple[int, bool]], observe: bool
+) -> tuple[State, Ints]:
+    network, samples = model.network, len(frames)
+    at, values = layout(network), dynamics(network, model.formats, model.seed)
+    parameters = parameters_of(model)
+    state = new_state(network, samples, parameters.weights.dtype.type, observe)
+    silent = Gradients(*(np.zeros((0, 1), kind) for kind in (np.float32, np.float32, np.float64, np.float32)))
+    answers = np.zeros((samples, frames.shape[1], len(network.maps)), np.int32)
+    winners = np.zeros((samples, at.features), np.int32)
+    numbers = np.arange(TESTED, TESTED + samples, dtype=np.int64)
+    lesson = _lesson(model, np.zeros(samples, np.int64), samples)
+    ranges = chunks(samples, 1, 2 * CHUNKS)
+    size, real = ranges[0][1], True if values.fixed is None else None
+    for first, last in _spans(plan):
+        given = (
+            at.table,
+            values,
+            values.fixed,
+            real,
+            parameters,
+            frames,
+            numbers,
+            state,
+            winners,
+            lesson,
+            silent,
+            answers,
+        )
+        parallel_map(advance, ranges, size, (first, last), *given)
+    return state, answers
+
+
+def _spans(plan: Sequence[tuple[int, bool]]) -> list[tuple[int, int]]:
+    """Steps that follow each other, as one range."""
+    found: list[tuple[int, int]] = []
+    for t, _ in plan:
+        if found and found[-1][1] == t:
+            found[-1] = (found[-1][0], t + 1)
+        else:
+            found.append((t, t + 1))
+    return found
+
+
+def lsuv(model: DecolleModel, windows: Images, training: LocalTraining) -> DecolleModel:
+    """Layer-sequential unit variance: until each layer's membranes have mean 0 and variance 1 at the last step.
+
+    Each time, weights are divided by the standard deviation where the variance is more than 0.1 from 1, and biases lose
+    half of the mean where that is beyond 0.2, in all layers at once; at most `training.lsuv` times. Sums are exact
+    before they are rounded. Raises DataError, ShapeError.
+    """
+    frames = _frames(model.network, windows)
+    plan = training.plan(frames.shape[1])
+    for _ in range(training.lsuv):
+        state, _ = _present(model, frames, plan, False)
+        weights, biases = list(model.weights), list(model.biases)
+        for k, values in enumerate(membranes(model, state)):
+            numbers = values.astype(np.float64).reshape(-1)
+            mean = math.fsum(numbers.tolist()) / len(numbers)
+            variance = math.fsum(((numbers - mean) ** 2).tolist()) / max(len(numbers) - 1, 1)
+            if abs(variance - 1) > 0.1 and variance > 0:
+                weights[k] = (weights[k] / np.float32(math.sqrt(variance))).astype(np.float32)
+            if abs(mean) > 0.2:
+                biases[k] = biases[k] - np.float32(mean / 2)
+        if all(a is b for a, b in zip((*weights, *biases), (*model.weights, *model.biases), strict=True)):
+            break
+        model = replace(model, weights=tuple(weights), biases=tuple(biases))
+    return model
+
+
+def membranes(model: DecolleModel, state: State) -> list[Array]:
+    """Each layer's V: `[samples, height, width, channels]`, as stored."""
+    found, first = [], 0
+    for one in model.network.maps:
+        height, width, channels = one.outputs
+        count = height * width * one.lanes
+        part = state.v[:, first : first + count].reshape(len(state.v), height, width, one.lanes)
+        found.append(part[..., :channels])
+        first += count
+    return found
+
+
+def _frames(network: Decolle, windows: Images) -> Images:
+    """`[samples, steps, height * width * channels]`."""
+    if not isinstance(windows, np.ndarray) or windows.dtype != np.uint8 or windows.ndim != 5 or not windows.size:
+        raise DataError(
+            expected("windows", "an array of uint8 [samples, steps, H, W, C]", Unquoted(described(windows)))
+        )
+    if windows.shape[2:] != tuple(network.inputs):
+        raise ShapeError(expected("windows", f"frames {list(network.inputs)}", list(windows.shape[2:])))
+    return np.ascontiguousarray(windows.reshape(*windows.shape[:2], -1))
