@@ -174,7 +174,8 @@ def lesson(model, d, frames, number, label, samples):
             for feature, at in enumerate(np.ndindex(*layer.one.pooled)):
                 if not keeps(feature):
                     continue
-                error = sum(np.clip(apart[c], -1, 1) * model.readouts[k][feature, c] for c in range(len(apart))) / share
+                read = model.readouts[k][feature].astype(float)
+                error = sum(np.clip(apart[c], -1, 1) * read[c] for c in range(len(apart))) / share
                 y, x, c = (*winners[at], at[2])
                 bend = slope * abs(float(layer.v[y, x, c]) * step - model.network.neuron.threshold) + 1
                 error /= (1 - model.network.dropout) * bend * bend

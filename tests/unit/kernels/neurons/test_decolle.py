@@ -127,7 +127,7 @@ def test_gradients_are_finite_differences():
                 - float(d.rho) * float(layer.r[y, x, at[2]])
             )
             spike = spikes[at] + smooth(v) - smooth(float(layer.v[y, x, at[2]]))
-            out = out + spike * model.readouts[k][feature]
+            out = out + spike * model.readouts[k][feature].astype(float)
         apart = out - np.eye(len(out))[label]
         return np.where(np.abs(apart) < 1, apart**2 / 2, np.abs(apart) - 0.5).sum() / len(out)
 
