@@ -239,3 +239,39 @@ def depthwise_inputs(shape, gradient, weight, stride, padding):
     for m, y, x, o, ky, kx, row, column, c in depthwise_taps(shape, kernel, stride, padding, outputs):
         out[m, row, column, c] += weight[ky, kx, o].item() * gradient[m, y, x, o].item()
     return out
+
+
+def tables(codes, digits, bits):
+    """`(tables [output, digit, step, entry], base [digit, output])`: sums of the digits that an entry has bits for.
+
+    The highest digit, of base 16, first; a step is a tap and so many input channels. Each table begins at its lowest
+    sum; `base` adds these up.
+    """
+    size, _, inputs, outputs = codes.shape
+    groups = -(-inputs // bits)
+    found = np.zeros((outputs, digits, size * size * groups, 2**bits), int)
+    base = [[0] * outputs for _ in range(digits)]
+    for o in range(outputs):
+        for ky, kx, group in np.ndindex(size, size, groups):
+            rest = [codes[ky, kx, c, o].item() for c in range(group * bits, min(inputs, (group + 1) * bits))]
+            for power in range(digits):
+                last = power == digits - 1
+                digit = rest if last else [(number + 8) % 16 - 8 for number in rest]
+                rest = [(number - one) // 16 for number, one in zip(rest, digit, strict=True)]
+                lowest = sum(min(one, 0) for one in digit)
+                base[digits - 1 - power][o] += lowest
+                for entry in range(2**bits):
+                    own = sum(one for i, one in enumerate(digit) if entry >> i & 1)
+                    found[o, digits - 1 - power, (ky * size + kx) * groups + group, entry] = own - lowest
+    return found, base
+
+
+def planes(spikes, stride, padding, together, bits):
+    """`[group, row, column % stride, column // stride, image]`: so many channels of each pixel as an index, padded."""
+    images, height, width, channels = spikes.shape
+    columns = -(-(width + 2 * padding) // stride)
+    found = np.zeros((-(-channels // bits), height + 2 * padding, stride, columns, together), int)
+    for m, y, x, c in np.ndindex(images, height, width, channels):
+        column = x + padding
+        found[c // bits, y + padding, column % stride, column // stride, m] += spikes[m, y, x, c].item() << c % bits
+    return found

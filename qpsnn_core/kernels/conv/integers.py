@@ -1,8 +1,9 @@
-"""Convolutions of counts with integer codes, by the faster of two kernels, which give the same integers.
+"""Convolutions of counts with integer codes, by the fastest of three kernels, which give the same integers.
 
-`forward.conv_forward` adds a row of weights for each spike; `byte_products.dense_forward` multiplies every count. What
-each costs for a shape is measured when the shape is first met (some milliseconds, once for a processor: `measured`),
-and how many neurons spike is looked up in a sample of the input.
+`forward.conv_forward` adds a row of weights for each spike; `byte_products.dense_forward` multiplies every count;
+`table_products.table_forward` looks up the sums of a few spikes at once. What each costs for a shape is measured when
+the shape is first met (some milliseconds, once for a processor: `measured`), and how many neurons spike is looked up in
+a sample of the input.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
+from math import inf
 from time import thread_time
 from typing import Any, NamedTuple
 
@@ -23,6 +25,13 @@ from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.measured import Cost
 from qpsnn_core.kernels.conv.packing import PackedWeights, pack
+from qpsnn_core.kernels.conv.table_products import (
+    TableWeights,
+    images_together,
+    pack_tables,
+    table_bytes,
+    table_forward,
+)
 from qpsnn_core.kernels.conv.tiles import TileWeights, pack_tiles, tile_forward
 from qpsnn_core.kernels.exact_types import count_type
 from qpsnn_core.kernels.simd.llvm_amx import granted
@@ -30,10 +39,10 @@ from qpsnn_core.kernels.simd.llvm_tile import VNNI
 from qpsnn_core.kernels.threads import parallel_for
 
 PRODUCT = "QPSNN_PRODUCT"
-"""The variable that says how spikes meet integer codes: gather, dense, or auto, the default: the faster of these two;
-or tiles, Intel's tile unit, which auto never takes."""
+"""The variable that says how spikes meet integer codes: gather, dense, table, or auto, the default: the fastest of
+these; or tiles, Intel's tile unit, which auto never takes."""
 
-GATHER, DENSE, TILES, AUTO = "gather", "dense", "tiles", "auto"
+GATHER, DENSE, TABLE, TILES, AUTO = "gather", "dense", "table", "tiles", "auto"
 
 MAX_EVENT_COUNT = 16
 """Larger counts, those of images, are never listed one by one: they take the dense product."""
@@ -45,11 +54,14 @@ fast on an AMD Zen 4; without VNNI, three products of digits take longer."""
 SAMPLES, PIECE = 4, 1024
 """The rate of an input is that of so many pieces of it, of so many numbers each: some microseconds."""
 
-WORK, MOST_IMAGES, RATES = 2.0e7, 64, (0.05, 0.3)
+WORK, MOST_IMAGES, RATES = 1.0e8, 64, (0.05, 0.3)
 """A shape is measured on so many products, about, in at most so many images, which fire at these rates."""
 
 REPEATS, BUDGET = 5, 0.02
 """The best of so many turns is taken; none begins after so many seconds."""
+
+LARGEST_TABLES = 2**23
+"""Bytes of tables, at most: larger ones come from memory, and take long to make."""
 
 INTERPRETED = bool(getattr(numba.config, "DISABLE_JIT"))  # noqa: B009 - numba fills its config at run time
 """Whether kernels run as Python: then nothing is fast, and nothing is measured."""
@@ -67,6 +79,11 @@ class Product(NamedTuple):
     geometry: ConvGeometry
     levels: int | None = None
 
+    @property
+    def looked_up(self) -> bool:
+        """Whether tables may serve it: counts are 0 or 1, and the tables not too large."""
+        return self.max_count == 1 and table_bytes(self.geometry) <= LARGEST_TABLES
+
     def rows(self) -> PackedWeights:
         """The codes as `conv_forward` reads them."""
         return pack(self.codes, self.geometry.stride, self.geometry.out_width, self.levels)
@@ -74,6 +91,10 @@ class Product(NamedTuple):
     def bytes(self) -> DenseWeights:
         """The codes as `dense_forward` reads them."""
         return pack_bytes(self.codes, self.max_count)
+
+    def tables(self) -> TableWeights:
+        """The codes as `table_forward` reads them."""
+        return pack_tables(self.codes, self.geometry)
 
     def tiles(self) -> TileWeights:
         """The codes as `tile_forward` reads them."""
@@ -106,7 +127,7 @@ def integer_conv(product: Product, counts: Array, total: Array, kept: dict[str, 
     images = len(counts) // (geometry.height * geometry.width * geometry.channels)
     route = route_of(product, counts, images, total.dtype, kept)
     work, pack_codes = ROUTES[route]
-    least = 1 if route == GATHER else images_at_once(geometry)
+    least = LEAST[route](geometry)
     packed = pack_codes(product) if kept is None else _once(kept, route, lambda: pack_codes(product))
     parallel_for(work, images, least, counts, product.max_count, packed, total, geometry)
 
@@ -127,27 +148,40 @@ def route_of(product: Product, counts: Array, images: int, dtype: Any, kept: dic
     choice = chosen()
     if choice == TILES or product.max_count > MAX_EVENT_COUNT:
         return TILES if choice == TILES else DENSE
+    if choice == TABLE and not product.looked_up:
+        return DENSE
     if choice != AUTO or INTERPRETED:
         return GATHER if choice == AUTO else choice
     cost = cost_of(product, dtype) if kept is None else _once(kept, "cost", lambda: cost_of(product, dtype))
     crossing = cost.crossing(images, kept is None)
-    wins = crossing <= 0 or (crossing < product.max_count and rate_of(counts, product.max_count) > crossing)
-    return DENSE if wins else GATHER
+    if crossing > 0 and (crossing >= product.max_count or rate_of(counts, product.max_count) <= crossing):
+        return GATHER
+    dense, table = cost.steady(images, kept is None)
+    return TABLE if table < dense else DENSE
 
 
 ROUTES: dict[str, tuple[Any, Callable[[Product], Any]]] = {
     GATHER: (conv_forward, Product.rows),
     DENSE: (dense_forward, Product.bytes),
+    TABLE: (table_forward, Product.tables),
     TILES: (tile_forward, Product.tiles),
 }
 """The kernels, and how each wants its weights."""
 
+LEAST: dict[str, Callable[[ConvGeometry], int]] = {
+    GATHER: lambda geometry: 1,
+    DENSE: images_at_once,
+    TABLE: images_together,
+    TILES: images_at_once,
+}
+"""The fewest images that are worth a thread's while."""
+
 
 def chosen() -> str:
-    """What QPSNN_PRODUCT says. ValueError if it is no word of these four, or tiles where there are none."""
+    """What QPSNN_PRODUCT says. ValueError if it is no word of these five, or tiles where there are none."""
     choice = os.environ.get(PRODUCT, AUTO)
     if choice not in (*ROUTES, AUTO):
-        raise ValueError(f"{PRODUCT}: expected gather, dense, tiles or auto, got {choice!r}")
+        raise ValueError(f"{PRODUCT}: expected gather, dense, table, tiles or auto, got {choice!r}")
     if choice == TILES and not (INTERPRETED or granted()):
         raise ValueError(
             f"{PRODUCT}=tiles: expected a processor with amx_int8 on a Linux that grants it, got one without: take auto"
@@ -176,7 +210,7 @@ def cost_of(product: Product, dtype: Any) -> Cost:
 
 
 def measure(product: Product, dtype: Any) -> Cost:
-    """On a few images of random spikes, or on the upper rows of one; after a call of each kernel that compiles it."""
+    """On a few images of random spikes, or on their upper rows; after a call of each kernel that compiles it."""
     codes, max_count, whole, _ = product
     geometry, images = _sample(whole, codes.size)
     windows, numbers = geometry.out_height * geometry.out_width, geometry.height * geometry.width * geometry.channels
@@ -190,19 +224,30 @@ def measure(product: Product, dtype: Any) -> Cost:
         product.rows,
         product.bytes,
     ]
-    few, many, dense, gather_pack, dense_pack = _fastest(calls)
+    if product.looked_up:
+        tables = product.tables()
+        calls += [product.tables, lambda: table_forward(0, images, spikes[1], 1, tables, total, geometry)]
+    few, many, dense, gather_pack, dense_pack, *rest = _fastest(calls)
+    table_pack, table = rest or (inf, inf)
     rise, each = max(0.0, (many - few) / (RATES[1] - RATES[0])), whole.out_height / geometry.out_height / images
-    return Cost(max(0.0, few - rise * RATES[0]) * each, rise * each, dense * each, gather_pack, dense_pack)
+    gather = max(0.0, few - rise * RATES[0]) * each
+    return Cost(gather, rise * each, dense * each, table * each, gather_pack, dense_pack, table_pack)
 
 
 def _sample(whole: ConvGeometry, weights: int) -> tuple[ConvGeometry, int]:
-    """A geometry of as many rows, and as many images, as make about WORK products with so many weights."""
+    """A geometry of as many rows, and as many images, as make about WORK products with so many weights.
+
+    Images are as many as tables want together: rows are cut where these are too much work.
+    """
     height, width, channels, outputs, kernel, stride, padding, out_height, out_width = whole
     rows = max(1, int(WORK // (out_width * weights)))
-    if rows < out_height:
-        height = min(height, (rows - 1) * stride + kernel)
-        return ConvGeometry.of((height, width, channels), outputs, kernel, stride, padding), 1
-    return whole, min(MOST_IMAGES, max(images_at_once(whole), rows // out_height))
+    together = min(rows, images_together(whole))
+    each = rows // together
+    if each < out_height:
+        height = max(1, min(height, (each - 1) * stride + kernel - 2 * padding))
+        return ConvGeometry.of((height, width, channels), outputs, kernel, stride, padding), together
+    most = min(MOST_IMAGES, max(images_at_once(whole), rows // out_height))
+    return whole, max(1, most // together) * together
 
 
 def _fastest(calls: list[Callable[[], object]]) -> list[float]:

@@ -26,20 +26,26 @@ FOLDER = "QPSNN_CACHE"
 
 
 class Cost(NamedTuple):
-    """Seconds of one thread. For one image: gather with no spikes, rise for one spike per number, dense.
+    """Seconds of one thread. For one image: gather with no spikes, rise for one spike per number, dense, table.
 
-    For the weights: gather_pack and dense_pack.
+    For the weights: gather_pack, dense_pack and table_pack. Infinite for what the kernel does not do.
     """
 
     gather: float
     rise: float
     dense: float
+    table: float
     gather_pack: float
     dense_pack: float
+    table_pack: float
+
+    def steady(self, images: int, pack: bool) -> tuple[float, float]:
+        """What so many images take through the dense product and through tables, at any rate. pack: weights too."""
+        return images * self.dense + pack * self.dense_pack, images * self.table + pack * self.table_pack
 
     def crossing(self, images: int, pack: bool) -> float:
-        """The counts per number above which the dense product of so many images takes less time. pack: weights too."""
-        more = images * (self.dense - self.gather) + pack * (self.dense_pack - self.gather_pack)
+        """The counts per number above which the faster of these two takes less time than the gather; likewise."""
+        more = min(self.steady(images, pack)) - images * self.gather - pack * self.gather_pack
         return more / (images * self.rise) if self.rise > 0 else math.copysign(math.inf, more)
 
 
@@ -97,7 +103,8 @@ def _read() -> dict[str, Cost]:
 @cache
 def _processor() -> str:
     """Sixteen letters of a digest of the processor's name, what it can do, and the kernels that were measured."""
-    kernels = [stamp(Path(__file__).parent / name) for name in ("forward.py", "byte_products.py", "packing.py")]
+    names = ("forward.py", "byte_products.py", "table_products.py", "packing.py")
+    kernels = [stamp(Path(__file__).parent / name) for name in names]
     return sha256("\0".join([_name(), host_features, *kernels]).encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Which of two exact products a convolution of integers takes; both give the same sums."""
+"""Which of the exact products a convolution of integers takes; all give the same sums."""
 
 from __future__ import annotations
 
@@ -47,13 +47,24 @@ def taken(monkeypatch):
 
 @pytest.mark.parametrize("max_count", [1, 3])
 @pytest.mark.parametrize("kept", [None, {}])
-def test_either_may_be_forced_and_both_give_the_sums(monkeypatch, taken, max_count, kept):
+def test_each_may_be_forced_and_all_give_the_sums(monkeypatch, taken, max_count, kept):
+    """But tables are for spikes, 0 or 1."""
+    kept = None if kept is None else dict(kept)
     of, counts = product(max_count), counts_of(max_count)
-    for choice, kernel in (("gather", "conv_forward"), ("dense", "dense_forward")):
+    table = "table_forward" if max_count == 1 else "dense_forward"
+    for choice, kernel in (("gather", "conv_forward"), ("dense", "dense_forward"), ("table", table)):
         monkeypatch.setenv(integers.PRODUCT, choice)
         np.testing.assert_array_equal(run(of, counts, kept), naive.forward(counts, of.codes, 1, 1))
         assert taken.pop() == kernel
-    assert kept is None or set(kept) == {"gather", "dense"}
+    assert kept is None or set(kept) == {"gather", "dense"} | ({"table"} if max_count == 1 else set())
+
+
+def test_large_tables_are_not_made(monkeypatch, taken):
+    monkeypatch.setenv(integers.PRODUCT, "table")
+    of, counts = product(), counts_of(1)
+    monkeypatch.setattr(integers, "LARGEST_TABLES", integers.table_bytes(of.geometry) - 1)
+    np.testing.assert_array_equal(run(of, counts), naive.forward(counts, of.codes, 1, 1))
+    assert taken == ["dense_forward"]
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int16])
@@ -78,7 +89,7 @@ def test_few_signed_integers_go_either_way(monkeypatch, taken, choice):
 
 def test_another_word_is_refused(monkeypatch):
     monkeypatch.setenv(integers.PRODUCT, "fast")
-    with pytest.raises(ValueError, match="QPSNN_PRODUCT: expected gather, dense, tiles or auto, got 'fast'"):
+    with pytest.raises(ValueError, match="QPSNN_PRODUCT: expected gather, dense, table, tiles or auto, got 'fast'"):
         run(product(), counts_of(1))
 
 
@@ -119,21 +130,28 @@ def figures(monkeypatch):
 
     def measure(of, dtype):
         given.append((of, dtype))
-        return measured.Cost(gather=1e-3, rise=1e-2, dense=3e-3, gather_pack=0.0, dense_pack=3e-3)
+        return measured.Cost(1e-3, 1e-2, dense=3e-3, table=4e-3, gather_pack=0.0, dense_pack=3e-3, table_pack=0.0)
 
     monkeypatch.setattr(integers, "measure", measure)
     return given
 
 
 @pytest.mark.parametrize(
-    ("rate", "images", "kept", "dense"),
-    [(0.19, 30, {}, False), (0.21, 30, {}, True), (0.25, 3, None, False), (0.35, 3, None, True)],
+    ("rate", "images", "kept", "taken"),
+    [(0.19, 30, {}, "gather"), (0.21, 30, {}, "dense"), (0.25, 3, None, "gather"), (0.35, 4, None, "dense")],
 )
-def test_the_rate_decides(figures, rate, images, kept, dense):
-    """At 0.2 both take 3 ms per image; packing for 3 images moves that to 0.3."""
+def test_the_rate_decides(figures, rate, images, kept, taken):
+    """At 0.2 rows and bytes take 3 ms per image; packing for 4 images moves that to 0.275."""
     counts = np.zeros((images, 120), np.uint8)
     counts[:, : int(rate * 120)] = 1
-    assert integers.route_of(product(), counts.reshape(-1), images, np.int32, kept) == ("dense" if dense else "gather")
+    assert integers.route_of(product(), counts.reshape(-1), images, np.int32, kept) == taken
+
+
+def test_tables_where_they_are_faster_than_both(figures):
+    """For two images, whose bytes take 3 ms more to pack."""
+    ones = np.ones(2 * 120, np.uint8)
+    assert integers.route_of(product(), ones, 2, np.int32) == "table"
+    assert integers.route_of(product(), ones, 4, np.int32) == "dense"
 
 
 def test_a_shape_is_measured_once(figures):
@@ -176,8 +194,10 @@ def test_what_is_measured(monkeypatch, max_count, work):
     """Of whole images, or of some rows of one."""
     monkeypatch.setattr(integers, "WORK", work)
     cost = integers.measure(product(max_count), np.int32)
-    assert all(0 <= one < 1 for one in cost)
-    assert min(cost.dense, cost.gather_pack, cost.dense_pack, cost.gather + cost.rise) > 0
+    tables = cost.table, cost.table_pack
+    assert all(0 <= one < 1 for one in set(cost) - set(tables))
+    assert min(cost.dense, cost.gather_pack, cost.dense_pack, cost.gather + cost.rise, *tables) > 0
+    assert all(one < 1 for one in tables) if max_count == 1 else tables == (inf, inf)
 
 
 @pytest.mark.parametrize("kernel", [1, 3])
@@ -193,12 +213,15 @@ def test_what_is_measured_on_is_small(kernel, stride, padding, side, channels):
     assert geometry[1:7] == whole[1:7]
     assert geometry.out_width == whole.out_width
     assert 1 <= geometry.out_height <= whole.out_height
-    assert images * geometry.out_height * row <= max(integers.WORK + 3 * row, 2 * dense.TOGETHER * weights)
-    assert images == 1 or geometry == whole
+    small = integers.WORK + 3 * images * row
+    assert images * geometry.out_height * row <= max(small, 2 * dense.TOGETHER * weights)
+    assert images <= integers.images_together(whole) or geometry == whole
 
 
 def test_where_they_cross():
-    cost = measured.Cost(1.0, 10.0, 3.0, 0.5, 2.0)
+    cost = measured.Cost(1.0, 10.0, 3.0, inf, 0.5, 2.0, inf)
+    assert cost.steady(4, True) == (14.0, inf)
     assert (cost.crossing(4, False), cost.crossing(4, True)) == (0.2, (4 * 2 + 1.5) / 40)
+    assert cost._replace(table=2.0, table_pack=1.0).crossing(4, True) == (4 + 0.5) / 40
     assert cost._replace(rise=0.0).crossing(4, True) == inf
     assert cost._replace(rise=0.0, dense=0.5, dense_pack=0).crossing(4, True) == -inf

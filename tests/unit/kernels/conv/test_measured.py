@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from math import inf
 
 import pytest
 
 from qpsnn_core.kernels.conv import measured
 
-COST = measured.Cost(1e-5, 2e-5, 3e-5, 4e-5, 5e-5)
+COST = measured.Cost(1e-5, 2e-5, 3e-5, inf, 5e-5, 6e-5, inf)
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,9 @@ def test_what_others_wrote_stays(alone):
     assert set(json.loads(path.read_text())) == {"a", "theirs", "b"}
 
 
-@pytest.mark.parametrize("text", ["", "[1, 2]", '{"a": [1, 2]}', '{"a": ["x", 1, 1, 1, 1]}', '{"a": null}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "[1, 2]", '{"a": [1, 2]}', '{"a": ["x", 1, 1, 1, 1, 1, 1]}', '{"a": null}', "\xff"]
+)
 def test_a_damaged_file_is_measured_again(alone, text):
     alone.mkdir()
     measured.file().write_bytes(text.encode("latin-1"))
