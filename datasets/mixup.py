@@ -48,7 +48,7 @@ def drawn(alpha: float, stream: np.random.PCG64) -> float:
     1.
     """
     while True:
-        raw: Longs = stream.random_raw(2)
+        raw = stream.random_raw(2)
         logs = log(((raw >> np.uint64(11)).astype(np.float64) + 0.5) / 2**53) / alpha
         if float(exp(logs).sum()) <= 1:
             return float(1 / (1 + exp(-np.abs(logs[:1] - logs[1:]))[0]))

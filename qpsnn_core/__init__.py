@@ -4,7 +4,8 @@
 |---|---|
 | data | `load_data`, `download`, `Dataset`, `Split` |
 | network | `sequential`, `Builder` (with `layers`), `build` (the `zoo`), `cost`, `save_network`, `load_network` |
-| train | `initialise`, `train`, `finetune`, `forward`, `backward`, `recalibrate`, `requantize`, `set_threads` |
+| train | `initialise`, `find_learning_rate`, `train`, `finetune`, `forward`, `backward` |
+| afterwards | `recalibrate`, `requantize`, `set_threads` |
 | compress | `score`, `stability`, `prune`, `paper_rates`, `remove_channels`, `compress` |
 | deploy | `lower`, `simulate`, `stream`, `lift`, `save_integer`, `load_integer` |
 | all of it | `run`, as a recipe says |
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from qpsnn_core.training.checkpoint import load_checkpoint as load_checkpoint
     from qpsnn_core.training.checkpoint import load_model as load_model
     from qpsnn_core.training.checkpoint import save_checkpoint as save_checkpoint
+    from qpsnn_core.training.learning_rate import find_learning_rate as find_learning_rate
     from qpsnn_core.training.train import finetune as finetune
     from qpsnn_core.training.train import train as train
     from qpsnn_datasets import Dataset as Dataset
@@ -106,6 +108,7 @@ _WHERE = {
     "download": "qpsnn_datasets",
     "errors": "qpsnn_core.errors",
     "evaluate": "qpsnn_core.inference.evaluate",
+    "find_learning_rate": "qpsnn_core.training.learning_rate",
     "finetune": "qpsnn_core.training.train",
     "forward": "qpsnn_core.engine.passes",
     "initialise": "qpsnn_core.engine.passes",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -24,35 +23,28 @@ from qpsnn_core.cli import (
     stream,
     studies,
     tables,
+    train,
 )
 from qpsnn_core.cli.compiling import notice
 from qpsnn_core.cli.inputs import (
     data_of,
-    data_of_recipe,
     load_any,
     load_trained,
     recipe_of,
     settings_from,
-    with_data,
 )
 from qpsnn_core.cli.options import (
-    Best,
     Data,
     File,
     Json,
     Limit,
-    Log,
     Out,
     OwnData,
     OwnLimit,
     Quiet,
-    Resume,
     Threads,
     Where,
 )
-from qpsnn_core.experiments.data_choice import DataChoice
-from qpsnn_core.experiments.stages import augmentation, network_for
-from qpsnn_core.training.train import Interrupted
 
 app = typer.Typer(
     help="Quantized and pruned spiking neural networks: train, compress, lower to integers, run on Lava.",
@@ -99,84 +91,10 @@ def demo(
     write_demo(out, events=events, images=images, backend=backend, as_json=json, quiet=quiet)
 
 
-@app.command()
-def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe in TOML.")],
-    out: Out = Path("trained.h5"),
-    best: Best = None,
-    log: Log = None,
-    resume: Resume = False,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Train a network as a recipe says; Ctrl-C leaves a checkpoint that --resume goes on from."""
-    chosen = qp.load_recipe(recipe)
-    choice = data_of_recipe(recipe, chosen)
-    network = network_for(chosen, choice.split(), imports=True)
-    for stage, settings in (("network", chosen.network), ("train", chosen.train)):
-        show.settings(stage, settings, f"{recipe}, else defaults", quiet)
-    files = {"checkpoint": out, "best": best, "log": log, "resume": resume}
-    _fit("train", network, chosen.train, chosen.to_dict(), choice, files, json, quiet)
-
-
-@app.command()
-def finetune(
-    checkpoint: File,
-    out: Out = Path("tuned.h5"),
-    epochs: Annotated[int, typer.Option("--epochs", min=0, help="Instead of the recipe's.")] = 0,
-    lr: Annotated[float, typer.Option("--lr", min=0.0, help="Learning rate, instead of the recipe's.")] = 0.0,
-    steps: Annotated[int, typer.Option("--steps", min=0, help="T from now on; else the recipe's, or as it is.")] = 0,
-    data: Data = "",
-    path: Where = "",
-    best: Best = None,
-    log: Log = None,
-    resume: Resume = False,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Train a pruned (or any other) checkpoint further, as its recipe's table [finetune] says."""
-    loaded = load_trained(checkpoint)
-    recipe = recipe_of(loaded)
-    given: dict[str, Any] = {name: value for name, value in (("epochs", epochs), ("lr", lr), ("steps", steps)) if value}
-    choice = data_of(checkpoint, loaded, data, path)
-    recipe = replace(recipe, finetune=replace(recipe.finetune, **given), data=choice.config)
-    show.settings("finetune", recipe.finetune, settings_from(loaded, "finetune"), quiet)
-    made_by = {**with_data(loaded, choice), "finetune": asdict(recipe.finetune)}
-    files = {"checkpoint": out, "best": best, "log": log, "resume": resume}
-    _fit("finetune", loaded.model, recipe.finetune, made_by, choice, files, json, quiet)
-
-
-def _fit(
-    stage: str,
-    start: Any,
-    settings: Any,
-    made_by: dict[str, Any],
-    choice: DataChoice,
-    files: dict[str, Any],
-    json: bool,
-    quiet: bool,
-) -> None:
-    verb, out = (qp.train if stage == "train" else qp.finetune), files["checkpoint"]
-    options: dict[str, Any] = {
-        "augment": augmentation(choice.config),
-        "recipe": made_by,
-        **files,
-    }
-    stopped = False
-    with show.bars(quiet) as listen:
-        try:
-            done = verb(start, choice.split(), settings, progress=listen, **options)
-        except Interrupted as interrupt:
-            done, stopped = interrupt.trained, True
-    if json:
-        made = {"checkpoint": str(out), "data": choice.figures, "settings": asdict(settings), "stopped": stopped}
-        show.print_json({**made, "history": [asdict(epoch) for epoch in done.history]})
-    elif done.history or not stopped:
-        everything = "the same command with --resume --json prints all"
-        show.epochs(f"{stage}: {out}", done.history, everything, choice)
-    if stopped:
-        show.log(f"stopped; the same command with --resume goes on from {out}")
-        raise typer.Exit(130)
+app.command()(run.run)
+app.command()(train.train)
+app.command()(train.lr)
+app.command()(train.finetune)
 
 
 @app.command()
@@ -284,7 +202,7 @@ def simulate(
         raise typer.Exit(1)
 
 
-for command in (run.run, prune.score, prune.prune, local.learn, local.qspinn):
+for command in (prune.score, prune.prune, local.learn, local.qspinn):
     app.command()(command)
 app.command()(compress.compress)
 app.command("compress-sweep")(compress.compress_sweep)

@@ -14,6 +14,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from --out, as if it had never stopped.")]
 Best = Annotated[Path | None, typer.Option("--best", help="Also keep the best epoch on the validation here.")]
 Log = Annotated[Path | None, typer.Option("--log", help="A .csv or .jsonl file with a line for each epoch.")]
+TensorBoard = Annotated[
+    Path | None, typer.Option("--tensorboard", help="A folder for TensorBoard (needs the extra of that name).")
+]
 FORMS = "NAME, NAME:PATH, a file (npz, npy, csv, h5, recipe) or folder"
 Data = Annotated[str, typer.Option("--data", help=f"{FORMS}; else the recipe's.")]
 OwnData = Annotated[str, typer.Option("--data", help=f"{FORMS}; an integer network names none.")]

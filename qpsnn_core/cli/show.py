@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from qpsnn_core.common.progress import Progress
+from qpsnn_core.common.bars import BarListener
+from qpsnn_core.common.bars import new_bars as bars_of
 from qpsnn_core.training.history import Epoch
 
 out = Console()
@@ -23,11 +23,6 @@ err = Console(stderr=True)
 
 FIRST_EPOCHS, LAST_EPOCHS = 5, 25
 """How many of a longer history a table shows."""
-
-WITHOUT_EPOCHS = ("calibrate", "learn", "prune", "recalibrate")
-"""Long stages of which a line is written at every tenth."""
-
-TENTHS = 10
 
 
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[Any]], data: object = "") -> None:
@@ -92,64 +87,15 @@ board = Board()
 
 
 def new_bars(quiet: bool = False) -> Bars:
-    """Bars of one style; they vanish when they are done, and are not drawn where standard error is no terminal."""
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    return Bars(*columns, console=err, disable=quiet or not err.is_terminal, transient=True)
+    """Bars on standard error, not drawn where that is no terminal."""
+    return bars_of(err, quiet or not err.is_terminal)
 
 
-class Told:
-    """A listener that draws a bar for each stage; where there is no terminal, it writes a line for each epoch.
-
-    lines: of the epochs that are over.
-    """
+class Told(BarListener):
+    """The listener of a command; where there is no terminal, it writes a line for each epoch."""
 
     def __init__(self, drawn: Bars, quiet: bool) -> None:
-        self._drawn, self._tasks, self._tenths = drawn, dict[str, TaskID](), dict[str, int]()
-        self._writes = not quiet and not err.is_terminal
-        self.lines: list[str] = []
-
-    def __call__(self, event: Progress) -> None:
-        """Move the stage's bar."""
-        total = event.epochs * event.batches
-        done = (event.epoch - 1) * event.batches + event.batch
-        if event.stage not in self._tasks:
-            self._tasks[event.stage] = self._drawn.add_task(event.stage, total=total, note="")
-        note = f"epoch {event.epoch}/{event.epochs}" if event.epochs > 1 else ""
-        if event.loss is not None:
-            note += f"  loss {event.loss:.3f}"
-        if event.accuracy is not None:
-            note += f"  {event.accuracy:.1%}"
-        self._drawn.update(self._tasks[event.stage], completed=done, total=total, note=note)
-        tenths = TENTHS * done // total
-        if self._writes and event.stage in WITHOUT_EPOCHS and tenths > self._tenths.get(event.stage, 0):
-            log(f"{event.stage}: {done:,} of {total:,}")
-        self._tenths[event.stage] = tenths
-
-    def epoch_done(self, stage: str, epochs: int, figures: Epoch) -> None:
-        """Write, or remember, the line of an epoch."""
-        self.lines.append(epoch_line(stage, epochs, figures))
-        if self._writes:
-            log(self.lines[-1])
-
-
-def epoch_line(stage: str, epochs: int, figures: Epoch) -> str:
-    """An epoch in words, such as "train: epoch 3/10, loss 0.4512, train 84.10%, test 80.25%, ..."."""
-    silent = f", never fired: {', '.join(figures.silent)}" if figures.silent else ""
-    told = "" if figures.accuracy is None else f", train {figures.accuracy:.2%}"
-    if figures.validation is not None:
-        told += f", test {figures.validation:.2%}"
-    elif figures.accuracy is None and figures.validation_loss is not None:
-        told += f", test loss {figures.validation_loss:.4f}"
-    return (
-        f"{stage}: epoch {figures.epoch}/{epochs}, loss {figures.loss:.4f}{told}, "
-        f"lr {figures.lr:.4g}, firing rate {figures.firing_rate:.2%}, {figures.seconds:.1f} s{silent}"
-    )
+        super().__init__(drawn, not quiet and not err.is_terminal, log)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from qpsnn_core.common.bars import listener_of, shows_progress
 from qpsnn_core.common.errors import DataError, ShapeError, expected
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
@@ -45,6 +46,7 @@ def calibration_batches(
     return [samples[order[start : start + batch]] for start in range(0, len(order), batch)]
 
 
+@shows_progress
 def recalibrate(
     model: Model,
     images: Dataset | Split | Array,
@@ -52,7 +54,7 @@ def recalibrate(
     batches: int = 10,
     batch: int = 128,
     seed: int | None = None,
-    progress: Listener | None = None,
+    progress: Listener | bool | None = None,
 ) -> Model:
     """The model with batch norm's running statistics taken anew: the mean, over batches, of each batch's own.
 
@@ -61,6 +63,7 @@ def recalibrate(
     labels, as for `score`; some hundred do. progress: called after every batch, as stage "recalibrate".
     Raises ConfigError (a number), DataError, ShapeError (images), NumericsError (NaN in images or weights).
     """
+    progress = listener_of("recalibrate", progress)
     check_model(model, "recalibrate.model")
     parts = calibration_batches("recalibrate", images, batches, batch, seed)
     check_fits("recalibrate: one sample", kept_bytes(model.network, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qpsnn_core.common.bars import listener_of, shows_progress
 from qpsnn_core.common.dead_layers import dead_layers, warn_dead_layers
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.plain import plain
@@ -19,6 +20,7 @@ from qpsnn_core.network.model import Model
 from qpsnn_datasets import Dataset, Split
 
 
+@shows_progress
 def evaluate(
     model: Model | IntegerNetwork,
     data: Dataset | Split,
@@ -26,7 +28,7 @@ def evaluate(
     batch: int = 256,
     limit: int | None = None,
     backend: str = "exact",
-    progress: Listener | None = None,
+    progress: Listener | bool | None = None,
 ) -> Evaluation:
     """Run a set (of a Split: the test part) through a model: a trained one with its running statistics, or integers.
 
@@ -38,6 +40,7 @@ def evaluate(
     what the backend raises.
     """
     batch, limit, backend = plain((batch, limit, backend))
+    progress = listener_of("evaluate", progress)
     check_kind("evaluate.model", model, Model, IntegerNetwork)
     if isinstance(model, Model):
         check_model_kind("evaluate.model", model)

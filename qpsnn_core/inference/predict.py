@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.common.bars import listener_of, shows_progress
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
@@ -59,6 +60,7 @@ class Prediction(NamedTuple):
         return tuple(self.classes[label] if self.classes else str(label) for label in self.labels.tolist())
 
 
+@shows_progress
 def predict(
     model: Model | IntegerNetwork,
     images: Dataset | Split | Array,
@@ -66,7 +68,7 @@ def predict(
     backend: str = "exact",
     batch: int = 256,
     task: str = "",
-    progress: Listener | None = None,
+    progress: Listener | bool | None = None,
 ) -> Prediction:
     """Answer for images [N, H, W, C] or frames [N, T, H, W, C], or a set (of a Split: the test part).
 
@@ -77,6 +79,7 @@ def predict(
     backend raises.
     """
     network = graph_of("predict.model", model)
+    progress = listener_of("predict", progress)
     backend, batch = plain(backend), whole("predict.batch", batch, 1)
     check_kind("predict.backend", backend, str)
     samples = images_of("predict.images", network, images)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from qpsnn_core.common.bars import listener_of, shows_progress
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.options import known_options
 from qpsnn_core.common.plain import plain
@@ -29,6 +30,7 @@ from qpsnn_core.training.loop import RunSetup, training_states
 from qpsnn_core.training.objective import Objective
 from qpsnn_core.training.resume import initial_state, resumed_state
 from qpsnn_core.training.setup import run_setup
+from qpsnn_core.training.tensorboard import epoch_writer
 from qpsnn_datasets import Augment, Dataset, Split
 
 PathLike = str | os.PathLike[str]
@@ -57,6 +59,7 @@ class Interrupted(KeyboardInterrupt):
         self.trained = trained
 
 
+@shows_progress
 def train(
     network: Network | Model,
     data: Dataset | Split,
@@ -69,9 +72,10 @@ def train(
     best: PathLike | None = None,
     resume: bool = False,
     every: int = 1,
-    progress: Listener | None = None,
+    progress: Listener | bool | None = None,
     callbacks: Sequence[Callback] = (),
     log: PathLike | None = None,
+    tensorboard: PathLike | None = None,
     recipe: Mapping[str, Any] | None = None,
     notes: Mapping[str, Any] | None = None,
     stage: str = "train",
@@ -88,23 +92,25 @@ def train(
     checkpoint of the best epoch on the validation, by `config.monitor`; what is returned is the last. resume: go on
     from `checkpoint`, bit for bit as if nothing had happened; what decided the result must be given as it was. Epochs
     may be added where the schedule gives those that are done the same learning rates. progress: called after every
-    batch; `EpochListener` after every epoch, too. callbacks: functions of a `RunState`, called after every epoch; one
-    that gives True stops the run. log: a .csv or .jsonl file with a line for each epoch. recipe, notes: JSON data for
-    the checkpoint, on resuming by default those in the file; only a recipe that names a set lets commands load the data
-    again: without one, a set that `load_data` or `from_folder` gave is named. `Checkpoint.data` says what they were
-    called. stage: the name that progress bears.
+    batch; `EpochListener` after every epoch, too; True draws bars in a terminal or notebook. callbacks: functions of a
+    `RunState`, called after every epoch; one that gives True stops the run. log: a .csv or .jsonl file with a line for
+    each epoch. tensorboard: a folder for its figures (needs tensorboardX). recipe, notes: JSON data for the checkpoint,
+    on resuming by default those in the file; only a recipe that names a set lets commands load the data again: without
+    one, a set that `load_data` or `from_folder` gave is named. `Checkpoint.data` says what they were called. stage: the
+    name that progress bears.
     Raises, before anything starts, ShapeError, DataError, LabelError (data), ConfigError (less than one batch, a run
     resumed with other settings), FileError (checkpoint); later NumericsError, which names epoch, batch and array, and
     FileError when the disk is full. Warns, at the start and at the end, of layers whose quantizer clips much of their
     weights (ClippedWeightsWarning).
     """
     resume, every, stage = plain((resume, every, stage))
+    progress = listener_of(stage if isinstance(stage, str) else "train", progress)
     if type(every) is not int or every < 1:
         raise ConfigError(expected("every", "a whole number of epochs, at least 1", every))
     check_kind("train.stage", stage, str)
     check_kinds(stage, bool, resume=resume)
     check_kinds(stage, Mapping, recipe=recipe, notes=notes)
-    for name, place in (("checkpoint", checkpoint), ("best", best), ("log", log)):
+    for name, place in (("checkpoint", checkpoint), ("best", best), ("log", log), ("tensorboard", tensorboard)):
         if place is not None:
             check_path(f"{stage}.{name}", place)
     setup = run_setup(stage, network, data, config, augment, validation, loss, progress, callbacks)
@@ -131,15 +137,18 @@ def train(
         return whole
 
     try:
-        for state in training_states(setup, state):  # noqa: B020 - from where it stands to where it stands next
-            epochs = state.position.epochs
-            if state.position.batches == 0:
-                if log is not None:
-                    write_log(log, state.history)
-                if best is not None and best_epoch(state.history, config.monitor) == epochs:
-                    save(best)
-                if epochs % every == 0 and epochs < config.epochs:
-                    save(checkpoint)
+        with epoch_writer(f"{stage}.tensorboard", tensorboard, state.position.epochs) as writer:
+            for state in training_states(setup, state):  # noqa: B020 - from where it stands to where it stands next
+                epochs = state.position.epochs
+                if state.position.batches == 0:
+                    if log is not None:
+                        write_log(log, state.history)
+                    if writer is not None:
+                        writer.write(state.history[-1])
+                    if best is not None and best_epoch(state.history, config.monitor) == epochs:
+                        save(best)
+                    if epochs % every == 0 and epochs < config.epochs:
+                        save(checkpoint)
         warn_clipped(state.usable, known=clipped)
         return Trained(state.usable, state.history, save(checkpoint))
     except KeyboardInterrupt:
@@ -161,9 +170,10 @@ def finetune(
     best: PathLike | None = None,
     resume: bool = False,
     every: int = 1,
-    progress: Listener | None = None,
+    progress: Listener | bool | None = None,
     callbacks: Sequence[Callback] = (),
     log: PathLike | None = None,
+    tensorboard: PathLike | None = None,
     recipe: Mapping[str, Any] | None = None,
     notes: Mapping[str, Any] | None = None,
     stage: str = "finetune",
@@ -191,6 +201,7 @@ def finetune(
         progress=progress,
         callbacks=callbacks,
         log=log,
+        tensorboard=tensorboard,
         recipe=recipe,
         notes=notes,
         stage=stage,

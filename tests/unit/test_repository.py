@@ -67,13 +67,14 @@ ONLY_IN = {
     "lava": ("qpsnn_backends.lava",),
     "matplotlib": ("qpsnn_core.experiments.plots",),
     "typer": ("qpsnn_core.cli",),
-    "rich": ("qpsnn_core.cli",),
+    "rich": ("qpsnn_core.cli", "qpsnn_core.common.bars"),
     "sklearn": ("qpsnn_datasets", "qpsnn_core.experiments.estimator"),
     "PIL": ("qpsnn_datasets",),
     "pooch": ("qpsnn_datasets",),
     "faery": ("qpsnn_datasets.events",),
     "hdf5plugin": ("qpsnn_datasets.events",),
     "nir": ("qpsnn_core.exchange",),
+    "tensorboardX": ("qpsnn_core.training.tensorboard",),
 }
 
 # Folders of one machine, and words that only an address of a package registry holds.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.common.bars import listener_of, shows_progress
 from qpsnn_core.common.errors import ConfigError, NumericsError, Unquoted, expected
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
@@ -53,6 +54,7 @@ class Scores(NamedTuple):
         return f"Scores({self.criterion!r}, {channels:,} channels of {len(self.values)} LIF, {batches} batches)"
 
 
+@shows_progress
 def score(
     model: Model,
     images: Dataset | Split | Array,
@@ -62,7 +64,7 @@ def score(
     batch: int = 64,
     epsilon: float = 1e-6,
     seed: int | None = None,
-    progress: Listener | None = None,
+    progress: Listener | bool | None = None,
 ) -> Scores:
     """Run the model in evaluation mode (running statistics) over calibration images, and score all channels.
 
@@ -75,6 +77,7 @@ def score(
     images, weights or membranes).
     """
     criterion, epsilon = plain((criterion, epsilon))
+    progress = listener_of("score", progress)
     check_model(model, "score.model")
     check_choice("score.criterion", criterion, CRITERIA)
     check_number("score.epsilon", epsilon, "a number of at least 0", lambda number: 0 <= number < np.inf)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qpsnn_core.common.bars import listener_of, shows_progress
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
@@ -109,6 +110,7 @@ class Prepared:
         return self.hessians[name]
 
 
+@shows_progress
 def compress(
     model: Model,
     images: Dataset | Split | Array,
@@ -122,7 +124,7 @@ def compress(
     batch: int = 64,
     damping: float = 0.01,
     seed: int | None = None,
-    progress: Listener | None = None,
+    progress: Listener | bool | None = None,
 ) -> Compressed:
     """Prune the share `sparsity` of all weights, and quantize the others to `bits` (None: to none).
 
@@ -139,6 +141,7 @@ def compress(
     damping).
     """
     sparsity, bits, method, ratios, scale, damping = plain((sparsity, bits, method, ratios, scale, damping))
+    progress = listener_of("compress", progress)
     check_target(sparsity, bits, method, ratios, scale)
     options: dict[str, Any] = {"batches": batches, "batch": batch, "damping": damping, "seed": seed}
     return finish(prepare(model, images, method, progress=progress, **options), sparsity, bits, ratios, scale)

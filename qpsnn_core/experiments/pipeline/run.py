@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qpsnn_core.common.atomic import save_json, writable_folder
+from qpsnn_core.common.bars import listener_of, shows_progress
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.serialization import did_you_mean
@@ -93,12 +94,13 @@ def shown(row: Row) -> list[str]:
     return [f"{value:.2%}" if name == "accuracy" else f"{value:.4g}" for name, value in row.figures.items()]
 
 
+@shows_progress
 def run(
     recipe: Recipe | PathLike,
     out: PathLike,
     *,
     anew: str = "",
-    progress: Listener | None = None,
+    progress: Listener | bool | None = None,
     log: Log = lambda text: None,
 ) -> RunReport:
     """Train, and do whatever else the recipe has tables for, into the folder `out`; called again, it goes on.
@@ -106,8 +108,8 @@ def run(
     Stages, in this order: train; [prune] score and prune; [finetune]; [compress]; [requantize]; [lower] (which
     [simulate] and [export] ask for, too); [simulate]; [export]. Each is measured on the test part. A stage that is
     finished is not done again, an interrupted training goes on from its checkpoint, bit for bit; `run.json` says of
-    each stage what it depended on. anew: a stage that is done anew, with those that begin from it. log: is told of
-    each stage as it begins.
+    each stage what it depended on. anew: a stage that is done anew, with those that begin from it. progress: as of
+    `train`. log: is told of each stage as it begins.
     A Python function that the recipe names (network.function) is imported.
     Raises, before anything starts: ConfigError (a recipe that changed since the run in `out` began, a setting),
     MissingError, UnsupportedError, DataError (a backend, compiler or package that is missing, a network that a backend
@@ -115,6 +117,7 @@ def run(
     then what the stages raise.
     """
     check_path("run.out", out)
+    progress = listener_of("run", progress)
     if not isinstance(recipe, Recipe):
         check_path("run.recipe", recipe)
         recipe = load_recipe(recipe)

@@ -91,7 +91,19 @@ def test_the_commands_run_one_after_the_other(tmp_path):
     commands = [shlex.split(line) for line in listed.strip().split("\n")]
     trained = ["train", "score", "prune", "finetune", "evaluate", "report", "lower", "simulate"]
     studies = ["ablate", "front", "crossvalidate"]
-    verbs = [*trained, "run", "table", "audit", "plot", *studies, "compress", "compress-sweep", "export", "import"]
+    verbs = [
+        *trained,
+        "run",
+        "lr",
+        "table",
+        "audit",
+        "plot",
+        *studies,
+        "compress",
+        "compress-sweep",
+        "export",
+        "import",
+    ]
     assert {command[1] for command in commands} == set(verbs)
     for command in commands:
         assert run(command, tmp_path).strip(), command
