@@ -10,6 +10,7 @@ import qpsnn_core as qp
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.file_kinds import CHECKPOINT, INTEGERS
 from qpsnn_core.common.hdf5 import check_file_kind, kind_of
+from qpsnn_core.common.tasks import CLASSIFICATION
 from qpsnn_core.experiments.data_choice import NAMED, DataChoice
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.recipes.data import DataConfig
@@ -81,7 +82,10 @@ def data_of(path: Path, loaded: Checkpoint | IntegerNetwork, text: str = "", pla
         )
     elif place:
         config = replace(config, path=place)
-    classes = checkpoint.data.classes if checkpoint and checkpoint.data else ()
+    told = checkpoint.data if checkpoint else None
+    if told is not None and told.task != CLASSIFICATION and config.name == "arrays" and not config.task:
+        config = replace(config, task=told.task)
+    classes = told.classes if told is not None else ()
     own = checkpoint.data if checkpoint and not text else None
     return DataChoice(config, network.steps, network, classes, trained_on=own)
 

@@ -36,15 +36,15 @@ def answers(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return chosen
 
 
-def _marks(logits: Array) -> Array:
-    """uint8 [B, K]: labels whose mean logit is above 0, so that they are likelier than not."""
-    found: Array = (add_steps(logits) > 0).astype(np.uint8)
+def outputs(logits: Array) -> Array:
+    """The means over T, float64 [B, K]."""
+    found: Array = add_steps(logits.astype(np.float64)) / len(logits)
     return found
 
 
-def _outputs(logits: Array) -> Array:
-    """The means over T, float64 [B, K]."""
-    found: Array = add_steps(logits.astype(np.float64)) / len(logits)
+def _marks(logits: Array) -> Array:
+    """uint8 [B, K]: labels whose mean logit is above 0, so that they are likelier than not."""
+    found: Array = (outputs(logits) > 0).astype(np.uint8)
     return found
 
 
@@ -86,19 +86,19 @@ def _of_numbers(labels: Array, answered: Array) -> dict[str, float]:
 
 
 MEASURES: Mapping[str, Measures] = {
-    CLASSIFICATION: Measures(cross_entropies, answers, _count, lambda outputs: 1, _accuracy),
+    CLASSIFICATION: Measures(cross_entropies, answers, _count, lambda count: 1, _accuracy),
     MULTILABEL: Measures(
         lambda logits, labels: sample_losses(MULTILABEL, logits, labels),
         _marks,
         _count,
-        lambda outputs: outputs,
+        lambda count: count,
         _of_marks,
     ),
     REGRESSION: Measures(
         lambda logits, labels: sample_losses(REGRESSION, logits, labels),
-        _outputs,
+        outputs,
         lambda labels, answered: None,
-        lambda outputs: 1,
+        lambda count: 1,
         _of_numbers,
     ),
 }

@@ -18,7 +18,7 @@ from qpsnn_core.common.validation import check_choice, check_kind, whole
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.evaluation import MEMORY, bytes_of
 from qpsnn_core.engine.inputs import steps_first
-from qpsnn_core.engine.measures import MEASURES
+from qpsnn_core.engine.measures import MEASURES, outputs
 from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.inference.samples import graph_of, images_of
@@ -93,7 +93,7 @@ def predict(
     for done, part in enumerate(parts, 1):
         found = run(steps_first(part))
         labels.append(MEASURES[task].answer(found))
-        logits.append(labels[-1] if task == REGRESSION else found.mean(0).astype(np.float64))
+        logits.append(found.mean(0).astype(np.float64) if task == CLASSIFICATION else outputs(found))
         if progress:
             progress(Progress("predict", 1, 1, done, len(parts), None, None))
     joined = np.concatenate(logits)

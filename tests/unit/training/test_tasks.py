@@ -268,6 +268,10 @@ def test_a_recipe_and_commands_have_them(qpsnn, tmp_path, monkeypatch):
     assert qpsnn("lower", "a.h5", "--out", "n.h5")[0] == 0
     code, out, err = qpsnn("simulate", "n.h5", "--data", "r.toml", "--json")
     assert (code, json.loads(out)["answer_mismatches"]) == (0, None)
+    made = qp.train(network(2), numbers(), replace(CONFIG, epochs=1, loss="mse"))  # its recipe names no data
+    qp.save_checkpoint("own.h5", made.checkpoint)
+    code, out, err = qpsnn("evaluate", "own.h5", "--data", "a.npz", "--json")
+    assert (code, "mae" in json.loads(out)) == (0, True)
     code, _, err = qpsnn("crossvalidate", "r.toml", "--out", "folds")
     assert code == 2
     assert "expected a set with classes, as crossvalidate takes" in err
