@@ -13,12 +13,15 @@ from qpsnn_core.common.types import Shape
 WORD = 32
 """Bits of a word of spikes."""
 
-TYPES = {"bits": "uint32_t", "u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "s8": "int8_t", "s16": "int16_t"}
+TYPES = {
+    **{"bits": "uint32_t", "u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t"},
+    **{"s8": "int8_t", "s16": "int16_t", "s32": "int32_t"},
+}
 """The C type of each kind's elements."""
 
-BYTES = {"bits": 4, "u8": 1, "u16": 2, "u32": 4, "s8": 1, "s16": 2}
+BYTES = {"bits": 4, "u8": 1, "u16": 2, "u32": 4, "s8": 1, "s16": 2, "s32": 4}
 
-SIGNED = {np.dtype(np.int8): "s8", np.dtype(np.int16): "s16"}
+SIGNED = {np.dtype(np.int8): "s8", np.dtype(np.int16): "s16", np.dtype(np.int32): "s32"}
 """The kinds of signed images."""
 
 
@@ -66,13 +69,15 @@ class Counts:
         return self.length * BYTES[self.kind]
 
 
-def size(shape: Shape) -> str:
-    """Height x width x channels."""
+def size(shape: tuple[int, ...]) -> str:
+    """Height x width x channels, or other sizes."""
     return " x ".join(map(str, shape))
 
 
 def kind_of_images(low: int, largest: int) -> str:
     """The narrowest kind that holds images from `low` to `largest`."""
+    if low < -(2**15) or (low < 0 and largest >= 2**15):
+        return "s32"
     return SIGNED.get(np.dtype(image_type(low, largest)), narrowest(largest))
 
 

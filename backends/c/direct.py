@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from string import Template
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -62,6 +62,7 @@ class DirectJob:
     listed: ClassVar[int] = 0
     marks: ClassVar[int] = 0
     packing: ClassVar[str] = ""
+    within: ClassVar[tuple[Any, ...]] = ()
 
     @property
     def width(self) -> int:

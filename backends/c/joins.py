@@ -17,7 +17,7 @@ POOL = """\
 struct pool {
     int32_t height, width, units, channels;
     int32_t out_height, out_width;
-    int32_t size, stride, padding;
+    int32_t rows, columns, down, right, top, left;
 };
 """
 
@@ -27,11 +27,12 @@ static void max_$kind(const struct pool *p, const $type *in, $type *out)
 {
     for (int32_t y = 0; y < p->out_height; y++) {
         for (int32_t x = 0; x < p->out_width; x++, out += p->units) {
-            const int32_t top = y * p->stride - p->padding, left = x * p->stride - p->padding;
-            const int32_t bottom = end_inside(top, p->size, p->height), end = end_inside(left, p->size, p->width);
-            memset(out, 0, (size_t)p->units * sizeof *out);
-            for (int32_t ky = first_inside(top); ky < bottom; ky++) {
-                for (int32_t kx = first_inside(left); kx < end; kx++) {
+            const int32_t top = y * p->down - p->top, left = x * p->right - p->left;
+            const int32_t bottom = end_inside(top, p->rows, p->height), end = end_inside(left, p->columns, p->width);
+            const int32_t first = first_inside(top), begin = first_inside(left);
+            memcpy(out, in + ((top + first) * p->width + left + begin) * p->units, (size_t)p->units * sizeof *out);
+            for (int32_t ky = first; ky < bottom; ky++) {
+                for (int32_t kx = begin; kx < end; kx++) {
                     const $type *at = in + ((top + ky) * p->width + left + kx) * p->units;
                     for (int32_t i = 0; i < p->units; i++) {
                         $take
@@ -56,8 +57,8 @@ static void sum_${source}_$gives(const struct pool *p, const $type *in, $result 
     for (int32_t y = 0; y < p->out_height; y++) {
         for (int32_t x = 0; x < p->out_width; x++, out += p->channels) {
             memset(out, 0, (size_t)p->channels * sizeof *out);
-            for (int32_t k = 0; k < p->size * p->size; k++) {
-                const int32_t pixel = (y * p->stride + k / p->size) * p->width + x * p->stride + k % p->size;
+            for (int32_t k = 0; k < p->rows * p->columns; k++) {
+                const int32_t pixel = (y * p->down + k / p->columns) * p->width + x * p->right + k % p->columns;
                 const $type *at = in + pixel * p->units;
                 for (int32_t c = 0; c < p->channels; c++) {
                     out[c] = ($result)(out[c] + ($count));
@@ -93,14 +94,14 @@ class Join(Giving):
 
 @dataclass(frozen=True)
 class Pool(Join):
-    """The largest (`what` "max") or the sum ("sum") of each window."""
+    """The largest (`what` "max") or the sum ("sum") of each window; sizes are (rows, columns)."""
 
     what: Literal["max", "sum"]
     gives: Counts
     source: Counts
-    size: int
-    stride: int
-    padding: int
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
 
     @property
     def reads(self) -> tuple[Counts, ...]:
@@ -110,13 +111,14 @@ class Pool(Join):
     def words(self) -> Iterator[str]:
         """Its comment."""
         what = "largest of" if self.what == "max" else "sum over"
-        yield f"{self.name}, {size(self.shape)}: {what} {self.size} x {self.size} of {self.source.words},"
-        yield f"stride {self.stride}, padding {self.padding}."
+        yield f"{self.name}, {size(self.shape)}: {what} {size(self.size)} of {self.source.words},"
+        yield f"stride {size(self.stride)}, padding {size(self.padding)}."
 
     def constants(self) -> Iterator[Item]:
         """Its struct."""
         height, width, channels = self.source.shape
-        sizes = (height, width, self.source.per_pixel, channels, *self.shape[:2], self.size, self.stride, self.padding)
+        window = (*self.size, *self.stride, *self.padding)
+        sizes = (height, width, self.source.per_pixel, channels, *self.shape[:2], *window)
         yield record(self.name, f"struct pool {self.name}_pool", sizes)
 
     def functions(self) -> Iterator[str]:

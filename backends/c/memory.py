@@ -12,7 +12,8 @@ from qpsnn_backends.c.helpers import PLACES
 from qpsnn_backends.c.helpers_products import LONGEST_LIST
 from qpsnn_backends.c.items import Item, table
 from qpsnn_backends.c.plan import CPlan, of
-from qpsnn_backends.c.synapses import ConvJob
+from qpsnn_backends.c.pooled import PooledJob
+from qpsnn_backends.c.synapses import ConvJob, flat
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def _constants(plan: CPlan) -> Iterator[Item]:
         yield table("", "place_of_bit", "uint8_t", np.array(PLACES, np.uint8))
     done: set[str] = set()
     for job in plan.jobs:
-        for one in job.synapses:
+        for one in (one for synapse in job.synapses for one in flat(synapse)):
             if one.name not in done:
                 yield from one.constants()
             done.add(one.name)
@@ -69,6 +70,8 @@ def _scratch(plan: CPlan) -> Iterator[Item]:
     driven = max((one.width for one in plan.synapses), default=0)
     if driven:
         yield Item("", f"static uint32_t drive[{driven}];                 /* of one pixel's neurons */", 4 * driven)
+    for pool in of(PooledJob, plan.synapses):
+        yield from pool.scratch()
     yield from _lists(plan)
     for index, slot in enumerate(plan.slots):
         members = "".join(f"\n    {one.type} {one.variable}[{one.length}];" for one in slot.maps)
@@ -77,7 +80,8 @@ def _scratch(plan: CPlan) -> Iterator[Item]:
 
 def _lists(plan: CPlan) -> Iterator[Item]:
     """What layers list as they go: spikes, and values with their rows; in the same memory if no layer lists both."""
-    kinds = [{one.codes.spikes for one in of(ConvJob, job.synapses)} for job in plan.jobs]
+    every = [[one for synapse in job.synapses for one in flat(synapse)] for job in plan.jobs]
+    kinds = [{one.codes.spikes for one in of(ConvJob, synapses)} for synapses in every]
     members, sizes, unit = [], [], 1
     if any(True in one for one in kinds):
         kind = event_kind(plan)

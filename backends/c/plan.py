@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from qpsnn_backends.c.counts import Counts, Slot, kind_of_images, narrowest, shared
 from qpsnn_backends.c.direct import DirectJob
 from qpsnn_backends.c.joins import Pool, SumJob
 from qpsnn_backends.c.neurons import Neurons, neurons
+from qpsnn_backends.c.pooled import PooledJob, Window
 from qpsnn_backends.c.readout import ReadoutJob
-from qpsnn_backends.c.synapses import ConvJob, Synapse, conv_job, shortcut_job
+from qpsnn_backends.c.synapses import ConvJob, Synapse, conv_job, flat, shortcut_job
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.pairs import both
 from qpsnn_core.integer.network import IntegerNetwork
@@ -62,7 +63,7 @@ class CPlan:
     @property
     def synapses(self) -> tuple[Synapse, ...]:
         """Every synapse once, in the order of the neurons that read them."""
-        found = {one.name: one for job in self.jobs for one in job.synapses}
+        found = {one.name: one for job in self.jobs for synapse in job.synapses for one in flat(synapse)}
         return tuple(found.values())
 
     @property
@@ -89,9 +90,19 @@ class Planner:
 
     def gives(self, node: IntNode, kind: str = "") -> Counts:
         """The map of a node's counts. kind: of its elements, "" for the narrowest integer."""
-        shape, max_count = self.network.shape(node.name), self.network.values[node.name].max_count
-        self.maps[node.name] = Counts(self.names[node.name], shape, max_count, kind or narrowest(max_count))
+        shape, value = self.network.shape(node.name), self.network.values[node.name]
+        low = int(value.interval.low.min())
+        found = kind or (kind_of_images(low, value.max_count) if low < 0 else narrowest(value.max_count))
+        self.maps[node.name] = Counts(self.names[node.name], shape, value.max_count, found, low)
         return self.maps[node.name]
+
+    def pooled(self, node: IntMaxPool | IntSumPool, what: Literal["max", "sum"], window: Window) -> bool:
+        """Plan the pool of a current, if it is one: what reads it drives its neurons window by window."""
+        if node.source not in self.synapses:
+            return False
+        inner, shape = self.synapses[node.source], self.network.shape(node.name)
+        self.synapses[node.name] = PooledJob(what, self.names[node.name], inner, shape, *window)
+        return True
 
     def window(self, node: IntConv | IntLinear, kernel: tuple[int, int, int, int], linear: bool) -> None:
         """A convolution, or a Linear. kernel: height, width, stride, padding."""
@@ -131,14 +142,19 @@ def _lif(planner: Planner, node: IntLIF) -> None:
 
 
 def _max_pool(planner: Planner, node: IntMaxPool) -> None:
-    """The largest of bits is a bit."""
+    """The largest of bits is a bit, and of signed numbers one of their kind."""
+    window = both(node.size), both(node.stride), both(node.padding)
+    if planner.pooled(node, "max", window):
+        return
     source = planner.maps[node.source]
-    gives = planner.gives(node, "bits" if source.kind == "bits" else "")
-    planner.jobs.append(Pool("max", gives, source, node.size, node.stride, node.padding))
+    gives = planner.gives(node, source.kind if source.kind == "bits" or source.low < 0 else "")
+    planner.jobs.append(Pool("max", gives, source, *window))
 
 
 def _sum_pool(planner: Planner, node: IntSumPool) -> None:
-    planner.jobs.append(Pool("sum", planner.gives(node), planner.maps[node.source], node.size, node.step, 0))
+    window = both(node.size), both(node.step), (0, 0)
+    if not planner.pooled(node, "sum", window):
+        planner.jobs.append(Pool("sum", planner.gives(node), planner.maps[node.source], *window))
 
 
 def _sum(planner: Planner, node: IntSum) -> None:

@@ -10,6 +10,7 @@ from qpsnn_backends.c.layers import at_once, layer, shared_functions, structs
 from qpsnn_backends.c.memory import Memory, total
 from qpsnn_backends.c.plan import CPlan
 from qpsnn_backends.c.running import running
+from qpsnn_backends.c.synapses import flat
 
 HEADER = Template("""\
 /* $name: a spiking network of integers, written by qpsnn. Network $digest.
@@ -190,7 +191,8 @@ def _costs(plan: CPlan, found: Memory) -> list[str]:
     """The header's table: constants and state of each layer."""
     rows = [f" *   {'layer':<32}{'gives':>16}{'flash':>10}{'state':>10}"]
     for job in plan.jobs:
-        rows += [_cost(one.name, size(one.shape), found) for one in job.synapses]
+        every = [one for synapse in job.synapses for one in flat(synapse)]
+        rows += [_cost(one.name, size(one.shape), found) for one in every]
         rows.append(_cost(job.name, size(job.shape), found))
     return list(dict.fromkeys(rows))
 

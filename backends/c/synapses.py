@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from qpsnn_backends.c import helpers_sums
 from qpsnn_backends.c.codes import StoredCodes, encode
 from qpsnn_backends.c.counts import WORD, Counts
-from qpsnn_backends.c.direct import DirectJob
 from qpsnn_backends.c.items import Item, record, table
 from qpsnn_core.common.types import Array, Shape
 from qpsnn_core.integer.nodes import IntShortcut
@@ -35,6 +34,7 @@ class ConvJob:
     gain: Array
     exponent: int | None
     linear: bool
+    within: ClassVar[tuple[Synapse, ...]] = ()
 
     @property
     def own(self) -> bool:
@@ -135,6 +135,7 @@ class ShortcutJob:
     listed: ClassVar[int] = 0
     marks: ClassVar[int] = 0
     packing: ClassVar[str] = ""
+    within: ClassVar[tuple[Synapse, ...]] = ()
 
     @property
     def width(self) -> int:
@@ -162,7 +163,58 @@ class ShortcutJob:
         return f"skip_{source.kind}({pixel}, {self.name}_from, {self.name}_gain, {self.shape[2]});"
 
 
-Synapse = ConvJob | DirectJob | ShortcutJob
+class Synapse(Protocol):
+    """What drives neurons: a convolution, a Linear, a shortcut, or a pool of what one of these gives."""
+
+    @property
+    def name(self) -> str:
+        """In C."""
+
+    @property
+    def source(self) -> Counts:
+        """The map that it reads."""
+
+    @property
+    def shape(self) -> Shape:
+        """Of the current."""
+
+    @property
+    def width(self) -> int:
+        """Channels that it drives, padding included."""
+
+    @property
+    def listed(self) -> int:
+        """Spikes that a list holds, at most."""
+
+    @property
+    def marks(self) -> int:
+        """Where columns begin in a list, and where the last one ends."""
+
+    @property
+    def packing(self) -> str:
+        """How its codes lie in their table."""
+
+    @property
+    def words(self) -> str:
+        """A line of its layer's comment."""
+
+    @property
+    def within(self) -> tuple[Synapse, ...]:
+        """What a pool is of, before itself."""
+
+    def constants(self) -> Iterator[Item]:
+        """Its struct and tables."""
+
+    def lists(self, y: str, spikes: int, columns: int) -> list[str]:
+        """The call that lists what the windows of row y see."""
+
+    def driven(self, y: str, x: str, spikes: int, columns: int, depth: int) -> str:
+        """What adds its current at (y, x) to the drive."""
+
+
+def flat(synapse: Synapse) -> list[Synapse]:
+    """A synapse, before it those that it is a pool of."""
+    return [*(one for inner in synapse.within for one in flat(inner)), synapse]
 
 
 def shortcut_job(node: IntShortcut, name: str, source: Counts, shape: Shape, gain: Array) -> ShortcutJob:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from qpsnn_backends.lava.wiring import Kind, LavaProcessSpec, Pool, Settings, Wiring
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.pairs import both
-from qpsnn_core.common.types import NamedArrays, Shape
+from qpsnn_core.common.types import NamedArrays, Pair, Shape
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -170,12 +170,18 @@ def _lif(planner: Planner, node: IntLIF) -> None:
     planner.keep(node, **planner.network.arrays[node.name])
 
 
+def _turned(size: Pair) -> tuple[int, int]:
+    """(columns, rows)."""
+    rows, columns = both(size)
+    return columns, rows
+
+
 def _max_pool(planner: Planner, node: IntMaxPool) -> None:
-    planner.pool(node, Pool(True, node.size, node.stride, node.padding))
+    planner.pool(node, Pool(True, _turned(node.size), _turned(node.stride), _turned(node.padding)))
 
 
 def _sum_pool(planner: Planner, node: IntSumPool) -> None:
-    planner.pool(node, Pool(False, node.size, node.step, 0))
+    planner.pool(node, Pool(False, _turned(node.size), _turned(node.step), (0, 0)))
 
 
 def _sum(planner: Planner, node: IntSum) -> None:

@@ -19,12 +19,15 @@ Settings = dict[str, Any]
 
 @dataclass(frozen=True)
 class Pool:
-    """The largest count, or the sum, of each `size` x `size` window, every `stride`; padding counts as 0."""
+    """The largest, or the sum, of each window; what lies beyond the edge is never the largest.
+
+    size, stride, padding: (columns, rows), in Lava's order of axes.
+    """
 
     largest: bool
-    size: int
-    stride: int
-    padding: int
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,14 @@ def wiring_from_json(text: str) -> Wiring:
             reads=tuple(part["reads"]),
             inputs=tuple(part["inputs"]),
             outputs=tuple(part["outputs"]),
-            pool=part["pool"] and Pool(**part["pool"]),
+            pool=part["pool"] and _pool(**part["pool"]),
         )
         for part in data.pop("parts")
     )
     return Wiring(parts, **data)
+
+
+def _pool(largest: bool, size: list[int], stride: list[int], padding: list[int]) -> Pool:
+    """What JSON made lists of."""
+    pairs = ((pair[0], pair[1]) for pair in (size, stride, padding))
+    return Pool(largest, *pairs)

@@ -111,12 +111,20 @@ def _of_summands(network: IntegerNetwork, node: IntSum) -> list[_Origin]:
 
 
 def _of_windows(network: IntegerNetwork, node: IntSumPool) -> list[_Origin]:
+    _check_counts(network, node)
     rows, cols = _slid(network, node, node.size, node.step, 0)
     if max(rows.sum(1).max(), cols.sum(1).max()) > 1:
         want = "windows of a sum that do not overlap, as they are folded into the synapses that read them"
         got = Unquoted(f"size {node.size}, stride {node.step} (a stride of at least the size has none)")
         raise UnsupportedError(expected(f"loihi: {node.name}", want, got))
     return [_Origin(o.name, o.rows @ rows, o.cols @ cols) for o in _origins(network, node.source)]
+
+
+def _check_counts(network: IntegerNetwork, node: IntSumPool | IntMaxPool) -> None:
+    """UnsupportedError of a pool of currents."""
+    if network.values[node.name].kind == "current":
+        want = "a pool of spikes, as a current is summed in its neuron and seen by no other (pool behind the LIF)"
+        raise UnsupportedError(expected(f"loihi: {node.name}", want, Unquoted("a pool of currents")))
 
 
 def _slid(network: IntegerNetwork, node: Any, kernel: Pair, stride: Pair, padding: Pair) -> tuple[Bools, Bools]:
@@ -208,6 +216,12 @@ def _weights(network: IntegerNetwork, node: IntConv | IntLinear) -> Longs:
     return weights
 
 
+def _no_current_pool(network: IntegerNetwork, node: IntSumPool) -> list[Projection]:
+    """A pool of counts is folded into the synapses that read it, and never asked for its own."""
+    _check_counts(network, node)
+    raise UnsupportedError(f"loihi: {node.name}: expected a node with synapses, got a pool that is folded into them")
+
+
 COUNTS = Refusal("it gives spikes, not a current")
 
 SYNAPSES: KindTable[Callable[[IntegerNetwork, Any], list[Projection]]] = KindTable(
@@ -219,7 +233,7 @@ SYNAPSES: KindTable[Callable[[IntegerNetwork, Any], list[Projection]]] = KindTab
         IntShortcut: _shortcut,
         IntLIF: COUNTS,
         IntMaxPool: _window,
-        IntSumPool: Refusal("it is folded into the synapses that read it"),
+        IntSumPool: _no_current_pool,
         IntSum: Refusal("it is folded into the synapses that read it"),
         IntReadout: Refusal("nothing reads its sums"),
     },
@@ -247,6 +261,7 @@ def _lif(network: IntegerNetwork, node: IntLIF) -> tuple[Population, ...]:
 
 def _max_pool(network: IntegerNetwork, node: IntMaxPool) -> tuple[Population, ...]:
     """A neuron for each window, with synapses of its own."""
+    _check_counts(network, node)
     return (Population(node, "pool", network.shape(node.name), _projections(network, node.name)),)
 
 

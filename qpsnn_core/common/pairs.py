@@ -14,6 +14,13 @@ def both(value: Pair) -> tuple[int, int]:
     return value if isinstance(value, tuple) else (value, value)
 
 
+def tidy_pair(value: Any) -> Any:
+    """Two equal numbers as one, a list of two as a tuple; anything else as it is, for `checked_pair` to refuse."""
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        return value[0] if value[0] == value[1] else tuple(value)
+    return value
+
+
 def checked_pair(place: str, value: Any, least: int) -> Pair:
     """A whole number of at least `least`, or two that differ; two that are equal are one.
 
@@ -26,8 +33,8 @@ def checked_pair(place: str, value: Any, least: int) -> Pair:
         raise ConfigError(expected(place, "a whole number, or two: (rows, columns)", value))
     for one in value:
         check_at_least(place, one, least)
-    rows, columns = (int(one) for one in value)
-    return rows if rows == columns else (rows, columns)
+    found: Pair = tidy_pair([int(one) for one in value])
+    return found
 
 
 def check_below(place: str, value: Pair, what: str, limit: Pair) -> None:

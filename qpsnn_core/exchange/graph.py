@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -166,30 +167,30 @@ class Graph:
             )
         self._add(name, before, node, shape)
 
-    def pool(self, name: str, source: str, size: int, mean: bool, stride: int = 0, padding: int = 0) -> None:
+    def pool(self, name: str, source: str, size: Pair, mean: bool, stride: Pair = 0, padding: Pair = 0) -> None:
         """An AvgPool2d, or a SumPool2d; stride 0: windows side by side. Nothing, of a vector, which has one pixel."""
-        step = stride or size
+        tall, step, edge = both(size), both(stride or size), both(padding)
         *_, height, width = (1, 1, *self._shape(source)[1:])
-        out = [(edge + 2 * padding - size) // step + 1 for edge in (height, width)]
+        out = [(n + 2 * edge[i] - tall[i]) // step[i] + 1 for i, n in enumerate((height, width))]
         if self._is_vector(name, source, (out[0], out[1], 0)):
             self.ends[name] = self.ends[source]
             return
         kind = nir.AvgPool2d if mean else nir.SumPool2d
-        sizes = (np.array([value, value]) for value in (size, step, padding))
+        sizes = (np.array(pair) for pair in (tall, step, edge))
         self._add(name, self.ends[source], kind(*sizes), (self._shape(source)[0], *out))
 
     def max_pool(
-        self, name: str, source: str, size: int, stride: int, padding: int, dt: float, *, mean: bool, r: float
+        self, name: str, source: str, size: Pair, stride: Pair, padding: Pair, dt: float, *, mean: bool, r: float
     ) -> None:
         """Of spikes: a pool, and a LIF that fires whenever one spike is in the window, so that nothing is left to leak.
 
-        `r` is 1 or 2, beta 1/2: one spike makes `r/2`, of a mean-pool `r/2/size**2`; the threshold is half of it.
+        `r` is 1 or 2, beta 1/2: one spike makes `r/2`, of a mean-pool `r/2/area`; the threshold is half of it.
         """
         self.pool(f"{name}_window", source, size, mean, stride, padding)
         if self.ends[f"{name}_window"] == self.ends[source]:
             self.ends[name] = self.ends[source]
             return
-        one = r / 2 / (size**2 if mean else 1)
+        one = r / 2 / (math.prod(both(size)) if mean else 1)
         level = np.full(self._shape(f"{name}_window")[0], one / 2)
         self.neuron(name, (f"{name}_window",), 0.5, r, level, dt, "zero")
 

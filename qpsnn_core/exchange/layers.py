@@ -20,7 +20,7 @@ from qpsnn_core.exchange.nir_neurons import if_, lif
 from qpsnn_core.exchange.values import FRAME_PEAK, Held, bias_of, padding_of, shape_of, the_same, two_of
 from qpsnn_core.network.nodes import AvgPool, Input, Readout
 from qpsnn_core.network.synapses import Conv, Linear
-from qpsnn_core.network.values import window, windows
+from qpsnn_core.network.values import windows
 
 
 def read_node(layers: Layers, name: str, sources: list[str]) -> None:
@@ -109,15 +109,14 @@ def _sum_pool(layers: Layers, name: str, node: Any, sources: list[Held]) -> None
 
 def _pool(layers: Layers, name: str, node: Any, sources: list[Held], summed: bool = False) -> None:
     source = layers.joined(name, sources)
-    size = the_same(f"nir: {name}.kernel_size", node.kernel_size, "a square window")
-    stride = the_same(f"nir: {name}.stride", node.stride, "one stride")
-    padding = the_same(f"nir: {name}.padding", node.padding, "one padding")
-    if padding:
+    size, stride = two_of(f"nir: {name}.kernel_size", node.kernel_size), two_of(f"nir: {name}.stride", node.stride)
+    padding = two_of(f"nir: {name}.padding", node.padding)
+    if any(padding):
         got = Unquoted(f"windows of {size}, stride {stride}, padding {padding}")
         raise NetworkError(expected(f"nir: {name}", "windows without padding", got))
     made = AvgPool(layers.named(name), source.node, size, 0 if stride == size else stride)
-    height, width = (window(f"nir: {name}", edge, size, stride, 0) for edge in source.shape[:2])
-    gain = source.gain * (size**2 if summed else 1)
+    height, width = windows(f"nir: {name}", source.shape, size, stride, 0)
+    gain = source.gain * (made.area if summed else 1)
     layers.put(name, made, Held(made.name, (height, width, source.shape[2]), False, gain))
 
 

@@ -141,11 +141,20 @@ def _lif(node: IntLIF, network: IntegerNetwork, events: bool) -> Node:
     return LIF(node.name, node.sources, beta=node.multiplier / 2**node.shift, reset=node.reset)
 
 
+def _check_counts(node: IntMaxPool | IntSumPool, network: IntegerNetwork) -> None:
+    """LoweringError of a pool of currents."""
+    if network.values[node.name].kind == "current":
+        want = "a pool of spikes or images, as the gain of a pooled current is not known from its neurons alone"
+        raise LoweringError(expected(f"{node.name}", want, Unquoted("a pool of currents")))
+
+
 def _max_pool(node: IntMaxPool, network: IntegerNetwork, events: bool) -> Node:
+    _check_counts(node, network)
     return MaxPool(node.name, node.source, node.size, node.stride, node.padding)
 
 
 def _sum_pool(node: IntSumPool, network: IntegerNetwork, events: bool) -> Node:
+    _check_counts(node, network)
     return AvgPool(node.name, node.source, node.size, node.stride)
 
 

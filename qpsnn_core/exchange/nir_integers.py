@@ -88,12 +88,21 @@ def _neuron(making: Making, node: IntLIF) -> None:
     making.areas[node.name] = 1
 
 
+def _check_counts(making: Making, node: IntMaxPool | IntSumPool) -> None:
+    """UnsupportedError of a pool of currents."""
+    if making.network.values[node.name].kind == "current":
+        want = "a pool of spikes or images (the trained model is written with mean-pools of currents)"
+        raise UnsupportedError(expected(f"nir: {node.name}", want, Unquoted("a pool of currents")))
+
+
 def _sum_pool(making: Making, node: IntSumPool) -> None:
+    _check_counts(making, node)
     making.graph.pool(node.name, node.source, node.size, mean=not making.exact, stride=node.step)
-    making.areas[node.name] = making.areas[node.source] * (1 if making.exact else node.size**2)
+    making.areas[node.name] = making.areas[node.source] * (1 if making.exact else node.area)
 
 
 def _max_pool(making: Making, node: IntMaxPool) -> None:
+    _check_counts(making, node)
     if making.network.values[node.source].max_count != 1:
         want = "a kind that NIR can express (of counts, no max-pool)"
         raise UnsupportedError(expected(f"nir: {node.name}", want, Unquoted(type(node).__name__)))

@@ -43,10 +43,14 @@ def _readout(graph: Graph, model: Model, node: Readout, dt: float) -> None:
 
 
 def _mean(graph: Graph, model: Model, node: AvgPool, dt: float) -> None:
-    graph.pool(node.name, node.source, node.size, mean=True, stride=node.step)
+    """Of currents it is written with the neurons that read it."""
+    if model.network.values[node.name].kind != "current":
+        graph.pool(node.name, node.source, node.size, mean=True, stride=node.step)
 
 
 def _largest(graph: Graph, model: Model, node: MaxPool, dt: float) -> None:
+    if model.network.values[node.source].kind == "current":
+        return  # refused with the neurons that read it
     if model.network.values[node.source].max_count != 1:
         want = "a kind that NIR can express (of counts, no max-pool)"
         raise UnsupportedError(expected(f"nir: {node.name}", want, Unquoted(type(node).__name__)))
@@ -63,6 +67,11 @@ def _current(graph: Graph, model: Model, source: str, reader: str, scale: float)
     node, name = network[source], named(network, source, reader)
     CURRENTS[node](graph, model, node, name, scale)
     return name
+
+
+def _mean_current(graph: Graph, model: Model, node: AvgPool, name: str, scale: float) -> None:
+    source = _current(graph, model, node.source, node.name, scale)
+    graph.pool(name, source, node.size, mean=True, stride=node.step)
 
 
 def _conv(graph: Graph, model: Model, node: Conv, name: str, scale: float) -> None:
@@ -99,6 +108,7 @@ NODES: KindTable[Callable[[Graph, Model, Any, float], None]] = KindTable(
 )
 
 _NO_CURRENT = Refusal("it gives no current")
+_NO_MAX = Refusal("NIR has no max-pool of real numbers")
 
 CURRENTS: KindTable[Callable[[Graph, Model, Any, str, float], None]] = KindTable(
     "the NIR currents of a model",
@@ -108,8 +118,8 @@ CURRENTS: KindTable[Callable[[Graph, Model, Any, str, float], None]] = KindTable
         Linear: _linear,
         Shortcut: _shortcut,
         LIF: _NO_CURRENT,
-        MaxPool: _NO_CURRENT,
-        AvgPool: _NO_CURRENT,
+        MaxPool: _NO_MAX,
+        AvgPool: _mean_current,
         Sum: _NO_CURRENT,
         Readout: _NO_CURRENT,
     },

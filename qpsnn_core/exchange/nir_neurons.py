@@ -85,7 +85,7 @@ def _max_pool(layers: Layers, name: str, node: Any, source: Held, tau: Doubles |
     pool = made[source.node]
     if not isinstance(pool, AvgPool) or not isinstance(made[pool.source], (LIF, MaxPool)):
         return False
-    one = _gain(layers, name, node, source.shape, tau) * source.gain / pool.size**2
+    one = _gain(layers, name, node, source.shape, tau) * source.gain / pool.area
     level = by_channel(name, "v_threshold", node.v_threshold, source.shape)
     rest = [by_channel(name, label, getattr(node, label, 0.0), source.shape).any() for label in ("v_leak", "v_reset")]
     if reset_of(layers, node) != "zero" or any(rest) or not ((level > 0) & (one > level * (1 + FLOAT32_ERROR))).all():

@@ -25,8 +25,8 @@ from qpsnn_core.engine.passes import forward
 from qpsnn_core.inference.samples import graph_of, images_of
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
-from qpsnn_core.integer.operations import Fired, IntCurrent
 from qpsnn_core.integer.simulate import each_value, integer_images
+from qpsnn_core.integer.step import Fired, IntCurrent
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.ordered_graph import Ordered
 from qpsnn_datasets import Dataset, Split

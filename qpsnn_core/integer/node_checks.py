@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, expected
-from qpsnn_core.common.pairs import check_below
+from qpsnn_core.common.pairs import check_below, checked_pair
 from qpsnn_core.common.validation import check_at_least, check_choice
 from qpsnn_core.integer.nodes import (
     IntConv,
@@ -43,7 +43,9 @@ def input_node(node: IntInput) -> None:
 
 
 def conv(node: IntConv) -> None:
-    """Channels in groups, and padding less than the kernel; the sizes are checked as the node is made."""
+    """Sizes, channels in groups, and padding less than the kernel."""
+    for label, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
+        checked_pair(f"{node.name}.{label}", getattr(node, label), least)
     for label in ("channels", "groups"):
         check_at_least(f"{node.name}.{label}", getattr(node, label), 1)
     check_below(f"{node.name}.padding", node.padding, "kernel", node.kernel)
@@ -85,17 +87,15 @@ def _leak(node: IntLIF | IntReadout) -> None:
 
 def max_pool(node: IntMaxPool) -> None:
     """Sizes, and padding less than the window."""
-    check_at_least(f"{node.name}.size", node.size, 1)
-    check_at_least(f"{node.name}.stride", node.stride, 1)
-    check_at_least(f"{node.name}.padding", node.padding, 0)
-    if node.padding >= node.size:
-        raise ConfigError(expected(f"{node.name}.padding", f"less than the size ({node.size})", node.padding))
+    for label, least in (("size", 1), ("stride", 1), ("padding", 0)):
+        checked_pair(f"{node.name}.{label}", getattr(node, label), least)
+    check_below(f"{node.name}.padding", node.padding, "size", node.size)
 
 
 def sum_pool(node: IntSumPool) -> None:
     """At least one pixel; a stride, or 0."""
-    check_at_least(f"{node.name}.size", node.size, 1)
-    check_at_least(f"{node.name}.stride", node.stride, 0)
+    checked_pair(f"{node.name}.size", node.size, 1)
+    checked_pair(f"{node.name}.stride", node.stride, 1 if isinstance(node.stride, tuple) else 0)
 
 
 def sum_node(node: IntSum) -> None:

@@ -26,7 +26,7 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
-from qpsnn_core.network.values import window, windows
+from qpsnn_core.network.values import windows
 
 COUNTS, SIGNED = "counts", "signed"
 
@@ -179,20 +179,19 @@ def _same_shape(name: str, sources: tuple[str, ...], inputs: tuple[IntValueSpec,
 def _max_pool_output(
     node: IntMaxPool, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int
 ) -> IntValueSpec:
-    height, width = (
-        window(f"{node.name} (from {node.source})", size, node.size, node.stride, node.padding)
-        for size in inputs[0].shape[:2]
-    )
-    return _counts((height, width, inputs[0].shape[2]), inputs[0].max_count)
+    (value,) = inputs
+    height, width = windows(f"{node.name} (from {node.source})", value.shape, node.size, node.stride, node.padding)
+    return IntValueSpec(value.kind, (height, width, value.shape[2]), value.interval)
 
 
 def _sum_pool_output(
     node: IntSumPool, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int
 ) -> IntValueSpec:
-    height, width = (
-        window(f"{node.name} (from {node.source})", size, node.size, node.step, 0) for size in inputs[0].shape[:2]
-    )
-    return _bounded_counts(node.name, (height, width, inputs[0].shape[2]), inputs[0].max_count * node.size**2)
+    (value,) = inputs
+    height, width = windows(f"{node.name} (from {node.source})", value.shape, node.size, node.step, 0)
+    interval = Interval(times(value.interval.low, node.area), times(value.interval.high, node.area))
+    fits(node.name, interval.largest, "currents" if value.kind == "current" else value.kind)
+    return IntValueSpec(value.kind, (height, width, value.shape[2]), interval)
 
 
 def _sum_output(node: IntSum, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
@@ -242,8 +241,8 @@ KINDS: KindTable[Kind] = KindTable(
         IntLinear: Kind((COUNTS, SIGNED), node_checks.linear, _linear_specs, _linear_output),
         IntShortcut: Kind((COUNTS,), node_checks.shortcut, _shortcut_specs, _shortcut_output),
         IntLIF: Kind(("current",), node_checks.lif, _lif_specs, _lif_output),
-        IntMaxPool: Kind((COUNTS,), node_checks.max_pool, _no_arrays, _max_pool_output),
-        IntSumPool: Kind((COUNTS,), node_checks.sum_pool, _no_arrays, _sum_pool_output),
+        IntMaxPool: Kind((COUNTS, SIGNED, "current"), node_checks.max_pool, _no_arrays, _max_pool_output),
+        IntSumPool: Kind((COUNTS, SIGNED, "current"), node_checks.sum_pool, _no_arrays, _sum_pool_output),
         IntSum: Kind((COUNTS,), node_checks.sum_node, _no_arrays, _sum_output),
         IntReadout: Kind(("current", COUNTS), node_checks.readout, _readout_specs, _readout_output),
     },

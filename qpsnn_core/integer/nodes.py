@@ -10,9 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from qpsnn_core.common.input_range import InputRange
-from qpsnn_core.common.pairs import checked_pair
+from qpsnn_core.common.pairs import both, tidy_pair
 from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.common.types import Pair
+
+
+def _tidy(node: object, *fields: str) -> None:
+    """One form for each pair of sizes; what is wrong with them is checked with the network."""
+    for label in fields:
+        object.__setattr__(node, label, tidy_pair(getattr(node, label)))
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,7 @@ class IntConv:
     groups: int = field(default=1, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
-        for label, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
-            object.__setattr__(self, label, checked_pair(f"{self.name}.{label}", getattr(self, label), least))
+        _tidy(self, "kernel", "stride", "padding")
 
     @property
     def square(self) -> bool:
@@ -110,28 +115,51 @@ class IntLIF:
 
 @dataclass(frozen=True)
 class IntMaxPool:
-    """The largest count of each `size` x `size` window, every `stride`; padding counts as 0."""
+    """The largest of each window of that `size`, every `stride`; what lies beyond the edge never is.
+
+    size, stride, padding: one number, or (rows, columns). Of counts, signed images and currents.
+    """
 
     name: str
     source: str
-    size: int
-    stride: int
-    padding: int = 0
+    size: Pair
+    stride: Pair
+    padding: Pair = 0
+
+    def __post_init__(self) -> None:
+        _tidy(self, "size", "stride", "padding")
+
+    @property
+    def step(self) -> Pair:
+        """The stride."""
+        return self.stride
 
 
 @dataclass(frozen=True)
 class IntSumPool:
-    """The sum of each `size` x `size` window, every `stride` (0: `size`); a remainder at the edge is dropped."""
+    """The sum of each window of that `size`, every `stride` (0: `size`); a remainder at the edge is dropped.
+
+    size, stride: one number, or (rows, columns). Of counts, signed images and currents.
+    """
 
     name: str
     source: str
-    size: int
-    stride: int = field(default=0, metadata=ADDED_LATER)
+    size: Pair
+    stride: Pair = field(default=0, metadata=ADDED_LATER)
+
+    def __post_init__(self) -> None:
+        _tidy(self, "size", "stride")
 
     @property
-    def step(self) -> int:
+    def step(self) -> Pair:
         """The stride, with 0 read as `size`."""
         return self.stride or self.size
+
+    @property
+    def area(self) -> int:
+        """Pixels of a window."""
+        rows, columns = both(self.size)
+        return rows * columns
 
 
 @dataclass(frozen=True)

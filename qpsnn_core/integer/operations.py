@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from qpsnn_core.common.kind_table import KindTable, OptionTable
 from qpsnn_core.common.pairs import both
-from qpsnn_core.common.types import Array, NamedArrays
+from qpsnn_core.common.types import Array
+from qpsnn_core.integer import pools
 from qpsnn_core.integer.grouped import grouped
-from qpsnn_core.integer.node_kinds import IntValueSpec
 from qpsnn_core.integer.nodes import (
     IntConv,
     IntInput,
@@ -29,6 +29,7 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
+from qpsnn_core.integer.step import Fired, IntCurrent, OperationContext, Step
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.image import image_forward, panels
 from qpsnn_core.kernels.conv.integers import IMAGES_WIN, MAX_EVENT_COUNT, Product, integer_conv
@@ -36,50 +37,11 @@ from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.exact_types import count_type, exact_float, sum_type
 from qpsnn_core.kernels.neurons.integer_lif import LANES, IntLIFSettings, add_scaled, current, int_lif
 from qpsnn_core.kernels.neurons.lif import RESETS
-from qpsnn_core.kernels.pool import max_forward, sum_forward
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.synapses import neighbours
 
 POSITIONS = 256
 """The fewest neurons' places that are worth a thread's while."""
-
-
-class IntCurrent(NamedTuple):
-    """`X = gain * acc` per channel, not multiplied out. acc: integers [T or 1, B, H, W, C]; gain: int32 [C]."""
-
-    acc: Array
-    gain: Array
-
-
-class OperationContext(NamedTuple):
-    """What an operation gets besides its inputs: the node's arrays, and the values it reads and gives.
-
-    keep: whether a LIF's membranes are wanted. ready: what was made of the node's arrays for an earlier plan. room:
-    gives memory, as `numpy.empty` does. initial: a LIF's membranes before the first step, int32 [B, H, W, C]; None: 0.
-    """
-
-    arrays: NamedArrays
-    reads: tuple[IntValueSpec, ...]
-    gives: IntValueSpec
-    steps: int
-    keep: bool
-    ready: dict[str, Any]
-    room: Callable[[tuple[int, ...], Any], Array]
-    initial: Array | None = None
-
-
-class Fired(NamedTuple):
-    """What a LIF gives: spikes uint8 [T, B, H, W, C], and membranes after reset, int32 (None: not kept)."""
-
-    spikes: Array
-    membranes: Array | None
-
-
-class Step(NamedTuple):
-    """What a node gives, an array, an IntCurrent or a Fired, and the call that writes it from the node's inputs."""
-
-    value: Any
-    run: Callable[[], object]
 
 
 def conv(node: IntConv, context: OperationContext, counts: Array) -> Step:
@@ -180,16 +142,6 @@ def _added(context: OperationContext, currents: tuple[IntCurrent, ...]) -> tuple
     return IntCurrent(total, np.ones(shape[4], np.int32)), add
 
 
-def max_pool(node: IntMaxPool, context: OperationContext, counts: Array) -> Step:
-    """The largest count of each window."""
-    return _pool(context, counts, max_forward, node.size, node.stride, node.padding)
-
-
-def sum_pool(node: IntSumPool, context: OperationContext, counts: Array) -> Step:
-    """The sum of each window."""
-    return _pool(context, counts, sum_forward, node.size, node.step)
-
-
 def add(node: IntSum, context: OperationContext, *counts: Array) -> Step:
     """The sum, in a type that holds it."""
     shape = (max(len(one) for one in counts), *counts[0].shape[1:])
@@ -253,13 +205,6 @@ def _rows(array: Array) -> Array:
     return array.reshape(-1, array.shape[-1])
 
 
-def _pool(context: OperationContext, counts: Array, kernel: Callable[..., Any], *window: int) -> Step:
-    images = counts.reshape(-1, *context.reads[0].shape)
-    out = context.room((*counts.shape[:2], *context.gives.shape), count_type(context.gives.max_count))
-    pooled = out.reshape(-1, *context.gives.shape)
-    return Step(out, partial(parallel_for, kernel, len(images), 1, images, pooled, *window))
-
-
 OPERATIONS: KindTable[Callable[..., Step]] = KindTable(
     "the exact simulator",
     {
@@ -268,8 +213,8 @@ OPERATIONS: KindTable[Callable[..., Step]] = KindTable(
         IntLinear: linear,
         IntShortcut: shortcut,
         IntLIF: lif,
-        IntMaxPool: max_pool,
-        IntSumPool: sum_pool,
+        IntMaxPool: pools.max_pool,
+        IntSumPool: pools.sum_pool,
         IntSum: add,
         IntReadout: readout,
     },

@@ -19,7 +19,8 @@ import numpy as np
 from qpsnn_core.common.input_range import image_type
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.operations import OPERATIONS, Fired, IntCurrent, OperationContext
+from qpsnn_core.integer.operations import OPERATIONS
+from qpsnn_core.integer.step import Fired, IntCurrent, OperationContext
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.network.ordered_graph import sources_of
 

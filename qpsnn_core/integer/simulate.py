@@ -21,8 +21,8 @@ from qpsnn_core.common.validation import check_kind, numbers_of
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.operations import Fired
 from qpsnn_core.integer.plan import Key, plan_for, prepared
+from qpsnn_core.integer.step import Fired
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.neurons.integer_lif import add_counts
 from qpsnn_core.kernels.threads import parallel_for

@@ -54,7 +54,7 @@ def _role(node: Any) -> str:
 
 
 def _choices(node: Any, nodes: tuple[Any, ...], values: Mapping[str, ValueSpec]) -> dict[str, Any]:
-    readers = [reader for reader in nodes if node.name in sources_of(reader)]
+    readers = _readers(node, nodes, values)
     last = nodes[-1] in readers
     thresholds = [reader.threshold for reader in readers if _role(reader) == NEURONS]
     chosen: dict[str, Any] = {}
@@ -82,6 +82,16 @@ def _reads_input(node: Any, nodes: tuple[Any, ...]) -> bool:
     names = {one.name: one for one in nodes}
     before = [names[source] for source in sources_of(node)]
     return all(one is nodes[0] or (_role(one) == NEITHER and _reads_input(one, nodes)) for one in before)
+
+
+def _readers(node: Any, nodes: tuple[Any, ...], values: Mapping[str, ValueSpec]) -> list[Any]:
+    """What a current drives, also through pools of it."""
+    found: list[Any] = []
+    for reader in nodes:
+        if node.name in sources_of(reader):
+            through = values[reader.name].kind == "current" and _role(reader) == NEITHER
+            found += _readers(reader, nodes, values) if through else [reader]
+    return found
 
 
 def _before_readout(node: Any, nodes: tuple[Any, ...]) -> bool:

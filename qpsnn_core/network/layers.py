@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from qpsnn_core.common.errors import ShapeError, Unquoted, expected
 from qpsnn_core.common.pairs import both, checked_pair
 from qpsnn_core.common.types import Pair, Shape
 from qpsnn_core.network import nodes, synapses
+from qpsnn_core.network.pools import READS
 from qpsnn_core.network.values import ValueSpec
 from qpsnn_core.quantization.formats import Quantizer
 
@@ -167,35 +167,38 @@ class LIF(Layer):
 
 @dataclass(frozen=True, repr=False)
 class MaxPool(Layer):
-    """The largest of each `size` x `size` window of spikes. stride: 0 is `size`, windows side by side; padding: 0s."""
+    """The largest of each window of spikes, of an image, or of a Current in front of a LIF.
+
+    size, stride, padding: one number, or (rows, columns). stride: 0 is `size`, windows side by side.
+    """
 
     kind = nodes.MaxPool
     prefix = "pool"
-    reads = ("spikes",)
-    size: int = nodes.MaxPool.size
-    stride: int = nodes.MaxPool.stride
-    padding: int = nodes.MaxPool.padding
+    reads = READS
+    size: Pair = nodes.MaxPool.size
+    stride: Pair = nodes.MaxPool.stride
+    padding: Pair = nodes.MaxPool.padding
 
 
 @dataclass(frozen=True, repr=False)
 class AvgPool(Layer):
-    """The mean of each `size` x `size` window of spikes. size: None is the whole map, a square. stride: 0 is `size`."""
+    """The mean of each window of spikes, of an image, or of a Current in front of a LIF.
+
+    size, stride: one number, or (rows, columns). size: None is the whole map. stride: 0 is `size`.
+    """
 
     kind = nodes.AvgPool
     prefix = "average"
-    reads = ("spikes",)
-    size: int | None = nodes.AvgPool.size
-    stride: int = nodes.AvgPool.stride
+    reads = READS
+    size: Pair | None = nodes.AvgPool.size
+    stride: Pair = nodes.AvgPool.stride
 
     def options(self, place: str, values: tuple[ValueSpec, ...]) -> dict[str, Any]:
-        """With the size as a number."""
-        if self.size is not None:
-            return super().options(place, values)
-        height, width, _ = values[0].shape
-        if height != width:
-            want = "a square map, to take the mean of all of it (size=None)"
-            raise ShapeError(expected(f"{place}.size", want, Unquoted(f"{height}x{width}")))
-        return {"size": height, "stride": self.stride}
+        """With the size as numbers."""
+        found = super().options(place, values)
+        if self.size is None:
+            found["size"] = values[0].shape[:2]
+        return found
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,6 +1,6 @@
 """The kinds of node: frozen hyper-parameters, no arrays; each docstring is the equation.
 
-Synapses (Conv, Linear, Shortcut) and the Readout are next door; `Node` is the union of all kinds.
+Synapses (Conv, Linear, Shortcut), pools and the Readout are next door; `Node` is the union of all kinds.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from qpsnn_core.common.validation import (
 )
 from qpsnn_core.network.images import check_low
 from qpsnn_core.network.leak import BETA, leak_of
+from qpsnn_core.network.pools import AvgPool as AvgPool
+from qpsnn_core.network.pools import MaxPool as MaxPool
 from qpsnn_core.network.readouts import Readout as Readout
 from qpsnn_core.network.surrogates import SURROGATES
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
-from qpsnn_core.network.values import ValueSpec, check_kind, check_sources, window
+from qpsnn_core.network.values import ValueSpec, check_kind, check_sources
 
 RESETS = ("zero", "subtract")
 
@@ -114,83 +116,6 @@ class LIF:
                 want = f"{values[0].shape} (from {self.sources[0]})"
                 raise ShapeError(expected(f"{self.name} (from {source})", want, value.shape))
         return ValueSpec("spikes", values[0].shape, 1)
-
-
-@dataclass(frozen=True)
-class MaxPool:
-    """The largest of each `size` x `size` window, every `stride` (0: `size`): the OR of binary spikes."""
-
-    name: str
-    source: str
-    size: int = 2
-    stride: int = 0
-    padding: int = 0
-
-    def __post_init__(self) -> None:
-        plain_fields(self)
-        check_name(self.name)
-        check_at_least(f"{self.name}.size", self.size, 1)
-        check_at_least(f"{self.name}.stride", self.stride, 0)
-        check_at_least(f"{self.name}.padding", self.padding, 0)
-        if self.padding >= self.size:
-            raise ConfigError(expected(f"{self.name}.padding", f"less than the size ({self.size})", self.padding))
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The one value it reads."""
-        return (self.source,)
-
-    @property
-    def step(self) -> int:
-        """The stride, with 0 read as `size`."""
-        return self.stride or self.size
-
-    def output(self, value: ValueSpec) -> ValueSpec:
-        """Spikes with the same largest count."""
-        check_kind(self.name, self.source, value, "spikes")
-        height, width = (
-            window(f"{self.name} (from {self.source})", size, self.size, self.step, self.padding)
-            for size in value.shape[:2]
-        )
-        return replace(value, shape=(height, width, value.shape[2]))
-
-
-@dataclass(frozen=True)
-class AvgPool:
-    """The mean of each `size` x `size` window, every `stride` (0: `size`), kept as its integer sum.
-
-    The divisor goes into the value's scale. Pixels at the edge that fill no window are left out.
-    """
-
-    name: str
-    source: str
-    size: int = 2
-    stride: int = field(default=0, metadata=ADDED_LATER)
-
-    def __post_init__(self) -> None:
-        plain_fields(self)
-        check_name(self.name)
-        check_at_least(f"{self.name}.size", self.size, 1)
-        check_at_least(f"{self.name}.stride", self.stride, 0)
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The one value it reads."""
-        return (self.source,)
-
-    @property
-    def step(self) -> int:
-        """The stride, with 0 read as `size`."""
-        return self.stride or self.size
-
-    def output(self, value: ValueSpec) -> ValueSpec:
-        """Spikes with `max_count` and 1/scale times `size**2`."""
-        check_kind(self.name, self.source, value, "spikes")
-        height, width = (
-            window(f"{self.name} (from {self.source})", size, self.size, self.step, 0) for size in value.shape[:2]
-        )
-        area = self.size**2
-        return ValueSpec("spikes", (height, width, value.shape[2]), (value.max_count or 1) * area, value.scale / area)
 
 
 @dataclass(frozen=True)

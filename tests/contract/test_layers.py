@@ -89,6 +89,9 @@ CASES = [
     *(Case(AvgPool("n", "a", 2), (value,)) for value in (SPIKES, COUNTS, MANY, HUGE)),
     Case(AvgPool("n", "a", 4), (COUNTS,)),
     *(Case(AvgPool("n", "a", size, stride), (SPIKES,)) for size, stride in ((3, 1), (3, 2), (2, 3), (1, 2))),
+    *(Case(MaxPool("n", "a", (2, 3), (2, 1), (0, 1)), (value,)) for value in (SPIKES, HUGE, PIXELS, REAL, MAP)),
+    *(Case(MaxPool("n", "a", 2), (value,)) for value in (PIXELS, MAP)),
+    *(Case(AvgPool("n", "a", (3, 2), (1, 2)), (value,)) for value in (SPIKES, COUNTS, PIXELS, REAL, MAP)),
     Case(Sum("n", ("a", "b")), (SPIKES, SPIKES)),
     Case(Sum("n", ("a", "b", "c")), (MANY, MANY, MANY)),
     Case(Sum("n", ("a", "b")), (HUGE, HUGE)),
@@ -176,6 +179,8 @@ ACCUMULATORS = {
     Conv: (np.int16, np.int32, np.float32),
     Linear: (np.int32, np.float32),
     Shortcut: (np.uint8, np.uint16, np.uint32),
+    MaxPool: (np.int16, np.int32),
+    AvgPool: (np.int32,),
 }
 """What a current may be summed in; a shortcut's counts stay as they are."""
 
@@ -196,6 +201,8 @@ def test_the_output_is_what_the_node_promises(case):
         assert value.acc.dtype in ACCUMULATORS[type(case.node)]
         for part in (value.scale, value.shift):
             assert (part.shape, part.dtype) == (run.output.shape[2:], np.float32)
+    elif run.output.max_count is None:
+        assert (value.shape, value.dtype) == ((STEPS, 4, *run.output.shape), np.float32)
     else:
         assert (value.shape, value.dtype) == ((STEPS, 4, *run.output.shape), count_type(run.output.max_count))
         assert value.max() <= run.output.max_count

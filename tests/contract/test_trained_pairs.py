@@ -69,13 +69,15 @@ GIVES = {Conv: "current", Linear: "current", Shortcut: "current"}
 READS = {
     Conv: ("analog", "spikes"),
     Linear: ("analog", "spikes"),
-    **dict.fromkeys((Shortcut, MaxPool, AvgPool, Sum), ("spikes",)),
+    **dict.fromkeys((Shortcut, Sum), ("spikes",)),
+    **dict.fromkeys((MaxPool, AvgPool), ("analog", "spikes", "current")),
     LIF: ("current",),
     Readout: ("current", "spikes"),
 }
 SOURCES = [
     *((Input, what) for what in ("analog", "spikes")),
     *((kind, GIVES.get(kind, "spikes")) for kind in (Conv, Linear, Shortcut, LIF, MaxPool, AvgPool, Sum)),
+    *((kind, what) for kind in (MaxPool, AvgPool) for what in ("analog", "current")),
 ]
 TARGETS = tuple(READS)
 

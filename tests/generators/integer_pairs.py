@@ -14,6 +14,7 @@ import numpy as np
 
 from generators.integer_networks import LEAKS, Builder
 from qpsnn_core.common.errors import NumericsError
+from qpsnn_core.common.input_range import image_type
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntInput, IntLinear, IntMaxPool, IntReadout, IntSum, IntSumPool
 from qpsnn_core.network.nodes import RESETS
@@ -27,6 +28,9 @@ SYNAPSES = ("conv", "linear", "shortcut")
 
 WINDOWS = ("rectangle", "groups", "depthwise")
 """Convolutions whose windows are not square, in groups of channels, and of each channel alone."""
+
+POOLS = ("max_current", "sum_current")
+"""Pools of currents."""
 
 JOINS = ("max_pool", "sum_pool", "sum")
 """What reads counts and gives counts."""
@@ -43,6 +47,14 @@ PAIRS = (
     *(f"{source}-readout" for source in COUNTS),
     *(f"{source}-{synapse}" for source, synapse in product(("input", "lif", "sum_pool"), WINDOWS)),
     *(f"lif-{synapse}-lif" for synapse in WINDOWS),
+    *(f"{source}-{join}-conv" for source, join in product(("input", "lif"), ("max_rectangle", "sum_rectangle"))),
+    *(f"lif-{synapse}-{pool}-lif" for synapse in ("conv", "shortcut", "groups") for pool in POOLS),
+    *("lif-linear-max_current-lif", "input-linear-sum_current-lif"),
+    *(f"lif-conv-{one}-{other}-lif" for one, other in product(POOLS, POOLS)),
+    *(f"signed-{join}-{synapse}" for join in ("max_pool", "sum_rectangle") for synapse in ("conv", "linear")),
+    *(f"signed-{one}-{other}-conv" for one, other in product(("max_rectangle", "sum_pool"), ("max_pool", "sum_pool"))),
+    *("signed-conv", "signed-linear"),
+    *("lif-linear-max_current-readout", "lif-linear-sum_current-readout"),
 )
 
 
@@ -81,6 +93,9 @@ class PairBuilder(Builder):
             first, *last = name.split("-")
         if last == ["readout"]:
             self.count(first)
+        elif any(kind in POOLS for kind in last):
+            getattr(self, f"give_{first}")()
+            self.pool_current(last)
         else:
             if not some:
                 getattr(self, f"give_{first}")()
@@ -91,6 +106,8 @@ class PairBuilder(Builder):
         network = IntegerNetwork(tuple(self.nodes), self.arrays, self.steps)
         peak, shape = network.input.peak, network.input.shape
         images = self.rng.integers(0, peak + 1, (*frames, 3, *shape)).astype(np.uint8 if peak < 256 else np.uint16)
+        if network.input.low:
+            images = self.rng.integers(-peak, peak + 1, images.shape).astype(image_type(-peak, peak))
         images[..., 0, :, :, :] = peak
         return network, images
 
@@ -118,6 +135,26 @@ class PairBuilder(Builder):
             getattr(self, f"add_{kind}")()
         classes = self.shapes[self.top][2]
         self.put(IntReadout("readout", self.top), (1, 1, classes), 0.0, bias=np.zeros(classes, np.int32))
+
+    def pool_current(self, kinds):
+        """A synapse, pools of what it gives, and neurons or the readout behind them."""
+        synapse, *pools, end = kinds
+        current = self.whole(synapse, self.top, 3) if synapse == "linear" else self.same(synapse, self.top, 3)
+        for kind in pools:
+            height, width, channels = self.shapes[current]
+            size = tuple(int(self.rng.integers(1, min(3, edge) + 1)) for edge in (height, width))
+            stride = tuple(int(step) for step in self.rng.integers(1, 3, 2))
+            padding = tuple(int(self.rng.integers(0, one)) for one in size) if kind == "max_current" else (0, 0)
+            edges = zip((height, width), size, stride, padding, strict=True)
+            shape = (*((edge + 2 * pad - tap) // step + 1 for edge, tap, step, pad in edges), channels)
+            window = (size, stride, padding) if kind == "max_current" else (size, stride)
+            made = {"max_current": IntMaxPool, "sum_current": IntSumPool}[kind]
+            current = self.put(made(self.name(kind), current, *window), shape, self.powers[current] * size[0] * size[1])
+        if end == "lif":
+            self.lif(current)
+            current = self.whole("linear", self.top, 3)
+        bias = self.rng.integers(-500, 501, self.shapes[current][2]).astype(np.int32)
+        self.put(IntReadout("readout", current, 0.5), (1, 1, self.shapes[current][2]), 0.0, bias=bias)
 
     def codes(self, *shape):
         """Half of those of wide networks are pruned."""
@@ -171,6 +208,26 @@ class PairBuilder(Builder):
 
     def give_input(self):
         """Is there already."""
+
+    def give_signed(self):
+        """The input, of images with negative numbers."""
+        node = self.nodes[0]
+        peak = min(node.peak, 300)
+        self.nodes[0] = IntInput(node.name, node.shape, peak, -peak)
+
+    def add_max_rectangle(self):
+        height, width, channels = self.shapes[self.top]
+        size = (min(2, height), min(3, width))
+        shape = (height - size[0] + 1, (width + 2 * (size[1] // 2) - size[1]) // 2 + 1, channels)
+        node = IntMaxPool(self.name("max"), self.top, size, (1, 2), (0, size[1] // 2))
+        self.top = self.put(node, shape, self.powers[self.top])
+
+    def add_sum_rectangle(self):
+        height, width, channels = self.shapes[self.top]
+        size = (min(3, height), min(2, width))
+        shape = (height - size[0] + 1, (width - size[1]) // 2 + 1, channels)
+        power = self.powers[self.top] * (size[0] * size[1]) ** 2 / 2
+        self.top = self.put(IntSumPool(self.name("sum"), self.top, size, (1, 2)), shape, power)
 
     def give_lif(self):
         self.lif(self.conv(self.top, None, 1))

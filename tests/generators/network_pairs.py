@@ -17,6 +17,7 @@ from qpsnn_core.network.readouts import MODES
 SPIKES = ("events", "lif", "max_pool", "avg_pool", "sum")
 SYNAPSES = ("conv", "linear", "shortcut")
 WINDOWS = ("rectangle", "groups", "depthwise")
+POOLS = ("max_current", "avg_current")
 JOINS = ("max_pool", "avg_pool", "sum")
 
 READ = (*product(SPIKES, SYNAPSES), ("image", "conv"), ("image", "linear"))
@@ -29,6 +30,14 @@ NETWORK_PAIRS = (
     *(f"{source}-readout" for source in SPIKES),
     *(f"{source}-{synapse}" for source, synapse in product(("image", "lif", "avg_pool"), WINDOWS)),
     *(f"lif-{synapse}-lif" for synapse in WINDOWS),
+    *(f"{source}-{join}-conv" for source, join in product(("image", "lif"), ("max_rectangle", "avg_rectangle"))),
+    *(f"{source}-{pool}-conv" for source, pool in product(("image", "signed"), ("max_pool", "avg_pool"))),
+    *(f"{source}-conv-{pool}-lif" for source, pool in product(("image", "lif"), POOLS)),
+    *(f"lif-{synapse}-{pool}-readout" for synapse, pool in product(("linear", "shortcut"), POOLS)),
+    *("lif-conv-avg_current-max_current-lif", "lif-conv-max_current-avg_current-lif"),
+    *("lif-conv-avg_current-avg_current-lif", "lif-conv-max_current-max_current-lif"),
+    *("image-max_pool-avg_pool-linear", "image-avg_pool-max_pool-linear"),
+    *("image-max_pool-max_pool-conv", "image-avg_pool-avg_pool-conv"),
 )
 
 BETAS = (1.0, 0.75, 0.5, 0.3, 0.0)
@@ -62,10 +71,16 @@ class PairNetwork:
             if self.variant == "point" or name == "events-readout"
             else tuple(int(size) for size in self.rng.integers(3, 6, 2))
         )
-        events = first == "events" or (first != "image" and self.rng.random() < 0.5)
+        events = first == "events" or (first not in ("image", "signed") and self.rng.random() < 0.5)
         peak = int(self.rng.choice((1, 3))) if events else 255
-        self.top = self.put(Input("input", (*sizes, int(self.rng.integers(1, 4))), peak, 1 / peak, events))
-        if last == ["readout"]:
+        low = -100 if first == "signed" else 0
+        self.top = self.put(Input("input", (*sizes, int(self.rng.integers(1, 4))), peak, 1 / peak, events, low))
+        first = "image" if first == "signed" else first
+        pools = [kind for kind in last if kind in POOLS]
+        if pools:
+            self.pooled(first, last[0], pools, last[-1])
+            last = ["readout"]
+        elif last == ["readout"]:
             self.count(first)
         elif some:
             self.neurons(some.split("+"))
@@ -79,12 +94,13 @@ class PairNetwork:
         if last[-1] == "lif":
             self.fire(self.whole(synapse, self.top, 4))
         if synapse == "readout":
-            self.put(Readout("readout", self.top))
+            self.put(Readout("readout", self.top, *(self.reading() if pools else ())))
         else:
             self.put(Readout("readout", self.whole(synapse, self.top, 4), *self.reading()))
         network = Network(tuple(self.nodes), self.steps)
         frames = (self.steps,) if events else ()
-        images = self.rng.integers(0, peak + 1, (*frames, 4, *network.input.shape)).astype(np.uint8)
+        images = self.rng.integers(low, peak + 1, (*frames, 4, *network.input.shape))
+        images = images.astype(np.int16 if low else np.uint8)
         return Model(network, *self.parameters(network)), images
 
     def count(self, kind):
@@ -93,6 +109,36 @@ class PairNetwork:
             self.fire(self.whole("linear", self.top, 4))
             if kind != "lif":
                 getattr(self, f"add_{kind}")()
+
+    def pooled(self, first, synapse, pools, end):
+        """A synapse, pools of what it gives, and neurons, or the readout, behind them."""
+        if first == "lif":
+            self.add_lif()
+        current = self.whole("linear", self.top, 4) if synapse == "linear" else self.same(synapse, self.top, 4)
+        for kind in pools:
+            height, width, _ = self.values[current].shape
+            size = (min(2, height), min(3, width))
+            if end == "readout":
+                size = (height, width)
+            if kind == "max_current":
+                node = MaxPool(self.name(kind), current, size, (1, 2), tuple(one // 2 for one in size))
+                node = MaxPool(self.name(kind), current, size) if end == "readout" else node
+            else:
+                node = AvgPool(self.name(kind), current, size, 0 if end == "readout" else (2, 1))
+            current = self.put(node)
+        self.top = current
+        if end == "lif":
+            self.fire(current)
+            self.top = self.whole("linear", self.top, 4)
+
+    def add_max_rectangle(self):
+        height, width, _ = self.values[self.top].shape
+        size = (min(2, height), min(3, width))
+        self.top = self.put(MaxPool(self.name("max"), self.top, size, (1, 2), (0, size[1] // 2)))
+
+    def add_avg_rectangle(self):
+        height, width, _ = self.values[self.top].shape
+        self.top = self.put(AvgPool(self.name("avg"), self.top, (min(3, height), min(2, width)), (1, 2)))
 
     def reading(self):
         """Mode and beta of a readout."""

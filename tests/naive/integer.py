@@ -100,28 +100,32 @@ def sums_of_counts(counts):
     return [sum(int(count) for count in column) for column in counts.T]
 
 
-def max_pool(node, arrays, counts, _):
-    height, width, channels = counts.shape
-    out_height = (height + 2 * node.padding - node.size) // node.stride + 1
-    out_width = (width + 2 * node.padding - node.size) // node.stride + 1
-    out = np.zeros((out_height, out_width, channels), object)
-    for y, x, c in np.ndindex(out.shape):
-        for from_y in range(y * node.stride - node.padding, y * node.stride - node.padding + node.size):
-            for from_x in range(x * node.stride - node.padding, x * node.stride - node.padding + node.size):
-                if 0 <= from_y < height and 0 <= from_x < width:
-                    out[y, x, c] = max(out[y, x, c], counts[from_y, from_x, c])
+def windows(node, values):
+    """(place, the pixels inside, shape of the pooled map) of each window."""
+    (rows, columns), (down, right) = both(node.size), both(node.stride or node.size)
+    top, left = both(getattr(node, "padding", 0))
+    height, width, channels = values.shape
+    out = (height + 2 * top - rows) // down + 1, (width + 2 * left - columns) // right + 1
+    for y, x in np.ndindex(*out):
+        seen = [(y * down + dy - top, x * right + dx - left) for dy in range(rows) for dx in range(columns)]
+        yield (y, x), [place for place in seen if 0 <= place[0] < height and 0 <= place[1] < width], (*out, channels)
+
+
+def max_pool(node, arrays, values, _):
+    out = None
+    for (y, x), inside, shape in windows(node, values):
+        out = np.zeros(shape, object) if out is None else out
+        for c in range(shape[2]):
+            out[y, x, c] = max(values[row, column, c] for row, column in inside)
     return out
 
 
-def sum_pool(node, arrays, counts, _):
-    height, width, channels = counts.shape
-    stride = node.stride or node.size
-    rows, columns = (len(range(0, edge - node.size + 1, stride)) for edge in (height, width))
-    out = np.zeros((rows, columns, channels), object)
-    for y, x, c in np.ndindex(out.shape):
-        for dy in range(node.size):
-            for dx in range(node.size):
-                out[y, x, c] += counts[y * stride + dy, x * stride + dx, c]
+def sum_pool(node, arrays, values, _):
+    out = None
+    for (y, x), inside, shape in windows(node, values):
+        out = np.zeros(shape, object) if out is None else out
+        for c in range(shape[2]):
+            out[y, x, c] = sum(values[row, column, c] for row, column in inside)
     return out
 
 

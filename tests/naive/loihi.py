@@ -24,9 +24,10 @@ def neurons_behind(network, name, y, x, c):
         return [one for source in node.sources for one in neurons_behind(network, source, y, x, c)]
     assert isinstance(node, IntSumPool)
     found = []
-    for dy in range(node.size):
-        for dx in range(node.size):
-            found += neurons_behind(network, node.source, y * node.step + dy, x * node.step + dx, c)
+    (rows, columns), (down, right) = (s if isinstance(s, tuple) else (s, s) for s in (node.size, node.step))
+    for dy in range(rows):
+        for dx in range(columns):
+            found += neurons_behind(network, node.source, y * down + dy, x * right + dx, c)
     return found
 
 

@@ -67,13 +67,14 @@ def conv(node, x):
 
 
 def pool(node, x):
-    size, stride, padding = (int(field[0]) for field in (node.kernel_size, node.stride, node.padding))
+    fields = (node.kernel_size, node.stride, node.padding)
+    (tall, wide), (down, right), (top, left) = (tuple(int(one) for one in field) for field in fields)
     channels, height, width = x.shape
-    rows, cols = ((edge + 2 * padding - size) // stride + 1 for edge in (height, width))
+    rows, cols = (height + 2 * top - tall) // down + 1, (width + 2 * left - wide) // right + 1
     result = np.zeros((channels, rows, cols))
     for c, y, z in np.ndindex(channels, rows, cols):
-        for dy, dx in np.ndindex(size, size):
-            i, j = y * stride + dy - padding, z * stride + dx - padding
+        for dy, dx in np.ndindex(tall, wide):
+            i, j = y * down + dy - top, z * right + dx - left
             if 0 <= i < height and 0 <= j < width:
                 result[c, y, z] += x[c, i, j]
-    return result / (size**2 if type(node).__name__ == "AvgPool2d" else 1)
+    return result / (tall * wide if type(node).__name__ == "AvgPool2d" else 1)

@@ -55,3 +55,28 @@ def total_back(shape, gradient, size, stride):
         for row, column in window(y, x, size, stride, 0, *shape[1:3]):
             out[m, row, column, c] += gradient[m, y, x, c]
     return out
+
+
+def extreme_places(shape, out, window):
+    """(m, y, x, c) of each pooled number, and the pixels of its window that lie on the map."""
+    rows, columns, down, right, top, left = window
+    for m, y, x, c in np.ndindex(out):
+        seen = [(y * down + dy - top, x * right + dx - left) for dy in range(rows) for dx in range(columns)]
+        yield (m, y, x, c), [(i, j) for i, j in seen if 0 <= i < shape[1] and 0 <= j < shape[2]]
+
+
+def extreme(values, turned, out, window):
+    """The largest of each window, of a channel that is turned the least; out: the shape of the pooled map."""
+    found = np.zeros(out, values.dtype)
+    for (m, y, x, c), pixels in extreme_places(values.shape, out, window):
+        found[m, y, x, c] = (min if turned[c] else max)(values[m, i, j, c] for i, j in pixels)
+    return found
+
+
+def extreme_back(values, turned, gradient, window):
+    """Each window's gradient added where its first largest (least) value is."""
+    found = np.zeros(values.shape)
+    for (m, y, x, c), pixels in extreme_places(values.shape, gradient.shape, window):
+        i, j = (min if turned[c] else max)(pixels, key=lambda place: values[(m, *place, c)])
+        found[m, i, j, c] += gradient[m, y, x, c]
+    return found

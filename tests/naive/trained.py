@@ -76,18 +76,20 @@ def lif(node, currents, steps):
     return spikes, before
 
 
-def pool(node, counts):
-    """The largest count or the sum of each window, a window at a time; padding counts as 0."""
-    size, padding = node.size, getattr(node, "padding", 0)
-    stride = node.stride or size
-    padded = np.pad(counts, ((0, 0), (0, 0), (padding, padding), (padding, padding), (0, 0))).astype(np.int64)
-    height, width = ((edge - size) // stride + 1 for edge in padded.shape[2:4])
-    out = np.zeros((*counts.shape[:2], height, width, counts.shape[4]), np.int64)
+def pool(node, x, kind):
+    """The largest or the sum of each window, of a current the mean; what lies beyond the edge is never the largest."""
+    (rows, columns), (down, right) = both(node.size), both(node.stride or node.size)
+    top, left = both(getattr(node, "padding", 0))
+    largest = isinstance(node, MaxPool)
+    edges = ((0, 0), (0, 0), (top, top), (left, left), (0, 0))
+    padded = np.pad(x.astype(np.float64), edges, constant_values=-np.inf if largest else 0)
+    height, width = (padded.shape[2] - rows) // down + 1, (padded.shape[3] - columns) // right + 1
+    out = np.zeros((*x.shape[:2], height, width, x.shape[4]))
     for y in range(height):
-        for x in range(width):
-            window = padded[:, :, y * stride : y * stride + size, x * stride : x * stride + size]
-            out[:, :, y, x] = window.max((2, 3)) if isinstance(node, MaxPool) else window.sum((2, 3))
-    return out
+        for k in range(width):
+            window = padded[:, :, y * down : y * down + rows, k * right : k * right + columns]
+            out[:, :, y, k] = window.max((2, 3)) if largest else window.sum((2, 3))
+    return out / (rows * columns) if kind == "current" and not largest else out
 
 
 def run(model, images, spikes=None, quantizer=None):
@@ -106,7 +108,7 @@ def run(model, images, spikes=None, quantizer=None):
             fired[node.name], before[node.name] = lif(node, inputs, network.steps)
             values[node.name] = fired[node.name] if spikes is None else spikes[node.name]
         elif isinstance(node, (MaxPool, AvgPool)):
-            values[node.name] = pool(node, inputs[0])
+            values[node.name] = pool(node, inputs[0], network.values[node.name].kind)
         elif isinstance(node, Sum):
             values[node.name] = sum(counts.astype(np.int64) for counts in inputs)
         elif isinstance(node, Readout):

@@ -176,15 +176,15 @@ def conv(images, weight, stride, padding):
 
 def max_pool(images, size, stride, padding):
     """The first largest of each window; the padding never is."""
-    padded = pad(images, padding, -np.inf)
+    padded, (down, right), (rows, columns) = pad(images, padding, -np.inf), both(stride), both(size)
     view = _windows(padded.value, size, stride)
-    flat = view.reshape(*view.shape[:4], size * size)
+    flat = view.reshape(*view.shape[:4], rows * columns)
     best = flat.argmax(-1)
 
     def pull(g):
         out = np.zeros(padded.shape)
         m, y, x, c = np.indices(best.shape)
-        np.add.at(out, (m, y * stride + best // size, x * stride + best % size, c), g)
+        np.add.at(out, (m, y * down + best // columns, x * right + best % columns, c), g)
         return out
 
     return Tensor(flat.max(-1), (padded,), (pull,))
@@ -192,18 +192,14 @@ def max_pool(images, size, stride, padding):
 
 def mean_pool(images, size, stride):
     """The mean of each window, every `stride`; a remainder at the edge is dropped."""
-    m, height, width, c = images.shape
-    rows, columns = ((edge - size) // stride + 1 for edge in (height, width))
-    if stride == size:
-        cut = index(images, (slice(None), slice(rows * size), slice(columns * size)))
-        return mean(reshape(cut, m, rows, size, columns, size, c), (2, 4))
-    ends = (rows - 1) * stride + 1, (columns - 1) * stride + 1
+    (tall, wide), (down, right), (height, width) = both(size), both(stride), images.shape[1:3]
+    ends = (height - tall) // down * down + 1, (width - wide) // right * right + 1
     taps = [
-        index(images, (slice(None), slice(y, y + ends[0], stride), slice(x, x + ends[1], stride)))
-        for y in range(size)
-        for x in range(size)
+        index(images, (slice(None), slice(y, y + ends[0], down), slice(x, x + ends[1], right)))
+        for y in range(tall)
+        for x in range(wide)
     ]
-    return sum(taps[1:], start=taps[0]) * (1 / size**2)
+    return sum(taps[1:], start=taps[0]) * (1 / (tall * wide))
 
 
 def spike(u, threshold, kind, width, smooth=False):

@@ -146,13 +146,14 @@ class ReadoutModel(GuardedModel):
 
 def pooled(counts: npt.NDArray[Any], pool: Pool) -> npt.NDArray[Any]:
     """The largest count (of the same type) or the sum (int32) of each window. counts, and the result: (W, H, C)."""
-    edge = pool.padding
-    padded = np.pad(counts, ((edge, edge), (edge, edge), (0, 0))) if edge else counts
-    width, height = ((size - pool.size) // pool.stride + 1 for size in padded.shape[:2])
+    (left, top), (across, down), (columns, rows) = pool.padding, pool.stride, pool.size
+    least = np.iinfo(counts.dtype).min if pool.largest and counts.dtype.kind == "i" else 0
+    edges = ((left, left), (top, top), (0, 0))
+    padded = np.pad(counts, edges, constant_values=least) if left or top else counts
+    width, height = (padded.shape[0] - columns) // across + 1, (padded.shape[1] - rows) // down + 1
     combine = np.maximum if pool.largest else np.add
-    result = np.zeros((width, height, counts.shape[2]), counts.dtype if pool.largest else np.int32)
-    for x in range(pool.size):
-        for y in range(pool.size):
-            taps = padded[x : x + width * pool.stride : pool.stride, y : y + height * pool.stride : pool.stride]
-            combine(result, taps, out=result)
+    result = np.full((width, height, counts.shape[2]), least, counts.dtype if pool.largest else np.int32)
+    for x in range(columns):
+        for y in range(rows):
+            combine(result, padded[x : x + width * across : across, y : y + height * down : down], out=result)
     return result

@@ -78,13 +78,23 @@ def coupled_groups(network: Network, *, together: bool = False) -> tuple[tuple[s
             parent[other] = roots[0]
 
     for node in network.nodes:
-        readers = [reader.name for reader in network.consumers(node.name)]
+        readers = driven(network, node.name)
         through = (together and CHANNELS[node].copies(network, node)) or CHANNELS[node].ties(network, node)
         join([*origin[node.name], *readers, *(origin[node.sources[0]] if through else ())])
     groups: dict[str, list[str]] = {}
     for name in parent:
         groups.setdefault(root(name), []).append(name)
     return tuple(tuple(group) for group in groups.values())
+
+
+def driven(network: Network, name: str) -> list[str]:
+    """The nodes that read a value; of a current also those that read pools of it."""
+    found: list[str] = []
+    for reader in network.consumers(name):
+        found.append(reader.name)
+        if network.values[reader.name].kind == network.values[name].kind == "current":
+            found += driven(network, reader.name)
+    return found
 
 
 def spike_sources(network: Network) -> dict[str, tuple[str, ...]]:
@@ -102,13 +112,14 @@ def unprunable(network: Network) -> frozenset[str]:
     several channels reads or feeds, or a depthwise one of the Input: its groups are all alike.
     """
     origin = spike_sources(network)
-    names = {lif.name for lif in network.neurons if set(lif.sources) & set(network.readout.sources)}
+    shared = {node.name for node in network.nodes if network.readout.name in driven(network, node.name)}
+    names = {lif for name in shared for lif in driven(network, name) if network[lif] in network.neurons}
     names.update(origin[network.readout.source])
     for node in network.nodes:
         tied = CHANNELS[node].ties(network, node) and network.input.name not in origin[node.sources[0]]
         if getattr(node, "groups", 1) > 1 and not tied:
             names.update(set(origin[node.sources[0]]) - {network.input.name})
-            names.update(reader.name for reader in network.consumers(node.name) if reader in network.neurons)
+            names.update(name for name in driven(network, node.name) if network[name] in network.neurons)
     for met in origin.values():
         if network.input.name in met:
             names.update(met)
@@ -135,7 +146,7 @@ def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
     kept: dict[str, Longs] = {}
     origin = spike_sources(network)
     for node in network.nodes:
-        readers = tuple(reader.name for reader in network.consumers(node.name))
+        readers = tuple(driven(network, node.name))
         found = [name for name in origin[node.name] + readers if name in chosen]
         kept[node.name] = chosen[found[0]] if found else np.arange(network.shape(node.name)[2])
     return kept

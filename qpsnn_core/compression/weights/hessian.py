@@ -87,7 +87,7 @@ def filters(network: Network, node: Synapse, objective: str = "membrane") -> lis
     if objective == "current":
         return [np.eye(network.steps)]
     gap = np.subtract.outer(np.arange(network.steps), np.arange(network.steps))
-    betas = [LEAKS[one](one) for one in network.consumers(node.name)]
+    betas = [LEAKS[one](one) for one in _driven(network, node.name)]
     return [np.where(gap >= 0, powers(beta, network.steps)[np.maximum(gap, 0)], 0.0) for beta in betas]
 
 
@@ -103,6 +103,13 @@ def groups(network: Network) -> list[list[Synapse]]:
         found[-1].append(node)
         used += size
     return found
+
+
+def _driven(network: Network, name: str) -> list[Any]:
+    """What a current drives, also through pools of it."""
+    readers = network.consumers(name)
+    through = {one.name for one in readers if network.values[one.name].kind == "current"}
+    return [last for one in readers for last in (_driven(network, one.name) if one.name in through else [one])]
 
 
 def inputs_of(network: Network, node: Synapse) -> int:
@@ -173,6 +180,7 @@ def _windows(node: Conv, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doub
 
 _NO_WEIGHTS = Refusal("it has no weights to be pruned or quantized")
 _NO_READER = Refusal("it reads no current")
+_POOL = Refusal("a pool of currents has no membrane; what reads it has")
 
 UNFOLDED: KindTable[Callable[..., Iterator[tuple[Array, Doubles]]]] = KindTable(
     "the Hessian of weights",
@@ -199,8 +207,8 @@ LEAKS: KindTable[Callable[[Any], float]] = KindTable(
         Linear: _NO_READER,
         Shortcut: _NO_READER,
         LIF: lambda node: float(node.beta),
-        MaxPool: _NO_READER,
-        AvgPool: _NO_READER,
+        MaxPool: _POOL,
+        AvgPool: _POOL,
         Sum: _NO_READER,
         Readout: lambda node: float(node.leak),
     },

@@ -68,6 +68,26 @@ def _copied(model: Model, node: Shortcut) -> Affine:
     return Affine(None, _single(scale), zeros, scale, zeros, reach, zeros > 0, False, zeros)
 
 
+def _largest(model: Model, node: MaxPool) -> Affine:
+    """Of its source, whose scales are not negative any more: the largest current is that of the largest sum."""
+    return _of_pool(model, node, 1)
+
+
+def _mean(model: Model, node: AvgPool) -> Affine:
+    """Of its source: the mean of a current is that of its sums, and its own shift."""
+    return _of_pool(model, node, node.area)
+
+
+def _of_pool(model: Model, node: MaxPool | AvgPool, area: int) -> Affine:
+    source = affine(model, model.network[node.source])
+    reach = Interval(source.reach.low * area, source.reach.high * area)
+    if reach.largest.max() > INT32_MAX:
+        got = f"up to {reach.largest.max()} (channel {reach.largest.argmax()})"
+        raise LoweringError(expected(node.name, f"sums of at most {INT32_MAX}", got))
+    scale = _single(source.scale * _single(np.array(1 / area))) if area > 1 else source.scale
+    return source._replace(codes=None, scale=scale, plain_scale=source.plain_scale / area, reach=reach)
+
+
 def _weighted(model: Model, node: Conv | Linear) -> Affine:
     value = model.network.values[node.source]
     max_count, magnitude = value.max_count or 1, value.magnitude or 1
@@ -132,8 +152,8 @@ CURRENTS: KindTable[Callable[..., Affine]] = KindTable(
         Linear: _weighted,
         Shortcut: _copied,
         LIF: _NO_CURRENT,
-        MaxPool: _NO_CURRENT,
-        AvgPool: _NO_CURRENT,
+        MaxPool: _largest,
+        AvgPool: _mean,
         Sum: _NO_CURRENT,
         Readout: _NO_CURRENT,
     },

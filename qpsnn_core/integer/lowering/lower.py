@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import ConfigError, LoweringError, expected
+from qpsnn_core.common.errors import ConfigError, LoweringError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Longs, NamedArrays
@@ -90,6 +90,10 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     biases[network.readout.name] = found.bias
     if found.gain is not None:
         gains[network.readout.source] = found.gain
+    for node in reversed(network.nodes):  # what a pool of currents reads has the pool's gains
+        if node.name in gains and not isinstance(node, Conv | Linear | Shortcut):
+            _check_pooled(network, node)
+            gains[node.sources[0]] = gains.pop(node.name)
     arrays = {node.name: _arrays(node.name, currents, gains, biases, thresholds) for node in network}
     known = Known(network, neurons, found.unit)
     nodes = tuple(form(node, known) for form, node in zip(forms, network, strict=True))
@@ -99,6 +103,14 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     lowered = IntegerNetwork(nodes, arrays, network.steps)
     warn_dead_integers("lower", lowered)
     return Lowered(lowered, report)
+
+
+def _check_pooled(network: Network, node: Any) -> None:
+    """LoweringError where others than this pool read its current, which has one gain."""
+    readers = [reader.name for reader in network.consumers(node.sources[0])]
+    if len(readers) > 1:
+        want = f"{node.name} as its only reader, whose gain it takes"
+        raise LoweringError(expected(node.sources[0], want, Unquoted(", ".join(readers))))
 
 
 def horizon(network: Network) -> int:

@@ -105,3 +105,27 @@ def _seen(tap: int, size: int, out: int, stride: int, padding: int) -> tuple[sli
     count = max(0, min(out - 1, (size - 1 + padding - tap) // stride) - first + 1)
     begin = first * stride + tap - padding
     return slice(first, first + count), slice(begin, begin + count * stride, stride)
+
+
+def add_windows(images: Array, kernel: Pair, stride: Pair, out: Array) -> None:
+    """`out[m, y, x]` [M, Ho, Wo, C] is the sum of each window of images [M, H, W, C], tap after tap."""
+    taps = list(_taps(images.shape[1:3], out.shape[1:3], kernel, stride, (0, 0)))
+
+    def part(start: int, stop: int) -> None:
+        out[start:stop] = 0
+        for _, here, there in taps:
+            out[start:stop, here[0], here[1]] += images[start:stop, there[0], there[1]]
+
+    parallel_for(part, len(images), 1)
+
+
+def spread_windows(sums: Array, kernel: Pair, stride: Pair, out: Array) -> None:
+    """The transpose of `add_windows`: each pixel of `out` is the sum of what its windows have, tap after tap."""
+    taps = list(_taps(out.shape[1:3], sums.shape[1:3], kernel, stride, (0, 0)))
+
+    def part(start: int, stop: int) -> None:
+        out[start:stop] = 0
+        for _, here, there in taps:
+            out[start:stop, there[0], there[1]] += sums[start:stop, here[0], here[1]]
+
+    parallel_for(part, len(out), 1)

@@ -16,9 +16,9 @@ from generators import random_integer_network
 from qpsnn_core.integer import plan as module
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout, IntShortcut, IntSumPool
-from qpsnn_core.integer.operations import Fired
 from qpsnn_core.integer.plan import Key, Memory, Plan, arrays_of, forget_plans, plan_for
 from qpsnn_core.integer.simulate import each_value, simulate, simulate_from
+from qpsnn_core.integer.step import Fired
 
 
 @pytest.fixture(autouse=True)

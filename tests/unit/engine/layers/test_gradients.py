@@ -13,7 +13,18 @@ import pytest
 
 from oracle import alone, checks, networks, wild
 from oracle import faults as inject
-from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Quantizer, Readout
+from qpsnn_core.network import (
+    LIF,
+    AvgPool,
+    Conv,
+    Input,
+    Linear,
+    MaxPool,
+    Network,
+    Quantizer,
+    Readout,
+    Shortcut,
+)
 from qpsnn_core.network.nodes import RESETS
 from qpsnn_core.network.surrogates import SURROGATES
 
@@ -92,6 +103,36 @@ WINDOWS = (
 def test_windows_of_every_shape_and_groups(frames, quantizer):
     """Against the tape; and the tape by differences, with smooth spikes."""
     net = networks.network_of(Network(WINDOWS, 3), quantizer=quantizer)
+    assert not faults(checks.deviations(checks.settled(net, frames=frames)))
+    if quantizer is False and not frames:
+        found = checks.slopes(checks.settled(net, smooth=True), directions=1)
+        assert max(found.values()) < DIFFERENCES, found
+
+
+POOLS = (
+    Input("input", (7, 6, 2)),
+    MaxPool("of_image", "input", (2, 1), 1),
+    AvgPool("mean_of_image", "of_image", (1, 2), (1, 1)),
+    Conv("conv1", "mean_of_image", 4, quantizer=networks.ENDS),
+    MaxPool("largest", "conv1", (2, 3), (2, 1), (0, 1)),
+    LIF("lif1", ("largest",)),
+    AvgPool("of_spikes", "lif1", (1, 2), (1, 1)),
+    Conv("conv2", "of_spikes", 4),
+    Shortcut("shortcut", "of_spikes", 4),
+    AvgPool("mean", "conv2", 2, 1),
+    AvgPool("other", "shortcut", 2, 1),
+    LIF("lif2", ("mean", "other"), 0.6),
+    Conv("conv3", "lif2", 3, 1, 1, 0, batch_norm=False),
+    AvgPool("all", "conv3", (2, 3)),
+    Readout("readout", "all"),
+)
+
+
+@pytest.mark.parametrize("quantizer", [None, False], ids=["quantized", "real"])
+@pytest.mark.parametrize("frames", [False, True], ids=["image", "frames"])
+def test_pools_of_images_and_currents(frames, quantizer):
+    """Against the tape; and the tape by differences, with smooth spikes."""
+    net = networks.network_of(Network(POOLS, 3), quantizer=quantizer)
     assert not faults(checks.deviations(checks.settled(net, frames=frames)))
     if quantizer is False and not frames:
         found = checks.slopes(checks.settled(net, smooth=True), directions=1)

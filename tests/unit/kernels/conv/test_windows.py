@@ -61,6 +61,19 @@ def test_windows_of_any_shape_as_pixels_and_back(kernel, stride, padding):
     np.testing.assert_array_equal(found, back)
 
 
+def test_sums_of_windows_and_back():
+    images = np.random.default_rng(2).integers(-9, 9, (2, 5, 7, 3)).astype(np.int32)
+    out, kernel, stride = np.full((2, 2, 3, 3), 99, np.int32), (4, 2), (1, 2)
+    windows.add_windows(images, kernel, stride, out)
+    back, ref = np.full(images.shape, 99, np.int32), np.zeros_like(images)
+    windows.spread_windows(out, kernel, stride, back)
+    for m, y, x in np.ndindex(out.shape[:3]):
+        seen = (m, slice(y, y + 4), slice(2 * x, 2 * x + 2))
+        np.testing.assert_array_equal(out[m, y, x], images[seen].sum((0, 1)))
+        ref[seen] += out[m, y, x]
+    np.testing.assert_array_equal(back, ref)
+
+
 def test_products_are_the_same_on_any_number_of_threads(monkeypatch):
     monkeypatch.setattr(windows, "ROWS", 40)
     rng = np.random.default_rng(0)
