@@ -82,6 +82,26 @@ static void add_${source}_$gives(const $type *in, $result *out, int32_t pixels, 
 """)
 
 
+PLACE = Template("""\
+/* The channels of `in` from channel `first` of `out` on. units: elements of a pixel of each. */
+static void place_${source}_$gives(const struct place *p, const $type *in, $result *out)
+{
+    for (int32_t i = 0; i < p->pixels; i++, in += p->units, out += p->out_units) {
+        for (int32_t c = 0; c < p->channels; c++) {
+            $set
+        }
+    }
+}
+""")
+
+PLACED = """\
+/* Where the channels of a map go in a wider one. */
+struct place {
+    int32_t pixels, units, out_units, channels, first;
+};
+"""
+
+
 class Join(Giving):
     """What pools and sums have in common: no synapses and no state."""
 
@@ -159,6 +179,48 @@ class SumJob(Join):
             sizes = f"{height * width}, {one.per_pixel}, {channels}"
             lines.append(f"    add_{one.kind}_{self.gives.kind}({one.variable}, {self.gives.variable}, {sizes});")
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class ConcatJob(Join):
+    """The channels of several maps side by side."""
+
+    gives: Counts
+    reads: tuple[Counts, ...]
+
+    def words(self) -> Iterator[str]:
+        """Its comment."""
+        yield f"{self.name}, {size(self.shape)}: channels of {', '.join(one.name for one in self.reads)}."
+
+    def constants(self) -> Iterator[Item]:
+        """A struct for each map."""
+        first, pixels = 0, self.shape[0] * self.shape[1]
+        for index, one in enumerate(self.reads):
+            sizes = (pixels, one.per_pixel, self.gives.per_pixel, one.shape[2], first)
+            yield record(self.name, f"struct place {self.name}_place{index}", sizes)
+            first += one.shape[2]
+
+    def functions(self) -> Iterator[str]:
+        """The shared functions that it calls."""
+        for one in self.reads:
+            yield place(one.kind, self.gives.kind)
+
+    def body(self) -> str:
+        """Of its function: one map after another; a bit that is not set stays 0."""
+        lines = [f"    memset({self.gives.variable}, 0, {self.gives.bytes});"]
+        for index, one in enumerate(self.reads):
+            kinds = f"{one.kind}_{self.gives.kind}"
+            lines.append(f"    place_{kinds}(&{self.name}_place{index}, {one.variable}, {self.gives.variable});")
+        return "\n".join(lines)
+
+
+def place(source: str, gives: str) -> str:
+    """The channels of a map in a wider one."""
+    count = "(in[c / 32] >> (c % 32)) & 1u" if source == "bits" else "in[c]"
+    at = "(p->first + c)"
+    put = f"out[{at} / 32] |= ({count}) << ({at} % 32);" if gives == "bits" else f"out[{at}] = ($result)({count});"
+    filled = put.replace("$result", TYPES[gives])
+    return PLACE.substitute(source=source, gives=gives, type=TYPES[source], result=TYPES[gives], set=filled)
 
 
 def max_pool(kind: str) -> str:

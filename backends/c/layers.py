@@ -9,7 +9,7 @@ from qpsnn_backends.c import helpers, helpers_products, helpers_spikes, helpers_
 from qpsnn_backends.c.codes import SPIKE_BLOCKS, blocks
 from qpsnn_backends.c.counts import TYPES, WORD
 from qpsnn_backends.c.direct import DIRECT, DirectJob, direct
-from qpsnn_backends.c.joins import POOL, Pool
+from qpsnn_backends.c.joins import PLACED, POOL, ConcatJob, Pool
 from qpsnn_backends.c.memory import event_kind, product_kinds
 from qpsnn_backends.c.neurons import Neurons
 from qpsnn_backends.c.plan import CPlan, Job, of
@@ -26,6 +26,7 @@ class LayerCode(NamedTuple):
 def structs(plan: CPlan) -> list[str]:
     """The structs of this network's constants."""
     found = [helpers_sums.WINDOW] * bool(plan.windows) + [POOL] * bool(of(Pool, plan.jobs))
+    found += [PLACED] * bool(of(ConcatJob, plan.jobs))
     return found + [DIRECT] * bool(of(DirectJob, plan.synapses))
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from qpsnn_backends.c.counts import Counts, Slot, kind_of_images, narrowest, shared
 from qpsnn_backends.c.direct import DirectJob
-from qpsnn_backends.c.joins import Pool, SumJob
+from qpsnn_backends.c.joins import ConcatJob, Pool, SumJob
 from qpsnn_backends.c.neurons import Neurons, neurons
 from qpsnn_backends.c.pooled import PooledJob, Window
 from qpsnn_backends.c.readout import ReadoutJob
@@ -18,6 +18,7 @@ from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.pairs import both
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -30,7 +31,7 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 
-Job = Neurons | Pool | SumJob | ReadoutJob
+Job = Neurons | Pool | SumJob | ConcatJob | ReadoutJob
 """Each answers by itself what it reads, declares, calls and computes."""
 
 T = TypeVar("T")
@@ -161,6 +162,13 @@ def _sum(planner: Planner, node: IntSum) -> None:
     planner.jobs.append(SumJob(planner.gives(node), tuple(planner.maps[source] for source in node.sources)))
 
 
+def _concat(planner: Planner, node: IntConcat) -> None:
+    """Bits where all of them are."""
+    sources = tuple(planner.maps[source] for source in node.sources)
+    gives = planner.gives(node, "bits" if all(one.kind == "bits" for one in sources) else "")
+    planner.jobs.append(ConcatJob(gives, sources))
+
+
 def _readout(planner: Planner, node: IntReadout) -> None:
     bias = planner.network.arrays[node.name]["bias"]
     source = planner.synapses.get(node.source) or planner.maps[node.source]
@@ -178,6 +186,7 @@ PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(
         IntMaxPool: _max_pool,
         IntSumPool: _sum_pool,
         IntSum: _sum,
+        IntConcat: _concat,
         IntReadout: _readout,
     },
 )

@@ -20,6 +20,7 @@ from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import NamedArrays, Pair, Shape
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -114,7 +115,7 @@ class Planner:
                 wait = 0
             for name in self.outputs[source].parts:
                 copy = reads.count(name) + sum(read.startswith(f"{name}+") for read in reads)
-                reads.append(self._delayed(name, wait, copy) if wait or copy else name)
+                reads.append(self.delayed(name, wait, copy) if wait or copy else name)
         return tuple(reads)
 
     def _wait_inside(self, source: str, wait: int) -> bool:
@@ -127,7 +128,7 @@ class Planner:
         self.outputs[source] = Output((source,), latency)
         return True
 
-    def _delayed(self, name: str, wait: int, copy: int) -> str:
+    def delayed(self, name: str, wait: int, copy: int) -> str:
         """A part that repeats another one `wait` steps later; `copy` tells apart those that one InPort sums."""
         delayed = f"{name}+{wait}" + f"#{copy}" * (copy > 0)
         if delayed not in self.parts:
@@ -189,6 +190,23 @@ def _sum(planner: Planner, node: IntSum) -> None:
     planner.outputs[node.name] = planner.read(node)
 
 
+def _concat(planner: Planner, node: IntConcat) -> None:
+    """Each source is sent among zeros at its own channels; they meet in the InPort of whatever reads them all."""
+    width, height, channels = planner.shape(node.name)
+    latency = max(planner.outputs[source].latency for source in node.sources)
+    names, first = [], 0
+    for source in node.sources:
+        wait, inputs = latency - planner.outputs[source].latency, planner.shape(source)
+        parts = planner.outputs[source].parts
+        reads = tuple(planner.delayed(part, wait, 0) if wait else part for part in parts)
+        names.append(f"{node.name}@{first}")
+        settings = {"first": first}
+        spec = LavaProcessSpec(names[-1], "delay", reads, inputs, (width, height, channels), latency, settings)
+        planner.parts[spec.name] = spec
+        first += inputs[2]
+    planner.outputs[node.name] = Output(tuple(names), latency)
+
+
 def _readout(planner: Planner, node: IntReadout) -> None:
     settings = {"mode": node.mode, "multiplier": node.multiplier, "shift": node.shift}
     planner.put(node, "readout", settings)
@@ -206,6 +224,7 @@ PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(
         IntMaxPool: _max_pool,
         IntSumPool: _sum_pool,
         IntSum: _sum,
+        IntConcat: _concat,
         IntReadout: _readout,
     },
 )

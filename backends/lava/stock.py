@@ -24,6 +24,7 @@ from qpsnn_core.integer.bounds import INT32_MAX, accumulator
 from qpsnn_core.integer.lava_lif import BIAS_MAX, STATE_MAX, at_most, chain, counts_spikes, reach, scale, thresholds
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -120,6 +121,7 @@ PLANNED: KindTable[Callable[[Planner, Any, LavaProcessSpec, int], Names]] = Kind
         IntMaxPool: NO_LAYER,
         IntSumPool: NO_LAYER,
         IntSum: NO_LAYER,
+        IntConcat: NO_LAYER,
         IntReadout: _readout,
     },
     UnsupportedError,

@@ -38,8 +38,8 @@ class LavaProcessSpec:
     reads: the parts whose OutPorts meet in its InPort, where they are summed.
     inputs, outputs: the shapes (W, H, C) of what it reads and sends.
     latency: steps from an image's entrance until this part sends what that image caused.
-    settings: by the kind: stride, padding, message_bits, weight_exp; delay; all options of an IntLIF, or bias_exp; of a
-    readout its mode and leak.
+    settings: by the kind: stride, padding, message_bits, weight_exp; delay; the first channel of a part of a
+    concatenation; all options of an IntLIF, or bias_exp; of a readout its mode and leak.
     pool: what a pool does, or what a LIF does to its spikes before it sends them.
     """
 

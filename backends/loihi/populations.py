@@ -13,12 +13,14 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from qpsnn_backends.loihi.windows import outer, slid
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.pairs import both
-from qpsnn_core.common.types import Bools, Longs, Pair
+from qpsnn_core.common.types import Bools, Longs
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -59,7 +61,7 @@ class Projection:
     @property
     def fanout(self) -> Longs:
         """Synapses of each source neuron, [H, W, C] of the source."""
-        return _outer(self.rows.sum(1), self.cols.sum(1), self.channels.sum(1))
+        return outer(self.rows.sum(1), self.cols.sum(1), self.channels.sum(1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,41 +85,44 @@ class Population:
 
 
 class _Origin(NamedTuple):
-    """A population that counts come from: rows[i, y] says that row y of the counts holds row i of the population."""
+    """A population that counts come from: rows[i, y] says that row y of the counts holds row i of the population.
+
+    channels: of the counts, those that are its own.
+    """
 
     name: str
     rows: Bools
     cols: Bools
-
-
-def windows(size: int, out: int, kernel: int, stride: int, padding: int) -> Bools:
-    """[size, out]: whether window `out`, from `out*stride - padding`, holds the position."""
-    offset = np.arange(size)[:, None] + padding - stride * np.arange(out)
-    return (offset >= 0) & (offset < kernel)
-
-
-def _outer(rows: Any, cols: Any, channels: Any) -> Longs:
-    product: Longs = np.asarray(np.einsum("i,j,k->ijk", rows, cols, channels), np.int64)
-    return product
+    channels: slice
 
 
 def _itself(network: IntegerNetwork, node: Any) -> list[_Origin]:
-    height, width, _ = network.shape(node.name)
-    return [_Origin(node.name, np.eye(height, dtype=bool), np.eye(width, dtype=bool))]
+    height, width, channels = network.shape(node.name)
+    return [_Origin(node.name, np.eye(height, dtype=bool), np.eye(width, dtype=bool), slice(0, channels))]
 
 
 def _of_summands(network: IntegerNetwork, node: IntSum) -> list[_Origin]:
     return [origin for source in node.sources for origin in _origins(network, source)]
 
 
+def _side_by_side(network: IntegerNetwork, node: IntConcat) -> list[_Origin]:
+    found, first = [], 0
+    for source in node.sources:
+        for origin in _origins(network, source):
+            own = slice(first + origin.channels.start, first + origin.channels.stop)
+            found.append(origin._replace(channels=own))
+        first += network.shape(source)[2]
+    return found
+
+
 def _of_windows(network: IntegerNetwork, node: IntSumPool) -> list[_Origin]:
     _check_counts(network, node)
-    rows, cols = _slid(network, node, node.size, node.step, 0)
+    rows, cols = slid(network, node, node.size, node.step, 0)
     if max(rows.sum(1).max(), cols.sum(1).max()) > 1:
         want = "windows of a sum that do not overlap, as they are folded into the synapses that read them"
         got = Unquoted(f"size {node.size}, stride {node.step} (a stride of at least the size has none)")
         raise UnsupportedError(expected(f"loihi: {node.name}", want, got))
-    return [_Origin(o.name, o.rows @ rows, o.cols @ cols) for o in _origins(network, node.source)]
+    return [o._replace(rows=o.rows @ rows, cols=o.cols @ cols) for o in _origins(network, node.source)]
 
 
 def _check_counts(network: IntegerNetwork, node: IntSumPool | IntMaxPool) -> None:
@@ -125,14 +130,6 @@ def _check_counts(network: IntegerNetwork, node: IntSumPool | IntMaxPool) -> Non
     if network.values[node.name].kind == "current":
         want = "a pool of spikes, as a current is summed in its neuron and seen by no other (pool behind the LIF)"
         raise UnsupportedError(expected(f"loihi: {node.name}", want, Unquoted("a pool of currents")))
-
-
-def _slid(network: IntegerNetwork, node: Any, kernel: Pair, stride: Pair, padding: Pair) -> tuple[Bools, Bools]:
-    """Which rows, and which columns, of its source the windows of a node hold."""
-    before, after = network.shape(node.source), network.shape(node.name)
-    sizes = zip(before[:2], after[:2], both(kernel), both(stride), both(padding), strict=True)
-    rows, cols = (windows(*one) for one in sizes)
-    return rows, cols
 
 
 CURRENT = Refusal("it gives a current, not spikes")
@@ -148,6 +145,7 @@ ORIGINS: KindTable[Callable[[IntegerNetwork, Any], list[_Origin]]] = KindTable(
         IntMaxPool: _itself,
         IntSumPool: _of_windows,
         IntSum: _of_summands,
+        IntConcat: _side_by_side,
         IntReadout: Refusal("nothing reads its sums"),
     },
 )
@@ -172,13 +170,13 @@ def _read(
 ) -> list[Projection]:
     """The projections of a node, one for each population that its source's counts come from; rows, cols: of these."""
     return [
-        Projection(node.name, o.name, o.rows @ rows, o.cols @ cols, channels, weights, shared, regular)
+        Projection(node.name, o.name, o.rows @ rows, o.cols @ cols, channels[o.channels], weights, shared, regular)
         for o in _origins(network, node.source)
     ]
 
 
 def _conv(network: IntegerNetwork, node: IntConv) -> list[Projection]:
-    rows, cols = _slid(network, node, node.kernel, node.stride, node.padding)
+    rows, cols = slid(network, node, node.kernel, node.stride, node.padding)
     own = np.eye(node.groups, dtype=bool)
     inputs, outputs = network.shape(node.source)[2] // node.groups, node.channels // node.groups
     channels = np.kron(own, np.ones((inputs, outputs), bool))
@@ -193,14 +191,14 @@ def _linear(network: IntegerNetwork, node: IntLinear) -> list[Projection]:
 
 
 def _shortcut(network: IntegerNetwork, node: IntShortcut) -> list[Projection]:
-    rows, cols = _slid(network, node, 1, node.stride, 0)
+    rows, cols = slid(network, node, 1, node.stride, 0)
     channels = np.arange(network.shape(node.source)[2])[:, None] == np.array(node.channel_map)
     gain = network.arrays[node.name]["gain"].astype(np.int64)
     return _read(network, node, rows, cols, channels, gain[channels.any(0)])
 
 
 def _window(network: IntegerNetwork, node: IntMaxPool) -> list[Projection]:
-    rows, cols = _slid(network, node, node.size, node.stride, node.padding)
+    rows, cols = slid(network, node, node.size, node.stride, node.padding)
     channels = np.eye(network.shape(node.source)[2], dtype=bool)
     return _read(network, node, rows, cols, channels, np.ones(1, np.int64))
 
@@ -235,6 +233,7 @@ SYNAPSES: KindTable[Callable[[IntegerNetwork, Any], list[Projection]]] = KindTab
         IntMaxPool: _window,
         IntSumPool: _no_current_pool,
         IntSum: Refusal("it is folded into the synapses that read it"),
+        IntConcat: Refusal("it is folded into the synapses that read it"),
         IntReadout: Refusal("nothing reads its sums"),
     },
 )
@@ -283,6 +282,7 @@ POPULATIONS: KindTable[Callable[[IntegerNetwork, Any], tuple[Population, ...]]] 
         IntMaxPool: _max_pool,
         IntSumPool: _folded,
         IntSum: _folded,
+        IntConcat: _folded,
         IntReadout: _readout,
     },
 )

@@ -16,6 +16,7 @@ from qpsnn_core.common.types import Array, Longs
 from qpsnn_core.integer.bounds import integrated
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -146,6 +147,7 @@ NEEDS: KindTable[Callable[[Population, IntegerNetwork, Chip], list[Need]]] = Kin
         IntMaxPool: _max_pool,
         IntSumPool: FOLDED,
         IntSum: FOLDED,
+        IntConcat: FOLDED,
         IntReadout: _readout,
     },
 )

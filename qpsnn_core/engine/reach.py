@@ -18,7 +18,7 @@ from qpsnn_core.common.types import Doubles
 from qpsnn_core.engine.folded import folded
 from qpsnn_core.kernels.linalg.sums import sum_down
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 ROUNDING = 1e-5
@@ -107,6 +107,11 @@ def _sum(model: Model, node: Sum, sources: list[Ends]) -> Ends:
     return Ends(low, high)
 
 
+def _concat(model: Model, node: Concat, sources: list[Ends]) -> Ends:
+    low, high = (np.concatenate([source[end] for source in sources]) for end in (0, 1))
+    return Ends(low, high)
+
+
 ENDS: KindTable[Callable[[Model, Any, list[Ends]], Ends]] = KindTable(
     "the reach of membranes",
     {
@@ -118,6 +123,7 @@ ENDS: KindTable[Callable[[Model, Any, list[Ends]], Ends]] = KindTable(
         MaxPool: _same,
         AvgPool: _same,
         Sum: _sum,
+        Concat: _concat,
         Readout: _same,
     },
 )

@@ -17,6 +17,7 @@ from qpsnn_core.engine.calibration import calibration_batches, recalibrate
 from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -30,7 +31,7 @@ from qpsnn_core.integer.nodes import (
 )
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.ordered_graph import sources_of
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Synapse
 from qpsnn_core.quantization.formats import KEPT, Quantizer
@@ -162,6 +163,10 @@ def _sum(node: IntSum, network: IntegerNetwork, events: bool) -> Node:
     return Sum(node.name, node.sources)
 
 
+def _concat(node: IntConcat, network: IntegerNetwork, events: bool) -> Node:
+    return Concat(node.name, node.sources)
+
+
 def _readout(node: IntReadout, network: IntegerNetwork, events: bool) -> Node:
     plain = node.mode == "mean" and not node.multiplier
     return Readout(node.name, node.source, node.mode, None if plain else node.multiplier / 2**node.shift)
@@ -185,6 +190,7 @@ LIFTS: KindTable[Lift] = KindTable(
         IntMaxPool: Lift(_max_pool, _no_unit),
         IntSumPool: Lift(_sum_pool, _no_unit),
         IntSum: Lift(_sum, _no_unit),
+        IntConcat: Lift(_concat, _no_unit),
         IntReadout: Lift(_readout, _scale),
     },
     LoweringError,

@@ -31,6 +31,7 @@ from qpsnn_core.integer.lava_lif import (
 )
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -260,6 +261,7 @@ NETX: KindTable[Callable[..., Any]] = KindTable(
         IntMaxPool: NO_LAYER,
         IntSumPool: NO_LAYER,
         IntSum: NO_LAYER,
+        IntConcat: NO_LAYER,
         IntReadout: _readout,
     },
     UnsupportedError,

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
-from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array, Doubles, Longs
 from qpsnn_core.exchange.graph import Graph, check_readout, copying, gap, named
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -231,6 +232,7 @@ FORMS: KindTable[Form] = KindTable(
         IntMaxPool: Form(_max_pool, _no_current, _no_state),
         IntSumPool: Form(_sum_pool, _no_current, _no_state),
         IntSum: Form(_sum, _no_current, _no_state),
+        IntConcat: Refusal("NIR has no node that puts channels side by side"),
         IntReadout: Form(_readout, _no_current, _sum_bits),
     },
     UnsupportedError,

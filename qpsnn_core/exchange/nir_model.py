@@ -12,7 +12,7 @@ from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.engine.folded import folded
 from qpsnn_core.exchange.graph import Graph, check_readout, copying, gap, named
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 
@@ -102,6 +102,7 @@ NODES: KindTable[Callable[[Graph, Model, Any, float], None]] = KindTable(
         MaxPool: _largest,
         AvgPool: _mean,
         Sum: _sum,
+        Concat: Refusal("NIR has no node that puts channels side by side"),
         Readout: _readout,
     },
     UnsupportedError,
@@ -121,6 +122,7 @@ CURRENTS: KindTable[Callable[[Graph, Model, Any, str, float], None]] = KindTable
         MaxPool: _NO_MAX,
         AvgPool: _mean_current,
         Sum: _NO_CURRENT,
+        Concat: _NO_CURRENT,
         Readout: _NO_CURRENT,
     },
     UnsupportedError,

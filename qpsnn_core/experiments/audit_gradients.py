@@ -20,7 +20,7 @@ from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.lif import Cache
 from qpsnn_core.engine.passes import ForwardPass, forward
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.surrogates import primitive
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
 from qpsnn_core.optim.losses import LOSSES
@@ -148,6 +148,7 @@ BACKWARDS: KindTable[Callable[..., Doubles]] = KindTable(
         MaxPool: _NO_MEMBRANE,
         AvgPool: _NO_MEMBRANE,
         Sum: _NO_MEMBRANE,
+        Concat: _NO_MEMBRANE,
         Readout: _NO_MEMBRANE,
     },
 )
@@ -165,6 +166,7 @@ WINDOWS: KindTable[Callable[..., Windows]] = KindTable(
         MaxPool: _NO_WEIGHTS,
         AvgPool: _NO_WEIGHTS,
         Sum: _NO_WEIGHTS,
+        Concat: _NO_WEIGHTS,
         Readout: _NO_WEIGHTS,
     },
 )

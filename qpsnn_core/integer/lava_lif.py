@@ -17,6 +17,7 @@ from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Longs
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -111,6 +112,7 @@ SCALES: KindTable[Callable[[Any, int, str], int]] = KindTable(
         IntMaxPool: NO_LAYER,
         IntSumPool: NO_LAYER,
         IntSum: NO_LAYER,
+        IntConcat: NO_LAYER,
         IntReadout: _no_leak,
     },
     UnsupportedError,

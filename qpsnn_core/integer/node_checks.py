@@ -6,6 +6,7 @@ from qpsnn_core.common.errors import ConfigError, ShapeError, expected
 from qpsnn_core.common.pairs import check_below, checked_pair
 from qpsnn_core.common.validation import check_at_least, check_choice
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -98,7 +99,7 @@ def sum_pool(node: IntSumPool) -> None:
     checked_pair(f"{node.name}.stride", node.stride, 1 if isinstance(node.stride, tuple) else 0)
 
 
-def sum_node(node: IntSum) -> None:
+def sum_node(node: IntSum | IntConcat) -> None:
     """At least two different sources."""
     check_sources(node.name, node.sources, 2)
 

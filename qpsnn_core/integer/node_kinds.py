@@ -16,6 +16,7 @@ from qpsnn_core.common.types import Array, NamedArrays, Shape
 from qpsnn_core.integer import node_checks
 from qpsnn_core.integer.bounds import INT32_MAX, Interval, Membrane, accumulator, integrated, membrane, scaled, times
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -199,6 +200,16 @@ def _sum_output(node: IntSum, inputs: tuple[IntValueSpec, ...], arrays: NamedArr
     return _bounded_counts(node.name, inputs[0].shape, sum(value.max_count for value in inputs))
 
 
+def _concat_output(node: IntConcat, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
+    shape = inputs[0].shape[:2]
+    for source, value in zip(node.sources, inputs, strict=True):
+        if value.shape[:2] != shape:
+            want = f"a map of {shape} (from {node.sources[0]})"
+            raise ShapeError(expected(f"{node.name} (from {source})", want, value.shape[:2]))
+    interval = Interval(*(np.concatenate([value.interval[end] for value in inputs]) for end in (0, 1)))
+    return IntValueSpec("counts", (*shape, len(interval.low)), interval)
+
+
 def _bounded_counts(name: str, shape: Shape, max_count: int) -> IntValueSpec:
     value = _counts(shape, max_count)
     fits(name, value.interval.high, "counts")
@@ -244,6 +255,7 @@ KINDS: KindTable[Kind] = KindTable(
         IntMaxPool: Kind((COUNTS, SIGNED, "current"), node_checks.max_pool, _no_arrays, _max_pool_output),
         IntSumPool: Kind((COUNTS, SIGNED, "current"), node_checks.sum_pool, _no_arrays, _sum_pool_output),
         IntSum: Kind((COUNTS,), node_checks.sum_node, _no_arrays, _sum_output),
+        IntConcat: Kind((COUNTS,), node_checks.sum_node, _no_arrays, _concat_output),
         IntReadout: Kind(("current", COUNTS), node_checks.readout, _readout_specs, _readout_output),
     },
 )

@@ -171,6 +171,14 @@ class IntSum:
 
 
 @dataclass(frozen=True)
+class IntConcat:
+    """The channels of its sources, one's after the other's."""
+
+    name: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class IntReadout:
     """`U = ((U * multiplier) >> shift) + X + bias`; Y is, by `mode`, the sum ("mean"), the "last", or the "max" of U.
 
@@ -191,4 +199,6 @@ class IntReadout:
         return self.scale / steps if self.mode == "mean" else self.scale
 
 
-IntNode = IntInput | IntConv | IntLinear | IntShortcut | IntLIF | IntMaxPool | IntSumPool | IntSum | IntReadout
+IntNode = (
+    IntInput | IntConv | IntLinear | IntShortcut | IntLIF | IntMaxPool | IntSumPool | IntSum | IntConcat | IntReadout
+)

@@ -19,6 +19,7 @@ from qpsnn_core.common.types import Array
 from qpsnn_core.integer import pools
 from qpsnn_core.integer.grouped import grouped
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -155,6 +156,19 @@ def add(node: IntSum, context: OperationContext, *counts: Array) -> Step:
     return Step(total, run)
 
 
+def concat(node: IntConcat, context: OperationContext, *counts: Array) -> Step:
+    """The channels side by side, in a type that holds all counts."""
+    shape = (max(len(one) for one in counts), *counts[0].shape[1:4], context.gives.shape[2])
+    whole = context.room(shape, count_type(context.gives.max_count))
+    stops = np.cumsum([one.shape[4] for one in counts]).tolist()
+
+    def run() -> None:
+        for one, stop in zip(counts, stops, strict=True):
+            whole[..., stop - one.shape[4] : stop] = one
+
+    return Step(whole, run)
+
+
 def readout(node: IntReadout, context: OperationContext, value: IntCurrent | Array) -> Step:
     """`sum_t (gain*acc + bias)`, int64 [B, K], of counts their sum; of a membrane, what ANSWERS says."""
     acc, gain = value if isinstance(value, IntCurrent) else (value, np.int32(1))
@@ -216,6 +230,7 @@ OPERATIONS: KindTable[Callable[..., Step]] = KindTable(
         IntMaxPool: pools.max_pool,
         IntSumPool: pools.sum_pool,
         IntSum: add,
+        IntConcat: concat,
         IntReadout: readout,
     },
 )

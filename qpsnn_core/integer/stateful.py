@@ -12,6 +12,7 @@ from qpsnn_core.integer.backends import Run
 from qpsnn_core.integer.bounds import UNBOUNDED
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -94,6 +95,7 @@ KEPT: KindTable[Callable[[Any], None]] = KindTable(
         IntMaxPool: _nothing,
         IntSumPool: _nothing,
         IntSum: _nothing,
+        IntConcat: _nothing,
         IntReadout: _sums,
     },
     UnsupportedError,

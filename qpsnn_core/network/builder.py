@@ -11,7 +11,7 @@ from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_kind, described, whole
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.layers import Branches, Conv, Input, Layer, Linear, Readout
+from qpsnn_core.network.layers import Branches, Concat, Conv, Input, Layer, Linear, Readout
 from qpsnn_core.network.nodes import Node
 from qpsnn_core.network.values import ValueSpec
 from qpsnn_core.quantization.formats import BY_PLACE, FULL_PRECISION, Quantizer
@@ -68,7 +68,7 @@ class Builder:
         return f"Builder({len(self._nodes)} nodes, T = {self._steps})"
 
     def add(self, layer: Layer, *sources: Value) -> Value:
-        """One layer that reads these values: LIF and Sum several, the others one. Raises what is wrong, by name."""
+        """One layer that reads these values: LIF, Sum and Concat several, the others one. Raises what is wrong."""
         check_kind("Builder.add.layer", layer, Layer)
         if not sources:
             raise ArgumentError(expected("Builder.add", "the values that the layer reads", Unquoted("none")))
@@ -80,6 +80,10 @@ class Builder:
             return self._add(layer, sources)
         except QpsnnError as error:
             raise type(error)(f"{layer!r}: {error}") from error
+
+    def concat(self, *sources: Value) -> Value:
+        """The channels of these spikes side by side: `add(Concat(), ...)`."""
+        return self.add(Concat(), *sources)
 
     def chain(self, source: Value, *layers: Layer | Branches) -> Value:
         """Layer after layer, from a value; Branches divide the way, and the layer behind joins them.
@@ -114,7 +118,7 @@ class Builder:
             except QpsnnError as error:
                 raise type(error)(f"{at} {layer!r}: {error}") from error
         if len(values) > 1:
-            want = "a layer behind it that joins the branches: LIF() for currents, Sum() for spikes"
+            want = "a layer behind it that joins the branches: LIF() for currents, Sum() or Concat() for spikes"
             raise ConfigError(expected(f"{at} Branches", want, Unquoted("none")))
         return values[0]
 
@@ -134,7 +138,7 @@ class Builder:
     def _add(self, layer: Layer, sources: tuple[Value, ...]) -> Value:
         if len(sources) > 1 and not layer.many:
             names = ", ".join(one.name for one in sources)
-            want = "one value (LIF() sums currents, Sum() adds spikes; there is no layer that concatenates)"
+            want = "one value (LIF() sums currents, Sum() adds spikes, Concat() puts their channels side by side)"
             raise ConfigError(f"expected {want}, got {len(sources)}: {names}")
         return self._put(layer, sources)
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable
-from qpsnn_core.common.pairs import both
 from qpsnn_core.common.plain import plain
-from qpsnn_core.common.types import Array, Bools, Longs, Shape
+from qpsnn_core.common.types import Array, Bools, Longs
 from qpsnn_core.common.validation import check_kind
+from qpsnn_core.network.additions import conv_reach, linear_reach, shortcut_reach
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.sparse_storage import bitmap_bits, stored
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut, Synapse
 
@@ -188,36 +188,6 @@ def fanout(network: Network, name: str) -> Longs:
     return total
 
 
-def _conv_reach(node: Conv, source: Shape, output: Shape, mask: Bools | None) -> Longs:
-    sizes = zip(source[:2], output[:2], both(node.kernel), both(node.stride), both(node.padding), strict=True)
-    rows, columns = (_seen(*one) for one in sizes)
-    shape = (*both(node.kernel), source[2] // node.groups, node.groups)
-    outputs = node.channels // node.groups if mask is None else mask.reshape(*shape, -1).sum(-1)
-    taps = np.broadcast_to(outputs, shape).swapaxes(2, 3).reshape(*shape[:2], -1)
-    reach: Longs = np.einsum("ya,xb,abc->yxc", rows, columns, taps)
-    return reach
-
-
-def _seen(size: int, out: int, kernel: int, stride: int, padding: int) -> Longs:
-    """Whether each position along one axis is seen by each tap of some window, 0 or 1, [size, kernel]."""
-    start = np.arange(size)[:, None] + padding - np.arange(kernel)
-    seen: Longs = ((start % stride == 0) & (start >= 0) & (start // stride < out)).astype(np.int64)
-    return seen
-
-
-def _linear_reach(node: Linear, source: Shape, output: Shape, mask: Bools | None) -> Longs:
-    outputs = output[2] if mask is None else mask.sum(-1)
-    reach: Longs = np.broadcast_to(np.asarray(outputs), math.prod(source)).reshape(source)
-    return reach
-
-
-def _shortcut_reach(node: Shortcut, source: Shape, output: Shape, mask: Bools | None) -> Longs:
-    reach = np.zeros(source, np.int64)
-    used = [channel for channel in node.mapping(source[2]) if channel >= 0]
-    reach[:: node.stride, :: node.stride] = np.bincount(np.array(used, np.int64), minlength=source[2])
-    return reach
-
-
 def _reach(network: Network, node: Node, mask: Bools | None = None) -> Longs | None:
     """Additions in this node for one spike of each element of its source, [H, W, C]; None if it adds none up."""
     reach = PRICES[node].reach
@@ -287,13 +257,14 @@ PRICES: KindTable[Price] = KindTable(
     "the cost counter",
     {
         Input: Price(_free),
-        Conv: Price(_weights, _conv_reach),
-        Linear: Price(_weights, _linear_reach),
-        Shortcut: Price(_shortcut, _shortcut_reach),
+        Conv: Price(_weights, conv_reach),
+        Linear: Price(_weights, linear_reach),
+        Shortcut: Price(_shortcut, shortcut_reach),
         LIF: Price(_neuron),
         MaxPool: Price(_free),
         AvgPool: Price(_free),
         Sum: Price(_free),
+        Concat: Price(_free),
         Readout: Price(_readout),
     },
 )

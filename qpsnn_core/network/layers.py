@@ -212,6 +212,16 @@ class Sum(Layer):
 
 
 @dataclass(frozen=True, repr=False)
+class Concat(Layer):
+    """The channels of several values of spikes, one after the other; of maps of one size."""
+
+    kind = nodes.Concat
+    prefix = "concat"
+    reads = ("spikes",)
+    many = True
+
+
+@dataclass(frozen=True, repr=False)
 class Readout(Layer):
     """The Current of the last layer as logits, or its spikes, counted; a builder adds it where it is not written.
 
@@ -231,7 +241,7 @@ class Branches:
     """Several ways from one value: `Branches([Conv(64), LIF(), Conv(64)], [Shortcut()])`; what follows joins them.
 
     paths: lists of layers; an empty one is the value itself. A LIF() behind them sums Currents (ResNet), a Sum() adds
-    spikes (SEW).
+    spikes (SEW), a Concat() puts their channels side by side.
     """
 
     def __init__(self, *paths: list[Layer | Branches]) -> None:

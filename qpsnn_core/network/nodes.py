@@ -142,4 +142,31 @@ class Sum:
         return replace(values[0], max_count=sum(value.max_count or 1 for value in values))
 
 
-Node = Input | Conv | Linear | Shortcut | LIF | MaxPool | AvgPool | Sum | Readout
+@dataclass(frozen=True)
+class Concat:
+    """The channels of several values of spikes, one source's after the other's."""
+
+    name: str
+    sources: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        plain_fields(self)
+        check_name(self.name)
+        check_sources(self.name, self.sources, 2)
+
+    def output(self, *values: ValueSpec) -> ValueSpec:
+        """Spikes of one map and scale, with the largest of their counts."""
+        first = values[0]
+        for source, value in zip(self.sources, values, strict=True):
+            check_kind(self.name, source, value, "spikes")
+            if (value.shape[:2], value.scale) != (first.shape[:2], first.scale):
+                want = f"a map of {first.shape[:2]} at scale {first.scale} (from {self.sources[0]})"
+                got = Unquoted(f"{value.shape[:2]} at {value.scale}")
+                raise ShapeError(expected(f"{self.name} (from {source})", want, got))
+        channels = sum(value.shape[2] for value in values)
+        return replace(
+            first, shape=(*first.shape[:2], channels), max_count=max(value.max_count or 1 for value in values)
+        )
+
+
+Node = Input | Conv | Linear | Shortcut | LIF | MaxPool | AvgPool | Sum | Concat | Readout

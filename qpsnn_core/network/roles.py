@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qpsnn_core.common.kind_table import KindTable
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 WEIGHTS, NEURONS, NEITHER = "weights", "neurons", "neither"
@@ -19,6 +19,7 @@ ROLES: KindTable[str] = KindTable(
         MaxPool: NEITHER,
         AvgPool: NEITHER,
         Sum: NEITHER,
+        Concat: NEITHER,
         Readout: NEITHER,
     },
 )

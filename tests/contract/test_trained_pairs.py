@@ -13,7 +13,7 @@ from qpsnn_core.common.errors import LoweringError, ShapeError
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.integer.simulate import simulate
-from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Readout, Shortcut, Sum
+from qpsnn_core.network import LIF, AvgPool, Concat, Conv, Input, Linear, MaxPool, Network, Readout, Shortcut, Sum
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.roles import ROLES
 from qpsnn_core.network.values import ValueSpec
@@ -61,6 +61,7 @@ def node_of(kind, name, sources):
         MaxPool: lambda: MaxPool(name, one, 1),
         AvgPool: lambda: AvgPool(name, one, 1),
         Sum: lambda: Sum(name, sources),
+        Concat: lambda: Concat(name, sources),
         Readout: lambda: Readout(name, one),
     }[kind]()
 
@@ -69,14 +70,14 @@ GIVES = {Conv: "current", Linear: "current", Shortcut: "current"}
 READS = {
     Conv: ("analog", "spikes"),
     Linear: ("analog", "spikes"),
-    **dict.fromkeys((Shortcut, Sum), ("spikes",)),
+    **dict.fromkeys((Shortcut, Sum, Concat), ("spikes",)),
     **dict.fromkeys((MaxPool, AvgPool), ("analog", "spikes", "current")),
     LIF: ("current",),
     Readout: ("current", "spikes"),
 }
 SOURCES = [
     *((Input, what) for what in ("analog", "spikes")),
-    *((kind, GIVES.get(kind, "spikes")) for kind in (Conv, Linear, Shortcut, LIF, MaxPool, AvgPool, Sum)),
+    *((kind, GIVES.get(kind, "spikes")) for kind in (Conv, Linear, Shortcut, LIF, MaxPool, AvgPool, Sum, Concat)),
     *((kind, what) for kind in (MaxPool, AvgPool) for what in ("analog", "current")),
 ]
 TARGETS = tuple(READS)
@@ -100,7 +101,8 @@ def test_every_pair_is_accepted_or_refused_by_name():
 def test_what_a_kind_does_not_read_is_refused_by_name(target, what):
     node, value = node_of(target, "reads", ("a", "b")), ValueSpec(what, (1, 1, 2), 3)
     if what in READS[target]:
-        assert node.output(*(value for _ in node.sources)).shape == (1, 1, 2)
+        channels = 4 if target is Concat else 2
+        assert node.output(*(value for _ in node.sources)).shape == (1, 1, channels)
         return
     with pytest.raises(ShapeError, match=rf"^reads \(from a\): expected [a-z ]+, got '{what}'$"):
         node.output(*(value for _ in node.sources))

@@ -16,7 +16,7 @@ from generators.integer_networks import LEAKS, Builder
 from qpsnn_core.common.errors import NumericsError
 from qpsnn_core.common.input_range import image_type
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntConv, IntInput, IntLinear, IntMaxPool, IntReadout, IntSum, IntSumPool
+from qpsnn_core.integer.nodes import IntConcat, IntConv, IntInput, IntLinear, IntMaxPool, IntReadout, IntSum, IntSumPool
 from qpsnn_core.network.nodes import RESETS
 from qpsnn_core.network.readouts import MODES
 
@@ -54,6 +54,9 @@ PAIRS = (
     *(f"signed-{join}-{synapse}" for join in ("max_pool", "sum_rectangle") for synapse in ("conv", "linear")),
     *(f"signed-{one}-{other}-conv" for one, other in product(("max_rectangle", "sum_pool"), ("max_pool", "sum_pool"))),
     *("signed-conv", "signed-linear"),
+    *(f"concat-{synapse}" for synapse in (*SYNAPSES, "readout", "groups")),
+    *(f"{source}-concat-{synapse}" for source, synapse in product(COUNTS, ("conv", "shortcut"))),
+    *(f"concat-{join}-conv" for join in (*JOINS, "concat")),
     *("lif-linear-max_current-readout", "lif-linear-sum_current-readout"),
 )
 
@@ -131,7 +134,7 @@ class PairBuilder(Builder):
             self.lif(self.whole("linear", self.top, self.some_channels()))
         if kind == "max_pool":
             self.top = self.put(IntMaxPool(self.name(kind), self.top, 3, 1, 1), self.shapes[self.top], 0.5)
-        elif kind in ("sum_pool", "sum"):
+        elif kind in ("sum_pool", "sum", "concat"):
             getattr(self, f"add_{kind}")()
         classes = self.shapes[self.top][2]
         self.put(IntReadout("readout", self.top), (1, 1, classes), 0.0, bias=np.zeros(classes, np.int32))
@@ -261,6 +264,21 @@ class PairBuilder(Builder):
         before = self.top
         self.lif(self.conv(before, self.shapes[before][2], 1))
         self.add(before, self.top)
+
+    def give_concat(self):
+        self.give_lif()
+        self.add_concat()
+
+    def add_concat(self):
+        """The counts, spikes of them, and the counts' neighbours."""
+        height, width, _ = self.shapes[self.top]
+        before, power = self.top, self.powers[self.top]
+        node = IntMaxPool(self.name("max_pool"), before, 3, 1, 1)
+        other = self.put(node, self.shapes[before], power)
+        self.lif(self.conv(before, self.some_channels(), 1))
+        sources = [str(one) for one in self.rng.permutation((before, self.top, other))]
+        whole = sum(self.shapes[source][2] for source in sources)
+        self.top = self.put(IntConcat(self.name("concat"), tuple(sources)), (height, width, whole), power)
 
     def add(self, *sources):
         sources = [str(one) for one in self.rng.permutation(sources)]

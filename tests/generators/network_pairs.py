@@ -9,12 +9,26 @@ from itertools import combinations_with_replacement, product
 
 import numpy as np
 
-from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
+from qpsnn_core.network import (
+    LIF,
+    AvgPool,
+    Concat,
+    Conv,
+    Input,
+    Linear,
+    MaxPool,
+    Network,
+    Quantizer,
+    Readout,
+    Shortcut,
+    Sum,
+)
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import RESETS
 from qpsnn_core.network.readouts import MODES
 
 SPIKES = ("events", "lif", "max_pool", "avg_pool", "sum")
+"""What a pair is made of in all ways; a concatenation, which came later, stands in fewer."""
 SYNAPSES = ("conv", "linear", "shortcut")
 WINDOWS = ("rectangle", "groups", "depthwise")
 POOLS = ("max_current", "avg_current")
@@ -36,6 +50,9 @@ NETWORK_PAIRS = (
     *(f"lif-{synapse}-{pool}-readout" for synapse, pool in product(("linear", "shortcut"), POOLS)),
     *("lif-conv-avg_current-max_current-lif", "lif-conv-max_current-avg_current-lif"),
     *("lif-conv-avg_current-avg_current-lif", "lif-conv-max_current-max_current-lif"),
+    *(f"concat-{synapse}" for synapse in (*SYNAPSES, "readout", "groups")),
+    *(f"{source}-concat-conv" for source in SPIKES),
+    *(f"concat-{join}-conv" for join in (*JOINS, "concat")),
     *("image-max_pool-avg_pool-linear", "image-avg_pool-max_pool-linear"),
     *("image-max_pool-max_pool-conv", "image-avg_pool-avg_pool-conv"),
 )
@@ -206,6 +223,11 @@ class PairNetwork:
         """What a sum adds up has one scale: spikes, and the largest of their neighbours."""
         other = self.put(MaxPool(self.name("max_pool"), self.top, 3, 1, 1))
         self.top = self.put(Sum(self.name("sum"), (self.top, other)))
+
+    def add_concat(self):
+        """The spikes, and the largest of their neighbours."""
+        other = self.put(MaxPool(self.name("max_pool"), self.top, 3, 1, 1))
+        self.top = self.put(Concat(self.name("concat"), (self.top, other)))
 
     def neurons(self, kinds):
         """Each kind of current, in turn of spikes and of the input; a shortcut reads no image."""

@@ -133,6 +133,10 @@ def add(node, arrays, *counts_and_nothing):
     return sum(counts_and_nothing[:-1])
 
 
+def concat(node, arrays, *counts_and_nothing):
+    return np.concatenate(counts_and_nothing[:-1], axis=2)
+
+
 def readout(node, arrays, drive, potential):
     for k in range(len(potential)):
         potential[k] = ((int(potential[k]) * node.multiplier) >> node.shift) + drive[0, 0, k] + arrays["bias"][k]
@@ -152,5 +156,6 @@ OPERATIONS = {
     "IntMaxPool": max_pool,
     "IntSumPool": sum_pool,
     "IntSum": add,
+    "IntConcat": concat,
     "IntReadout": readout,
 }

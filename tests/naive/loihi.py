@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -22,6 +23,12 @@ def neurons_behind(network, name, y, x, c):
         return [(name, y, x, c)]
     if isinstance(node, IntSum):
         return [one for source in node.sources for one in neurons_behind(network, source, y, x, c)]
+    if isinstance(node, IntConcat):
+        for source in node.sources:
+            size = network.shape(source)[2]
+            if c < size:
+                return neurons_behind(network, source, y, x, c)
+            c -= size
     assert isinstance(node, IntSumPool)
     found = []
     (rows, columns), (down, right) = (s if isinstance(s, tuple) else (s, s) for s in (node.size, node.step))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.quantization.rescaw import quantize
 
@@ -111,6 +111,9 @@ def run(model, images, spikes=None, quantizer=None):
             values[node.name] = pool(node, inputs[0], network.values[node.name].kind)
         elif isinstance(node, Sum):
             values[node.name] = sum(counts.astype(np.int64) for counts in inputs)
+        elif isinstance(node, Concat):
+            steps = max(map(len, inputs))
+            values[node.name] = np.concatenate([np.broadcast_to(x, (steps, *x.shape[1:])) for x in inputs], -1)
         elif isinstance(node, Readout):
             return read(node, network.values[node.source], inputs[0], network.steps), fired, before
     raise AssertionError("a network ends with its Readout")

@@ -13,7 +13,7 @@ import numpy as np
 
 from oracle import tape
 from oracle.tape import Tensor
-from qpsnn_core.network import LIF, AvgPool, Conv, Linear, MaxPool, Readout, Shortcut, Sum
+from qpsnn_core.network import LIF, AvgPool, Concat, Conv, Linear, MaxPool, Readout, Shortcut, Sum
 
 EPSILON, MOMENTUM = 1e-5, 0.1
 
@@ -142,6 +142,11 @@ def _(node: AvgPool, on, x):
 @step.register
 def _(node: Sum, on, *values):
     return [sum(images[1:], start=images[0]) for images in zip(*values, strict=True)]
+
+
+@step.register
+def _(node: Concat, on, *values):
+    return [tape.join(images) for images in zip(*values, strict=True)]
 
 
 @step.register

@@ -31,7 +31,7 @@ class Source(AbstractProcess):
 
 
 class Relay(AbstractProcess):
-    """Sends what it reads, pooled, or some steps later: a part of kind "pool" or "delay"."""
+    """Sends what it reads, pooled, some steps later, or among zeros: a part of kind "pool" or "delay"."""
 
     def __init__(self, part: LavaProcessSpec) -> None:
         super().__init__(name=part.name, part=part)
@@ -107,6 +107,10 @@ class RelayModel(GuardedModel):
             self.waiting.append(self.s_in.recv())
             return
         value = self.s_in.recv()
+        if "first" in self.part.settings:
+            first, whole = self.part.settings["first"], np.zeros(self.part.outputs, np.int32)
+            whole[..., first : first + value.shape[2]] = value
+            value = whole
         self.s_out.send(pooled(value, self.part.pool) if self.part.pool else value)
 
 

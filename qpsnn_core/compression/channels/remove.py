@@ -13,8 +13,17 @@ from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays, Integers, Longs, Shape
 from qpsnn_core.common.validation import check_kind
+from qpsnn_core.compression.channels.segments import (
+    Segment,
+    Segments,
+    met,
+    none,
+    of_source,
+    own,
+    side_by_side,
+)
 from qpsnn_core.engine.passes import check_model_kind
-from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Node, Readout, Shortcut, Sum
+from qpsnn_core.network import LIF, AvgPool, Concat, Conv, Input, Linear, MaxPool, Network, Node, Readout, Shortcut, Sum
 from qpsnn_core.network.model import Model
 
 Keep = Mapping[str, Sequence[int] | Integers]
@@ -64,7 +73,7 @@ def coupled_groups(network: Network, *, together: bool = False) -> tuple[tuple[s
     convolution with one output for each channel leads from one to the other. together: also where a Shortcut leads from
     one to the other channel by channel (`channel_map` the identity, as many channels).
     """
-    origin = spike_sources(network)
+    found = segments(network)
     parent = {node.name: node.name for node in network.neurons}
 
     def root(name: str) -> str:
@@ -79,8 +88,11 @@ def coupled_groups(network: Network, *, together: bool = False) -> tuple[tuple[s
 
     for node in network.nodes:
         readers = driven(network, node.name)
+        for segment in found[node.name]:
+            join(segment.names)
         through = (together and CHANNELS[node].copies(network, node)) or CHANNELS[node].ties(network, node)
-        join([*origin[node.name], *readers, *(origin[node.sources[0]] if through else ())])
+        whole = found[node.sources[0]] if through else ()
+        join([*readers, *(whole[0].names if len(whole) == 1 else ())])
     groups: dict[str, list[str]] = {}
     for name in parent:
         groups.setdefault(root(name), []).append(name)
@@ -97,12 +109,20 @@ def driven(network: Network, name: str) -> list[str]:
     return found
 
 
+def segments(network: Network) -> dict[str, Segments]:
+    """For each node that gives spikes or the image, whose channels these are, in order; else none."""
+    found: dict[str, Segments] = {}
+    for node in network.nodes:
+        found[node.name] = CHANNELS[node].origin(network, node, found)
+    return found
+
+
 def spike_sources(network: Network) -> dict[str, tuple[str, ...]]:
     """For each node that gives spikes or the image, the LIFs (or the Input) whose channels these are; else none."""
-    found: dict[str, tuple[str, ...]] = {}
-    for node in network.nodes:
-        found[node.name] = CHANNELS[node].origin(node, found)
-    return found
+    return {
+        name: tuple(dict.fromkeys(one for segment in runs for one in segment.names))
+        for name, runs in segments(network).items()
+    }
 
 
 def unprunable(network: Network) -> frozenset[str]:
@@ -111,18 +131,19 @@ def unprunable(network: Network) -> frozenset[str]:
     Nor those whose spikes the Readout counts: their channels are the classes. Nor those that a convolution in groups of
     several channels reads or feeds, or a depthwise one of the Input: its groups are all alike.
     """
-    origin = spike_sources(network)
+    origin, found = spike_sources(network), segments(network)
     shared = {node.name for node in network.nodes if network.readout.name in driven(network, node.name)}
     names = {lif for name in shared for lif in driven(network, name) if network[lif] in network.neurons}
     names.update(origin[network.readout.source])
     for node in network.nodes:
-        tied = CHANNELS[node].ties(network, node) and network.input.name not in origin[node.sources[0]]
+        whole = node.sources and len(found[node.sources[0]]) == 1 and network.input.name not in origin[node.sources[0]]
+        tied = whole and CHANNELS[node].ties(network, node)
         if getattr(node, "groups", 1) > 1 and not tied:
             names.update(set(origin[node.sources[0]]) - {network.input.name})
             names.update(name for name in driven(network, node.name) if network[name] in network.neurons)
-    for met in origin.values():
-        if network.input.name in met:
-            names.update(met)
+    for segment in (one for runs in found.values() for one in runs):
+        if segment.fixed or network.input.name in segment.names:
+            names.update(segment.names)
     return frozenset(lif for group in coupled_groups(network) if names & set(group) for lif in group)
 
 
@@ -144,11 +165,15 @@ def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
                 expected(f"keep.{name}", f"all {lifs[name]} (the input or the logits share them)", len(chosen[name]))
             )
     kept: dict[str, Longs] = {}
-    origin = spike_sources(network)
+    sources = segments(network)
     for node in network.nodes:
-        readers = tuple(driven(network, node.name))
-        found = [name for name in origin[node.name] + readers if name in chosen]
-        kept[node.name] = chosen[found[0]] if found else np.arange(network.shape(node.name)[2])
+        first, every = 0, []
+        runs = sources[node.name] or (Segment(tuple(driven(network, node.name)), network.shape(node.name)[2]),)
+        for segment in runs:
+            found = [name for name in segment.names if name in chosen]
+            every.append(first + (chosen[found[0]] if found else np.arange(segment.size)))
+            first += segment.size
+        kept[node.name] = np.concatenate(every)
     return kept
 
 
@@ -173,18 +198,6 @@ class Cut(NamedTuple):
     before: Shape
     source: Longs
     outputs: Longs
-
-
-def _own(node: Input | LIF, found: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    return (node.name,)
-
-
-def _none(node: Node, found: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    return ()
-
-
-def _of_sources(node: MaxPool | AvgPool | Sum, found: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for source in node.sources for name in found[source]))
 
 
 def _same(node: Node, cut: Cut) -> Node:
@@ -241,13 +254,13 @@ def _depthwise(network: Network, node: Conv) -> bool:
 class Channels(NamedTuple):
     """What a kind does with channels.
 
-    origin: `(node, found)`, its line of `spike_sources`, after those of the nodes that it reads. narrow: `(node, cut)`,
-    the node that is left. weight: `(array, cut)`, what is left of its weight; its other arrays go by output channel.
-    copies: `(network, node)`, whether its channels are its source's, one by one. ties: whether it has no other form,
-    so that both keep the same.
+    origin: `(network, node, found)`, its line of `segments`, after those of the nodes that it reads. narrow: `(node,
+    cut)`, the node that is left. weight: `(array, cut)`, what is left of its weight; its other arrays go by output
+    channel. copies: `(network, node)`, whether its channels are its source's, one by one. ties: whether it has no other
+    form, so that both keep the same.
     """
 
-    origin: Callable[..., tuple[str, ...]]
+    origin: Callable[..., Segments]
     narrow: Callable[..., Node] = _same
     weight: Callable[[Any, Cut], Any] = _by_output
     copies: Callable[..., bool] = _never
@@ -257,14 +270,15 @@ class Channels(NamedTuple):
 CHANNELS: KindTable[Channels] = KindTable(
     "the removal of channels",
     {
-        Input: Channels(_own),
-        Conv: Channels(_none, _conv, _kernel, ties=_depthwise),
-        Linear: Channels(_none, _linear, _rows),
-        Shortcut: Channels(_none, _shortcut, copies=_identity),
-        LIF: Channels(_own),
-        MaxPool: Channels(_of_sources),
-        AvgPool: Channels(_of_sources),
-        Sum: Channels(_of_sources),
-        Readout: Channels(_none),
+        Input: Channels(own),
+        Conv: Channels(none, _conv, _kernel, ties=_depthwise),
+        Linear: Channels(none, _linear, _rows),
+        Shortcut: Channels(none, _shortcut, copies=_identity),
+        LIF: Channels(own),
+        MaxPool: Channels(of_source),
+        AvgPool: Channels(of_source),
+        Sum: Channels(met),
+        Concat: Channels(side_by_side),
+        Readout: Channels(none),
     },
 )

@@ -29,7 +29,7 @@ from qpsnn_core.kernels.linalg.sums import dot_rows, filter_steps
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut, Synapse
 
 OBJECTIVES = ("membrane", "current")
@@ -193,6 +193,7 @@ UNFOLDED: KindTable[Callable[..., Iterator[tuple[Array, Doubles]]]] = KindTable(
         MaxPool: _NO_WEIGHTS,
         AvgPool: _NO_WEIGHTS,
         Sum: _NO_WEIGHTS,
+        Concat: _NO_WEIGHTS,
         Readout: _NO_WEIGHTS,
     },
 )
@@ -210,6 +211,7 @@ LEAKS: KindTable[Callable[[Any], float]] = KindTable(
         MaxPool: _POOL,
         AvgPool: _POOL,
         Sum: _NO_READER,
+        Concat: _NO_READER,
         Readout: lambda node: float(node.leak),
     },
 )

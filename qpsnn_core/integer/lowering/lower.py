@@ -22,6 +22,7 @@ from qpsnn_core.integer.lowering.readout import leak_of, lowered_readout
 from qpsnn_core.integer.lowering.report import LoweringReport, NeuronReport, SynapseReport
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntConcat,
     IntConv,
     IntInput,
     IntLIF,
@@ -35,7 +36,7 @@ from qpsnn_core.integer.nodes import (
 )
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 
@@ -219,6 +220,7 @@ FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
         MaxPool: lambda node, known: IntMaxPool(node.name, node.source, node.size, node.step, node.padding),
         AvgPool: lambda node, known: IntSumPool(node.name, node.source, node.size, node.stride),
         Sum: lambda node, known: IntSum(node.name, node.sources),
+        Concat: lambda node, known: IntConcat(node.name, node.sources),
         Readout: lambda node, known: IntReadout(node.name, node.source, known.scale, node.mode, *leak_of(node)),
     },
 )

@@ -16,6 +16,7 @@ from oracle import faults as inject
 from qpsnn_core.network import (
     LIF,
     AvgPool,
+    Concat,
     Conv,
     Input,
     Linear,
@@ -122,7 +123,9 @@ POOLS = (
     AvgPool("mean", "conv2", 2, 1),
     AvgPool("other", "shortcut", 2, 1),
     LIF("lif2", ("mean", "other"), 0.6),
-    Conv("conv3", "lif2", 3, 1, 1, 0, batch_norm=False),
+    MaxPool("neighbours", "lif2", 3, 1, 1),
+    Concat("both", ("neighbours", "lif2")),
+    Conv("conv3", "both", 3, 1, 1, 0, batch_norm=False),
     AvgPool("all", "conv3", (2, 3)),
     Readout("readout", "all"),
 )
@@ -130,7 +133,7 @@ POOLS = (
 
 @pytest.mark.parametrize("quantizer", [None, False], ids=["quantized", "real"])
 @pytest.mark.parametrize("frames", [False, True], ids=["image", "frames"])
-def test_pools_of_images_and_currents(frames, quantizer):
+def test_pools_of_images_and_currents_and_a_concatenation(frames, quantizer):
     """Against the tape; and the tape by differences, with smooth spikes."""
     net = networks.network_of(Network(POOLS, 3), quantizer=quantizer)
     assert not faults(checks.deviations(checks.settled(net, frames=frames)))
