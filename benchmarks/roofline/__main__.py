@@ -40,7 +40,7 @@ def measure(
     began, before = perf_counter(), threads.threads()
     threads.set_threads(1)
     try:
-        with threads.single_blas():
+        with single_blas():
             tell("peaks")
             peaks = roofline_peaks.measure(seconds, sizes)
             tell("kernels")
@@ -63,6 +63,13 @@ def measure(
         "curves": curves,
         "steps": steps,
     }
+
+
+def single_blas() -> Any:
+    """A context in which BLAS keeps to one thread."""
+    import threadpoolctl  # of the environment of benchmarks; the tables are written without it
+
+    return threadpoolctl.threadpool_limits(limits=1, user_api="blas")
 
 
 def another_kind(path: Path) -> str:

@@ -12,8 +12,12 @@ from typing import NamedTuple
 from qpsnn_core.engine.layers.conv_gradients import TILES
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.spike_lists import LANES
+from qpsnn_core.kernels.conv.table_products import ENTRIES
 from qpsnn_core.kernels.conv.weight_gradient import SPAN, layout
 from qpsnn_core.kernels.conv.winograd import POINTS, TILE
+from qpsnn_core.kernels.simd.llvm_lookup import BITS, OUTPUTS, VECTORS
+from qpsnn_core.kernels.simd.llvm_lookup import LANES as WIDE
+from qpsnn_core.kernels.simd.llvm_tile import PIXELS
 
 
 class Cost(NamedTuple):
@@ -105,6 +109,25 @@ def conv_bytes(size: ConvSize) -> Cost:
     table = size.kernel**2 * size.channels * LANES * wide
     added = size.rows * size.blocks * LANES
     return Cost(size.inputs, 2 * size.sums, size.rows * row, table, added, "uint8" if wide == 1 else "int16")
+
+
+def dense_forward(size: ConvSize) -> Cost:
+    """All counts times all codes, of 8 bits as two digits: a tile of windows shares a word of the weights."""
+    digits = 1 if size.levels < 128 else 2
+    done = digits * size.kernel**2 * size.channels * size.sums
+    table = digits * size.kernel**2 * size.channels * LANES // 2
+    return Cost(size.inputs, 2 * size.sums, done / PIXELS, table, 2 * done, "byte_products")
+
+
+def table_forward(size: ConvSize) -> Cost:
+    """A byte is looked up for BITS channels, of codes of 7 and 8 bits twice.
+
+    VECTORS * WIDE windows share a table, OUTPUTS output channels an index.
+    """
+    digits = 1 if size.levels < 64 else 2
+    steps = digits * size.kernel**2 * -(-size.channels // BITS)
+    near = steps * size.sums * (ENTRIES / (VECTORS * WIDE) + 1 / OUTPUTS)
+    return Cost(size.inputs, 2 * size.sums, near, steps * size.outputs * ENTRIES, steps * size.sums, "look_ups")
 
 
 def conv_floats(size: ConvSize) -> Cost:
@@ -238,6 +261,8 @@ COSTS: dict[str, Callable[[ConvSize], Cost]] = {
     "list_columns": list_columns,
     "conv_forward, bytes": conv_bytes,
     "conv_forward, floats": conv_floats,
+    "dense_forward": dense_forward,
+    "table_forward": table_forward,
     "image_forward": image_forward,
     "image_gradient": image_gradient,
     "short_moments": short_moments,

@@ -14,11 +14,13 @@ from benchmarks.roofline import costs
 from benchmarks.roofline.gradients import input_works, inside, weight_works
 from benchmarks.roofline.layer import LayerSize, Work, codes_of, conv_size, counts, spikes_of
 from benchmarks.roofline.peaks import fastest
+from qpsnn_core.kernels.conv.byte_products import dense_forward, pack_bytes
 from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.image import image_forward, panels
 from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES, ColumnLists, list_columns
+from qpsnn_core.kernels.conv.table_products import pack_tables, table_forward
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.neurons.batch_norm import short_moments
 from qpsnn_core.kernels.neurons.integer_lif import LANES as NEURONS
@@ -49,6 +51,7 @@ def _forward(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
     channels, side = layer.channels, layer.side
     spikes, codes = spikes_of(layer, rng), codes_of(layer, rng)
     sizes = ConvGeometry.of((side, side, channels), channels, 3, 1, 1)
+    words, tables = pack_bytes(codes, 1), pack_tables(codes, sizes)
     narrow, real = pack(codes, levels=15), pack(codes.astype(np.float32))
     short, wide = np.empty(neurons, np.int16), np.empty(neurons, np.float32)
     listed, ladder = np.empty((3 * channels + GROUP) * side + 16, np.int32), np.arange(16, dtype=np.int32) * LANES
@@ -68,6 +71,14 @@ def _forward(layer: LayerSize, rng: np.random.Generator) -> dict[str, Work]:
         "conv_forward, floats": Work(
             costs.conv_floats(size),
             lambda: parallel_map(conv_forward, chunks(images), spikes, 1, real, wide, sizes),
+        ),
+        "dense_forward": Work(
+            costs.dense_forward(size),
+            lambda: parallel_map(dense_forward, chunks(images), spikes, 1, words, short, sizes),
+        ),
+        "table_forward": Work(
+            costs.table_forward(size),
+            lambda: parallel_map(table_forward, chunks(images), spikes, 1, tables, short, sizes),
         ),
         "image_forward": Work(
             costs.image_forward(image),

@@ -10,6 +10,10 @@ import numpy as np
 
 from qpsnn_core.common.types import Array
 from qpsnn_core.kernels.conv.packing import aligned
+from qpsnn_core.kernels.simd.llvm_lookup import LANES, OUTPUTS, VECTORS
+from qpsnn_core.kernels.simd.llvm_tile import PIXELS, WIDE
+from qpsnn_core.kernels.simd.lookup import add_look_up, look_up, no_sums, starts_of, store_sums, widen_part
+from qpsnn_core.kernels.simd.tile import add_products, places_of, store_tile, zeros
 from qpsnn_core.kernels.simd.vector import load16, load64, multiply_add, store
 from qpsnn_core.kernels.threads import kernel
 
@@ -70,6 +74,27 @@ def narrow_additions(rounds, values, out):
 
 
 @kernel
+def byte_products(rounds, counts, places, weights, out):
+    """`rounds` times a word of each pixel of two tiles, times weights that stay where they are."""
+    these, a, b = places_of(places, 0), zeros(True if WIDE else None), zeros(True if WIDE else None)
+    for i in range(rounds):
+        at = (4 * i) & 255
+        a, b = add_products(a, counts, these, at, weights, 0), add_products(b, counts, these, at + 4, weights, 0)
+    store_tile(out, 0, 32, a, PIXELS, 32)
+    store_tile(out, 0, 32, b, PIXELS, 32)
+
+
+@kernel
+def look_ups(rounds, planes, starts, tables, out):
+    """`rounds` times the bytes that a tile's indices find in its tables, added."""
+    these, sums = starts_of(starts, 0), no_sums(out)
+    part = look_up(planes, these, 0, tables, 0)
+    for i in range(rounds):
+        part = add_look_up(part, planes, these, (i * LANES) & 255, tables, 0)
+    store_sums(out, 0, 64 * OUTPUTS, widen_part(sums, part), out, 0, 0, 0)
+
+
+@kernel
 def loads(rounds, values, out):
     """The sum of an array of bytes, `rounds` times over."""
     a = b = c = d = load64(out, 0)
@@ -124,6 +149,12 @@ def measure(seconds: float, sizes: tuple[int, ...] = SIZES, rounds: int = 100_00
     floats = np.dtype(np.float32)
     calls["multiply_add"] = _bound(multiply_adds, rounds, _ones(512, floats), _ones(64, floats))
     work["multiply_add"] = rounds * 8 * 16 * 2
+    bytes_, spots = _ones(512, np.dtype(np.uint8)), np.zeros(16, np.int64)
+    whole = np.zeros(4096, np.int32)
+    calls["byte_products"] = _bound(byte_products, rounds, bytes_, spots, bytes_.view(np.int8), whole)
+    work["byte_products"] = rounds * 2 * PIXELS * (32 if WIDE else 16) * 4 * 2
+    calls["look_ups"] = _bound(look_ups, rounds, bytes_, spots, bytes_, whole)
+    work["look_ups"] = rounds * VECTORS * LANES * OUTPUTS
     side = 512
     left, right, product = (np.ones((side, side), np.float32) for _ in range(3))
     calls["sgemm"] = lambda: np.dot(left, right, out=product)

@@ -23,6 +23,8 @@ NETWORKS = {"vgg_small": {}, "vgg9": {}, "vgg16": {}, "resnet20": {}}
 STEPS, BATCH, RATE = 4, 16, 0.15
 SHAPE = (32, 32, 3)
 Record = dict[str, Any]
+Costs = Cost | tuple[Cost, ...]
+"""Of a kernel, or of each of those that give the same."""
 
 
 class Place(NamedTuple):
@@ -40,7 +42,7 @@ class Place(NamedTuple):
     first: bool
 
 
-def _conv(place: Place) -> Iterator[Cost]:
+def _conv(place: Place) -> Iterator[Costs]:
     node, (value, *_) = place.node, place.inputs
     if not node.plain:
         raise NotImplementedError(f"{node.name}: expected a square window without groups, got {node}")
@@ -57,7 +59,8 @@ def _conv(place: Place) -> Iterator[Cost]:
         yield costs.image_gradient(size)
     else:
         yield costs.pack(size)
-        yield costs.conv_bytes(size) if levels else costs.conv_floats(size)
+        exact = costs.conv_bytes(size), costs.dense_forward(size), costs.table_forward(size)
+        yield (exact if value.max_count == 1 else exact[:2]) if levels else costs.conv_floats(size)
         yield costs.list_channels(size)
         yield costs.weight_gradient(size)
     yield costs.short_moments(size)
@@ -101,7 +104,7 @@ def _nothing(place: Place) -> Iterator[Cost]:
     yield from ()
 
 
-KERNELS: dict[type, Callable[[Place], Iterator[Cost]]] = {
+KERNELS: dict[type, Callable[[Place], Iterator[Costs]]] = {
     Input: _nothing,
     Conv: _conv,
     Linear: _linear,
@@ -114,11 +117,14 @@ KERNELS: dict[type, Callable[[Place], Iterator[Cost]]] = {
 """The kernels that a training step calls for each kind of node: forward, backward and update."""
 
 
-def step_costs(network_model: Model, images: Any) -> list[Cost]:
-    """Of every kernel in a training step on these images. Raises NotImplementedError of a kind without an entry."""
+def step_costs(network_model: Model, images: Any) -> list[Costs]:
+    """Of every kernel in a training step on these images, or of each of those that may serve.
+
+    Raises NotImplementedError of a kind without an entry.
+    """
     network = network_model.network
     done = qp.forward(network_model, images, train=True, save_for_backward=True)
-    found: list[Cost] = []
+    found: list[Costs] = []
     learned: dict[str, bool] = {}
     for node in network.nodes:
         if type(node) not in KERNELS:

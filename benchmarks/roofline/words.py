@@ -33,6 +33,16 @@ KERNELS = {
     "conv_forward, floats": Words(
         "N + 4N', 9rNK x 256 of rows", "9rNK x 64", "loads of weight rows from L2: four lines per spike and window"
     ),
+    "dense_forward": Words(
+        "N + 2N', 1.5N'C of words",
+        "18N'C",
+        "one instruction of 64 bytes starts per cycle",
+    ),
+    "table_forward": Words(
+        "N + 2N', 4.5N'C/6 of indices, 9N'C/6 of tables' entries, a quarter byte each",
+        "9N'C/6 looked up",
+        "one look-up of 64 bytes per cycle; sums are widened, and indices and tables loaded, meanwhile",
+    ),
     "image_forward": Words(
         "3M + 4N'/T, 27MK x 256 of rows, each for six windows",
         "2 x 27MK x 64",

@@ -16,7 +16,6 @@ from typing import Any
 
 import numba
 import numpy as np
-import threadpoolctl
 
 from qpsnn_core.kernels.machine_code import in_turn, stamp
 from qpsnn_core.kernels.simd.vector import fresh
@@ -59,7 +58,6 @@ _inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
 _calls = np.zeros(1, np.int64)
 _helpers = 0
 _threads = 0
-_controller = threadpoolctl.ThreadpoolController()
 
 
 def _available() -> int:
@@ -181,8 +179,3 @@ def per_thread_ranges(total: int, least: int) -> list[tuple[int, int]]:
 def parallel_for(work: Callable[..., Any], total: int, least: int, *arguments: Any) -> None:
     """`work` over 0..total-1, in ranges of at least `least` (`per_thread_ranges`), independent of each other."""
     parallel_map(work, per_thread_ranges(total, least), *arguments)
-
-
-def single_blas() -> Any:
-    """A context in which BLAS keeps to one thread: ours are outside it, and its sums then have one order."""
-    return _controller.limit(limits=1, user_api="blas")

@@ -216,11 +216,11 @@ def measure(product: Product, dtype: Any) -> Cost:
     windows, numbers = geometry.out_height * geometry.out_width, geometry.height * geometry.width * geometry.channels
     rng = np.random.default_rng(0)
     spikes = [(rng.random(images * numbers) < rate).astype(count_type(max_count)) for rate in RATES]
-    total, rows, table = np.empty(images * windows * geometry.outputs, dtype), product.rows(), product.bytes()
+    total, rows, words = np.empty(images * windows * geometry.outputs, dtype), product.rows(), product.bytes()
     calls: list[Callable[[], object]] = [
         lambda: conv_forward(0, images, spikes[0], max_count, rows, total, geometry),
         lambda: conv_forward(0, images, spikes[1], max_count, rows, total, geometry),
-        lambda: dense_forward(0, images, spikes[1], max_count, table, total, geometry),
+        lambda: dense_forward(0, images, spikes[1], max_count, words, total, geometry),
         product.rows,
         product.bytes,
     ]

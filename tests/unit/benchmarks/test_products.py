@@ -46,8 +46,9 @@ def test_the_page_is_of_the_file():
         assert f"{begin}\n{table}\n{end}" in text
 
 
-def test_where_bytes_win():
+def test_where_bytes_or_tables_win():
     falling = [100.0, 90, 80, 70, 60, 50, 40, 20]
     assert products._won(falling, {"dense": 10}) == "not below 60%"
     assert products._won(falling, {"dense": 200}) == "2%"
     assert products._won(falling, {"dense": 55}) == "25%"
+    assert products._won(falling, {"dense": 10, "table": 55}) == "25%"

@@ -28,6 +28,7 @@ INPUT_GRADIENT = {"through_tiles", "gradient_tiles", "products", "tiles_back"}
 @pytest.fixture(scope="module")
 def tiny():
     """A run of the smallest sizes."""
+    pytest.importorskip("threadpoolctl")
     before = threads.threads()
     layer = LayerSize(2, 2, 8, 16, 0.3)
     point = curves.Point(2, 4, 8, 4, 2, 0.3, 0.125, 2)
@@ -46,7 +47,9 @@ def tiny():
 
 
 def test_a_tiny_run_measures_everything(tiny):
-    assert set(peaks.ADDITIONS) | {"multiply_add", "sgemm"} == set(tiny["peaks"]["operations"])
+    assert set(peaks.ADDITIONS) | {"multiply_add", "byte_products", "look_ups", "sgemm"} == set(
+        tiny["peaks"]["operations"]
+    )
     assert all(rate > 0 for rate in tiny["peaks"]["operations"].values())
     for found in tiny["kernels"]:
         assert set(found["works"]) | INPUT_GRADIENT == set(KERNELS)
@@ -154,7 +157,10 @@ def test_bandwidth_lies_between_what_was_measured():
 
 
 PEAKS = {
-    "operations": {"float32": 1.0, "int32": 1.0, "int16": 1.0, "uint8": 2.0, "multiply_add": 4.0},
+    "operations": {
+        **{"float32": 1.0, "int32": 1.0, "int16": 1.0, "uint8": 2.0},
+        **{"multiply_add": 4.0, "byte_products": 8.0, "look_ups": 2.0},
+    },
     "load": [[1, 1.0], [2**20, 1.0]],
     "store": [[1, 0.5], [2**20, 0.5]],
 }
@@ -195,7 +201,9 @@ def test_the_roof_is_the_slowest_of_loads_stores_tables_and_operations():
     assert model.roof(none._replace(writes=2e9, reads=3e9), PEAKS) == (pytest.approx(4), "memory, stores")
     assert model.roof(none._replace(near=5e9, operations=2e9), PEAKS) == (pytest.approx(5), "L1, table")
     assert model.roof(none._replace(operations=6e9), PEAKS) == (pytest.approx(3), "byte additions")
-    assert model.bound([none._replace(reads=1e9)] * 3, PEAKS) == pytest.approx(3)
+    one = none._replace(reads=1e9)
+    assert model.bound([one] * 3, PEAKS) == pytest.approx(3)
+    assert model.bound([one, (one._replace(reads=5e9), one._replace(reads=4e9))], PEAKS) == pytest.approx(5)
 
 
 def test_the_model_of_a_halving_is_a_fixed_cost_and_a_cost_per_spike():
