@@ -4,7 +4,7 @@ PINS := .ci/constraints-3.10.txt
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help check demo test test-compiled test-interpreted core-test mutants bench lint format pins clean environment
+.PHONY: help check demo test test-compiled test-once test-interpreted core-test mutants bench lint format pins clean environment
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -18,10 +18,13 @@ check: environment ## lint, and a few cases of every test that is not slow: thre
 	$(BIN)/pytest -m quick; status=$$?; \
 	wait $$lint || status=1; cat build/lint.log; exit $$status
 
-test: test-compiled test-interpreted ## the whole suite, then the kernels' and the contract tests without the compiler
+test: test-compiled test-once test-interpreted ## the whole suite, then some of the kernels' tests without the compiler
 
 test-compiled: environment
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not once and not lava"
+
+test-once: environment
+	$(BIN)/pytest -m "once or lava"
 
 test-interpreted: environment
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m "interpreted and few and not slow and not lava"

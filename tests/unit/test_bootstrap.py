@@ -183,7 +183,7 @@ def ci(root, tmp_path):
     return run
 
 
-STAGES = ("test-compiled", "core-test", "test-interpreted", "lint", "demo")
+STAGES = ("test-compiled", "core-test", "test-once", "test-interpreted", "lint", "demo")
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
@@ -196,4 +196,4 @@ def test_all_stages_run_and_one_that_fails_fails_the_run(ci, failing):
         assert f"said by {stage}\n" in done.stdout
         verdict = "FAILED" if stage in failing else "passed"
         assert any(line.split()[:2] == [stage, verdict] for line in summary.splitlines()), summary
-    assert summary.count("5 passed in 1.0s") == 3
+    assert summary.count("5 passed in 1.0s") == 4

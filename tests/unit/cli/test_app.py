@@ -170,7 +170,7 @@ main()
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_an_interrupted_run_resumes_to_the_same_bits(recipe, tmp_path):
     longer = tmp_path / "longer.toml"
-    longer.write_text(recipe.read_text().replace("epochs = 2", "epochs = 12"))
+    longer.write_text(recipe.read_text().replace("epochs = 2", "epochs = 4"))
 
     def command(code, name, *options):
         words = [sys.executable, "-c", code, "train", longer, "--json", "--out", tmp_path / name, *options]

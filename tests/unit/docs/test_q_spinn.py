@@ -16,6 +16,7 @@ def page(root):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_the_example_runs_and_learns(page):
     (example,) = blocks(page, "python")
     names: dict[str, object] = {}
