@@ -26,8 +26,10 @@ test-compiled: environment
 test-once: environment
 	$(BIN)/pytest -m "once or lava"
 
+INTERPRETED := tests/contract tests/unit/engine/layers tests/unit/integer tests/unit/kernels
+
 test-interpreted: environment
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m "interpreted and few and not slow and not lava"
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest $(INTERPRETED) -m "interpreted and few and not slow and not lava"
 
 core-test: ## the suite against an installed core without Lava, on the newest Python found
 	.ci/core-test

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -197,3 +198,12 @@ def test_all_stages_run_and_one_that_fails_fails_the_run(ci, failing):
         verdict = "FAILED" if stage in failing else "passed"
         assert any(line.split()[:2] == [stage, verdict] for line in summary.splitlines()), summary
     assert summary.count("5 passed in 1.0s") == 4
+
+
+def test_what_also_runs_interpreted_lies_where_it_is_collected(root):
+    (listed,) = re.findall(r"^INTERPRETED := (.*)$", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    folders = [root / folder for folder in listed.split()]
+    marked = re.compile(r"^@pytest\.mark\.interpreted$", re.MULTILINE)
+    found = [path for path in (root / "tests").rglob("test_*.py") if marked.search(path.read_text(encoding="utf-8"))]
+    assert found
+    assert [path for path in found if not any(path.is_relative_to(folder) for folder in folders)] == []

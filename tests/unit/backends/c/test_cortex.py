@@ -86,7 +86,7 @@ def test_make_m4_and_m0_compare_and_measure(tmp_path, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("index", "name"), enumerate(PAIRS), ids=PAIRS)
+@pytest.mark.parametrize(("index", "name"), list(enumerate(PAIRS)), ids=PAIRS)
 def test_every_pair_is_exact_on_either(tmp_path, index, name):
     """In turns: every kind stands beside others in pairs on both."""
     net, images = pair_network(name, "map")
