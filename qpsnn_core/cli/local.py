@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qpsnn_core.cli import show
+from qpsnn_core.cli import decolle, show
 from qpsnn_core.cli.options import Json, Out, Quiet, Resume
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.file_kinds import LOCAL
@@ -17,7 +17,9 @@ from qpsnn_core.experiments.data_choice import NAMED, DataChoice
 from qpsnn_core.experiments.local_runs import learn_recipe, load_for, measure
 from qpsnn_core.experiments.precision_results import Evaluation, as_json
 from qpsnn_core.experiments.precision_search import run_precision_search
+from qpsnn_core.local_learning.decolle_file import SUPERVISED
 from qpsnn_core.local_learning.exploration import reward
+from qpsnn_core.local_learning.file import kind_of_network
 from qpsnn_core.local_learning.recipe import LocalRecipe, load_local_recipe
 from qpsnn_core.recipes.data import DataConfig
 from qpsnn_datasets import source_of
@@ -32,7 +34,10 @@ def learn(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Learn by STDP as a recipe says, and name the neurons; Ctrl-C leaves a file that --resume goes on from."""
+    """Learn locally as a recipe says, by STDP or local losses; Ctrl-C leaves a file that --resume goes on from."""
+    if decolle.is_decolle(recipe):
+        decolle.learn(recipe, out, resume, json, quiet)
+        return
     chosen = load_local_recipe(recipe)
     choice = _data_of(recipe, chosen)
     data = choice.split()
@@ -52,6 +57,9 @@ def evaluated(file: Path, data: str, path: str, limit: int, json: bool, quiet: b
     """`qpsnn evaluate` of a network that learnt locally; False for any other file."""
     if not file.is_file() or file_kind(file) != LOCAL:
         return False
+    if kind_of_network(file) == SUPERVISED:
+        decolle.evaluate(file, data, path, limit, json, quiet)
+        return True
     loaded, recipe = load_for(file)
     config = recipe.data
     if data:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.common.types import Array, Longs
-from qpsnn_core.kernels.neurons.decolle import LANES, Place, State
+from qpsnn_core.kernels.neurons.decolle_layout import LANES, Place, State
 from qpsnn_core.local_learning.decolle import Decolle, LayerMap
 
 
@@ -108,19 +108,22 @@ def parted(weights: Array, biases: Array, network: Decolle) -> tuple[tuple[Array
     return tuple(one for one, _ in found), tuple(one for _, one in found)
 
 
-def new_state(network: Decolle, samples: int, kind: type[np.generic], observe: bool) -> State:
-    """A state of zeros. kind: float32 or int32. observe: with room for the ranges of variables."""
+def new_state(
+    network: Decolle, samples: int, kind: type[np.generic], *, observe: bool = False, filtered: bool = False
+) -> State:
+    """A state of zeros. kind: float32 or int32. observe: with room for ranges. filtered: as in Dynamics."""
     at = layout(network)
+    traces = at.neurons if filtered else at.inputs
 
     def zeros(count: int, dtype: type[np.generic]) -> Array:
         return np.zeros((samples, count), dtype)
 
-    p, v = zeros(at.inputs, kind), zeros(at.neurons, kind)
+    p, v = zeros(traces, kind), zeros(at.neurons, kind)
     real = kind is np.float32
     seen = zeros(8 if observe else 0, np.float32)
     seen[:, 0::2], seen[:, 1::2] = np.inf, -np.inf
     return State(
-        q=zeros(at.inputs, kind),
+        q=zeros(traces, kind),
         p=p,
         r=zeros(at.neurons, kind),
         v=v,

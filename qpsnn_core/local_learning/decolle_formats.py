@@ -9,7 +9,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.validation import check_choice, check_kind, check_kinds
-from qpsnn_core.kernels.neurons.decolle import Dynamics, Fixed
+from qpsnn_core.kernels.neurons.decolle_layout import Dynamics, Fixed
 from qpsnn_core.local_learning.decolle import Decolle
 from qpsnn_core.local_learning.formats import FLOAT_BITS
 from qpsnn_core.quantization.fixed_point import ROUNDINGS, FixedPoint, constant
@@ -88,17 +88,16 @@ def dynamics(network: Decolle, formats: DecolleFormats, seed: int) -> Dynamics:
     if formats.neurons is None or formats.weights is None:
         one = np.float32(1)
         alpha, beta, gamma = (np.float32(x) for x in (n.alpha, n.beta, n.gamma))
-        ins = (one - beta, one - alpha, one - gamma) if normalised else (one, one, one)
-        return Dynamics(
-            alpha, beta, gamma, *ins, np.float32(n.inhibition), np.float32(n.threshold), not normalised, None
-        )
+        q_in, p_in, r_in = (one - beta, one - alpha, one - gamma) if normalised else (one, one, one)
+        rho, threshold = np.float32(n.inhibition), np.float32(n.threshold)
+        return Dynamics(alpha, beta, gamma, q_in, p_in, r_in, rho, threshold, not normalised, False, None)
     form, w, mode = formats.neurons, formats.weights, str(formats.rounding)
-    a, b, c, rho = (
+    a, b, c, inhibition = (
         constant(getattr(n, name), getattr(form, name), mode, f"LocalNeuron.{name}")
         for name in ("alpha", "beta", "gamma", "inhibition")
     )
-    ones = [1 << one.fraction for one in (form.beta, form.alpha, form.gamma)]
-    ins_codes = [one - code for one, code in zip(ones, (b, a, c), strict=True)] if normalised else ones
+    q_one, p_one, r_one = (1 << one.fraction for one in (form.beta, form.alpha, form.gamma))
+    ins = (q_one - b, p_one - a, r_one - c) if normalised else (q_one, p_one, r_one)
     trace = max(form.p.fraction, form.q.fraction)
     products, resets = w.fraction + form.p.fraction, form.inhibition.fraction + form.r.fraction
     total = max(products, resets, form.membrane.fraction)
@@ -132,5 +131,5 @@ def dynamics(network: Decolle, formats: DecolleFormats, seed: int) -> Dynamics:
         v_step=np.float32(form.membrane.step),
         seed=np.uint64(seed),
     )
-    threshold = constant(n.threshold, form.membrane, mode, "LocalNeuron.threshold")
-    return Dynamics(a, b, c, *ins_codes, rho, threshold, not normalised, fixed)
+    level = constant(n.threshold, form.membrane, mode, "LocalNeuron.threshold")
+    return Dynamics(a, b, c, ins[0], ins[1], ins[2], inhibition, level, not normalised, False, fixed)

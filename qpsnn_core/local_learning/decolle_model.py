@@ -43,7 +43,7 @@ class DecolleModel:
         check_at_least("DecolleModel.seen", self.seen, 0)
         dynamics(self.network, self.formats, self.seed)
         maps, classes = self.network.maps, self.network.classes
-        shapes = {
+        shapes: dict[str, list[tuple[int, ...]]] = {
             "weights": [(one.kernel, one.kernel, one.inputs[2], one.outputs[2]) for one in maps],
             "biases": [(one.outputs[2],) for one in maps],
             "readouts": [(one.features, classes) for one in maps],

@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.errors import DataError, ShapeError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, DataError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Array, Doubles, Floats, Images, Ints, Labels, Longs
 from qpsnn_core.common.validation import check_kind, described
 from qpsnn_core.kernels.counter_random import sample_key
-from qpsnn_core.kernels.neurons.decolle import WEIGHT_DRAWS, State
+from qpsnn_core.kernels.neurons.decolle_layout import WEIGHT_DRAWS, State
 from qpsnn_core.kernels.neurons.decolle_learning import Gradients, Lesson, Parameters, adamax, advance, move_codes
 from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map
 from qpsnn_core.local_learning.decolle import Decolle, LocalTraining
 from qpsnn_core.local_learning.decolle_arrays import flat_biases, flat_weights, layout, new_state, parted
-from qpsnn_core.local_learning.decolle_formats import dynamics
+from qpsnn_core.local_learning.decolle_formats import DECOLLE_FLOAT, dynamics
 from qpsnn_core.local_learning.decolle_model import DecolleModel
 from qpsnn_core.local_learning.present import TESTED
 from qpsnn_core.quantization.fixed_point import ROUNDINGS
@@ -95,7 +95,7 @@ def learn_windows(
     at, values = layout(network), dynamics(network, model.formats, model.seed)
     parameters, size = parameters_of(model), -(-samples // CHUNKS)
     ranges = chunks(samples, size)
-    state = new_state(network, samples, parameters.weights.dtype.type, False)
+    state = new_state(network, samples, parameters.weights.dtype.type)
     lesson = _lesson(model, labels, samples)
     grads = Gradients(
         np.zeros((len(ranges), at.weights), np.float32),
@@ -177,14 +177,26 @@ def _update(
             )
 
 
-def respond_windows(model: DecolleModel, windows: Images, training: LocalTraining, *, observe: bool = False) -> Answers:
+def respond_windows(
+    model: DecolleModel,
+    windows: Images,
+    training: LocalTraining,
+    *,
+    observe: bool = False,
+    filtered: bool = False,
+) -> Answers:
     """The classes that the readouts give at each step that counts, while nothing is learnt.
 
-    windows: as for `learn_windows`. observe: also the ranges of variables. Raises DataError, ShapeError.
+    windows: as for `learn_windows`. observe: also the ranges of variables. filtered: spikes are convolved and then
+    filtered, which equals what learning computes but for rounding, and is faster where few neurons spike. Raises
+    ConfigError (filtered integers, or observed), DataError, ShapeError.
     """
     check_kind("model", model, DecolleModel)
     frames = _frames(model.network, windows)
-    state, answers = _present(model, frames, training.plan(frames.shape[1]), observe)
+    if filtered and (observe or model.formats != DECOLLE_FLOAT):
+        want = "False, as P and Q are kept" if observe else "False for fixed point, whose traces are rounded"
+        raise ConfigError(expected("filtered", want, filtered))
+    state, answers = _present(model, frames, training.plan(frames.shape[1]), observe=observe, filtered=filtered)
     counted = [t for t, counts in training.plan(frames.shape[1]) if counts]
     seen = None
     if observe:
@@ -193,12 +205,17 @@ def respond_windows(model: DecolleModel, windows: Images, training: LocalTrainin
 
 
 def _present(
-    model: DecolleModel, frames: Images, plan: Sequence[tuple[int, bool]], observe: bool
+    model: DecolleModel,
+    frames: Images,
+    plan: Sequence[tuple[int, bool]],
+    *,
+    observe: bool = False,
+    filtered: bool = False,
 ) -> tuple[State, Ints]:
     network, samples = model.network, len(frames)
-    at, values = layout(network), dynamics(network, model.formats, model.seed)
+    at, values = layout(network), dynamics(network, model.formats, model.seed)._replace(filtered=filtered)
     parameters = parameters_of(model)
-    state = new_state(network, samples, parameters.weights.dtype.type, observe)
+    state = new_state(network, samples, parameters.weights.dtype.type, observe=observe, filtered=filtered)
     silent = Gradients(*(np.zeros((0, 1), kind) for kind in (np.float32, np.float32, np.float64, np.float32)))
     answers = np.zeros((samples, frames.shape[1], len(network.maps)), np.int32)
     winners = np.zeros((samples, at.features), np.int32)
@@ -246,7 +263,7 @@ def lsuv(model: DecolleModel, windows: Images, training: LocalTraining) -> Decol
     frames = _frames(model.network, windows)
     plan = training.plan(frames.shape[1])
     for _ in range(training.lsuv):
-        state, _ = _present(model, frames, plan, False)
+        state, _ = _present(model, frames, plan)
         weights, biases = list(model.weights), list(model.biases)
         for k, values in enumerate(membranes(model, state)):
             numbers = values.astype(np.float64).reshape(-1)

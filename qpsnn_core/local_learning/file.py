@@ -1,7 +1,6 @@
 """Networks that learn locally as HDF5 files: whole or not there, of one version, with a checksum over all of it.
 
-A file holds `about` (JSON: the network, its formats, what its neurons stand for, its past) and the arrays
-`arrays/name`.
+A file holds `about` (JSON: the kind of network, its description, formats and past) and the arrays `arrays/name`.
 """
 
 from __future__ import annotations
@@ -9,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +25,8 @@ from qpsnn_core.local_learning.labels import LabelledNeurons
 from qpsnn_core.local_learning.model import LocalModel
 from qpsnn_core.local_learning.network import DiehlCook
 from qpsnn_core.local_learning.plain_form import from_plain, to_plain
+
+T = TypeVar("T")
 
 VERSION = 1
 
@@ -67,19 +68,10 @@ def save_local(path: str | os.PathLike[str], checkpoint: LocalCheckpoint) -> Non
         "named": checkpoint.named is not None,
         **{name: dict(getattr(checkpoint, name)) for name in ("recipe", "notes", "versions")},
     }
-    try:
-        text = json.dumps(about, sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(expected("checkpoint", "a recipe and notes of JSON data", str(error))) from error
     arrays = {"weights": model.weights, "adaptation": model.adaptation}
     if checkpoint.named is not None:
         arrays |= {name: getattr(checkpoint.named, name) for name in LABELS}
-    with writing(path, KIND, VERSION) as file:
-        file["about"] = np.bytes_(text.encode())  # of fixed length: HDF5 can loop for ever on damaged others
-        group = file.create_group("arrays")
-        for name, array in arrays.items():
-            group[name] = array
-        file.attrs["checksum"] = np.bytes_(_checksum(text, arrays))
+    write_network(path, about, arrays)
 
 
 def load_local(path: str | os.PathLike[str]) -> LocalCheckpoint:
@@ -89,6 +81,33 @@ def load_local(path: str | os.PathLike[str]) -> LocalCheckpoint:
     missing, or not of the shape and type that the network says.
     """
     check_path("load_local.path", path)
+    return read_network(path, UNSUPERVISED, _read)
+
+
+def _read(about: Any, arrays: NamedArrays) -> LocalCheckpoint:
+    network = from_plain(about["network"], DiehlCook, "network")
+    formats = from_plain(about["formats"], NumberFormats, "formats")
+    model = LocalModel(network, formats, arrays["weights"], arrays["adaptation"], about["seed"], about["seen"])
+    named = LabelledNeurons(*(arrays[name] for name in LABELS)) if about["named"] else None
+    return LocalCheckpoint(model, named, about["recipe"], about["notes"], about["versions"])
+
+
+def write_network(path: str | os.PathLike[str], about: Mapping[str, Any], arrays: NamedArrays) -> None:
+    """A file of this kind. about: JSON data. Raises FileError, ConfigError (what is no JSON data)."""
+    try:
+        text = json.dumps(about, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(expected("checkpoint", "a recipe and notes of JSON data", str(error))) from error
+    with writing(path, KIND, VERSION) as file:
+        file["about"] = np.bytes_(text.encode())  # of fixed length: HDF5 can loop for ever on damaged others
+        group = file.create_group("arrays")
+        for name, array in arrays.items():
+            group[name] = array
+        file.attrs["checksum"] = np.bytes_(_checksum(text, arrays))
+
+
+def read_network(path: str | os.PathLike[str], kind: str, made: Callable[[Any, NamedArrays], T]) -> T:
+    """What `made` makes of a file's description and arrays, if it is of this kind of network; as `load_local`."""
     with reading(path, KIND, VERSION) as file:
         try:
             text = read_text(file, "about")
@@ -96,7 +115,10 @@ def load_local(path: str | os.PathLike[str]) -> LocalCheckpoint:
             arrays = {name: read_array(group[name]) for name in group}
             if text_attribute(file, "checksum") != _checksum(text, arrays):
                 raise FormatError("altered: its contents do not have its checksum")
-            return _read(json.loads(text), arrays)
+            about = json.loads(text)
+            if about["kind"] != kind:
+                raise FormatError(expected("kind", kind, about["kind"]))
+            return made(about, arrays)
         except FileError as error:
             where = "" if str(error).startswith(os.fspath(path)) else f"{os.fspath(path)}: "
             raise type(error)(f"{where}{error}") from error
@@ -104,14 +126,13 @@ def load_local(path: str | os.PathLike[str]) -> LocalCheckpoint:
             raise FormatError(f"{os.fspath(path)}: {error}") from error
 
 
-def _read(about: Any, arrays: NamedArrays) -> LocalCheckpoint:
-    if about["kind"] != UNSUPERVISED:
-        raise FormatError(expected("about.kind", UNSUPERVISED, about["kind"]))
-    network = from_plain(about["network"], DiehlCook, "network")
-    formats = from_plain(about["formats"], NumberFormats, "formats")
-    model = LocalModel(network, formats, arrays["weights"], arrays["adaptation"], about["seed"], about["seen"])
-    named = LabelledNeurons(*(arrays[name] for name in LABELS)) if about["named"] else None
-    return LocalCheckpoint(model, named, about["recipe"], about["notes"], about["versions"])
+def kind_of_network(path: str | os.PathLike[str]) -> str:
+    """The kind of network that a file of this kind holds. Raises as `load_local`."""
+    with reading(path, KIND, VERSION) as file:
+        try:
+            return str(json.loads(read_text(file, "about"))["kind"])
+        except (LookupError, TypeError, ValueError) as error:
+            raise FormatError(f"{os.fspath(path)}: {error}") from error
 
 
 def _checksum(text: str, arrays: NamedArrays) -> str:

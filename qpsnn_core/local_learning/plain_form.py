@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import cattrs
 
 from qpsnn_core.common.errors import ConfigError
-from qpsnn_core.common.serialization import converter, structure
+from qpsnn_core.common.serialization import converter, structure, tag_union
+from qpsnn_core.local_learning.decolle import LocalConv, LocalDense
 from qpsnn_core.quantization.fixed_point import FixedPoint
 from qpsnn_core.recipes.recipe import with_data
 
@@ -24,6 +25,7 @@ def local_converter() -> cattrs.Converter:
     strict = with_data(converter())
     strict.register_structure_hook(FixedPoint, _format)
     strict.register_unstructure_hook(FixedPoint, str)
+    tag_union(strict, LocalConv | LocalDense)
     return strict
 
 

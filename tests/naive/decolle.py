@@ -110,10 +110,40 @@ class Layer:
         return found, winners
 
 
-def layers_of(model, d, number):
+class Filtered(Layer):
+    """A layer of float32 that keeps `w*Q` and `w*P`."""
+
+    def __init__(self, one, *rest):
+        super().__init__(one, *rest)
+        self.q, self.p = (np.full(one.outputs, F(0), object) for _ in range(2))
+
+    def step(self, spikes, t):
+        d, one, pad = self.d, self.one, self.one.padding
+        for n in np.ndindex(*one.outputs):
+            old = self.q[n]
+            self.q[n], self.p[n] = F(d.beta * old), F(F(d.alpha * self.p[n]) + F(d.p_in * old))
+            self.r[n] = F(F(d.gamma * self.r[n]) + F(d.r_in * F(self.s[n])))
+            self.v[n] = F(F(self.p[n] + self.b[n[2]]) - F(d.rho * self.r[n]))
+        for y, x in np.ndindex(*one.inputs[:2]):
+            channels = [c for c in range(one.inputs[2]) if spikes[y, x, c]]
+            whole = len(channels) // 4 * 4
+            for ky, kx, k in np.ndindex(one.kernel, one.kernel, one.outputs[2]):
+                at = (y + pad - ky, x + pad - kx, k)
+                if channels and 0 <= at[0] < one.outputs[0] and 0 <= at[1] < one.outputs[1]:
+                    parts = [F(0)] * 4
+                    for i, c in enumerate(channels):
+                        part = i % 4 if i < whole else 0
+                        parts[part] = fused(F(spikes[y, x, c]), self.w[ky, kx, c, k], parts[part])
+                    total = F(F(parts[0] + parts[1]) + F(parts[2] + parts[3]))
+                    self.q[at] = fused(d.q_in, total, self.q[at])
+        self.s = np.array(self.v >= d.threshold if d.inclusive else self.v > d.threshold).astype(int)
+        return self.pool()
+
+
+def layers_of(model, d, number, kind=Layer):
     found, inputs, neurons = [], 0, 0
     for one, weights, biases in zip(model.network.maps, model.weights, model.biases, strict=True):
-        found.append(Layer(one, weights, biases, d, model.seed, number, inputs, neurons))
+        found.append(kind(one, weights, biases, d, model.seed, number, inputs, neurons))
         height, width, channels = one.inputs
         inputs += (height + 2 * one.padding) * (width + 2 * one.padding) * channels
         neurons += one.outputs[0] * one.outputs[1] * one.lanes
@@ -137,9 +167,9 @@ def readout(model, layer, spikes, keeps):
     return out
 
 
-def respond(model, d, frames, number):
+def respond(model, d, frames, number, kind=Layer):
     """The layers after all frames, and the class of the highest readout of each step and layer."""
-    layers, answers = layers_of(model, d, number), []
+    layers, answers = layers_of(model, d, number, kind), []
     for t, spikes in enumerate(frames):
         own = []
         for k, layer in enumerate(layers):

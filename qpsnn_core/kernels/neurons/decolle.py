@@ -1,153 +1,17 @@
 """Layers that learn locally (DECOLLE), forward: traces of inputs, membranes, spikes and their pools, step by step.
 
-Flat arrays hold all layers: those of inputs (P, Q) `[samples, inputs]`, with the zeros around each map of a
-convolution; those of neurons (R, S, V) `[samples, neurons]`, channels last, filled up to a multiple of LANES; the
-pooled spikes `[samples, features]`. `Layout` says where each layer's part is. Weights lie in panels of LANES channels:
-`[panel, kernel row, kernel column, input channel, LANES]`.
+Arrays and places: decolle_layout.py.
 """
 
 from __future__ import annotations
-
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from qpsnn_core.kernels.counter_random import sample_key
 from qpsnn_core.kernels.fixed_point import STOCHASTIC, dither
+from qpsnn_core.kernels.neurons.decolle_layout import LANES, Q_DRAWS, ROWS
 from qpsnn_core.kernels.simd.vector import fill16, item, load16, multiply_add, store, to
 from qpsnn_core.kernels.threads import kernel
-
-LANES = 16
-ROWS = 6
-"""Positions that are summed at once, in registers."""
-
-Q_DRAWS, P_DRAWS, R_DRAWS, V_DRAWS, DROPOUT, WEIGHT_DRAWS = range(8, 14)
-"""The streams of random words."""
-
-
-class Place(NamedTuple):
-    """One layer. inputs, neurons, features, weights, biases, readouts: where its parts begin in the flat arrays.
-
-    channels, row, pad: input channels, numbers in a row of the padded map, and zeros around it. kernel: its side.
-    height, width, outputs, lanes: of the map of neurons, its channels, and those with what fills them up. pool: side of
-    a pool, 1: none. below: where the input of a layer is in the features; -1: it is the frame. low: rows of the map
-    below.
-    """
-
-    inputs: Any
-    neurons: Any
-    features: Any
-    weights: Any
-    biases: Any
-    readouts: Any
-    channels: Any
-    row: Any
-    pad: Any
-    kernel: Any
-    height: Any
-    width: Any
-    outputs: Any
-    lanes: Any
-    pool: Any
-    below: Any
-    size: Any
-    in_height: Any
-    in_width: Any
-
-
-class Dynamics(NamedTuple):
-    """`Q' = beta*Q + q_in*S; P' = alpha*P + p_in*Q; R' = gamma*R + r_in*S; V = w*P' + b - rho*R'`, old Q and S.
-
-    A neuron spikes at `V > threshold`, or, if inclusive, at `V >= threshold`. float32, or integers (then `fixed` is a
-    Fixed, else None).
-    """
-
-    alpha: Any
-    beta: Any
-    gamma: Any
-    q_in: Any
-    p_in: Any
-    r_in: Any
-    rho: Any
-    threshold: Any
-    inclusive: Any
-    fixed: Any
-
-
-class Fixed(NamedTuple):
-    """Of integers: by how many bits terms are moved up before sums, and sums down afterwards; the largest codes.
-
-    one: a spike in Q's format. unit: the same in R's. p_up, q_up: of P and Q in the sum P'. q_down, p_down, r_down,
-    v_down: what is dropped. bias_up, sum_up, r_up: of a bias, a sum of products and rho*R in the sum V. q_high, p_high,
-    r_high, v_high: largest codes; the lowest are `-high - 1`. mode: TRUNCATION, NEAREST or STOCHASTIC. p_step, v_step:
-    what a code of P and V stands for, float32. seed: uint64 below 2**32.
-    """
-
-    one: Any
-    unit: Any
-    p_up: Any
-    q_up: Any
-    q_down: Any
-    p_down: Any
-    r_down: Any
-    v_down: Any
-    bias_up: Any
-    sum_up: Any
-    r_up: Any
-    q_high: Any
-    p_high: Any
-    r_high: Any
-    v_high: Any
-    mode: Any
-    p_step: Any
-    v_step: Any
-    seed: Any
-
-
-class State(NamedTuple):
-    """q, p `[samples, inputs]`, r, v `[samples, neurons]`: float32 or int32. s, emitted: uint8, spikes and pooled ones.
-
-    p_real, v_real: float32, of p and v; the same arrays where those are float32. lost: int64 `[samples, 4]`, how often
-    Q, P, R and V left their ranges. seen: float32 `[samples, 8]`: lowest and highest Q, P, R, V, or `[samples, 0]`.
-    """
-
-    q: Any
-    p: Any
-    r: Any
-    v: Any
-    s: Any
-    emitted: Any
-    p_real: Any
-    v_real: Any
-    lost: Any
-    seen: Any
-
-
-@kernel
-def place_of(table, layer):
-    """The Place of a layer: a row of `table`, int64."""
-    t = table[layer]
-    return Place(
-        t[0],
-        t[1],
-        t[2],
-        t[3],
-        t[4],
-        t[5],
-        t[6],
-        t[7],
-        t[8],
-        t[9],
-        t[10],
-        t[11],
-        t[12],
-        t[13],
-        t[14],
-        t[15],
-        t[16],
-        t[17],
-        t[18],
-    )  # fmt: skip - one line would not fit, and a line for each says nothing
 
 
 @kernel
@@ -241,6 +105,65 @@ def add_currents(start, stop, place, inputs, neurons, p, weights, biases, out):
             store(out, to_out[3], s3)
             store(out, to_out[4], s4)
             store(out, to_out[5], s5)
+
+
+@kernel
+def filter_currents(sample, place, d, spikes, weights, biases, s):
+    """`w*Q`, `w*P` and `w*P + b` of one sample's layer; filtered. spikes: uint8, as for `filter_inputs`.
+
+    Input positions are added in the order of rows and columns.
+    """
+    a, b, v = s.q[sample], s.p[sample], s.v[sample]
+    for position in range(place.height * place.width):
+        first = place.neurons + position * place.lanes
+        for lane in range(place.lanes):
+            at = first + lane
+            old = a[at]
+            a[at] = d.beta * old
+            b[at] = d.alpha * b[at] + d.p_in * old
+            v[at] = b[at] + biases[place.biases + lane]
+    channels = np.empty(place.channels, np.int64)
+    at = 0
+    for y in range(place.in_height):
+        for x in range(place.in_width):
+            count = 0
+            for c in range(place.channels):
+                if spikes[at + c]:
+                    channels[count] = c
+                    count += 1
+            if count > 0:
+                scatter(place, y + place.pad, x + place.pad, channels, count, spikes[at:], d.q_in, weights, a)
+            at += place.channels
+
+
+@kernel
+def scatter(place, y, x, channels, count, spikes, strength, weights, out):
+    """`strength * w*S` of one input position, added to all neurons that see it: y, x of the map with its zeros.
+
+    channels: int64, of which the first `count` have spikes. spikes: uint8, the position's. weights, out: float32, flat.
+    A sum has four parts, of every fourth channel; what does not fill the last four goes to the first part.
+    """
+    run = place.kernel * place.channels
+    for panel in range(place.lanes // LANES):
+        for ky in range(max(0, y - place.height + 1), min(place.kernel, y + 1)):
+            for kx in range(max(0, x - place.width + 1), min(place.kernel, x + 1)):
+                weight = place.weights + ((panel * place.kernel + ky) * run + kx * place.channels) * LANES
+                zero = fill16(np.float32(0), out)
+                s0, s1, s2, s3 = zero, zero, zero, zero
+                i = 0
+                while i + 4 <= count:
+                    c0, c1, c2, c3 = channels[i], channels[i + 1], channels[i + 2], channels[i + 3]
+                    s0 = multiply_add(fill16(np.float32(spikes[c0]), out), load16(weights, weight + c0 * LANES), s0)
+                    s1 = multiply_add(fill16(np.float32(spikes[c1]), out), load16(weights, weight + c1 * LANES), s1)
+                    s2 = multiply_add(fill16(np.float32(spikes[c2]), out), load16(weights, weight + c2 * LANES), s2)
+                    s3 = multiply_add(fill16(np.float32(spikes[c3]), out), load16(weights, weight + c3 * LANES), s3)
+                    i += 4
+                while i < count:
+                    c0 = channels[i]
+                    s0 = multiply_add(fill16(np.float32(spikes[c0]), out), load16(weights, weight + c0 * LANES), s0)
+                    i += 1
+                at = place.neurons + ((y - ky) * place.width + x - kx) * place.lanes + panel * LANES
+                store(out, at, multiply_add(fill16(strength, out), (s0 + s1) + (s2 + s3), load16(out, at)))
 
 
 @kernel
@@ -353,12 +276,17 @@ def forward_layer(start, stop, place, d, f, real, frames, weights, biases, s, wi
     for b in range(start, stop):
         keys = keys_of(f, numbers[b])
         below = frames[b, t] if place.below < 0 else s.emitted[b, place.below :]
+        if real is not None:  # noqa: SIM102 - Numba leaves code out only where a test of None stands alone
+            if d.filtered:
+                filter_currents(b, place, d, below, weights, biases, s)
+                continue
         filter_inputs(b, place, d, f, real, below, s, t, keys)
         if f is not None:
             fire_codes(b, place, d, f, s.p[b], weights, biases, s, t, keys)
-    if real is not None:
-        flat_p, flat_v = s.p.reshape(-1), s.v.reshape(-1)
-        add_currents(start, stop, place, inputs, neurons, flat_p, weights, biases, flat_v)
+    if real is not None:  # noqa: SIM102 - as above
+        if not d.filtered:
+            flat_p, flat_v = s.p.reshape(-1), s.v.reshape(-1)
+            add_currents(start, stop, place, inputs, neurons, flat_p, weights, biases, flat_v)
     for b in range(start, stop):
         fire(b, place, d, real, s)
         pool(b, place, s, winners[b])

@@ -12,7 +12,8 @@ import numpy as np
 
 from qpsnn_core.kernels.counter_random import WORD, random_word, sample_key
 from qpsnn_core.kernels.fixed_point import NEAREST, STOCHASTIC
-from qpsnn_core.kernels.neurons.decolle import DROPOUT, LANES, ROWS, forward_layer, place_of
+from qpsnn_core.kernels.neurons.decolle import forward_layer
+from qpsnn_core.kernels.neurons.decolle_layout import DROPOUT, LANES, ROWS, place_of
 from qpsnn_core.kernels.simd.vector import fill16, item, load16, multiply_add, store
 from qpsnn_core.kernels.threads import kernel
 

@@ -18,11 +18,40 @@ def page(root):
 @pytest.mark.slow
 @pytest.mark.once
 def test_the_example_runs_and_learns(page):
-    (example,) = blocks(page, "python")
+    example, decolle = blocks(page, "python")
     names: dict[str, object] = {}
     exec(compile(example, str(page), "exec"), names)
     right = names["answers"] == np.asarray(names["data"].test.labels)
     assert right.mean() > 0.6
+    exec(compile(decolle, str(page), "exec"), names)
+    right = names["votes"][:, -1] == np.asarray(names["data"].test.labels)
+    assert right.mean() > 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.cli
+def test_the_commands_run(page, root, qpsnn, tmp_path, monkeypatch):
+    """On fewer images, in one rounding, with fewer neurons."""
+    pytest.importorskip("typer")
+    pytest.importorskip("sklearn")
+    (tmp_path / "examples").mkdir()
+    for name, changes in (
+        ("digits-stdp", {'["truncation", "nearest", "stochastic"]': '["nearest"]', "neurons = 50": "neurons = 20"}),
+        ("digits-decolle", {"epochs = 2": "epochs = 1"}),
+    ):
+        text = (root / "examples" / f"{name}.toml").read_text(encoding="utf-8")
+        for old, new in {**changes, 'name = "digits': 'limit = 120\nname = "digits'}.items():
+            assert old in text
+            text = text.replace(old, new)
+        (tmp_path / "examples" / f"{name}.toml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (commands,) = blocks(page, "sh")
+    for line in commands.strip().split("\n"):
+        code, said, _ = qpsnn(*line.split()[1:])
+        assert code == 0 or (code == 1 and "qspinn" in line), line
+        assert said.strip(), line
+    assert {"learnt.h5", "decolle.h5"} <= {path.name for path in tmp_path.iterdir()}
+    assert (tmp_path / "search" / "results.json").is_file()
 
 
 def test_links_lead_to_names(page):

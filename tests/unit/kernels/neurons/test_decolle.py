@@ -63,7 +63,7 @@ def test_responses_are_the_twins(name):
     model, given = model_of(*FORMS[name]), frames()
     d = dynamics(model.network, model.formats, model.seed)
     plan = [(t, True) for t in range(STEPS)]
-    state, answers = _present(model, given.reshape(SAMPLES, STEPS, -1), plan, True)
+    state, answers = _present(model, given.reshape(SAMPLES, STEPS, -1), plan, observe=True)
     fired = 0
     for sample in range(SAMPLES):
         layers, ref = naive.respond(model, d, given[sample], TESTED + sample)
@@ -78,6 +78,23 @@ def test_responses_are_the_twins(name):
         assert lowest <= min(layer.v.min() for layer in layers) <= max(layer.v.max() for layer in layers) <= highest
     assert fired > 0
     assert (state.lost.sum() > 0) == (name == "narrow")
+
+
+@pytest.mark.parametrize("name", ["float32", "normalised"])
+def test_spikes_convolved_and_filtered_are_the_twins(name):
+    model, given = model_of(*FORMS[name]), frames()
+    d = dynamics(model.network, model.formats, model.seed)
+    flat, plan = given.reshape(SAMPLES, STEPS, -1), [(t, True) for t in range(STEPS)]
+    state, answers = _present(model, flat, plan, filtered=True)
+    other, same = _present(model, flat, plan)
+    for sample in range(SAMPLES):
+        layers, ref = naive.respond(model, d, given[sample], TESTED + sample, naive.Filtered)
+        assert answers[sample].tolist() == ref
+        for k, layer in enumerate(layers):
+            np.testing.assert_array_equal(membranes(model, state)[k][sample], layer.v.astype(np.float32))
+    np.testing.assert_allclose(state.v, other.v, rtol=0, atol=1e-5)
+    assert (state.v != other.v).any()
+    assert (answers == same).all()
 
 
 @pytest.mark.parametrize("name", ["float32", "normalised", "nearest"])
