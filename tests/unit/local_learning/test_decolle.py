@@ -179,6 +179,7 @@ def test_files_hold_all_of_it(tmp_path):
 
 
 MODEL = initialise_decolle(NETWORK, 1)
+LARGE = replace(MODEL, weights=tuple(99 * one for one in MODEL.weights))
 FRAMES = np.zeros((2, 20, 6, 6, 2), np.uint8)
 
 
@@ -206,7 +207,11 @@ FRAMES = np.zeros((2, 20, 6, 6, 2), np.uint8)
         (lambda: replace(TRAINING, burnin=20), ConfigError, "LocalTraining.burnin"),
         (lambda: replace(FIXED, neurons=None), ConfigError, "DecolleFormats"),
         (lambda: quantized_decolle(quantized_decolle(MODEL, FIXED), FIXED), ConfigError, "model.formats"),
-        (lambda: quantized_decolle(MODEL, replace(FIXED, weights=Q("Q0.0"))), ConfigError, "beyond"),
+        (
+            lambda: quantized_decolle(LARGE, FIXED),
+            ConfigError,
+            r"weights\[0\]: expected numbers that Q4.10 holds, got \d+ beyond",
+        ),
         (
             lambda: quantized_decolle(
                 MODEL, replace(FIXED, weights=Q("Q4.26"), neurons=replace(FIXED.neurons, p=Q("Q9.22")))
