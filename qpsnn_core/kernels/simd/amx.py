@@ -6,6 +6,7 @@ instruction itself (llvm_amx.py). Registers are a thread's own: a kernel configu
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,15 @@ from qpsnn_core.kernels.simd.llvm import instruction
 
 ROWS, BYTES, TILES = 16, 64, 8
 
-REGISTERS = np.zeros((TILES, ROWS, BYTES), np.uint8)
-"""The tiles, where the compiler is off."""
+
+class Registers(threading.local):
+    """The tiles, where the compiler is off: those of the thread that asks."""
+
+    def __init__(self) -> None:
+        self.tiles = np.zeros((TILES, ROWS, BYTES), np.uint8)
+
+
+REGISTERS = Registers()
 
 CONFIG = np.zeros(64, np.uint8)
 """What `configure` reads: palette 1; the bytes of a row of each tile as 16 bits from 16 on, its rows from 48 on."""
@@ -28,20 +36,20 @@ def configure(config):
     """Every tile has 16 rows of 64 bytes, and holds zeros; `config` must say so."""
     if config[0] != 1 or (config[16:32:2] != BYTES).any() or (config[48:56] != ROWS).any():
         raise ValueError("config: expected eight tiles of 16 rows of 64 bytes")
-    REGISTERS[:] = 0
+    REGISTERS.tiles[:] = 0
 
 
 @instruction(llvm_amx.nothing, llvm_amx.done("tilerelease"))
 def release():
     """The tiles are free, and hold nothing."""
-    REGISTERS[:] = 0
+    REGISTERS.tiles[:] = 0
 
 
 def zero(tile: int) -> Any:
     """The instruction that fills a tile with zeros."""
 
     def zeros():
-        REGISTERS[tile] = 0
+        REGISTERS.tiles[tile] = 0
 
     return instruction(llvm_amx.nothing, llvm_amx.done("tilezero", tile))(zeros)
 
@@ -51,7 +59,7 @@ def load(tile: int) -> Any:
 
     def loads(array, index, stride):
         for row in range(ROWS):
-            REGISTERS[tile, row] = array[index + row * stride : index + row * stride + BYTES].view(np.uint8)
+            REGISTERS.tiles[tile, row] = array[index + row * stride : index + row * stride + BYTES].view(np.uint8)
 
     return instruction(llvm_amx.nothing, llvm_amx.moved("tileloadd", tile))(loads)
 
@@ -62,7 +70,7 @@ def save(tile: int) -> Any:
     def saves(array, index, stride):
         for row in range(ROWS):
             begin = index + row * stride // 4
-            array[begin : begin + BYTES // 4] = REGISTERS[tile, row].view(np.int32)
+            array[begin : begin + BYTES // 4] = REGISTERS.tiles[tile, row].view(np.int32)
 
     return instruction(llvm_amx.nothing, llvm_amx.moved("tilestored", tile))(saves)
 
@@ -74,8 +82,8 @@ def multiply(total: int, counts: int, weights: int) -> Any:
     """
 
     def multiplies():
-        left = REGISTERS[counts].astype(np.int64)
-        right = REGISTERS[weights].view(np.int8).reshape(ROWS, 16, 4).transpose(0, 2, 1).reshape(BYTES, 16)
-        REGISTERS[total].view(np.int32)[:] += (left @ right.astype(np.int64)).astype(np.int32)
+        left = REGISTERS.tiles[counts].astype(np.int64)
+        right = REGISTERS.tiles[weights].view(np.int8).reshape(ROWS, 16, 4).transpose(0, 2, 1).reshape(BYTES, 16)
+        REGISTERS.tiles[total].view(np.int32)[:] += (left @ right.astype(np.int64)).astype(np.int32)
 
     return instruction(llvm_amx.nothing, llvm_amx.done("tdpbusd", total, counts, weights))(multiplies)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 import numba
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ def configured():
     amx.configure(amx.CONFIG)
     yield
     amx.release()
-    assert not amx.REGISTERS.any()
+    assert not amx.REGISTERS.tiles.any()
 
 
 def test_a_configuration_of_other_tiles_is_refused():
@@ -31,10 +33,19 @@ def test_a_tile_is_read_row_by_row():
     amx.load(3)(memory, 7, 100)
     for row in range(16):
         for byte in range(64):
-            assert amx.REGISTERS[3, row, byte] == memory[7 + 100 * row + byte]
-    assert not amx.REGISTERS[[0, 1, 2, 4, 5, 6, 7]].any()
+            assert amx.REGISTERS.tiles[3, row, byte] == memory[7 + 100 * row + byte]
+    assert not amx.REGISTERS.tiles[[0, 1, 2, 4, 5, 6, 7]].any()
     amx.zero(3)()
-    assert not amx.REGISTERS.any()
+    assert not amx.REGISTERS.tiles.any()
+
+
+def test_registers_are_a_threads_own():
+    """Threads that convolve at the same time wrote into each other's tiles."""
+    amx.load(3)(np.full(1024, 7, np.uint8), 0, 64)
+    other = Thread(target=amx.configure, args=(amx.CONFIG,))
+    other.start()
+    other.join()
+    assert (amx.REGISTERS.tiles[3] == 7).all()
 
 
 def test_a_product_of_unsigned_and_signed_bytes_is_added():
@@ -58,8 +69,8 @@ def test_a_product_of_unsigned_and_signed_bytes_is_added():
 
 
 def test_sums_wrap():
-    amx.REGISTERS[0].view(np.int32)[:] = 2**31 - 1
+    amx.REGISTERS.tiles[0].view(np.int32)[:] = 2**31 - 1
     amx.load(4)(np.ones(1024, np.uint8), 0, 64)
     amx.load(6)(np.ones(1024, np.int8), 0, 64)
     amx.multiply(0, 4, 6)()
-    assert (amx.REGISTERS[0].view(np.int32) == -(2**31) + 63).all()
+    assert (amx.REGISTERS.tiles[0].view(np.int32) == -(2**31) + 63).all()
