@@ -167,7 +167,11 @@ def test_wrong_arrays_are_refused(place, array, error, message):
 @pytest.mark.parametrize(
     ("node", "error", "message"),
     [
-        (IntConv("conv", "in", 3, 3, 0, 1), ConfigError, "conv.stride: expected an integer of at least 1, got 0"),
+        (
+            lambda: IntConv("conv", "in", 3, 3, 0, 1),
+            ConfigError,
+            "conv.stride: expected an integer of at least 1, got 0",
+        ),
         (IntConv("conv", "in", 3, 3, 1, 3), ConfigError, "conv.padding: expected less than the kernel"),
         (IntConv("conv", "inn", 3, 3, 1, 1), NetworkError, "conv.source: .*did you mean 'in'"),
         (IntConv("conv", "fc", 3, 3, 1, 1), NetworkError, "conv.source: a cycle through .fc."),
@@ -205,7 +209,7 @@ def test_wrong_arrays_are_refused(place, array, error, message):
 )
 def test_wrong_nodes_are_refused(node, error, message):
     with pytest.raises(error, match=message):
-        network(swap=[node])
+        network(swap=[node() if callable(node) else node])
 
 
 def test_maps_that_do_not_fit_are_refused():
