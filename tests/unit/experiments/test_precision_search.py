@@ -64,6 +64,7 @@ def counted(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_it_finds_goes_on_and_is_the_same_on_two_threads(tmp_path, counted):
     settings = {"target": 0.05, "mu": 0.3}
     found = run_precision_search(recipe(), DATA, tmp_path / "a", **settings)
@@ -100,6 +101,7 @@ def test_it_finds_goes_on_and_is_the_same_on_two_threads(tmp_path, counted):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_learning_goes_on_with_the_same_bits(tmp_path, monkeypatch):
     """Stopped within the second epoch, by Ctrl-C."""
     two = recipe(learn={"epochs": 2, "seed": 3, "label_samples": 50})

@@ -56,9 +56,12 @@ FORMS = {
     "stochastic": (formats("stochastic", 5), "plain"),
     "narrow": (formats("nearest", 6, 2), "plain"),
 }
+EACH = [
+    pytest.param(name, marks=pytest.mark.once if name in ("nearest", "truncation", "narrow") else ()) for name in FORMS
+]
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", EACH)
 def test_responses_are_the_twins(name):
     model, given = model_of(*FORMS[name]), frames()
     d = dynamics(model.network, model.formats, model.seed)
