@@ -59,15 +59,21 @@ class Record:
         entry = self.entries.get(name)
         return entry if entry is not None and entry.finished else None
 
-    def check(self, depends: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any]) -> None:
-        """ConfigError: a stage that was begun with other settings; FileError: a file of one that is gone, or another.
+    def check(
+        self, depends: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any], trainings: Mapping[str, str]
+    ) -> None:
+        """ConfigError: a stage that was done with other settings; FileError: a file of one that is gone, or another.
 
         depends: of each stage of the plan, in order. defaults: of settings that the record of an older version lacks.
+        trainings: the files of stages that go on where they were stopped; of others, what has only begun is forgotten.
         """
         for name, now in depends.items():
             if name not in self.entries:
                 continue
             entry = self.entries[name]
+            if not entry.finished and not (name in trainings and self._there(trainings[name])):
+                del self.entries[name]
+                continue
             for place in [*now, *entry.depends]:
                 new = now.get(place, NOTHING)
                 old = entry.depends.get(place, defaults.get(place, NOTHING))
@@ -101,6 +107,9 @@ class Record:
         self.entries[name] = entry
         self._write()
         return entry
+
+    def _there(self, file: str) -> bool:
+        return self.folder is not None and (self.folder / file).is_file()
 
     @property
     def _place(self) -> str:

@@ -24,7 +24,7 @@ from qpsnn_core.engine.requantize import requantize
 from qpsnn_core.experiments.data_choice import DataChoice
 from qpsnn_core.experiments.pipeline.deploy import check_deployment, exported_files
 from qpsnn_core.experiments.pipeline.record import Record, key_of
-from qpsnn_core.experiments.pipeline.stages import LAST, STAGES, bits_of, parent, planned
+from qpsnn_core.experiments.pipeline.stages import LAST, STAGES, TRAININGS, bits_of, parent, planned
 from qpsnn_core.experiments.pipeline.work import Figures, Row, Work, defaults
 from qpsnn_core.experiments.stages import network_for
 from qpsnn_core.recipes.recipe import Recipe, load_recipe
@@ -148,7 +148,7 @@ def carried_out(work: Work, record: Record, anew: str = "", log: Log = lambda te
             want = f"a stage of the recipe: {', '.join(plan)}"
             raise ConfigError(expected("run.anew", want, Unquoted(f"{anew!r}{did_you_mean(anew, plan)}")))
         record.forget(_from(plan, anew), {name: STAGES[name].file for name in plan})
-    record.check(depends, json.loads(json.dumps(defaults())))
+    record.check(depends, json.loads(json.dumps(defaults())), TRAININGS)
     todo = [name for name in plan if record.finished(name) is None]
     _check_settings(work, todo)
     check_deployment(work, plan, todo)

@@ -179,6 +179,9 @@ STAGES: Mapping[str, Stage] = {
 }
 """In the order in which a run does them."""
 
+TRAININGS = {name: STAGES[name].file for name in ("train", "finetune")}
+"""Their files are checkpoints of what is done so far."""
+
 LAST = ("simulate", "export")
 """Those on which no other stage depends."""
 

@@ -17,6 +17,7 @@ from qpsnn_core.cli import show
 from qpsnn_core.experiments.demo import DIGITS
 from qpsnn_core.experiments.pipeline import stages
 from qpsnn_core.recipes.deployment import ExportConfig, SimulateConfig
+from qpsnn_core.recipes.recipe import load_recipe
 
 pytestmark = pytest.mark.cli
 
@@ -146,3 +147,19 @@ def test_a_difference_has_status_1(qpsnn, recipe, monkeypatch):
     code, out, _ = qpsnn("run", recipe, "--out", "run", "--quiet")
     assert code == 1
     assert "integer against Exact: 1 of " in out
+
+
+@pytest.mark.exchange
+@pytest.mark.parametrize("exact", [False, True])
+def test_nir_is_written_as_the_command_does(qpsnn, recipe, tmp_path, exact):
+    pytest.importorskip("nir")
+    chosen = load_recipe(recipe)
+    chosen = replace(chosen, simulate=None, export=ExportConfig(("nir",), exact=exact))
+    recipe.write_text(chosen.to_toml(), encoding="utf-8")
+    found = figures(qpsnn, "run", recipe, "--out", "run", "--quiet")["stages"]["export"]["exports"]["nir"]
+    source = "run/network.h5" if exact else "run/tuned.h5"
+    single = figures(qpsnn, "export", source, "--nir", "single.nir", *(["--exact"] if exact else []))
+    assert {name: single[name] for name in found if name != "file"} == {
+        name: value for name, value in found.items() if name != "file"
+    }
+    assert (tmp_path / "run" / "network.nir").is_file()

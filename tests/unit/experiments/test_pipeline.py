@@ -235,9 +235,35 @@ def test_a_record_of_an_older_version_lacks_what_came_later(out):
     for entry in record.entries.values():
         for name in ("train.ema", "finetune.ema", "data.colour", "prune.ties"):
             entry.depends.pop(name, None)
-    record.check(now, pipeline.defaults())
+    record.check(now, pipeline.defaults(), stages.TRAININGS)
     with pytest.raises(ConfigError, match=r"train\.ema: expected 0\.0, as the run in it began, got 0\.5"):
-        record.check({**now, "train": {**now["train"], "train.ema": 0.5}}, pipeline.defaults())
+        record.check({**now, "train": {**now["train"], "train.ema": 0.5}}, pipeline.defaults(), {})
+
+
+def test_a_stage_that_failed_keeps_nothing(recipe, out, monkeypatch):
+    """So its settings may change; a training that was stopped keeps its checkpoint, and goes on or is done anew."""
+    failing = stages.STAGES["lower"]._replace(work=lambda work, file: 1 / 0)
+    monkeypatch.setitem(stages.STAGES, "lower", failing)
+    with pytest.raises(ZeroDivisionError):
+        qp.run(replace(recipe, lower=LowerConfig(fraction_bits=7)), out, anew="lower")
+    monkeypatch.undo()
+    assert qp.run(replace(recipe, lower=LowerConfig(fraction_bits=4)), out).earlier[-1] == "requantize"
+    other = replace(recipe, lower=LowerConfig(fraction_bits=4), finetune=FinetuneConfig(epochs=4, batch=8))
+
+    def stop(event):
+        if (event.stage, event.epoch) == ("finetune", 3):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        qp.run(other, out, anew="finetune", progress=stop)
+    changed = replace(other, finetune=FinetuneConfig(epochs=3, batch=8))
+    with pytest.raises(
+        ConfigError, match=r"finetune\.epochs: expected 4, as the run in it began, got 3 \(--anew finetune"
+    ):
+        qp.run(changed, out)
+    said = []
+    assert qp.run(other, out, progress=lambda event: said.append((event.stage, event.epoch))).earlier[-1] == "prune"
+    assert min(epoch for stage, epoch in said if stage == "finetune") == 3
 
 
 def test_another_folder_is_left_alone(recipe, tmp_path):
