@@ -7,7 +7,7 @@ from collections.abc import Callable
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array
 from qpsnn_core.engine.layers import lif
-from qpsnn_core.network import LIF, AvgPool, Concat, Conv, Input, Linear, MaxPool, Readout, Shortcut, Sum
+from qpsnn_core.network import LIF, AvgPool, Concat, Conv, Dropout, Input, Linear, MaxPool, Readout, Shortcut, Sum
 
 _NONE = Refusal("it has no membrane")
 
@@ -23,6 +23,7 @@ MEMBRANES: KindTable[Callable[..., Array]] = KindTable(
         AvgPool: _NONE,
         Sum: _NONE,
         Concat: _NONE,
+        Dropout: _NONE,
         Readout: Refusal("its membrane is what it gives, the logits"),
     },
 )

@@ -17,6 +17,7 @@ from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.base import LayerContext
 from qpsnn_core.engine.memory import check_weights
 from qpsnn_core.kernels.buffers import empty
+from qpsnn_core.kernels.counter_random import sample_key
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
@@ -26,6 +27,17 @@ DRAWN = 3
 
 MIN_CHUNK_GRADIENTS = 2**16
 """Least number of elements in a chunk of two gradients that are added."""
+
+
+DROPOUT = 2**16
+"""The first of the streams of random words that are drawn for dropout, one for each node."""
+
+
+class Draw(NamedTuple):
+    """What random words of a pass are a function of: the run's seed, and the number of the batch, both below 2**32."""
+
+    seed: int
+    batch: int
 
 
 class ForwardPass(NamedTuple):
@@ -78,14 +90,15 @@ def forward(
     save_for_backward: bool = False,
     parts: int = 0,
     arithmetic: str = PORTABLE,
+    draw: Draw | None = None,
 ) -> ForwardPass:
     """Run `images` [B, H, W, C] (the same at every step) or [T, B, H, W, C] through the network.
 
     train: batch norm uses the batch's statistics and updates the running ones. save_for_backward: save values and
     caches, for `backward` and for scores. parts: how many parts the batch has, of which sums over samples are taken in
     order, here and in `backward`; 0: what its size says (docs/performance.md). arithmetic: "portable", the same bits on
-    every processor, or "native". Raises ConfigError (parts, arithmetic); ShapeError, DataError or NumericsError for
-    images that are not the Input's.
+    every processor, or "native". draw: of what dropout leaves out; None: nothing, as everywhere but in training. Raises
+    ConfigError (parts, arithmetic); ShapeError, DataError or NumericsError for images that are not the Input's.
     """
     check_model_kind("forward.model", model)
     train, save_for_backward, arithmetic = plain((train, save_for_backward, arithmetic))
@@ -98,10 +111,13 @@ def forward(
     caches: dict[str, Any] = {}
     state: Arrays = dict(model.state)
     needs_input_grad = _needs_input_grad(network)
+    specs = network.values if draw is None else network.training_values
     for place, node in enumerate(network.nodes[1:], 1):
         own = (model.params.get(node.name, {}), model.state.get(node.name, {}))
         needs = needs_input_grad[node.name]
-        context = LayerContext(*own, network.inputs_of(node), network.steps, train, needs, parts, arithmetic)
+        reads = tuple(specs[source] for source in node.sources)
+        key = None if draw is None else int(sample_key(draw.seed, DROPOUT + place, draw.batch))
+        context = LayerContext(*own, reads, network.steps, train, needs, parts, arithmetic, key)
         try:
             output = LAYERS[node].forward(node, context, *(values[source] for source in node.sources))
         except NumericsError as error:

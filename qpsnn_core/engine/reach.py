@@ -18,7 +18,7 @@ from qpsnn_core.common.types import Doubles
 from qpsnn_core.engine.folded import folded
 from qpsnn_core.kernels.linalg.sums import sum_down
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 ROUNDING = 1e-5
@@ -124,6 +124,7 @@ ENDS: KindTable[Callable[[Model, Any, list[Ends]], Ends]] = KindTable(
         AvgPool: _same,
         Sum: _sum,
         Concat: _concat,
+        Dropout: _same,
         Readout: _same,
     },
 )

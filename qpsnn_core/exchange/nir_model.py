@@ -11,14 +11,16 @@ from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.engine.folded import folded
 from qpsnn_core.exchange.graph import Graph, check_readout, copying, gap, named
+from qpsnn_core.network.dropout import without_dropout
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 
 def of_model(model: Model, dt: float) -> Graph:
     """The graph, in float32. Raises UnsupportedError (a max-pool of counts)."""
-    network = model.network
+    network = without_dropout(model.network)
+    model = model._replace(network=network)
     graph = Graph(network.input.name, network.input.shape, np.float32)
     for node in network:
         NODES[node](graph, model, node, dt)
@@ -103,6 +105,7 @@ NODES: KindTable[Callable[[Graph, Model, Any, float], None]] = KindTable(
         AvgPool: _mean,
         Sum: _sum,
         Concat: Refusal("NIR has no node that puts channels side by side"),
+        Dropout: Refusal("it is left out of a graph that is exchanged"),
         Readout: _readout,
     },
     UnsupportedError,
@@ -123,6 +126,7 @@ CURRENTS: KindTable[Callable[[Graph, Model, Any, str, float], None]] = KindTable
         AvgPool: _mean_current,
         Sum: _NO_CURRENT,
         Concat: _NO_CURRENT,
+        Dropout: _NO_CURRENT,
         Readout: _NO_CURRENT,
     },
     UnsupportedError,

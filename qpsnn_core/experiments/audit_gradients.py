@@ -20,7 +20,7 @@ from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.lif import Cache
 from qpsnn_core.engine.passes import ForwardPass, forward
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.surrogates import primitive
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
 from qpsnn_core.optim.losses import LOSSES
@@ -149,6 +149,7 @@ BACKWARDS: KindTable[Callable[..., Doubles]] = KindTable(
         AvgPool: _NO_MEMBRANE,
         Sum: _NO_MEMBRANE,
         Concat: _NO_MEMBRANE,
+        Dropout: _NO_MEMBRANE,
         Readout: _NO_MEMBRANE,
     },
 )
@@ -167,6 +168,7 @@ WINDOWS: KindTable[Callable[..., Windows]] = KindTable(
         AvgPool: _NO_WEIGHTS,
         Sum: _NO_WEIGHTS,
         Concat: _NO_WEIGHTS,
+        Dropout: _NO_WEIGHTS,
         Readout: _NO_WEIGHTS,
     },
 )

@@ -1,7 +1,7 @@
 """The network as data."""
 
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.network.values import ValueSpec
 from qpsnn_core.quantization.formats import Quantizer
@@ -11,6 +11,7 @@ __all__ = [
     "AvgPool",
     "Concat",
     "Conv",
+    "Dropout",
     "Input",
     "Linear",
     "MaxPool",

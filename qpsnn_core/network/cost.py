@@ -15,8 +15,9 @@ from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Array, Bools, Longs
 from qpsnn_core.common.validation import check_kind
 from qpsnn_core.network.additions import conv_reach, linear_reach, shortcut_reach
+from qpsnn_core.network.dropout import without_dropout
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.sparse_storage import bitmap_bits, stored
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut, Synapse
 
@@ -141,6 +142,7 @@ def cost(network: Network, firing: Firing | None = None, *, frames: bool = False
 
 def counted(network: Network) -> tuple[str, ...]:
     """The values of spikes that synapses read: those to be measured for the synaptic operations."""
+    network = without_dropout(network)
     read = {source for node in network if PRICES[node].reach for source in node.sources}
     return tuple(node.name for node in network if node.name in read and network.values[node.name].kind == "spikes")
 
@@ -154,6 +156,7 @@ def sops(network: Network, firing: Firing, masks: Masks | None = None) -> dict[s
     Raises ConfigError (a value that is missing), ShapeError (firing or mask), NumericsError (negative, NaN or
     infinite).
     """
+    network = without_dropout(network)
     totals: dict[str, float] = {}
     for source in counted(network):
         if source not in firing:
@@ -265,6 +268,7 @@ PRICES: KindTable[Price] = KindTable(
         AvgPool: Price(_free),
         Sum: Price(_free),
         Concat: Price(_free),
+        Dropout: Price(_free),
         Readout: Price(_readout),
     },
 )

@@ -13,6 +13,7 @@ from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import TAG, converter, structure, tag_union
 from qpsnn_core.common.validation import check_at_most
 from qpsnn_core.network.defaults import resolve
+from qpsnn_core.network.dropout import Dropout, trained_values
 from qpsnn_core.network.nodes import LIF, Input, Node, Readout
 from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read
 from qpsnn_core.network.roles import NEURONS, ROLES, WEIGHTS
@@ -36,13 +37,15 @@ class Network(Ordered[Node]):
     """Nodes in the order in which they run, and the number of time steps T.
 
     The first node is the Input, the last the Readout, each node reads only earlier ones and is read by a later one.
-    Quantizers that nodes were not given, gammas "auto" and gains of None are resolved by place (network/defaults.py).
+    `values`: what each gives; `training_values`: the same while dropout is at work. Quantizers that nodes were not
+    given, gammas "auto" and gains of None are resolved by place (network/defaults.py).
     Raises NetworkError or ShapeError, naming the node.
     """
 
     nodes: tuple[Node, ...]
     steps: int = 4
     values: dict[str, ValueSpec] = field(init=False, compare=False, repr=False)
+    training_values: dict[str, ValueSpec] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", plain(self.steps))
@@ -56,6 +59,8 @@ class Network(Ordered[Node]):
             values[node.name] = node.output(*(values[source] for source in node.sources))
         object.__setattr__(self, "nodes", resolve(self.nodes, values))
         object.__setattr__(self, "values", values)
+        dropped = any(type(node) is Dropout for node in self.nodes)
+        object.__setattr__(self, "training_values", trained_values(self.nodes) if dropped else values)
 
     def __hash__(self) -> int:
         return hash((self.nodes, self.steps))

@@ -222,6 +222,16 @@ class Concat(Layer):
 
 
 @dataclass(frozen=True, repr=False)
+class Dropout(Layer):
+    """In training alone, spikes or pixels left out at random, the same at all steps of a sample. rate: the chance."""
+
+    kind = nodes.Dropout
+    prefix = "dropout"
+    reads = ("spikes", "analog")
+    rate: float = nodes.Dropout.rate
+
+
+@dataclass(frozen=True, repr=False)
 class Readout(Layer):
     """The Current of the last layer as logits, or its spikes, counted; a builder adds it where it is not written.
 

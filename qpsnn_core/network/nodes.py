@@ -18,6 +18,7 @@ from qpsnn_core.common.validation import (
     check_number,
     is_positive,
 )
+from qpsnn_core.network.dropout import Dropout as Dropout
 from qpsnn_core.network.images import check_low
 from qpsnn_core.network.leak import BETA, leak_of
 from qpsnn_core.network.pools import AvgPool as AvgPool
@@ -169,4 +170,4 @@ class Concat:
         )
 
 
-Node = Input | Conv | Linear | Shortcut | LIF | MaxPool | AvgPool | Sum | Concat | Readout
+Node = Input | Conv | Linear | Shortcut | LIF | MaxPool | AvgPool | Sum | Concat | Dropout | Readout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qpsnn_core.common.kind_table import KindTable
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 WEIGHTS, NEURONS, NEITHER = "weights", "neurons", "neither"
@@ -20,6 +20,7 @@ ROLES: KindTable[str] = KindTable(
         AvgPool: NEITHER,
         Sum: NEITHER,
         Concat: NEITHER,
+        Dropout: NEITHER,
         Readout: NEITHER,
     },
 )

@@ -19,7 +19,7 @@ from qpsnn_core.engine.checks import check_finite
 from qpsnn_core.engine.evaluation import measure_model
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.measures import MEASURES
-from qpsnn_core.engine.passes import backward, forward
+from qpsnn_core.engine.passes import Draw, backward, forward
 from qpsnn_core.engine.reach import dead_in_model
 from qpsnn_core.network.model import Model
 from qpsnn_core.optim.averages import add_gradients, mean_gradients, moved_average
@@ -134,13 +134,24 @@ def _stopped(config: TrainConfig, state: TrainState) -> bool:
     return not state.position.batches and out_of_patience(state.history, config.monitor, config.patience)
 
 
+def _draw(setup: RunSetup, state: TrainState) -> Draw | None:
+    """Of the batch that comes, of all of the run; None where no dropout asks."""
+    network, position = state.model.network, state.position
+    if network.training_values is network.values:
+        return None
+    return Draw(setup.config.seed % 2**32, (position.epochs * setup.batches + position.batches) % 2**32)
+
+
 def _step(setup: RunSetup, state: TrainState, batch: Mixed) -> tuple[TrainState, float]:
     """One update, and the batch's loss. NumericsError names the array with NaN or infinity."""
     network, config, measures = state.model.network, setup.config, MEASURES[setup.data.task]
     images, (parts, arithmetic) = steps_first(batch.images), (config.parts, config.arithmetic)
     labels = batch.labels
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        done = forward(state.model, images, train=True, save_for_backward=True, parts=parts, arithmetic=arithmetic)
+        draw = _draw(setup, state)
+        done = forward(
+            state.model, images, train=True, save_for_backward=True, parts=parts, arithmetic=arithmetic, draw=draw
+        )
         if not np.isfinite(done.logits).all():
             raise NumericsError(
                 expected(f"{network.readout.name}: logits", "finite numbers", Unquoted("NaN or infinity"))

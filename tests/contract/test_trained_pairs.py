@@ -13,7 +13,20 @@ from qpsnn_core.common.errors import LoweringError, ShapeError
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.integer.simulate import simulate
-from qpsnn_core.network import LIF, AvgPool, Concat, Conv, Input, Linear, MaxPool, Network, Readout, Shortcut, Sum
+from qpsnn_core.network import (
+    LIF,
+    AvgPool,
+    Concat,
+    Conv,
+    Dropout,
+    Input,
+    Linear,
+    MaxPool,
+    Network,
+    Readout,
+    Shortcut,
+    Sum,
+)
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.roles import ROLES
 from qpsnn_core.network.values import ValueSpec
@@ -62,6 +75,7 @@ def node_of(kind, name, sources):
         AvgPool: lambda: AvgPool(name, one, 1),
         Sum: lambda: Sum(name, sources),
         Concat: lambda: Concat(name, sources),
+        Dropout: lambda: Dropout(name, one),
         Readout: lambda: Readout(name, one),
     }[kind]()
 
@@ -71,6 +85,7 @@ READS = {
     Conv: ("analog", "spikes"),
     Linear: ("analog", "spikes"),
     **dict.fromkeys((Shortcut, Sum, Concat), ("spikes",)),
+    Dropout: ("analog", "spikes"),
     **dict.fromkeys((MaxPool, AvgPool), ("analog", "spikes", "current")),
     LIF: ("current",),
     Readout: ("current", "spikes"),
@@ -92,7 +107,8 @@ def test_every_pair_is_accepted_or_refused_by_name():
         for source in node.sources
     }
     assert {Input, *TARGETS} == set(ROLES.entries)
-    for (kind, what), target in ((source, target) for source in SOURCES for target in TARGETS):
+    assert (LIF, "spikes", Dropout) in accepted
+    for (kind, what), target in ((source, target) for source in SOURCES for target in TARGETS if target is not Dropout):
         assert ((kind, what, target) in accepted) == (what in READS[target])
 
 

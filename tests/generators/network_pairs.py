@@ -14,6 +14,7 @@ from qpsnn_core.network import (
     AvgPool,
     Concat,
     Conv,
+    Dropout,
     Input,
     Linear,
     MaxPool,
@@ -50,6 +51,7 @@ NETWORK_PAIRS = (
     *(f"lif-{synapse}-{pool}-readout" for synapse, pool in product(("linear", "shortcut"), POOLS)),
     *("lif-conv-avg_current-max_current-lif", "lif-conv-max_current-avg_current-lif"),
     *("lif-conv-avg_current-avg_current-lif", "lif-conv-max_current-max_current-lif"),
+    *("image-dropout-conv", "lif-dropout-linear", "lif-dropout-dropout-max_pool-conv", "concat-dropout-conv"),
     *(f"concat-{synapse}" for synapse in (*SYNAPSES, "readout", "groups")),
     *(f"{source}-concat-conv" for source in SPIKES),
     *(f"concat-{join}-conv" for join in (*JOINS, "concat")),
@@ -223,6 +225,10 @@ class PairNetwork:
         """What a sum adds up has one scale: spikes, and the largest of their neighbours."""
         other = self.put(MaxPool(self.name("max_pool"), self.top, 3, 1, 1))
         self.top = self.put(Sum(self.name("sum"), (self.top, other)))
+
+    def add_dropout(self):
+        """Which integers have not."""
+        self.top = self.put(Dropout(self.name("dropout"), self.top, 0.3))
 
     def add_concat(self):
         """The spikes, and the largest of their neighbours."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.quantization.rescaw import quantize
 
@@ -111,6 +111,8 @@ def run(model, images, spikes=None, quantizer=None):
             values[node.name] = pool(node, inputs[0], network.values[node.name].kind)
         elif isinstance(node, Sum):
             values[node.name] = sum(counts.astype(np.int64) for counts in inputs)
+        elif isinstance(node, Dropout):
+            values[node.name] = inputs[0]
         elif isinstance(node, Concat):
             steps = max(map(len, inputs))
             values[node.name] = np.concatenate([np.broadcast_to(x, (steps, *x.shape[1:])) for x in inputs], -1)

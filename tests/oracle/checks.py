@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,20 +25,21 @@ class Case(NamedTuple):
     images: np.ndarray
     labels: np.ndarray
     train: bool
+    draw: Any = None
 
 
-def settled(net, *, train=True, frames=False, batch=3, seeds=60, lively=True, smooth=False):
+def settled(net, *, train=True, frames=False, batch=3, seeds=60, lively=True, smooth=False, draw=None):
     """The first seed's Case in which no decision is within MARGIN of its edge; lively: and every LIF fires at times.
 
     smooth: nor is one with smooth spikes, whose membranes are others: a difference must not reach over a kink.
     """
     for seed in range(seeds):
         images, labels = networks.images(net, batch, seed, frames), networks.labels(net, batch, seed)
-        case = Case(networks.model(net, seed), images, labels, train)
-        run = on_tape.run(case.model, case.images, train=train)
+        case = Case(networks.model(net, seed), images, labels, train, draw)
+        run = on_tape.run(case.model, case.images, train=train, draw=draw)
         margin = run.margin
         if smooth:
-            margin = min(margin, on_tape.run(case.model, case.images, train=train, smooth=True).margin)
+            margin = min(margin, on_tape.run(case.model, case.images, train=train, smooth=True, draw=draw).margin)
         if margin > MARGIN and not (lively and any(s.mean() in (0, 1) for s in run.spikes.values())):
             return case
     raise AssertionError(f"none of {seeds} seeds gives a case without a decision on an edge")
@@ -51,10 +52,10 @@ def relative(comp, ref, floor):
 
 def deviations(case):
     """The engine against the tape: {what: relative deviation}; of spikes, the number that differ."""
-    ref = on_tape.run(case.model, case.images, train=case.train)
+    ref = on_tape.run(case.model, case.images, train=case.train, draw=case.draw)
     ref_loss = on_tape.loss(ref.logits, case.labels)
     ref_loss.backward()
-    comp = passes.forward(case.model, case.images, train=case.train, save_for_backward=True)
+    comp = passes.forward(case.model, case.images, train=case.train, save_for_backward=True, draw=case.draw)
     loss, gradient = mean_logits_cross_entropy(comp.logits, case.labels)
     grads = passes.backward(case.model, comp, gradient)
     assert {(node, name) for node, own in grads.items() for name in own} == {
@@ -80,7 +81,8 @@ def slopes(case, directions=2, h=1e-5):
     """The smooth tape against central differences: {node.parameter: the worst direction's deviation}."""
 
     def loss(params):
-        run = on_tape.run(case.model._replace(params=params), case.images, train=case.train, smooth=True)
+        given = case.model._replace(params=params)
+        run = on_tape.run(given, case.images, train=case.train, smooth=True, draw=case.draw)
         return on_tape.loss(run.logits, case.labels), run
 
     params = on_tape.doubles(case.model.params)

@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from naive import fixed_point
 from oracle import tape
 from oracle.tape import Tensor
-from qpsnn_core.network import LIF, AvgPool, Concat, Conv, Linear, MaxPool, Readout, Shortcut, Sum
+from qpsnn_core.engine.passes import DROPOUT
+from qpsnn_core.network import LIF, AvgPool, Concat, Conv, Dropout, Linear, MaxPool, Readout, Shortcut, Sum
 
 EPSILON, MOMENTUM = 1e-5, 0.1
 
@@ -36,8 +38,8 @@ class Run(NamedTuple):
 class Tape:
     """What the nodes share while one network runs."""
 
-    def __init__(self, model, train, smooth):
-        self.model, self.train, self.smooth = model, train, smooth
+    def __init__(self, model, train, smooth, draw=None):
+        self.model, self.train, self.smooth, self.draw = model, train, smooth, draw
         self.leaves = {node: {name: Tensor(value) for name, value in own.items()} for node, own in model.params.items()}
         self.state = doubles(model.state)
         self.spikes, self.potentials, self.margin = {}, {}, np.inf
@@ -52,9 +54,9 @@ def doubles(arrays):
     return {node: {name: value.astype(float) for name, value in own.items()} for node, own in arrays.items()}
 
 
-def run(model, images, *, train=False, smooth=False):
+def run(model, images, *, train=False, smooth=False, draw=None):
     """Every node in turn, on lists of T Tensors [B, H, W, C]."""
-    network, on = model.network, Tape(model, train, smooth)
+    network, on = model.network, Tape(model, train, smooth, draw)
     source = network.input
     real = images.astype(float) * (1.0 if source.peak is None else source.scale)
     values = {source.name: [Tensor(real if images.ndim == 4 else real[t]) for t in range(network.steps)]}
@@ -142,6 +144,19 @@ def _(node: AvgPool, on, x):
 @step.register
 def _(node: Sum, on, *values):
     return [sum(images[1:], start=images[0]) for images in zip(*values, strict=True)]
+
+
+@step.register
+def _(node: Dropout, on, x):
+    """Philox's words by loops; the same mask at every step."""
+    if on.draw is None:
+        return x
+    place = on.model.network.nodes.index(node)
+    key = fixed_point.word(on.draw.batch, on.draw.seed, DROPOUT + place)
+    size = x[0].value[0].size
+    words = [[fixed_point.word(sample, neuron, key) for neuron in range(size)] for sample in range(len(x[0].value))]
+    mask = (np.array(words) >= round(node.rate * 2**32)).reshape(x[0].shape) / (1 - node.rate)
+    return [image * mask for image in x]
 
 
 @step.register

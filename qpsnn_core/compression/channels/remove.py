@@ -23,7 +23,21 @@ from qpsnn_core.compression.channels.segments import (
     side_by_side,
 )
 from qpsnn_core.engine.passes import check_model_kind
-from qpsnn_core.network import LIF, AvgPool, Concat, Conv, Input, Linear, MaxPool, Network, Node, Readout, Shortcut, Sum
+from qpsnn_core.network import (
+    LIF,
+    AvgPool,
+    Concat,
+    Conv,
+    Dropout,
+    Input,
+    Linear,
+    MaxPool,
+    Network,
+    Node,
+    Readout,
+    Shortcut,
+    Sum,
+)
 from qpsnn_core.network.model import Model
 
 Keep = Mapping[str, Sequence[int] | Integers]
@@ -279,6 +293,7 @@ CHANNELS: KindTable[Channels] = KindTable(
         AvgPool: Channels(of_source),
         Sum: Channels(met),
         Concat: Channels(side_by_side),
+        Dropout: Channels(of_source),
         Readout: Channels(none),
     },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from qpsnn_core.network import LIF, AvgPool, Concat, Input, MaxPool, Network, Node, Sum
+from qpsnn_core.network import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Network, Node, Sum
 
 
 class Segment(NamedTuple):
@@ -32,8 +32,8 @@ def none(network: Network, node: Node, found: Mapping[str, Segments]) -> Segment
     return ()
 
 
-def of_source(network: Network, node: MaxPool | AvgPool, found: Mapping[str, Segments]) -> Segments:
-    """Those of what it pools."""
+def of_source(network: Network, node: MaxPool | AvgPool | Dropout, found: Mapping[str, Segments]) -> Segments:
+    """Those of what it reads."""
     return found[node.source]
 
 

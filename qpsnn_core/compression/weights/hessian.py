@@ -29,7 +29,7 @@ from qpsnn_core.kernels.linalg.sums import dot_rows, filter_steps
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut, Synapse
 
 OBJECTIVES = ("membrane", "current")
@@ -194,6 +194,7 @@ UNFOLDED: KindTable[Callable[..., Iterator[tuple[Array, Doubles]]]] = KindTable(
         AvgPool: _NO_WEIGHTS,
         Sum: _NO_WEIGHTS,
         Concat: _NO_WEIGHTS,
+        Dropout: _NO_WEIGHTS,
         Readout: _NO_WEIGHTS,
     },
 )
@@ -212,6 +213,7 @@ LEAKS: KindTable[Callable[[Any], float]] = KindTable(
         AvgPool: _POOL,
         Sum: _NO_READER,
         Concat: _NO_READER,
+        Dropout: _NO_READER,
         Readout: lambda node: float(node.leak),
     },
 )

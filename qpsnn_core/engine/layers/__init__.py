@@ -1,9 +1,9 @@
 """Forward and backward of each node kind, side by side, and the one table of them."""
 
 from qpsnn_core.common.kind_table import KindTable, Refusal
-from qpsnn_core.engine.layers import concat, conv, lif, linear, pool, readout, shortcut, sum
+from qpsnn_core.engine.layers import concat, conv, dropout, lif, linear, pool, readout, shortcut, sum
 from qpsnn_core.engine.layers.base import Layer
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 LAYERS: KindTable[Layer] = KindTable(
@@ -18,6 +18,7 @@ LAYERS: KindTable[Layer] = KindTable(
         AvgPool: Layer(pool.init, pool.avg_pool, pool.avg_pool_back),
         Sum: Layer(sum.init, sum.forward, sum.backward),
         Concat: Layer(concat.init, concat.forward, concat.backward),
+        Dropout: Layer(dropout.init, dropout.forward, dropout.backward),
         Readout: Layer(readout.init, readout.forward, readout.backward),
     },
 )

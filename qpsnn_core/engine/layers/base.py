@@ -44,7 +44,8 @@ class LayerContext(NamedTuple):
     """What a layer's forward gets besides its inputs: the arrays of its node, and the settings of the pass.
 
     needs_input_grad: whether the backward pass will need the gradient of the inputs. parts: how many parts each sum
-    over samples has (`parts_of`), 0 for as many as the batch alone says. arithmetic: of ARITHMETICS.
+    over samples has (`parts_of`), 0 for as many as the batch alone says. arithmetic: of ARITHMETICS. draw: the key of
+    this node's random words in this pass, for dropout; None: nothing is left out.
     """
 
     params: NamedFloats
@@ -55,6 +56,7 @@ class LayerContext(NamedTuple):
     needs_input_grad: bool
     parts: int = 0
     arithmetic: str = PORTABLE
+    draw: int | None = None
 
 
 class LayerOutput(NamedTuple):

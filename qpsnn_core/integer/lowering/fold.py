@@ -15,7 +15,7 @@ from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.integer.bounds import INT32_MAX, Interval, accumulator
 from qpsnn_core.kernels.linalg.sums import sum_down
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
 from qpsnn_core.quantization.fit import described
 from qpsnn_core.quantization.formats import KEPT, Quantizer
@@ -156,6 +156,7 @@ CURRENTS: KindTable[Callable[..., Affine]] = KindTable(
         AvgPool: _mean,
         Sum: _NO_CURRENT,
         Concat: _NO_CURRENT,
+        Dropout: _NO_CURRENT,
         Readout: _NO_CURRENT,
     },
     LoweringError,

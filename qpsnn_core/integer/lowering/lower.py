@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, LoweringError, Unquoted, expected
-from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Longs, NamedArrays
 from qpsnn_core.common.validation import check_kind
@@ -34,9 +34,10 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
+from qpsnn_core.network.dropout import without_dropout
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 
@@ -69,7 +70,8 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     for place, bits in (("fraction_bits", fraction_bits), ("readout_bits", readout_bits)):
         if type(bits) is not int or not 0 <= bits <= MOST_BITS:
             raise ConfigError(expected(place, f"an integer from 0 to {MOST_BITS}", bits))
-    network = model.network
+    network = without_dropout(model.network)
+    model = model._replace(network=network)
     if network.input.peak is None:
         want = "images of integers (a peak); real numbers have no integer form"
         raise LoweringError(expected(f"{network.input.name}.peak", want, network.input.peak))
@@ -221,6 +223,7 @@ FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
         AvgPool: lambda node, known: IntSumPool(node.name, node.source, node.size, node.stride),
         Sum: lambda node, known: IntSum(node.name, node.sources),
         Concat: lambda node, known: IntConcat(node.name, node.sources),
+        Dropout: Refusal("it is left out of a network that is deployed"),
         Readout: lambda node, known: IntReadout(node.name, node.source, known.scale, node.mode, *leak_of(node)),
     },
 )

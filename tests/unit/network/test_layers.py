@@ -50,7 +50,7 @@ def test_a_layer_reads_the_kinds_of_value_that_its_node_reads(layer):
     able = []
     for kind in ("analog", "spikes", "current"):
         value = ValueSpec(kind, (1, 1, 2) if layer is layers.Readout else (4, 4, 2), 1)
-        values = (value, value) if layer is layers.Sum else (value,)
+        values = (value, value) if layer in (layers.Sum, layers.Concat) else (value,)
         node = made.node("x", ("a", "b")[: len(values)], values)
         try:
             node.output(*values)

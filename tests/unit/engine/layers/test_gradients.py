@@ -13,11 +13,13 @@ import pytest
 
 from oracle import alone, checks, networks, wild
 from oracle import faults as inject
+from qpsnn_core.engine.passes import Draw
 from qpsnn_core.network import (
     LIF,
     AvgPool,
     Concat,
     Conv,
+    Dropout,
     Input,
     Linear,
     MaxPool,
@@ -140,6 +142,33 @@ def test_pools_of_images_and_currents_and_a_concatenation(frames, quantizer):
     if quantizer is False and not frames:
         found = checks.slopes(checks.settled(net, smooth=True), directions=1)
         assert max(found.values()) < DIFFERENCES, found
+
+
+DROPPED = (
+    Input("input", (4, 5, 2)),
+    Dropout("pixels", "input", 0.2),
+    Conv("conv1", "pixels", 4, quantizer=networks.ENDS),
+    LIF("lif1", ("conv1",)),
+    Dropout("spikes", "lif1", 0.4),
+    MaxPool("pool", "spikes", 2),
+    Conv("conv2", "pool", 3),
+    LIF("lif2", ("conv2",)),
+    Dropout("last", "lif2"),
+    Linear("linear", "last", 3, quantizer=networks.LAST),
+    Readout("readout", "linear"),
+)
+
+
+def test_dropout():
+    """Against the tape with words by loops; and the tape by differences, with smooth spikes and the same masks."""
+    net, draw = Network(DROPPED, 3), Draw(7, 11)
+    case = checks.settled(net, draw=draw)
+    assert not faults(checks.deviations(case))
+    assert faults(checks.deviations(case), {**LIMITS, "spikes": -1})
+    found = checks.slopes(
+        checks.settled(networks.network_of(net, quantizer=False), smooth=True, draw=draw), directions=1
+    )
+    assert max(found.values()) < DIFFERENCES, found
 
 
 READOUTS = {
