@@ -5,6 +5,7 @@ from .augment import Augment
 from .autoaugment import autoaugment
 from .batches import batch_count, batches, epoch_order
 from .cifar import load_cifar10, load_cifar100
+from .coding import encode
 from .digits import load_digits
 from .downloads import download
 from .folders import load_imagenet
@@ -32,6 +33,7 @@ __all__ = [
     "batches",
     "cutout",
     "download",
+    "encode",
     "epoch_order",
     "load_arrays",
     "load_arrays_part",

@@ -2,7 +2,7 @@
 
 | step | verbs |
 |---|---|
-| data | `load_data`, `download`, `Dataset`, `Split` |
+| data | `load_data`, `download`, `encode`, `Dataset`, `Split` |
 | network | `sequential`, `Builder` (with `layers`), `build` (the `zoo`), `cost`, `save_network`, `load_network` |
 | train | `initialise`, `find_learning_rate`, `train`, `finetune`, `forward`, `backward` |
 | afterwards | `recalibrate`, `requantize`, `set_threads` |
@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from qpsnn_datasets import Dataset as Dataset
     from qpsnn_datasets import Split as Split
     from qpsnn_datasets import download as download
+    from qpsnn_datasets import encode as encode
     from qpsnn_datasets import load_data as load_data
 
 __version__ = "0.1.0"
@@ -106,6 +107,7 @@ _WHERE = {
     "compress": "qpsnn_core.compression.weights.osbc",
     "cost": "qpsnn_core.network.cost",
     "download": "qpsnn_datasets",
+    "encode": "qpsnn_datasets",
     "errors": "qpsnn_core.errors",
     "evaluate": "qpsnn_core.inference.evaluate",
     "find_learning_rate": "qpsnn_core.training.learning_rate",

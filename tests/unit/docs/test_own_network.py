@@ -11,7 +11,7 @@ import pytest
 from pages import blocks, links, run
 
 import qpsnn_core as qp
-from qpsnn_core.layers import Conv, Layer, MaxPool
+from qpsnn_core.layers import Conv, Dropout, Layer
 
 pytest.importorskip("sklearn")
 
@@ -83,7 +83,7 @@ def test_its_recipes_train(root, tmp_path):
 
 def test_the_message_that_it_shows_is_the_one_that_comes(root):
     with pytest.raises(qp.errors.ShapeError) as caught:
-        qp.sequential((8, 8, 1), [Conv(32), MaxPool()])
+        qp.sequential((8, 8, 1), [Conv(32), Dropout()])
     assert f"`{caught.value}`" in page(root).read_text(encoding="utf-8")
 
 

@@ -43,6 +43,7 @@ TWINS = {
     "extreme_pool.beyond": "pool.extreme",
     "extreme_pool.extreme_backward": "pool.extreme_back",
     "extreme_pool.extreme_forward": "pool.extreme",
+    "rate_coding.rate_coded": "fixed_point.word",
     "dropout.draw_masks": "fixed_point.word",
     "conv.depthwise.depthwise_forward": "conv.depthwise",
     "conv.depthwise.depthwise_inputs": "conv.depthwise_inputs",
