@@ -19,8 +19,9 @@ import numpy as np
 from benchmarks.table import show
 from qpsnn_core.kernels.threads import set_threads
 from qpsnn_core.local_learning.decolle import Decolle, LocalConv, LocalNeuron, LocalTraining
+from qpsnn_core.local_learning.decolle_lsuv import lsuv
 from qpsnn_core.local_learning.decolle_model import initialise_decolle
-from qpsnn_core.local_learning.decolle_run import first_moments, learn_windows, lsuv, respond_windows
+from qpsnn_core.local_learning.decolle_run import first_moments, learn_windows, respond_windows
 
 CLASSES, RATE = 11, 3.6e-4
 

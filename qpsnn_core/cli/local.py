@@ -18,6 +18,7 @@ from qpsnn_core.experiments.local_runs import learn_recipe, load_for, measure
 from qpsnn_core.experiments.precision_results import Evaluation, as_json
 from qpsnn_core.experiments.precision_search import run_precision_search
 from qpsnn_core.local_learning.decolle_file import SUPERVISED
+from qpsnn_core.local_learning.decolle_recipe import DecolleRecipe, load_decolle_recipe
 from qpsnn_core.local_learning.exploration import reward
 from qpsnn_core.local_learning.file import kind_of_network
 from qpsnn_core.local_learning.recipe import LocalRecipe, load_local_recipe
@@ -89,7 +90,7 @@ def qspinn(
     quiet: Quiet = False,
 ) -> None:
     """Search for the formats of weights and neurons (Algorithm 1) that keep the accuracy in the least memory."""
-    chosen = load_local_recipe(recipe)
+    chosen = load_decolle_recipe(recipe) if decolle.is_decolle(recipe) else load_local_recipe(recipe)
     choice = _data_of(recipe, chosen)
     log = (lambda text: None) if quiet else show.log
     settings: dict[str, Any] = {"target": target, "mu": mu, "memory": memory}
@@ -115,11 +116,11 @@ def _row(one: Evaluation, mu: float, chosen: bool) -> tuple[Any, ...]:
     return (name, one.scheme, one.rounding, one.samples, accuracy, f"{one.memory:.4f}", less, f"{score:.4f}")
 
 
-def _data_of(path: Path, recipe: LocalRecipe) -> DataChoice:
+def _data_of(path: Path, recipe: LocalRecipe | DecolleRecipe) -> DataChoice:
     """The data that a recipe names; ConfigError names its file where it names none."""
     if not recipe.data.name:
         raise ConfigError(expected(f"{path}: data.name", NAMED, Unquoted("none")))
-    return DataChoice(recipe.data)
+    return DataChoice(recipe.data, recipe.frames.steps if isinstance(recipe, DecolleRecipe) else None)
 
 
 def _show(title: str, figures: dict[str, Any], choice: DataChoice, json: bool) -> None:

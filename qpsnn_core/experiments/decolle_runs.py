@@ -15,9 +15,10 @@ from qpsnn_core.experiments.local_runs import check_same_recipe
 from qpsnn_core.local_learning.decolle import LocalTraining
 from qpsnn_core.local_learning.decolle_file import DecolleCheckpoint, load_decolle, save_decolle
 from qpsnn_core.local_learning.decolle_formats import DECOLLE_FLOAT, decolle_memory_bits
+from qpsnn_core.local_learning.decolle_lsuv import lsuv
 from qpsnn_core.local_learning.decolle_model import DecolleModel, initialise_decolle, quantized_decolle
 from qpsnn_core.local_learning.decolle_recipe import DecolleRecipe
-from qpsnn_core.local_learning.decolle_run import first_moments, learn_windows, lsuv, respond_windows
+from qpsnn_core.local_learning.decolle_run import first_moments, learn_windows, respond_windows
 from qpsnn_core.training.history import digest
 from qpsnn_datasets import Dataset, epoch_order
 from qpsnn_datasets.seeding import AUGMENT, bit_stream
@@ -76,7 +77,7 @@ def train_decolle(
     notes = {"data": {"train": digest(data)}}
     if resume:
         state = load_decolle(path)
-        check_same_recipe(os.fspath(path), state.recipe, recipe.to_dict(), free=("data",))
+        check_same_recipe(os.fspath(path), state.recipe, recipe.to_dict(), free=("data", "qspinn"))
         if state.notes.get("data") != notes["data"]:
             raise ConfigError(expected(f"{path}: data", "the samples that the run began with", Unquoted("others")))
     else:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from qpsnn_core.common.errors import FormatError, Unquoted, expected
+from qpsnn_core.local_learning.decolle_formats import DecolleFormats
 from qpsnn_core.local_learning.exploration import choose, pareto
-from qpsnn_core.local_learning.formats import NumberFormats
-from qpsnn_core.local_learning.plain_form import from_plain
+from qpsnn_core.local_learning.formats import NeuronFormats, NumberFormats
+from qpsnn_core.local_learning.plain_form import NONE, from_plain
 
 
 class Evaluation(NamedTuple):
@@ -28,13 +29,13 @@ class Evaluation(NamedTuple):
     loss: float
     memory: float
     memory_bits: int
-    saturated: tuple[int, int, int]
+    saturated: tuple[int, ...]
     minutes: float
 
     @property
     def title(self) -> str:
         """As `name_of` its formats."""
-        return name_of(from_plain(self.formats, NumberFormats))
+        return name_of(formats_of(self.formats))
 
 
 class Found(NamedTuple):
@@ -47,12 +48,34 @@ class Found(NamedTuple):
     chosen: Evaluation | None
 
 
-def name_of(formats: NumberFormats) -> str:
-    """W(X)-N(Y) of the paper; Y has the fractions of V and Vth where they differ."""
+class Measure(NamedTuple):
+    """A network's accuracy, its memory and that of its float32 form, and how often variables left their ranges."""
+
+    accuracy: float
+    memory_bits: int
+    float32_bits: int
+    saturated: tuple[int, ...]
+
+
+def formats_of(plain: Mapping[str, Any]) -> NumberFormats | DecolleFormats:
+    """The formats of an evaluation."""
+    neurons = plain["neurons"]
+    if plain["weights"] == NONE or not isinstance(neurons, Mapping) or "threshold" in neurons:
+        return from_plain(plain, NumberFormats)
+    return from_plain(plain, DecolleFormats)
+
+
+def name_of(formats: NumberFormats | DecolleFormats) -> str:
+    """W(X)-N(Y) of the paper; Y has the formats of V and Vth where their fractions differ."""
     n = formats.neurons
-    if n is None or n.membrane.fraction == n.threshold.fraction:
+    if not isinstance(n, NeuronFormats) or n.membrane.fraction == n.threshold.fraction:
         return str(formats)
     return f"W({formats.weights or 'FP32'})-N({n.membrane}, {n.threshold})"
+
+
+def within(loss: float, target: float) -> bool:
+    """Whether a loss of accuracy is at most the target; both may be rounded in their last bits."""
+    return loss <= target + 1e-12
 
 
 def key_of(depends: Mapping[str, Any]) -> str:
@@ -84,9 +107,9 @@ def select(
     baseline: float, samples: int, evaluations: Sequence[Evaluation], target: float, mu: float, memory: float
 ) -> Found:
     """The candidates within the target and the memory, their front and the choice; samples: of the training part."""
-    within = [one for one in evaluations if one.loss <= target and one.memory <= memory]
-    whole = [one for one in within if one.samples == samples] or within
-    return Found(baseline, tuple(evaluations), tuple(within), tuple(pareto(whole)), choose(whole, mu))
+    fit = [one for one in evaluations if within(one.loss, target) and one.memory <= memory]
+    whole = [one for one in fit if one.samples == samples] or fit
+    return Found(baseline, tuple(evaluations), tuple(fit), tuple(pareto(whole)), choose(whole, mu))
 
 
 def as_json(found: Found) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check, check_kind, check_path, least, typed
 from qpsnn_core.local_learning.decolle import Decolle, LocalConv, LocalDense, LocalNeuron, LocalTraining
 from qpsnn_core.local_learning.decolle_formats import DECOLLE_FLOAT, DecolleFormats
+from qpsnn_core.local_learning.exploration import Exploration
 from qpsnn_core.local_learning.plain_form import from_plain, to_plain
+from qpsnn_core.quantization.fixed_point import FixedPoint
 from qpsnn_core.recipes.data import DataConfig
 
 
@@ -70,6 +72,29 @@ class FramesConfig:
         least(self, steps=1, lsuv_samples=1)
 
 
+DECOLLE_AXES = ("weights", "neurons")
+"""What the loops of Algorithm 1 run over: V, P, Q and R have one fraction."""
+
+RANGES = ("weights", "membrane", "p", "q", "r")
+
+
+@dataclass(frozen=True)
+class DecolleSearchConfig(Exploration):
+    """The search for formats of weights and neurons (`Exploration`).
+
+    integer: integer bits of "weights", "membrane", "p", "q" and "r"; what it lacks is observed while the float32
+    network responds. alpha, beta, gamma, inhibition: the formats of constants.
+    """
+
+    alpha: FixedPoint = field(default_factory=lambda: FixedPoint(0, 15))
+    beta: FixedPoint = field(default_factory=lambda: FixedPoint(0, 15))
+    gamma: FixedPoint = field(default_factory=lambda: FixedPoint(0, 15))
+    inhibition: FixedPoint = field(default_factory=lambda: FixedPoint(1, 6))
+
+    def __post_init__(self) -> None:
+        self.check_exploration(RANGES)
+
+
 @dataclass(frozen=True)
 class DecolleRecipe:
     """A network that learns by local losses, its data (none, if none is named), and the formats in which it learns."""
@@ -79,6 +104,7 @@ class DecolleRecipe:
     frames: FramesConfig
     data: DataConfig = field(default_factory=DataConfig)
     formats: DecolleFormats = DECOLLE_FLOAT
+    qspinn: DecolleSearchConfig = field(default_factory=DecolleSearchConfig)
 
     def __post_init__(self) -> None:
         check_kind("DecolleRecipe.decolle", self.decolle, DecolleConfig)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, DataError, ShapeError, Unquoted, expected
-from qpsnn_core.common.types import Array, Doubles, Floats, Images, Ints, Labels, Longs
+from qpsnn_core.common.types import Doubles, Floats, Images, Ints, Labels, Longs
 from qpsnn_core.common.validation import check_kind, described
 from qpsnn_core.kernels.counter_random import sample_key
 from qpsnn_core.kernels.neurons.decolle_layout import WEIGHT_DRAWS, State
@@ -86,7 +86,7 @@ def learn_windows(
     number of threads. Raises DataError, ShapeError.
     """
     check_kind("model", model, DecolleModel)
-    frames = _frames(model.network, windows)
+    frames = frames_of(model.network, windows)
     network, samples = model.network, len(frames)
     if labels.shape != (samples,) or labels.dtype.kind not in "iu" or labels.min() < 0:
         raise DataError(expected("labels", f"classes [{samples}]", Unquoted(described(labels))))
@@ -192,11 +192,11 @@ def respond_windows(
     ConfigError (filtered integers, or observed), DataError, ShapeError.
     """
     check_kind("model", model, DecolleModel)
-    frames = _frames(model.network, windows)
+    frames = frames_of(model.network, windows)
     if filtered and (observe or model.formats != DECOLLE_FLOAT):
         want = "False, as P and Q are kept" if observe else "False for fixed point, whose traces are rounded"
         raise ConfigError(expected("filtered", want, filtered))
-    state, answers = _present(model, frames, training.plan(frames.shape[1]), observe=observe, filtered=filtered)
+    state, answers = present_windows(model, frames, training.plan(frames.shape[1]), observe=observe, filtered=filtered)
     counted = [t for t, counts in training.plan(frames.shape[1]) if counts]
     seen = None
     if observe:
@@ -204,7 +204,7 @@ def respond_windows(
     return Answers(answers[:, counted], state.lost, seen)
 
 
-def _present(
+def present_windows(
     model: DecolleModel,
     frames: Images,
     plan: Sequence[tuple[int, bool]],
@@ -212,6 +212,10 @@ def _present(
     observe: bool = False,
     filtered: bool = False,
 ) -> tuple[State, Ints]:
+    """The state after all steps of a plan, and the answers of all steps `[samples, steps, layers]`.
+
+    frames: as from `frames_of`. observe, filtered: as for `respond_windows`.
+    """
     network, samples = model.network, len(frames)
     at, values = layout(network), dynamics(network, model.formats, model.seed)._replace(filtered=filtered)
     parameters = parameters_of(model)
@@ -253,45 +257,7 @@ def _spans(plan: Sequence[tuple[int, bool]]) -> list[tuple[int, int]]:
     return found
 
 
-def lsuv(model: DecolleModel, windows: Images, training: LocalTraining) -> DecolleModel:
-    """Layer-sequential unit variance: until each layer's membranes have mean 0 and variance 1 at the last step.
-
-    Each time, weights are divided by the standard deviation where the variance is more than 0.1 from 1, and biases lose
-    half of the mean where that is beyond 0.2, in all layers at once; at most `training.lsuv` times. Sums are exact
-    before they are rounded. Raises DataError, ShapeError.
-    """
-    frames = _frames(model.network, windows)
-    plan = training.plan(frames.shape[1])
-    for _ in range(training.lsuv):
-        state, _ = _present(model, frames, plan)
-        weights, biases = list(model.weights), list(model.biases)
-        for k, values in enumerate(membranes(model, state)):
-            numbers = values.astype(np.float64).reshape(-1)
-            mean = math.fsum(numbers.tolist()) / len(numbers)
-            variance = math.fsum(((numbers - mean) ** 2).tolist()) / max(len(numbers) - 1, 1)
-            if abs(variance - 1) > 0.1 and variance > 0:
-                weights[k] = (weights[k] / np.float32(math.sqrt(variance))).astype(np.float32)
-            if abs(mean) > 0.2:
-                biases[k] = biases[k] - np.float32(mean / 2)
-        if all(a is b for a, b in zip((*weights, *biases), (*model.weights, *model.biases), strict=True)):
-            break
-        model = replace(model, weights=tuple(weights), biases=tuple(biases))
-    return model
-
-
-def membranes(model: DecolleModel, state: State) -> list[Array]:
-    """Each layer's V: `[samples, height, width, channels]`, as stored."""
-    found, first = [], 0
-    for one in model.network.maps:
-        height, width, channels = one.outputs
-        count = height * width * one.lanes
-        part = state.v[:, first : first + count].reshape(len(state.v), height, width, one.lanes)
-        found.append(part[..., :channels])
-        first += count
-    return found
-
-
-def _frames(network: Decolle, windows: Images) -> Images:
+def frames_of(network: Decolle, windows: Images) -> Images:
     """`[samples, steps, height * width * channels]`."""
     if not isinstance(windows, np.ndarray) or windows.dtype != np.uint8 or windows.ndim != 5 or not windows.size:
         raise DataError(

@@ -9,8 +9,55 @@ alone, so axes are tried first and all other combinations together: the combinat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from typing import NamedTuple, Protocol, TypeVar
+
+from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.validation import check, check_at_least, choices, least, place, typed
+from qpsnn_core.quantization.fixed_point import ROUNDINGS
+
+SCHEMES = ("ptq", "itq")
+SEARCHES = ("paper", "per-rounding")
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What a search tries.
+
+    fractions: the precision levels QL, falling. schemes: post-training and in-training quantization. roundings: of
+    truncation, nearest, stochastic. search: "paper", or "per-rounding". integer: integer bits of some quantities.
+    lines: also the networks of Figs. 10 and 11. learn_samples: training samples of in-training quantization, 0: all,
+    and its float32 baseline; finalists: how many of its best networks then learn from all of them.
+    """
+
+    fractions: tuple[int, ...] = (16, 14, 12, 10, 8, 6, 4, 2, 0)
+    schemes: tuple[str, ...] = SCHEMES
+    roundings: tuple[str, ...] = tuple(ROUNDINGS)
+    search: str = "paper"
+    integer: dict[str, int] = field(default_factory=dict)
+    lines: bool = False
+    learn_samples: int = 0
+    finalists: int = 0
+
+    def check_exploration(self, ranges: tuple[str, ...]) -> None:
+        """ConfigError names the field that is wrong. ranges: the quantities that have integer bits."""
+        typed(self)
+        choices(self, search=SEARCHES)
+        least(self, learn_samples=0, finalists=0)
+        for name, valid in (("schemes", SCHEMES), ("roundings", tuple(ROUNDINGS))):
+            given = getattr(self, name)
+            right = bool(given) and all(one in valid for one in given) and len(set(given)) == len(given)
+            check(self, name, right, f"some of {', '.join(valid)}, each once")
+        for index, value in enumerate(self.fractions):
+            check_at_least(f"{place(self, 'fractions')}[{index}]", value, 0)
+        falling = list(self.fractions) == sorted(set(self.fractions), reverse=True) and bool(self.fractions)
+        check(self, "fractions", falling, "falling numbers, at least one")
+        for name, value in self.integer.items():
+            if name not in ranges:
+                raise ConfigError(expected(place(self, "integer"), f"keys of {', '.join(ranges)}", name))
+            check_at_least(f"{place(self, 'integer')}.{name}", value, 0)
+        check(self, "finalists", not self.finalists or bool(self.learn_samples), "0, as all learn from all samples")
 
 
 class Point(NamedTuple):

@@ -12,17 +12,16 @@ from qpsnn_core.common.file_kinds import RECIPE
 from qpsnn_core.common.foreign import read_toml
 from qpsnn_core.common.hdf5 import check_file_kind
 from qpsnn_core.common.plain import plain
-from qpsnn_core.common.validation import check, check_at_least, check_kind, check_path, choices, least, place, typed
+from qpsnn_core.common.validation import check, check_kind, check_path, choices, least, typed
 from qpsnn_core.local_learning.arithmetic import check_learnable
+from qpsnn_core.local_learning.exploration import Exploration
 from qpsnn_core.local_learning.formats import FLOAT, NumberFormats
 from qpsnn_core.local_learning.network import STDP, AdaptiveLIF, DiehlCook, InhibitoryLIF, SpikeTrains
 from qpsnn_core.local_learning.plain_form import from_plain, to_plain
-from qpsnn_core.quantization.fixed_point import ROUNDINGS, FixedPoint
+from qpsnn_core.quantization.fixed_point import FixedPoint
 from qpsnn_core.recipes.data import DataConfig
 
 VOTES = ("all_activity", "proportion", "ngram")
-SCHEMES = ("ptq", "itq")
-SEARCHES = ("paper", "per-rounding")
 
 
 @dataclass(frozen=True)
@@ -67,50 +66,23 @@ class LearnConfig:
         choices(self, vote=VOTES)
 
 
-@dataclass(frozen=True)
-class SearchConfig:
-    """The search for formats (Algorithm 1).
-
-    fractions: the precision levels QL, falling. schemes: post-training and in-training quantization. roundings: of
-    truncation, nearest, stochastic. search: "paper", or "per-rounding". integer: integer bits of "weights", "membrane"
-    and "threshold"; what it lacks is observed while the float32 network learns and responds. reset, increment: the
-    formats of constants. lines: also weights alone, neurons alone, and both with equal fractions (Fig. 10).
-    learn_samples: training images of in-training quantization, 0: all, and its float32 baseline; finalists: how many
-    of its best networks then learn from all of them.
-    """
-
-    fractions: tuple[int, ...] = (16, 14, 12, 10, 8, 6, 4, 2, 0)
-    schemes: tuple[str, ...] = SCHEMES
-    roundings: tuple[str, ...] = tuple(ROUNDINGS)
-    search: str = "paper"
-    integer: dict[str, int] = field(default_factory=dict)
-    reset: FixedPoint = field(default_factory=lambda: FixedPoint(7, 0))
-    increment: FixedPoint = field(default_factory=lambda: FixedPoint(1, 6))
-    lines: bool = False
-    learn_samples: int = 0
-    finalists: int = 0
-
-    def __post_init__(self) -> None:
-        typed(self)
-        choices(self, search=SEARCHES)
-        least(self, learn_samples=0, finalists=0)
-        for name, valid in (("schemes", SCHEMES), ("roundings", tuple(ROUNDINGS))):
-            given = getattr(self, name)
-            right = bool(given) and all(one in valid for one in given) and len(set(given)) == len(given)
-            check(self, name, right, f"some of {', '.join(valid)}, each once")
-        for index, value in enumerate(self.fractions):
-            check_at_least(f"{place(self, 'fractions')}[{index}]", value, 0)
-        falling = list(self.fractions) == sorted(set(self.fractions), reverse=True) and bool(self.fractions)
-        check(self, "fractions", falling, "falling numbers, at least one")
-        for name, value in self.integer.items():
-            if name not in AXES:
-                raise ConfigError(expected(place(self, "integer"), f"keys of {', '.join(AXES)}", name))
-            check_at_least(f"{place(self, 'integer')}.{name}", value, 0)
-        check(self, "finalists", not self.finalists or bool(self.learn_samples), "0, as all learn from all images")
-
-
 AXES = ("weights", "membrane", "threshold")
 """What the loops of Algorithm 1 run over."""
+
+
+@dataclass(frozen=True)
+class SearchConfig(Exploration):
+    """The search for formats of V, Vth and weights (`Exploration`).
+
+    integer: integer bits of "weights", "membrane" and "threshold"; what it lacks is observed while the float32 network
+    learns and responds. reset, increment: the formats of constants.
+    """
+
+    reset: FixedPoint = field(default_factory=lambda: FixedPoint(7, 0))
+    increment: FixedPoint = field(default_factory=lambda: FixedPoint(1, 6))
+
+    def __post_init__(self) -> None:
+        self.check_exploration(AXES)
 
 
 @dataclass(frozen=True)

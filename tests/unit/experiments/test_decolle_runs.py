@@ -11,9 +11,10 @@ import pytest
 from qpsnn_core.common.errors import ConfigError, DataError
 from qpsnn_core.experiments import decolle_runs
 from qpsnn_core.experiments.decolle_runs import measure_decolle, random_windows, train_decolle
+from qpsnn_core.experiments.precision_search import run_precision_search
 from qpsnn_core.local_learning.decolle_file import load_decolle
 from qpsnn_core.local_learning.decolle_recipe import decolle_recipe_from_dict, load_decolle_recipe
-from qpsnn_datasets import Dataset
+from qpsnn_datasets import Dataset, Split
 
 TABLES = {
     "decolle": {
@@ -68,6 +69,27 @@ def test_training_goes_on_with_the_same_bits(tmp_path, monkeypatch):
     for one, other in zip(again.model.weights, whole.model.weights, strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_allclose(again.losses, whole.losses)
+
+
+@pytest.mark.slow
+def test_the_search_finds_a_smaller_network(tmp_path):
+    settings = {"fractions": [10, 4], "roundings": ["nearest"], "lines": True, "integer": {"membrane": 7}}
+    searched = recipe(qspinn=settings)
+    found = run_precision_search(searched, Split(TRAIN, TEST), tmp_path, target=0.1, mu=0.3)
+    assert found.baseline > 0.8
+    assert {one.scheme for one in found.evaluations} == {"ptq", "itq"}
+    assert "W(Q" in found.chosen.title
+    assert found.chosen.formats["neurons"]["membrane"] in ("Q7.10", "Q7.4")
+    assert found.chosen.memory < 0.7
+    chosen = load_decolle(tmp_path / "chosen.h5")
+    score = measure_decolle(chosen.model, TEST, searched.train)
+    assert (score.accuracy, score.memory_bits) == (found.chosen.accuracy, found.chosen.memory_bits)
+    assert run_precision_search(searched, Split(TRAIN, TEST), tmp_path, target=0.1, mu=0.3) == found
+    longer = recipe(qspinn=settings, train={**TABLES["train"], "epochs": 3})
+    with pytest.raises(ConfigError, match=r"search\.json: train\.epochs: expected 2, as it began, got 3"):
+        run_precision_search(longer, Split(TRAIN, TEST), tmp_path, target=0.1, mu=0.3)
+    with pytest.raises(ConfigError, match=r"qspinn\.integer: expected keys of weights, membrane, p, q, r, got 'v'"):
+        recipe(qspinn={"integer": {"v": 3}})
 
 
 def test_windows_begin_anywhere_and_are_the_samples():

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from qpsnn_core.common.errors import ConfigError, FormatError
-from qpsnn_core.experiments import local_runs, precision_search
+from qpsnn_core.experiments import local_runs, stdp_search
 from qpsnn_core.experiments.local_runs import learn_recipe, measure
 from qpsnn_core.experiments.precision_results import Evaluation, name_of, select
-from qpsnn_core.experiments.precision_search import Search, _lines, run_precision_search
+from qpsnn_core.experiments.precision_search import Search, run_precision_search
+from qpsnn_core.experiments.stdp_search import StdpNetworks
 from qpsnn_core.kernels.threads import set_threads, threads
 from qpsnn_core.local_learning import load_local
 from qpsnn_core.local_learning.recipe import local_recipe_from_dict
@@ -59,7 +60,7 @@ def counted(monkeypatch):
         measured.append(str(checkpoint.model.formats))
         return measure(checkpoint, *rest)
 
-    monkeypatch.setattr(precision_search, "measure", counting)
+    monkeypatch.setattr(stdp_search, "measure", counting)
     return measured
 
 
@@ -141,14 +142,15 @@ def test_learning_goes_on_with_the_same_bits(tmp_path, monkeypatch):
 
 def test_lines_are_weights_neurons_and_both(tmp_path):
     both = recipe(qspinn={"fractions": [8, 4], "roundings": ["nearest"], "learn_samples": 50})
-    search = Search(both, DATA, tmp_path, print)
-    search.integer = {"weights": 1, "membrane": 11, "threshold": 9}
-    found = [(scheme, name_of(formats), samples) for scheme, formats, samples in _lines(search)]
+    networks = StdpNetworks(both, DATA, tmp_path)
+    networks.integer = {"weights": 1, "membrane": 11, "threshold": 9}
+    lines = Search(networks, DATA, tmp_path, print).lines()
+    found = [(scheme, name_of(formats), samples) for scheme, formats, samples in lines]
     titles = [
         f"W({w})-N({n})" for f in (8, 4) for w, n in ((f"Q1.{f}", "FP32"), ("FP32", f"Qi.{f}"), (f"Q1.{f}", f"Qi.{f}"))
     ]
     assert found == [("ptq", title, 0) for title in titles] + [("itq", title, 50) for title in titles]
-    unequal = search.formats("nearest", (6, 8, 4))
+    unequal = networks.formats("nearest", (6, 8, 4))
     assert name_of(unequal) == "W(Q1.6)-N(Q11.8, Q9.4)"
 
 

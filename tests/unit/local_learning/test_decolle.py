@@ -20,19 +20,13 @@ from qpsnn_core.local_learning.decolle_formats import (
     LocalNeuronFormats,
     decolle_memory_bits,
 )
+from qpsnn_core.local_learning.decolle_lsuv import lsuv, membranes
 from qpsnn_core.local_learning.decolle_model import (
     dequantized_decolle,
     initialise_decolle,
     quantized_decolle,
 )
-from qpsnn_core.local_learning.decolle_run import (
-    _present,
-    first_moments,
-    learn_windows,
-    lsuv,
-    membranes,
-    respond_windows,
-)
+from qpsnn_core.local_learning.decolle_run import first_moments, learn_windows, present_windows, respond_windows
 from qpsnn_core.quantization.fixed_point import FixedPoint
 
 Q = FixedPoint.parse
@@ -128,7 +122,7 @@ def test_lsuv_gives_unit_variance_at_the_last_step():
     frames, _ = data(12)
     model = lsuv(initialise_decolle(NETWORK, 1), frames, TRAINING)
     plan = TRAINING.plan(20)
-    for values in membranes(model, _present(model, frames.reshape(12, 20, -1), plan)[0]):
+    for values in membranes(model, present_windows(model, frames.reshape(12, 20, -1), plan)[0]):
         assert abs(values.astype(float).var(ddof=1) - 1) <= 0.1
         assert abs(values.astype(float).mean()) <= 0.2 + 1e-6
 

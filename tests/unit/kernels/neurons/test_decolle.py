@@ -13,8 +13,9 @@ from qpsnn_core.kernels.neurons.decolle_start import orthogonal_rows
 from qpsnn_core.local_learning.decolle import Decolle, LocalConv, LocalDense, LocalNeuron, LocalTraining
 from qpsnn_core.local_learning.decolle_arrays import unpacked
 from qpsnn_core.local_learning.decolle_formats import DECOLLE_FLOAT, DecolleFormats, LocalNeuronFormats, dynamics
+from qpsnn_core.local_learning.decolle_lsuv import membranes
 from qpsnn_core.local_learning.decolle_model import initialise_decolle, quantized_decolle
-from qpsnn_core.local_learning.decolle_run import _present, first_moments, learn_windows, membranes
+from qpsnn_core.local_learning.decolle_run import first_moments, learn_windows, present_windows
 from qpsnn_core.local_learning.present import TESTED
 from qpsnn_core.quantization.fixed_point import FixedPoint
 
@@ -66,7 +67,7 @@ def test_responses_are_the_twins(name):
     model, given = model_of(*FORMS[name]), frames()
     d = dynamics(model.network, model.formats, model.seed)
     plan = [(t, True) for t in range(STEPS)]
-    state, answers = _present(model, given.reshape(SAMPLES, STEPS, -1), plan, observe=True)
+    state, answers = present_windows(model, given.reshape(SAMPLES, STEPS, -1), plan, observe=True)
     fired = 0
     for sample in range(SAMPLES):
         layers, ref = naive.respond(model, d, given[sample], TESTED + sample)
@@ -88,8 +89,8 @@ def test_spikes_convolved_and_filtered_are_the_twins(name):
     model, given = model_of(*FORMS[name]), frames()
     d = dynamics(model.network, model.formats, model.seed)
     flat, plan = given.reshape(SAMPLES, STEPS, -1), [(t, True) for t in range(STEPS)]
-    state, answers = _present(model, flat, plan, filtered=True)
-    other, same = _present(model, flat, plan)
+    state, answers = present_windows(model, flat, plan, filtered=True)
+    other, same = present_windows(model, flat, plan)
     for sample in range(SAMPLES):
         layers, ref = naive.respond(model, d, given[sample], TESTED + sample, naive.Filtered)
         assert answers[sample].tolist() == ref
