@@ -12,7 +12,8 @@
 | look | `evaluate`, `predict`, `inspect`, `plot` |
 | files | `save_checkpoint`, `load_checkpoint`, `load_model`, `load_recipe`, `recipe_from_dict` |
 | scikit-learn | `SpikingClassifier` |
-| types | `Network`, `Model`, `IntegerNetwork`, `Quantizer`, `Checkpoint`, `Recipe`, `TrainConfig`, `FinetuneConfig` |
+| types | `Network`, `Model`, `IntegerNetwork`, `Quantizer`, `MembraneQuantizer`, `Checkpoint`, `Recipe` |
+| settings | `TrainConfig`, `FinetuneConfig` |
 | errors | `errors` |
 
 `help(qpsnn_core.train)` explains a verb. A first network:
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from qpsnn_core.network.file import load_network as load_network
     from qpsnn_core.network.file import save_network as save_network
     from qpsnn_core.network.graph import Network as Network
+    from qpsnn_core.network.membranes import MembraneQuantizer as MembraneQuantizer
     from qpsnn_core.network.model import Model as Model
     from qpsnn_core.network.zoo.vgg import build as build
     from qpsnn_core.quantization.formats import Quantizer as Quantizer
@@ -95,6 +97,7 @@ _WHERE = {
     "Dataset": "qpsnn_datasets",
     "FinetuneConfig": "qpsnn_core.recipes.training",
     "IntegerNetwork": "qpsnn_core.integer.network",
+    "MembraneQuantizer": "qpsnn_core.network.membranes",
     "Model": "qpsnn_core.network.model",
     "Network": "qpsnn_core.network.graph",
     "Quantizer": "qpsnn_core.quantization.formats",

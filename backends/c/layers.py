@@ -76,10 +76,10 @@ def layer(job: Job, places: dict[str, str]) -> LayerCode:
 def at_once(plan: CPlan) -> Neurons | None:
     """The first layer, where a still image may drive it for all steps at once: it reads nothing else.
 
-    And the spikes of all steps take no more memory than the membranes.
+    And the spikes of all steps take no more memory than the membranes, which are not packed.
     """
     for first in of(Neurons, plan.jobs[:1]):
         alone = all(source is plan.input for source in first.reads) and plan.steps > 1
-        if alone and plan.steps * first.gives.per_pixel * WORD <= first.shape[2] * first.membrane:
+        if alone and not first.levels and plan.steps * first.gives.per_pixel * WORD <= first.shape[2] * first.membrane:
             return first
     return None

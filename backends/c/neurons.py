@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qpsnn_backends.c import levels as few
 from qpsnn_backends.c.counts import Counts, size
 from qpsnn_backends.c.items import Item, table
 from qpsnn_backends.c.jobs import Giving
+from qpsnn_backends.c.lasting import lasting
 from qpsnn_backends.c.pixels import every_pixel, place
 from qpsnn_backends.c.synapses import Synapse
 from qpsnn_core.common.kind_table import OptionTable
 from qpsnn_core.common.types import Array
-from qpsnn_core.integer.bounds import INT32_MAX, Interval, for_ever
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
 
@@ -47,7 +48,8 @@ class Reset(NamedTuple):
     """The text of one kind of reset.
 
     words: of the layer's comment. suffix: of the functions' names. what: of their comment. left: what stays in the
-    membrane, of type int${bits}_t. ends, bounds, left_held: where it is held, the parameters, the comment and the text.
+    membrane, of type int${bits}_t. kept: what goes to a level. ends, bounds, left_held: where it is held, the
+    parameters, the comment and the text.
     """
 
     words: str
@@ -57,6 +59,7 @@ class Reset(NamedTuple):
     ends: tuple[str, ...]
     bounds: str
     left_held: str
+    kept: str
 
 
 RESETS: OptionTable[Reset] = OptionTable(
@@ -71,6 +74,7 @@ RESETS: OptionTable[Reset] = OptionTable(
             ends=("floor",),
             bounds="A membrane is held at `floor`, which it cannot reach within the steps of one image.",
             left_held="*membrane = fired ? 0 : (int${bits}_t)u;",
+            kept="0",
         ),
         "subtract": Reset(
             words=", reset by subtraction",
@@ -81,6 +85,7 @@ RESETS: OptionTable[Reset] = OptionTable(
             bounds="A membrane is held at `floor` and `ceiling`, which it does not pass within the steps of one image.",
             left_held="const int64_t left_over = fired ? u - threshold : u;\n"
             "    *membrane = (int${bits}_t)(left_over > ceiling ? ceiling : left_over);",
+            kept="u - threshold[c]",
         ),
     },
 )
@@ -153,9 +158,9 @@ static void ${name}_replay(int32_t t, uint32_t *$spikes)
 class Neurons(Giving):
     """A LIF with the synapses that drive it.
 
-    membrane: the bits of its C type. ends: where the membrane is held, the values of the reset's `ends`; none where it
-    cannot leave its type, however long it runs. Within the network's T steps it never passes them. halving: whether
-    every leak of the network is a shift alone.
+    membrane: the bits of its C type, or of a packed level, where `levels` says how those are kept. ends: where the
+    membrane is held, the values of the reset's `ends`; none where it cannot leave its type, however long it runs.
+    Within the network's T steps it never passes them. halving: whether every leak of the network is a shift alone.
     """
 
     gives: Counts
@@ -166,6 +171,7 @@ class Neurons(Giving):
     membrane: int
     ends: tuple[int, ...]
     halving: bool
+    levels: few.PackedLevels | None = None
 
     @property
     def reads(self) -> tuple[Counts, ...]:
@@ -175,7 +181,8 @@ class Neurons(Giving):
     def words(self) -> Iterator[str]:
         """The beginning of its comment."""
         leak = Fraction(self.node.multiplier, 2**self.node.shift)
-        yield f"{self.name}, neurons {size(self.shape)}, leak {leak}{RESETS[self.node].words}. Driven by:"
+        stored = f", membranes of {self.levels.bits} bits" if self.levels else ""
+        yield f"{self.name}, neurons {size(self.shape)}, leak {leak}{RESETS[self.node].words}{stored}. Driven by:"
 
     def constants(self) -> Iterator[Item]:
         """Its own tables."""
@@ -185,11 +192,19 @@ class Neurons(Giving):
     def state(self) -> Iterator[Item]:
         """Its membranes."""
         count = int(np.prod(self.shape))
+        if self.levels:
+            count = count // self.levels.channels * self.levels.bytes
+            yield Item(self.name, f"static uint8_t {self.name}_membrane[{count}];", count)
+            return
         yield Item(self.name, f"static int{self.membrane}_t {self.name}_membrane[{count}];", count * self.membrane // 8)
 
     def functions(self) -> Iterator[str]:
         """The shared functions that it calls."""
         yield SHIFT if self.halving else LEAK
+        if self.levels:
+            yield few.LEVEL
+            yield few.fire(self.node, self.halving, RESETS[self.node].kept)
+            return
         yield fire(self.membrane, self.halving, RESETS[self.node], bool(self.ends))
 
     def body(self) -> str:
@@ -198,7 +213,8 @@ class Neurons(Giving):
 
         def update(at: str) -> list[str]:
             spikes = place(self.gives.variable, at, self.gives.per_pixel)
-            return [self._fire(place(f"{self.name}_membrane", at, channels), spikes)]
+            each = self.levels.bytes if self.levels else channels
+            return [self._fire(place(f"{self.name}_membrane", at, each), spikes)]
 
         return every_pixel(height, width, self.name, self.synapses, update)
 
@@ -228,15 +244,22 @@ class Neurons(Giving):
 
     def _fire(self, membrane: str, spikes: str) -> str:
         """The call that updates a pixel's neurons."""
-        name = _named(self.membrane, RESETS[self.node], bool(self.ends))
         leak = () if self.halving else (self.node.multiplier,)
+        if self.levels:
+            name, held = few.name_of(self.node), self.levels.passed
+            sizes = ", ".join(map(str, (self.shape[2], *held, *leak, self.node.shift)))
+            return f"fire_{name}({membrane}, {self.name}_threshold, {spikes}, {sizes});"
+        name = _named(self.membrane, RESETS[self.node], bool(self.ends))
         sizes = ", ".join(map(str, (self.shape[2], *leak, self.node.shift, *self.ends)))
         return f"fire_i{name}({membrane}, {self.name}_threshold, {spikes}, {sizes});"
 
 
 def neurons(network: IntegerNetwork, node: IntLIF, gives: Counts, synapses: tuple[Synapse, ...]) -> Neurons:
-    """Plan an IntLIF, its membranes in the narrowest type."""
+    """Plan an IntLIF, its membranes in the narrowest type, or packed where they have few levels."""
     arrays, halving = network.arrays[node.name], all(lif.multiplier == 1 for lif in network.of(IntLIF))
+    if node.membrane is not None:
+        levels = few.packed(node.membrane, gives.shape[2])
+        return Neurons(gives, synapses, node, arrays["bias"], arrays["threshold"], levels.bits, (), halving, levels)
     reach, lasts = lasting(network, node)
     low, high = int(reach.low.min()), int(reach.high.max())
     bits = next(bits for bits in (8, 16, 32) if low >= -(2 ** (bits - 1)) and high < 2 ** (bits - 1))
@@ -263,20 +286,3 @@ def fire(bits: int, halving: bool, reset: Reset, held: bool) -> str:
 
 def _named(bits: int, reset: Reset, held: bool) -> str:
     return f"{bits}{reset.suffix}{'_held' * held}"
-
-
-def lasting(network: IntegerNetwork, node: IntLIF) -> tuple[Interval, bool]:
-    """(what U can reach after the reset, whether that holds for ever); else it holds for the network's T steps."""
-    arrays, whole = network.arrays[node.name], 2**node.shift
-    offset, threshold = arrays["bias"].astype(np.int64), arrays["threshold"].astype(np.int64)
-    currents = [network.values[source].interval for source in node.sources]
-    drive = Interval(offset + sum(x.low for x in currents), offset + sum(x.high for x in currents))
-    magnitudes = np.abs(offset) + sum(x.largest for x in currents)
-    ends = for_ever(drive, threshold, node.multiplier, node.shift, node.reset)
-    if ends is not None:
-        left = (ends.largest * node.multiplier + whole - 1) // whole
-        if (magnitudes + left).max() <= INT32_MAX:
-            return ends, True
-    reach = network.values[node.name].membrane
-    assert reach is not None  # noqa: S101 - every IntLIF has one
-    return reach.after, False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from string import Template
 
 from qpsnn_backends.c.layers import LayerCode, at_once
+from qpsnn_backends.c.levels import OBSERVE
 from qpsnn_backends.c.plan import CPlan
 
 NETWORK = Template("""\
@@ -20,7 +21,7 @@ NETWORK = Template("""\
 #define OBSERVE(lif, spikes, membrane, pixels, channels)
 #endif
 
-void ${name}_reset(void)
+${observe_levels}void ${name}_reset(void)
 {
 $resets
 }
@@ -131,6 +132,7 @@ def running(plan: CPlan, made: list[LayerCode], places: dict[str, str], name: st
         predict = AT_ONCE.substitute({**words, **names}, check=checked)
     return NETWORK.substitute(
         words,
+        observe_levels=OBSERVE.substitute(words) if any(job.levels for job in plan.neurons) else "",
         resets="\n".join(f"    memset({one}, 0, sizeof {one});" for one in _state(plan)),
         valid="" if full else VALID.substitute(words, beyond=" || ".join(beyond)),
         rest=rest,
@@ -150,7 +152,11 @@ def _calls(plan: CPlan, made: list[LayerCode], places: dict[str, str]) -> list[s
     for lif, neurons in enumerate(plan.neurons):
         height, width, channels = neurons.shape
         sizes = f"{height * width}, {channels}"
-        told[neurons.name] = f"    OBSERVE({lif}, {places[neurons.gives.variable]}, {neurons.name}_membrane, {sizes})"
+        given = f"{lif}, {places[neurons.gives.variable]}, {neurons.name}_membrane, {sizes}"
+        packed = neurons.levels
+        told[neurons.name] = f"    OBSERVE({given})"
+        if packed:
+            told[neurons.name] = f"    OBSERVE_LEVELS({given}, {packed.observed(neurons.name)})"
     lines = []
     for job, one in zip(plan.jobs, made, strict=True):
         lines.append(f"    {one.call}")

@@ -8,7 +8,7 @@ Lava's activations are (W, H, C); its convolution flips the kernel, so it gets a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -167,7 +167,7 @@ def _shortcut(planner: Planner, node: IntShortcut) -> None:
 
 def _lif(planner: Planner, node: IntLIF) -> None:
     """All options of the node go to the process, which alone knows what they mean."""
-    planner.put(node, "lif", {name: value for name, value in vars(node).items() if name not in ("name", "sources")})
+    planner.put(node, "lif", {name: value for name, value in asdict(node).items() if name not in ("name", "sources")})
     planner.keep(node, **planner.network.arrays[node.name])
 
 

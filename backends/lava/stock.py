@@ -21,7 +21,17 @@ from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, OptionTable, Refusal
 from qpsnn_core.common.types import Longs, NamedArrays
 from qpsnn_core.integer.bounds import INT32_MAX, accumulator
-from qpsnn_core.integer.lava_lif import BIAS_MAX, STATE_MAX, at_most, chain, counts_spikes, reach, scale, thresholds
+from qpsnn_core.integer.lava_lif import (
+    BIAS_MAX,
+    STATE_MAX,
+    at_most,
+    chain,
+    check_whole,
+    counts_spikes,
+    reach,
+    scale,
+    thresholds,
+)
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConcat,
@@ -144,7 +154,7 @@ def plan(network: IntegerNetwork, spikes: bool = True) -> LavaPlan:
     """The processes that compute the network, each after those it reads. spikes: with one more for each LIF's records.
 
     Raises UnsupportedError, naming the node: anything but a chain of layers, a leak other than 1/2, a reset by
-    subtraction, integers that the stock processes would clip or wrap.
+    subtraction, membranes of few levels, integers that the stock processes would clip or wrap.
     """
     wiring, given = ordinary.plan(network)
     layers = chain(network, WHO)
@@ -179,8 +189,9 @@ def digits(weights: npt.NDArray[np.int64]) -> Digits:
 
 
 def _check_neuron(node: IntLIF) -> None:
-    """Lava's own LIF leaks by a half, and resets to zero."""
+    """Lava's own LIF leaks by a half, resets to zero, and keeps its membrane whole."""
     RESETS[node]
+    check_whole(node, WHO)
     if 2 * node.multiplier != 1 << node.shift:
         got = Unquoted(f"{node.multiplier}/{1 << node.shift}")
         raise UnsupportedError(expected(f"{WHO}: {node.name}", "a leak of 1/2", got))

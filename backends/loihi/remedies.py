@@ -25,6 +25,12 @@ RESETS: OptionTable[Mapping[str, str]] = OptionTable(
 """By reset, the chips whose neuron has none of the kind: why, and what would make it fit."""
 
 
+WHOLE = (
+    f"rounds its membrane to levels; {LOIHI1.name}: its neuron keeps its membrane whole: train with membrane = None, "
+    "or take loihi2, whose neuron is a program"
+)
+
+
 def chip_remedy(use: Any) -> str:
     """One sentence for a resource of the whole chip that there is not enough of."""
     chips, share = -(-use.used // use.maximum), _share(use)
@@ -61,6 +67,8 @@ def unsupported(every: tuple[Population, ...], host: set[str], network: IntegerN
             lacking = RESETS[population.node]
             if chip.name in lacking and name not in host:
                 yield f"{name}: resets by subtraction; {chip.name}: {lacking[chip.name]}"
+            if chip.name == LOIHI1.name and name not in host and population.node.membrane is not None:
+                yield f"{name}: {WHOLE}"
         if population.kind == "pool" and name not in host:
             max_count = network.values[population.node.source].max_count
             if max_count > 1:

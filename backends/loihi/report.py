@@ -149,7 +149,15 @@ def report(
         sources = tuple(p for p in every if p.name in reach)
         measured = activity(sources, tuple(placed.values()), reach, counts, images, network.steps, limits)
     refused = tuple(unsupported(every, host, network, limits))
-    return LoihiReport(limits, tuple(layers), _totals(layers, limits), refused, measured)
+    stored = sum(_stored_bits(p, limits) for p in every if p.kind == "neurons" and p.name not in host)
+    return LoihiReport(limits, tuple(layers), _totals(layers, limits, stored), refused, measured)
+
+
+def _stored_bits(population: Population, chip: Chip) -> int:
+    """Of its membranes from step to step: of levels where it has such, else of the chip's whole state with its sign."""
+    levels = population.node.membrane
+    whole = (chip.state.maximum or 0).bit_length() + 1
+    return math.prod(population.shape) * (whole if levels is None else levels.bits)
 
 
 def _reads_images(population: Population, network: IntegerNetwork, chip: Chip) -> bool:
@@ -195,13 +203,15 @@ def _on_host(population: Population) -> LayerUse:
     return LayerUse(population.name, population.kind, "host", population.shape, population.shape, 0, synapses, ())
 
 
-def _totals(layers: list[LayerUse], chip: Chip) -> tuple[Use, ...]:
+def _totals(layers: list[LayerUse], chip: Chip, stored: int) -> tuple[Use, ...]:
+    """stored: bits of the membranes of all neurons on the chip."""
     cores = sum(layer.cores for layer in layers)
     on_chip = [layer for layer in layers if layer.where == "cores"]
     return (
         _use("chip", "cores", cores, chip.cores, chip_remedy),
         _use("chip", "neurons", sum(math.prod(layer.shape) for layer in on_chip), chip.chip_neurons, chip_remedy),
         _use("chip", "synapses", sum(layer.synapses for layer in on_chip), chip.chip_synapses, chip_remedy),
+        _use("chip", "membrane bits", stored, Limit(None, "a part of each neuron's own memory"), chip_remedy),
     )
 
 

@@ -17,6 +17,7 @@ from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Doubles
 from qpsnn_core.engine.folded import folded
 from qpsnn_core.kernels.linalg.sums import sum_down
+from qpsnn_core.network.membranes import quantized
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
@@ -39,7 +40,7 @@ def reaches(model: Model) -> Iterator[Reach]:
     """The highest membrane of each LIF before it first fires, within T steps, [C].
 
     Without a spike there is no reset: `U~[t] = drive * (1 + beta + ... + beta**(t-1))` at most, drive the sum of the
-    currents' high ends. A negative drive is highest at the first step.
+    currents' high ends. A negative drive is highest at the first step. Levels of membranes are followed step by step.
     """
     network = model.network
     real = network.input.peak is None
@@ -93,8 +94,20 @@ def _membrane(model: Model, node: LIF, sources: list[Ends]) -> Ends:
     high = np.sum([source.high for source in sources], axis=0)
     low = np.sum([source.low for source in sources], axis=0)
     steps = model.network.steps
+    if node.membrane is not None:
+        return Ends(low, _highest(node, high, steps))
     total = sum_of_powers(node.beta, steps)
     return Ends(low, np.where(high > 0, high * total * (1 + ROUNDING), high))
+
+
+def _highest(node: LIF, drive: Doubles, steps: int) -> Doubles:
+    """Of membranes that go to levels, which rise by one at least in a step, or no more."""
+    how: Any = node.membrane
+    step, highest = node.threshold / how.parts, drive + ROUNDING * np.abs(drive)
+    for _ in range(min(steps - 1, how.levels)):
+        left = step * np.maximum(quantized(how, highest / step), 0)
+        highest = np.maximum(highest, (drive + node.beta * left) + ROUNDING * (np.abs(drive) + left))
+    return highest
 
 
 def _same(model: Model, node: Node, sources: list[Ends]) -> Ends:

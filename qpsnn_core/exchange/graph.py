@@ -26,6 +26,13 @@ def gap(beta: float) -> float:
     return 1 - beta if beta < 1 else 1.0
 
 
+def check_whole(node: Any) -> None:
+    """UnsupportedError where a neuron, trained or of integers, rounds what it stores of its membrane to levels."""
+    if node.membrane is not None:
+        want = "None: no neuron of NIR rounds what it keeps of its membrane"
+        raise UnsupportedError(expected(f"nir: {node.name}.membrane", want, node.membrane))
+
+
 def copying(channel_map: tuple[int, ...], inputs: int) -> npt.NDArray[np.float64]:
     """A 1x1 kernel that copies channels: [1, 1, in, out]."""
     return np.equal.outer(np.arange(inputs), np.array(channel_map)).astype(np.float64)[None, None]

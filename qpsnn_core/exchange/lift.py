@@ -30,6 +30,7 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 from qpsnn_core.network.graph import Network
+from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.ordered_graph import sources_of
@@ -102,9 +103,11 @@ def _threshold(node: IntLIF, arrays: NamedArrays) -> Unit:
     """A LIF fires at `U >= threshold`, in integers `U > threshold - 1`: half way lies as far from both as can be.
 
     A reset by subtraction takes this number off, and what it is too small adds up: there it is only just smaller.
+    Levels of membranes are multiples of it: likewise.
     """
     threshold = arrays["threshold"].astype(np.float64)
-    one = 1 / (threshold - (0.5 if node.reset == "zero" else np.minimum(0.5, threshold * JUST)))
+    middle = node.reset == "zero" and node.membrane is None
+    one = 1 / (threshold - (0.5 if middle else np.minimum(0.5, threshold * JUST)))
     return Unit(one, arrays["bias"].astype(np.float64) * one)
 
 
@@ -139,7 +142,9 @@ def _reader(node: IntNode, network: IntegerNetwork) -> IntNode:
 
 
 def _lif(node: IntLIF, network: IntegerNetwork, events: bool) -> Node:
-    return LIF(node.name, node.sources, beta=node.multiplier / 2**node.shift, reset=node.reset)
+    how = node.membrane
+    stored = None if how is None else MembraneQuantizer(how.low, how.high, parts=how.parts)
+    return LIF(node.name, node.sources, beta=node.multiplier / 2**node.shift, reset=node.reset, membrane=stored)
 
 
 def _check_counts(node: IntMaxPool | IntSumPool, network: IntegerNetwork) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array, Doubles, Longs
-from qpsnn_core.exchange.graph import Graph, check_readout, copying, gap, named
+from qpsnn_core.exchange.graph import Graph, check_readout, check_whole, copying, gap, named
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConcat,
@@ -76,6 +76,7 @@ def _with_reader(making: Making, node: IntConv | IntLinear | IntShortcut) -> Non
 
 
 def _neuron(making: Making, node: IntLIF) -> None:
+    check_whole(node)
     network, exact = making.network, making.exact
     beta, margin = _leak(network, node, exact)
     unit = _unit(network, node) if exact else np.ones_like(network.arrays[node.name]["threshold"], np.int64)

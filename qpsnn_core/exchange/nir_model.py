@@ -10,7 +10,7 @@ import numpy as np
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.engine.folded import folded
-from qpsnn_core.exchange.graph import Graph, check_readout, copying, gap, named
+from qpsnn_core.exchange.graph import Graph, check_readout, check_whole, copying, gap, named
 from qpsnn_core.network.dropout import without_dropout
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
@@ -32,6 +32,7 @@ def _nothing(graph: Graph, model: Model, node: Input | Conv | Linear | Shortcut,
 
 
 def _neuron(graph: Graph, model: Model, node: LIF, dt: float) -> None:
+    check_whole(node)
     scale = 1 / (node.threshold * gap(node.beta))
     names = [_current(graph, model, source, node.name, scale) for source in node.sources]
     level = np.ones(model.network.shape(node.name)[2])

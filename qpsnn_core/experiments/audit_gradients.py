@@ -19,6 +19,7 @@ from qpsnn_core.common.types import Arrays, Doubles
 from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.lif import Cache
 from qpsnn_core.engine.passes import ForwardPass, forward
+from qpsnn_core.network.membranes import membrane_primitive, quantized
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.surrogates import primitive
@@ -103,11 +104,12 @@ def neuron_errors(model: Model, seen: Trace) -> Iterator[tuple[str, float]]:
 
 def backward_of(node: LIF, current: Doubles, spikes: Doubles, gradient: Doubles) -> Doubles:
     """Eq. 14 for one layer: dL/dX [T, ...] from X, the spikes S, and dL/dS."""
-    before = np.empty_like(current)
+    before, fall = np.empty_like(current), np.ones_like(current)
     membrane = np.zeros(current.shape[1:])
     for t in range(len(current)):
         before[t] = node.beta * membrane + current[t]
-        membrane = before[t] * (1 - spikes[t]) if node.reset == "zero" else before[t] - node.threshold * spikes[t]
+        left = before[t] * (1 - spikes[t]) if node.reset == "zero" else before[t] - node.threshold * spikes[t]
+        membrane, fall[t] = _stored(node, left)
     step = STEP * node.width
     out, carry = np.empty_like(current), np.zeros(current.shape[1:])
     for t in reversed(range(len(current))):
@@ -115,10 +117,20 @@ def backward_of(node: LIF, current: Doubles, spikes: Doubles, gradient: Doubles)
         rise = primitive(node.surrogate, node.width, distance + step)
         slope = (rise - primitive(node.surrogate, node.width, distance - step)) / (2 * step)
         kept, lost = (1 - spikes[t], before[t]) if node.reset == "zero" else (1.0, node.threshold)
-        kept = kept - (0 if node.detach_reset else lost * slope)
+        kept = (kept - (0 if node.detach_reset else lost * slope)) * fall[t]
         out[t] = gradient[t] * slope + carry * kept
         carry = node.beta * out[t]
     return out
+
+
+def _stored(node: LIF, left: Doubles) -> tuple[Doubles, Any]:
+    """The level that is kept of a membrane after its reset, and by differences the slope that stands in for its own."""
+    how = node.membrane
+    if how is None:
+        return left, 1.0
+    v = left * (how.parts / node.threshold)
+    fall = (membrane_primitive(how, v + STEP) - membrane_primitive(how, v - STEP)) / (2 * STEP)
+    return quantized(how, v) * (node.threshold / how.parts), fall
 
 
 class Windows(NamedTuple):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qpsnn_core.common.types import Array, Longs
+from qpsnn_core.integer.nodes import IntLevels
 
 INT32_MAX = 2**31 - 1
 FAR = 2**40
@@ -73,6 +74,7 @@ def membrane(
     shift: int,
     reset: str,
     steps: int,
+    levels: IntLevels | None = None,
 ) -> Membrane:
     """The two ends of U within `steps` steps of `U~ = ((U*multiplier) >> shift) + bias + sum_k X_k` and its reset.
 
@@ -83,19 +85,52 @@ def membrane(
     below U~ and not negative: what fits U~ fits it.
     The time that this takes does not grow with `steps`: see `_ends`. An end that is beyond any int32 by far stays
     there: the caller refuses it anyway. UNBOUNDED steps begin at ends that U never leaves; where there is a leak they
-    are at most `1 / (1 - leak)` wider than what it reaches.
+    are at most `1 / (1 - leak)` wider than what it reaches. With `levels` the ends go to theirs at every step, until
+    they stay: they hold for any number of steps.
     """
     offset, limit = bias.astype(np.int64), threshold.astype(np.int64)
     drive_low = offset + sum((x.low for x in currents), start=np.zeros_like(offset))
     drive_high = offset + sum((x.high for x in currents), start=np.zeros_like(offset))
     magnitudes = np.abs(offset) + sum((x.largest for x in currents), start=np.zeros_like(offset))
     drive = Interval(drive_low, drive_high)
-    ends = for_ever(drive, limit, multiplier, shift, reset) if steps >= UNBOUNDED else None
+    if levels is not None:
+        ends = _level_ends(drive, limit, multiplier, shift, reset, steps - 1, levels)
+        magnitudes = np.maximum(magnitudes, max(-levels.low, levels.high) * limit)
+    else:
+        ends = for_ever(drive, limit, multiplier, shift, reset) if steps >= UNBOUNDED else None
     low, high = _ends(drive, limit, multiplier, shift, reset, steps - 1) if ends is None else ends
     left_low, left_high = leak(low, multiplier, shift), leak(high, multiplier, shift)
     before = Interval(np.minimum(drive_low, left_low + drive_low), np.maximum(drive_high, left_high + drive_high))
     largest = magnitudes + np.maximum(np.abs(left_low), np.abs(left_high))
-    return Membrane(before, _after(Interval(low, high), before, limit, reset), largest)
+    after = _after(Interval(low, high), before, limit, reset)
+    return Membrane(before, after if levels is None else _to_levels(after, limit, levels), largest)
+
+
+def nearest_level(potential: Longs, threshold: Longs, levels: IntLevels) -> Longs:
+    """The level j of a membrane after its reset: the nearest, of two the lower one. The threshold: of its channel."""
+    step = threshold // levels.parts
+    found: Longs = np.clip((2 * potential + step - 1) // (2 * step), *levels.ends)
+    return found
+
+
+def _to_levels(ends: Interval, limit: Longs, levels: IntLevels) -> Interval:
+    step = limit // levels.parts
+    low, high = (step * nearest_level(end, limit, levels) for end in ends)
+    return Interval(low, high)
+
+
+def _level_ends(
+    drive: Interval, limit: Longs, multiplier: int, shift: int, reset: str, steps: int, levels: IntLevels
+) -> Interval:
+    """Ends of U after any of the first `steps` steps: those so far are levels, and only grow, one at least a step."""
+    ends = Interval(np.zeros_like(limit), np.zeros_like(limit))
+    for _ in range(steps):
+        left = Interval(leak(ends.low, multiplier, shift), leak(ends.high, multiplier, shift))
+        before = Interval(left.low + drive.low, left.high + drive.high)
+        last, ends = ends, _to_levels(_after(ends, before, limit, reset), limit, levels)
+        if np.array_equal(last.low, ends.low) and np.array_equal(last.high, ends.high):
+            break
+    return ends
 
 
 def integrated(current: Interval, bias: Array, multiplier: int, shift: int, steps: int) -> Interval:

@@ -86,9 +86,17 @@ def _no_leak(node: IntNode, steps: int, who: str) -> int:
     return 0
 
 
+def check_whole(neuron: IntLIF, who: str) -> None:
+    """UnsupportedError where what is stored of a membrane is rounded to levels."""
+    if neuron.membrane is not None:
+        want = "None: no LIF of Lava rounds what it keeps of its membrane"
+        raise UnsupportedError(expected(f"{who}: {neuron.name}.membrane", want, neuron.membrane))
+
+
 def _leak(neuron: IntLIF, steps: int, who: str) -> int:
     if not neuron.multiplier:
         return 0  # nothing is left of a membrane, whatever its reset
+    check_whole(neuron, who)
     if neuron.reset != "zero":
         want = "\"zero\": Lava's own LIF resets to 0, and lava-dl's NetX loads no other neuron"
         raise UnsupportedError(expected(f"{who}: {neuron.name}.reset", want, neuron.reset))

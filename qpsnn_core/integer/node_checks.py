@@ -9,6 +9,7 @@ from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
     IntInput,
+    IntLevels,
     IntLIF,
     IntLinear,
     IntMaxPool,
@@ -18,6 +19,7 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 from qpsnn_core.network.images import check_low
+from qpsnn_core.network.membranes import check_levels
 from qpsnn_core.network.nodes import RESETS
 from qpsnn_core.network.readouts import MODES
 from qpsnn_core.network.values import check_sources
@@ -70,10 +72,14 @@ def shortcut(node: IntShortcut) -> None:
 
 
 def lif(node: IntLIF) -> None:
-    """A leak of at most 1, in at most SHIFT_MAX bits; a reset that there is."""
+    """A leak of at most 1, in at most SHIFT_MAX bits; a reset that there is; levels about 0."""
     check_sources(node.name, node.sources, 1)
     _leak(node)
     check_choice(f"{node.name}.reset", node.reset, RESETS)
+    if node.membrane is not None:
+        if type(node.membrane) is not IntLevels:
+            raise ConfigError(expected(f"{node.name}.membrane", "IntLevels, or None", node.membrane))
+        check_levels(f"{node.name}.membrane", node.membrane.low, node.membrane.high, node.membrane.parts)
 
 
 def _leak(node: IntLIF | IntReadout) -> None:

@@ -163,8 +163,12 @@ def _lif_specs(node: IntLIF, inputs: tuple[IntValueSpec, ...]) -> dict[str, Spec
 def _lif_output(node: IntLIF, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
     _same_shape(node.name, node.sources, inputs)
     currents = tuple(value.interval for value in inputs)
-    leaking = node.multiplier, node.shift, node.reset
-    reach = membrane(currents, arrays["bias"], arrays["threshold"], *leaking, steps)
+    threshold, levels = arrays["threshold"], node.membrane
+    if levels is not None and (threshold % levels.parts).any():
+        want = f"multiples of {levels.parts}, as a threshold has so many levels"
+        got = Unquoted(f"{threshold[threshold % levels.parts > 0][0]}")
+        raise NumericsError(expected(f"{node.name}.threshold", want, got))
+    reach = membrane(currents, arrays["bias"], threshold, node.multiplier, node.shift, node.reset, steps, levels)
     fits(f"{node.name}.membrane", reach.largest, f"membranes within {steps} steps")
     spikes = _counts(inputs[0].shape, 1)
     return IntValueSpec("counts", spikes.shape, spikes.interval, membrane=reach)

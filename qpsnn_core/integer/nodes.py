@@ -98,10 +98,33 @@ class IntShortcut:
 
 
 @dataclass(frozen=True)
+class IntLevels:
+    """What a neuron may store of a membrane: `step*j`, `step = threshold / parts`, j from `low*parts` to `high*parts`.
+
+    The nearest one, of two the lower: `j = min(max((2*U + step - 1) // (2*step), low*parts), high*parts)`.
+    """
+
+    low: int
+    high: int
+    parts: int = 1
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The lowest and the highest j."""
+        return self.low * self.parts, self.high * self.parts
+
+    @property
+    def bits(self) -> int:
+        """Whole bits that tell all j apart."""
+        return ((self.high - self.low) * self.parts).bit_length()
+
+
+@dataclass(frozen=True)
 class IntLIF:
     """`U~ = ((U * multiplier) >> shift) + bias + sum_k X_k`; `S = U~ >= threshold`; `U` is U~ after its reset.
 
-    `reset` "zero": `U = 0 if S else U~`; "subtract": `U = U~ - threshold if S else U~`.
+    `reset` "zero": `U = 0 if S else U~`; "subtract": `U = U~ - threshold if S else U~`. membrane: the levels to the
+    nearest of which U then goes; None: it stays what it is.
     The shift is arithmetic (floor); beta = 1/2 is multiplier 1, shift 1. U starts at 0 for each sample.
     Arrays: `threshold` and `bias` int32 [C], threshold >= 1.
     """
@@ -111,6 +134,7 @@ class IntLIF:
     multiplier: int = 1
     shift: int = 1
     reset: str = field(default="zero", metadata=ADDED_LATER)
+    membrane: IntLevels | None = field(default=None, metadata=ADDED_LATER)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from qpsnn_core.kernels.conv.image import image_forward, panels
 from qpsnn_core.kernels.conv.integers import IMAGES_WIN, MAX_EVENT_COUNT, Product, integer_conv
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.exact_types import count_type, exact_float, sum_type
-from qpsnn_core.kernels.neurons.integer_lif import LANES, IntLIFSettings, add_scaled, current, int_lif
+from qpsnn_core.kernels.neurons.integer_lif import LANES, IntLIFSettings, add_scaled, current, int_lif, ladder
 from qpsnn_core.kernels.neurons.lif import RESETS
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.synapses import neighbours
@@ -103,7 +103,7 @@ def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Step:
     if len(currents) > 2:
         added, add = _added(context, currents[1:])
         currents = (currents[0], added)
-    batch, channels = currents[0].acc.shape[1], currents[0].gain.shape[0]
+    batch, channels, levels = currents[0].acc.shape[1], currents[0].gain.shape[0], node.membrane
     positions = batch * context.gives.shape[0] * context.gives.shape[1]
     spikes = context.room((context.steps * positions, channels), np.uint8)
     membranes = context.room((context.steps * positions if context.keep else 0, channels), np.int32)
@@ -116,6 +116,7 @@ def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Step:
         node.multiplier,
         node.shift,
         RESETS[node.reset],
+        levels and ladder(context.arrays["threshold"], levels.low, levels.high, levels.parts),
     )
     second = driving[1] if len(driving) > 1 else None
     initial = () if context.initial is None else (context.initial.reshape(-1),)

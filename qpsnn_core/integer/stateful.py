@@ -73,7 +73,7 @@ def _nothing(node: IntNode) -> None:
 
 
 def _membranes(node: IntLIF) -> None:
-    if node.multiplier == 2**node.shift:
+    if node.multiplier == 2**node.shift and node.membrane is None:
         want = "less than 2**shift: a leak, as a membrane that is kept could otherwise grow for ever"
         raise UnsupportedError(expected(f"{node.name}.multiplier", want, Unquoted(f"{node.multiplier}")))
 

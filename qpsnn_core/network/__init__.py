@@ -1,6 +1,7 @@
 """The network as data."""
 
 from qpsnn_core.network.graph import Network
+from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.network.values import ValueSpec
@@ -15,6 +16,7 @@ __all__ = [
     "Input",
     "Linear",
     "MaxPool",
+    "MembraneQuantizer",
     "Network",
     "Node",
     "Quantizer",

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from qpsnn_core.common.pairs import both, checked_pair
 from qpsnn_core.common.types import Pair, Shape
 from qpsnn_core.network import nodes, synapses
+from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.pools import READS
 from qpsnn_core.network.values import ValueSpec
 from qpsnn_core.quantization.formats import Quantizer
@@ -149,7 +150,8 @@ class LIF(Layer):
     instead of beta, the time constant in steps, at least 1: `beta = 1 - 1/tau`; the current is not divided by it.
     reset: a spike sets the potential to "zero", or "subtract": takes the threshold off it. surrogate: whose derivative
     stands in for a spike's in training, "triangle", "sigmoid", "arctan" or "rectangular", of that `width`.
-    detach_reset: no gradient through the reset.
+    detach_reset: no gradient through the reset. membrane: a MembraneQuantizer of the potential that is kept from one
+    step to the next; None keeps it whole.
     """
 
     kind = nodes.LIF
@@ -163,6 +165,7 @@ class LIF(Layer):
     detach_reset: bool = nodes.LIF.detach_reset
     reset: str = nodes.LIF.reset
     tau: float | None = nodes.LIF.tau
+    membrane: MembraneQuantizer | None = nodes.LIF.membrane
 
 
 @dataclass(frozen=True, repr=False)

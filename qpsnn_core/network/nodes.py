@@ -21,6 +21,7 @@ from qpsnn_core.common.validation import (
 from qpsnn_core.network.dropout import Dropout as Dropout
 from qpsnn_core.network.images import check_low
 from qpsnn_core.network.leak import BETA, leak_of
+from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.pools import AvgPool as AvgPool
 from qpsnn_core.network.pools import MaxPool as MaxPool
 from qpsnn_core.network.readouts import Readout as Readout
@@ -77,10 +78,11 @@ class Input:
 class LIF:
     """Eqs. 1 to 3: `U~[t] = beta*U[t-1] + sum_k X_k[t]`; `S[t] = U~[t] >= threshold`; `U[t]` is U~[t] after its reset.
 
-    `reset` "zero" (Eq. 3): `U[t] = U~[t]*(1 - S[t])`; "subtract": `U[t] = U~[t] - threshold*S[t]`. Sums its currents
-    as a dendrite does. `tau`, instead of beta: `beta = 1 - 1/tau`; the node keeps beta, and its tau is None. Backward
-    (Eq. 14): `dS/dU~` is the `surrogate` of that `width`; `detach_reset` cuts the gradient that flows through the
-    reset's S[t]. Gives Spikes.
+    `reset` "zero" (Eq. 3): `U[t] = U~[t]*(1 - S[t])`; "subtract": `U[t] = U~[t] - threshold*S[t]`. Sums its currents as
+    a dendrite does. `membrane`: what is stored is `U[t] = Q(U[t])`, after the reset; spikes see U~, which no one
+    rounds; None: `Q(U) = U`. `tau`, instead of beta: `beta = 1 - 1/tau`; the node keeps beta, and its tau is None.
+    Backward (Eq. 14): `dS/dU~` is the `surrogate` of that `width`; `detach_reset` cuts the gradient that flows through
+    the reset's S[t]. Gives Spikes.
     """
 
     name: str
@@ -92,6 +94,7 @@ class LIF:
     detach_reset: bool = False
     reset: str = field(default="zero", metadata=ADDED_LATER)
     tau: float | None = field(default=None, metadata=ADDED_LATER)
+    membrane: MembraneQuantizer | None = field(default=None, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
@@ -104,6 +107,8 @@ class LIF:
         check_choice(f"{self.name}.surrogate", self.surrogate, tuple(SURROGATES))
         check_number(f"{self.name}.width", self.width, "a positive number", is_positive)
         check_choice(f"{self.name}.reset", self.reset, RESETS)
+        if self.membrane is not None and type(self.membrane) is not MembraneQuantizer:
+            raise ConfigError(expected(f"{self.name}.membrane", "a MembraneQuantizer, or None", self.membrane))
 
     def like(self, name: str, *sources: str) -> LIF:
         """The same neuron under another name, with other currents."""

@@ -14,6 +14,7 @@ from qpsnn_core.common.validation import check, check_at_least, check_at_most, c
 from qpsnn_core.network.file import load_network
 from qpsnn_core.network.graph import MOST_STEPS, Network
 from qpsnn_core.network.leak import leak_of
+from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.synapses import MOST_CHANNELS
 from qpsnn_core.network.zoo.blocks import ENDS, INITIAL
@@ -45,7 +46,8 @@ class NetworkConfig:
     convolution and the last linear layer, "integer" (8-bit, deployable) or "float". threshold: in units of the membrane
     potential. beta: the share of the potential that is left after one step, 0 to 1. tau: instead of it, the time
     constant in steps, `beta = 1 - 1/tau`; only beta is kept. surrogate, surrogate_width (in units of the potential),
-    detach_reset, reset ("zero", "subtract"): as in LIF, which has the defaults and the checks.
+    detach_reset, reset ("zero", "subtract"), membrane (a table of low, high and more): as in LIF, which has the
+    defaults and the checks.
     initial: of weights without batch norm (mlp), "auto": such that their neurons fire, or "paper": OSBC's.
     """
 
@@ -69,6 +71,7 @@ class NetworkConfig:
     file: str = ""
     function: str = ""
     tau: float | None = field(default=LIF.tau, metadata=ADDED_LATER)
+    membrane: MembraneQuantizer | None = field(default=LIF.membrane, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)

@@ -84,7 +84,8 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Tables of plain numbers, strings, lists and dicts, as JSON and TOML have them."""
         tables = dict(json.loads(json.dumps(dataclasses.asdict(self))))
-        del tables["network"]["tau"]  # a network of its own takes none, and all others keep it as beta
+        network = tables["network"]  # None is no word of TOML: it is what is not said
+        tables["network"] = {name: value for name, value in network.items() if value is not None}
         return {name: table for name, table in tables.items() if table is not None}
 
     def to_toml(self) -> str:

@@ -1,7 +1,7 @@
 """Two hundred random networks, of fixed seeds: C, and Lava for half of them, against the exact simulator, bit for bit.
 
-Each has two inputs and 1 to 10 steps; each neuron draws its reset. Lava is imported once (warm.py), and two networks
-run at a time. Every pair of kinds on Lava is in test_pairs.py.
+Each has two inputs and 1 to 10 steps; each neuron draws its reset, and half of them levels of membranes. Lava is
+imported once (warm.py), and two networks run at a time. Every pair of kinds on Lava is in test_pairs.py.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import warm
 from alike import assert_equal
 from compiled import UNOPTIMIZED, needs_cc
 from generators import random_integer_network, random_wide_network
+from generators.integer_networks import MEMBRANES
 
 import qpsnn_backends
 from qpsnn_core.network.nodes import RESETS
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 def run(index, name, **options):
     make, seed = NETWORKS[index]
-    return qpsnn_backends.get(name, **options).run(*make(seed, RESETS), record="all")
+    return qpsnn_backends.get(name, **options).run(*make(seed, RESETS, MEMBRANES), record="all")
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Netwo
 from qpsnn_core.network.model import Model
 
 
-def block(bits=4, beta=0.5, threshold=1.0, steps=4, quantizer=None, peak=255, reset="zero"):
+def block(bits=4, beta=0.5, threshold=1.0, steps=4, quantizer=None, peak=255, reset="zero", membrane=None):
     """Every kind of node: a residual block with a shortcut, SEW's sum, both pools, batch norm and biases."""
     q = quantizer or Quantizer(bits, "mean")
-    neuron = {"beta": beta, "threshold": threshold, "reset": reset}
+    neuron = {"beta": beta, "threshold": threshold, "reset": reset, "membrane": membrane}
     nodes = (
         Input("image", (6, 7, 2), peak, 1 / peak),
         Conv("conv1", "image", 4, quantizer=Quantizer(8, gamma="max"), bias=True),

@@ -9,6 +9,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConv,
     IntInput,
+    IntLevels,
     IntLIF,
     IntLinear,
     IntMaxPool,
@@ -18,23 +19,30 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 
+MEMBRANES = (
+    *(None,) * 5,
+    *(IntLevels(-1, 1), IntLevels(-3, 1), IntLevels(-2, 1, 3), IntLevels(0, 1), IntLevels(-1, 7, 16)),
+)
+"""What a neuron may store: all, in half of them; or 3, 5, 10, 2 and 129 levels."""
+
 LEAKS = ((1, 1), (1, 1), (1, 2), (3, 2), (1, 0), (0, 0), (3481, 12))
 """(multiplier, shift): 1/2, 1/4, 3/4, no leak, no memory, 0.85."""
 
 
-def random_integer_network(seed, resets=("zero",)):
+def random_integer_network(seed, resets=("zero",), membranes=(None,)):
     """(network, images): T from 1 to 10; 2 images [B, H, W, C] or frames [T, B, H, W, C], uint8.
 
-    resets: of which each neuron draws its own; whichever there are, the rest of the network is the same.
+    resets, membranes (IntLevels or None): of which each neuron draws its own; whichever there are, the rest of the
+    network is the same, but for thresholds, which are multiples of `parts`.
     """
-    return Builder(seed, resets).build()
+    return Builder(seed, resets, membranes).build()
 
 
-def random_wide_network(seed, resets=("zero",)):
+def random_wide_network(seed, resets=("zero",), membranes=(None,)):
     """As `random_integer_network`: channels in several words, a hidden Linear, three currents, large counts."""
     for attempt in range(10):
         try:
-            return WideBuilder((seed, attempt), resets).build()
+            return WideBuilder((seed, attempt), resets, membranes).build()
         except NumericsError:  # now and then sums of large counts leave int32
             continue
     raise ValueError(f"no network of seed {seed}")
@@ -50,9 +58,10 @@ class Builder:
         *(("residual", 2), ("two_convs", 1), ("sum", 2)),
     )
 
-    def __init__(self, seed, resets):
+    def __init__(self, seed, resets, membranes):
         self.rng = np.random.default_rng(seed)
         self.resets, self.reset_rng = resets, np.random.default_rng([*np.atleast_1d(seed), 17])
+        self.membranes, self.membrane_rng = membranes, np.random.default_rng([*np.atleast_1d(seed), 23])
         self.nodes, self.arrays, self.shapes, self.powers = [], {}, {}, {}
         self.steps = int(self.rng.integers(1, 11))
         self.top = "input"
@@ -137,7 +146,10 @@ class Builder:
         threshold = np.ceil(strength * rng.uniform(0.05, 1.5, shape[2])).astype(np.int32)
         bias = np.rint(strength * rng.normal(0.2, 0.4, shape[2])).astype(np.int32)
         multiplier, shift = LEAKS[rng.integers(len(LEAKS))]
-        node = IntLIF(self.name("lif"), sources, multiplier, shift, str(self.reset_rng.choice(self.resets)))
+        membrane = self.membranes[int(self.membrane_rng.integers(len(self.membranes)))]
+        if membrane is not None:
+            threshold = -(-threshold // membrane.parts) * np.int32(membrane.parts)
+        node = IntLIF(self.name("lif"), sources, multiplier, shift, str(self.reset_rng.choice(self.resets)), membrane)
         self.top = self.put(node, shape, 0.4, threshold=threshold, bias=bias)
 
     def add_conv(self):

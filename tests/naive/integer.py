@@ -83,8 +83,14 @@ def lif(node, arrays, *currents_and_potential):
         spikes[place] = int(u >= arrays["threshold"][place[2]])
         if spikes[place]:
             u = 0 if node.reset == "zero" else u - arrays["threshold"][place[2]]
-        potential[place] = u
+        potential[place] = u if node.membrane is None else level(u, arrays["threshold"][place[2]], node.membrane)
     return spikes
+
+
+def level(u, threshold, how):
+    """The level nearest to u; of two as near, the lower one, which comes first."""
+    step = threshold // how.parts
+    return min((step * j for j in range(how.low * how.parts, how.high * how.parts + 1)), key=lambda one: abs(u - one))
 
 
 def add_current(total, acc, gain):

@@ -28,8 +28,23 @@ def add(total, acc, scale, shift):
     return out
 
 
-def forward(x, beta, threshold, reset):
-    """Spikes uint8 and membranes before reset float32, both [T, N, C]. reset: "zero" or "subtract"."""
+def stored(u, threshold, how):
+    """The nearest of the levels `low..high`, in steps of `threshold / parts`, all in float32; a tie goes down."""
+    if how is None:
+        return u
+    step = F(threshold) / F(how.parts)
+    v, best = u / step, None
+    for level in range(how.high * how.parts, how.low * how.parts - 1, -1):
+        if best is None or abs(v - F(level)) <= abs(v - F(best)):
+            best = level
+    return F(best) * step
+
+
+def forward(x, beta, threshold, reset, how=None):
+    """Spikes uint8 and membranes before reset float32, both [T, N, C]. reset: "zero" or "subtract".
+
+    how: the quantizer of what is stored; None: all is.
+    """
     spikes, before = np.zeros(x.shape, np.uint8), np.zeros(x.shape, F)
     for n in range(x.shape[1]):
         for c in range(x.shape[2]):
@@ -40,14 +55,16 @@ def forward(x, beta, threshold, reset):
                 if u >= F(threshold):
                     spikes[t, n, c] = 1
                     u = F(0) if reset == "zero" else u - F(threshold)
+                u = stored(u, threshold, how)
     return spikes, before
 
 
-def backward(before, spike_gradient, beta, threshold, reset, slope, detach):
+def backward(before, spike_gradient, beta, threshold, reset, slope, detach, how=None, level_slope=None):
     """dL/dX float64 from dL/dS: `dL/dU~ = dL/dS*h + dL/dU*dU/dU~`, and `dL/dU[t-1] = beta*dL/dU~[t]`.
 
     dU/dU~ is `(1 - S) - U~*h` of a reset to zero and `1 - threshold*h` of one by subtraction; detach: without the last
-    term. slope: h as a function of `U~ - threshold`.
+    term. slope: h as a function of `U~ - threshold`. how: the quantizer of what is stored; level_slope: its derivative
+    as a function of the membrane after its reset, in steps.
     """
     out = np.zeros(before.shape)
     beta, threshold = F(beta).item(), F(threshold).item()
@@ -57,6 +74,9 @@ def backward(before, spike_gradient, beta, threshold, reset, slope, detach):
             for t in reversed(range(before.shape[0])):
                 u = before[t, n, c].item()
                 h = slope(u - threshold)
+                if how is not None:
+                    left = u if u < threshold else 0.0 if reset == "zero" else u - threshold
+                    carried *= level_slope(how, left / (threshold / how.parts)).item()
                 if reset == "zero":
                     kept, lost = 0.0 if u >= threshold else 1.0, u
                 else:

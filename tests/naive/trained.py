@@ -73,7 +73,20 @@ def lif(node, currents, steps):
         before[t] = node.beta * u + x[t]
         spikes[t] = before[t] >= node.threshold
         u = np.where(spikes[t], 0 if node.reset == "zero" else before[t] - node.threshold, before[t])
+        u = stored(u, node.threshold, node.membrane)
     return spikes, before
+
+
+def stored(u, threshold, how):
+    """The nearest level of the quantizer, the lower one of two: the first that is not more than half a step below."""
+    if how is None:
+        return u
+    step, level = threshold / how.parts, how.low * how.parts
+    found = np.full(u.shape, float(level))
+    while level < how.high * how.parts:
+        found += u > (level + 0.5) * step
+        level += 1
+    return found * step
 
 
 def pool(node, x, kind):

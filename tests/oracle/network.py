@@ -126,9 +126,23 @@ def _(node: LIF, on, *currents):
         spikes.append(s)
         fired = tape.detach(s) if node.detach_reset else s
         u = u * (1 + fired * -1.0) if node.reset == "zero" else u + fired * -node.threshold
+        if node.membrane is not None:
+            u = stored(u, node, on)
     on.potentials[node.name] = np.stack(before)
     on.spikes[node.name] = np.stack([s.value for s in spikes])
     return spikes
+
+
+def stored(u, node, on):
+    """The level that is kept of a membrane, in real units, with the slope of its surrogate."""
+    how, unit = node.membrane, node.threshold / node.membrane.parts
+    v = u.value / unit
+    if not on.smooth:
+        inner = np.arange(*how.ends) + 0.5
+        on.near(np.abs(v[..., None] - inner).min(-1))
+    if how.masked:
+        on.near(np.abs(v[..., None] - np.array(how.ends)).min(-1))
+    return tape.level(u * (1 / unit), how, on.smooth) * unit
 
 
 @step.register

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.network import surrogates
+from qpsnn_core.network import membranes, surrogates
 
 
 class Tensor:
@@ -207,6 +207,12 @@ def spike(u, threshold, kind, width, smooth=False):
     distance = u.value - threshold
     value = surrogates.primitive(kind, width, distance) if smooth else distance >= 0
     return Tensor(value, (u,), (lambda g: g * surrogates.slope(kind, width, distance),))
+
+
+def level(v, how, smooth=False):
+    """The nearest level of a quantizer of membranes, with its slope; smooth: the primitive of that slope."""
+    value = membranes.membrane_primitive(how, v.value) if smooth else membranes.quantized(how, v.value)
+    return Tensor(value, (v,), (lambda g: g * membranes.membrane_slope(how, v.value),))
 
 
 def batch_norm(x, weight, shift, epsilon, statistics=None):

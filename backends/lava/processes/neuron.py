@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -37,7 +37,8 @@ RESETS: dict[str, Callable[[Array, Array, Array], None]] = {"zero": _to_zero, "s
 class IntLIF(AbstractProcess):
     """`u = ((u * multiplier) >> shift) + bias + a_in; spike = u >= threshold`, u from 0 in each sample.
 
-    The reset: `u[spike] = 0`, or `u[spike] -= threshold`; UnsupportedError for another one.
+    The reset: `u[spike] = 0`, or `u[spike] -= threshold`; UnsupportedError for another one. With levels,
+    u then goes to the nearest of them.
     What it sends is pooled first where its part says so. Where the wiring asks for it, every spike and membrane (after
     the reset) of every step is appended to `<name>.spikes` (uint8) and `<name>.membranes` (int32).
     """
@@ -91,8 +92,10 @@ class IntLIFModel(GuardedModel):
         append(self.spike_file, spikes)
         append(self.membrane_file, self.u, np.int32)
 
-    def update(self, current: Array, multiplier: int, shift: int, reset: str) -> Array:
-        """The spikes of one step; `u` is after their reset. multiplier, shift, reset: the options of an IntLIF."""
+    def update(
+        self, current: Array, multiplier: int, shift: int, reset: str, membrane: Mapping[str, int] | None
+    ) -> Array:
+        """The spikes of one step; `u` is what is stored. The others: the options of an IntLIF."""
         if multiplier == 1:
             self.u >>= shift
         else:
@@ -101,7 +104,16 @@ class IntLIFModel(GuardedModel):
         self.u += current
         spikes: Array = self.u >= self.threshold
         RESETS[reset](self.u, self.threshold, spikes)
+        if membrane is not None:
+            self.u[:] = to_level(self.u, self.threshold, **membrane)
         return spikes
+
+
+def to_level(u: Array, threshold: Array, low: int, high: int, parts: int) -> Array:
+    """The nearest level of each membrane, of two the lower one; low, high: in thresholds of so many parts."""
+    step = threshold.astype(np.int64) // parts
+    level: Array = np.clip((2 * u.astype(np.int64) + step - 1) // (2 * step), low * parts, high * parts) * step
+    return level
 
 
 def opened(name: str, wanted: bool) -> BinaryIO | None:

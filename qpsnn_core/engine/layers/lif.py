@@ -19,8 +19,10 @@ from qpsnn_core.kernels.neurons.lif import (
     lif_forward,
     lif_potentials,
 )
+from qpsnn_core.kernels.neurons.membrane import Levels
 from qpsnn_core.kernels.parts import add_pieces, add_steps, parts_of, pieces_of
 from qpsnn_core.kernels.threads import parallel_for
+from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.surrogates import SURROGATES
 
@@ -92,7 +94,15 @@ def _settings(node: LIF, steps: int, positions: int) -> LIFSettings:
         SURROGATES[node.surrogate].number,
         np.float32(node.width),
         node.detach_reset,
+        levels_of(node.membrane),
     )
+
+
+def levels_of(how: MembraneQuantizer | None) -> Levels | None:
+    """The quantizer of membranes as the kernels take it."""
+    if how is None:
+        return None
+    return Levels(*how.ends, how.parts, how.surrogate == "stacked", np.float32(how.k), how.masked)
 
 
 def _summed(out: Floats, x: Current) -> Floats:

@@ -14,6 +14,7 @@ from qpsnn_core.integer.bounds import FAR, INT32_MAX, Interval, Membrane, membra
 from qpsnn_core.integer.lowering.fold import Affine
 from qpsnn_core.integer.lowering.ratios import Fractions, common, fractions
 from qpsnn_core.integer.node_checks import SHIFT_MAX
+from qpsnn_core.integer.nodes import IntLevels
 from qpsnn_core.network.nodes import LIF
 
 ROOM = 28
@@ -33,6 +34,9 @@ MOST_BITS = 24
 
 COARSE = -1
 
+FEW_BITS = 4
+"""A leak of so many bits, or fewer, is kept from rounding the levels of membranes."""
+
 FAR_OFF = 2.0**32
 """What is so many units is no int32, by far."""
 
@@ -45,6 +49,7 @@ class Neuron(NamedTuple):
     multiplier: int
     shift: int
     reach: Membrane
+    levels: IntLevels | None = None
 
 
 class Rounded(NamedTuple):
@@ -67,6 +72,20 @@ def leak(beta: float) -> tuple[int, int]:
     return multiplier, shift
 
 
+def levels_of(lif: LIF) -> IntLevels | None:
+    """What the integer neuron may store; the surrogate is for training alone."""
+    how = lif.membrane
+    return None if how is None else IntLevels(how.low, how.high, how.parts)
+
+
+def grain(lif: LIF) -> int:
+    """What an integer threshold is a multiple of: levels are parts of it, and a leak of a few bits rounds none."""
+    if lif.membrane is None:
+        return 1
+    multiplier, shift = leak(lif.beta)
+    return lif.membrane.parts << (shift if multiplier == 1 and shift <= FEW_BITS else 0)
+
+
 def choose(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, fraction_bits: int) -> Rounded:
     """One unit per channel for LIFs that share currents: `n / (L * 2**e)`, the finest that provably fits int32.
 
@@ -74,7 +93,8 @@ def choose(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, fract
     which are whole multiples of `n/L` (1 where none but n's is), and its gain `L * 2**e` the first of at least 2**f. f
     begins at `fraction_bits`; where several currents meet, at as many more as keep the rounding of the others' gains as
     small as that of the bias. A channel whose weights are so weak beside its threshold or bias that no f >= 0 fits gets
-    its unit from those. Raises LoweringError where not even that fits.
+    its unit from those. Where membranes have levels, thresholds are multiples of `grain`. Raises LoweringError where
+    not even that fits.
     """
     figures = _figures(lifs, currents)
     exact, others = _normaliser(list(currents.values()))
@@ -111,9 +131,10 @@ def choose(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, fract
 class Figures(NamedTuple):
     """What becomes integers in one unit, [rows, C]: each current's scale, each LIF's bias, each LIF's threshold.
 
-    values: as trained. of_scale, of_threshold: ratios to the scale whose gain is given, and to the first threshold,
-    of magnitudes that no float32 has rounded. used: where a row is not 0 and has an effect. needed: those of them that
-    are to be exact, a threshold only where a reset by subtraction takes it off.
+    A threshold stands there by its `grain`: that part of it is to be whole. values: as trained. of_scale, of_threshold:
+    ratios to the scale whose gain is given, and to the first threshold, of magnitudes that no float32 has rounded.
+    used: where a row is not 0 and has an effect. needed: those of them that are to be exact, a threshold only where a
+    reset by subtraction takes it off.
     """
 
     values: Doubles
@@ -136,23 +157,24 @@ def _figures(lifs: tuple[LIF, ...], currents: dict[str, Affine]) -> Figures:
     exact, _ = _normaliser(every, plain=True)
     like = np.ones_like(exact)
     shifts = [np.sum([currents[name].plain_shift for name in lif.sources], axis=0) for lif in lifs]
-    plain = np.array([*(x.plain_scale for x in every), *shifts, *(lif.threshold * like for lif in lifs)])
+    grains = [lif.threshold / grain(lif) for lif in lifs]
+    plain = np.array([*(x.plain_scale for x in every), *shifts, *(one * like for one in grains)])
     values = np.array(
         [
             *(x.scale for x in every),
             *(_shift(lif, currents) for lif in lifs),
-            *(float(np.float32(lif.threshold)) * like for lif in lifs),
+            *(float(np.float32(lif.threshold)) / grain(lif) * like for lif in lifs),
         ]
     )
     reached = [x.reach.largest > 0 for x in every]
     used = np.array([*reached, *(like > 0 for _ in lifs), *(like > 0 for _ in lifs)]) & (values != 0)
     needed = used.copy()
     for row, lif in enumerate(lifs, len(plain) - len(lifs)):
-        needed[row] &= lif.reset == "subtract"
+        needed[row] &= lif.reset == "subtract" or lif.membrane is not None
     sizes = np.abs(plain)
     with np.errstate(divide="ignore", invalid="ignore"):
         of_scale = fractions(np.where(exact > 0, sizes / exact, 0))
-    return Figures(values, of_scale, fractions(sizes / lifs[0].threshold), used, needed)
+    return Figures(values, of_scale, fractions(sizes / grains[0]), used, needed)
 
 
 def _normaliser(currents: list[Affine], plain: bool = False) -> tuple[Doubles, Longs]:
@@ -171,10 +193,11 @@ def _rounded(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, fig
     neurons = {}
     for row, lif in enumerate(lifs, len(currents)):
         reaches = tuple(_scaled(currents[name].reach, gains[name]) for name in lif.sources)
-        bias, threshold = whole[row], whole[row + len(lifs)]
+        bias, threshold = whole[row], whole[row + len(lifs)] * grain(lif)
         multiplier, shift = leak(lif.beta)
-        reach = membrane(reaches, bias, threshold, multiplier, shift, lif.reset, steps)
-        neurons[lif.name] = Neuron(threshold, bias, multiplier, shift, reach)
+        levels = levels_of(lif)
+        reach = membrane(reaches, bias, threshold, multiplier, shift, lif.reset, steps, levels)
+        neurons[lif.name] = Neuron(threshold, bias, multiplier, shift, reach, levels)
     return Rounded(given.unit, given.bits, gains, neurons)
 
 

@@ -15,7 +15,7 @@ from qpsnn_core.common.types import Longs, NamedArrays
 from qpsnn_core.common.validation import check_kind
 from qpsnn_core.integer.bounds import UNBOUNDED
 from qpsnn_core.integer.dead import warn_dead_integers
-from qpsnn_core.integer.lowering.fixed_point import COARSE, MOST_BITS, Rounded, choose, leak
+from qpsnn_core.integer.lowering.fixed_point import COARSE, MOST_BITS, Rounded, choose, leak, levels_of
 from qpsnn_core.integer.lowering.fold import REAL_WEIGHTS, Affine, affine
 from qpsnn_core.integer.lowering.margin import margin
 from qpsnn_core.integer.lowering.readout import leak_of, lowered_readout
@@ -211,6 +211,10 @@ def _shortcut(node: Shortcut, known: Known) -> IntShortcut:
     return IntShortcut(node.name, node.source, node.channels, node.stride, mapped)
 
 
+def _lif(node: LIF, known: Known) -> IntLIF:
+    return IntLIF(node.name, node.sources, *known.neurons[node.name].leak, node.reset, levels_of(node))
+
+
 FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
     "lowering",
     {
@@ -218,7 +222,7 @@ FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
         Conv: _conv,
         Linear: _linear,
         Shortcut: _shortcut,
-        LIF: lambda node, known: IntLIF(node.name, node.sources, *known.neurons[node.name].leak, node.reset),
+        LIF: _lif,
         MaxPool: lambda node, known: IntMaxPool(node.name, node.source, node.size, node.step, node.padding),
         AvgPool: lambda node, known: IntSumPool(node.name, node.source, node.size, node.stride),
         Sum: lambda node, known: IntSum(node.name, node.sources),

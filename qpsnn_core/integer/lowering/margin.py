@@ -60,12 +60,14 @@ def margin(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int) 
     they sum to less than 1 in all, and none rounds a membrane with enough zeros at its end. A reset by subtraction
     takes the rounded threshold off at every spike, and what that was off by leaks as the rest does: `G*ceiling`. rate
     is beta and a little more, as each of float32's roundings is a share of the membrane, which itself is off.
+    Membranes of few levels begin every step anew: where both stored the same ones so far, `distance` is of one step,
+    and both store the same level again unless U is this near to where two levels meet.
     """
     neuron, unit = rounded.neurons[lif.name], rounded.unit
     sources = [currents[name] for name in lif.sources]
     gains = [rounded.gains[name] for name in lif.sources]
     beta, kept = float(np.float32(lif.beta)), neuron.multiplier / 2**neuron.shift
-    growth = sum_of_powers(max(beta, kept) * (1 + 8 * HALF_ULP), steps)
+    growth = 1.0 if neuron.levels else sum_of_powers(max(beta, kept) * (1 + 8 * HALF_ULP), steps)
     gain = unit * sum(abs(g - x.scale / unit) * x.reach.largest for g, x in zip(gains, sources, strict=True))
     off = sum((x.off for x in sources), start=np.zeros_like(unit))
     bias = unit * abs(neuron.bias - sum(x.shift for x in sources) / unit)
@@ -76,6 +78,9 @@ def margin(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int) 
     each = gain + off + bias + decay + single
     total = growth * each + (floors if neuron.multiplier == 1 else growth * floors)
     total = total + {"zero": 1, "subtract": growth}[lif.reset] * threshold
+    if neuron.levels:  # they are off with the threshold, as stored, and where two meet
+        total = total + max(-neuron.levels.low, neuron.levels.high) * (1 + max(beta, kept)) * threshold
+        total = total + 2 * HALF_ULP * neuron.reach.after.largest * unit
     exact = _exact(lif, sources, gains, neuron, unit, steps)
     shares = (part / lif.threshold for part in (gain, bias, threshold, growth * single * ~exact))
     return Margin(np.where(exact, 0, total * NOISE), exact, *shares)
@@ -98,7 +103,9 @@ def _single(sources: list[Affine], neuron: Neuron, unit: Doubles) -> Doubles:
 
 def _floors(lif: LIF, neuron: Neuron, gains: list[Longs], steps: int) -> Doubles:
     """1 where a leak may round the membrane down, [C]: where there are fewer zeros at its end than leaks take away."""
-    bits = neuron.shift * min(steps - 1, MANY_STEPS)
+    bits = neuron.shift * min(steps - 1, 1 if neuron.levels else MANY_STEPS)
+    if neuron.levels:
+        return np.where((neuron.threshold // neuron.levels.parts) % 2**bits > 0, 1.0, 0.0)
     every = neuron.bias.copy()
     for whole in (*gains, *([neuron.threshold] if lif.reset == "subtract" else [])):
         every = every | whole
@@ -119,9 +126,10 @@ def _exact(
     most = left + unit + sum(x.scale * x.reach.largest + abs(x.shift) for x in sources)
     taken = [np.where(x.reach.largest > 0, x.scale, 0) for x in sources] + [x.shift for x in sources]
     theta = float(np.float32(lif.threshold))
-    if lif.reset == "subtract":
-        taken.append(np.full(unit.shape, theta))
-    last = np.min([_last_bit(figure) for figure in taken], axis=0) - neuron.shift * min(steps - 1, MANY_STEPS)
+    if lif.reset == "subtract" or neuron.levels:
+        taken.append(np.full(unit.shape, theta / (2 * neuron.levels.parts if neuron.levels else 1)))
+    leaks = neuron.shift * min(steps - 1, 1 if neuron.levels else MANY_STEPS)
+    last = np.min([_last_bit(figure) for figure in taken], axis=0) - leaks - bool(neuron.levels)
     kept = Fraction(neuron.multiplier, 2**neuron.shift)
     fits = most <= np.ldexp(1.0, np.clip(last + DIGITS, -200, 127))
     held: npt.NDArray[np.bool_] = (last >= NO_EXPONENT // 2) | ((last >= LOWEST) & fits)
@@ -140,8 +148,9 @@ def _exact(
             continue
         same = Fraction(theta) == level * one
         up = (level - 1) * one < Fraction(theta) <= level * one
-        fires = same or (up and lif.reset == "zero" and bool(whole[c]))
-        held[c] = fires and all(real == count * one for real, count in pairs) and (neuron.multiplier <= 1 or whole[c])
+        fires = same or (up and lif.reset == "zero" and bool(whole[c]) and not neuron.levels)
+        plain = neuron.multiplier <= 1 and not neuron.levels
+        held[c] = fires and all(real == count * one for real, count in pairs) and (plain or whole[c])
     return held
 
 

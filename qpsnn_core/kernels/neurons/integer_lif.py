@@ -21,6 +21,7 @@ from qpsnn_core.kernels.simd.vector import (
     halve,
     load16,
     load64,
+    select,
     store,
     store_masked,
     take16,
@@ -41,11 +42,32 @@ COLUMNS = 4096
 """Neurons whose counts are added up at a time: their sums stay in the nearest cache."""
 
 
+class Ladder(NamedTuple):
+    """The levels of stored membranes: `lowest + step*n`, n from 0 to `count`; from `first + step*n` on it is n + 1.
+
+    lowest, first, step: int32, from `tile_channels` for LANES.
+    """
+
+    lowest: Array
+    first: Array
+    step: Array
+    count: int
+
+
+def ladder(threshold: Any, low: int, high: int, parts: int) -> Ladder:
+    """Of neurons of these thresholds, int32 [C]; low, high: in thresholds, each of `parts` steps."""
+    step = threshold.astype(np.int64) // parts
+    first = (2 * low * parts + 1) * step // 2 + 1
+    tiled = [tile_channels(one.astype(np.int32), LANES) for one in (low * parts * step, first, step)]
+    return Ladder(*tiled, (high - low) * parts)
+
+
 class IntLIFSettings(NamedTuple):
     """What `int_lif` needs of a neuron besides its currents.
 
     bias, threshold: int32, from `tile_channels` for LANES. steps: T. positions: N, those of one step. multiplier,
     shift: the leak, `U -> multiplier*U >> shift`. subtract: of RESETS; True: `U = U~ - threshold if S else U~`.
+    levels: what U then goes to; None: it stays, and Numba compiles a variant without them.
     """
 
     bias: Array
@@ -55,6 +77,7 @@ class IntLIFSettings(NamedTuple):
     multiplier: int
     shift: int
     subtract: bool | None
+    levels: Ladder | None = None
 
 
 def current(acc: Any, gain: Any, step: int) -> tuple[Any, Any, int]:
@@ -116,13 +139,26 @@ def scaled(current, gain, t, i, count, partly):
 
 
 @kernel
+def to_level(u, levels, phase):
+    """U of LANES membranes whose channels begin at `phase`: their levels; u itself where there is no Ladder."""
+    if levels is None:
+        return u
+    lowest, first, step, count = levels
+    level, edge, rise = load(lowest, phase), load(first, phase), load(step, phase)
+    for _ in range(count):
+        level = select(greater_equal(u, edge), level + rise, level)
+        edge = edge + rise
+    return level
+
+
+@kernel
 def int_lif_range(begin, end, phase, channels, partly, first, second, out, kept, settings, initial):
     """`int_lif` of neurons begin..end-1, in whole vectors, or `partly`: fewer neurons than one has.
 
     phase: the channel of neuron `begin`, of so many channels. partly: as for `taken`. out, kept: spikes and membranes,
     flat. The rest as for `int_lif`.
     """
-    bias, threshold, steps, positions, multiplier, shift, subtract = settings
+    bias, threshold, steps, positions, multiplier, shift, subtract, levels = settings
     each, keep = positions * channels, len(kept) > 0
     wide = np.zeros(0, np.int64)
     zero = fill(0, bias)
@@ -140,7 +176,7 @@ def int_lif_range(begin, end, phase, channels, partly, first, second, out, kept,
             else:
                 u = to(halve(to(u, wide) * fill(multiplier, wide), shift), bias) + x
             fired = greater_equal(u, limit)
-            u = after_reset(u, fired, limit, zero, subtract)
+            u = to_level(after_reset(u, fired, limit, zero, subtract), levels, phase)
             put(out, t * each + i, to(fired, out), count, partly)
             if keep:
                 put(kept, t * each + i, u, count, partly)

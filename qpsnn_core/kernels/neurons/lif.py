@@ -14,6 +14,7 @@ import numpy as np
 
 from qpsnn_core.kernels.cyclic_channels import gather_sum, next_phase, sum_tiled, tile_channels
 from qpsnn_core.kernels.elementary import exponential
+from qpsnn_core.kernels.neurons.membrane import Levels, stored, through_levels
 from qpsnn_core.kernels.simd.vector import (
     fill16,
     greater_equal,
@@ -39,7 +40,7 @@ class LIFSettings(NamedTuple):
     steps: T. positions: N, those of one step. beta: float32, what is left of the membrane after a step. threshold:
     float32. subtract: of RESETS. surrogate: its number (TRIANGLE, SIGMOID, ARCTAN, RECTANGULAR), and width: float32,
     its width in the membrane's unit. detach: whether the gradient leaves out the path through the reset. Only the
-    backward pass reads the last three.
+    backward pass reads these three. levels: what may be stored of a membrane; None: all, without a kernel of its own.
     """
 
     steps: int
@@ -50,6 +51,7 @@ class LIFSettings(NamedTuple):
     surrogate: int
     width: np.float32
     detach: bool
+    levels: Levels | None = None
 
 
 @kernel
@@ -103,7 +105,7 @@ def lif_forward(start, stop, first, second, spikes, settings):
     first, second: currents from `current`, the second may be None. spikes: uint8 `[T*N, C]`, written. settings:
     LIFSettings.
     """
-    steps, positions, beta, threshold, subtract, _, _, _ = settings
+    steps, positions, beta, threshold, subtract, _, _, _, levels = settings
     channels = spikes.shape[1]
     out = spikes.reshape(-1)
     leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
@@ -115,7 +117,7 @@ def lif_forward(start, stop, first, second, spikes, settings):
             u = leak * u + currents_at(first, second, t, i, phase, count)
             fired = greater_equal(u, limit)
             store_masked(out, t * positions * channels + i, to(fired, out), count)
-            u = after_reset(u, fired, limit, zero, subtract)
+            u = stored(after_reset(u, fired, limit, zero, subtract), limit, levels, first[1])
         phase = next_phase(phase, channels)
 
 
@@ -125,7 +127,7 @@ def lif_potentials(start, stop, first, second, potentials, settings):
 
     potentials: float32 `[T*N, C]`, written; the rest as for `lif_forward`.
     """
-    steps, positions, beta, threshold, subtract, _, _, _ = settings
+    steps, positions, beta, threshold, subtract, _, _, _, levels = settings
     channels = potentials.shape[1]
     out = potentials.reshape(-1)
     leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
@@ -137,6 +139,7 @@ def lif_potentials(start, stop, first, second, potentials, settings):
             u = leak * u + currents_at(first, second, t, i, phase, count)
             store_masked(out, t * positions * channels + i, u, count)
             u = after_reset(u, greater_equal(u, limit), limit, zero, subtract)
+            u = stored(u, limit, levels, first[1])
         phase = next_phase(phase, channels)
 
 
@@ -173,7 +176,7 @@ def lif_backward(start, stop, first, second, spike_gradient, gradient, moments, 
     are added the sums over time and positions of g, of g*acc of the first current, and of g*acc of the second.
     settings: LIFSettings.
     """
-    steps, positions, beta, threshold, subtract, kind, width, detach = settings
+    steps, positions, beta, threshold, subtract, kind, width, detach, levels = settings
     channels = spike_gradient.shape[1]
     given, out = spike_gradient.reshape(-1), gradient.reshape(-1)
     each = len(gradient) == steps * positions
@@ -194,10 +197,13 @@ def lif_backward(start, stop, first, second, spike_gradient, gradient, moments, 
             u = leak * u + currents_at(first, second, t, i, phase, count)
             store(before, t * 16, u)
             u = after_reset(u, greater_equal(u, limit), limit, zero, subtract)
+            u = stored(u, limit, levels, first[1])
         carry, total, product, other = zero, zero, zero, zero
         for t in range(steps - 1, -1, -1):
             u = load16(before, t * 16)
             h = surrogate(kind, width, u - limit, first[1])
+            left = after_reset(u, greater_equal(u, limit), limit, zero, subtract)
+            carry = through_levels(carry, left, limit, levels, first[1])
             if subtract is None:
                 through, lost = select(greater_equal(u, limit), zero, kept), u
             else:

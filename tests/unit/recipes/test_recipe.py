@@ -9,7 +9,7 @@ import re
 import pytest
 
 from qpsnn_core.common.errors import ConfigError, FileError
-from qpsnn_core.network import LIF, Conv, Linear, Quantizer
+from qpsnn_core.network import LIF, Conv, Linear, MembraneQuantizer, Quantizer
 from qpsnn_core.network.zoo.vgg import ZOO, layers_of
 from qpsnn_core.recipes.data import DataConfig
 from qpsnn_core.recipes.lowering import LowerConfig
@@ -20,7 +20,15 @@ from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig
 
 OTHER = Recipe(
     NetworkConfig(
-        name="resnet20", width=0.5, bits=2, steps=2, gamma="max", beta=0.25, detach_reset=True, reset="subtract"
+        name="resnet20",
+        width=0.5,
+        bits=2,
+        steps=2,
+        gamma="max",
+        beta=0.25,
+        detach_reset=True,
+        reset="subtract",
+        membrane=MembraneQuantizer(-1, 1, "straight", masked=True),
     ),
     DataConfig(name="cifar10", path='a "quoted"\\path\x7f\n', limit=100, crop=4, flip=True, cutout=8),
     TrainConfig(
@@ -88,9 +96,9 @@ def test_every_option_of_a_neuron_has_a_key_and_its_default():
     plain, default = NetworkConfig(), LIF("neuron", ("current",))
     assert plain.neuron == default
     given = {"threshold": 0.5, "beta": 0.25, "surrogate": "arctan", "surrogate_width": 2.0, "detach_reset": True}
-    given["reset"] = "subtract"
+    given |= {"reset": "subtract", "membrane": MembraneQuantizer(-1, 2, parts=2)}
     assert {*given, "tau"} == set(NEURON_KEYS.values())
-    neuron = recipe_from_dict({"network": given}).network.neuron
+    neuron = recipe_from_dict({"network": {**given, "membrane": {"low": -1, "high": 2, "parts": 2}}}).network.neuron
     for option, key in NEURON_KEYS.items():
         if option == "tau":  # another way to say beta: test_leak.py
             continue

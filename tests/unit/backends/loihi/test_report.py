@@ -159,7 +159,7 @@ def test_a_small_convolution_by_hand():
     assert uses(first, "conv")["weight bits"].used == 3  # all negative: no sign is stored
     assert uses(second, "lif")["synapse bits per core"].used == 3 * 3 * 2 * 3 * 3
     assert first.layers[1].synapses == 48 * 2
-    assert [use.used for use in first.totals] == [2, 50, 600 + 96]
+    assert [use.used for use in first.totals] == [2, 50, 600 + 96, 48 * 24]
     assert first.fits
     assert second.fits
 

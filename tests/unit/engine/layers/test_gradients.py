@@ -23,6 +23,7 @@ from qpsnn_core.network import (
     Input,
     Linear,
     MaxPool,
+    MembraneQuantizer,
     Network,
     Quantizer,
     Readout,
@@ -211,6 +212,19 @@ TURNS = [
 @pytest.mark.parametrize(("name", "surrogate", "reset"), TURNS)
 def test_the_tape_with_smooth_spikes_by_differences(name, surrogate, reset):
     net = networks.network(name, quantizer=False, neuron={"surrogate": surrogate, "width": 1.3, "reset": reset})
+    found = checks.slopes(checks.settled(net, smooth=True))
+    assert max(found.values()) < DIFFERENCES, found
+
+
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize(
+    "how", [MembraneQuantizer(-3, 1), MembraneQuantizer(-1, 1, "straight", masked=True, parts=2)], ids=str
+)
+def test_membranes_of_few_levels_by_both_methods(how, reset):
+    neuron = {"surrogate": "arctan", "beta": 0.9, "width": 1.3, "threshold": 0.9, "reset": reset, "membrane": how}
+    case = checks.settled(networks.network("sums and fan-out", neuron=neuron))
+    assert not faults(checks.deviations(case))
+    net = networks.network("sums and fan-out", quantizer=False, neuron=neuron)
     found = checks.slopes(checks.settled(net, smooth=True))
     assert max(found.values()) < DIFFERENCES, found
 

@@ -18,17 +18,22 @@ from qpsnn_core.integer.lowering.margin import _last_bit
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.network import LIF, Conv, Input, Linear, Network, Quantizer, Readout, Shortcut
 from qpsnn_core.network.graph import MOST_STEPS
+from qpsnn_core.network.membranes import MembraneQuantizer, quantized
 from qpsnn_core.network.nodes import RESETS
 
 F = np.float32
 
 
-def potentials(node, x, spikes, leak, threshold):
-    """U~ of every step where the neuron fires as `spikes` say. leak: what is left of a membrane after a step."""
+def potentials(node, x, spikes, leak, threshold, kept=None):
+    """U~ of every step where the neuron fires as `spikes` say. leak: what is left of a membrane after a step.
+
+    kept: the levels that it stores at every step; None: all of it, after the reset.
+    """
     u, out = np.zeros_like(x[0]), np.zeros_like(x)
     for t, fired in enumerate(spikes.astype(bool)):
         out[t] = leak(u) + x[t]
         u = np.where(fired, out[t] - threshold if node.reset == "subtract" else 0, out[t]).astype(x.dtype)
+        u = u if kept is None else kept[t]
     return out
 
 
@@ -64,12 +69,29 @@ def distances(model, fraction_bits, images):
             whole = whole + arrays[source]["gain"].astype(np.int64) * integers(model, lowered, source, values)
         spikes = run.spikes[node.name].reshape(real.shape)
         theta = arrays[node.name]["threshold"].astype(np.int64)
-        before = potentials(node, whole.reshape(real.shape), spikes, partial(shifted, *report.leak), theta)
+        kept = ours_kept = None
+        if node.membrane is not None:
+            parts = node.membrane.parts
+            kept = run.membranes[node.name].reshape(real.shape).astype(np.int64)
+            ours_kept = (kept // (theta // parts)).astype(F) * (F(node.threshold) / F(parts))
+        before = potentials(node, whole.reshape(real.shape), spikes, partial(shifted, *report.leak), theta, kept)
         np.testing.assert_array_equal(before >= theta, spikes)
-        ours = potentials(node, real, spikes, partial(np.multiply, F(node.beta)), F(node.threshold))
+        ours = potentials(node, real, spikes, partial(np.multiply, F(node.beta)), F(node.threshold), ours_kept)
         assert ours.dtype == F
+        if kept is not None:
+            check_levels(node, ours, spikes, ours_kept, report.margin)
         found[node.name] = np.abs(before * report.unit - ours).max((0, 1)) / np.maximum(report.margin, 1e-300)
     return found
+
+
+def check_levels(node, before, spikes, kept, margin):
+    """The trained neuron stores what the integer one does, but where two levels meet within the margin."""
+    left = before - F(node.threshold) if node.reset == "subtract" else F(0)
+    step = F(node.threshold) / F(node.membrane.parts)
+    v = np.where(spikes, left, before) / step
+    away = np.abs(v - np.floor(v) - 0.5) * step > margin * (1 + 1e-6)
+    assert away.mean() > 0.5
+    np.testing.assert_array_equal(np.rint(kept / step)[away], quantized(node.membrane, v)[away])
 
 
 def integers(model, lowered, source, values):
@@ -101,6 +123,15 @@ def test_no_membrane_is_farther_apart_than_the_margin(fraction_bits, beta, reset
             assert share.max() <= 1, (seed, name)
             tightest = max(tightest, share.max())
     assert tightest > 0.02
+
+
+@pytest.mark.parametrize("how", [MembraneQuantizer(-3, 1), MembraneQuantizer(-1, 2, parts=3)], ids=["five", "ten"])
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize(("fraction_bits", "beta"), [(16, 0.5), (9, 0.9)])
+def test_nor_is_one_of_few_levels(fraction_bits, beta, reset, how):
+    network = block(3, beta, reset=reset, steps=6, threshold=0.7, membrane=how)
+    found = distances(model_of(network, 1), fraction_bits, images_of(network, 2, 1))
+    assert 0 < max(share.max() for share in found.values()) <= 1
 
 
 def test_weights_in_floating_point_are_counted():

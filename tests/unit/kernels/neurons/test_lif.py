@@ -12,9 +12,11 @@ import pytest
 
 from naive import lif as naive
 from naive.moments import of_products
+from qpsnn_core.engine.layers.lif import levels_of
 from qpsnn_core.kernels.neurons import lif
 from qpsnn_core.kernels.simd.vector import take16
 from qpsnn_core.network import surrogates
+from qpsnn_core.network.membranes import MembraneQuantizer, edges, membrane_primitive, membrane_slope, quantized
 from qpsnn_core.network.nodes import RESETS
 from qpsnn_core.network.surrogates import SURROGATES
 
@@ -57,11 +59,11 @@ def chunks(positions):
     return [(1, positions), (0, 1)]
 
 
-def run(kernel, currents, steps, beta, threshold, dtype, fill, spans=None, reset="zero"):
+def run(kernel, currents, steps, beta, threshold, dtype, fill, spans=None, reset="zero", how=None):
     positions, channels = currents[0][0].shape[1:]
     out = np.full((steps * positions, channels), fill, dtype)
     settings = lif.LIFSettings(
-        steps, positions, F(beta), F(threshold), lif.RESETS[reset], lif.TRIANGLE, F(1), detach=False
+        steps, positions, F(beta), F(threshold), lif.RESETS[reset], lif.TRIANGLE, F(1), False, levels_of(how)
     )
     for start, stop in spans or chunks(positions):
         kernel(start, stop, *driving(currents, steps), out, settings)
@@ -100,12 +102,12 @@ def test_pieces_have_sums_of_their_own(size):
         np.testing.assert_array_equal(own, run_back(currents, gradient, False, constants, [span])[1])
 
 
-def compare_forward(currents, steps, beta, reset):
+def compare_forward(currents, steps, beta, reset, how=None):
     """Spikes and membranes of the kernels and of the loops: the same bits; the spikes."""
-    ref, ref_before = naive.forward(summed(currents, steps), beta, 0.9, reset)
-    spikes = run(lif.lif_forward, currents, steps, beta, 0.9, np.uint8, 9, reset=reset)
+    ref, ref_before = naive.forward(summed(currents, steps), beta, 0.9, reset, how)
+    spikes = run(lif.lif_forward, currents, steps, beta, 0.9, np.uint8, 9, reset=reset, how=how)
     np.testing.assert_array_equal(spikes, ref)
-    before = run(lif.lif_potentials, currents, steps, beta, 0.9, F, np.nan, reset=reset)
+    before = run(lif.lif_potentials, currents, steps, beta, 0.9, F, np.nan, reset=reset, how=how)
     np.testing.assert_array_equal(before, ref_before)
     return spikes
 
@@ -218,10 +220,10 @@ def test_backward_of_any_number_of_neurons_and_two_currents(lengths, positions, 
     compare_back(currents, 4, "triangle", False, 0.5, reset)
 
 
-def compare_back(currents, steps, kind, detach, beta, reset):
+def compare_back(currents, steps, kind, detach, beta, reset, how=None):
     """One float32 step errs by a few units in 2**24, and errors are carried T steps: 1e-6 of the largest gradient."""
     width, threshold = 1.3, 0.9
-    _, before = naive.forward(summed(currents, steps), beta, threshold, reset)
+    _, before = naive.forward(summed(currents, steps), beta, threshold, reset, how)
     gradient = np.random.default_rng(2).normal(0, 1, before.shape).astype(F)
     distance = np.abs(before - F(threshold))
     assert np.abs(distance - (width / 2 if kind == "rectangular" else width)).min() > 1e-5, "on an edge of the slope"
@@ -229,11 +231,11 @@ def compare_back(currents, steps, kind, detach, beta, reset):
     def slope(d):
         return surrogates.slope(kind, F(width).item(), d).item()
 
-    ref = naive.backward(before, gradient, beta, threshold, reset, slope, detach)
+    ref = naive.backward(before, gradient, beta, threshold, reset, slope, detach, how, membrane_slope)
     largest = np.abs(ref).max()
     assert largest > 0.1 or ref.size < 10
     once = steps > 1 and all(len(acc) == 1 for acc, *_ in currents)
-    constants = (F(beta), F(threshold), lif.RESETS[reset], SURROGATES[kind].number, F(width), detach)
+    constants = (F(beta), F(threshold), lif.RESETS[reset], SURROGATES[kind].number, F(width), detach, levels_of(how))
     comp, moments = run_back(currents, gradient, once, constants)
     np.testing.assert_allclose(comp, ref.sum(0, keepdims=True) if once else ref, rtol=0, atol=1e-6 * steps * largest)
     sums, *products = moments
@@ -275,6 +277,63 @@ def test_one_step_back_through_a_subtraction_in_numbers():
         constants = (F(0.5), F(1), True, lif.RECTANGULAR, F(4), detach)
         back, _ = run_back([(acc, np.full(3, 0.25, F), np.zeros(3, F))], given, False, constants)
         np.testing.assert_array_equal(back[:, 0], [[ref] * 3, [8, 8, 8]])
+
+
+QUANTIZERS = [
+    MembraneQuantizer(-1, 1),
+    MembraneQuantizer(-3, 1, masked=True, k=3.7),
+    MembraneQuantizer(-2, 2, "straight", parts=3),
+    MembraneQuantizer(0, 1, "straight", masked=True, parts=4),
+]
+
+
+@pytest.mark.parametrize("how", QUANTIZERS, ids=str)
+@pytest.mark.parametrize("reset", RESETS)
+def test_forward_and_backward_equal_the_loops(how, reset):
+    currents = [draw([3, 5, i], 4, 5, 7, np.int16) for i in range(2)]
+    spikes = compare_forward(currents, 4, 0.5, reset, how)
+    assert 0 < spikes.mean() < 1
+    compare_back(currents, 4, "triangle", False, 0.9, reset, how)
+
+
+@pytest.mark.parametrize("reset", RESETS)
+def test_fine_levels_are_the_plain_neuron(reset):
+    """Currents of whole halves, three leaks of 1/2: every membrane is a multiple of 1/16, from -8 to 7 thresholds."""
+    rng = np.random.default_rng(4)
+    currents = [(rng.integers(-7, 8, (4, 9, 5)).astype(np.int16), np.full(5, 0.5, F), np.zeros(5, F))]
+    fine = MembraneQuantizer(-8, 7, "straight", parts=16)
+    for kernel, dtype in ((lif.lif_forward, np.uint8), (lif.lif_potentials, F)):
+        ref = run(kernel, currents, 4, 0.5, 1, dtype, 9, reset=reset)
+        np.testing.assert_array_equal(run(kernel, currents, 4, 0.5, 1, dtype, 9, reset=reset, how=fine), ref)
+
+
+def test_ties_go_to_the_lower_level_and_spikes_see_what_is_not_rounded():
+    """U~ of 1.5 falls to 1, -0.5 to -1, 0.5 to 0; what is just above or below a tie does not; 0.75 is stored as 1."""
+    acc = np.array([[[6, -2, 2, 3, 4, -99, 99]], [[0, 0, 0, 0, 0, 0, 0]]], np.int16)
+    currents = [(acc, np.full(7, 0.25, F), np.zeros(7, F))]
+    how = MembraneQuantizer(-3, 1)
+    spikes = run(lif.lif_forward, currents, 2, 1.0, 1.0, np.uint8, 9, reset="subtract", how=how)
+    before = run(lif.lif_potentials, currents, 2, 1.0, 1.0, F, 0, reset="subtract", how=how)
+    np.testing.assert_array_equal(spikes[:, 0], [[1, 0, 0, 0, 1, 0, 1], [0, 0, 0, 1, 0, 0, 1]])
+    np.testing.assert_array_equal(before[1, 0], [0, -1, 0, 1, 0, -3, 1])
+    for v, level in ((1.5, 1), (np.nextafter(F(1.5), F(2)), 2), (-0.5, -1), (np.nextafter(F(-0.5), F(0)), 0), (-9, -3)):
+        wide = MembraneQuantizer(-3, 2)
+        assert quantized(wide, v) == level == naive.stored(F(v), 1, wide)
+
+
+def test_the_stacked_slope_is_that_of_the_paper():
+    """Levels -3, -2, -1 and 1 have their edges half a level nearer to 0; the slope at an edge is about k/4."""
+    how = MembraneQuantizer(-3, 1, k=8.0)
+    assert edges(how) == [-2.5, -1.5, -0.5, 0.5]
+    np.testing.assert_allclose(membrane_slope(how, [-2.5, -1.5, -0.5, 0.5]), 2, rtol=0.01)
+    np.testing.assert_allclose(membrane_primitive(how, [-2, -1, 0, 1]), [-2, -1, 0, 1], atol=0.04)
+
+
+@pytest.mark.parametrize("how", QUANTIZERS, ids=str)
+def test_a_slope_is_the_derivative_of_its_primitive(how):
+    v = np.linspace(-5.03, 5.07, 53)
+    found = (membrane_primitive(how, v + 1e-5) - membrane_primitive(how, v - 1e-5)) / 2e-5
+    np.testing.assert_allclose(found, membrane_slope(how, v), atol=1e-8)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 7, 15, 16, 17, 31, 33, 100])
