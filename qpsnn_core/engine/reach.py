@@ -17,6 +17,7 @@ from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Doubles
 from qpsnn_core.engine.folded import folded
 from qpsnn_core.kernels.linalg.sums import sum_down
+from qpsnn_core.kernels.neurons.learned import leaks, real_thresholds
 from qpsnn_core.network.membranes import quantized
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
@@ -49,9 +50,9 @@ def reaches(model: Model) -> Iterator[Reach]:
     for node in network:
         ends = ENDS[node](model, node, [found[source] for source in node.sources])
         if isinstance(node, LIF):
-            reach = Reach(node.name, ends.high, np.full(len(ends.high), node.threshold), network.steps, given)
-            yield reach
-            ends = Ends(np.zeros(len(ends.high)), (ends.high >= node.threshold).astype(np.float64))
+            threshold = real_thresholds(node, model.params.get(node.name, {}), len(ends.high))
+            yield Reach(node.name, ends.high, threshold, network.steps, given)
+            ends = Ends(np.zeros(len(ends.high)), (ends.high >= threshold).astype(np.float64))
         found[node.name] = ends
 
 
@@ -93,20 +94,21 @@ def _shortcut(model: Model, node: Shortcut, sources: list[Ends]) -> Ends:
 def _membrane(model: Model, node: LIF, sources: list[Ends]) -> Ends:
     high = np.sum([source.high for source in sources], axis=0)
     low = np.sum([source.low for source in sources], axis=0)
-    steps = model.network.steps
+    steps, own = model.network.steps, model.params.get(node.name, {})
+    beta = float(leaks(node, own).max()) if "leak" in node.learn else node.beta
     if node.membrane is not None:
-        return Ends(low, _highest(node, high, steps))
-    total = sum_of_powers(node.beta, steps)
+        return Ends(low, _highest(node, beta, real_thresholds(node, own, len(high)), high, steps))
+    total = sum_of_powers(beta, steps)
     return Ends(low, np.where(high > 0, high * total * (1 + ROUNDING), high))
 
 
-def _highest(node: LIF, drive: Doubles, steps: int) -> Doubles:
+def _highest(node: LIF, beta: float, threshold: Doubles, drive: Doubles, steps: int) -> Doubles:
     """Of membranes that go to levels, which rise by one at least in a step, or no more."""
     how: Any = node.membrane
-    step, highest = node.threshold / how.parts, drive + ROUNDING * np.abs(drive)
+    step, highest = threshold / how.parts, drive + ROUNDING * np.abs(drive)
     for _ in range(min(steps - 1, how.levels)):
         left = step * np.maximum(quantized(how, highest / step), 0)
-        highest = np.maximum(highest, (drive + node.beta * left) + ROUNDING * (np.abs(drive) + left))
+        highest = np.maximum(highest, (drive + beta * left) + ROUNDING * (np.abs(drive) + left))
     return highest
 
 

@@ -9,9 +9,12 @@ import numpy as np
 
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.types import Doubles
 from qpsnn_core.engine.folded import folded
 from qpsnn_core.exchange.graph import Graph, check_readout, check_whole, copying, gap, named
+from qpsnn_core.kernels.neurons.learned import real_thresholds, settled
 from qpsnn_core.network.dropout import without_dropout
+from qpsnn_core.network.leak import check_one_leak
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
@@ -19,6 +22,8 @@ from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 def of_model(model: Model, dt: float) -> Graph:
     """The graph, in float32. Raises UnsupportedError (a max-pool of counts)."""
+    check_one_leak(model.network, "NIR's export")
+    model = settled(model)
     network = without_dropout(model.network)
     model = model._replace(network=network)
     graph = Graph(network.input.name, network.input.shape, np.float32)
@@ -33,7 +38,8 @@ def _nothing(graph: Graph, model: Model, node: Input | Conv | Linear | Shortcut,
 
 def _neuron(graph: Graph, model: Model, node: LIF, dt: float) -> None:
     check_whole(node)
-    scale = 1 / (node.threshold * gap(node.beta))
+    channels = model.network.shape(node.name)[2]
+    scale = 1 / (real_thresholds(node, model.params.get(node.name, {}), channels) * gap(node.beta))
     names = [_current(graph, model, source, node.name, scale) for source in node.sources]
     level = np.ones(model.network.shape(node.name)[2])
     graph.neuron(node.name, names, node.beta, 1.0, level, dt, node.reset)
@@ -42,7 +48,7 @@ def _neuron(graph: Graph, model: Model, node: LIF, dt: float) -> None:
 def _readout(graph: Graph, model: Model, node: Readout, dt: float) -> None:
     check_readout(node, node.leak > 0)
     counted = model.network.values[node.source].kind == "spikes"
-    graph.output(node.name, node.source if counted else _current(graph, model, node.source, node.name, 1.0))
+    graph.output(node.name, node.source if counted else _current(graph, model, node.source, node.name, np.ones(1)))
 
 
 def _mean(graph: Graph, model: Model, node: AvgPool, dt: float) -> None:
@@ -64,7 +70,7 @@ def _sum(graph: Graph, model: Model, node: Sum, dt: float) -> None:
     graph.join(node.name, node.sources)
 
 
-def _current(graph: Graph, model: Model, source: str, reader: str, scale: float) -> str:
+def _current(graph: Graph, model: Model, source: str, reader: str, scale: Doubles) -> str:
     """Write a synapse for one of its readers, its current times `scale`; its name in the graph."""
     network = model.network
     node, name = network[source], named(network, source, reader)
@@ -72,23 +78,23 @@ def _current(graph: Graph, model: Model, source: str, reader: str, scale: float)
     return name
 
 
-def _mean_current(graph: Graph, model: Model, node: AvgPool, name: str, scale: float) -> None:
+def _mean_current(graph: Graph, model: Model, node: AvgPool, name: str, scale: Doubles) -> None:
     source = _current(graph, model, node.source, node.name, scale)
     graph.pool(name, source, node.size, mean=True, stride=node.step)
 
 
-def _conv(graph: Graph, model: Model, node: Conv, name: str, scale: float) -> None:
+def _conv(graph: Graph, model: Model, node: Conv, name: str, scale: Doubles) -> None:
     weight, bias = folded(model, node)
     out = model.network.shape(node.name)
     graph.conv(name, node.source, weight * scale, bias * scale, node.stride, node.padding, out, node.groups)
 
 
-def _linear(graph: Graph, model: Model, node: Linear, name: str, scale: float) -> None:
+def _linear(graph: Graph, model: Model, node: Linear, name: str, scale: Doubles) -> None:
     weight, bias = folded(model, node)
     graph.linear(name, node.source, weight * scale, bias * scale, model.network.shape(node.source))
 
 
-def _shortcut(graph: Graph, model: Model, node: Shortcut, name: str, scale: float) -> None:
+def _shortcut(graph: Graph, model: Model, node: Shortcut, name: str, scale: Doubles) -> None:
     inputs, out = model.network.shape(node.source)[2], model.network.shape(node.name)
     weight = copying(node.mapping(inputs), inputs) * scale
     graph.conv(name, node.source, weight, np.zeros(node.channels), node.stride, 0, out)
@@ -115,7 +121,7 @@ NODES: KindTable[Callable[[Graph, Model, Any, float], None]] = KindTable(
 _NO_CURRENT = Refusal("it gives no current")
 _NO_MAX = Refusal("NIR has no max-pool of real numbers")
 
-CURRENTS: KindTable[Callable[[Graph, Model, Any, str, float], None]] = KindTable(
+CURRENTS: KindTable[Callable[[Graph, Model, Any, str, Doubles], None]] = KindTable(
     "the NIR currents of a model",
     {
         Input: _NO_CURRENT,

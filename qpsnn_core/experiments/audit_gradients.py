@@ -17,7 +17,7 @@ from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Arrays, Doubles
 from qpsnn_core.engine.layers import LAYERS
-from qpsnn_core.engine.layers.lif import Cache
+from qpsnn_core.engine.layers.lif import Cache, Neuron
 from qpsnn_core.engine.passes import ForwardPass, forward
 from qpsnn_core.network.membranes import membrane_primitive, quantized
 from qpsnn_core.network.model import Model
@@ -95,42 +95,46 @@ def neuron_errors(model: Model, seen: Trace) -> Iterator[tuple[str, float]]:
         current = np.zeros(spikes.shape)
         for acc, scale, shift in cache.currents:
             current += scale.astype(np.float64) * acc + shift
-        ref = BACKWARDS[node](node, current, spikes, seen.given[node.name].astype(np.float64))
+        ref = BACKWARDS[node](node, cache.neuron, current, spikes, seen.given[node.name].astype(np.float64))
         for share in seen.back[node.name].inputs:
             found = share.array.astype(np.float64)
             want = ref if len(found) == len(ref) else ref.sum(0, keepdims=True)
             yield node.name, float(np.linalg.norm(found - want) / max(float(np.linalg.norm(want)), 1e-300))
 
 
-def backward_of(node: LIF, current: Doubles, spikes: Doubles, gradient: Doubles) -> Doubles:
-    """Eq. 14 for one layer: dL/dX [T, ...] from X, the spikes S, and dL/dS."""
+def backward_of(node: LIF, neuron: Neuron, current: Doubles, spikes: Doubles, gradient: Doubles) -> Doubles:
+    """Eq. 14 for one layer: dL/dX [T, ...] from its leak and threshold, X, the spikes S, and dL/dS."""
+    beta, threshold = (
+        one.astype(np.float64) if node.learn else given
+        for one, given in zip(neuron, (node.beta, node.threshold), strict=True)
+    )
     before, fall = np.empty_like(current), np.ones_like(current)
     membrane = np.zeros(current.shape[1:])
     for t in range(len(current)):
-        before[t] = node.beta * membrane + current[t]
-        left = before[t] * (1 - spikes[t]) if node.reset == "zero" else before[t] - node.threshold * spikes[t]
-        membrane, fall[t] = _stored(node, left)
+        before[t] = beta * membrane + current[t]
+        left = before[t] * (1 - spikes[t]) if node.reset == "zero" else before[t] - threshold * spikes[t]
+        membrane, fall[t] = _stored(node, threshold, left)
     step = STEP * node.width
     out, carry = np.empty_like(current), np.zeros(current.shape[1:])
     for t in reversed(range(len(current))):
-        distance = before[t] - node.threshold
+        distance = before[t] - threshold
         rise = primitive(node.surrogate, node.width, distance + step)
         slope = (rise - primitive(node.surrogate, node.width, distance - step)) / (2 * step)
-        kept, lost = (1 - spikes[t], before[t]) if node.reset == "zero" else (1.0, node.threshold)
+        kept, lost = (1 - spikes[t], before[t]) if node.reset == "zero" else (1.0, threshold)
         kept = (kept - (0 if node.detach_reset else lost * slope)) * fall[t]
         out[t] = gradient[t] * slope + carry * kept
-        carry = node.beta * out[t]
+        carry = beta * out[t]
     return out
 
 
-def _stored(node: LIF, left: Doubles) -> tuple[Doubles, Any]:
+def _stored(node: LIF, threshold: Any, left: Doubles) -> tuple[Doubles, Any]:
     """The level that is kept of a membrane after its reset, and by differences the slope that stands in for its own."""
     how = node.membrane
     if how is None:
         return left, 1.0
-    v = left * (how.parts / node.threshold)
+    v = left * (how.parts / threshold)
     fall = (membrane_primitive(how, v + STEP) - membrane_primitive(how, v - STEP)) / (2 * STEP)
-    return quantized(how, v) * (node.threshold / how.parts), fall
+    return quantized(how, v) * (threshold / how.parts), fall
 
 
 class Windows(NamedTuple):

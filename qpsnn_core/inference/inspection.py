@@ -27,6 +27,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.integer.simulate import each_value, integer_images
 from qpsnn_core.integer.step import Fired, IntCurrent
+from qpsnn_core.kernels.neurons.learned import real_thresholds
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.ordered_graph import Ordered
 from qpsnn_datasets import Dataset, Split
@@ -77,7 +78,10 @@ def inspect(
     if isinstance(model, Model):
         check_model(model, "inspect.model")
         found = [_of_model(model, steps_first(part), names) for part in parts]
-        thresholds = {one.name: np.full(network.shape(one.name)[2], one.threshold) for one in model.network.neurons}
+        thresholds = {
+            one.name: real_thresholds(one, model.params.get(one.name, {}), network.shape(one.name)[2])
+            for one in model.network.neurons
+        }
     else:
         found = [_of_integers(model, integer_images(model, steps_first(part)), names) for part in parts]
         thresholds = {one.name: model.arrays[one.name]["threshold"] for one in model.of(IntLIF)}

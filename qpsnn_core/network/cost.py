@@ -217,7 +217,9 @@ def _free(network: Network, node: Node, operations: float | None, mask: Any) -> 
 
 
 def _neuron(network: Network, node: LIF, operations: float | None, mask: Any) -> NodeCost:
-    return NodeCost(node.name, type(node).__name__, saved_bits=2 * INTEGER_BITS * network.shape(node.name)[2])
+    channels = network.shape(node.name)[2]
+    learned = len(node.learn) * (channels if node.learn_per == "channel" else 1)
+    return NodeCost(node.name, type(node).__name__, 0, learned, FLOAT_BITS * learned, 2 * INTEGER_BITS * channels)
 
 
 def _readout(network: Network, node: Readout, operations: float | None, mask: Any) -> NodeCost:

@@ -151,7 +151,8 @@ class LIF(Layer):
     reset: a spike sets the potential to "zero", or "subtract": takes the threshold off it. surrogate: whose derivative
     stands in for a spike's in training, "triangle", "sigmoid", "arctan" or "rectangular", of that `width`.
     detach_reset: no gradient through the reset. membrane: a MembraneQuantizer of the potential that is kept from one
-    step to the next; None keeps it whole.
+    step to the next; None keeps it whole. learn: ("threshold",), ("leak",) or both are trained from those values on;
+    learn_per: one for the "layer" or for each "channel". threshold_gradient: "surrogate", or "spquant" as published.
     """
 
     kind = nodes.LIF
@@ -166,6 +167,9 @@ class LIF(Layer):
     reset: str = nodes.LIF.reset
     tau: float | None = nodes.LIF.tau
     membrane: MembraneQuantizer | None = nodes.LIF.membrane
+    learn: tuple[str, ...] = nodes.LIF.learn
+    learn_per: str = nodes.LIF.learn_per
+    threshold_gradient: str = nodes.LIF.threshold_gradient
 
 
 @dataclass(frozen=True, repr=False)

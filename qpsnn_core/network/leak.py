@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from qpsnn_core.common.errors import ConfigError, expected
+from collections.abc import Iterable
+from typing import Any
+
+from qpsnn_core.common.errors import ConfigError, UnsupportedError, expected
 from qpsnn_core.common.validation import check_number
 
 
 class Unsaid(float):
     """A default, to be told from the same number where a caller gives it."""
+
+
+def check_one_leak(nodes: Iterable[Any], who: str) -> None:
+    """UnsupportedError where the channels of a layer have learned leaks of their own. who: has one for a layer."""
+    for node in nodes:
+        if "leak" in getattr(node, "learn", ()) and node.learn_per == "channel":
+            want = f'"layer", where the leak is learned: {who} has one leak for a layer'
+            raise UnsupportedError(expected(f"{node.name}.learn_per", want, node.learn_per))
 
 
 BETA = Unsaid(0.5)

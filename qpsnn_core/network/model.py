@@ -14,8 +14,9 @@ class Model(NamedTuple):
     """`params[node][name]` and `state[node][name]`, all float32.
 
     Conv: `weight` [k, k, C_in, C_out]; Linear: `weight` [H*W*C_in, features], rows in (H, W, C) order; both: `bias`
-    [C_out] where the node has one, and with batch norm `bn_weight`, `bn_bias` [C_out] in params and the running
-    `mean`, `var` [C_out] in state; there, too, `gamma` [C_out] where the quantizer keeps it.
+    [C_out] where the node has one, and with batch norm `bn_weight`, `bn_bias` [C_out] in params and the running `mean`,
+    `var` [C_out] in state; there, too, `gamma` [C_out] where the quantizer keeps it. LIF: `log_threshold`, `logit_leak`
+    [1] or [C] where they are learned: how far they have moved from the node's (kernels/neurons/learned.py).
     """
 
     network: Network

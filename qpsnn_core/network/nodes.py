@@ -30,6 +30,9 @@ from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.network.values import ValueSpec, check_kind, check_sources
 
 RESETS = ("zero", "subtract")
+LEARNED = ("threshold", "leak")
+LEARN_PER = ("layer", "channel")
+THRESHOLD_GRADIENTS = ("surrogate", "spquant")
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,10 @@ class LIF:
     a dendrite does. `membrane`: what is stored is `U[t] = Q(U[t])`, after the reset; spikes see U~, which no one
     rounds; None: `Q(U) = U`. `tau`, instead of beta: `beta = 1 - 1/tau`; the node keeps beta, and its tau is None.
     Backward (Eq. 14): `dS/dU~` is the `surrogate` of that `width`; `detach_reset` cuts the gradient that flows through
-    the reset's S[t]. Gives Spikes.
+    the reset's S[t]. `learn`: "threshold", "leak" (PLIF) or both are trained, one for the layer or, by `learn_per`,
+    for each "channel": `threshold * e**r` and `sigmoid(logit(beta) + r)`, each r from 0 on, without weight decay. Their
+    gradients are the chain rule's; `threshold_gradient` "spquant": a spike gives `-dL/dS * h * sigmoid(U~ - threshold)`
+    and what did not fire nothing. Gives Spikes.
     """
 
     name: str
@@ -95,6 +101,9 @@ class LIF:
     reset: str = field(default="zero", metadata=ADDED_LATER)
     tau: float | None = field(default=None, metadata=ADDED_LATER)
     membrane: MembraneQuantizer | None = field(default=None, metadata=ADDED_LATER)
+    learn: tuple[str, ...] = field(default=(), metadata=ADDED_LATER)
+    learn_per: str = field(default="layer", metadata=ADDED_LATER)
+    threshold_gradient: str = field(default="surrogate", metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
@@ -107,8 +116,23 @@ class LIF:
         check_choice(f"{self.name}.surrogate", self.surrogate, tuple(SURROGATES))
         check_number(f"{self.name}.width", self.width, "a positive number", is_positive)
         check_choice(f"{self.name}.reset", self.reset, RESETS)
+        self._check_learn()
         if self.membrane is not None and type(self.membrane) is not MembraneQuantizer:
             raise ConfigError(expected(f"{self.name}.membrane", "a MembraneQuantizer, or None", self.membrane))
+
+    def _check_learn(self) -> None:
+        """ConfigError: no names of what can be learned, or a leak that cannot move."""
+        if type(self.learn) is list:
+            object.__setattr__(self, "learn", tuple(self.learn))
+        known = isinstance(self.learn, tuple) and set(self.learn) <= set(LEARNED)
+        if not known or len(set(self.learn)) < len(self.learn):
+            raise ConfigError(expected(f"{self.name}.learn", f"some of {', '.join(LEARNED)}, each once", self.learn))
+        check_choice(f"{self.name}.learn_per", self.learn_per, LEARN_PER)
+        check_choice(f"{self.name}.threshold_gradient", self.threshold_gradient, THRESHOLD_GRADIENTS)
+        if "leak" in self.learn and not 0 < self.beta < 1:
+            raise ConfigError(
+                expected(f"{self.name}.beta", "above 0 and below 1, where the leak is learned", self.beta)
+            )
 
     def like(self, name: str, *sources: str) -> LIF:
         """The same neuron under another name, with other currents."""

@@ -46,7 +46,8 @@ class NetworkConfig:
     convolution and the last linear layer, "integer" (8-bit, deployable) or "float". threshold: in units of the membrane
     potential. beta: the share of the potential that is left after one step, 0 to 1. tau: instead of it, the time
     constant in steps, `beta = 1 - 1/tau`; only beta is kept. surrogate, surrogate_width (in units of the potential),
-    detach_reset, reset ("zero", "subtract"), membrane (a table of low, high and more): as in LIF, which has the
+    detach_reset, reset ("zero", "subtract"), membrane (a table of low, high and more), learn,
+    learn_per, threshold_gradient: as in LIF, which has the
     defaults and the checks.
     initial: of weights without batch norm (mlp), "auto": such that their neurons fire, or "paper": OSBC's.
     """
@@ -72,6 +73,9 @@ class NetworkConfig:
     function: str = ""
     tau: float | None = field(default=LIF.tau, metadata=ADDED_LATER)
     membrane: MembraneQuantizer | None = field(default=LIF.membrane, metadata=ADDED_LATER)
+    learn: tuple[str, ...] = field(default=LIF.learn, metadata=ADDED_LATER)
+    learn_per: str = field(default=LIF.learn_per, metadata=ADDED_LATER)
+    threshold_gradient: str = field(default=LIF.threshold_gradient, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
@@ -91,7 +95,7 @@ class NetworkConfig:
         )
         choices(self, initial=INITIAL)
         positive(self, "width", "surrogate_width")
-        self._lif(type(self).__name__)
+        object.__setattr__(self, "learn", self._lif(type(self).__name__).learn)
         least(self, steps=1)
         check_at_most(place(self, "steps"), self.steps, MOST_STEPS)
         if self.gamma == AUTO:

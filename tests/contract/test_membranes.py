@@ -14,10 +14,12 @@ from qpsnn_backends.c.export import export
 from qpsnn_backends.lava import stock
 from qpsnn_backends.loihi.report import report
 from qpsnn_core.common.errors import UnsupportedError
+from qpsnn_core.compression.weights.hessian import hessians
 from qpsnn_core.exchange.netx import save_netx
 from qpsnn_core.experiments.audit_gradients import neuron_errors, trace
 from qpsnn_core.integer.nodes import IntLevels, IntLIF
 from qpsnn_core.integer.stateful import StatefulSimulator
+from qpsnn_core.kernels.neurons.learned import settled, thresholds
 from qpsnn_core.network.membranes import MembraneQuantizer
 
 
@@ -119,3 +121,50 @@ def test_others_refuse_them_by_name(trained, tmp_path):
     for one in (model, network):
         with pytest.raises(UnsupportedError, match=r"^nir: \w+.membrane: expected None: no neuron of NIR"):
             nir.save_nir(tmp_path / "a.nir", one)
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """Thresholds of each channel, and five levels that are multiples of them."""
+    return trained_with(learn=("threshold",), learn_per="channel", membrane={"low": -3, "high": 1})
+
+
+def test_learned_thresholds_are_lowered(learned):
+    model, network, images = learned
+    moved = [model.params[node.name]["log_threshold"] for node in model.network.neurons]
+    assert all(
+        one.shape == (model.network.shape(n.name)[2],) for one, n in zip(moved, model.network.neurons, strict=True)
+    )
+    assert all(one.any() for one in moved)
+    found = qp.forward(model, images, save_for_backward=True)
+    run = qpsnn_backends.get("exact").run(network, images, record="all")
+    for name, spikes in run.spikes.items():
+        assert (found.values[name] != spikes).mean() < 0.01
+        inspected = qp.inspect(model, images, name).thresholds[name]
+        np.testing.assert_array_equal(inspected, thresholds(model.network[name], model.params[name]).astype(np.float64))
+    errors = dict(neuron_errors(model, trace(model, images[None].repeat(4, 0), np.zeros(len(images), np.int64))))
+    assert max(errors.values()) < 1e-5
+
+
+def test_settled_neurons_compute_the_same_bits():
+    """Threshold and leak of each layer become plain numbers; integers and Lava's leak are those of these numbers."""
+    model, network, images = trained_with(learn=("threshold", "leak"), reset="subtract")
+    plain = settled(model)
+    assert not any(node.learn for node in plain.network.neurons)
+    assert all(p.beta != q.beta for p, q in zip(plain.network.neurons, model.network.neurons, strict=True))
+    np.testing.assert_array_equal(qp.forward(plain, images).logits, qp.forward(model, images).logits)
+    assert qp.lower(plain).network.digest() == network.digest()
+    assert qp.cost(model.network).parameters == qp.cost(plain.network).parameters + 2 * len(plain.network.neurons)
+    keep = {model.network.neurons[0].name: [0]}
+    pruned = qp.remove_channels(model, keep)
+    assert pruned.params[model.network.neurons[0].name]["logit_leak"].shape == (1,)
+
+
+def test_leaks_of_each_channel_are_refused_by_name():
+    """They train; the integer network, NIR and the filter of membranes have one for a layer."""
+    recipe = qp.recipe_from_dict({"network": {"learn": ["leak"], "learn_per": "channel", "width": 0.1}})
+    model = qp.initialise(recipe.network.build((6, 6, 2), 3))
+    with pytest.raises(UnsupportedError, match=r"learn_per: expected \"layer\", .*: the integer network has one leak"):
+        qp.lower(model)
+    with pytest.raises(UnsupportedError, match=r"the filter of membranes has one leak for a layer, got 'channel'"):
+        hessians(model, [np.zeros((1, 6, 6, 2), np.uint8)])

@@ -43,45 +43,66 @@ def stored(u, threshold, how):
 def forward(x, beta, threshold, reset, how=None):
     """Spikes uint8 and membranes before reset float32, both [T, N, C]. reset: "zero" or "subtract".
 
-    how: the quantizer of what is stored; None: all is.
+    how: the quantizer of what is stored; None: all is. beta, threshold: one number, or one for each channel.
     """
+    leak, theta = (np.resize(np.asarray(one, F), x.shape[2]) for one in (beta, threshold))
     spikes, before = np.zeros(x.shape, np.uint8), np.zeros(x.shape, F)
     for n in range(x.shape[1]):
         for c in range(x.shape[2]):
             u = F(0)
             for t in range(x.shape[0]):
-                u = F(F(beta) * u) + x[t, n, c]
+                u = F(F(leak[c]) * u) + x[t, n, c]
                 before[t, n, c] = u
-                if u >= F(threshold):
+                if u >= F(theta[c]):
                     spikes[t, n, c] = 1
-                    u = F(0) if reset == "zero" else u - F(threshold)
-                u = stored(u, threshold, how)
+                    u = F(0) if reset == "zero" else u - F(theta[c])
+                u = stored(u, theta[c], how)
     return spikes, before
 
 
-def backward(before, spike_gradient, beta, threshold, reset, slope, detach, how=None, level_slope=None):
-    """dL/dX float64 from dL/dS: `dL/dU~ = dL/dS*h + dL/dU*dU/dU~`, and `dL/dU[t-1] = beta*dL/dU~[t]`.
+def backward(*given, **options):
+    """dL/dX of `gradients`."""
+    return gradients(*given, **options)[0]
 
+
+def gradients(
+    before, spike_gradient, beta, threshold, reset, slope, detach, how=None, level_slope=None, published=False
+):
+    """(dL/dX, dL/dthreshold, dL/dbeta) in float64 from dL/dS; the last two are [C], summed over steps and positions.
+
+    `dL/dU~ = dL/dS*h + dL/dU*dU/dU~`, and `dL/dU[t-1] = beta*dL/dU~[t]`.
     dU/dU~ is `(1 - S) - U~*h` of a reset to zero and `1 - threshold*h` of one by subtraction; detach: without the last
     term. slope: h as a function of `U~ - threshold`. how: the quantizer of what is stored; level_slope: its derivative
-    as a function of the membrane after its reset, in steps.
+    as a function of the membrane after its reset, in steps. beta, threshold: one number, or one for each channel.
+    published: SpQuant-SNN's dL/dthreshold of a spike, `-dL/dS*h*sigmoid(U~ - threshold)` where it fired.
     """
-    out = np.zeros(before.shape)
-    beta, threshold = F(beta).item(), F(threshold).item()
+    out, channels = np.zeros(before.shape), before.shape[2]
+    of_threshold, of_leak = np.zeros(channels), np.zeros(channels)
+    betas, thresholds = (np.resize(np.asarray(one, F), channels).astype(float) for one in (beta, threshold))
     for n in range(before.shape[1]):
-        for c in range(before.shape[2]):
-            carried = 0.0
+        for c in range(channels):
+            leak, theta, of_stored = betas[c], thresholds[c], 0.0
             for t in reversed(range(before.shape[0])):
                 u = before[t, n, c].item()
-                h = slope(u - threshold)
+                left, stored_now, h = *kept(u, theta, reset, how), slope(u - theta)
+                fall = 1.0 if how is None else level_slope(how, left / (theta / how.parts)).item()
+                of_left = of_stored * fall
+                through, lost = (0.0 if u >= theta else 1.0, u) if reset == "zero" else (1.0, theta)
+                of_spike = spike_gradient[t, n, c].item() - (0.0 if detach else of_left * lost)
+                out[t, n, c] = of_spike * h + of_left * through
+                share = 1.0 if not published else (u >= theta) / (1 + np.exp(theta - u))
+                of_threshold[c] -= of_spike * h * share
+                if reset == "subtract" and u >= theta:
+                    of_threshold[c] -= of_left
                 if how is not None:
-                    left = u if u < threshold else 0.0 if reset == "zero" else u - threshold
-                    carried *= level_slope(how, left / (threshold / how.parts)).item()
-                if reset == "zero":
-                    kept, lost = 0.0 if u >= threshold else 1.0, u
-                else:
-                    kept, lost = 1.0, threshold
-                through = kept if detach else kept - lost * h
-                out[t, n, c] = spike_gradient[t, n, c].item() * h + carried * through
-                carried = beta * out[t, n, c]
-    return out
+                    of_threshold[c] += of_stored * stored_now / theta - of_left * left / theta
+                if t > 0:
+                    of_leak[c] += out[t, n, c] * kept(before[t - 1, n, c].item(), theta, reset, how)[1]
+                of_stored = leak * out[t, n, c]
+    return out, of_threshold, of_leak
+
+
+def kept(u, theta, reset, how):
+    """What is left of a membrane after its reset, and what is stored of that."""
+    left = u if u < theta else 0.0 if reset == "zero" else u - theta
+    return left, float(stored(F(left), theta, how))

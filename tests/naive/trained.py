@@ -64,16 +64,20 @@ def read(node, value, x, steps):
     return {"mean": np.mean, "last": lambda all_, _: all_[-1], "max": np.max}[node.mode](membranes, 0)
 
 
-def lif(node, currents, steps):
-    """Spikes and membranes before the reset, [T, B, H, W, C]."""
+def lif(node, currents, steps, own):
+    """Spikes and membranes before the reset, [T, B, H, W, C]. own: what the neuron has learned."""
+    theta = node.threshold * np.exp(own.get("log_threshold", np.zeros(1)).astype(float))
+    beta = node.beta
+    if "logit_leak" in own:
+        beta = 1 / (1 + (1 / beta - 1) * np.exp(-own["logit_leak"].astype(float)))
     x = sum(np.broadcast_to(one, (steps, *one.shape[1:])) for one in currents)
     spikes, before = np.zeros(x.shape, np.uint8), np.zeros(x.shape)
     u = np.zeros(x.shape[1:])
     for t in range(steps):
-        before[t] = node.beta * u + x[t]
-        spikes[t] = before[t] >= node.threshold
-        u = np.where(spikes[t], 0 if node.reset == "zero" else before[t] - node.threshold, before[t])
-        u = stored(u, node.threshold, node.membrane)
+        before[t] = beta * u + x[t]
+        spikes[t] = before[t] >= theta
+        u = np.where(spikes[t], 0 if node.reset == "zero" else before[t] - theta, before[t])
+        u = stored(u, theta, node.membrane)
     return spikes, before
 
 
@@ -118,7 +122,7 @@ def run(model, images, spikes=None, quantizer=None):
         elif isinstance(node, (Conv, Linear, Shortcut)):
             values[node.name] = current(model, node, inputs[0], quantizer)
         elif isinstance(node, LIF):
-            fired[node.name], before[node.name] = lif(node, inputs, network.steps)
+            fired[node.name], before[node.name] = lif(node, inputs, network.steps, model.params.get(node.name, {}))
             values[node.name] = fired[node.name] if spikes is None else spikes[node.name]
         elif isinstance(node, (MaxPool, AvgPool)):
             values[node.name] = pool(node, inputs[0], network.values[node.name].kind)

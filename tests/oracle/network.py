@@ -114,35 +114,41 @@ def _(node: Shortcut, on, x):
 @step.register
 def _(node: LIF, on, *currents):
     u, before, spikes = 0.0, [], []
+    own = on.leaves.get(node.name, {})
+    theta = (
+        node.threshold * tape.exp(own["log_threshold"]) if "threshold" in node.learn else tape.Tensor(node.threshold)
+    )
+    beta = tape.logistic(np.log(node.beta / (1 - node.beta)) + own["logit_leak"]) if "leak" in node.learn else node.beta
     for x in zip(*currents, strict=True):
-        u = sum(x, start=u * node.beta)
-        distance = u.value - node.threshold
+        u = sum(x, start=u * beta)
+        distance = u.value - theta.value
         if not on.smooth:
             on.near(distance)
         if node.surrogate == "rectangular":
             on.near(np.abs(distance) - node.width / 2)
-        s = tape.spike(u, node.threshold, node.surrogate, node.width, on.smooth)
+        s = tape.spike(u, theta, node.surrogate, node.width, on.smooth, node.threshold_gradient == "spquant")
         before.append(u.value)
         spikes.append(s)
         fired = tape.detach(s) if node.detach_reset else s
-        u = u * (1 + fired * -1.0) if node.reset == "zero" else u + fired * -node.threshold
+        u = u * (1 + fired * -1.0) if node.reset == "zero" else u + fired * (theta * -1.0)
         if node.membrane is not None:
-            u = stored(u, node, on)
+            u = stored(u, node, on, theta)
     on.potentials[node.name] = np.stack(before)
     on.spikes[node.name] = np.stack([s.value for s in spikes])
     return spikes
 
 
-def stored(u, node, on):
+def stored(u, node, on, theta):
     """The level that is kept of a membrane, in real units, with the slope of its surrogate."""
-    how, unit = node.membrane, node.threshold / node.membrane.parts
-    v = u.value / unit
+    how, unit = node.membrane, theta * (1 / node.membrane.parts)
+    scaled = u * tape.power(unit, -1.0)
+    v = scaled.value
     if not on.smooth:
         inner = np.arange(*how.ends) + 0.5
         on.near(np.abs(v[..., None] - inner).min(-1))
     if how.masked:
         on.near(np.abs(v[..., None] - np.array(how.ends)).min(-1))
-    return tape.level(u * (1 / unit), how, on.smooth) * unit
+    return tape.level(scaled, how, on.smooth) * unit
 
 
 @step.register

@@ -180,6 +180,8 @@ def model(net, seed=0):
                 value[:] = rng.choice([-1, 1], len(value), p=[0.2, 0.8]) * rng.uniform(0.6, 1.4, len(value))
             elif name == "bn_bias":
                 value[:] = rng.uniform(0, 0.6, len(value))
+            elif name in ("log_threshold", "logit_leak"):
+                value[:] = rng.uniform(-0.3, 0.3, len(value))
             elif name == "bias":
                 value[:] = rng.normal(0.2, 0.3, len(value))
         for name, value in fresh.state.get(node, {}).items():

@@ -202,11 +202,29 @@ def mean_pool(images, size, stride):
     return sum(taps[1:], start=taps[0]) * (1 / (tall * wide))
 
 
-def spike(u, threshold, kind, width, smooth=False):
-    """1 where `u >= threshold`, with the surrogate's slope; smooth: the primitive, of which that is the derivative."""
-    distance = u.value - threshold
+def spike(u, threshold, kind, width, smooth=False, published=False):
+    """1 where `u >= threshold`, with the surrogate's slope; smooth: the primitive, of which that is the derivative.
+
+    published: the threshold gets `-g*slope*sigmoid(u - threshold)` where it fired, as in SpQuant-SNN.
+    """
+    distance = u.value - threshold.value
     value = surrogates.primitive(kind, width, distance) if smooth else distance >= 0
-    return Tensor(value, (u,), (lambda g: g * surrogates.slope(kind, width, distance),))
+    share = (distance >= 0) / (1 + np.exp(-distance)) if published else 1.0
+
+    def to_threshold(g):
+        return _fold(-g * surrogates.slope(kind, width, distance) * share, threshold.shape)
+
+    return Tensor(value, (u, threshold), (lambda g: g * surrogates.slope(kind, width, distance), to_threshold))
+
+
+def exp(a):
+    value = np.exp(a.value)
+    return Tensor(value, (a,), (lambda g: g * value,))
+
+
+def logistic(a):
+    value = 1 / (1 + np.exp(-a.value))
+    return Tensor(value, (a,), (lambda g: g * value * (1 - value),))
 
 
 def level(v, how, smooth=False):

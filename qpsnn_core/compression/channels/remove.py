@@ -238,7 +238,8 @@ def _shortcut(node: Shortcut, cut: Cut) -> Shortcut:
 
 
 def _by_output(array: Any, cut: Cut) -> Any:
-    return array[..., cut.outputs]
+    """One number is of all channels, such as a threshold that a layer learns; it stays."""
+    return array.copy() if array.shape == (1,) else array[..., cut.outputs]
 
 
 def _kernel(weight: Any, cut: Cut) -> Any:

@@ -26,8 +26,10 @@ from qpsnn_core.kernels.conv.windows import unfold
 from qpsnn_core.kernels.linalg.obs import add_events
 from qpsnn_core.kernels.linalg.product import Matrix, add_products, blocks_of
 from qpsnn_core.kernels.linalg.sums import dot_rows, filter_steps
+from qpsnn_core.kernels.neurons.learned import settled
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.graph import Network
+from qpsnn_core.network.leak import check_one_leak
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut, Synapse
@@ -60,7 +62,8 @@ def hessians(
     identity). on_progress: called after every batch. Raises ConfigError (objective), and what `forward` raises.
     """
     check_choice("hessians.objective", objective, OBJECTIVES)
-    network = model.network
+    check_one_leak(model.network, "the filter of membranes")
+    network = settled(model).network
     chosen = nodes or network.synapses
     found = {node.name: np.zeros((inputs_of(network, node),) * 2) for node in chosen}
     samples = sum(len(part) for part in parts)

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.types import Array, Floats
-from qpsnn_core.engine.layers.base import Current, CurrentGradient, Gradients, LayerContext, LayerOutput, nothing, rows
+from qpsnn_core.common.types import Array, Floats, NamedFloats
+from qpsnn_core.engine.layers.base import Current, CurrentGradient, Gradients, LayerContext, LayerOutput, rows
 from qpsnn_core.engine.layers.batch_norm import with_moments
 from qpsnn_core.kernels.buffers import empty
+from qpsnn_core.kernels.cyclic_channels import tile_channels
+from qpsnn_core.kernels.neurons.learned import STORED, leaks, thresholds
 from qpsnn_core.kernels.neurons.lif import (
     RESETS,
     LIFSettings,
@@ -20,55 +22,66 @@ from qpsnn_core.kernels.neurons.lif import (
     lif_potentials,
 )
 from qpsnn_core.kernels.neurons.membrane import Levels
-from qpsnn_core.kernels.parts import add_pieces, add_steps, parts_of, pieces_of
+from qpsnn_core.kernels.parts import add_in_order, add_pieces, add_steps, parts_of, pieces_of
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.surrogates import SURROGATES
+from qpsnn_core.network.values import ValueSpec
 
 MIN_CHUNK_POSITIONS = 64
 """Least number of positions in a chunk."""
 
-init = nothing
+Neuron = tuple[Floats, Floats]
+"""The leaks and the thresholds of a layer, float32, [1] or [C]."""
+
+
+def init(node: LIF, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> tuple[NamedFloats, NamedFloats]:
+    """What is learned begins where the node says."""
+    count = inputs[0].shape[2] if node.learn_per == "channel" else 1
+    return {STORED[what]: np.zeros(count, np.float32) for what in node.learn}, {}
 
 
 class Cache(NamedTuple):
     """currents: as given; driving: one or two of them, as the kernels take them (of more, the rest is one sum).
 
-    parts: as of the LayerContext.
+    parts: as of the LayerContext. neuron: its leak and threshold.
     """
 
     currents: tuple[Current, ...]
     driving: tuple[Any, Any]
     steps: int
     parts: int
+    neuron: Neuron
 
 
 def forward(node: LIF, context: LayerContext, *currents: Current) -> LayerOutput:
     """Spikes uint8 [T, B, H, W, C]."""
     spikes = empty((context.steps, *currents[0].acc.shape[1:]), np.uint8)
-    cache = Cache(currents, _driving(currents, context.steps), context.steps, context.parts)
+    neuron = leaks(node, context.params), thresholds(node, context.params)
+    cache = Cache(currents, _driving(currents, context.steps), context.steps, context.parts, neuron)
     _run(lif_forward, node, cache, spikes)
     return LayerOutput(spikes, cache, {})
 
 
 def backward(node: LIF, cache: Cache, gradient: Floats) -> Gradients:
-    """dL/dX for each current; one that is the same at every step gets the sum over T."""
+    """dL/dX for each current; one that is the same at every step gets the sum over T. And of what is learned."""
     once = all(len(current.acc) == 1 for current in cache.currents)
     out = empty((1 if once else cache.steps, *gradient.shape[1:]), np.float32)
     positions = gradient[0].size // gradient.shape[-1]
-    settings = _settings(node, cache.steps, positions)
+    settings = _settings(node, cache, positions, gradient.shape[-1])
     given, flat = rows(gradient), rows(out)
     batch = gradient.shape[1]
     pieces = pieces_of(parts_of(batch, cache.parts), positions // batch, MIN_CHUNK_POSITIONS)
     ranges = pieces.reshape(-1, 2)
-    sums = np.zeros((len(ranges), 3, gradient.shape[-1]))
+    sums = np.zeros((len(ranges), 5 if node.learn else 3, gradient.shape[-1]))
     parallel_for(lif_backward_pieces, len(ranges), 1, ranges, *cache.driving, given, flat, sums, settings)
-    if len(cache.currents) > 2:
-        return Gradients(tuple(_of(out, current, cache.parts) for current in cache.currents), {})
     moments = add_pieces(sums, pieces)
-    found = zip(cache.currents, moments[1:], strict=False)
-    return Gradients(tuple(CurrentGradient(_summed(out, x), moments[0], products) for x, products in found), {})
+    own = _learned(node, cache.neuron, moments[3:]) if node.learn else {}
+    if len(cache.currents) > 2:
+        return Gradients(tuple(_of(out, current, cache.parts) for current in cache.currents), own)
+    found = zip(cache.currents, moments[1:3], strict=False)
+    return Gradients(tuple(CurrentGradient(_summed(out, x), moments[0], products) for x, products in found), own)
 
 
 def potentials(node: LIF, cache: Cache) -> Floats:
@@ -78,15 +91,28 @@ def potentials(node: LIF, cache: Cache) -> Floats:
     return out
 
 
+def _learned(node: LIF, neuron: Neuron, moments: Array) -> NamedFloats:
+    """Gradients of what is stored, `dtheta/dr = theta`, of a sigmoid; moments: dL/dtheta, dL/dbeta of each channel."""
+    beta, theta = (one.astype(np.float64) for one in neuron)
+    slopes = {"threshold": moments[0] * theta, "leak": moments[1] * (beta * (1 - beta))}
+    if node.learn_per == "layer":
+        slopes = {what: add_in_order(slope[:, None]) for what, slope in slopes.items()}
+    return {STORED[what]: slopes[what].astype(np.float32) for what in node.learn}
+
+
 def _run(kernel: Any, node: LIF, cache: Cache, out: Array) -> None:
     positions = out[0].size // out.shape[-1]
-    settings = _settings(node, cache.steps, positions)
+    settings = _settings(node, cache, positions, out.shape[-1])
     parallel_for(kernel, positions, MIN_CHUNK_POSITIONS, *cache.driving, rows(out), settings)
 
 
-def _settings(node: LIF, steps: int, positions: int) -> LIFSettings:
+def _settings(node: LIF, cache: Cache, positions: int, channels: int) -> LIFSettings:
+    learned: tuple[Any, Any] = (None, None)
+    if node.learn:
+        leak, threshold = (tile_channels(np.resize(one, channels)) for one in cache.neuron)
+        learned = leak, threshold
     return LIFSettings(
-        steps,
+        cache.steps,
         positions,
         np.float32(node.beta),
         np.float32(node.threshold),
@@ -95,6 +121,8 @@ def _settings(node: LIF, steps: int, positions: int) -> LIFSettings:
         np.float32(node.width),
         node.detach_reset,
         levels_of(node.membrane),
+        *learned,
+        node.threshold_gradient == "spquant",
     )
 
 

@@ -15,6 +15,7 @@ from qpsnn_core.integer.lowering.fold import Affine
 from qpsnn_core.integer.lowering.ratios import Fractions, common, fractions
 from qpsnn_core.integer.node_checks import SHIFT_MAX
 from qpsnn_core.integer.nodes import IntLevels
+from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.nodes import LIF
 
 ROOM = 28
@@ -41,6 +42,17 @@ FAR_OFF = 2.0**32
 """What is so many units is no int32, by far."""
 
 
+class OfChannels(NamedTuple):
+    """A LIF whose channels have learned thresholds of their own, float64 [C]; the rest is that of the node."""
+
+    name: str
+    sources: tuple[str, ...]
+    threshold: Doubles
+    beta: float
+    reset: str
+    membrane: MembraneQuantizer | None
+
+
 class Neuron(NamedTuple):
     """A LIF in integers: int64 arrays [C], its leak `multiplier / 2**shift`, and what its membrane can reach."""
 
@@ -64,6 +76,11 @@ class Rounded(NamedTuple):
     neurons: dict[str, Neuron]
 
 
+def in_float32(threshold: float | Doubles) -> Doubles:
+    """As training has it: float32."""
+    return np.asarray(threshold, np.float32).astype(np.float64)
+
+
 def leak(beta: float) -> tuple[int, int]:
     """The nearest `multiplier / 2**shift` with at most SHIFT_MAX bits, reduced: 1/2 is (1, 1)."""
     multiplier, shift = round(beta * 2**SHIFT_MAX), SHIFT_MAX
@@ -72,13 +89,13 @@ def leak(beta: float) -> tuple[int, int]:
     return multiplier, shift
 
 
-def levels_of(lif: LIF) -> IntLevels | None:
+def levels_of(lif: LIF | OfChannels) -> IntLevels | None:
     """What the integer neuron may store; the surrogate is for training alone."""
     how = lif.membrane
     return None if how is None else IntLevels(how.low, how.high, how.parts)
 
 
-def grain(lif: LIF) -> int:
+def grain(lif: LIF | OfChannels) -> int:
     """What an integer threshold is a multiple of: levels are parts of it, and a leak of a few bits rounds none."""
     if lif.membrane is None:
         return 1
@@ -86,7 +103,7 @@ def grain(lif: LIF) -> int:
     return lif.membrane.parts << (shift if multiplier == 1 and shift <= FEW_BITS else 0)
 
 
-def choose(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, fraction_bits: int) -> Rounded:
+def choose(lifs: tuple[LIF | OfChannels, ...], currents: dict[str, Affine], steps: int, fraction_bits: int) -> Rounded:
     """One unit per channel for LIFs that share currents: `n / (L * 2**e)`, the finest that provably fits int32.
 
     n is the scale of the current with the largest reach, L the least whole number that makes gains and biases whole
@@ -152,7 +169,7 @@ class Unit(NamedTuple):
     bits: Longs
 
 
-def _figures(lifs: tuple[LIF, ...], currents: dict[str, Affine]) -> Figures:
+def _figures(lifs: tuple[LIF | OfChannels, ...], currents: dict[str, Affine]) -> Figures:
     every = list(currents.values())
     exact, _ = _normaliser(every, plain=True)
     like = np.ones_like(exact)
@@ -163,7 +180,7 @@ def _figures(lifs: tuple[LIF, ...], currents: dict[str, Affine]) -> Figures:
         [
             *(x.scale for x in every),
             *(_shift(lif, currents) for lif in lifs),
-            *(float(np.float32(lif.threshold)) / grain(lif) * like for lif in lifs),
+            *(in_float32(lif.threshold) / grain(lif) * like for lif in lifs),
         ]
     )
     reached = [x.reach.largest > 0 for x in every]
@@ -187,7 +204,9 @@ def _normaliser(currents: list[Affine], plain: bool = False) -> tuple[Doubles, L
     return exact, others
 
 
-def _rounded(lifs: tuple[LIF, ...], currents: dict[str, Affine], steps: int, figures: Figures, given: Unit) -> Rounded:
+def _rounded(
+    lifs: tuple[LIF | OfChannels, ...], currents: dict[str, Affine], steps: int, figures: Figures, given: Unit
+) -> Rounded:
     whole = _whole(figures, given, len(lifs))
     gains = dict(zip(currents, whole, strict=False))
     neurons = {}
@@ -250,7 +269,7 @@ def _holds(rounded: Rounded) -> npt.NDArray[np.bool_]:
     return held
 
 
-def _shift(lif: LIF, currents: dict[str, Affine]) -> Doubles:
+def _shift(lif: LIF | OfChannels, currents: dict[str, Affine]) -> Doubles:
     total: Doubles = np.sum([currents[name].shift for name in lif.sources], axis=0)
     return total
 

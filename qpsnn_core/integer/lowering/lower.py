@@ -15,7 +15,15 @@ from qpsnn_core.common.types import Longs, NamedArrays
 from qpsnn_core.common.validation import check_kind
 from qpsnn_core.integer.bounds import UNBOUNDED
 from qpsnn_core.integer.dead import warn_dead_integers
-from qpsnn_core.integer.lowering.fixed_point import COARSE, MOST_BITS, Rounded, choose, leak, levels_of
+from qpsnn_core.integer.lowering.fixed_point import (
+    COARSE,
+    MOST_BITS,
+    OfChannels,
+    Rounded,
+    choose,
+    leak,
+    levels_of,
+)
 from qpsnn_core.integer.lowering.fold import REAL_WEIGHTS, Affine, affine
 from qpsnn_core.integer.lowering.margin import margin
 from qpsnn_core.integer.lowering.readout import leak_of, lowered_readout
@@ -34,8 +42,10 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
+from qpsnn_core.kernels.neurons.learned import real_thresholds, settled
 from qpsnn_core.network.dropout import without_dropout
 from qpsnn_core.network.graph import Network
+from qpsnn_core.network.leak import check_one_leak
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
@@ -70,6 +80,8 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     for place, bits in (("fraction_bits", fraction_bits), ("readout_bits", readout_bits)):
         if type(bits) is not int or not 0 <= bits <= MOST_BITS:
             raise ConfigError(expected(place, f"an integer from 0 to {MOST_BITS}", bits))
+    check_one_leak(model.network, "the integer network")
+    model = settled(model)
     network = without_dropout(model.network)
     model = model._replace(network=network)
     if network.input.peak is None:
@@ -81,7 +93,8 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     biases: dict[str, Longs] = {}
     thresholds: dict[str, Longs] = {}
     neurons: dict[str, NeuronReport] = {}
-    for group in _groups(network):
+    for together in _groups(network):
+        group = tuple(_with_thresholds(model, lif) for lif in together)
         shared = {name: currents[name] for lif in group for name in lif.sources}
         rounded = choose(group, shared, horizon(network), fraction_bits)
         gains |= rounded.gains
@@ -132,7 +145,14 @@ def _groups(network: Network) -> list[tuple[LIF, ...]]:
     return groups
 
 
-def _neuron(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int) -> NeuronReport:
+def _with_thresholds(model: Model, lif: LIF) -> LIF | OfChannels:
+    if "threshold" not in lif.learn:
+        return lif
+    learned = real_thresholds(lif, model.params[lif.name], model.network.shape(lif.name)[2])
+    return OfChannels(lif.name, lif.sources, learned, lif.beta, lif.reset, lif.membrane)
+
+
+def _neuron(lif: LIF | OfChannels, currents: dict[str, Affine], rounded: Rounded, steps: int) -> NeuronReport:
     neuron = rounded.neurons[lif.name]
     found = margin(lif, currents, rounded, steps)
     dead = neuron.reach.before.high < neuron.threshold

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from qpsnn_core.common.elementary import floor_log2, sum_of_powers
 from qpsnn_core.common.types import Doubles, Longs
-from qpsnn_core.integer.lowering.fixed_point import Neuron, Rounded
+from qpsnn_core.integer.lowering.fixed_point import Neuron, OfChannels, Rounded, in_float32
 from qpsnn_core.integer.lowering.fold import Affine
 from qpsnn_core.network.nodes import LIF
 
@@ -50,7 +50,7 @@ class Margin(NamedTuple):
     float32: Doubles
 
 
-def margin(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int) -> Margin:
+def margin(lif: LIF | OfChannels, currents: dict[str, Affine], rounded: Rounded, steps: int) -> Margin:
     """How far `U~*unit` of the integer network can be from the trained one's U~, float32's own rounding included.
 
     Where both had the same inputs and the same spikes so far. They fire differently only where the trained U~ is this
@@ -72,7 +72,7 @@ def margin(lif: LIF, currents: dict[str, Affine], rounded: Rounded, steps: int) 
     off = sum((x.off for x in sources), start=np.zeros_like(unit))
     bias = unit * abs(neuron.bias - sum(x.shift for x in sources) / unit)
     decay = unit * abs(beta - kept) * neuron.reach.after.largest
-    threshold = unit * abs(neuron.threshold - float(np.float32(lif.threshold)) / unit)
+    threshold = unit * abs(neuron.threshold - in_float32(lif.threshold) / unit)
     floors = _floors(lif, neuron, gains, steps) * unit
     single = _single(sources, neuron, unit)
     each = gain + off + bias + decay + single
@@ -101,7 +101,7 @@ def _single(sources: list[Affine], neuron: Neuron, unit: Doubles) -> Doubles:
     return total
 
 
-def _floors(lif: LIF, neuron: Neuron, gains: list[Longs], steps: int) -> Doubles:
+def _floors(lif: LIF | OfChannels, neuron: Neuron, gains: list[Longs], steps: int) -> Doubles:
     """1 where a leak may round the membrane down, [C]: where there are fewer zeros at its end than leaks take away."""
     bits = neuron.shift * min(steps - 1, 1 if neuron.levels else MANY_STEPS)
     if neuron.levels:
@@ -114,7 +114,7 @@ def _floors(lif: LIF, neuron: Neuron, gains: list[Longs], steps: int) -> Doubles
 
 
 def _exact(
-    lif: LIF, sources: list[Affine], gains: list[Longs], neuron: Neuron, unit: Doubles, steps: int
+    lif: LIF | OfChannels, sources: list[Affine], gains: list[Longs], neuron: Neuron, unit: Doubles, steps: int
 ) -> npt.NDArray[np.bool_]:
     """Where no float32 of the forward pass rounds, and integers are the real numbers in a unit, [C].
 
@@ -125,9 +125,9 @@ def _exact(
     left = neuron.reach.after.largest * unit
     most = left + unit + sum(x.scale * x.reach.largest + abs(x.shift) for x in sources)
     taken = [np.where(x.reach.largest > 0, x.scale, 0) for x in sources] + [x.shift for x in sources]
-    theta = float(np.float32(lif.threshold))
+    theta = np.broadcast_to(in_float32(lif.threshold), unit.shape)
     if lif.reset == "subtract" or neuron.levels:
-        taken.append(np.full(unit.shape, theta / (2 * neuron.levels.parts if neuron.levels else 1)))
+        taken.append(theta / (2 * neuron.levels.parts if neuron.levels else 1))
     leaks = neuron.shift * min(steps - 1, 1 if neuron.levels else MANY_STEPS)
     last = np.min([_last_bit(figure) for figure in taken], axis=0) - leaks - bool(neuron.levels)
     kept = Fraction(neuron.multiplier, 2**neuron.shift)
@@ -146,8 +146,8 @@ def _exact(
         if one is None:  # nothing ever comes
             held[c] = all(real == 0 for real, _ in pairs)
             continue
-        same = Fraction(theta) == level * one
-        up = (level - 1) * one < Fraction(theta) <= level * one
+        limit = Fraction(float(theta[c]))
+        same, up = limit == level * one, (level - 1) * one < limit <= level * one
         fires = same or (up and lif.reset == "zero" and bool(whole[c]) and not neuron.levels)
         plain = neuron.multiplier <= 1 and not neuron.levels
         held[c] = fires and all(real == count * one for real, count in pairs) and (plain or whole[c])

@@ -14,6 +14,7 @@ import numpy as np
 
 from qpsnn_core.kernels.cyclic_channels import gather_sum, next_phase, sum_tiled, tile_channels
 from qpsnn_core.kernels.elementary import exponential
+from qpsnn_core.kernels.neurons.learned import add_threshold, gather_learned, of_channels
 from qpsnn_core.kernels.neurons.membrane import Levels, stored, through_levels
 from qpsnn_core.kernels.simd.vector import (
     fill16,
@@ -40,7 +41,9 @@ class LIFSettings(NamedTuple):
     steps: T. positions: N, those of one step. beta: float32, what is left of the membrane after a step. threshold:
     float32. subtract: of RESETS. surrogate: its number (TRIANGLE, SIGMOID, ARCTAN, RECTANGULAR), and width: float32,
     its width in the membrane's unit. detach: whether the gradient leaves out the path through the reset. Only the
-    backward pass reads these three. levels: what may be stored of a membrane; None: all, without a kernel of its own.
+    backward pass reads these three. levels: what may be stored of a membrane; None: all. leaks, limits: float32, from
+    `tile_channels`, of neurons that learn them; None: beta and threshold are those of all. published: whether a
+    threshold's gradient is that of SpQuant-SNN. Numba compiles a variant for each that is not None.
     """
 
     steps: int
@@ -52,6 +55,9 @@ class LIFSettings(NamedTuple):
     width: np.float32
     detach: bool
     levels: Levels | None = None
+    leaks: Any = None
+    limits: Any = None
+    published: bool = False
 
 
 @kernel
@@ -105,13 +111,14 @@ def lif_forward(start, stop, first, second, spikes, settings):
     first, second: currents from `current`, the second may be None. spikes: uint8 `[T*N, C]`, written. settings:
     LIFSettings.
     """
-    steps, positions, beta, threshold, subtract, _, _, _, levels = settings
+    steps, positions, beta, threshold, subtract, _, _, _, levels, leaks, limits, _ = settings
     channels = spikes.shape[1]
     out = spikes.reshape(-1)
     leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
     phase = 0
     for i in range(start * channels, stop * channels, 16):
         count = stop * channels - i
+        leak, limit = of_channels(leaks, leak, phase), of_channels(limits, limit, phase)
         u = zero
         for t in range(steps):
             u = leak * u + currents_at(first, second, t, i, phase, count)
@@ -127,13 +134,14 @@ def lif_potentials(start, stop, first, second, potentials, settings):
 
     potentials: float32 `[T*N, C]`, written; the rest as for `lif_forward`.
     """
-    steps, positions, beta, threshold, subtract, _, _, _, levels = settings
+    steps, positions, beta, threshold, subtract, _, _, _, levels, leaks, limits, _ = settings
     channels = potentials.shape[1]
     out = potentials.reshape(-1)
     leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
     phase = 0
     for i in range(start * channels, stop * channels, 16):
         count = stop * channels - i
+        leak, limit = of_channels(leaks, leak, phase), of_channels(limits, limit, phase)
         u = zero
         for t in range(steps):
             u = leak * u + currents_at(first, second, t, i, phase, count)
@@ -166,6 +174,21 @@ def surrogate(kind, width, distance, like):
 
 
 @kernel
+def add_leak(limits, total, g, before, t, limit, zero, subtract, levels):
+    """total plus dL/dbeta of step t, `g*U[t-1]`, g = dL/dU~; `total` where nothing is learned (limits None).
+
+    before: U~ of all steps, 16 at a time. The others: as of `lif_backward`.
+    """
+    if limits is None:
+        return total
+    if t == 0:
+        return total
+    u = load16(before, (t - 1) * 16)
+    u = after_reset(u, greater_equal(u, limit), limit, zero, subtract)
+    return total + g * stored(u, limit, levels, before)
+
+
+@kernel
 def lif_backward(start, stop, first, second, spike_gradient, gradient, moments, settings):
     """dL/dX from dL/dS, positions start..stop-1, and its sums; membranes are recomputed.
 
@@ -173,15 +196,16 @@ def lif_backward(start, stop, first, second, spike_gradient, gradient, moments, 
     last term), and `carry = beta*g`, backwards in time.
     first, second: currents from `current`, the second may be None. spike_gradient: dL/dS, float32 `[T*N, C]`.
     gradient: dL/dX, written, float32 `[T*N, C]`, or `[N, C]` for the sum over T. moments: float64 `[3, C]`, to which
-    are added the sums over time and positions of g, of g*acc of the first current, and of g*acc of the second.
+    are added the sums over time and positions of g, of g*acc of the first current, and of g*acc of the second; `[5, C]`
+    where neurons learn: also those of dL/dthreshold and of dL/dbeta.
     settings: LIFSettings.
     """
-    steps, positions, beta, threshold, subtract, kind, width, detach, levels = settings
+    steps, positions, beta, threshold, subtract, kind, width, detach, levels, leaks, limits, published = settings
     channels = spike_gradient.shape[1]
     given, out = spike_gradient.reshape(-1), gradient.reshape(-1)
     each = len(gradient) == steps * positions
     before = np.empty(steps * 16, np.float32)
-    added = np.zeros((3, channels + 16))
+    added = np.zeros((len(moments), channels + 16))
     sums, products, others = added[0], added[1], added[2]
     leak, limit, zero, kept = (
         fill16(beta, first[1]),
@@ -192,6 +216,7 @@ def lif_backward(start, stop, first, second, spike_gradient, gradient, moments, 
     phase = 0
     for i in range(start * channels, stop * channels, 16):
         count = stop * channels - i
+        leak, limit = of_channels(leaks, leak, phase), of_channels(limits, limit, phase)
         u = zero
         for t in range(steps):
             u = leak * u + currents_at(first, second, t, i, phase, count)
@@ -199,18 +224,26 @@ def lif_backward(start, stop, first, second, spike_gradient, gradient, moments, 
             u = after_reset(u, greater_equal(u, limit), limit, zero, subtract)
             u = stored(u, limit, levels, first[1])
         carry, total, product, other = zero, zero, zero, zero
+        of_limit, of_leak = zero, zero
         for t in range(steps - 1, -1, -1):
             u = load16(before, t * 16)
             h = surrogate(kind, width, u - limit, first[1])
             left = after_reset(u, greater_equal(u, limit), limit, zero, subtract)
-            carry = through_levels(carry, left, limit, levels, first[1])
+            stored_carry, carry = carry, through_levels(carry, left, limit, levels, first[1])
             if subtract is None:
                 through, lost = select(greater_equal(u, limit), zero, kept), u
             else:
                 through, lost = kept, limit
             if not detach:
                 through = through - lost * h
-            g = take16(given, t * positions * channels + i, count) * h + carry * through
+            spike = take16(given, t * positions * channels + i, count)
+            g = spike * h + carry * through
+            if not detach:
+                spike = spike - carry * lost
+            of_limit = add_threshold(
+                limits, of_limit, u, left, limit, spike, stored_carry, carry, h, subtract, levels, published, first[1]
+            )
+            of_leak = add_leak(limits, of_leak, g, before, t, limit, zero, subtract, levels)
             carry = leak * g
             total = total + g
             product = product + g * to(take16(first[0], t * first[3] + i, count), first[1])
@@ -224,10 +257,13 @@ def lif_backward(start, stop, first, second, spike_gradient, gradient, moments, 
         gather_sum(products, phase, product)
         if second is not None:
             gather_sum(others, phase, other)
+        gather_learned(limits, added, phase, of_limit, of_leak)
         phase = next_phase(phase, channels)
     sum_tiled(sums, moments[0])
     sum_tiled(products, moments[1])
     sum_tiled(others, moments[2])
+    for row in range(3, len(moments)):
+        sum_tiled(added[row], moments[row])
 
 
 @kernel

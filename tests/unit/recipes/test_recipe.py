@@ -96,7 +96,8 @@ def test_every_option_of_a_neuron_has_a_key_and_its_default():
     plain, default = NetworkConfig(), LIF("neuron", ("current",))
     assert plain.neuron == default
     given = {"threshold": 0.5, "beta": 0.25, "surrogate": "arctan", "surrogate_width": 2.0, "detach_reset": True}
-    given |= {"reset": "subtract", "membrane": MembraneQuantizer(-1, 2, parts=2)}
+    given |= {"reset": "subtract", "membrane": MembraneQuantizer(-1, 2, parts=2), "learn": ("threshold",)}
+    given |= {"learn_per": "channel", "threshold_gradient": "spquant"}
     assert {*given, "tau"} == set(NEURON_KEYS.values())
     neuron = recipe_from_dict({"network": {**given, "membrane": {"low": -1, "high": 2, "parts": 2}}}).network.neuron
     for option, key in NEURON_KEYS.items():

@@ -229,6 +229,27 @@ def test_membranes_of_few_levels_by_both_methods(how, reset):
     assert max(found.values()) < DIFFERENCES, found
 
 
+@pytest.mark.parametrize(
+    "neuron",
+    [
+        {"learn_per": "layer", "reset": "zero", "membrane": MembraneQuantizer(-1, 1)},
+        {"learn_per": "channel", "reset": "subtract", "detach_reset": True},
+    ],
+    ids=["layer", "channel"],
+)
+def test_learned_thresholds_and_leaks_by_both_methods(neuron):
+    """The sums over all neurons of a layer cancel in part: their limit is wider."""
+    neuron = {**neuron, "learn": ("threshold", "leak"), "beta": 0.7, "threshold": 0.9, "surrogate": "arctan"}
+    case = checks.settled(networks.network("sums and fan-out", neuron=neuron))
+    assert not faults(checks.deviations(case), {**LIMITS, "gradient": 2e-4})
+    published = {**neuron, "threshold_gradient": "spquant"}
+    case = checks.settled(networks.network("sums and fan-out", neuron=published))
+    assert not faults(checks.deviations(case), {**LIMITS, "gradient": 2e-4})
+    net = networks.network("sums and fan-out", quantizer=False, neuron={**neuron, "detach_reset": False})
+    found = checks.slopes(checks.settled(net, smooth=True))
+    assert max(found.values()) < DIFFERENCES, found
+
+
 # From here on the code is broken on purpose. A method that let pass what it is expected to find here would let a real
 # fault pass too.
 

@@ -296,6 +296,37 @@ def test_forward_and_backward_equal_the_loops(how, reset):
     compare_back(currents, 4, "triangle", False, 0.9, reset, how)
 
 
+@pytest.mark.parametrize("how", [None, QUANTIZERS[0]], ids=["whole", "ternary"])
+@pytest.mark.parametrize("published", [False, True], ids=["surrogate", "published"])
+@pytest.mark.parametrize("reset", RESETS)
+def test_learned_thresholds_and_leaks_equal_the_loops(reset, published, how):
+    """One of each for each of 7 channels: forward bit for bit, and both gradients, added to what is there."""
+    currents, steps, channels = [draw([3, 5, i], 4, 5, 7, np.int16) for i in range(2)], 4, 7
+    rng = np.random.default_rng(5)
+    beta, threshold = rng.uniform(0.2, 0.9, channels).astype(F), rng.uniform(0.6, 1.2, channels).astype(F)
+    tiled = (lif.tile_channels(beta), lif.tile_channels(threshold), published)
+    plain = (F(0.5), F(1), lif.RESETS[reset], lif.TRIANGLE, F(1.3), False, levels_of(how), *tiled)
+    ref, before = naive.forward(summed(currents, steps), beta, threshold, reset, how)
+    for kernel, dtype, want in ((lif.lif_forward, np.uint8, ref), (lif.lif_potentials, F, before)):
+        out = np.full((steps * 5, channels), 9, dtype)
+        kernel(0, 5, *driving(currents, steps), out, lif.LIFSettings(steps, 5, *plain))
+        np.testing.assert_array_equal(out.reshape(want.shape), want)
+    gradient = rng.normal(0, 1, before.shape).astype(F)
+
+    def slope(d):
+        return surrogates.slope("triangle", F(1.3).item(), d).item()
+
+    arguments = (before, gradient, beta, threshold, reset, slope, False, how, membrane_slope, published)
+    inputs, *learned = naive.gradients(*arguments)
+    out, moments = np.zeros((steps * 5, channels), F), np.ones((5, channels))
+    for start, stop in chunks(5):
+        settings = lif.LIFSettings(steps, 5, *plain)
+        lif.lif_backward(start, stop, *driving(currents, steps), flat(gradient), out, moments, settings)
+    np.testing.assert_allclose(out.reshape(inputs.shape), inputs, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(moments[3:] - 1, learned, rtol=0, atol=1e-4)
+    assert np.abs(learned).max(1).min() > 0.1
+
+
 @pytest.mark.parametrize("reset", RESETS)
 def test_fine_levels_are_the_plain_neuron(reset):
     """Currents of whole halves, three leaks of 1/2: every membrane is a multiple of 1/16, from -8 to 7 thresholds."""
