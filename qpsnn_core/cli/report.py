@@ -22,6 +22,8 @@ def show_cost(title: str, model: Model, measured: Evaluation, choice: DataChoice
         "quantized_parameters": price.quantized,
         "size_mb": price.size_mb,
         "saved_mb": price.saved_mb,
+        "membranes_mb": price.membranes_mb,
+        "memory_mb": price.memory_mb,
         "sops": price.sops,
         "sops_per_step": price.sops_per_step,
         "image_macs": price.image_macs,

@@ -51,6 +51,27 @@ def sizes(json: Json = False) -> None:
 
 
 @app.command()
+def membranes(json: Json = False) -> None:
+    """SpQuant-SNN's networks: memory of weights, membranes (at any T) and both, beside the published totals."""
+    from qpsnn_core.experiments.membrane_memory import rows
+
+    found = list(rows())
+    if json:
+        show.print_json([row._asdict() for row in found])
+        return
+    heads = ("network", "data", "bits", "levels", "weights, MB", "membranes, MB", "both, MB", "log2, MB", "printed, MB")
+    cells = [
+        (
+            *(row.network, row.data, row.weight_bits, row.levels or "float"),
+            *(f"{value:.3f}" for value in (row.weights_mb, row.membranes_mb, row.memory_mb, row.information_mb)),
+            "-" if row.printed_mb is None else f"{row.printed_mb:.2f} ({row.printed_accuracy:.2f}%)",
+        )
+        for row in found
+    ]
+    show.table("Memory of one image at any T (10^6 bytes): weights by Eq. 16, membranes in whole bits", heads, cells)
+
+
+@app.command()
 def efficiency(
     checkpoints: Annotated[list[Path] | None, typer.Argument(help="Trained checkpoints, a row for each.")] = None,
     data: Annotated[str, typer.Option("--data", help="As for evaluate; else the checkpoint's own, or noise.")] = "",

@@ -18,7 +18,7 @@ from qpsnn_core.common.text_table import aligned
 from qpsnn_core.common.types import Array, NamedArrays
 from qpsnn_core.common.validation import check_kind
 from qpsnn_core.integer.node_kinds import KINDS, IntValueSpec, Spec
-from qpsnn_core.integer.nodes import IntInput, IntNode, IntReadout
+from qpsnn_core.integer.nodes import IntInput, IntLIF, IntNode, IntReadout
 from qpsnn_core.integer.packing import pack
 from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read, sources_of
 
@@ -81,8 +81,9 @@ class IntegerNetwork(Ordered[IntNode]):
             kind, reads = type(node).__name__, ", ".join(sources_of(node))
             rows.append((node.name, kind, reads, shape, f"{count:,}" if count else "", bits))
         total = sum(array.size for own in self.arrays.values() for array in own.values())
-        size = sum(self.size_bytes.values()) / 1e6
-        return "\n".join([*aligned(rows, right=(4, 5)), f"{total:,} integers, {size:.4g} MB, T = {self.steps}"])
+        size, state = sum(self.size_bytes.values()) / 1e6, sum(self.membrane_bits.values()) / 8e6
+        last = f"{total:,} integers, {size:.4g} MB, membranes {state:.4g} MB, T = {self.steps}"
+        return "\n".join([*aligned(rows, right=(4, 5)), last])
 
     @property
     def input(self) -> IntInput:
@@ -106,6 +107,19 @@ class IntegerNetwork(Ordered[IntNode]):
     def size_bytes(self) -> dict[str, int]:
         """Bytes of each node's packed arrays, as the file holds them: a b-bit code takes b bits."""
         return {name: sum(pack(array).data.size for array in named.values()) for name, named in self.arrays.items()}
+
+    @property
+    def membrane_bits(self) -> dict[str, int]:
+        """Bits of the membranes of each IntLIF for one image: those of its levels, or 8, 16 or 32 that hold them."""
+        found = {}
+        for node in self.nodes:
+            value = self.values[node.name]
+            if isinstance(node, IntLIF) and value.membrane is not None:
+                low, high = (int(end) for end in (value.membrane.after.low.min(), value.membrane.after.high.max()))
+                whole = next(b for b in (8, 16, 32) if low >= -(2 ** (b - 1)) and high < 2 ** (b - 1))
+                bits = whole if node.membrane is None else node.membrane.bits
+                found[node.name] = bits * int(np.prod(value.shape))
+        return found
 
     def nodes_json(self) -> str:
         """The nodes as canonical JSON: sorted keys, no spaces."""

@@ -37,7 +37,8 @@ class NodeCost(NamedTuple):
 
     Weights that are known to be 0 count nowhere, but the bits say where the others are. bits: of Eq. 16, quantizer
     steps not counted. saved_bits: of the integer network, see `cost`. macs: multiply-accumulates per step of a network
-    without spikes, padding included. sops: additions per image over all T steps, None if unknown.
+    without spikes, padding included. sops: additions per image over all T steps, None if unknown. membrane_bits: of
+    what its neurons store from one step to the next, for one image, whatever T.
     """
 
     name: str
@@ -48,6 +49,7 @@ class NodeCost(NamedTuple):
     saved_bits: int = 0
     macs: int = 0
     sops: float | None = None
+    membrane_bits: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,16 @@ class Cost:
     def saved_mb(self) -> float:
         """The integer network's arrays, in 10**6 bytes: with gains, thresholds and biases."""
         return sum(node.saved_bits for node in self.nodes) / 8e6
+
+    @property
+    def membranes_mb(self) -> float:
+        """What the neurons store from step to step, in 10**6 bytes: 32 bits each, or those of its levels."""
+        return sum(node.membrane_bits for node in self.nodes) / 8e6
+
+    @property
+    def memory_mb(self) -> float:
+        """Weights (Eq. 16) and membranes together."""
+        return self.size_mb + self.membranes_mb
 
     @property
     def macs(self) -> int:
@@ -217,9 +229,11 @@ def _free(network: Network, node: Node, operations: float | None, mask: Any) -> 
 
 
 def _neuron(network: Network, node: LIF, operations: float | None, mask: Any) -> NodeCost:
-    channels = network.shape(node.name)[2]
+    height, width, channels = network.shape(node.name)
     learned = len(node.learn) * (channels if node.learn_per == "channel" else 1)
-    return NodeCost(node.name, type(node).__name__, 0, learned, FLOAT_BITS * learned, 2 * INTEGER_BITS * channels)
+    stored = height * width * channels * (FLOAT_BITS if node.membrane is None else node.membrane.bits)
+    bits, saved = FLOAT_BITS * learned, 2 * INTEGER_BITS * channels
+    return NodeCost(node.name, type(node).__name__, 0, learned, bits, saved, membrane_bits=stored)
 
 
 def _readout(network: Network, node: Readout, operations: float | None, mask: Any) -> NodeCost:

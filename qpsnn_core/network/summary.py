@@ -24,4 +24,5 @@ def summary(network: Network) -> str:
         shape = "x".join(map(str, network.shape(node.name)))
         rows.append((node.name, price.kind, ", ".join(node.sources), shape, f"{count:,}" if count else "", bits))
     total = f"{counted.parameters:,} parameters, {counted.quantized:,} of them quantized"
-    return "\n".join([*aligned(rows, NUMBERS), f"{total}; {counted.size_mb:.4g} MB (Eq. 16); T = {network.steps}"])
+    size = f"{counted.size_mb:.4g} MB (Eq. 16), membranes {counted.membranes_mb:.4g} MB"
+    return "\n".join([*aligned(rows, NUMBERS), f"{total}; {size}; T = {network.steps}"])

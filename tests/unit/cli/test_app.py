@@ -206,6 +206,15 @@ def test_the_table_of_sizes(qpsnn, monkeypatch):
     assert "40 of 41 agree" in out
 
 
+def test_the_table_of_membranes(qpsnn):
+    code, out, _ = qpsnn("table", "membranes", "--json")
+    assert code == 0
+    assert {row["levels"] for row in json.loads(out)} == {0, 3, 5}
+    code, out, _ = qpsnn("table", "membranes")
+    assert code == 0
+    assert "3.75 (77.94%)" in out
+
+
 def test_the_table_of_efficiency_of_a_checkpoint(qpsnn, trained):
     code, out, _ = qpsnn("table", "efficiency", trained, "--limit", 20, "--json")
     assert code == 0

@@ -71,6 +71,7 @@ NO_DATA = {
     "plot front": "results, which name their data",
     "plot compression": "results, which name their data",
     "table sizes": "the paper's networks",
+    "table membranes": "SpQuant-SNN's networks",
     "demo": "names its set itself",
     "download": "named in its argument",
     "predict": "recordings in its arguments",

@@ -216,7 +216,7 @@ WITHOUT = {
     "neurons.learned.settled": "no kernel; what it makes computes the same bits",
     "neurons.learned.thresholds": "plain NumPy; the tape has the exponential function",
     "neurons.learned.of_channels": "a load, or nothing",
-    "neurons.membrane.stored_slope": "its twin is network.membranes, itself compared with the derivative of a primitive",
+    "neurons.membrane.stored_slope": "its twin is network.membranes, compared with the derivative of a primitive",
     "neurons.lif.surrogate": "its twin is network.surrogates, itself compared with the derivative of a primitive",
     "quantize.sum_abs": "the test has the exact sum from math.fsum",
     "conv.weight_gradient.layout": "the test states what any layout must cover",

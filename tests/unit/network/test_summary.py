@@ -22,7 +22,7 @@ lif3     LIF       conv3         2x2x8
 average  AvgPool   lif3          1x1x8
 linear   Linear    average       1x1x3          27     8
 readout  Readout   linear        1x1x3
-937 parameters, 888 of them quantized; 0.000652 MB (Eq. 16); T = 3"""
+937 parameters, 888 of them quantized; 0.000652 MB (Eq. 16), membranes 0.001856 MB; T = 3"""
 
 
 def test_a_network_is_a_table():
@@ -51,4 +51,6 @@ def test_integers_are_a_table():
     assert cells["conv3"] == ["conv3", "IntConv", "pool", "2x2x8", "440", "3"]
     assert cells["lif1"][-1] == "12"
     total = sum(array.size for own in integers.arrays.values() for array in own.values())
-    assert last == f"{total:,} integers, {sum(integers.size_bytes.values()) / 1e6:.4g} MB, T = 3"
+    size, state = sum(integers.size_bytes.values()) / 1e6, sum(integers.membrane_bits.values()) / 8e6
+    assert last == f"{total:,} integers, {size:.4g} MB, membranes {state:.4g} MB, T = 3"
+    assert set(integers.membrane_bits) == {"lif1", "lif2", "lif3"}
