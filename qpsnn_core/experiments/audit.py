@@ -91,8 +91,12 @@ def codes_of(
     elif quantizer.gamma == "percentile":
         edges = np.quantile(rows, (1 - quantizer.percentile, quantizer.percentile), axis=0)
         scale = np.abs(edges).max(0)
+    elif quantizer.gamma == "ternary":
+        large = np.abs(rows) > np.float32(0.05) * np.abs(rows).max(0)
+        return 2 * (np.sign(rows) * large).astype(np.int64).reshape(weight.shape)
     else:
-        scale = {"mean": magnitudes.mean(0), "max": magnitudes.max(0), "one": np.ones(rows.shape[1])}[quantizer.gamma]
+        mean, one = magnitudes.mean(0), np.ones(rows.shape[1])
+        scale = {"mean": mean, "sawb": 2 * mean, "max": magnitudes.max(0), "one": one}[quantizer.gamma]
     scale = scale.astype(np.float32)
     scale = np.where(scale > 0, scale, np.float32(1))
     levels = 2**quantizer.bits - (2 if quantizer.zero else 1)

@@ -12,6 +12,11 @@ from qpsnn_core.common.validation import check_choice, check_number
 GAMMAS = ("mean", "max", "percentile", "one")
 
 
+SAWB, TERNARY = "sawb", "ternary"
+
+WITH_ZERO = (SAWB, TERNARY)
+"""The gammas of SpQuant-SNN's code, whose levels have a 0 in the middle: none that ReScaW is compared with."""
+
 KEPT = "kept"
 """The gamma that is not a function of the weights: it stays as it is in the model's state."""
 
@@ -39,6 +44,9 @@ class Quantizer:
     `|W/gamma| <= 1` (the paper); "pass" gives all of them, times `1/gamma` (its public code).
     "auto": the Network that a node becomes part of puts the gamma of the node's place for it (network/defaults.py).
     `zero`: `s = 2**bits - 2`, one level fewer, so that 0 is in the middle: `2*k*gamma/s`, |k| <= 2**(bits-1) - 1.
+    With it, gamma may be that of SpQuant-SNN's code, there per layer: "sawb", twice the mean magnitude; or at 2 bits
+    "ternary": W_hat is `gamma*sign(W)` where |W| is above 0.05 of the largest magnitude, else 0, and gamma the mean
+    magnitude of those.
     """
 
     bits: int = 4
@@ -52,7 +60,7 @@ class Quantizer:
         plain_fields(self)
         if type(self.bits) is not int or not 2 <= self.bits <= 8:
             raise ConfigError(expected("quantizer.bits", "an integer from 2 to 8", self.bits))
-        check_choice("quantizer.gamma", self.gamma, (*GAMMAS, KEPT, AUTO))
+        check_choice("quantizer.gamma", self.gamma, (*GAMMAS, *WITH_ZERO, KEPT, AUTO))
         check_choice("quantizer.granularity", self.granularity, GRANULARITIES)
         check_choice("quantizer.ste", self.ste, STRAIGHT_THROUGH)
         want = "a number in (0.5, 1]"
@@ -61,6 +69,11 @@ class Quantizer:
             raise ConfigError(expected("quantizer.zero", "true or false", self.zero))
         if self.gamma == KEPT and self.granularity != "channel":
             raise ConfigError(expected("quantizer.granularity", "'channel' for a gamma that is kept", self.granularity))
+
+        if self.gamma in WITH_ZERO and not self.zero:
+            raise ConfigError(expected("quantizer.zero", f"true, where gamma is {self.gamma!r}", self.zero))
+        if self.gamma == TERNARY and self.bits != 2:
+            raise ConfigError(expected("quantizer.bits", f"2, where gamma is {TERNARY!r}", self.bits))
 
     @property
     def levels(self) -> int:

@@ -14,7 +14,10 @@ from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.quantize import encode, pass_within, sum_abs
 from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map
-from qpsnn_core.quantization.formats import AUTO, GAMMAS, KEPT, Quantizer
+from qpsnn_core.quantization.formats import AUTO, GAMMAS, KEPT, SAWB, TERNARY, WITH_ZERO, Quantizer
+
+TERNARY_SHARE = np.float32(0.05)
+"""Of the largest magnitude, above which a ternary weight is not 0."""
 
 MIN_CHUNK_WEIGHTS = 2**15
 """Least number of weights in a chunk."""
@@ -42,16 +45,18 @@ def gamma(weight: Floats, quantizer: Quantizer, stored: Floats | None = None) ->
     """
     outputs = weight.shape[-1]
     if quantizer.gamma == AUTO:
-        want = "the quantizer that a Network chooses by the place of its node, or " + ", ".join((*GAMMAS, KEPT))
+        want = "the quantizer that a Network chooses by the place of its node, or " + ", ".join(
+            (*GAMMAS, *WITH_ZERO, KEPT)
+        )
         raise ConfigError(expected("quantizer.gamma", want, AUTO))
     if quantizer.gamma == KEPT:
         _finite(weight)
         return _stored(stored, outputs)
     rows = weight.reshape(-1, outputs if quantizer.granularity == "channel" else 1)
-    if quantizer.gamma == "mean":
+    if quantizer.gamma in ("mean", SAWB):
         sums = _summed(sum_abs, rows, np.float64)
         _finite(sums)
-        value = sums / len(rows)
+        value = sums / len(rows) * (2 if quantizer.gamma == SAWB else 1)
     else:
         _finite(weight)
         value = _other_gamma(rows, quantizer)
@@ -75,9 +80,21 @@ def _other_gamma(rows: Floats, quantizer: Quantizer) -> npt.NDArray[Any]:
     if quantizer.gamma == "max":
         largest: npt.NDArray[Any] = np.abs(rows).max(0)
         return largest
+    if quantizer.gamma == TERNARY:
+        large = _large(rows)
+        sums = _summed(sum_abs, np.where(large, rows, np.float32(0)), np.float64)
+        mean: npt.NDArray[Any] = sums / np.maximum(large.sum(0), 1)
+        return mean
     edges = [_quantile(rows, share) for share in (1 - quantizer.percentile, quantizer.percentile)]
     found: npt.NDArray[Any] = np.abs(edges).max(0)
     return found if (found > 0).all() else np.where(found > 0, found, np.abs(rows).max(0))
+
+
+def _large(rows: Floats) -> npt.NDArray[np.bool_]:
+    """Where ternary weights are not 0, of each column of `rows`."""
+    magnitudes = np.abs(rows)
+    found: npt.NDArray[np.bool_] = magnitudes > TERNARY_SHARE * magnitudes.max(0)
+    return found
 
 
 def _quantile(rows: Floats, share: float) -> Doubles:
@@ -96,10 +113,14 @@ def _quantile(rows: Floats, share: float) -> Doubles:
 def quantize(weight: Floats, quantizer: Quantizer, stored: Floats | None = None) -> QuantizedWeights:
     """Eq. 4 of `W / gamma`: `W_int = round(s/2 * (clamp(W/gamma, -1, 1) + 1))`, half to even; `codes = 2*W_int - s`.
 
-    weight: float32 [..., C_out]. stored: as in `gamma`, which says what is raised.
+    weight: float32 [..., C_out]. stored: as in `gamma`, which says what is raised. "ternary": first each weight becomes
+    gamma with its sign, or 0.
     """
     scale = gamma(weight, quantizer, stored)
     levels = quantizer.levels
+    if quantizer.gamma == TERNARY:
+        rows = weight.reshape(-1, weight.shape[-1] if quantizer.granularity == "channel" else 1)
+        weight = np.where(_large(rows).reshape(weight.shape), np.copysign(scale, weight), np.float32(0))
     codes = empty(weight.shape, np.int8 if levels <= 127 else np.int16)
     sums = _summed(encode, weight, np.int64, tile_channels(scale), levels, codes.reshape(-1))
     return QuantizedWeights(codes, scale / np.float32(levels), scale, int(sums.max(initial=0)))

@@ -19,7 +19,7 @@ from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.synapses import MOST_CHANNELS
 from qpsnn_core.network.zoo.blocks import ENDS, INITIAL
 from qpsnn_core.network.zoo.vgg import ZOO, build, inner_gamma, layers_of
-from qpsnn_core.quantization.formats import AUTO, GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, Quantizer
+from qpsnn_core.quantization.formats import AUTO, GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, TERNARY, WITH_ZERO, Quantizer
 from qpsnn_core.quantization.formats import FULL_PRECISION as FULL_PRECISION
 
 DEFAULT = "vgg_small"
@@ -91,7 +91,12 @@ class NetworkConfig:
         if not self.name:
             object.__setattr__(self, "name", DEFAULT)
         choices(
-            self, name=tuple(ZOO), gamma=(*GAMMAS, AUTO), granularity=GRANULARITIES, ste=STRAIGHT_THROUGH, ends=ENDS
+            self,
+            name=tuple(ZOO),
+            gamma=(*GAMMAS, *WITH_ZERO, AUTO),
+            granularity=GRANULARITIES,
+            ste=STRAIGHT_THROUGH,
+            ends=ENDS,
         )
         choices(self, initial=INITIAL)
         positive(self, "width", "surrogate_width")
@@ -103,6 +108,8 @@ class NetworkConfig:
         self._check_widths()
         bits = type(self.bits) is int and (2 <= self.bits <= 8 or self.bits == FULL_PRECISION)
         check(self, "bits", bits, f"an integer from 2 to 8, or {FULL_PRECISION}")
+        ternary = self.gamma != TERNARY or self.bits in (2, FULL_PRECISION)
+        check(self, "bits", ternary, f"2, where gamma is {TERNARY!r}")
         check(self, "percentile", 0.5 < self.percentile <= 1, "a number in (0.5, 1]")
 
     def _check_alone(self, own: str) -> None:
@@ -143,7 +150,8 @@ class NetworkConfig:
         """Of the layers between the ends; None for floating point."""
         if self.bits == FULL_PRECISION:
             return None
-        return Quantizer(self.bits, self.gamma, self.granularity, self.ste, self.percentile)
+        zero = self.gamma in WITH_ZERO
+        return Quantizer(self.bits, self.gamma, self.granularity, self.ste, self.percentile, zero)
 
     @property
     def neuron(self) -> LIF:

@@ -32,6 +32,11 @@ def gamma_of(values, kind, share=0.99):
         return 1.0
     if kind == "mean":
         value = math.fsum(abs(float(v)) for v in values) / len(values)
+    elif kind == "sawb":
+        value = 2 * math.fsum(abs(float(v)) for v in values) / len(values)
+    elif kind == "ternary":
+        kept = [abs(float(v)) for v in values if abs(v) > np.float32(0.05) * max(map(abs, values))]
+        value = math.fsum(kept) / max(len(kept), 1)
     elif kind == "max":
         value = max(abs(float(v)) for v in values)
     else:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from naive import quantize as naive
-from qpsnn_core.common.errors import NumericsError
+from qpsnn_core.common.errors import ConfigError, NumericsError
+from qpsnn_core.experiments.audit import codes_of
 from qpsnn_core.network import Quantizer
 from qpsnn_core.quantization import rescaw as comp
 from qpsnn_core.quantization.formats import GAMMAS, GRANULARITIES, STRAIGHT_THROUGH
+from qpsnn_core.recipes.network import NetworkConfig
 
 BITS = range(2, 9)
 SCALES = (0.02, 1.0, 40.0)
@@ -128,3 +130,34 @@ def test_weights_that_are_no_numbers(value, gamma):
     weight[0, 1, 2, 3] = value
     with pytest.raises(NumericsError, match="weight: expected finite numbers, got NaN or infinity"):
         comp.quantize(weight, Quantizer(4, gamma))
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+@pytest.mark.parametrize(("kind", "bits"), [("sawb", 4), ("sawb", 8), ("ternary", 2)])
+def test_the_quantizers_of_spquant(kind, bits, granularity):
+    """sawb: `k*2*mean/n`, n = 2**(bits-1) - 1; ternary: the sign, where the magnitude is above 0.05 of the largest."""
+    weight, quantizer = weights(), Quantizer(bits, kind, granularity, zero=True)
+    coded = comp.quantize(weight, quantizer)
+    scales = naive.gamma(weight, kind, granularity)
+    np.testing.assert_allclose(coded.gamma, scales, rtol=2e-6)
+    found, n = comp.dequantize(coded), 2 ** (bits - 1) - 1
+    groups = np.abs(weight).max((0, 1, 2) if granularity == "channel" else None)
+    for index in np.ndindex(weight.shape):
+        value, scale = weight[index], coded.gamma[index[-1]]
+        level = np.clip(naive.half_to_even(float(value / scale * np.float32(n))), -n, n)
+        if kind == "ternary":
+            level = np.sign(value) * (
+                abs(value) > np.float32(0.05) * np.broadcast_to(groups, weight.shape[-1:])[index[-1]]
+            )
+        assert abs(found[index] - level * scale / n) <= 1e-6 * scale
+    np.testing.assert_array_equal(codes_of(weight, quantizer), coded.codes)
+
+
+def test_what_spquants_quantizers_need_is_said():
+    with pytest.raises(ConfigError, match=r"quantizer.zero: expected true, where gamma is 'sawb', got False"):
+        Quantizer(4, "sawb")
+    with pytest.raises(ConfigError, match=r"quantizer.bits: expected 2, where gamma is 'ternary', got 4"):
+        Quantizer(4, "ternary", zero=True)
+    assert NetworkConfig(bits=2, gamma="ternary", granularity="layer").quantizer.zero
+    with pytest.raises(ConfigError, match=r"bits: expected 2, where gamma is 'ternary', got 4"):
+        NetworkConfig(bits=4, gamma="ternary")
