@@ -93,7 +93,8 @@ def codes_of(
         scale = np.abs(edges).max(0)
     elif quantizer.gamma == "ternary":
         large = np.abs(rows) > np.float32(0.05) * np.abs(rows).max(0)
-        return 2 * (np.sign(rows) * large).astype(np.int64).reshape(weight.shape)
+        signs: npt.NDArray[np.int64] = (np.sign(rows) * large).astype(np.int64).reshape(weight.shape)
+        return 2 * signs
     else:
         mean, one = magnitudes.mean(0), np.ones(rows.shape[1])
         scale = {"mean": mean, "sawb": 2 * mean, "max": magnitudes.max(0), "one": one}[quantizer.gamma]

@@ -7,13 +7,12 @@ from dataclasses import replace
 from math import log2
 from typing import NamedTuple
 
+from qpsnn_core.network import nodes, synapses
 from qpsnn_core.network.builder import sequential
 from qpsnn_core.network.cost import cost
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.layers import LIF, AvgPool, Branches, Conv, Layer, Linear, Shortcut
 from qpsnn_core.network.membranes import MembraneQuantizer
-from qpsnn_core.network.synapses import Conv as ConvNode
-from qpsnn_core.network.synapses import Linear as LinearNode
 from qpsnn_core.network.zoo.vgg import build
 from qpsnn_core.quantization.formats import Quantizer
 
@@ -95,13 +94,14 @@ def rows(bits: tuple[int, ...] = (FLOAT, 8, 4, 2)) -> Iterator[MemoryRow]:
 def quantized(network: Network, bits: int) -> Network:
     """With weights of so many bits in every layer."""
     quantizer = None if bits == FLOAT else Quantizer(bits, "mean")
-    nodes = (replace(n, quantizer=quantizer) if isinstance(n, (ConvNode, LinearNode)) else n for n in network.nodes)
-    return replace(network, nodes=tuple(nodes))
+    changed = (
+        replace(n, quantizer=quantizer) if isinstance(n, (synapses.Conv, synapses.Linear)) else n for n in network.nodes
+    )
+    return replace(network, nodes=tuple(changed))
 
 
 def with_levels(network: Network, levels: int) -> Network:
     """With membranes of so many levels, the highest one threshold; 0: whole."""
     how = MembraneQuantizer(2 - levels, 1) if levels else None
-    names = {node.name for node in network.neurons}
-    nodes = (replace(node, membrane=how) if node.name in names else node for node in network.nodes)
-    return replace(network, nodes=tuple(nodes))
+    changed = (replace(node, membrane=how) if isinstance(node, nodes.LIF) else node for node in network.nodes)
+    return replace(network, nodes=tuple(changed))

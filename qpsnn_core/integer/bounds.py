@@ -93,9 +93,9 @@ def membrane(
     drive_high = offset + sum((x.high for x in currents), start=np.zeros_like(offset))
     magnitudes = np.abs(offset) + sum((x.largest for x in currents), start=np.zeros_like(offset))
     drive = Interval(drive_low, drive_high)
+    ends: Interval | None
     if levels is not None:
         ends = _level_ends(drive, limit, multiplier, shift, reset, steps - 1, levels)
-        magnitudes = np.maximum(magnitudes, max(-levels.low, levels.high) * limit)
     else:
         ends = for_ever(drive, limit, multiplier, shift, reset) if steps >= UNBOUNDED else None
     low, high = _ends(drive, limit, multiplier, shift, reset, steps - 1) if ends is None else ends
@@ -103,7 +103,10 @@ def membrane(
     before = Interval(np.minimum(drive_low, left_low + drive_low), np.maximum(drive_high, left_high + drive_high))
     largest = magnitudes + np.maximum(np.abs(left_low), np.abs(left_high))
     after = _after(Interval(low, high), before, limit, reset)
-    return Membrane(before, after if levels is None else _to_levels(after, limit, levels), largest)
+    if levels is None:
+        return Membrane(before, after, largest)
+    largest = np.maximum(largest, max(-levels.low, levels.high) * limit)  # each level is an int32, reached or not
+    return Membrane(before, _to_levels(after, limit, levels), largest)
 
 
 def nearest_level(potential: Longs, threshold: Longs, levels: IntLevels) -> Longs:

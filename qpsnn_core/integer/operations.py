@@ -116,7 +116,7 @@ def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Step:
         node.multiplier,
         node.shift,
         RESETS[node.reset],
-        levels and ladder(context.arrays["threshold"], levels.low, levels.high, levels.parts),
+        None if levels is None else ladder(context.arrays["threshold"], levels.low, levels.high, levels.parts),
     )
     second = driving[1] if len(driving) > 1 else None
     initial = () if context.initial is None else (context.initial.reshape(-1),)

@@ -237,7 +237,9 @@ def _neuron(network: Network, node: LIF, operations: float | None, mask: Any) ->
 
 
 def _readout(network: Network, node: Readout, operations: float | None, mask: Any) -> NodeCost:
-    return NodeCost(node.name, type(node).__name__, saved_bits=INTEGER_BITS * network.shape(node.name)[2])
+    bits = INTEGER_BITS * network.shape(node.name)[2]
+    stored = bits if node.leak else 0
+    return NodeCost(node.name, type(node).__name__, saved_bits=bits, membrane_bits=stored)
 
 
 def _shortcut(network: Network, node: Shortcut, operations: float | None, mask: Any) -> NodeCost:

@@ -122,7 +122,7 @@ class LIF:
 
     def _check_learn(self) -> None:
         """ConfigError: no names of what can be learned, or a leak that cannot move."""
-        if type(self.learn) is list:
+        if isinstance(self.learn, list):
             object.__setattr__(self, "learn", tuple(self.learn))
         known = isinstance(self.learn, tuple) and set(self.learn) <= set(LEARNED)
         if not known or len(set(self.learn)) < len(self.learn):

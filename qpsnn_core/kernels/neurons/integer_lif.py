@@ -43,7 +43,7 @@ COLUMNS = 4096
 
 
 class Ladder(NamedTuple):
-    """The levels of stored membranes: `lowest + step*n`, n from 0 to `count`; from `first + step*n` on it is n + 1.
+    """The levels of stored membranes: `lowest + step*n`, n from 0 to `rungs`; from `first + step*n` on it is n + 1.
 
     lowest, first, step: int32, from `tile_channels` for LANES.
     """
@@ -51,15 +51,15 @@ class Ladder(NamedTuple):
     lowest: Array
     first: Array
     step: Array
-    count: int
+    rungs: int
 
 
 def ladder(threshold: Any, low: int, high: int, parts: int) -> Ladder:
     """Of neurons of these thresholds, int32 [C]; low, high: in thresholds, each of `parts` steps."""
     step = threshold.astype(np.int64) // parts
     first = (2 * low * parts + 1) * step // 2 + 1
-    tiled = [tile_channels(one.astype(np.int32), LANES) for one in (low * parts * step, first, step)]
-    return Ladder(*tiled, (high - low) * parts)
+    lowest, edge, rise = (tile_channels(one.astype(np.int32), LANES) for one in (low * parts * step, first, step))
+    return Ladder(lowest, edge, rise, (high - low) * parts)
 
 
 class IntLIFSettings(NamedTuple):
@@ -143,9 +143,9 @@ def to_level(u, levels, phase):
     """U of LANES membranes whose channels begin at `phase`: their levels; u itself where there is no Ladder."""
     if levels is None:
         return u
-    lowest, first, step, count = levels
+    lowest, first, step, rungs = levels
     level, edge, rise = load(lowest, phase), load(first, phase), load(step, phase)
-    for _ in range(count):
+    for _ in range(rungs):
         level = select(greater_equal(u, edge), level + rise, level)
         edge = edge + rise
     return level
