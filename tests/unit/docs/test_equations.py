@@ -1,4 +1,4 @@
-"""docs/equations.md and docs/osbc.md: every equation is there, and every link leads to a name that is there."""
+"""docs/equations.md, osbc.md and spquant.md: every equation is there, and every link leads to a name that is there."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[3] / "docs"
-TEXT, OSBC = ((DOCS / name).read_text(encoding="utf-8") for name in ("equations.md", "osbc.md"))
-LINKS = sorted(set(re.findall(r"\]\(([^)#]+)(?:#(\w+))?\)", TEXT + OSBC)))
+PAGES = ("equations.md", "osbc.md", "spquant.md")
+TEXT, OSBC, SPQUANT = ((DOCS / name).read_text(encoding="utf-8") for name in PAGES)
+LINKS = sorted(set(re.findall(r"\]\(([^)#]+)(?:#(\w+))?\)", TEXT + OSBC + SPQUANT)))
 
 
 def test_every_equation_has_its_line():
