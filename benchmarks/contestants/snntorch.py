@@ -32,9 +32,10 @@ class Neuron(nn.Module):
 
     def __init__(self, node: LIF) -> None:
         super().__init__()
-        if (node.surrogate, node.width, node.detach_reset, node.reset) != ("triangle", 1.0, False, "zero"):
+        plain = node.membrane is None and not node.learn
+        if not plain or (node.surrogate, node.width, node.detach_reset, node.reset) != ("triangle", 1.0, False, "zero"):
             raise NotImplementedError(
-                f"{node.name}: the twin has the triangle of width 1, its reset to zero, not detached"
+                f"{node.name}: the twin has a triangle of width 1, a reset to zero, not detached, and learns nothing"
             )
         self.lif = Leaky(
             beta=node.beta,

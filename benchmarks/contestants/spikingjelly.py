@@ -14,8 +14,10 @@ class Neuron(nn.Module):
 
     def __init__(self, node: LIF) -> None:
         super().__init__()
-        if (node.surrogate, node.reset) != ("triangle", "zero"):
-            raise NotImplementedError(f"{node.name}: the twin has the triangle alone, and a reset to zero")
+        if (node.surrogate, node.reset, node.membrane, node.learn) != ("triangle", "zero", None, ()):
+            raise NotImplementedError(
+                f"{node.name}: the twin has the triangle and a reset to zero, no levels, learns none"
+            )
         self.lif = LIFNode(
             tau=1 / (1 - node.beta),
             decay_input=False,

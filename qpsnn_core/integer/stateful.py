@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from qpsnn_core.common.errors import ConfigError, Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array
@@ -15,6 +17,7 @@ from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
     IntInput,
+    IntLevels,
     IntLIF,
     IntLinear,
     IntMaxPool,
@@ -28,7 +31,7 @@ from qpsnn_core.integer.simulate import simulate_from
 
 
 class StatefulSimulator:
-    """A network and the membranes that its last run left.
+    """A network and the membranes that its last run left; of few levels, in small integers.
 
     steps: of each piece. keep: whether the next piece goes on from where the last one ended; else each begins at 0.
     What is given is, bit for bit, what the exact simulator gives: with `keep`, for all pieces as one run.
@@ -51,10 +54,28 @@ class StatefulSimulator:
 
         Raises ShapeError, DataError, NumericsError (frames).
         """
-        done = simulate_from(self.network, frames, self.membranes, record="all", count=False)
+        begun = {name: array * self._steps_of(name) for name, array in self.membranes.items()}
+        done = simulate_from(self.network, frames, begun, record="all", count=False)
         if self.keep:
-            self.membranes = {name: array[-1] for name, array in done.membranes.items()}
+            self.membranes = {name: self._stored(name, array[-1]) for name, array in done.membranes.items()}
         return done
+
+    def _steps_of(self, name: str) -> Array:
+        """What one unit of a stored membrane is, int32 [C]: the step of levels, 1 of a whole membrane."""
+        levels, threshold = self._levels(name), self.network.arrays[name]["threshold"]
+        return np.ones_like(threshold) if levels is None else threshold // np.int32(levels.parts)
+
+    def _stored(self, name: str, membrane: Array) -> Array:
+        """A level in its smallest type, int8 mostly; a whole membrane as it is."""
+        levels = self._levels(name)
+        if levels is None:
+            return membrane
+        low, high = levels.ends
+        return (membrane // self._steps_of(name)).astype(np.int8 if low >= -128 and high < 128 else np.int16)
+
+    def _levels(self, name: str) -> IntLevels | None:
+        node = self.network[name]
+        return node.membrane if isinstance(node, IntLIF) else None
 
     def reset(self) -> None:
         """The next piece begins at 0."""

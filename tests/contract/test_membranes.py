@@ -86,6 +86,7 @@ def test_a_run_goes_on_where_it_ended(trained):
     ref = qpsnn_backends.get("exact").run(network, frames, record="all")
     kept = StatefulSimulator(network, 2, keep=True)
     pieces = [kept.run(np.ascontiguousarray(frames[start : start + 2])) for start in (0, 2)]
+    assert {array.dtype for array in kept.membranes.values()} == {np.dtype(np.int8)}
     for name in ref.spikes:
         np.testing.assert_array_equal(np.concatenate([piece.membranes[name] for piece in pieces]), ref.membranes[name])
 
