@@ -49,6 +49,7 @@ def encode(
     Raises ConfigError (an option that is missing, that the coding has not, or out of range), DataError (images that are
     not such).
     """
+    coding = plain(coding)
     check_choice("encode.coding", coding, tuple(CODINGS))
     given = {"steps": plain(steps), "seed": plain(seed), "threshold": plain(threshold)}
     function, needed = CODINGS[coding]

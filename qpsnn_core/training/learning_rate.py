@@ -14,7 +14,7 @@ from qpsnn_core.common.errors import ConfigError, NumericsError, Unquoted, expec
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.types import Doubles
-from qpsnn_core.common.validation import check_number, is_positive, whole
+from qpsnn_core.common.validation import check_kind, check_number, is_positive, whole
 from qpsnn_core.kernels.elementary import exp, log
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
@@ -77,6 +77,7 @@ def find_learning_rate(
     raises before it starts.
     """
     low, high, updates = plain((low, high, updates))
+    check_kind(f"{STAGE}.config", config, TrainConfig)
     progress = listener_of(STAGE, progress)
     for name, rate in (("low", low), ("high", high)):
         check_number(f"{STAGE}.{name}", rate, "a positive number", is_positive)

@@ -29,6 +29,13 @@ IMAGES = DATA.images
 LAYER = qp.initialise(qp.build("mlp", (4, 4, 1), 3, widths=(4,)))
 CONFIG = qp.TrainConfig(epochs=1, batch=4)
 PASS = qp.forward(MODEL, IMAGES, save_for_backward=True)
+RECIPE = qp.recipe_from_dict(
+    {
+        "data": {"name": "digits", "limit": 8},
+        "network": {"name": "mlp", "widths": [4], "steps": 1},
+        "train": {"epochs": 1, "batch": 8},
+    }
+)
 SCORES = qp.score(MODEL, DATA, batches=2, batch=4)
 FREE = {"progress", "log"}
 """Callbacks, which are the caller's own code."""
@@ -38,7 +45,9 @@ VALID: dict[str, dict[str, Any]] = {
     "build": {"name": "mlp", "shape": (4, 4, 1), "classes": 3},
     "compress": {"model": MODEL, "images": DATA, "bits": 4, "method": "rtn"},
     "cost": {"network": NETWORK},
+    "encode": {"data": DATA.images.astype(np.uint8), "coding": "poisson", "steps": 2, "seed": 1},
     "evaluate": {"model": MODEL, "data": DATA},
+    "find_learning_rate": {"network": NETWORK, "data": DATA, "config": CONFIG, "updates": 20},
     "finetune": {"model": MODEL, "data": DATA, "config": CONFIG},
     "forward": {"model": MODEL, "images": IMAGES},
     "initialise": {"network": NETWORK},
@@ -58,6 +67,7 @@ VALID: dict[str, dict[str, Any]] = {
     "recipe_from_dict": {"data": {}},
     "remove_channels": {"model": MODEL, "keep": {}},
     "requantize": {"model": MODEL, "bits": 4},
+    "run": {"recipe": RECIPE, "out": "run"},
     "save_checkpoint": {"path": "c.h5", "checkpoint": qp.Checkpoint(MODEL)},
     "save_integer": {"path": "d.h5", "network": INTEGERS},
     "save_network": {"path": "e.json", "network": NETWORK},
@@ -75,6 +85,7 @@ VALID: dict[str, dict[str, Any]] = {
     "Dataset.from_folder": {"path": "pictures", "test": 0.5},
     "Split": {"train": DATA, "test": DATA},
     "FinetuneConfig": {},
+    "MembraneQuantizer": {"low": -1, "high": 1},
     "IntegerNetwork": {"nodes": INTEGERS.nodes, "arrays": INTEGERS.arrays, "steps": INTEGERS.steps},
     "Network": {"nodes": NETWORK.nodes, "steps": 2},
     "Quantizer": {},
@@ -177,7 +188,7 @@ def test_a_thing_of_another_kind_is_refused_by_name_or_legal(verb, name):
 
 
 @pytest.mark.filterwarnings("ignore::qpsnn_core.errors.QpsnnWarning")
-@pytest.mark.parametrize("verb", [verb for verb in VALID if verb not in ("save_integer", "save_network")])
+@pytest.mark.parametrize("verb", [verb for verb in VALID if verb not in ("encode", "save_integer", "save_network")])
 def test_what_comes_out_says_in_a_line_what_it_is(verb):
     """Not of plain tables by name and lists, which Python prints, but of what is in them."""
     found = call(verb, VALID[verb])
@@ -265,7 +276,7 @@ def settings(verb: str) -> dict[str, Any]:
     if verb == "load_data":
         del given["seed"]  # it draws the shares of one's own data, and is refused for others
     known |= {name: given[name] for name in known if name in given and known[name] is None}
-    return {name: value for name, value in known.items() if numpys(value) and name not in ("path", "name")}
+    return {name: value for name, value in known.items() if numpys(value) and name not in ("path", "name", "out")}
 
 
 @pytest.mark.filterwarnings("ignore::qpsnn_core.errors.QpsnnWarning")
