@@ -13,6 +13,7 @@ from typing import Any
 from qpsnn_core.common.atomic import save_json, writable_folder
 from qpsnn_core.common.bars import listener_of, shows_progress
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
+from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.text_table import aligned
@@ -116,6 +117,7 @@ def run(
     or format cannot hold), FileError (a folder that holds something else, a file of a finished stage that is gone);
     then what the stages raise.
     """
+    anew = plain(anew)
     check_path("run.out", out)
     progress = listener_of("run", progress)
     if not isinstance(recipe, Recipe):
