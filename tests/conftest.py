@@ -110,6 +110,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         contract = own and not item.name.startswith("test_c_")
         if contract or item.path.is_relative_to(ROOT / "tests" / "unit" / "kernels"):
             item.add_marker(pytest.mark.interpreted)
+        if item.path.is_relative_to(ROOT / "tests" / "unit" / "benchmarks"):  # which are not installed
+            item.add_marker(pytest.mark.once)
         if item.get_closest_marker("lava") and not item.path.name.startswith(COLD):
             item.fixturenames.append("warm_lava")  # type: ignore[attr-defined]  # of functions, which all of these are
         for extra in sorted(missing):

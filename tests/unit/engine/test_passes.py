@@ -134,6 +134,7 @@ class TestManyChunks:
                 )
 
 
+@pytest.mark.once
 def test_interpreted_kernels_and_another_process_give_the_same_bits():
     """The other process has the compiler where this one has it not, and the other way round."""
     other = "0" if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0" else "1"

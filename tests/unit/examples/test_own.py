@@ -13,6 +13,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_arrays_become_a_deployed_network(tmp_path, capsys):
     found = runpy.run_path(str(EXAMPLES / "own_data.py"))["main"](tmp_path)
     assert min(found.values()) >= 0.85
@@ -26,6 +27,7 @@ def test_arrays_become_a_deployed_network(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.filterwarnings("ignore::qpsnn_core.errors.ClippedImagesWarning")
 def test_sensor_data_become_a_deployed_network(tmp_path, capsys):
     found = runpy.run_path(str(EXAMPLES / "own_series.py"))["main"](tmp_path, lava=False)

@@ -79,6 +79,7 @@ def test_another_seed_gives_other_bits():
     assert digest(trained("small")) != digest(trained("small", seed=1))
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_the_same_bits_in_other_processes(root):
     code = "import test_determinism as t; print(t.digest(t.trained('small')), t.digest(t.trained('vgg')))"

@@ -122,6 +122,7 @@ def test_a_recipe_trains_prunes_and_lowers_on_a_store(store):
     assert qp.evaluate(network, data.test).accuracy >= 0.9
 
 
+@pytest.mark.once
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="memory is read from Linux's /proc")
 def test_training_from_a_store_ten_times_larger_takes_no_more_memory(tmp_path):

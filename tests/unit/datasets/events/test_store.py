@@ -303,6 +303,7 @@ print(grown(lambda: write(LIMIT * MIB * 3 // 50_000)), grown(read))
 """
 
 
+@pytest.mark.once
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak of memory as Linux gives it")
 @pytest.mark.slow
 def test_memory_stays_flat_while_a_store_grows_far_beyond_it(path):
