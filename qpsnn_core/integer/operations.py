@@ -108,6 +108,7 @@ def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Step:
     spikes = context.room((context.steps * positions, channels), np.uint8)
     membranes = context.room((context.steps * positions if context.keep else 0, channels), np.int32)
     driving = [current(_rows(acc), gain, positions if len(acc) > 1 else 0) for acc, gain in currents]
+    driving.sort(key=lambda one: one[0].dtype.str)  # sums are exact, and kernels are compiled for each order of types
     settings = IntLIFSettings(
         tile_channels(context.arrays["bias"], LANES),
         tile_channels(context.arrays["threshold"], LANES),
