@@ -26,7 +26,8 @@ from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.image import image_forward, panels
 from qpsnn_core.kernels.conv.integers import AUTO, DENSE, GATHER, PRODUCT, TABLE, Product
-from qpsnn_core.kernels.conv.table_products import images_together, table_forward
+from qpsnn_core.kernels.conv.table_products import table_forward
+from qpsnn_core.kernels.conv.tables import images_together
 from qpsnn_core.kernels.exact_types import sum_type
 from qpsnn_core.kernels.threads import set_threads
 from qpsnn_core.network.nodes import LIF

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from qpsnn_core.engine.layers.conv_gradients import TILES
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.spike_lists import LANES
-from qpsnn_core.kernels.conv.table_products import ENTRIES
+from qpsnn_core.kernels.conv.tables import ENTRIES
 from qpsnn_core.kernels.conv.weight_gradient import SPAN, layout
 from qpsnn_core.kernels.conv.winograd import POINTS, TILE
 from qpsnn_core.kernels.simd.llvm_lookup import BITS, OUTPUTS, VECTORS

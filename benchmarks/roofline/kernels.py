@@ -20,7 +20,8 @@ from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.image import image_forward, panels
 from qpsnn_core.kernels.conv.packing import pack
 from qpsnn_core.kernels.conv.spike_lists import GROUP, LANES, ColumnLists, list_columns
-from qpsnn_core.kernels.conv.table_products import pack_tables, table_forward
+from qpsnn_core.kernels.conv.table_products import table_forward
+from qpsnn_core.kernels.conv.tables import pack_tables
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.neurons.batch_norm import short_moments
 from qpsnn_core.kernels.neurons.integer_lif import LANES as NEURONS

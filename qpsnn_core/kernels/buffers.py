@@ -23,12 +23,8 @@ PAGE = 2**21
 MIN_REUSED_BYTES = 2**18
 """Arrays of at least so many bytes are kept for reuse; smaller ones come from the heap, which keeps them itself."""
 
-LARGEST = 4
-"""A block is used for what takes at least one part in so many of it.
-
-Of a training step, arrays of the backward pass then find those that the forward pass has left. With 2, blocks were
-given back to make room for them, and zeroed by the system anew in every step: 18 MiB in vgg_small, 66 MiB in vgg9.
-"""
+LARGEST = 2
+"""A block is used for what takes at least one part in so many of it."""
 
 SPARE = 1.1
 """Blocks are kept up to so many times what was ever in use at once."""

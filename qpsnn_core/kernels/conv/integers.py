@@ -25,13 +25,8 @@ from qpsnn_core.kernels.conv.forward import conv_forward
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.measured import Cost
 from qpsnn_core.kernels.conv.packing import PackedWeights, pack
-from qpsnn_core.kernels.conv.table_products import (
-    TableWeights,
-    images_together,
-    pack_tables,
-    table_bytes,
-    table_forward,
-)
+from qpsnn_core.kernels.conv.table_products import table_forward
+from qpsnn_core.kernels.conv.tables import TableWeights, images_together, pack_tables, table_bytes
 from qpsnn_core.kernels.conv.tiles import TileWeights, pack_tiles, tile_forward
 from qpsnn_core.kernels.exact_types import count_type
 from qpsnn_core.kernels.simd.llvm_amx import granted

@@ -103,7 +103,7 @@ def _read() -> dict[str, Cost]:
 @cache
 def _processor() -> str:
     """Sixteen letters of a digest of the processor's name, what it can do, and the kernels that were measured."""
-    names = ("forward.py", "byte_products.py", "table_products.py", "packing.py")
+    names = ("forward.py", "byte_products.py", "table_products.py", "tables.py", "packing.py")
     kernels = [stamp(Path(__file__).parent / name) for name in names]
     return sha256("\0".join([_name(), host_features, *kernels]).encode()).hexdigest()[:16]
 

@@ -35,7 +35,7 @@ TWINS = {
     "conv.table_products.add_all": "conv.forward",
     "conv.table_products.add_tables": "conv.forward",
     "conv.table_products.fill_planes": "conv.planes",
-    "conv.table_products.fill_tables": "conv.tables",
+    "conv.tables.fill_tables": "conv.tables",
     "conv.table_products.table_forward": "conv.forward",
     "conv.table_products.write_lanes": "conv.forward",
     "conv.tiles.square": "conv.forward",
@@ -229,7 +229,7 @@ WITHOUT = {
 PLAIN = {
     "conv.byte_products.images_at_once",
     "conv.byte_products.pack_bytes",
-    *(f"conv.table_products.{name}" for name in ("images_together", "pack_tables", "table_bytes")),
+    *(f"conv.tables.{name}" for name in ("images_together", "pack_tables", "table_bytes")),
     "conv.tiles.pack_tiles",
     "conv.image.panels",
     "conv.packing.pack",

@@ -10,8 +10,9 @@ import pytest
 from generators.convolutions import GEOMETRIES, weights
 
 from naive import conv as naive
-from qpsnn_core.kernels.conv import table_products as tables
+from qpsnn_core.kernels.conv import tables
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
+from qpsnn_core.kernels.conv.table_products import fill_planes, table_forward
 from qpsnn_core.kernels.exact_types import sum_type
 
 
@@ -22,7 +23,7 @@ def run(spikes, codes, stride=1, padding=0, *, dtype=np.int32, **changed):
     total = np.full(int(np.prod(shape)) + 1, 77, dtype)
     packed = tables.pack_tables(codes, geometry)._replace(**changed)
     for start, stop in ((1, len(spikes)), (0, 1)):
-        tables.table_forward(start, stop, spikes.reshape(-1), 1, packed, total, geometry)
+        table_forward(start, stop, spikes.reshape(-1), 1, packed, total, geometry)
     assert total[-1] == 77
     return total[:-1].reshape(shape)
 
@@ -90,29 +91,6 @@ def test_stretches_are_added(kind, dtype):
         np.testing.assert_array_equal(found, ref)
 
 
-@pytest.mark.parametrize("kind", [4, 8, "int8"])
-def test_tables(kind):
-    """Odd codes are halved, and spikes counted, behind all other tables."""
-    codes = case(((2, 2), 8, 3, 2, 1, 0), kind)[1]
-    packed = tables.pack_tables(codes, ConvGeometry.of((2, 2, 8), 3, 2))
-    assert packed.shift == (kind != "int8")
-    ref, base = naive.tables(codes >> packed.shift, packed.digits, tables.BITS)
-    steps, each = ref.shape[2], tables.OUTPUTS * tables.ENTRIES
-    shape = -1, packed.digits, steps, tables.OUTPUTS, tables.ENTRIES
-    found = packed.tables[: -steps * each].reshape(shape).transpose(0, 3, 1, 2, 4).reshape(-1, *ref.shape[1:])
-    np.testing.assert_array_equal(found[: len(ref)], ref)
-    assert not found[len(ref) :].any()
-    counts = [bin(entry).count("1") for entry in range(tables.ENTRIES)]
-    np.testing.assert_array_equal(
-        packed.tables[-steps * each :].reshape(steps, each), [counts + [0] * len(counts)] * steps
-    )
-    ones = packed.base.reshape(packed.digits + 1, -1)[:, : len(ref)]
-    np.testing.assert_array_equal(ones, [[one << packed.shift for one in row] for row in [*base, [0] * 3]])
-    for reach, most in ((packed.span, 255), (packed.stretch, 2**16 - 1)):
-        sums = np.add.reduceat(ref.max(-1).astype(int), np.arange(0, steps, reach), axis=2)
-        assert sums.max() <= most
-
-
 @pytest.mark.parametrize(("stride", "padding"), [(1, 0), (1, 1), (2, 1), (3, 2)])
 @pytest.mark.parametrize("inputs", [3, 70])
 def test_planes(stride, padding, inputs):
@@ -122,12 +100,5 @@ def test_planes(stride, padding, inputs):
     ref = naive.planes(spikes[1:4], stride, padding, 4, tables.BITS)
     columns, apart = ref.shape[3], int(np.prod(ref.shape[1:]))
     found, words = np.zeros(ref.size, np.uint8), np.zeros(int(np.prod(ref.shape[2:])) + 64, np.int64)
-    tables.fill_planes(spikes.reshape(-1), 1, 3, 4, geometry, columns, apart, words, found)
+    fill_planes(spikes.reshape(-1), 1, 3, 4, geometry, columns, apart, words, found)
     np.testing.assert_array_equal(found, ref.reshape(-1))
-
-
-@pytest.mark.parametrize(("width", "best"), [(1, 64), (8, 8), (28, 16), (32, 2), (64, 1), (96, 2), (2000, 1)])
-def test_images_that_fill_lanes(width, best):
-    """At 64 lanes; half as many images do at 32."""
-    found = tables.images_together(ConvGeometry.of((1, width, 1), 1, 1))
-    assert found == max(1, best * tables.LANES // 64)
