@@ -111,6 +111,43 @@ def scratch_folder(folder: Path, prefix: str) -> Iterator[Path]:
         yield Path(name)
 
 
+@contextlib.contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Keep other processes from this block, as long as it runs in the same folder. FileError: one is in it.
+
+    Where the system or the folder has no locks nobody is kept out.
+    """
+    handle = _sole_lock(folder)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            with contextlib.suppress(OSError):
+                (folder / LOCK).unlink()
+            os.close(handle)
+
+
+def _sole_lock(folder: Path) -> int | None:
+    """The lock of a folder, in a file that is still there once it is locked."""
+    while fcntl is not None:
+        try:
+            handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise FileError(f"{folder}: cannot be written: {error.strerror or error}") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(handle)
+            want = "a folder in which no other process writes"
+            raise FileError(expected(str(folder), want, Unquoted("one in which another does"))) from error
+        except OSError:  # a file system without locks
+            return handle
+        if os.fstat(handle).st_nlink:
+            return handle
+        os.close(handle)
+    return None
+
+
 def sweep(folder: Path, prefix: str, suffix: str = "") -> None:
     """Remove the temporary files and folders that begin and end so, and that no process is filling."""
     pattern = re.compile(rf"{re.escape(prefix)}[a-z0-9_]{{8}}{re.escape(suffix)}")  # as tempfile names them

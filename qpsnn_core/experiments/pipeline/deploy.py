@@ -76,9 +76,9 @@ def check_deployment(work: Work, plan: Collection[str], todo: Collection[str]) -
     plan: all stages of the run; todo: those that are not done.
     Raises LoweringError, UnsupportedError, MissingError, DataError (a package that is missing), ConfigError.
     """
-    recipe, model = work.recipe, initialise(work.network, work.recipe.train.seed)
     if not {"lower", "simulate", "export"} & set(todo):
         return
+    recipe, model = work.recipe, initialise(work.network, work.recipe.train.seed)
     if "finetune" in plan and recipe.finetune.steps:
         model = with_steps(model, recipe.finetune.steps, "finetune.steps")
     with warnings.catch_warnings():

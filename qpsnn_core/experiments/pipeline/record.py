@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from qpsnn_core.common.atomic import save_json
+from qpsnn_core.common.atomic import LOCK, UNFINISHED, save_json
 from qpsnn_core.common.errors import ConfigError, FileError, FormatError, QpsnnError, Unquoted, VersionError, expected
 from qpsnn_core.common.foreign import read_bytes
 from qpsnn_core.common.serialization import converter, structure
@@ -150,7 +150,7 @@ def _read(folder: Path) -> dict[str, Entry]:
     """What the record says. FileError: a folder that holds something else; FormatError, VersionError: a damaged one."""
     path = folder / NAME
     if not path.exists():
-        held = sorted(one.name for one in folder.iterdir() if not one.name.endswith(".unfinished"))
+        held = sorted(one.name for one in folder.iterdir() if not one.name.endswith((UNFINISHED, LOCK)))
         if held:
             listed = ", ".join(held[:3]) + (", ..." if len(held) > 3 else "")
             raise FileError(expected(str(folder), "a new or empty folder, or one of an earlier run", Unquoted(listed)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qpsnn_core.common.atomic import save_json, writable_folder
+from qpsnn_core.common.atomic import save_json, sole_writer, writable_folder
 from qpsnn_core.common.bars import listener_of, shows_progress
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.plain import plain
@@ -114,7 +114,8 @@ def run(
     A Python function that the recipe names (network.function) is imported.
     Raises, before anything starts: ConfigError (a recipe that changed since the run in `out` began, a setting),
     MissingError, UnsupportedError, DataError (a backend, compiler or package that is missing, a network that a backend
-    or format cannot hold), FileError (a folder that holds something else, a file of a finished stage that is gone);
+    or format cannot hold), FileError (a folder that holds something else, or in which another
+    process runs, a file of a finished stage that is gone);
     then what the stages raise.
     """
     anew = plain(anew)
@@ -125,10 +126,11 @@ def run(
         recipe = load_recipe(recipe)
     check_kind("run.anew", anew, str)
     folder = writable_folder(out)
-    record = Record(folder)
-    work = prepared(recipe, folder, progress)
-    report = carried_out(work, record, anew, log)
-    save_json(folder / REPORT, report.to_dict())
+    with sole_writer(folder):
+        record = Record(folder)
+        work = prepared(recipe, folder, progress)
+        report = carried_out(work, record, anew, log)
+        save_json(folder / REPORT, report.to_dict())
     return report
 
 

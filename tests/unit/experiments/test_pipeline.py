@@ -14,6 +14,7 @@ import small
 from compiled import needs_cc
 
 import qpsnn_core as qp
+from qpsnn_core.common.atomic import sole_writer
 from qpsnn_core.common.errors import ConfigError, DataError, FileError, FormatError, UnsupportedError, VersionError
 from qpsnn_core.experiments.pipeline import run as pipeline
 from qpsnn_core.experiments.pipeline import stages
@@ -274,6 +275,13 @@ def test_another_folder_is_left_alone(recipe, tmp_path):
     ):
         qp.run(recipe, tmp_path / "out")
     assert (tmp_path / "out" / "trained.h5").read_text(encoding="utf-8") == "mine"
+
+
+def test_two_runs_at_once_in_one_folder_are_refused(recipe, out):
+    with sole_writer(out), pytest.raises(FileError, match="out: expected a folder in which no other process writes"):
+        qp.run(recipe, out)
+    assert list(qp.run(recipe, out).earlier) == list(stages.STAGES)[:-1]
+    assert not (out / ".lock").exists()
 
 
 MISSING = [
