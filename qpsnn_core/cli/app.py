@@ -14,8 +14,8 @@ from qpsnn_core.cli import (
     events,
     export,
     local,
+    local_plots,
     loihi,
-    plots,
     predict,
     prune,
     run,
@@ -55,7 +55,7 @@ app = typer.Typer(
 )
 
 app.add_typer(tables.app, name="table")
-app.add_typer(plots.app, name="plot")
+app.add_typer(local_plots.app, name="plot")
 app.add_typer(events.app, name="events")
 
 

@@ -29,19 +29,19 @@ FIGURES = Path("figures")
 @app.command()
 def weights(checkpoint: File, out: Folder = FIGURES, bits: Bits = 0, as_json: Json = False) -> None:
     """Distributions of weights and of integers, vanilla and ReScaW (Figs. 2, 5c, 7 to 12)."""
-    drawing = _drawing()
+    drawing = drawing_of()
     layers = analysis.layer_codes(load_trained(checkpoint).model, bits or None)
     paths = drawing.save(drawing.plot_weights(layers), out, "weights") + drawing.save(
         drawing.plot_codes(layers), out, "codes"
     )
     figures = [{"layer": each.layer, "bits": each.bits, "percentiles": each.edges} for each in layers]
-    _tell(paths, figures, as_json)
+    tell(paths, figures, as_json)
 
 
 @app.command()
 def utilization(checkpoint: File, out: Folder = FIGURES, bits: Bits = 0, as_json: Json = False) -> None:
     """The share of the integers that each layer uses (Eq. 8), vanilla and for each gamma, and Sec. 4.1's formula."""
-    drawing = _drawing()
+    drawing = drawing_of()
     layers = analysis.use_of_bits(load_trained(checkpoint).model, bits or None)
     paths = drawing.save(drawing.use_of_bits(layers), out, "utilization")
     if not as_json:
@@ -51,7 +51,7 @@ def utilization(checkpoint: File, out: Folder = FIGURES, bits: Bits = 0, as_json
             for u in layers
         ]
         show.table("Use of the bits (Eq. 8)", heads, rows)
-    _tell(paths, [layer._asdict() for layer in layers], as_json)
+    tell(paths, [layer._asdict() for layer in layers], as_json)
 
 
 @app.command()
@@ -65,7 +65,7 @@ def scores(
     as_json: Json = False,
 ) -> None:
     """Scores of channels over batches, SCA and SVS, and AvgCosS (Eq. 15; Figs. 3, 5b, 13 to 18)."""
-    drawing = _drawing()
+    drawing = drawing_of()
     loaded = load_trained(checkpoint)
     choice = data_of(checkpoint, loaded, data, path)
     images = choice.part("train", batches * batch)
@@ -74,7 +74,7 @@ def scores(
     if not as_json:
         rows = [(layer.layer, *(f"{layer.average_cosine[kind]:.5f}" for kind in ("sca", "svs"))) for layer in layers]
         show.table("AvgCosS (Eq. 15)", ("layer", "SCA", "SVS"), rows, choice)
-    _tell(paths, [{"layer": layer.layer, **layer.average_cosine} for layer in layers], as_json, choice.figures)
+    tell(paths, [{"layer": layer.layer, **layer.average_cosine} for layer in layers], as_json, choice.figures)
 
 
 @app.command()
@@ -92,10 +92,10 @@ def front(
         for bits, cell in row.printed.items()
         if row.dataset == dataset
     ]
-    drawing = _drawing()
+    drawing = drawing_of()
     named = [described(used) for used in (point.get("data") for point in points) if used]
     words = "; ".join(dict.fromkeys(named))
-    _tell(drawing.save(drawing.front(points, printed), out, "front", words), points, as_json)
+    tell(drawing.save(drawing.front(points, printed), out, "front", words), points, as_json)
 
 
 @app.command()
@@ -115,11 +115,11 @@ def compression(
     there = sorted({row.sparsity for row in rows})
     if at not in there:
         raise ConfigError(expected("--at", f"one of {', '.join(map(str, there))}", at))
-    drawing = _drawing()
+    drawing = drawing_of()
     dense = 100 * sum(one.dense for one in found) / len(found)
     words = described(used) if used["name"] else ""
     paths = drawing.save(drawing.compression(rows, dense, at), out, "compression", words)
-    _tell(paths, [row._asdict() for row in rows], as_json, used)
+    tell(paths, [row._asdict() for row in rows], as_json, used)
 
 
 def _points(file: Path) -> list[dict[str, Any]]:
@@ -141,7 +141,8 @@ def _data(point: dict[str, Any]) -> dict[str, Any]:
     return {**{key: str(used[key]) for key in ("name", "path", "frames") if key in used}, "images": images}
 
 
-def _drawing() -> Any:
+def drawing_of() -> Any:
+    """The module that draws. MissingError where Matplotlib is not installed."""
     try:
         from qpsnn_core.experiments.plots import analysis as plot_analysis
     except ImportError as error:
@@ -149,8 +150,8 @@ def _drawing() -> Any:
     return plot_analysis
 
 
-def _tell(paths: list[Path], figures: Any, as_json: bool, data: dict[str, Any] | None = None) -> None:
-    """data: what the figures are of, where they are of any."""
+def tell(paths: list[Path], figures: Any, as_json: bool, data: dict[str, Any] | None = None) -> None:
+    """Print the files, or them and the figures as JSON. data: what the figures are of, where they are of any."""
     if as_json:
         used = {"data": data} if data else {}
         show.print_json({"files": [str(path) for path in paths], **used, "figures": figures})

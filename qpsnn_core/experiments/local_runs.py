@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from qpsnn_core.common.types import Labels
 from qpsnn_core.local_learning.file import LocalCheckpoint, load_local, save_local
 from qpsnn_core.local_learning.formats import memory_bits
 from qpsnn_core.local_learning.labels import label_neurons, learn_ngrams
-from qpsnn_core.local_learning.model import LocalModel, initialise
+from qpsnn_core.local_learning.model import LocalModel, dequantized, initialise
 from qpsnn_core.local_learning.present import AT_ONCE, Responses, learn, respond
 from qpsnn_core.local_learning.recipe import LocalRecipe, local_recipe_from_dict
 from qpsnn_core.training.history import digest
@@ -71,23 +72,37 @@ def learn_recipe(
     if begun.named is not None:
         return begun
     total, batches = recipe.learn.epochs * len(data), -(-len(data) // AT_ONCE)
-    model, at = begun.model, 0
+    model, at, history = begun.model, 0, list(begun.notes.get("history", []))
     try:
         while model.seen < total:
             epoch, start = divmod(model.seen, len(data))
             order = epoch_order(len(data), recipe.learn.seed if recipe.learn.shuffle else None, epoch)
-            model, _ = learn(model, data.images[order[start : start + AT_ONCE]])
+            model, found = learn(model, data.images[order[start : start + AT_ONCE]])
+            history.append(_moment(model, found))
             at += 1
             if progress is not None:
                 progress(Progress("learn", epoch + 1, recipe.learn.epochs, start // AT_ONCE + 1, batches, None, None))
             if at % SAVED == 0:
-                save_local(path, replace(begun, model=model))
+                save_local(path, replace(begun, model=model, notes={**begun.notes, "history": history}))
     except KeyboardInterrupt:
-        save_local(path, replace(begun, model=model))
+        save_local(path, replace(begun, model=model, notes={**begun.notes, "history": history}))
         raise
-    done = name_neurons(recipe, replace(begun, model=model), data, progress)
+    last = replace(begun, model=model, notes={**begun.notes, "history": history})
+    done = name_neurons(recipe, last, data, progress)
     save_local(path, done)
     return done
+
+
+def _moment(model: LocalModel, found: Responses) -> dict[str, float]:
+    """Thresholds in mV after some samples, and the spikes of each of those, for the notes of a file."""
+    thresholds = (dequantized(model).adaptation.astype(np.float64) + model.network.neuron.threshold).tolist()
+    return {
+        "seen": model.seen,
+        "lowest": min(thresholds),
+        "mean": math.fsum(thresholds) / len(thresholds),
+        "highest": max(thresholds),
+        "spikes": int(found.counts.sum()) / len(found.counts),
+    }
 
 
 def _resumed(fresh: LocalCheckpoint, past: LocalCheckpoint, place: str) -> LocalCheckpoint:

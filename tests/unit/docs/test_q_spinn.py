@@ -30,10 +30,12 @@ def test_the_example_runs_and_learns(page):
 
 @pytest.mark.slow
 @pytest.mark.cli
+@pytest.mark.plot
 def test_the_commands_run(page, root, qpsnn, tmp_path, monkeypatch):
     """On fewer images, in one rounding, with fewer neurons."""
     pytest.importorskip("typer")
     pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
     (tmp_path / "examples").mkdir()
     for name, changes in (
         ("digits-stdp", {'["truncation", "nearest", "stochastic"]': '["nearest"]', "neurons = 50": "neurons = 20"}),
@@ -52,6 +54,8 @@ def test_the_commands_run(page, root, qpsnn, tmp_path, monkeypatch):
         assert said.strip(), line
     assert {"learnt.h5", "decolle.h5"} <= {path.name for path in tmp_path.iterdir()}
     assert (tmp_path / "search" / "results.json").is_file()
+    names = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert names == {"fields", "learning", "precision-bits", "precision-memory"}
 
 
 def test_links_lead_to_names(page):
