@@ -4,6 +4,7 @@ from qpsnn_core.network.layers import (
     LIF,
     AvgPool,
     Branches,
+    ChannelGate,
     Concat,
     Conv,
     Dropout,
@@ -11,8 +12,10 @@ from qpsnn_core.network.layers import (
     Layer,
     Linear,
     MaxPool,
+    Membrane,
     Readout,
     Shortcut,
+    SpatialGate,
     Sum,
 )
 
@@ -20,6 +23,7 @@ __all__ = [
     "LIF",
     "AvgPool",
     "Branches",
+    "ChannelGate",
     "Concat",
     "Conv",
     "Dropout",
@@ -27,7 +31,9 @@ __all__ = [
     "Layer",
     "Linear",
     "MaxPool",
+    "Membrane",
     "Readout",
     "Shortcut",
+    "SpatialGate",
     "Sum",
 ]

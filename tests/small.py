@@ -58,7 +58,7 @@ def model(seed: int = 0, **options: Any) -> Model:
     params: dict[str, Any] = {}
     state: dict[str, Any] = {}
     for index, node in enumerate(made.of(Conv, Linear)):
-        shape = node.weight_shape(*made.inputs_of(node))
+        shape = node.weight_shape(made.inputs_of(node)[0])
         fan = int(np.prod(shape[:-1]))
         params[node.name] = {"weight": uniform(shape, seed, index) * np.float32(np.sqrt(6 / fan))}
         if node.bias:

@@ -63,6 +63,7 @@ class DirectJob:
     marks: ClassVar[int] = 0
     packing: ClassVar[str] = ""
     within: ClassVar[tuple[Any, ...]] = ()
+    gate: ClassVar[Counts | None] = None
 
     @property
     def width(self) -> int:

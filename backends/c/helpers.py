@@ -41,6 +41,29 @@ PLACES = (
 )
 """The table of `lowest`."""
 
+OPEN = """\
+/* Whether a mask opens any of so many. */
+static inline int any_open(const uint8_t *mask, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++) {
+        if (mask[i]) {
+            return 1;
+        }
+    }
+    return 0;
+}
+"""
+
+KEEP_OPEN = """\
+/* Take back what was added to the drive of channels that are closed: it was held. */
+static void keep_open(const uint8_t *mask, int32_t channels)
+{
+    for (int32_t c = 0; c < channels; c++) {
+        drive[c] = mask[c] ? drive[c] : held[c];
+    }
+}
+"""
+
 SKIP = Template("""\
 /* drive[c] += gain[c] * (the pixel's count of channel from[c]). */
 static void skip_$kind(const $type *pixel, const uint32_t *from, const int32_t *gain, int32_t channels)

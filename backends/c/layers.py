@@ -38,6 +38,8 @@ def shared_functions(plan: CPlan) -> list[str]:
     texts += [helpers.INSIDE] if windows or largest or directs else []
     if any(one.codes.spikes for one in windows):
         texts += [helpers.LOWEST, helpers_spikes.make_list(TYPES[event_kind(plan)])]
+    texts += [helpers.OPEN] if any(one.opens for one in windows) else []
+    texts += [helpers.KEEP_OPEN] if any(one.opens == "channels" for one in windows) else []
     texts += _adding(plan, windows)
     texts += [helpers.skip(one.source.kind) for one in of(ShortcutJob, plan.synapses)]
     texts += [direct(one.source.kind, str(one.codes.dtype)) for one in directs]

@@ -72,6 +72,11 @@ def _scratch(plan: CPlan) -> Iterator[Item]:
         yield Item("", f"static uint32_t drive[{driven}];                 /* of one pixel's neurons */", 4 * driven)
     for pool in of(PooledJob, plan.synapses):
         yield from pool.scratch()
+    held = max((one.shape[2] for one in plan.windows if one.opens == "channels"), default=0)
+    if held:
+        yield Item(
+            "", f"static uint32_t held[{held}];                  /* the drive, before a gated synapse */", 4 * held
+        )
     yield from _lists(plan)
     for index, slot in enumerate(plan.slots):
         members = "".join(f"\n    {one.type} {one.variable}[{one.length}];" for one in slot.maps)

@@ -16,7 +16,7 @@ from qpsnn_backends.c.items import Item, table
 from qpsnn_backends.c.jobs import Giving
 from qpsnn_backends.c.lasting import lasting
 from qpsnn_backends.c.pixels import every_pixel, place
-from qpsnn_backends.c.synapses import Synapse
+from qpsnn_backends.c.synapses import Synapse, maps_of
 from qpsnn_core.common.kind_table import OptionTable
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer.network import IntegerNetwork
@@ -176,7 +176,7 @@ class Neurons(Giving):
     @property
     def reads(self) -> tuple[Counts, ...]:
         """The maps that it reads."""
-        return tuple(one.source for one in self.synapses)
+        return maps_of(*self.synapses)
 
     def words(self) -> Iterator[str]:
         """The beginning of its comment."""

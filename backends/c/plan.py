@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from qpsnn_backends.c.counts import Counts, Slot, kind_of_images, narrowest, shared
 from qpsnn_backends.c.direct import DirectJob
+from qpsnn_backends.c.gates import GateJob, MaskJob
 from qpsnn_backends.c.joins import ConcatJob, Pool, SumJob
 from qpsnn_backends.c.neurons import Neurons, neurons
 from qpsnn_backends.c.pooled import PooledJob, Window
@@ -20,6 +21,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
+    IntGate,
     IntInput,
     IntLIF,
     IntLinear,
@@ -31,7 +33,7 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 
-Job = Neurons | Pool | SumJob | ConcatJob | ReadoutJob
+Job = Neurons | Pool | SumJob | ConcatJob | GateJob | MaskJob | ReadoutJob
 """Each answers by itself what it reads, declares, calls and computes."""
 
 T = TypeVar("T")
@@ -117,15 +119,33 @@ def _input(planner: Planner, node: IntInput) -> None:
 
 
 def _conv(planner: Planner, node: IntConv) -> None:
-    """By the listed spikes of its windows, where it has no groups and moves alike along both axes."""
+    """By the listed spikes of its windows, where it has no groups and moves alike along both axes.
+
+    With a job that masks what it reads, where that is gated.
+    """
     (down, right), (top, left) = both(node.stride), both(node.padding)
     if node.groups == 1 and down == right and top == left:
+        node = _masked(planner, node)
         planner.window(node, (*both(node.kernel), down, top), False)
+        if node.gate is not None:
+            made = planner.synapses[node.name]
+            planner.synapses[node.name] = replace(cast(ConvJob, made), gate=planner.maps[node.gate])
         return
     arrays, shape = planner.network.arrays[node.name], planner.network.shape(node.name)
     planner.synapses[node.name] = DirectJob(
         node, planner.names[node.name], planner.maps[node.source], shape, arrays["codes"], arrays["gain"]
     )
+
+
+def _masked(planner: Planner, node: IntConv) -> IntConv:
+    """The convolution of what its input gate lets through, a map that a job of its own writes."""
+    if node.input_gate is None:
+        return node
+    source, mask = planner.maps[node.source], planner.maps[node.input_gate]
+    let = replace(source, name=f"{planner.names[node.name]}_read")
+    planner.maps[f"{node.name}+read"] = let
+    planner.jobs.append(MaskJob(let, source, mask))
+    return replace(node, source=f"{node.name}+read", input_gate=None)
 
 
 def _linear(planner: Planner, node: IntLinear) -> None:
@@ -169,6 +189,11 @@ def _concat(planner: Planner, node: IntConcat) -> None:
     planner.jobs.append(ConcatJob(gives, sources))
 
 
+def _gate(planner: Planner, node: IntGate) -> None:
+    threshold = planner.network.arrays[node.name]["threshold"]
+    planner.jobs.append(GateJob(planner.gives(node, "u8"), planner.synapses[node.source], node, threshold))
+
+
 def _readout(planner: Planner, node: IntReadout) -> None:
     bias = planner.network.arrays[node.name]["bias"]
     source = planner.synapses.get(node.source) or planner.maps[node.source]
@@ -187,6 +212,7 @@ PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(
         IntSumPool: _sum_pool,
         IntSum: _sum,
         IntConcat: _concat,
+        IntGate: _gate,
         IntReadout: _readout,
     },
 )

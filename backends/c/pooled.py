@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from qpsnn_backends.c.counts import Counts, size
 from qpsnn_backends.c.items import Item
@@ -26,6 +26,7 @@ class PooledJob:
     size: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
+    gate: ClassVar[Counts | None] = None
 
     @property
     def within(self) -> tuple[Synapse, ...]:

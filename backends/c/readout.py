@@ -11,7 +11,7 @@ import numpy.typing as npt
 from qpsnn_backends.c.counts import Counts
 from qpsnn_backends.c.items import Item, table
 from qpsnn_backends.c.pixels import every_pixel
-from qpsnn_backends.c.synapses import Synapse
+from qpsnn_backends.c.synapses import Synapse, maps_of
 from qpsnn_core.common.kind_table import OptionTable
 from qpsnn_core.common.types import Shape
 from qpsnn_core.integer.nodes import IntReadout
@@ -67,8 +67,8 @@ class ReadoutJob:
 
     @property
     def reads(self) -> tuple[Counts, ...]:
-        """The map that it reads."""
-        return (self.source if isinstance(self.source, Counts) else self.source.source,)
+        """The maps that it reads."""
+        return (self.source,) if isinstance(self.source, Counts) else maps_of(self.source)
 
     @property
     def summed(self) -> bool:

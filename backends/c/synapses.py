@@ -21,7 +21,7 @@ class ConvJob:
     """A convolution, or a Linear: one window over its whole source. shape: of the current.
 
     Rows of codes for spikes lie column by column, all else row by row. exponent: each gain times the codes' step is
-    2**exponent; None where it is no such number, and channels have gains of their own.
+    2**exponent; None where it is no such number, and channels have gains of their own. gate: the mask of its sums.
     """
 
     name: str
@@ -34,7 +34,15 @@ class ConvJob:
     gain: Array
     exponent: int | None
     linear: bool
+    gate: Counts | None = None
     within: ClassVar[tuple[Synapse, ...]] = ()
+
+    @property
+    def opens(self) -> str:
+        """What its gate opens: "places", "channels", or "" without a gate."""
+        if self.gate is None:
+            return ""
+        return "places" if self.gate.shape[:2] == self.shape[:2] and self.gate.shape[2] == 1 else "channels"
 
     @property
     def own(self) -> bool:
@@ -100,10 +108,30 @@ class ConvJob:
         moved = y if y == "0" or self.stride == 1 else f"{y} * {self.stride}"
         top = f"{moved} - {self.padding}" if self.padding else moved
         further = f"{top}, 0, {self.source.shape[1]},\n            {_lists(spikes, columns)}"
-        return [f"make_list(&{self.name}_window, {self.source.variable}, {further});"]
+        call = f"make_list(&{self.name}_window, {self.source.variable}, {further});"
+        if self.gate is None or self.opens != "places":
+            return [call]
+        width = self.shape[1]
+        return [f"if (any_open({self.gate.variable} + {y} * {width}, {width})) {{", f"    {call}", "}"]
 
     def driven(self, y: str, x: str, spikes: int, columns: int, depth: int) -> str:
-        """The call that adds its current at (y, x) to the drive. spikes, columns: where its lists begin."""
+        """What adds its current at (y, x) to the drive, where its gate is open. spikes, columns: of its lists."""
+        call, indent = self._added(y, x, spikes, columns, depth), f"\n{'    ' * depth}"
+        if self.gate is None:
+            return call
+        mask, channels = self.gate.variable, self.shape[2]
+        if self.opens == "places":
+            return f"if ({mask}[{y} * {self.shape[1]} + {x}]) {{{indent}    {call}{indent}}}"
+        lines = [
+            f"if (any_open({mask}, {channels})) {{",
+            f"    memcpy(held, drive, {channels} * sizeof *held);",
+            f"    {call}",
+            f"    keep_open({mask}, {channels});",
+            "}",
+        ]
+        return indent.join(lines)
+
+    def _added(self, y: str, x: str, spikes: int, columns: int, depth: int) -> str:
         name, source = self.name, self.source
         gain = f"{name}_gain, " if self.own else ""
         window = f"{self.function}(&{name}_window, {name}_codes"
@@ -132,6 +160,7 @@ class ShortcutJob:
     stride: int
     chosen: Array
     gain: Array
+    gate: ClassVar[Counts | None] = None
     listed: ClassVar[int] = 0
     marks: ClassVar[int] = 0
     packing: ClassVar[str] = ""
@@ -202,6 +231,10 @@ class Synapse(Protocol):
     def within(self) -> tuple[Synapse, ...]:
         """What a pool is of, before itself."""
 
+    @property
+    def gate(self) -> Counts | None:
+        """The mask of its own sums."""
+
     def constants(self) -> Iterator[Item]:
         """Its struct and tables."""
 
@@ -215,6 +248,13 @@ class Synapse(Protocol):
 def flat(synapse: Synapse) -> list[Synapse]:
     """A synapse, before it those that it is a pool of."""
     return [*(one for inner in synapse.within for one in flat(inner)), synapse]
+
+
+def maps_of(*synapses: Synapse) -> tuple[Counts, ...]:
+    """The maps that synapses read, their gates' among them, each once."""
+    parts = [part for one in synapses for part in flat(one)]
+    found = [counts for part in parts for counts in (part.source, part.gate) if counts is not None]
+    return tuple(dict.fromkeys(found))
 
 
 def shortcut_job(node: IntShortcut, name: str, source: Counts, shape: Shape, gain: Array) -> ShortcutJob:

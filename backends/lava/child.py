@@ -32,6 +32,7 @@ from lava.utils.weightutils import SignMode
 
 from qpsnn_backends.lava.channels import use_direct_channels
 from qpsnn_backends.lava.processes.flow import Readout, ReadoutModel, Relay, RelayModel, Source, SourceModel
+from qpsnn_backends.lava.processes.gates import Gate, GateModel, Mask, MaskModel
 from qpsnn_backends.lava.processes.guard import tell_failure
 from qpsnn_backends.lava.processes.neuron import IntLIF, IntLIFModel
 from qpsnn_backends.lava.processes.record import Record, RecordModel
@@ -45,10 +46,15 @@ MODELS = {
     Shortcut: ShortcutModel,
     IntLIF: IntLIFModel,
     Relay: RelayModel,
+    Gate: GateModel,
+    Mask: MaskModel,
     Record: RecordModel,
     Readout: ReadoutModel,
 }
 """Told to Lava process by process: for a class it would execute every file beside it, once for each process."""
+
+MASK_PORT = "m_in"
+"""Where a mask comes in; every process has one other InPort at most."""
 
 CHANNEL_SIZE = 2
 """Messages that a channel holds. Lava's default of 64 costs 32 times the shared memory; a step sends one."""
@@ -105,6 +111,8 @@ MADE: dict[Kind, Callable[..., AbstractProcess]] = {
     "lif": lif,
     "pool": lambda part, wiring: Relay(part),
     "delay": lambda part, wiring: Relay(part),
+    "gate": lambda part, wiring, **own: Gate(part, **own),
+    "mask": lambda part, wiring: Mask(part),
     "record": Record,
     "readout": Readout,
 }
@@ -125,12 +133,15 @@ def build(wiring: Wiring, arrays: Mapping[str, Any]) -> list[AbstractProcess]:
         processes[part.name] = process
         for source in part.reads:
             (out,) = processes[source].out_ports.members
-            (into,) = process.in_ports.members
+            (into,) = (port for port in process.in_ports.members if port.name != MASK_PORT)
             if out.shape != part.inputs:
                 out = out.reshape(part.inputs)
             if into.shape != part.inputs:
                 out = out.reshape(into.shape)
             out.connect(into)
+        if part.opened_by:
+            (out,) = processes[part.opened_by].out_ports.members
+            out.connect(getattr(process, MASK_PORT))
     return list(processes.values())
 
 

@@ -22,6 +22,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
+    IntGate,
     IntInput,
     IntLIF,
     IntLinear,
@@ -59,17 +60,39 @@ class Planner:
 
     def read(self, node: IntNode) -> Output:
         """The parts that send what a node reads, all of them after the same number of steps."""
-        sources = self.network.sources(node)
+        return self._together(self.network.sources(node))
+
+    def _together(self, sources: tuple[str, ...]) -> Output:
         latency = max((self.outputs[source].latency for source in sources), default=0)
         return Output(self._align(sources, latency), latency)
 
+    def mask(self, name: str, source: str, gate: str) -> str:
+        """A part that sends what a source sends where a gate is open, else 0; its name."""
+        latency = max(self.outputs[one].latency for one in (source, gate))
+        reads, (opened_by,) = self._align((source,), latency), self._align((gate,), latency)
+        shape = self.shape(source)
+        part = LavaProcessSpec(name, "mask", reads, shape, shape, latency)
+        self._put(replace(part, opened_by=opened_by, opening=self.shape(gate)))
+        self.outputs[name] = Output((name,), latency)
+        return name
+
     def put(
-        self, node: IntNode, kind: Kind, settings: Settings | None = None, pool: Pool | None = None, wait: int = 0
+        self,
+        node: IntNode,
+        kind: Kind,
+        settings: Settings | None = None,
+        pool: Pool | None = None,
+        wait: int = 0,
+        sources: tuple[str, ...] | None = None,
     ) -> None:
-        """A part of its own for a node. wait: steps from what it reads to what it sends, 1 for a synapse."""
-        (reads, latency), sources = self.read(node), self.network.sources(node)
+        """A part of its own for a node. wait: steps from what it reads to what it sends, 1 for a synapse.
+
+        sources: what it reads, by the names of `outputs`; None: what the network says.
+        """
+        given = self.network.sources(node)
+        reads, latency = self.read(node) if sources is None else self._together(sources)
         latency += wait
-        inputs = self.shape(sources[0]) if sources else self.shape(node.name)
+        inputs = self.shape(given[0]) if given else self.shape(node.name)
         self._put(LavaProcessSpec(node.name, kind, reads, inputs, self.shape(node.name), latency, settings or {}, pool))
         self.outputs[node.name] = Output((node.name,), latency)
 
@@ -146,10 +169,15 @@ def _input(planner: Planner, node: IntInput) -> None:
 
 
 def _conv(planner: Planner, node: IntConv) -> None:
-    bits = planner.message_bits(node.source)
+    """With processes that mask what it reads, or what it sends, where these are gated."""
+    bits, source = planner.message_bits(node.source), node.source
+    if node.input_gate is not None:
+        source = planner.mask(f"{node.name}+read", source, node.input_gate)
     (down, right), (top, left) = both(node.stride), both(node.padding)
     settings = {"stride": [right, down], "padding": [left, top], "groups": node.groups, "message_bits": bits}
-    planner.put(node, "conv", settings, wait=1)
+    planner.put(node, "conv", settings, wait=1, sources=(source,))
+    if node.gate is not None:
+        planner.outputs[node.name] = planner.outputs[planner.mask(f"{node.name}+open", node.name, node.gate)]
     planner.keep(node, weight=np.ascontiguousarray(planner.weight(node)[::-1, ::-1].transpose(3, 1, 0, 2)))
 
 
@@ -207,6 +235,11 @@ def _concat(planner: Planner, node: IntConcat) -> None:
     planner.outputs[node.name] = Output(tuple(names), latency)
 
 
+def _gate(planner: Planner, node: IntGate) -> None:
+    planner.put(node, "gate", {"size": node.size})
+    planner.keep(node, **planner.network.arrays[node.name])
+
+
 def _readout(planner: Planner, node: IntReadout) -> None:
     settings = {"mode": node.mode, "multiplier": node.multiplier, "shift": node.shift}
     planner.put(node, "readout", settings)
@@ -225,6 +258,7 @@ PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(
         IntSumPool: _sum_pool,
         IntSum: _sum,
         IntConcat: _concat,
+        IntGate: _gate,
         IntReadout: _readout,
     },
 )

@@ -36,6 +36,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
+    IntGate,
     IntInput,
     IntLIF,
     IntLinear,
@@ -132,6 +133,7 @@ PLANNED: KindTable[Callable[[Planner, Any, LavaProcessSpec, int], Names]] = Kind
         IntSumPool: NO_LAYER,
         IntSum: NO_LAYER,
         IntConcat: NO_LAYER,
+        IntGate: NO_LAYER,
         IntReadout: _readout,
     },
     UnsupportedError,

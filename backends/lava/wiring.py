@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from qpsnn_core.common.types import Shape
 
-Kind = Literal["source", "conv", "dense", "shortcut", "lif", "pool", "delay", "record", "readout"]
+Kind = Literal["source", "conv", "dense", "shortcut", "lif", "pool", "delay", "gate", "mask", "record", "readout"]
 Settings = dict[str, Any]
 """Numbers and words, by name."""
 
@@ -41,6 +41,7 @@ class LavaProcessSpec:
     settings: by the kind: stride, padding, message_bits, weight_exp; delay; the first channel of a part of a
     concatenation; all options of an IntLIF, or bias_exp; of a readout its mode and leak.
     pool: what a pool does, or what a LIF does to its spikes before it sends them.
+    opened_by: of a mask, the part that sends 0 and 1, of the shape `opening`.
     """
 
     name: str
@@ -51,6 +52,8 @@ class LavaProcessSpec:
     latency: int
     settings: Settings = field(default_factory=dict)
     pool: Pool | None = None
+    opened_by: str = ""
+    opening: Shape = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Wiring:
     @property
     def channels(self) -> int:
         """How many pairs of an OutPort and an InPort there are."""
-        return sum(len(part.reads) for part in self.parts)
+        return sum(len(part.reads) + bool(part.opened_by) for part in self.parts)
 
     @property
     def duration(self) -> int:
@@ -101,6 +104,7 @@ def wiring_from_json(text: str) -> Wiring:
             inputs=tuple(part["inputs"]),
             outputs=tuple(part["outputs"]),
             pool=part["pool"] and _pool(**part["pool"]),
+            opening=tuple(part["opening"]),
         )
         for part in data.pop("parts")
     )

@@ -22,6 +22,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
+    IntGate,
     IntInput,
     IntLIF,
     IntLinear,
@@ -133,6 +134,7 @@ def _check_counts(network: IntegerNetwork, node: IntSumPool | IntMaxPool) -> Non
 
 
 CURRENT = Refusal("it gives a current, not spikes")
+GATE = Refusal("a core adds every spike that reaches it: no other core can close its synapses for one step")
 
 ORIGINS: KindTable[Callable[[IntegerNetwork, Any], list[_Origin]]] = KindTable(
     "the Loihi mapping of spikes",
@@ -146,6 +148,7 @@ ORIGINS: KindTable[Callable[[IntegerNetwork, Any], list[_Origin]]] = KindTable(
         IntSumPool: _of_windows,
         IntSum: _of_summands,
         IntConcat: _side_by_side,
+        IntGate: GATE,
         IntReadout: Refusal("nothing reads its sums"),
     },
 )
@@ -234,6 +237,7 @@ SYNAPSES: KindTable[Callable[[IntegerNetwork, Any], list[Projection]]] = KindTab
         IntSumPool: _no_current_pool,
         IntSum: Refusal("it is folded into the synapses that read it"),
         IntConcat: Refusal("it is folded into the synapses that read it"),
+        IntGate: GATE,
         IntReadout: Refusal("nothing reads its sums"),
     },
 )
@@ -283,6 +287,7 @@ POPULATIONS: KindTable[Callable[[IntegerNetwork, Any], tuple[Population, ...]]] 
         IntSumPool: _folded,
         IntSum: _folded,
         IntConcat: _folded,
+        IntGate: GATE,
         IntReadout: _readout,
     },
 )

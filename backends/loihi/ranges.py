@@ -18,6 +18,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
+    IntGate,
     IntInput,
     IntLIF,
     IntLinear,
@@ -148,6 +149,7 @@ NEEDS: KindTable[Callable[[Population, IntegerNetwork, Chip], list[Need]]] = Kin
         IntSumPool: FOLDED,
         IntSum: FOLDED,
         IntConcat: FOLDED,
+        IntGate: Refusal("no core of the chip computes a mask for the synapses of another"),
         IntReadout: _readout,
     },
 )

@@ -17,6 +17,7 @@ from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.tasks import CLASSIFICATION
 from qpsnn_core.common.types import Array, Images
 from qpsnn_core.engine.checks import check_model
+from qpsnn_core.engine.gates import gated_additions
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.measures import MEASURES
 from qpsnn_core.engine.memory import kept_bytes
@@ -43,7 +44,8 @@ class Evaluation:
     predictions: in the set's order, int64 [N], the class; of several labels uint8 [N, K]; of real numbers float64
     [N, K]. counts: int64 [K, K], the `confusion`. spikes: of every node that gives spikes, the count over all T steps,
     mean over images, float64 [H, W, C], in stored integers (an AvgPool's are sums); of LIF alone where a backend tells
-    no more. neurons: the names of the LIF. frames: whether each step had an image of its own.
+    no more; of gated synapses additions. neurons: the names of the LIF. frames: whether each step had an image of its
+    own.
     """
 
     figures: dict[str, float]
@@ -128,7 +130,8 @@ def measure_model(
 
     def run(images: Images) -> tuple[Array, dict[str, Array]]:
         done = forward(model, images, save_for_backward=True, arithmetic=arithmetic)
-        return done.logits, {name: summed(done.values[name], network.steps) for name in names}
+        spikes = {name: summed(done.values[name], network.steps) for name in names}
+        return done.logits, {**spikes, **gated_additions(network, done.values)}
 
     check_fits("evaluate: one sample", kept_bytes(network, 1))
     if batch > 0:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from math import prod
 
 from qpsnn_core.common.memory import check_fits
+from qpsnn_core.network.gates import CHANNEL_MASK, PLACE_MASK
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.synapses import Conv, Linear
 
-BYTES = {"spikes": 1, "current": 2, "analog": 1}
+BYTES = {"spikes": 1, "current": 2, "analog": 1, CHANNEL_MASK: 1, PLACE_MASK: 1}
 """The fewest bytes in which training keeps an element of a value: counts in uint8, accumulators in int16."""
 
 

@@ -111,25 +111,31 @@ def forward(
     caches: dict[str, Any] = {}
     state: Arrays = dict(model.state)
     needs_input_grad = _needs_input_grad(network)
+    read_inside = {s for node in network.nodes[1:] if LAYERS[node].reads for s in node.sources}
     specs = network.values if draw is None else network.training_values
     for place, node in enumerate(network.nodes[1:], 1):
         own = (model.params.get(node.name, {}), model.state.get(node.name, {}))
         needs = needs_input_grad[node.name]
-        reads = tuple(specs[source] for source in node.sources)
+        inputs = tuple(specs[source] for source in node.sources)
         key = None if draw is None else int(sample_key(draw.seed, DROPOUT + place, draw.batch))
-        context = LayerContext(*own, reads, network.steps, train, needs, parts, arithmetic, key)
+        context = LayerContext(*own, inputs, network.steps, train, needs, parts, arithmetic, key)
+        given = [values[source] for source in node.sources]
+        reads = LAYERS[node].reads
+        if reads is not None:
+            given = [reads(network[source], caches[source], values[source]) for source in node.sources]
         try:
-            output = LAYERS[node].forward(node, context, *(values[source] for source in node.sources))
+            output = LAYERS[node].forward(node, context, *given)
         except NumericsError as error:
             raise NumericsError(f"{node.name}.{error}") from error
         values[node.name] = output.value
-        if save_for_backward:
+        if save_for_backward or node.name in read_inside:
             caches[node.name] = output.cache
-        else:
-            _drop(network, values, place)
+        if not save_for_backward:
+            _drop(network, values, caches, place)
         if output.state:
             state[node.name] = output.state
-    return ForwardPass(values[network.readout.name], state, values if save_for_backward else {}, caches)
+    logits = values[network.readout.name]
+    return ForwardPass(logits, state, values, caches) if save_for_backward else ForwardPass(logits, state, {}, {})
 
 
 def backward(model: Model, done: ForwardPass, gradient: Floats, *, discard: bool = False) -> Arrays:
@@ -195,8 +201,9 @@ def _needs_input_grad(network: Network) -> dict[str, bool]:
     return needs_input_grad
 
 
-def _drop(network: Network, values: dict[str, Any], place: int) -> None:
-    """Forget values that no later node reads."""
+def _drop(network: Network, values: dict[str, Any], caches: dict[str, Any], place: int) -> None:
+    """Forget values, and caches, that no later node reads."""
     later = {source for node in network.nodes[place + 1 :] for source in node.sources}
     for name in [name for name in values if name not in later and name != network.nodes[place].name]:
         del values[name]
+        caches.pop(name, None)

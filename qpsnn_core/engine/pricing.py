@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from qpsnn_core.common.types import Array
 from qpsnn_core.engine.evaluation import Evaluation
-from qpsnn_core.network.cost import Cost, cost, counted
+from qpsnn_core.network.cost import cost, counted
+from qpsnn_core.network.cost_figures import Cost
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.synapses import Synapse
 from qpsnn_core.quantization.rescaw import dequantize, quantize

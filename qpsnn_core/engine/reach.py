@@ -18,6 +18,7 @@ from qpsnn_core.common.types import Doubles
 from qpsnn_core.engine.folded import folded
 from qpsnn_core.kernels.linalg.sums import sum_down
 from qpsnn_core.kernels.neurons.learned import leaks, real_thresholds
+from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.membranes import quantized
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
@@ -28,6 +29,10 @@ ROUNDING = 1e-5
 
 REAL_INPUT = 1.0
 """The magnitude that real-valued images are taken to have, as their network states none."""
+
+
+LARGE = 1e30
+"""What stands for the ends of a membrane that another node reads."""
 
 
 class Ends(NamedTuple):
@@ -75,7 +80,7 @@ def _input(model: Model, node: Input, sources: list[Ends]) -> Ends:
 
 def _synapse(model: Model, node: Conv | Linear, sources: list[Ends]) -> Ends:
     """Each weight takes the end that suits it; what padding leaves out is 0, which lies between the ends."""
-    (source,) = sources
+    source = sources[0]  # the others are its gates: what they close is 0, which lies between the ends, too
     weight, bias = folded(model, node)
     groups = getattr(node, "groups", 1)
     rows = weight.reshape(-1, len(source.low) // groups, groups, weight.shape[-1] // groups)
@@ -127,6 +132,17 @@ def _concat(model: Model, node: Concat, sources: list[Ends]) -> Ends:
     return Ends(low, high)
 
 
+def _mask(model: Model, node: ChannelGate | SpatialGate, sources: list[Ends]) -> Ends:
+    channels = model.network.shape(node.name)[2]
+    return Ends(np.zeros(channels), np.ones(channels))
+
+
+def _prior(model: Model, node: Membrane, sources: list[Ends]) -> Ends:
+    """A membrane's ends are not computed: a gate's predictor reads them, and a mask is 0 or 1 whatever they are."""
+    channels = model.network.shape(node.name)[2]
+    return Ends(np.full(channels, -LARGE), np.full(channels, LARGE))
+
+
 ENDS: KindTable[Callable[[Model, Any, list[Ends]], Ends]] = KindTable(
     "the reach of membranes",
     {
@@ -140,6 +156,9 @@ ENDS: KindTable[Callable[[Model, Any, list[Ends]], Ends]] = KindTable(
         Sum: _sum,
         Concat: _concat,
         Dropout: _same,
+        ChannelGate: _mask,
+        SpatialGate: _mask,
+        Membrane: _prior,
         Readout: _same,
     },
 )

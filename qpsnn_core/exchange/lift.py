@@ -19,6 +19,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
+    IntGate,
     IntInput,
     IntLIF,
     IntLinear,
@@ -196,6 +197,7 @@ LIFTS: KindTable[Lift] = KindTable(
         IntSumPool: Lift(_sum_pool, _no_unit),
         IntSum: Lift(_sum, _no_unit),
         IntConcat: Lift(_concat, _no_unit),
+        IntGate: Refusal("its target and weight, which train it, are in no integers"),
         IntReadout: Lift(_readout, _scale),
     },
     LoweringError,

@@ -33,6 +33,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
+    IntGate,
     IntInput,
     IntLIF,
     IntLinear,
@@ -262,6 +263,7 @@ NETX: KindTable[Callable[..., Any]] = KindTable(
         IntSumPool: NO_LAYER,
         IntSum: NO_LAYER,
         IntConcat: NO_LAYER,
+        IntGate: NO_LAYER,
         IntReadout: _readout,
     },
     UnsupportedError,

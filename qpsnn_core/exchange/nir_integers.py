@@ -16,6 +16,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
+    IntGate,
     IntInput,
     IntLIF,
     IntLinear,
@@ -234,6 +235,7 @@ FORMS: KindTable[Form] = KindTable(
         IntSumPool: Form(_sum_pool, _no_current, _no_state),
         IntSum: Form(_sum, _no_current, _no_state),
         IntConcat: Refusal("NIR has no node that puts channels side by side"),
+        IntGate: Refusal("NIR has no node that masks another"),
         IntReadout: Form(_readout, _no_current, _sum_bits),
     },
     UnsupportedError,

@@ -14,6 +14,7 @@ from qpsnn_core.engine.folded import folded
 from qpsnn_core.exchange.graph import Graph, check_readout, check_whole, copying, gap, named
 from qpsnn_core.kernels.neurons.learned import real_thresholds, settled
 from qpsnn_core.network.dropout import without_dropout
+from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.leak import check_one_leak
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
@@ -100,6 +101,8 @@ def _shortcut(graph: Graph, model: Model, node: Shortcut, name: str, scale: Doub
     graph.conv(name, node.source, weight, np.zeros(node.channels), node.stride, 0, out)
 
 
+_GATE = Refusal("NIR has no node that masks another, and none that gives a membrane")
+
 NODES: KindTable[Callable[[Graph, Model, Any, float], None]] = KindTable(
     "the NIR graph of a model",
     {
@@ -113,6 +116,9 @@ NODES: KindTable[Callable[[Graph, Model, Any, float], None]] = KindTable(
         Sum: _sum,
         Concat: Refusal("NIR has no node that puts channels side by side"),
         Dropout: Refusal("it is left out of a graph that is exchanged"),
+        ChannelGate: _GATE,
+        SpatialGate: _GATE,
+        Membrane: _GATE,
         Readout: _readout,
     },
     UnsupportedError,
@@ -134,6 +140,9 @@ CURRENTS: KindTable[Callable[[Graph, Model, Any, str, Doubles], None]] = KindTab
         Sum: _NO_CURRENT,
         Concat: _NO_CURRENT,
         Dropout: _NO_CURRENT,
+        ChannelGate: _NO_CURRENT,
+        SpatialGate: _NO_CURRENT,
+        Membrane: _NO_CURRENT,
         Readout: _NO_CURRENT,
     },
     UnsupportedError,

@@ -17,8 +17,10 @@ from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Arrays, Doubles
 from qpsnn_core.engine.layers import LAYERS
+from qpsnn_core.engine.layers.gated_conv import spikes_read
 from qpsnn_core.engine.layers.lif import Cache, Neuron
 from qpsnn_core.engine.passes import ForwardPass, forward
+from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.membranes import membrane_primitive, quantized
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
@@ -166,6 +168,9 @@ BACKWARDS: KindTable[Callable[..., Doubles]] = KindTable(
         Sum: _NO_MEMBRANE,
         Concat: _NO_MEMBRANE,
         Dropout: _NO_MEMBRANE,
+        ChannelGate: _NO_MEMBRANE,
+        SpatialGate: _NO_MEMBRANE,
+        Membrane: _NO_MEMBRANE,
         Readout: _NO_MEMBRANE,
     },
 )
@@ -185,6 +190,9 @@ WINDOWS: KindTable[Callable[..., Windows]] = KindTable(
         Sum: _NO_WEIGHTS,
         Concat: _NO_WEIGHTS,
         Dropout: _NO_WEIGHTS,
+        ChannelGate: _NO_WEIGHTS,
+        SpatialGate: _NO_WEIGHTS,
+        Membrane: _NO_WEIGHTS,
         Readout: _NO_WEIGHTS,
     },
 )
@@ -195,7 +203,8 @@ class SynapseCheck:
 
     def __init__(self, model: Model, node: Conv | Linear, seen: Trace) -> None:
         value = model.network.values[node.source]
-        x = seen.done.values[node.source].astype(np.float64) * value.scale
+        values = seen.done.values
+        x = spikes_read(node, values).astype(np.float64) * value.scale
         self.shape = x.shape
         used: Any = model.params[node.name]["weight"].astype(np.float64)
         if node.quantizer is not None:
@@ -219,15 +228,18 @@ class SynapseCheck:
         self.sums = np.zeros(self.gradient.shape)
         for ky, kx in np.ndindex(*size):
             self.sums += self._seen(ky, kx, height, width) @ self.weight[ky, kx]
+        self.open = _mask(values, getattr(node, "gate", None), array.shape)
+        self.read = _mask(values, getattr(node, "input_gate", None), self.shape)
 
     def _seen(self, ky: int, kx: int, height: int, width: int) -> Doubles:
         """What tap (ky, kx) of every window sees, [M, H', W', C]."""
         down, right = self.stride
         return self.images[:, ky : ky + down * (height - 1) + 1 : down, kx : kx + right * (width - 1) + 1 : right]
 
-    def _loss(self, sums: Doubles, gradient: Doubles, gain: Any) -> float:
+    def _loss(self, sums: Doubles, gradient: Doubles, gain: Any, mask: Doubles) -> float:
         if gain is None:
-            return float((gradient * sums).sum())
+            return float((gradient * sums * mask).sum())
+        sums = sums * mask
         normed = (sums - sums.mean((0, 1, 2))) / np.sqrt(sums.var((0, 1, 2)) + BN_EPSILON)
         return float((gradient * normed * gain.astype(np.float64)).sum())
 
@@ -239,7 +251,9 @@ class SynapseCheck:
         change = self._seen(ky, kx, *self.gradient.shape[1:3])[..., source : source + 1]
         gain = None if self.gain is None else self.gain[line]
         high, low = (
-            self._loss(self.sums[..., line] + sign * self.step * change, self.gradient[..., line], gain)
+            self._loss(
+                self.sums[..., line] + sign * self.step * change, self.gradient[..., line], gain, self.open[..., line]
+            )
             for sign in (1, -1)
         )
         return (high - low) / (2 * self.step)
@@ -256,9 +270,17 @@ class SynapseCheck:
             if row % self.stride[0] == 0 and column % self.stride[1] == 0:
                 i, j = row // self.stride[0], column // self.stride[1]
                 if 0 <= i < change.shape[1] and 0 <= j < change.shape[2]:
-                    change[m, i, j] += self.scale * self.weight[ky, kx, c]
-        high, low = (self._loss(self.sums + sign * STEP * change, self.gradient, self.gain) for sign in (1, -1))
+                    change[m, i, j] += self.scale * self.weight[ky, kx, c] * self.read[m, place[2], place[3], place[4]]
+        high, low = (
+            self._loss(self.sums + sign * STEP * change, self.gradient, self.gain, self.open) for sign in (1, -1)
+        )
         return (high - low) / (2 * STEP)
+
+
+def _mask(values: dict[str, Any], gate: str | None, shape: tuple[int, ...]) -> Doubles:
+    """What a gate lets through, 0 or 1, for each image: [M, H, W, C] of values [T, B, H, W, C]; 1 without a gate."""
+    mask = np.float64(1) if gate is None else values[gate].astype(np.float64)
+    return np.ascontiguousarray(np.broadcast_to(mask, shape)).reshape(-1, *shape[2:])
 
 
 def _passed(model: Model, node: Conv | Linear, place: tuple[int, ...]) -> float:

@@ -13,7 +13,8 @@ from qpsnn_core.engine.passes import initialise
 from qpsnn_core.engine.pricing import measured_cost, nonzero
 from qpsnn_core.experiments.paper_table1 import entry
 from qpsnn_core.inference.evaluate import evaluate
-from qpsnn_core.network.cost import cost, energy_mj
+from qpsnn_core.network.cost import cost
+from qpsnn_core.network.cost_figures import energy_mj
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.recipes.network import NetworkConfig

@@ -19,6 +19,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
+    IntGate,
     IntInput,
     IntLIF,
     IntLinear,
@@ -121,6 +122,7 @@ SCALES: KindTable[Callable[[Any, int, str], int]] = KindTable(
         IntSumPool: NO_LAYER,
         IntSum: NO_LAYER,
         IntConcat: NO_LAYER,
+        IntGate: NO_LAYER,
         IntReadout: _no_leak,
     },
     UnsupportedError,

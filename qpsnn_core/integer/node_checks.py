@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from qpsnn_core.common.errors import ConfigError, ShapeError, expected
+from typing import Any
+
+from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
 from qpsnn_core.common.pairs import check_below, checked_pair
+from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_at_least, check_choice
 from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
+    IntGate,
     IntInput,
     IntLevels,
     IntLIF,
@@ -18,11 +22,14 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
+from qpsnn_core.network.gates import CHANNEL_MASK, PLACE_MASK, gates_of
 from qpsnn_core.network.images import check_low
 from qpsnn_core.network.membranes import check_levels
 from qpsnn_core.network.nodes import RESETS
 from qpsnn_core.network.readouts import MODES
 from qpsnn_core.network.values import check_sources
+
+MASKS = (CHANNEL_MASK, PLACE_MASK)
 
 SHIFT_MAX = 12
 """Leaks are k/2**m with m up to 12, as on Loihi."""
@@ -54,6 +61,24 @@ def conv(node: IntConv) -> None:
     check_below(f"{node.name}.padding", node.padding, "kernel", node.kernel)
     if node.channels % node.groups:
         raise ConfigError(expected(f"{node.name}.groups", f"a divisor of the channels ({node.channels})", node.groups))
+
+
+def masks(node: IntConv, inputs: tuple[Any, ...], given: Shape) -> None:
+    """A first source of counts or images, and masks that fit. inputs: IntValueSpec; given: the shape of the sums."""
+    read, *found = inputs
+    if found and not node.plain:
+        plain = "a square window without groups, where gates close parts of it"
+        raise ShapeError(expected(node.name, plain, Unquoted("another")))
+    if read.kind not in ("counts", "signed") or (node.input_gate is not None and read.kind != "counts"):
+        kinds = "counts" if node.input_gate is not None else "counts or signed"
+        raise ShapeError(expected(f"{node.name} (from {node.source})", kinds, read.kind))
+    masked = [shape for shape, name in ((given, node.gate), (read.shape, node.input_gate)) if name is not None]
+    for name, mask, (height, width, channels) in zip(gates_of(node), found, masked, strict=True):
+        if mask.kind not in MASKS:
+            raise ShapeError(expected(f"{node.name} (from {name})", " or ".join(MASKS), mask.kind))
+        want = (1, 1, channels) if mask.kind == CHANNEL_MASK else (height, width, 1)
+        if mask.shape != want:
+            raise ShapeError(expected(f"{node.name} (from {name})", f"a {mask.kind} {want}", mask.shape))
 
 
 def linear(node: IntLinear) -> None:
@@ -108,6 +133,17 @@ def sum_pool(node: IntSumPool) -> None:
 def sum_node(node: IntSum | IntConcat) -> None:
     """At least two different sources."""
     check_sources(node.name, node.sources, 2)
+
+
+def gate(node: IntGate) -> None:
+    """Channels in groups of at least one, or the sizes of a map of places."""
+    check_at_least(f"{node.name}.size", node.size, 1)
+    if node.shape is None:
+        return
+    if not isinstance(node.shape, tuple) or len(node.shape) != 2 or node.size != 1:
+        raise ShapeError(expected(f"{node.name}.shape", "(H, W) and size 1, or None for channels", node.shape))
+    for size in node.shape:
+        check_at_least(f"{node.name}.shape", size, 1)
 
 
 def readout(node: IntReadout) -> None:

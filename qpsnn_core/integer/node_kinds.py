@@ -18,6 +18,7 @@ from qpsnn_core.integer.bounds import INT32_MAX, Interval, Membrane, accumulator
 from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
+    IntGate,
     IntInput,
     IntLIF,
     IntLinear,
@@ -27,6 +28,7 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
+from qpsnn_core.network.gates import CHANNEL_MASK, PLACE_MASK
 from qpsnn_core.network.values import windows
 
 COUNTS, SIGNED = "counts", "signed"
@@ -39,11 +41,12 @@ CODE_MAX = 255
 class IntValueSpec:
     """What a node gives: its kind, its shape (H, W, C), its interval.
 
-    kind: "counts" (0..max_count), "signed" images (|x| <= max_count) or a "current" (|X| <= max_count). sums: for a
+    kind: "counts" (0..max_count), "signed" images (|x| <= max_count), a "current" (|X| <= max_count), or
+    a mask of channels (1, 1, C) or places (H, W, 1). sums: for a
     synapse with codes, what no partial sum of `codes*S` exceeds. membrane: for an IntLIF, what its membrane can reach.
     """
 
-    kind: Literal["counts", "signed", "current"]
+    kind: Literal["counts", "signed", "current", "channel mask", "place mask"]
     shape: Shape
     interval: Interval
     sums: int = 0
@@ -130,7 +133,9 @@ def _weighted(name: str, shape: Shape, value: IntValueSpec, arrays: NamedArrays)
 def _conv_output(node: IntConv, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
     place = f"{node.name} (from {node.source})"
     height, width = windows(place, inputs[0].shape, node.kernel, node.stride, node.padding)
-    return _weighted(node.name, (height, width, node.channels), inputs[0], arrays)
+    given = _weighted(node.name, (height, width, node.channels), inputs[0], arrays)
+    node_checks.masks(node, inputs, given.shape)
+    return given
 
 
 def _linear_output(node: IntLinear, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
@@ -248,11 +253,27 @@ def _no_output(node: IntInput, inputs: tuple[IntValueSpec, ...], arrays: NamedAr
     return IntValueSpec("signed", node.shape, Interval(*ends))
 
 
+def _gate_specs(node: IntGate, inputs: tuple[IntValueSpec, ...]) -> dict[str, Spec]:
+    return {"threshold": Spec((inputs[0].shape[2],), ("int32",))}
+
+
+def _gate_output(node: IntGate, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
+    height, width, channels = inputs[0].shape
+    place, ends = f"{node.name} (from {node.source})", Interval(np.zeros(1, np.int64), np.ones(1, np.int64))
+    if node.shape is None:
+        if (height, width) != (1, 1):
+            raise ShapeError(expected(place, "a shape (1, 1, channels)", inputs[0].shape))
+        return IntValueSpec(CHANNEL_MASK, (1, 1, channels * node.size), ends)
+    if channels != 1 or height > node.shape[0] or width > node.shape[1]:
+        raise ShapeError(expected(place, f"one channel, of at most {node.shape} places", inputs[0].shape))
+    return IntValueSpec(PLACE_MASK, (*node.shape, 1), ends)
+
+
 KINDS: KindTable[Kind] = KindTable(
     "the integer network",
     {
         IntInput: Kind((COUNTS,), node_checks.input_node, _no_arrays, _no_output),
-        IntConv: Kind((COUNTS, SIGNED), node_checks.conv, _conv_specs, _conv_output),
+        IntConv: Kind((COUNTS, SIGNED, CHANNEL_MASK, PLACE_MASK), node_checks.conv, _conv_specs, _conv_output),
         IntLinear: Kind((COUNTS, SIGNED), node_checks.linear, _linear_specs, _linear_output),
         IntShortcut: Kind((COUNTS,), node_checks.shortcut, _shortcut_specs, _shortcut_output),
         IntLIF: Kind(("current",), node_checks.lif, _lif_specs, _lif_output),
@@ -260,6 +281,7 @@ KINDS: KindTable[Kind] = KindTable(
         IntSumPool: Kind((COUNTS, SIGNED, "current"), node_checks.sum_pool, _no_arrays, _sum_pool_output),
         IntSum: Kind((COUNTS,), node_checks.sum_node, _no_arrays, _sum_output),
         IntConcat: Kind((COUNTS,), node_checks.sum_node, _no_arrays, _concat_output),
+        IntGate: Kind(("current",), node_checks.gate, _gate_specs, _gate_output),
         IntReadout: Kind(("current", COUNTS), node_checks.readout, _readout_specs, _readout_output),
     },
 )

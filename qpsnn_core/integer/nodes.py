@@ -1,8 +1,8 @@
 """The integer network's own nodes: frozen, no floating point; each docstring is the arithmetic.
 
 Their arrays live in `IntegerNetwork.arrays[node][name]`. Names are those of the network that was lowered, so spikes
-can be compared by name. Three kinds of value run between nodes: counts (non-negative integers, `0..max_count`),
-signed images, which only synapses with codes read, and currents (signed integers).
+can be compared by name. Four kinds of value run between nodes: counts (non-negative integers, `0..max_count`),
+signed images, which only synapses with codes read, currents (signed integers), and masks of channels or places, 0 or 1.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.common.pairs import both, tidy_pair
 from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.common.types import Pair
+from qpsnn_core.network.gates import gates_of
 
 
 def _tidy(node: object, *fields: str) -> None:
@@ -47,6 +48,7 @@ class IntConv:
 
     kernel, stride, padding: one number, or (rows, columns). ci: of the group of co, of `groups` in order.
     Arrays: `codes` int8 or int16 [rows, columns, C_in / groups, channels]; `gain` int32 [channels].
+    X is 0 where the IntGate `gate` is 0, S is taken as 0 where `input_gate` is.
     """
 
     name: str
@@ -56,6 +58,8 @@ class IntConv:
     stride: Pair
     padding: Pair
     groups: int = field(default=1, metadata=ADDED_LATER)
+    gate: str | None = field(default=None, metadata=ADDED_LATER)
+    input_gate: str | None = field(default=None, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         _tidy(self, "kernel", "stride", "padding")
@@ -69,6 +73,11 @@ class IntConv:
     def plain(self) -> bool:
         """Whether it is square and has no groups."""
         return self.square and self.groups == 1
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What it reads, and its gates, that of its sums first."""
+        return (self.source, *gates_of(self))
 
 
 @dataclass(frozen=True)
@@ -195,6 +204,21 @@ class IntSum:
 
 
 @dataclass(frozen=True)
+class IntGate:
+    """`M = X[k] >= threshold[k]`, 0 or 1: the mask of a convolution, from the current of a predictor.
+
+    shape None: of channels, `M[c] = X[c // size] >= threshold[c // size]`, X of shape (1, 1, K); (H, W): of places,
+    `M[y, x] = X[y*h // H, x*w // W] >= threshold`, X of shape (h, w, 1).
+    Arrays: `threshold` int32 [K or 1].
+    """
+
+    name: str
+    source: str
+    shape: tuple[int, int] | None = None
+    size: int = 1
+
+
+@dataclass(frozen=True)
 class IntConcat:
     """The channels of its sources, one's after the other's."""
 
@@ -224,5 +248,15 @@ class IntReadout:
 
 
 IntNode = (
-    IntInput | IntConv | IntLinear | IntShortcut | IntLIF | IntMaxPool | IntSumPool | IntSum | IntConcat | IntReadout
+    IntInput
+    | IntConv
+    | IntLinear
+    | IntShortcut
+    | IntLIF
+    | IntMaxPool
+    | IntSumPool
+    | IntSum
+    | IntConcat
+    | IntGate
+    | IntReadout
 )

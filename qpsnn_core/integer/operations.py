@@ -16,11 +16,12 @@ import numpy as np
 from qpsnn_core.common.kind_table import KindTable, OptionTable
 from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array
-from qpsnn_core.integer import pools
+from qpsnn_core.integer import gates, pools
 from qpsnn_core.integer.grouped import grouped
 from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
+    IntGate,
     IntInput,
     IntLIF,
     IntLinear,
@@ -225,7 +226,7 @@ OPERATIONS: KindTable[Callable[..., Step]] = KindTable(
     "the exact simulator",
     {
         IntInput: given,
-        IntConv: conv,
+        IntConv: gates.conv_of(conv),
         IntLinear: linear,
         IntShortcut: shortcut,
         IntLIF: lif,
@@ -233,6 +234,7 @@ OPERATIONS: KindTable[Callable[..., Step]] = KindTable(
         IntSumPool: pools.sum_pool,
         IntSum: add,
         IntConcat: concat,
+        IntGate: gates.gate,
         IntReadout: readout,
     },
 )

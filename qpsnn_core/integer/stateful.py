@@ -16,6 +16,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
+    IntGate,
     IntInput,
     IntLevels,
     IntLIF,
@@ -117,6 +118,7 @@ KEPT: KindTable[Callable[[Any], None]] = KindTable(
         IntSumPool: _nothing,
         IntSum: _nothing,
         IntConcat: _nothing,
+        IntGate: _nothing,
         IntReadout: _sums,
     },
     UnsupportedError,

@@ -40,3 +40,10 @@ def sample_key(seed, stream, sample):
 def one_of(count, step, key):
     """A number of 0..count-1, all equally likely to within count/2**32; step, key: as for `random_word`."""
     return np.int64((random_word(step, 0, key) * np.uint64(count)) >> _BITS)
+
+
+@kernel
+def random_words(start, stop, step, key, words):
+    """`words[element] = random_word(step, element, key)` for elements start..stop-1; words: uint32, flat, written."""
+    for element in range(start, stop):
+        words[element] = random_word(step, element, key)

@@ -1,5 +1,6 @@
 """The network as data."""
 
+from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
@@ -10,18 +11,21 @@ from qpsnn_core.quantization.formats import Quantizer
 __all__ = [
     "LIF",
     "AvgPool",
+    "ChannelGate",
     "Concat",
     "Conv",
     "Dropout",
     "Input",
     "Linear",
     "MaxPool",
+    "Membrane",
     "MembraneQuantizer",
     "Network",
     "Node",
     "Quantizer",
     "Readout",
     "Shortcut",
+    "SpatialGate",
     "Sum",
     "ValueSpec",
 ]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from qpsnn_core.common.errors import ArgumentError, ConfigError, NetworkError, QpsnnError, Unquoted, expected
 from qpsnn_core.common.input_range import InputRange
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_kind, described, whole
 from qpsnn_core.network.graph import Network
@@ -149,12 +150,21 @@ class Builder:
             layer = replace(layer, quantizer=self._quantizer)
         node = layer.node(name, tuple(one.name for one in sources), specs)
         try:
-            made = Value(name, node.output(*specs))
+            made = Value(name, node.output(*specs, *self._gates(node, len(specs))))
         except QpsnnError as error:
             raise type(error)(f"{error}{_hint(layer, specs)}") from error
         self._nodes.append(node)
         self._values[name] = made
         return made
+
+    def _gates(self, node: Node, read: int) -> tuple[ValueSpec, ...]:
+        """What the gates give that a node names, beyond the values that it was added to."""
+        names = node.sources[read:]
+        for name in names:
+            if name not in self._values:
+                want = "the name of a gate that was added before" + did_you_mean(name, self._values)
+                raise NetworkError(expected(f"{node.name}: gate", want, name))
+        return tuple(self._values[name].spec for name in names)
 
     def _name(self, layer: Layer) -> str:
         if layer.name:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +14,9 @@ from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Array, Bools, Longs
 from qpsnn_core.common.validation import check_kind
 from qpsnn_core.network.additions import conv_reach, linear_reach, shortcut_reach
+from qpsnn_core.network.cost_figures import Cost, NodeCost
 from qpsnn_core.network.dropout import without_dropout
+from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate, gates_of
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.sparse_storage import bitmap_bits, stored
@@ -23,108 +24,11 @@ from qpsnn_core.network.synapses import Conv, Linear, Shortcut, Synapse
 
 FLOAT_BITS = 32
 INTEGER_BITS = 32
-ACCUMULATE_PJ = 0.9  # a 32-bit floating-point addition in 45 nm: Horowitz, ISSCC 2014, Fig. 1.1.9
-MULTIPLY_ACCUMULATE_PJ = 4.6  # and a multiplication (3.7) with it; the same source
 
 Firing = Mapping[str, "float | Array"]
 """By the name of a value of spikes: its mean per element and step, or [H, W, C], the mean per image summed over T."""
 Masks = Mapping[str, Bools]
 """By the name of a synapse: which of its weights are not 0, the shape of the weight. All of one that is not named."""
-
-
-class NodeCost(NamedTuple):
-    """Of one node. quantized, real: parameters kept as codes, and in floating point (biases and batch norm are).
-
-    Weights that are known to be 0 count nowhere, but the bits say where the others are. bits: of Eq. 16, quantizer
-    steps not counted. saved_bits: of the integer network, see `cost`. macs: multiply-accumulates per step of a network
-    without spikes, padding included. sops: additions per image over all T steps, None if unknown. membrane_bits: of
-    what its neurons store from one step to the next, for one image, whatever T.
-    """
-
-    name: str
-    kind: str
-    quantized: int = 0
-    real: int = 0
-    bits: int = 0
-    saved_bits: int = 0
-    macs: int = 0
-    sops: float | None = None
-    membrane_bits: int = 0
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of a network: its nodes in order, and their sums. `image_macs`: multiply-accumulates on the image, per image."""
-
-    nodes: tuple[NodeCost, ...]
-    steps: int
-    image_macs: int
-
-    def __repr__(self) -> str:
-        """The sums, not the nodes."""
-        sops = "unknown" if self.sops is None else f"{self.sops:,.0f}"
-        return f"Cost({len(self.nodes)} nodes, {self.parameters:,} parameters, {self.size_mb:.4g} MB, SOPs {sops})"
-
-    @property
-    def quantized(self) -> int:
-        """Parameters kept as codes."""
-        return sum(node.quantized for node in self.nodes)
-
-    @property
-    def real(self) -> int:
-        """Parameters in floating point."""
-        return sum(node.real for node in self.nodes)
-
-    @property
-    def parameters(self) -> int:
-        """All of them."""
-        return self.quantized + self.real
-
-    @property
-    def size_mb(self) -> float:
-        """Eq. 16 in the paper's convention, in 10**6 bytes: quantizer steps are not counted."""
-        return sum(node.bits for node in self.nodes) / 8e6
-
-    @property
-    def saved_mb(self) -> float:
-        """The integer network's arrays, in 10**6 bytes: with gains, thresholds and biases."""
-        return sum(node.saved_bits for node in self.nodes) / 8e6
-
-    @property
-    def membranes_mb(self) -> float:
-        """What the neurons store from step to step, in 10**6 bytes: 32 bits each, or those of its levels."""
-        return sum(node.membrane_bits for node in self.nodes) / 8e6
-
-    @property
-    def memory_mb(self) -> float:
-        """Weights (Eq. 16) and membranes together."""
-        return self.size_mb + self.membranes_mb
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates per step: what a network without spikes would need."""
-        return sum(node.macs for node in self.nodes)
-
-    @property
-    def sops(self) -> float | None:
-        """Synaptic operations (additions caused by spikes) per image, the total over T steps; None if unknown."""
-        known = [node.sops for node in self.nodes if node.sops is not None]
-        return sum(known) if known else None
-
-    @property
-    def sops_per_step(self) -> float | None:
-        """The paper's figure (Tables 6 and 7)."""
-        return None if self.sops is None else self.sops / self.steps
-
-    @property
-    def energy_mj(self) -> float | None:
-        """Energy per image in millijoules, see `energy_mj`; None if the synaptic operations are unknown."""
-        return None if self.sops is None else energy_mj(self.sops, self.image_macs)
-
-
-def energy_mj(sops: float, macs: float) -> float:
-    """`0.9 pJ * sops + 4.6 pJ * macs` in millijoules; both are totals per image (45 nm)."""
-    return (ACCUMULATE_PJ * sops + MULTIPLY_ACCUMULATE_PJ * macs) * 1e-9
 
 
 def cost(network: Network, firing: Firing | None = None, *, frames: bool = False, masks: Masks | None = None) -> Cost:
@@ -148,15 +52,29 @@ def cost(network: Network, firing: Firing | None = None, *, frames: bool = False
     operations = sops(network, firing, masks) if firing is not None else {}
     rows = [PRICES[node].cost(network, node, operations.get(node.name), masks.get(node.name)) for node in network]
     times = network.steps if frames else 1
-    image = sum(row.macs for row, node in zip(rows, network, strict=True) if _reads_image(network, node))
-    return Cost(tuple(rows), network.steps, times * image)
+    image = sum(times * row.macs for row, node in zip(rows, network, strict=True) if _reads_image(network, node))
+    image += sum(
+        network.steps * row.macs for row, node in zip(rows, network, strict=True) if _reads_prior(network, node)
+    )
+    return Cost(tuple(rows), network.steps, image)
 
 
 def counted(network: Network) -> tuple[str, ...]:
-    """The values of spikes that synapses read: those to be measured for the synaptic operations."""
+    """What is to be measured for the synaptic operations: spikes that synapses read, and additions of gated ones."""
     network = without_dropout(network)
-    read = {source for node in network if PRICES[node].reach for source in node.sources}
-    return tuple(node.name for node in network if node.name in read and network.values[node.name].kind == "spikes")
+    read = {node.sources[0] for node in network if PRICES[node].reach and not gated(node)}
+    spikes = {name for name in read if network.values[name].kind == "spikes"}
+    return tuple(node.name for node in network if node.name in spikes or counts_itself(network, node))
+
+
+def gated(node: Node) -> bool:
+    """Whether it is a synapse with gates."""
+    return isinstance(node, Conv) and bool(gates_of(node))
+
+
+def counts_itself(network: Network, node: Node) -> bool:
+    """Whether the additions of a synapse depend on masks, and are counted where it runs."""
+    return gated(node) and network.values[node.sources[0]].kind == "spikes"
 
 
 def sops(network: Network, firing: Firing, masks: Masks | None = None) -> dict[str, float]:
@@ -164,7 +82,8 @@ def sops(network: Network, firing: Firing, masks: Masks | None = None) -> dict[s
 
     Exact for measured counts [H, W, C]: each spike times the additions that it causes, padding not counted. A count
     of k (after an AvgPool, a Sum, or of events) is k spikes. A single number stands for all elements and steps.
-    Weights that are 0 by `masks` add nothing.
+    Weights that are 0 by `masks` add nothing. Of a gated synapse, `firing` has its own additions, by its name: the mean
+    per image summed over T for each of its sums (engine/gates.py); of weights that are 0, the mean share counts.
     Raises ConfigError (a value that is missing), ShapeError (firing or mask), NumericsError (negative, NaN or
     infinite).
     """
@@ -183,21 +102,30 @@ def sops(network: Network, firing: Firing, masks: Masks | None = None) -> dict[s
             raise NumericsError(expected(f"firing.{source}", "finite numbers of at least 0", Unquoted("others")))
         if spikes.shape == ():
             spikes = np.full(shape, spikes * network.steps)
+        if counts_itself(network, network[source]):
+            totals[source] = float(spikes.sum()) * _dense_share(network, source, masks)
+            continue
         for node in network.consumers(source):
-            reach = _reach(network, node, (masks or {}).get(node.name))
+            reach = None if gated(node) else _reach(network, node, (masks or {}).get(node.name))
             if reach is not None:
                 totals[node.name] = float((spikes * reach).sum())
     return totals
 
 
-def fanout(network: Network, name: str) -> Longs:
+def _dense_share(network: Network, name: str, masks: Masks | None) -> float:
+    """The share of a gated synapse's weights that are not 0: of additions that are counted as if none were."""
+    mask = (masks or {}).get(name)
+    return 1.0 if mask is None else float(_checked(network, network[name], mask).mean())
+
+
+def fanout(network: Network, name: str, only: str | None = None) -> Longs:
     """Additions that one spike of this value causes in all synapses that read it, int64 [H, W, C], padding not counted.
 
-    The synaptic operations of an image are the sum over its spikes of this number.
+    The synaptic operations of an image are the sum over its spikes of this number. only: the one synapse to count.
     """
     total = np.zeros(network.shape(name), np.int64)
     for node in network.consumers(name):
-        reach = _reach(network, node)
+        reach = _reach(network, node) if only in (None, node.name) else None
         if reach is not None:
             total += reach
     return total
@@ -221,7 +149,12 @@ def _checked(network: Network, node: Node, mask: Bools) -> Bools:
 
 
 def _reads_image(network: Network, node: Node) -> bool:
-    return any(value.kind == "analog" for value in network.inputs_of(node))
+    return any(value.kind == "analog" for value in network.inputs_of(node)) and not _reads_prior(network, node)
+
+
+def _reads_prior(network: Network, node: Node) -> bool:
+    """Whether it multiplies membranes, which each step has of its own."""
+    return any(isinstance(network[source], Membrane) for source in node.sources)
 
 
 def _free(network: Network, node: Node, operations: float | None, mask: Any) -> NodeCost:
@@ -240,6 +173,12 @@ def _readout(network: Network, node: Readout, operations: float | None, mask: An
     bits = INTEGER_BITS * network.shape(node.name)[2]
     stored = bits if node.leak else 0
     return NodeCost(node.name, type(node).__name__, saved_bits=bits, membrane_bits=stored)
+
+
+def _gate(network: Network, node: ChannelGate | SpatialGate, operations: float | None, mask: Any) -> NodeCost:
+    """A threshold for each number that it reads; what predicts them are nodes of their own."""
+    saved = INTEGER_BITS * network.shape(node.source)[2]
+    return NodeCost(node.name, type(node).__name__, saved_bits=saved)
 
 
 def _shortcut(network: Network, node: Shortcut, operations: float | None, mask: Any) -> NodeCost:
@@ -287,6 +226,9 @@ PRICES: KindTable[Price] = KindTable(
         Sum: Price(_free),
         Concat: Price(_free),
         Dropout: Price(_free),
+        ChannelGate: Price(_gate),
+        SpatialGate: Price(_gate),
+        Membrane: Price(_free),
         Readout: Price(_readout),
     },
 )

@@ -80,7 +80,8 @@ def _quantizer(own: Quantizer, last: bool, first: bool, batch_norm: bool, sparse
 def _reads_input(node: Any, nodes: tuple[Any, ...]) -> bool:
     """Whether no weights and no neurons lie between the input and the node."""
     names = {one.name: one for one in nodes}
-    before = [names[source] for source in sources_of(node)]
+    read = sources_of(node)[:1] if _role(node) == WEIGHTS else sources_of(node)  # the others of a synapse are its gates
+    before = [names[source] for source in read]
     return all(one is nodes[0] or (_role(one) == NEITHER and _reads_input(one, nodes)) for one in before)
 
 

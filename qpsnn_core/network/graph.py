@@ -7,13 +7,14 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from qpsnn_core.common.errors import ConfigError, FormatError, Unquoted, VersionError, expected
+from qpsnn_core.common.errors import ConfigError, FormatError, NetworkError, Unquoted, VersionError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import TAG, converter, structure, tag_union
 from qpsnn_core.common.validation import check_at_most
 from qpsnn_core.network.defaults import resolve
 from qpsnn_core.network.dropout import Dropout, trained_values
+from qpsnn_core.network.gates import Membrane
 from qpsnn_core.network.nodes import LIF, Input, Node, Readout
 from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read
 from qpsnn_core.network.roles import NEURONS, ROLES, WEIGHTS
@@ -54,6 +55,7 @@ class Network(Ordered[Node]):
         check_at_most("network.steps", self.steps, MOST_STEPS)
         check_order(self.nodes, Input, Readout)
         check_read(self.nodes)
+        _check_priors(self.nodes)
         values: dict[str, ValueSpec] = {}
         for node in self.nodes:
             values[node.name] = node.output(*(values[source] for source in node.sources))
@@ -136,3 +138,12 @@ class Network(Ordered[Node]):
 
     def _playing(self, role: str) -> tuple[Any, ...]:
         return tuple(node for node in self.nodes if ROLES[node] == role)
+
+
+def _check_priors(nodes: tuple[Node, ...]) -> None:
+    """NetworkError unless what a Membrane reads is a neuron."""
+    kinds = {node.name: node for node in nodes}
+    for node in nodes:
+        if type(node) is Membrane and type(kinds[node.source]) is not LIF:
+            got = Unquoted(f"{node.source} ({type(kinds[node.source]).__name__})")
+            raise NetworkError(expected(f"{node.name}.source", "a LIF, which has a membrane", got))

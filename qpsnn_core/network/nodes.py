@@ -19,6 +19,7 @@ from qpsnn_core.common.validation import (
     is_positive,
 )
 from qpsnn_core.network.dropout import Dropout as Dropout
+from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.images import check_low
 from qpsnn_core.network.leak import BETA, leak_of
 from qpsnn_core.network.membranes import MembraneQuantizer
@@ -199,4 +200,19 @@ class Concat:
         )
 
 
-Node = Input | Conv | Linear | Shortcut | LIF | MaxPool | AvgPool | Sum | Concat | Dropout | Readout
+Node = (
+    Input
+    | Conv
+    | Linear
+    | Shortcut
+    | LIF
+    | MaxPool
+    | AvgPool
+    | Sum
+    | Concat
+    | Dropout
+    | ChannelGate
+    | SpatialGate
+    | Membrane
+    | Readout
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
@@ -21,6 +22,9 @@ ROLES: KindTable[str] = KindTable(
         Sum: NEITHER,
         Concat: NEITHER,
         Dropout: NEITHER,
+        ChannelGate: NEITHER,
+        SpatialGate: NEITHER,
+        Membrane: NEITHER,
         Readout: NEITHER,
     },
 )

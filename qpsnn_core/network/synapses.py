@@ -12,6 +12,7 @@ from qpsnn_core.common.plain import plain_fields
 from qpsnn_core.common.serialization import ADDED_LATER, FORMERLY
 from qpsnn_core.common.types import Pair
 from qpsnn_core.common.validation import check_at_least, check_at_most, check_name, check_number
+from qpsnn_core.network.gates import check_gates, gates_of
 from qpsnn_core.network.values import ValueSpec, check_kind, windows
 from qpsnn_core.quantization.formats import AUTO, BY_PLACE, Quantizer
 
@@ -35,7 +36,8 @@ class Conv:
     `quantizer=None` keeps the weights in floating point. `gain`: fresh weights are `N(0, gain / sqrt(k*k*C_in))`; 0:
     Kaiming's of the fan-out, as in the paper. A quantizer that is not given, a quantizer's gamma "auto", and a gain of
     None, the default, are chosen by the Network (network/defaults.py). `sparse`: a weight that is 0 is pruned, and
-    stays 0. Gives a Current.
+    stays 0. `gate`, `input_gate`: the names of gates. The sums that `gate` closes are 0, before bias and batch norm; of
+    what is read, spikes that `input_gate` closes are 0. Gives a Current.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Conv:
     sparse: bool = False
     gain: float | None = field(default=None, metadata=_GAIN)
     groups: int = field(default=1, metadata=ADDED_LATER)
+    gate: str | None = field(default=None, metadata=ADDED_LATER)
+    input_gate: str | None = field(default=None, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
@@ -68,10 +72,10 @@ class Conv:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The one value it reads."""
-        return (self.source,)
+        """The value it reads, and its gates."""
+        return (self.source, *gates_of(self))
 
-    def output(self, value: ValueSpec) -> ValueSpec:
+    def output(self, value: ValueSpec, *masks: ValueSpec) -> ValueSpec:
         """A Current of `channels` maps."""
         check_kind(self.name, self.source, value, "analog", "spikes")
         place = f"{self.name} (from {self.source})"
@@ -80,7 +84,10 @@ class Conv:
                 expected(place, f"channels in {self.groups} groups", Unquoted(f"{value.shape[2]} channels"))
             )
         height, width = windows(place, value.shape, self.kernel, self.stride, self.padding)
-        return ValueSpec("current", (height, width, self.channels))
+        given = ValueSpec("current", (height, width, self.channels))
+        if masks:
+            check_gates(self, value, given, masks)
+        return given
 
     def weight_shape(self, value: ValueSpec) -> tuple[int, ...]:
         """`(kernel rows, kernel columns, C_in / groups, C_out)`."""

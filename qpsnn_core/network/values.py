@@ -1,9 +1,10 @@
 """What runs between nodes, and the checks of what nodes read.
 
-Three kinds of value:
+Kinds of value:
 - `"analog"`: the input image, integers `low..max_count` times `scale` (or real numbers, `max_count` None);
 - `"spikes"`: integers `0..max_count` (1 for a neuron, more after a Sum or an AvgPool) times `scale`;
-- `"current"`: what a synapse gives to a neuron, an accumulator with a per-channel affine, not multiplied out.
+- `"current"`: what a synapse gives to a neuron, an accumulator with a per-channel affine, not multiplied out;
+- `"channel mask"` (1, 1, C) and `"place mask"` (H, W, 1): what a gate opens, 0 or 1.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
 from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Pair, Shape
 
-Kind = Literal["analog", "spikes", "current"]
+Kind = Literal["analog", "spikes", "current", "channel mask", "place mask"]
 
 
 @dataclass(frozen=True)

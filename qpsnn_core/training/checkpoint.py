@@ -182,7 +182,7 @@ def _arrays(file: h5py.File, group: str, want: Arrays) -> Arrays:
 def _check_weights(file: h5py.File, network: Network) -> None:
     """The file holds the weights that the network needs: a description alone asks for no memory."""
     for node in network.synapses:
-        shape = list(node.weight_shape(*network.inputs_of(node)))
+        shape = list(node.weight_shape(network.inputs_of(node)[0]))
         part = file.get(f"params/{node.name}/weight")
         if not isinstance(part, h5py.Dataset) or list(part.shape or ()) != shape:
             got = Unquoted("nothing" if part is None else f"{part.dtype} {list(part.shape or ())}")

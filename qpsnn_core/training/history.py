@@ -21,7 +21,9 @@ class Epoch:
     loss: nats, or what the loss is of; accuracy, validation (None: none was asked for): 0 to 1, None where real numbers
     are predicted; lr: of the last update; firing_rate: spikes
     per neuron and step, over all LIF; seconds: training alone, without the validation. silent: the LIF that did not
-    fire once. validation_loss: of the mean logits, as `Evaluation.loss`.
+    fire once. validation_loss: of the mean logits, as `Evaluation.loss`. gate_accuracy: of channel
+    gates, the share of decisions that are those of their targets; None without such gates, whose losses are part of
+    `loss`.
     """
 
     epoch: int
@@ -33,6 +35,7 @@ class Epoch:
     seconds: float
     silent: tuple[str, ...] = field(default=(), metadata=ADDED_LATER)
     validation_loss: float | None = field(default=None, metadata=ADDED_LATER)
+    gate_accuracy: float | None = field(default=None, metadata=ADDED_LATER)
 
 
 def best_epoch(history: Sequence[Epoch], monitor: str) -> int:
@@ -69,7 +72,7 @@ class Cursor:
     """Where a run stands: whole `epochs` are done, and `batches` of the next, with their sums over samples.
 
     Batches are made anew from (seed, epoch, batch), so this is all of the random state. spikes: of all LIF. fired:
-    those that have fired in this epoch.
+    those that have fired in this epoch. gates_right, gates_decided: of channel gates.
     settings: what the run was started with, as JSON data; a run that goes on must have the same.
     """
 
@@ -83,6 +86,8 @@ class Cursor:
     seconds: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
     fired: tuple[str, ...] = field(default=(), metadata=ADDED_LATER)
+    gates_right: int = field(default=0, metadata=ADDED_LATER)
+    gates_decided: int = field(default=0, metadata=ADDED_LATER)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from qpsnn_core.common.tasks import REGRESSION
 from qpsnn_core.common.types import Array, Arrays, Floats, Images
 from qpsnn_core.engine.checks import check_finite
 from qpsnn_core.engine.evaluation import measure_model
+from qpsnn_core.engine.gates import gate_terms
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.measures import MEASURES
 from qpsnn_core.engine.passes import Draw, backward, forward
@@ -157,6 +158,8 @@ def _step(setup: RunSetup, state: TrainState, batch: Mixed) -> tuple[TrainState,
                 expected(f"{network.readout.name}: logits", "finite numbers", Unquoted("NaN or infinity"))
             )
         loss, gradient = _loss(setup.objective, done.logits, batch)
+        gates = gate_terms(network, done).values()
+        loss += sum(term.loss for term in gates)
         spikes = {n.name: int(np.count_nonzero(done.values[n.name])) for n in network.neurons}
         gradients = backward(state.model, done, gradient, discard=True)
         check_finite("gradients", gradients)
@@ -170,6 +173,8 @@ def _step(setup: RunSetup, state: TrainState, batch: Mixed) -> tuple[TrainState,
         loss=state.position.loss + loss * len(labels),
         correct=state.position.correct + (measures.right(labels, measures.answer(done.logits)) or 0),
         spikes=state.position.spikes + sum(spikes.values()),
+        gates_right=state.position.gates_right + sum(term.right for term in gates),
+        gates_decided=state.position.gates_decided + sum(term.decided for term in gates),
         fired=tuple(name for name, count in spikes.items() if count or name in state.position.fired),
     )
     model = Model(network, params, done.state)
@@ -226,5 +231,6 @@ def _epoch_done(setup: RunSetup, state: TrainState) -> TrainState:
         past.seconds,
         silent,
         validation_loss,
+        past.gates_right / past.gates_decided if past.gates_decided else None,
     )
     return state._replace(position=Cursor(past.seed, number, settings=past.settings), history=(*state.history, epoch))

@@ -10,26 +10,30 @@ import numpy as np
 import pytest
 
 from qpsnn_core.engine.layers import LAYERS
-from qpsnn_core.engine.layers.base import Current, CurrentGradient, Layer, LayerContext
+from qpsnn_core.engine.layers.base import Current, CurrentGradient, Layer, LayerContext, MaskGradient
 from qpsnn_core.engine.layers.batch_norm import with_moments
 from qpsnn_core.kernels import threads
 from qpsnn_core.kernels.exact_types import count_type
 from qpsnn_core.network import (
     LIF,
     AvgPool,
+    ChannelGate,
     Concat,
     Conv,
     Dropout,
     Input,
     Linear,
     MaxPool,
+    Membrane,
     Node,
     Quantizer,
     Readout,
     Shortcut,
+    SpatialGate,
     Sum,
     ValueSpec,
 )
+from qpsnn_core.network.gates import SAMPLINGS
 from qpsnn_core.network.readouts import MODES
 
 STEPS = 3
@@ -45,6 +49,10 @@ ROW = ValueSpec("current", (1, 1, 6))
 COUNTED = ValueSpec("spikes", (1, 1, 6), 4, 0.25)
 WIDE = ValueSpec("spikes", (3, 5, 17), 1)
 WIDE_MAP = ValueSpec("current", (2, 3, 17))
+POINT_MAP = ValueSpec("current", (2, 2, 1))
+CHANNELS = {size: ValueSpec("channel mask", (1, 1, size), 1) for size in (3, 4)}
+MASKS = ("channel mask", "place mask")
+PLACES = ValueSpec("place mask", (5, 4, 1), 1)
 
 
 class Case(NamedTuple):
@@ -100,10 +108,20 @@ CASES = [
     Case(Concat("n", ("a", "b")), (SPIKES, SPIKES)),
     Case(Concat("n", ("a", "b", "c")), (SPIKES, MANY, SPIKES)),
     *(Case(Dropout("n", "a"), (value,)) for value in (SPIKES, MANY)),
+    Case(Conv("n", "a", 4, quantizer=Quantizer(gamma="mean"), gate="g", input_gate="h"), (SPIKES, CHANNELS[4], PLACES)),
+    Case(Conv("n", "a", 4, quantizer=None, gate="g", input_gate="h"), (COUNTS, PLACES, CHANNELS[3])),
+    Case(Conv("n", "a", 4, quantizer=Quantizer(gamma="mean"), gate="g"), (PIXELS, PLACES)),
+    Case(ChannelGate("n", "a", 2, 0.7), (ROW,)),
+    *(Case(SpatialGate("n", "a", (5, 3), kind), (POINT_MAP,)) for kind in SAMPLINGS),
+    Case(Membrane("n", "a"), (SPIKES,)),
     Case(Readout("n", "a"), (ROW,)),
     *(Case(Readout("n", "a", mode, 0.7), (ROW,)) for mode in MODES),
     Case(Readout("n", "a"), (COUNTED,)),
 ]
+
+
+WHOLE = [case for case in CASES if LAYERS[case.node].reads is None]
+"""All but the cases that read inside a node: membranes, real numbers of every step."""
 
 
 def label(case):
@@ -134,7 +152,7 @@ class Run:
             acc = rng.integers(-99, 160, shape).astype(np.int16)
             scale, shift = (rng.normal(mean, 0.005, shape[-1]).astype(np.float32) for mean in (0.01, 0))
             return Current(acc, scale, shift)
-        if value.max_count is None:
+        if value.max_count is None or self.layer.reads:
             return rng.normal(0, 1, shape).astype(np.float32)
         counts = rng.integers(0, value.max_count + 1, shape) * (
             rng.random(shape) < (0.5 if value.max_count < 99 else 0.05)
@@ -156,11 +174,17 @@ class Run:
         gradient = self.gradient() if gradient is None else gradient
         if isinstance(output.value, Current):
             gradient = with_moments(gradient, output.value.acc)
-        return self.layer.backward(self.case.node, output.cache, gradient)
+        if self.output.kind in MASKS:
+            active = np.random.default_rng(4).uniform(0, 9, (1, gradient.shape[1], 1, 1, gradient.shape[4]))
+            gradient = MaskGradient(gradient, (active,))
+        back = self.layer.backward(self.case.node, output.cache, gradient)
+        return back._replace(inputs=tuple(g.task if isinstance(g, MaskGradient) else g for g in back.inputs))
 
 
 def arrays(value):
     """The arrays of a value or of a gradient."""
+    if isinstance(value, MaskGradient):
+        return tuple(one for one in (value.task, *value.activations) if one is not None)
     if isinstance(value, CurrentGradient):
         return value.array, value.sums, value.products
     return tuple(value) if isinstance(value, Current) else (value,)
@@ -206,7 +230,7 @@ def test_the_output_is_what_the_node_promises(case):
         assert value.acc.dtype in ACCUMULATORS[type(case.node)]
         for part in (value.scale, value.shift):
             assert (part.shape, part.dtype) == (run.output.shape[2:], np.float32)
-    elif run.output.max_count is None:
+    elif run.layer.reads or run.output.max_count is None:
         assert (value.shape, value.dtype) == ((STEPS, 4, *run.output.shape), np.float32)
     else:
         assert (value.shape, value.dtype) == ((STEPS, 4, *run.output.shape), count_type(run.output.max_count))
@@ -214,7 +238,7 @@ def test_the_output_is_what_the_node_promises(case):
     assert all(np.isfinite(array).all() for array in arrays(value))
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.inputs[0].kind == "spikes"], ids=label)
+@pytest.mark.parametrize("case", [case for case in WHOLE if case.inputs[0].kind == "spikes"], ids=label)
 def test_the_largest_counts_fit_their_type(case):
     run = Run(case, train=False, batch=1)
     for value, drawn in zip(case.inputs, run.values, strict=True):
@@ -226,8 +250,8 @@ def test_the_largest_counts_fit_their_type(case):
     elif isinstance(case.node, Readout):
         assert (value == np.float32(case.inputs[0].max_count * case.inputs[0].scale)).all()
     else:
-        halved = [drawn // 2 for drawn in run.values]
-        run.values = [half + half for half in halved]
+        halved = [run.values[0] // 2, *run.values[1:]]
+        run.values = [halved[0] + halved[0], *halved[1:]]
         double = run.forward().value.acc.astype(np.int64)
         run.values = halved
         np.testing.assert_allclose(double, 2 * run.forward().value.acc.astype(np.int64), atol=2)
@@ -241,7 +265,7 @@ def test_gradients_have_the_shapes_of_what_they_are_gradients_of(case):
     }
     assert len(back.inputs) == len(case.inputs)
     for gradient, value, drawn in zip(back.inputs, case.inputs, run.values, strict=True):
-        if value.kind == "analog":
+        if value.kind in ("analog", "channel mask") or run.layer.reads:
             assert gradient is None
             continue
         array, *moments = arrays(gradient)
@@ -279,7 +303,7 @@ def test_an_unneeded_gradient_changes_no_other(case):
         np.testing.assert_array_equal(gradient, other.params[name])
 
 
-LENGTHS = [(case, n) for case in CASES for n in product((1, STEPS), repeat=len(case.inputs))]
+LENGTHS = [(case, n) for case in WHOLE for n in product((1, STEPS), repeat=len(case.inputs))]
 SHORT = [(case, lengths) for case, lengths in LENGTHS if 1 in lengths]
 
 
@@ -287,6 +311,8 @@ SHORT = [(case, lengths) for case, lengths in LENGTHS if 1 in lengths]
 @pytest.mark.parametrize(("case", "static"), SHORT, ids=lambda x: label(x) if isinstance(x, Case) else str(x))
 def test_one_step_for_all_is_the_same_step_again_and_again(case, train, static):
     """Its value at every step, and its gradient the sum of the steps'; parameters and statistics as from T copies."""
+    if train and getattr(case.node, "sampling", "") == "gumbel":
+        pytest.skip("each step draws noise of its own")
     short = Run(case, lengths=static, train=train)
     long = Run(case, lengths=static, train=train)
     for index, value in enumerate(long.values):
@@ -331,7 +357,7 @@ def test_images_do_not_touch_each_other_in_evaluation(case):
         np.testing.assert_allclose(real(output.value), value[:, one], rtol=1e-5, atol=1e-5)
         gradients = alone.backward(output, together.gradient()[:, one]).inputs
         for gradient, expected in zip(gradients, back.inputs, strict=True):
-            if gradient is not None:
+            if gradient is not None and not isinstance(case.node, ChannelGate):  # whose own loss is a mean over images
                 whole = arrays(expected)[0][:, one]
                 np.testing.assert_allclose(arrays(gradient)[0], whole, rtol=1e-4, atol=1e-5)
 

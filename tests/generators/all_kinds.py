@@ -40,7 +40,7 @@ def model_of(network, seed=0):
     rng = np.random.default_rng(seed)
     params, state = {}, {}
     for node in network.of(Conv, Linear):
-        shape = node.weight_shape(*network.inputs_of(node))
+        shape = node.weight_shape(network.inputs_of(node)[0])
         fan = np.prod(shape[:-1])
         own = {"weight": rng.normal(0, 2 / np.sqrt(fan), shape)}
         if node.bias:

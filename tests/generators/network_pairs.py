@@ -245,7 +245,7 @@ class PairNetwork:
     def parameters(self, network):
         rng, params, state = self.rng, {}, {}
         for node in network.of(Conv, Linear):
-            shape = node.weight_shape(*network.inputs_of(node))
+            shape = node.weight_shape(network.inputs_of(node)[0])
             own = {"weight": rng.normal(0.2, 2 / np.sqrt(np.prod(shape[:-1])), shape)}
             if node.bias:
                 own["bias"] = rng.normal(0, 0.2, node.channels)

@@ -47,7 +47,7 @@ def wide() -> Model:
     params: dict[str, Any] = {}
     state: dict[str, Any] = {}
     for index, node in enumerate(network.of(Conv, Linear), 50):
-        shape = node.weight_shape(*network.inputs_of(node))
+        shape = node.weight_shape(network.inputs_of(node)[0])
         fan = int(np.prod(shape[:-1]))
         own = params[node.name] = {"weight": small.uniform(shape, index) * np.float32(np.sqrt(6 / fan))}
         if node.batch_norm:

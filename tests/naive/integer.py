@@ -31,7 +31,11 @@ def run(network, images):
     return readout, spikes, membranes
 
 
-def conv(node, arrays, counts, _):
+def conv(node, arrays, counts, *masks_and_nothing):
+    masks = list(masks_and_nothing[:-1])
+    given = masks.pop(0) if node.gate else np.ones((1, 1, 1), object)
+    if node.input_gate:
+        counts = counts * masks.pop(0)
     height, width, _ = counts.shape
     (rows, columns), (down, right), (top, left) = map(both, (node.kernel, node.stride, node.padding))
     out_height, out_width = (height + 2 * top - rows) // down + 1, (width + 2 * left - columns) // right + 1
@@ -48,6 +52,16 @@ def conv(node, arrays, counts, _):
                             own = slice(g * outputs, (g + 1) * outputs)
                             out[y, x, own] += pixel @ arrays["codes"][ky, kx, :, own]
             out[y, x] *= arrays["gain"]
+    return out * given
+
+
+def gate(node, arrays, current, _):
+    small, threshold = current.shape, arrays["threshold"]
+    height, width = node.shape or (1, 1)
+    out = np.zeros((height, width, small[2] * node.size), object)
+    for y, x, c in np.ndindex(out.shape):
+        k = c // node.size
+        out[y, x, c] = int(current[y * small[0] // height, x * small[1] // width, k] >= threshold[k])
     return out
 
 
@@ -163,5 +177,6 @@ OPERATIONS = {
     "IntSumPool": sum_pool,
     "IntSum": add,
     "IntConcat": concat,
+    "IntGate": gate,
     "IntReadout": readout,
 }

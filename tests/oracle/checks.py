@@ -9,6 +9,7 @@ import numpy as np
 from oracle import network as on_tape
 from oracle import networks
 from qpsnn_core.engine import passes
+from qpsnn_core.engine.gates import gate_terms
 from qpsnn_core.engine.layers import lif
 from qpsnn_core.network import LIF
 from qpsnn_core.network.model import Model
@@ -53,10 +54,11 @@ def relative(comp, ref, floor):
 def deviations(case):
     """The engine against the tape: {what: relative deviation}; of spikes, the number that differ."""
     ref = on_tape.run(case.model, case.images, train=case.train, draw=case.draw)
-    ref_loss = on_tape.loss(ref.logits, case.labels)
+    ref_loss = on_tape.loss(ref.logits, case.labels) + ref.gates
     ref_loss.backward()
     comp = passes.forward(case.model, case.images, train=case.train, save_for_backward=True, draw=case.draw)
     loss, gradient = mean_logits_cross_entropy(comp.logits, case.labels)
+    loss += sum(term.loss for term in gate_terms(case.model.network, comp).values())
     grads = passes.backward(case.model, comp, gradient)
     assert {(node, name) for node, own in grads.items() for name in own} == {
         (node, name) for node, own in ref.leaves.items() for name in own
@@ -80,10 +82,10 @@ def deviations(case):
 def slopes(case, directions=2, h=1e-5):
     """The smooth tape against central differences: {node.parameter: the worst direction's deviation}."""
 
-    def loss(params):
-        given = case.model._replace(params=params)
-        run = on_tape.run(given, case.images, train=case.train, smooth=True, draw=case.draw)
-        return on_tape.loss(run.logits, case.labels), run
+    def loss(params, held=None):
+        changed = case.model._replace(params=params)
+        run = on_tape.run(changed, case.images, train=case.train, smooth=True, draw=case.draw, held=held)
+        return on_tape.loss(run.logits, case.labels) + run.gates, run
 
     params = on_tape.doubles(case.model.params)
     value, run = loss(params)
@@ -95,7 +97,8 @@ def slopes(case, directions=2, h=1e-5):
             for _ in range(directions):
                 along = rng.normal(0, 1, array.shape)
                 ends = [
-                    float(loss({**params, node: {**own, name: array + sign * h * along}})[0].value) for sign in (1, -1)
+                    float(loss({**params, node: {**own, name: array + sign * h * along}}, run.held)[0].value)
+                    for sign in (1, -1)
                 ]
                 difference = (ends[0] - ends[1]) / (2 * h)
                 size = max(np.abs(gradient).max() * np.linalg.norm(along), 1e-4)

@@ -15,7 +15,21 @@ from naive import fixed_point
 from oracle import tape
 from oracle.tape import Tensor
 from qpsnn_core.engine.passes import DROPOUT
-from qpsnn_core.network import LIF, AvgPool, Concat, Conv, Dropout, Linear, MaxPool, Readout, Shortcut, Sum
+from qpsnn_core.network import (
+    LIF,
+    AvgPool,
+    ChannelGate,
+    Concat,
+    Conv,
+    Dropout,
+    Linear,
+    MaxPool,
+    Membrane,
+    Readout,
+    Shortcut,
+    SpatialGate,
+    Sum,
+)
 
 EPSILON, MOMENTUM = 1e-5, 0.1
 
@@ -24,7 +38,8 @@ class Run(NamedTuple):
     """logits: Tensor [T, B, K]; leaves: a Tensor for each parameter; state: new running statistics, by node and name.
 
     spikes, potentials: arrays [T, B, H, W, C] of each LIF; margin: how near any decision (a membrane to its threshold,
-    a weight to the edge of its code) came to falling the other way.
+    a weight to the edge of its code) came to falling the other way. gates: the loss of the channel gates. held: what is
+    data to the gradients: the priors of gates, and their targets.
     """
 
     logits: Tensor
@@ -33,13 +48,16 @@ class Run(NamedTuple):
     spikes: dict
     potentials: dict
     margin: float
+    gates: Tensor
+    held: dict
 
 
 class Tape:
     """What the nodes share while one network runs."""
 
-    def __init__(self, model, train, smooth, draw=None):
+    def __init__(self, model, train, smooth, draw=None, held=None):
         self.model, self.train, self.smooth, self.draw = model, train, smooth, draw
+        self.held, self.kept, self.logits, self.gates = dict(held or {}), {}, {}, Tensor(0.0)
         self.leaves = {node: {name: Tensor(value) for name, value in own.items()} for node, own in model.params.items()}
         self.state = doubles(model.state)
         self.spikes, self.potentials, self.margin = {}, {}, np.inf
@@ -54,16 +72,16 @@ def doubles(arrays):
     return {node: {name: value.astype(float) for name, value in own.items()} for node, own in arrays.items()}
 
 
-def run(model, images, *, train=False, smooth=False, draw=None):
-    """Every node in turn, on lists of T Tensors [B, H, W, C]."""
-    network, on = model.network, Tape(model, train, smooth, draw)
+def run(model, images, *, train=False, smooth=False, draw=None, held=None):
+    """Every node in turn, on lists of T Tensors [B, H, W, C]. held: of another run, instead of what it would find."""
+    network, on = model.network, Tape(model, train, smooth, draw, held)
     source = network.input
     real = images.astype(float) * (1.0 if source.peak is None else source.scale)
     values = {source.name: [Tensor(real if images.ndim == 4 else real[t]) for t in range(network.steps)]}
     for node in network.nodes[1:]:
         values[node.name] = step(node, on, *(values[name] for name in node.sources))
     logits = tape.stack(values[network.readout.name])
-    return Run(logits, on.leaves, on.state, on.spikes, on.potentials, on.margin)
+    return Run(logits, on.leaves, on.state, on.spikes, on.potentials, on.margin, on.gates, on.held)
 
 
 def loss(logits, labels):
@@ -78,8 +96,12 @@ def step(node, on, *values):
 
 
 @step.register
-def _(node: Conv, on, x):
-    weight = quantized(node, on)
+def _(node: Conv, on, x, *masks):
+    weight, masks = quantized(node, on), list(masks)
+    given = masks.pop(0) if node.gate else None
+    if node.input_gate:
+        tell(node.input_gate, on, node.name, x)
+        x = [image * mask for image, mask in zip(x, masks.pop(0), strict=True)]
     inputs, outputs = weight.shape[2], node.channels // node.groups
     currents = []
     for image in x:
@@ -93,7 +115,71 @@ def _(node: Conv, on, x):
             for g in range(node.groups)
         ]
         currents.append(tape.join(parts) if len(parts) > 1 else parts[0])
+    if given:
+        tell(node.gate, on, node.name, currents)
+        currents = [current * mask for current, mask in zip(currents, given, strict=True)]
     return normed(node, on, currents)
+
+
+def tell(name, on, reader, values):
+    """The loss of a channel gate, against the channels that cover its share of what these values hold."""
+    gate = on.model.network[name]
+    if not isinstance(gate, ChannelGate):
+        return
+    if (name, reader) not in on.held:
+        on.held[name, reader] = np.array([goals(gate, on, image.value) for image in values])
+    on.gates = on.gates + tape.binary_cross_entropy(on.logits[name], on.held[name, reader]) * gate.weight
+
+
+def goals(gate, on, image):
+    """Of [B, H, W, C], which groups of channels are wanted, [B, 1, 1, groups]."""
+    found = np.zeros((len(image), 1, 1, image.shape[3] // gate.size))
+    for b, sample in enumerate(image):
+        active = np.abs(sample).sum((0, 1)).reshape(-1, gate.size).sum(1)
+        total = 0.0
+        for rank, group in enumerate(sorted(range(len(active)), key=lambda g: (-active[g], g))):
+            total += active[group]
+            on.near(np.array([total / max(active.sum(), 1e-30) - gate.target]))
+            found[b, 0, 0, group] = active.sum() > 0 and (rank == 0 or total <= gate.target * active.sum())
+    return found
+
+
+@step.register
+def _(node: ChannelGate, on, x):
+    on.logits[node.name] = tape.stack(x)
+    for z in x:
+        on.near(z.value)
+    return [Tensor(np.repeat(z.value > 0, node.size, axis=3)) for z in x]
+
+
+@step.register
+def _(node: SpatialGate, on, x):
+    (height, width), (h, w) = node.shape, x[0].shape[1:3]
+    rows, columns = np.arange(height) * h // height, np.arange(width) * w // width
+    noise = np.zeros((len(x), *x[0].shape))
+    if on.train and node.sampling == "gumbel":
+        state = on.state[node.name]
+        draw, seed = int(state["draws"][0]), int(state["seed"][0])
+        u = np.array([(fixed_point.word(draw, n, seed) + 0.5) / 2**32 for n in range(noise.size)])
+        noise = (np.log(u) - np.log(1 - u)).reshape(noise.shape)
+        on.state[node.name] = {**state, "draws": state["draws"] + 1}
+    found = []
+    for z, g in zip(x, noise, strict=True):
+        on.near(z.value + g)
+        small = tape.gate(z, g, node.sampling, node.temperature, on.smooth)
+        found.append(tape.index(small, (slice(None), rows[:, None], columns[None, :])))
+    return found
+
+
+@step.register
+def _(node: Membrane, on, x):
+    if node.name not in on.held:
+        stored_at, size = on.kept[node.source], node.size
+        height, width = (edge // size for edge in stored_at[0].shape[1:3])
+        before = [np.zeros_like(stored_at[0]), *stored_at[:-1]]
+        cut = [u[:, : height * size, : width * size] for u in before]
+        on.held[node.name] = [u.reshape(len(u), height, size, width, size, -1).mean((2, 4)) for u in cut]
+    return [Tensor(u) for u in on.held[node.name]]
 
 
 @step.register
@@ -113,7 +199,7 @@ def _(node: Shortcut, on, x):
 
 @step.register
 def _(node: LIF, on, *currents):
-    u, before, spikes = 0.0, [], []
+    u, before, spikes, kept = 0.0, [], [], []
     own = on.leaves.get(node.name, {})
     theta = (
         node.threshold * tape.exp(own["log_threshold"]) if "threshold" in node.learn else tape.Tensor(node.threshold)
@@ -133,6 +219,8 @@ def _(node: LIF, on, *currents):
         u = u * (1 + fired * -1.0) if node.reset == "zero" else u + fired * (theta * -1.0)
         if node.membrane is not None:
             u = stored(u, node, on, theta)
+        kept.append(u.value)
+    on.kept[node.name] = kept
     on.potentials[node.name] = np.stack(before)
     on.spikes[node.name] = np.stack([s.value for s in spikes])
     return spikes

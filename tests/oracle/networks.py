@@ -7,7 +7,22 @@ from dataclasses import replace
 import numpy as np
 
 from qpsnn_core.engine import passes
-from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
+from qpsnn_core.network import (
+    LIF,
+    AvgPool,
+    ChannelGate,
+    Conv,
+    Input,
+    Linear,
+    MaxPool,
+    Membrane,
+    Network,
+    Quantizer,
+    Readout,
+    Shortcut,
+    SpatialGate,
+    Sum,
+)
 
 ENDS = Quantizer(8, gamma="max")
 LAST = Quantizer(8, gamma="max", granularity="layer")
@@ -136,6 +151,29 @@ NETWORKS = {
         *_head("sum"),
     ),
     "an image that is read out": (_image(3, 3, 1), *_head("input", quantizer=ENDS)),
+    "gates": (
+        _image(6, 7, 2),
+        Conv("conv1", "input", 4, quantizer=ENDS),
+        LIF("lif1", ("conv1",)),
+        AvgPool("mean", "lif1", 6),
+        Linear("which", "mean", 4),
+        ChannelGate("channels", "which", weight=0.7),
+        Linear("groups", "mean", 2),
+        ChannelGate("pairs", "groups", size=2, target=0.6),
+        Membrane("prior", "lif1"),
+        Conv("where", "prior", 1),
+        SpatialGate("places", "where", (6, 7)),
+        Conv("inside", "lif1", 1, kernel=3, stride=2),
+        SpatialGate("straight", "inside", (6, 7), "straight-through"),
+        Conv("conv2", "lif1", 4, gate="channels"),
+        LIF("lif2", ("conv2",)),
+        Conv("conv3", "lif2", 5, gate="places", input_gate="channels"),
+        Conv("conv4", "lif1", 5, gate="straight", input_gate="pairs"),
+        LIF("lif3", ("conv3", "conv4")),
+        Conv("conv5", "lif3", 3, kernel=2, padding=0, input_gate="straight", bias=True, batch_norm=False),
+        LIF("lif4", ("conv5",)),
+        *_head("lif4"),
+    ),
     "averages that overlap": (
         _image(6, 7, 2),
         Conv("conv1", "input", 4, quantizer=ENDS),

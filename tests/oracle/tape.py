@@ -233,6 +233,23 @@ def level(v, how, smooth=False):
     return Tensor(value, (v,), (lambda g: g * membranes.membrane_slope(how, v.value),))
 
 
+def binary_cross_entropy(z, goal):
+    """The mean of `-goal*log(s) - (1 - goal)*log(1 - s)`, s the sigmoid of z."""
+    s = 1 / (1 + np.exp(-z.value))
+    value = -(goal * np.log(s) + (1 - goal) * np.log(1 - s)).mean()
+    return Tensor(value, (z,), (lambda g: g * (s - goal) / s.size,))
+
+
+def gate(z, noise, sampling, temperature, smooth=False):
+    """1 where `z + noise >= 0`, with the gradient of `sigmoid((z + noise) / temperature)`, or of z itself.
+
+    smooth: what that is the gradient of.
+    """
+    y = 1 / (1 + np.exp(-(z.value + noise) / temperature))
+    soft, slope = (y, y * (1 - y) / temperature) if sampling == "gumbel" else (z.value, 1.0)
+    return Tensor(soft if smooth else z.value + noise >= 0, (z,), (lambda g: g * slope,))
+
+
 def batch_norm(x, weight, shift, epsilon, statistics=None):
     """`(y, mean, variance)` per channel over all other axes; statistics: given ones instead of the batch's own."""
     axes = tuple(range(len(x.shape) - 1))

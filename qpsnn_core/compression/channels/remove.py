@@ -13,6 +13,7 @@ from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays, Integers, Longs, Shape
 from qpsnn_core.common.validation import check_kind
+from qpsnn_core.compression.channels.masked import driven, masked_by
 from qpsnn_core.compression.channels.segments import (
     Segment,
     Segments,
@@ -38,6 +39,7 @@ from qpsnn_core.network import (
     Shortcut,
     Sum,
 )
+from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.model import Model
 
 Keep = Mapping[str, Sequence[int] | Integers]
@@ -107,20 +109,13 @@ def coupled_groups(network: Network, *, together: bool = False) -> tuple[tuple[s
         through = (together and CHANNELS[node].copies(network, node)) or CHANNELS[node].ties(network, node)
         whole = found[node.sources[0]] if through else ()
         join([*readers, *(whole[0].names if len(whole) == 1 else ())])
+    origin = spike_sources(network)
+    for gate in network.of(ChannelGate):
+        join(masked_by(network, gate, origin))
     groups: dict[str, list[str]] = {}
     for name in parent:
         groups.setdefault(root(name), []).append(name)
     return tuple(tuple(group) for group in groups.values())
-
-
-def driven(network: Network, name: str) -> list[str]:
-    """The nodes that read a value; of a current also those that read pools of it."""
-    found: list[str] = []
-    for reader in network.consumers(name):
-        found.append(reader.name)
-        if network.values[reader.name].kind == network.values[name].kind == "current":
-            found += driven(network, reader.name)
-    return found
 
 
 def segments(network: Network) -> dict[str, Segments]:
@@ -139,11 +134,18 @@ def spike_sources(network: Network) -> dict[str, tuple[str, ...]]:
     }
 
 
+def _masks(network: Network, node: Node) -> tuple[str, ...]:
+    """The LIFs whose channels a gate masks one by one, or those that what is read by such a gate predicts."""
+    gates = [one for one in (node, *network.consumers(node.name)) if isinstance(one, ChannelGate) and one.size == 1]
+    return tuple(name for gate in gates for name in masked_by(network, gate, spike_sources(network)))
+
+
 def unprunable(network: Network) -> frozenset[str]:
     """The LIFs whose channels cannot be removed: they meet the Input in a Sum, or share a synapse with the Readout.
 
     Nor those whose spikes the Readout counts: their channels are the classes. Nor those that a convolution in groups of
     several channels reads or feeds, or a depthwise one of the Input: its groups are all alike.
+    Nor those that a gate masks in groups, or together with the Input.
     """
     origin, found = spike_sources(network), segments(network)
     shared = {node.name for node in network.nodes if network.readout.name in driven(network, node.name)}
@@ -155,6 +157,10 @@ def unprunable(network: Network) -> frozenset[str]:
         if getattr(node, "groups", 1) > 1 and not tied:
             names.update(set(origin[node.sources[0]]) - {network.input.name})
             names.update(name for name in driven(network, node.name) if network[name] in network.neurons)
+    for gate in network.of(ChannelGate):
+        masked = masked_by(network, gate, origin)
+        if gate.size > 1 or not {lif.name for lif in network.neurons}.issuperset(masked):
+            names.update(masked)
     for segment in (one for runs in found.values() for one in runs):
         if segment.fixed or network.input.name in segment.names:
             names.update(segment.names)
@@ -176,13 +182,19 @@ def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
     for name in sorted(unprunable(network)):
         if len(chosen[name]) < lifs[name]:
             raise ConfigError(
-                expected(f"keep.{name}", f"all {lifs[name]} (the input or the logits share them)", len(chosen[name]))
+                expected(
+                    f"keep.{name}",
+                    f"all {lifs[name]} (the input, the logits or a gate of groups share them)",
+                    len(chosen[name]),
+                )
             )
     kept: dict[str, Longs] = {}
     sources = segments(network)
     for node in network.nodes:
         first, every = 0, []
-        runs = sources[node.name] or (Segment(tuple(driven(network, node.name)), network.shape(node.name)[2]),)
+        runs = sources[node.name] or (
+            Segment(_masks(network, node) or tuple(driven(network, node.name)), network.shape(node.name)[2]),
+        )
         for segment in runs:
             found = [name for name in segment.names if name in chosen]
             every.append(first + (chosen[found[0]] if found else np.arange(segment.size)))
@@ -295,6 +307,9 @@ CHANNELS: KindTable[Channels] = KindTable(
         Sum: Channels(met),
         Concat: Channels(side_by_side),
         Dropout: Channels(of_source),
+        ChannelGate: Channels(none),
+        SpatialGate: Channels(none),
+        Membrane: Channels(of_source),
         Readout: Channels(none),
     },
 )

@@ -21,6 +21,7 @@ from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.engine.inputs import steps_first
+from qpsnn_core.engine.layers.gated_conv import spikes_read
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.kernels.conv.windows import unfold
 from qpsnn_core.kernels.linalg.obs import add_events
@@ -28,6 +29,7 @@ from qpsnn_core.kernels.linalg.product import Matrix, add_products, blocks_of
 from qpsnn_core.kernels.linalg.sums import dot_rows, filter_steps
 from qpsnn_core.kernels.neurons.learned import settled
 from qpsnn_core.kernels.threads import parallel_for
+from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.leak import check_one_leak
 from qpsnn_core.network.model import Model
@@ -70,7 +72,7 @@ def hessians(
     for index, part in enumerate(parts, 1):
         values = forward(model, steps_first(part), save_for_backward=True).values
         for node in chosen:
-            _add(network, node, values[node.source], objective, found[node.name])
+            _add(network, node, spikes_read(node, values), objective, found[node.name])
         on_progress(index)
     for node in chosen:
         own = found[node.name]
@@ -198,6 +200,9 @@ UNFOLDED: KindTable[Callable[..., Iterator[tuple[Array, Doubles]]]] = KindTable(
         Sum: _NO_WEIGHTS,
         Concat: _NO_WEIGHTS,
         Dropout: _NO_WEIGHTS,
+        ChannelGate: _NO_WEIGHTS,
+        SpatialGate: _NO_WEIGHTS,
+        Membrane: _NO_WEIGHTS,
         Readout: _NO_WEIGHTS,
     },
 )
@@ -217,6 +222,9 @@ LEAKS: KindTable[Callable[[Any], float]] = KindTable(
         Sum: _NO_READER,
         Concat: _NO_READER,
         Dropout: _NO_READER,
+        ChannelGate: lambda node: 0.0,
+        SpatialGate: lambda node: 0.0,
+        Membrane: _NO_READER,
         Readout: lambda node: float(node.leak),
     },
 )

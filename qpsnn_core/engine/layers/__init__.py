@@ -1,8 +1,9 @@
 """Forward and backward of each node kind, side by side, and the one table of them."""
 
 from qpsnn_core.common.kind_table import KindTable, Refusal
-from qpsnn_core.engine.layers import concat, conv, dropout, lif, linear, pool, readout, shortcut, sum
+from qpsnn_core.engine.layers import concat, conv, dropout, gated_conv, gates, lif, linear, pool, readout, shortcut, sum
 from qpsnn_core.engine.layers.base import Layer
+from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
@@ -10,7 +11,7 @@ LAYERS: KindTable[Layer] = KindTable(
     "the engine",
     {
         Input: Refusal("its images are given, not computed"),
-        Conv: Layer(conv.init, conv.forward, conv.backward),
+        Conv: Layer(conv.init, gated_conv.forward, gated_conv.backward),
         Linear: Layer(linear.init, linear.forward, linear.backward),
         Shortcut: Layer(shortcut.init, shortcut.forward, shortcut.backward),
         LIF: Layer(lif.init, lif.forward, lif.backward),
@@ -19,6 +20,9 @@ LAYERS: KindTable[Layer] = KindTable(
         Sum: Layer(sum.init, sum.forward, sum.backward),
         Concat: Layer(concat.init, concat.forward, concat.backward),
         Dropout: Layer(dropout.init, dropout.forward, dropout.backward),
+        ChannelGate: Layer(gates.init, gates.channel_gate, gates.channel_gate_back),
+        SpatialGate: Layer(gates.init_noise, gates.spatial_gate, gates.spatial_gate_back),
+        Membrane: Layer(gates.init, gates.membrane, gates.membrane_back, gates.stored),
         Readout: Layer(readout.init, readout.forward, readout.backward),
     },
 )

@@ -40,6 +40,24 @@ class CurrentGradient:
         return CurrentGradient(self.array + other.array, self.sums + other.sums, self.products + other.products)
 
 
+@dataclass(frozen=True, eq=False)
+class MaskGradient:
+    """What a synapse tells its gate. task: dL/dM of the mask, float32 [T or 1, B, H, W, 1], for places; else None.
+
+    activations: one for each synapse, what it would have given without the gate: the magnitudes of its sums (or the
+    spikes that it reads) added up over places, [T or 1, B, 1, 1, C], for channels.
+    """
+
+    task: Floats | None
+    activations: tuple[Array, ...] = ()
+
+    def __add__(self, other: MaskGradient) -> MaskGradient:
+        """Of a gate that several synapses take."""
+        tasks = [one.task for one in (self, other) if one.task is not None]
+        task = tasks[0] + tasks[1] if len(tasks) > 1 else tasks[0] if tasks else None
+        return MaskGradient(task, self.activations + other.activations)
+
+
 class LayerContext(NamedTuple):
     """What a layer's forward gets besides its inputs: the arrays of its node, and the settings of the pass.
 
@@ -78,12 +96,15 @@ class Layer(NamedTuple):
     """`init(node, inputs, rng) -> (params, state)`; `forward(node, context, *values) -> LayerOutput`;
     `backward(node, cache, gradient) -> Gradients`.
 
-    Gradients are with respect to the stored integers of spikes (float32), and to the real current X (CurrentGradient).
+    Gradients are with respect to the stored integers of spikes (float32), to the real current X (CurrentGradient), and
+    to a mask (MaskGradient). reads: `(source, its cache, its value) -> value`, of a layer that reads something else
+    than what its source gives.
     """
 
     init: Callable[..., tuple[NamedFloats, NamedFloats]]
     forward: Callable[..., LayerOutput]
     backward: Callable[..., Gradients]
+    reads: Callable[[Any, Any, Array], Array] | None = None
 
 
 def nothing(node: Any, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> tuple[NamedFloats, NamedFloats]:

@@ -60,6 +60,12 @@ def init(node: Conv, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) ->
 
 def forward(node: Conv, context: LayerContext, x: Array) -> LayerOutput:
     """`acc = sum codes*S` over each window; then batch norm as the Current's affine."""
+    used, acc = sums(node, context, x)
+    return normed(context, x, used, acc)
+
+
+def sums(node: Conv, context: LayerContext, x: Array) -> tuple[Weights, Array]:
+    """The weights as they are used, and `acc` [T or 1, B, H', W', C_out]."""
     value = context.inputs[0]
     used = used_weights(context.params["weight"], node.quantizer, context.state.get("gamma"))
     if node.plain:
@@ -68,7 +74,12 @@ def forward(node: Conv, context: LayerContext, x: Array) -> LayerOutput:
         acc = grouped.accumulated(
             node, value, used, x, lambda one, own, read: _accumulated(one.node, one.value, context, own, read)
         )
-    step = used.step * np.float32(value.scale)
+    return used, acc
+
+
+def normed(context: LayerContext, x: Array, used: Weights, acc: Array) -> LayerOutput:
+    """The Current of accumulators; x, used: what they were made of, which the backward pass needs."""
+    step = used.step * np.float32(context.inputs[0].scale)
     current, affine, state = batch_norm.forward(acc, step, context)
     return LayerOutput(current, Cache(x, acc, used, affine, context), state)
 
@@ -93,11 +104,18 @@ def _accumulated(node: Conv, value: ValueSpec, context: LayerContext, used: Weig
 
 def backward(node: Conv, cache: Cache, gradient: CurrentGradient) -> Gradients:
     """Weights by adding gradient rows under spikes; inputs by a dense product with the flipped kernel."""
+    params, factors = batch_norm.backward(cache.affine, gradient, cache.acc.size // node.channels, cache.context.params)
+    factors *= np.float32(cache.context.inputs[0].scale)
+    return through(node, cache, AccGradient(rows(gradient.array), rows(cache.acc), factors), params)
+
+
+def through(node: Conv, cache: Cache, found: AccGradient, params: NamedFloats) -> Gradients:
+    """The gradients of weights and inputs from that of the sums; params: those of the other parameters, to go along.
+
+    found: dL/dacc over the quantizer's step; its factors are written over.
+    """
     value, context = cache.context.inputs[0], cache.context
     parts = parts_of(cache.x.shape[1], context.parts)
-    params, factors = batch_norm.backward(cache.affine, gradient, cache.acc.size // node.channels, context.params)
-    factors *= np.float32(value.scale)
-    found = AccGradient(rows(gradient.array), rows(cache.acc), factors)
 
     def of_weights(one: Conv, value: ValueSpec, x: Array, found: AccGradient) -> Floats:
         if value.kind == "analog":
@@ -113,7 +131,7 @@ def backward(node: Conv, cache: Cache, gradient: CurrentGradient) -> Gradients:
     params["weight"] = weight_gradient(raw, context.params["weight"], cache.weights, node)
     if value.kind == "analog" or not context.needs_input_grad:
         return Gradients((None,), params)
-    factors *= cache.weights.step
+    found.factors[...] *= cache.weights.step
     if node.plain:
         out = input_gradient(geometry_of(node, value), cache.weights.codes, found).reshape(cache.x.shape)
     else:

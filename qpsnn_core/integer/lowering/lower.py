@@ -25,6 +25,7 @@ from qpsnn_core.integer.lowering.fixed_point import (
     levels_of,
 )
 from qpsnn_core.integer.lowering.fold import REAL_WEIGHTS, Affine, affine
+from qpsnn_core.integer.lowering.gates import gate_thresholds
 from qpsnn_core.integer.lowering.margin import margin
 from qpsnn_core.integer.lowering.readout import leak_of, lowered_readout
 from qpsnn_core.integer.lowering.report import LoweringReport, NeuronReport, SynapseReport
@@ -32,6 +33,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntConcat,
     IntConv,
+    IntGate,
     IntInput,
     IntLIF,
     IntLinear,
@@ -44,6 +46,7 @@ from qpsnn_core.integer.nodes import (
 )
 from qpsnn_core.kernels.neurons.learned import real_thresholds, settled
 from qpsnn_core.network.dropout import without_dropout
+from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.leak import check_one_leak
 from qpsnn_core.network.model import Model
@@ -102,6 +105,9 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
             biases[lif.name] = rounded.neurons[lif.name].bias
             thresholds[lif.name] = rounded.neurons[lif.name].threshold
             neurons[lif.name] = _neuron(lif, shared, rounded, network.steps)
+    for name, least in gate_thresholds(network, currents).items():
+        thresholds[name] = least
+        gains[network[name].sources[0]] = np.ones(len(least), np.int64)
     found = lowered_readout(network, currents.get(network.readout.source), readout_bits)
     biases[network.readout.name] = found.bias
     if found.gain is not None:
@@ -219,7 +225,8 @@ def _input(node: Input, known: Known) -> IntInput:
 
 
 def _conv(node: Conv, known: Known) -> IntConv:
-    return IntConv(node.name, node.source, node.channels, node.kernel, node.stride, node.padding, node.groups)
+    options = node.kernel, node.stride, node.padding, node.groups, node.gate, node.input_gate
+    return IntConv(node.name, node.source, node.channels, *options)
 
 
 def _linear(node: Linear, known: Known) -> IntLinear:
@@ -248,6 +255,9 @@ FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
         Sum: lambda node, known: IntSum(node.name, node.sources),
         Concat: lambda node, known: IntConcat(node.name, node.sources),
         Dropout: Refusal("it is left out of a network that is deployed"),
+        ChannelGate: lambda node, known: IntGate(node.name, node.source, None, node.size),
+        SpatialGate: lambda node, known: IntGate(node.name, node.source, node.shape),
+        Membrane: Refusal("it gives real numbers: predict a place from spikes that are pooled, an AvgPool, instead"),
         Readout: lambda node, known: IntReadout(node.name, node.source, known.scale, node.mode, *leak_of(node)),
     },
 )

@@ -135,10 +135,18 @@ def _signed_conv(product: Product, images: Array, total: Array, kept: dict[str, 
     total -= below
 
 
-def route_of(product: Product, counts: Array, images: int, dtype: Any, kept: dict[str, Any] | None = None) -> str:
+def route_of(
+    product: Product,
+    counts: Array,
+    images: int,
+    dtype: Any,
+    kept: dict[str, Any] | None = None,
+    share: float = 1.0,
+) -> str:
     """Which kernel is taken, a key of ROUTES: as QPSNN_PRODUCT says, else that which takes less time.
 
-    counts: of so many images. dtype: of the sums. kept: as for `integer_conv`.
+    counts: of so many images. dtype: of the sums. kept: as for `integer_conv`. share: of the additions that are left
+    where gates close some, which only the gather kernel leaves out.
     """
     choice = chosen()
     if choice == TILES or product.max_count > MAX_EVENT_COUNT:
@@ -149,7 +157,7 @@ def route_of(product: Product, counts: Array, images: int, dtype: Any, kept: dic
         return GATHER if choice == AUTO else choice
     cost = cost_of(product, dtype) if kept is None else _once(kept, "cost", lambda: cost_of(product, dtype))
     crossing = cost.crossing(images, kept is None)
-    if crossing > 0 and (crossing >= product.max_count or rate_of(counts, product.max_count) <= crossing):
+    if crossing > 0 and (crossing >= product.max_count or share * rate_of(counts, product.max_count) <= crossing):
         return GATHER
     dense, table = cost.steady(images, kept is None)
     return TABLE if table < dense else DENSE

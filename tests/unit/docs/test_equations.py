@@ -1,4 +1,4 @@
-"""docs/equations.md, osbc.md and spquant.md: every equation is there, and every link leads to a name that is there."""
+"""The pages of equations: every equation is there, and every link leads to a name that is there."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[3] / "docs"
-PAGES = ("equations.md", "osbc.md", "spquant.md")
-TEXT, OSBC, SPQUANT = ((DOCS / name).read_text(encoding="utf-8") for name in PAGES)
-LINKS = sorted(set(re.findall(r"\]\(([^)#]+)(?:#(\w+))?\)", TEXT + OSBC + SPQUANT)))
+PAGES = ("equations.md", "osbc.md", "spquant.md", "gates.md")
+TEXT, OSBC, SPQUANT, GATES = ((DOCS / name).read_text(encoding="utf-8") for name in PAGES)
+LINKS = sorted(set(re.findall(r"\]\(([^)#]+)(?:#(\w+))?\)", TEXT + OSBC + SPQUANT + GATES)))
 
 
 def test_every_equation_has_its_line():

@@ -182,5 +182,5 @@ class TestInitialise:
         for name in networks.NETWORKS:
             model: Model = passes.initialise(networks.network(name))
             for node in model.network.of(Conv, Linear):
-                shape = node.weight_shape(*model.network.inputs_of(node))
+                shape = node.weight_shape(model.network.inputs_of(node)[0])
                 assert model.params[node.name]["weight"].shape == shape

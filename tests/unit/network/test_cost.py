@@ -7,7 +7,8 @@ import pytest
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
-from qpsnn_core.network.cost import cost, counted, energy_mj, fanout, sops
+from qpsnn_core.network.cost import cost, counted, fanout, sops
+from qpsnn_core.network.cost_figures import energy_mj
 from qpsnn_core.network.zoo.vgg import resnet20, vgg16, vgg_small, vggsnn
 
 VGG16 = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)

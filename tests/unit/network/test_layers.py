@@ -43,13 +43,15 @@ def test_a_layer_reads_the_kinds_of_value_that_its_node_reads(layer):
     from qpsnn_core.network.values import ValueSpec
 
     needed = {"Conv": {"channels": 2}, "Linear": {"features": 2}, "Input": {"shape": (2, 2, 2)}}
+    needed["SpatialGate"] = {"shape": (4, 4)}
+    shapes = {"Readout": (1, 1, 2), "ChannelGate": (1, 1, 2), "SpatialGate": (4, 4, 1)}
     if layer is layers.Input:
         assert layer.reads == ()
         return
     made = layer(**needed.get(layer.__name__, {}))
     able = []
     for kind in ("analog", "spikes", "current"):
-        value = ValueSpec(kind, (1, 1, 2) if layer is layers.Readout else (4, 4, 2), 1)
+        value = ValueSpec(kind, shapes.get(layer.__name__, (4, 4, 2)), 1)
         values = (value, value) if layer in (layers.Sum, layers.Concat) else (value,)
         node = made.node("x", ("a", "b")[: len(values)], values)
         try:

@@ -214,7 +214,7 @@ def test_any_name_of_a_node_will_do(tmp_path, names):
         fields = {"name": renamed[node.name]}
         if hasattr(node, "source"):
             fields["source"] = renamed[node.source]
-        if hasattr(node, "sources"):
+        if "sources" in vars(node):
             fields["sources"] = tuple(renamed[source] for source in node.sources)
         return replace(node, **fields)
 

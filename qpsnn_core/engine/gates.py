@@ -1,0 +1,86 @@
+"""What gates do in a pass: the loss of channel gates, how often they are right, the additions that are left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from qpsnn_core.common.types import Array, Longs
+from qpsnn_core.engine.layers import gates
+from qpsnn_core.engine.layers.gated_conv import activation_of, spikes_read
+from qpsnn_core.engine.passes import ForwardPass
+from qpsnn_core.kernels.parts import add_in_order
+from qpsnn_core.network.cost import counts_itself
+from qpsnn_core.network.gates import ChannelGate
+from qpsnn_core.network.graph import Network
+from qpsnn_core.network.synapses import Conv
+
+
+class GateTerm(NamedTuple):
+    """Of one channel gate in one pass. loss: weight times the mean cross-entropy, added up over what it masks.
+
+    right, decided: how many of its decisions are those of the target, of how many.
+    """
+
+    loss: float
+    right: int
+    decided: int
+
+
+def gate_terms(network: Network, done: ForwardPass) -> dict[str, GateTerm]:
+    """The term of each channel gate, by its name. done: a pass made with `save_for_backward`."""
+    found = {}
+    for node in network.of(ChannelGate):
+        logits = done.caches[node.name].logits
+        loss, right, decided = 0.0, 0, 0
+        for activation in _activations(network, node, done):
+            goal = gates.targets(node, activation)
+            terms = np.broadcast_to(gates.cross_entropy(logits, goal), np.broadcast_shapes(logits.shape, goal.shape))
+            loss += node.weight * float(add_in_order(terms.reshape(-1).tolist())) / terms.size
+            right += int(((logits > 0) == (goal > 0)).sum())
+            decided += terms.size
+        found[node.name] = GateTerm(loss, right, decided)
+    return found
+
+
+def _activations(network: Network, gate: ChannelGate, done: ForwardPass) -> list[Array]:
+    """What each synapse would have given without the gate, in the order of nodes."""
+    found = []
+    for node in network.of(Conv):
+        for given, name in ((True, node.gate), (False, node.input_gate)):
+            if name == gate.name:
+                found.append(activation_of(node, done.caches[node.name], given))
+    return found
+
+
+def gated_additions(network: Network, values: Mapping[str, Array]) -> dict[str, Longs]:
+    """Of each gated synapse that reads spikes, the additions for each of its sums, over images and all steps.
+
+    By name, int64 [H', W', C]. values: of a ForwardPass: spikes and masks. A count of k is k additions; padding adds
+    none.
+    """
+    return {node.name: _additions(node, network, values) for node in network.of(Conv) if counts_itself(network, node)}
+
+
+def _additions(node: Conv, network: Network, values: Mapping[str, Array]) -> Longs:
+    x = spikes_read(node, values).sum(-1, dtype=np.int64)
+    height, width, channels = network.shape(node.name)
+    size, stride, padding = cast(tuple[int, int, int], (node.kernel, node.stride, node.padding))  # a plain convolution
+    edge = (padding, padding)
+    padded = np.pad(x, ((0, 0), (0, 0), edge, edge))
+    seen = np.zeros((*x.shape[:2], height, width), np.int64)
+    for ky in range(size):
+        for kx in range(size):
+            rows = slice(ky, ky + (height - 1) * stride + 1, stride)
+            seen += padded[:, :, rows, kx : kx + (width - 1) * stride + 1 : stride]
+    mask = np.ones((1, 1, 1, 1, 1), np.int64) if node.gate is None else values[node.gate].astype(np.int64)
+    steps = max(len(seen), len(mask))
+    repeats = network.steps // steps
+    mask = np.broadcast_to(mask, (steps, *seen.shape[1:2], *mask.shape[2:]))
+    seen = np.broadcast_to(seen, (steps, *seen.shape[1:]))
+    total = np.zeros((height, width, channels), np.int64)
+    for step in range(steps):
+        total += np.einsum("byx,byxc->yxc", seen[step], np.broadcast_to(mask[step], (*seen.shape[1:], mask.shape[4])))
+    return total * repeats
