@@ -169,6 +169,7 @@ def test_random_networks_fire_as_loops_do(case):
 
 
 @needs_cc
+@pytest.mark.once
 @pytest.mark.parametrize("case", range(0, len(RANDOM), 3))
 def test_c_gives_the_bits_of_random_networks(case):
     net, images = RANDOM[case]
@@ -177,6 +178,7 @@ def test_c_gives_the_bits_of_random_networks(case):
 
 
 @needs_cc
+@pytest.mark.once
 @pytest.mark.parametrize(("low", "peak"), RANGES)
 @pytest.mark.parametrize("bits", [2, 4, 8])
 def test_c_gives_the_same_bits(low, peak, bits):

@@ -42,6 +42,7 @@ def assert_exact(net, images, **options):
 
 
 @needs_cc
+@pytest.mark.once
 @pytest.mark.parametrize("name", ZOO)
 def test_every_network_of_the_zoo_is_exact(name):
     ref = assert_exact(*lowered(name), flags=SANITIZED)
@@ -49,12 +50,14 @@ def test_every_network_of_the_zoo_is_exact(name):
 
 
 @needs_cc
+@pytest.mark.once
 @pytest.mark.parametrize("bits", [2, 3, 8])
 def test_other_bits_are_exact(bits):
     assert_exact(*lowered("vgg_small", bits), flags=SANITIZED)
 
 
 @needs_cc
+@pytest.mark.once
 def test_events_are_exact():
     net, images = lowered("vgg_small", steps=3, events=True)
     assert images.ndim == 5
@@ -107,6 +110,7 @@ def sized(width, channels, bits, dtype, always):
 
 
 @needs_cc
+@pytest.mark.once
 @pytest.mark.parametrize(("bits", "dtype"), [(2, np.int8), (4, np.int8), (8, np.int16), (9, np.int16)])
 def test_the_largest_sums_are_exact(bits, dtype):
     """As many spikes as a lane of 16 bits holds, and more."""
@@ -116,6 +120,7 @@ def test_the_largest_sums_are_exact(bits, dtype):
 
 
 @needs_cc
+@pytest.mark.once
 def test_lists_of_more_than_16_bits_are_exact():
     assert_exact(*sized(260, 256, 4, np.int8, always=0), flags=SANITIZED)
 
@@ -142,6 +147,7 @@ int main(void)
 
 
 @needs_cc
+@pytest.mark.once
 @pytest.mark.parametrize("halving", [True, False])
 def test_shifts_of_negative_numbers_are_floors(tmp_path, halving):
     leak, words = (neurons.SHIFT, "u, shift") if halving else (neurons.LEAK, "u, multiplier, shift")
@@ -235,6 +241,7 @@ def test_wrong_images_and_options_are_refused_before_anything_is_compiled():
 
 
 @needs_cc
+@pytest.mark.once
 def test_evaluate_runs_on_it():
     pytest.importorskip("sklearn")
     digits = qp.load_data("digits", limit=64)

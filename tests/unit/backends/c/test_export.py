@@ -88,6 +88,7 @@ ODD = {
 
 
 @needs_cc
+@pytest.mark.once
 @pytest.mark.parametrize("peak", [1, 9, 255, 1000, 65535])
 @pytest.mark.parametrize("kind", ODD)
 def test_networks_without_neurons(tmp_path, kind, peak):
@@ -107,6 +108,7 @@ def test_a_hundred_inputs_where_none_are_given(tmp_path):
 
 
 @needs_cc
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("pattern", "instead"),
     [
@@ -154,6 +156,7 @@ def sections(folder, name):
 
 
 @needs_cc
+@pytest.mark.once
 @pytest.mark.skipif(shutil.which("size") is None, reason="no size (binutils)")
 @pytest.mark.parametrize(("kind", "seed"), [("small", 1), ("small", 2), *(("wide", seed) for seed in range(6))])
 def test_the_compiler_says_the_same_bytes_as_the_header(tmp_path, kind, seed):
@@ -178,6 +181,7 @@ def test_the_compiler_says_the_same_bytes_as_the_header(tmp_path, kind, seed):
 
 
 @needs_cc
+@pytest.mark.once
 def test_nothing_is_called_but_memset_and_memcpy(tmp_path):
     for seed in range(4):
         net, images = random_wide_network(seed)
@@ -202,6 +206,7 @@ def test_a_network_may_be_called_as_a_part_of_a_layers_function(tmp_path):
 
 
 @needs_cc
+@pytest.mark.once
 @pytest.mark.parametrize("names", ["keywords", "alike"])
 def test_any_name_of_a_node_will_do(tmp_path, names):
     net, images = random_wide_network(0)
@@ -303,6 +308,7 @@ def lasts(net):
 
 
 @needs_cc
+@pytest.mark.once
 @pytest.mark.parametrize("kind", ["small", "wide", "subtract"])
 def test_a_stream_goes_on_as_a_longer_network_would(kind):
     made = (MAKERS[kind](seed) for seed in range(40))
@@ -318,6 +324,7 @@ def test_a_stream_goes_on_as_a_longer_network_would(kind):
 
 
 @needs_cc
+@pytest.mark.once
 @pytest.mark.parametrize("kind", ["small", "subtract"])
 def test_a_membrane_that_falls_or_grows_for_ever_is_held(kind):
     made = map(MAKERS[kind], range(60))
