@@ -46,7 +46,7 @@ def converter() -> cattrs.Converter:
     strict = cattrs.Converter(forbid_extra_keys=True)
     for kind in WORDS:
         strict.register_structure_hook(kind, _scalar(kind))
-    strict.register_structure_hook(Pair, lambda value, _: tuple(value) if isinstance(value, list) else value)
+    strict.register_structure_hook(Pair, _pair)
     strict.register_structure_hook_factory(is_dataclass, lambda kind: _table(strict, kind))
     strict.register_unstructure_hook_factory(is_dataclass, lambda kind: _written(strict, kind))
     strict.register_structure_hook_factory(_is_tuple, lambda kind: _tuple(strict, kind))
@@ -101,6 +101,15 @@ def _toml(value: Any) -> str:
 def expected_here(want: str, got: Any) -> str:
     """`expected want, got got`: for a hook, which does not know the place; `structure` puts it in front."""
     return f"expected {want}, got {'nothing' if got is None else f'{got!r:.80}'}"
+
+
+def _pair(value: Any, _: Any) -> Any:
+    """A whole number, or two as a tuple; which they may be, the owner checks."""
+    if type(value) is int:
+        return value
+    if type(value) in (list, tuple) and len(value) == 2 and all(type(one) is int for one in value):
+        return tuple(value)
+    raise ConfigError(expected_here("an integer, or two: [rows, columns]", value))
 
 
 def _is_tuple(kind: Any) -> bool:

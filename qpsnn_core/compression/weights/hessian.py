@@ -113,7 +113,7 @@ def groups(network: Network) -> list[list[Synapse]]:
 def _driven(network: Network, name: str) -> list[Any]:
     """What a current drives, also through pools of it."""
     readers = network.consumers(name)
-    through = {one.name for one in readers if network.values[one.name].kind == "current"}
+    through = {one.name for one in readers if LEAKS.entries.get(type(one)) is _POOL}
     return [last for one in readers for last in (_driven(network, one.name) if one.name in through else [one])]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from qpsnn_core.common.errors import ArgumentError, ConfigError, NetworkError, ShapeError
 from qpsnn_core.common.input_range import InputRange
-from qpsnn_core.layers import LIF, AvgPool, Branches, Conv, Input, Linear, MaxPool, Readout, Shortcut, Sum
+from qpsnn_core.layers import LIF, AvgPool, Branches, Conv, Dropout, Input, Linear, MaxPool, Readout, Shortcut, Sum
 from qpsnn_core.network import Network, Quantizer, nodes, synapses
 from qpsnn_core.network.builder import Builder, sequential
 from qpsnn_core.network.zoo.resnet import resnet20, sew_resnet18
@@ -135,19 +135,18 @@ def test_a_range_beside_an_input_is_refused():
         Builder(**given)
 
 
-def test_an_average_of_the_whole_map_needs_a_square():
-    with pytest.raises(ShapeError, match=r"layers\[2\] AvgPool\(size=None\): average1.size: .*square.*got 8x6"):
-        sequential((8, 6, 1), [Conv(4), LIF(), AvgPool(None), Linear(2)])
+def test_an_average_of_the_whole_map_needs_no_square():
+    assert sequential((8, 6, 1), [Conv(4), LIF(), AvgPool(None), Linear(2)])["average1"].size == (8, 6)
 
 
 CONV = synapses.Conv("a", "b", 3)
 WAY = [Conv(8), LIF()]
 
 WRONG = {
-    "a pool of a current": (
-        [Conv(8), MaxPool(2)],
+    "dropout of a current": (
+        [Conv(8), Dropout()],
         ShapeError,
-        "layers[1] MaxPool(): pool1 (from conv1): expected spikes, got 'current' (LIF() makes spikes of a current",
+        "layers[1] Dropout(): dropout1 (from conv1): expected spikes or analog, got 'current' (LIF() makes spikes of a",
     ),
     "neurons on an image": ([LIF()], ShapeError, "layers[0] LIF(): lif1 (from input): expected current, got 'analog'"),
     "a pool too large": (
@@ -181,7 +180,7 @@ WRONG = {
     "concatenation": (
         [*WAY, Branches(WAY, []), Conv(3)],
         ConfigError,
-        "layers[3] Conv(channels=3): expected one value (LIF() sums currents, Sum() adds spikes; there is no layer",
+        "layers[3] Conv(channels=3): expected one value (LIF() sums currents, Sum() adds spikes, Concat() puts their",
     ),
     "shapes that do not meet": (
         [*WAY, Branches([Conv(8)], [Shortcut(9)]), LIF()],

@@ -7,7 +7,20 @@ import dataclasses
 import pytest
 
 from qpsnn_core.common.errors import ConfigError, NetworkError, ShapeError
-from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Shortcut, Sum
+from qpsnn_core.network import (
+    LIF,
+    AvgPool,
+    Conv,
+    Dropout,
+    Input,
+    Linear,
+    MaxPool,
+    Network,
+    Quantizer,
+    Readout,
+    Shortcut,
+    Sum,
+)
 
 INPUT = Input("input", (8, 8, 3))
 CONV = Conv("conv1", "input", 4, quantizer=Quantizer(4, "mean"), gain=0.0)
@@ -134,7 +147,8 @@ WRONG_SHAPES = [
     ((CONV, NEURON, Conv("x", "lif1", 4, kernel=9, padding=0)), "x (from lif1): expected a map of at least 9 pixels"),
     ((CONV, NEURON, Shortcut("x", "lif1", 3)), "x.channels: expected at least 4 (from lif1), got 3"),
     ((CONV, NEURON, Shortcut("x", "lif1", 1, 1, (4,))), "x.channel_map: expected -1 to 3 (from lif1), got 4"),
-    ((CONV, MaxPool("x", "conv1")), "x (from conv1): expected spikes, got 'current'"),
+    ((CONV, Dropout("x", "conv1")), "x (from conv1): expected spikes or analog, got 'current'"),
+    ((CONV, Sum("x", ("conv1", "input"))), "x (from conv1): expected spikes, got 'current'"),
     ((LIF("x", ("input",)),), "x (from input): expected current, got 'analog'"),
     ((Shortcut("x", "input", 3),), "x (from input): expected spikes, got 'analog'"),
     ((CONV, Conv("x", "conv1", 4)), "x (from conv1): expected analog or spikes, got 'current'"),
