@@ -12,7 +12,7 @@ from naive import integer as naive
 from qpsnn_core.common.errors import NumericsError
 from qpsnn_core.integer.bounds import FAR, UNBOUNDED, WALKED, Interval, leak, membrane
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntReadout
+from qpsnn_core.integer.nodes import IntConv, IntInput, IntLevels, IntLIF, IntLinear, IntReadout
 from qpsnn_core.network.nodes import RESETS
 
 INT32 = 2**31 - 1
@@ -90,7 +90,7 @@ def test_a_reset_by_subtraction_leaves_what_is_above_the_threshold():
     assert calm.after.low.tolist() == [-100 * (x - 6)]
 
 
-def ends(interval, bias, threshold, multiplier, shift, reset, steps):
+def ends(interval, bias, threshold, multiplier, shift, reset, steps, levels=None):
     """The least and the largest U and U~ within so many steps, U=0 among them: every integer X tried at every step."""
     reached, before = {0}, set()
     for _ in range(steps):
@@ -98,6 +98,8 @@ def ends(interval, bias, threshold, multiplier, shift, reset, steps):
         before |= charged
         fired = {u - threshold if reset == "subtract" else 0 for u in charged if u >= threshold}
         reached = {0, *(u for u in charged if u < threshold), *fired}
+        if levels is not None:
+            reached = {naive.level(u, threshold, levels) for u in reached}
     return min(reached), max(reached), min(before), max(before)
 
 
@@ -125,6 +127,27 @@ def test_bounds_against_every_input_there_is(leak, reset):
             ever = membrane(*given, UNBOUNDED)
             assert ever.after.low[0] <= reach.after.low[0]
             assert ever.after.high[0] >= reach.after.high[0]
+
+
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("levels", [IntLevels(-1, 1), IntLevels(-3, 1, 2), IntLevels(0, 2)], ids=str)
+def test_bounds_of_few_levels_against_every_input_there_is(levels, reset):
+    """For any number of steps, with and without a leak; in most cases they are reached."""
+    rng, tight = np.random.default_rng(len(reset)), 0
+    for case in range(60):
+        low, high = sorted(int(x) for x in rng.integers(-9, 10, 2))
+        bias, threshold = int(rng.integers(-3, 4)), int(rng.integers(1, 9)) * levels.parts
+        currents, leak = (Interval(np.array([low]), np.array([high])),), [(1, 1), (3, 2), (1, 0)][case % 3]
+        given = (currents, np.array([bias]), np.array([threshold]), *leak, reset)
+        for steps, counted in ((3, 3), (UNBOUNDED, 20)):
+            least, most, below, above = ends((low, high), bias, threshold, *leak, reset, counted, levels)
+            reach = membrane(*given, steps, levels)
+            assert levels.low * threshold <= reach.after.low[0] <= least
+            assert most <= reach.after.high[0] <= levels.high * threshold
+            assert reach.before.low[0] <= below
+            assert reach.before.high[0] >= above
+        tight += (reach.after.low[0], reach.after.high[0]) == (least, most)
+    assert tight > 45
 
 
 def test_bias():

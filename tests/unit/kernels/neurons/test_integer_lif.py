@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from naive import integer as naive
-from qpsnn_core.integer.nodes import IntLIF
+from qpsnn_core.integer.nodes import IntLevels, IntLIF
 from qpsnn_core.kernels.neurons import integer_lif, lif
 from qpsnn_core.network.nodes import RESETS
 
@@ -53,9 +53,9 @@ class Case:
     def spread(self, *values):
         return np.resize(np.array(values, np.int32), self.channels)
 
-    def twin(self, multiplier, shift, reset="zero"):
+    def twin(self, multiplier, shift, reset="zero", levels=None):
         """Spikes and membranes after reset, [T, N, C]."""
-        node = IntLIF("lif", ("x",), multiplier, shift, reset)
+        node = IntLIF("lif", ("x",), multiplier, shift, reset, levels)
         arrays = {"bias": self.bias.astype(object), "threshold": self.threshold.astype(object)}
         potential = np.zeros((self.positions, 1, self.channels), object)
         spikes, membranes = [], []
@@ -75,7 +75,7 @@ class Case:
         found.accs = [np.resize(acc[start:stop], (STEPS, *acc.shape[1:])) if len(acc) > 1 else acc for acc in self.accs]
         return found
 
-    def run(self, multiplier, shift, reset="zero", *, keep=True, spans=None, initial=None):
+    def run(self, multiplier, shift, reset="zero", levels=None, *, keep=True, spans=None, initial=None):
         spikes = np.full((STEPS * self.positions, self.channels), 9, np.uint8)
         membranes = np.full((STEPS * self.positions if keep else 0, self.channels), 9, np.int32)
         currents = [
@@ -84,7 +84,9 @@ class Case:
         ]
         first, second = currents if len(currents) == 2 else (currents[0], None)
         tiled = [integer_lif.tile_channels(one, integer_lif.LANES) for one in (self.bias, self.threshold)]
-        settings = integer_lif.IntLIFSettings(*tiled, STEPS, self.positions, multiplier, shift, lif.RESETS[reset])
+        ladder = levels and integer_lif.ladder(self.threshold, levels.low, levels.high, levels.parts)
+        leak = multiplier, shift
+        settings = integer_lif.IntLIFSettings(*tiled, STEPS, self.positions, *leak, lif.RESETS[reset], ladder)
         given = () if initial is None else (initial.astype(np.int32).reshape(-1),)
         for start, stop in spans or ((1, self.positions), (0, 1)):
             integer_lif.int_lif(start, stop, first, second, spikes, membranes, settings, *given)
@@ -93,7 +95,7 @@ class Case:
 
 
 def compare(case, *neuron):
-    """neuron: multiplier, shift, reset."""
+    """neuron: multiplier, shift, reset, levels."""
     spikes, membranes = case.run(*neuron)
     ref_spikes, ref_membranes = case.twin(*neuron)
     np.testing.assert_array_equal(spikes, ref_spikes)
@@ -116,6 +118,20 @@ def test_int_lif(leak, steps, dtype, reset):
 @pytest.mark.parametrize("reset", RESETS)
 def test_any_number_of_neurons_and_two_currents(leak, lengths, positions, channels, reset):
     compare(Case(lengths, (np.int16, np.int32), positions, channels), *leak, reset)
+
+
+@pytest.mark.parametrize("levels", [IntLevels(-3, 1), IntLevels(-1, 2, 4)], ids=["five", "thirteen"])
+@pytest.mark.parametrize("channels", [3, 65])
+@pytest.mark.parametrize("reset", RESETS)
+def test_membranes_go_to_levels(reset, channels, levels):
+    """Thresholds and steps both odd and even; what lies half way goes down."""
+    case = Case((STEPS,), (np.int16,), 40, channels, 30)
+    case.gains[0][:], case.bias[:] = 1, 3
+    case.threshold = case.spread(12, 20, 28) if levels.parts > 1 else case.spread(15, 22, 9)
+    spikes, membranes = compare(case, 1, 1, reset, levels)
+    step = case.threshold // levels.parts
+    assert 0 < spikes.mean() < 1
+    assert len(np.unique(membranes // step)) > 3
 
 
 @pytest.mark.parametrize("channels", [1, 3, 16, 33])

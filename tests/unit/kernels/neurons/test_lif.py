@@ -296,9 +296,8 @@ def test_forward_and_backward_equal_the_loops(how, reset):
     compare_back(currents, 4, "triangle", False, 0.9, reset, how)
 
 
-@pytest.mark.parametrize("how", [None, QUANTIZERS[0]], ids=["whole", "ternary"])
+@pytest.mark.parametrize(("reset", "how"), [("zero", QUANTIZERS[0]), ("subtract", None)], ids=["ternary", "whole"])
 @pytest.mark.parametrize("published", [False, True], ids=["surrogate", "published"])
-@pytest.mark.parametrize("reset", RESETS)
 def test_learned_thresholds_and_leaks_equal_the_loops(reset, published, how):
     """One of each for each of 7 channels: forward bit for bit, and both gradients, added to what is there."""
     currents, steps, channels = [draw([3, 5, i], 4, 5, 7, np.int16) for i in range(2)], 4, 7
