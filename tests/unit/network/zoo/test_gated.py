@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qpsnn_core.common.errors import ConfigError
+from qpsnn_core import layers
+from qpsnn_core.common.errors import ConfigError, NetworkError, ShapeError
 from qpsnn_core.engine.passes import forward, initialise
 from qpsnn_core.network import ChannelGate, Conv, Membrane, SpatialGate
+from qpsnn_core.network.builder import Builder
 from qpsnn_core.network.zoo.gated import GateOptions, with_gates
 from qpsnn_core.network.zoo.resnet import resnet20
 from qpsnn_core.network.zoo.vgg import mlp, vgg_small
@@ -47,3 +49,18 @@ def test_what_cannot_be_gated_is_refused_by_name():
         GateOptions(channels=False)
     with pytest.raises(ConfigError, match=r"gates.size: expected a divisor of"):
         with_gates(vgg_small(width=0.25), GateOptions(size=7))
+
+
+def test_a_builder_takes_gates_by_name():
+    builder = Builder((8, 8, 3), steps=2)
+    spikes = builder.chain(builder.input, layers.Conv(4), layers.LIF())
+    builder.chain(spikes, layers.AvgPool(None), layers.Linear(6), layers.ChannelGate(name="which"))
+    gated = builder.add(layers.Conv(6, gate="which"), spikes)
+    builder.chain(gated, layers.LIF(), layers.Linear(3))
+    assert builder.network()["conv2"].sources == ("lif1", "which")
+    with pytest.raises(NetworkError, match=r"conv3: gate: expected the name of a gate that was added before"):
+        builder.add(layers.Conv(6, gate="whim"), spikes)
+    with pytest.raises(ShapeError, match=r"conv3 \(from which\): expected a channel mask \(1, 1, 5\), got \(1, 1, 6\)"):
+        builder.add(layers.Conv(5, gate="which"), spikes)
+    with pytest.raises(ShapeError, match=r"conv3: expected a square window, alike strides and paddings, and no groups"):
+        builder.add(layers.Conv(6, groups=2, gate="which"), spikes)
