@@ -64,19 +64,19 @@ def learning_course(history: Sequence[dict[str, float]]) -> Figure:
 
 
 def accuracy_of_bits(evaluations: Sequence[Evaluation], baseline: float) -> Figure:
-    """Figs. 10, 11: accuracy against fraction bits; for each scheme of weights alone, neurons alone, and both."""
+    """Figs. 10, 11: accuracy against fraction bits; for each scheme of weights alone, neurons alone, and both.
+
+    What was not evaluated has no panel.
+    """
     schemes = [one for one in ("ptq", "itq") if any(each.scheme == one for each in evaluations)]
-    panels = ("weights", "neurons", "both")
-    figure, axes = plt.subplots(
-        max(len(schemes), 1),
-        3,
-        figsize=(10, 3 * max(len(schemes), 1)),
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
+    panels = [
+        panel for panel in ("weights", "neurons", "both") if any(line_of(one, panel) is not None for one in evaluations)
+    ]
+    rows, columns = max(len(schemes), 1), max(len(panels), 1)
+    size = (1.5 + 3 * columns, 3 * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, sharey=True, squeeze=False, layout="constrained")
     for row, scheme in zip(axes, schemes, strict=False):
-        for place, panel in zip(row, panels, strict=True):
+        for place, panel in zip(row, panels, strict=False):
             place.axhline(100 * baseline, color=GREY, linestyle="--", linewidth=1)
             for rounding, colour in COLOURS.items():
                 points = sorted(

@@ -49,6 +49,7 @@ def test_accuracies_of_bits_are_drawn_where_they_belong():
     axes = local.accuracy_of_bits(SOME, 0.9).axes
     lines = [[(x, y) for line in place.lines[1:] for x, y in line.get_xydata()] for place in axes]
     assert lines == [[(6, 88), (8, 90)], [(6, 89)], [(8, 89.5)], [], [], [(6, 85)]]
+    assert [place.get_title() for place in local.accuracy_of_bits(SOME[-1:], 0.9).axes] == ["ITQ: both"]
 
 
 def test_memory_front_and_choice_are_drawn():
