@@ -57,6 +57,7 @@ class launch:  # noqa: N801 - stands for a function, and gives a Popen
         standard_input, self.stdin = SERVER.Pipe(duplex=False)
         self._process = SERVER.Process(target=run, args=(folder, log, standard_input))
         self._process.start()
+        multiprocessing.set_start_method(None, force=True)  # which starting it has fixed; Lava fixes its own on import
         standard_input.close()
         self.pid = self._process.pid
 

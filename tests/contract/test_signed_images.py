@@ -20,7 +20,7 @@ from qpsnn_backends.loihi.report import report
 from qpsnn_core.common.errors import ConfigError, DataError, NumericsError, ShapeError, UnsupportedError
 from qpsnn_core.exchange.netx import save_netx
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntMaxPool, IntReadout
+from qpsnn_core.integer.nodes import IntConv, IntInput, IntLIF, IntLinear, IntMaxPool, IntReadout, IntSum
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout, Sum
 
 CHIPS = ("loihi1", "loihi2")
@@ -251,14 +251,15 @@ def test_an_unsigned_network_is_written_as_it_was():
     assert '"scale"' not in text.split('"IntReadout"')[0].split('"IntInput"')[-1][:80]
 
 
-def test_only_synapses_with_codes_read_signed_images():
-    pool = (IntInput("in", (4, 4, 1), 7, -8), IntMaxPool("pool", "in", 2, 2), IntLinear("fc", "pool", 1))
+def test_what_counts_spikes_does_not_read_signed_images():
+    image = IntInput("in", (4, 4, 1), 7, -8), IntMaxPool("pool", "in", 1, 1)
+    both = (*image, IntSum("both", ("in", "pool")), IntLinear("fc", "both", 1))
     arrays = {
-        "fc": {"codes": np.ones((4, 1), np.int8), "gain": np.ones(1, np.int32)},
+        "fc": {"codes": np.ones((16, 1), np.int8), "gain": np.ones(1, np.int32)},
         "out": {"bias": np.zeros(1, np.int32)},
     }
-    with pytest.raises(ShapeError, match=r"pool \(from in\): expected counts, got 'signed'"):
-        IntegerNetwork((*pool, IntReadout("out", "fc")), arrays, 1)
+    with pytest.raises(ShapeError, match=r"both \(from in\): expected counts, got 'signed'"):
+        IntegerNetwork((*both, IntReadout("out", "fc")), arrays, 1)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from itertools import combinations_with_replacement, product
 
 import numpy as np
 
-from generators.integer_networks import LEAKS, Builder
+from generators.integer_networks import LEAKS, MEMBRANES, Builder
 from qpsnn_core.common.errors import NumericsError
 from qpsnn_core.common.input_range import image_type
 from qpsnn_core.integer.network import IntegerNetwork
@@ -76,7 +76,7 @@ class PairBuilder(Builder):
     """Adds the kinds of a name to what a Builder can add."""
 
     def __init__(self, seed, variant, point):
-        super().__init__(seed, RESETS)
+        super().__init__(seed, RESETS, MEMBRANES)
         rng, self.variant = self.rng, variant
         self.read_rng = np.random.default_rng([*seed, 29])
         wide = variant == "wide"
