@@ -12,6 +12,7 @@ from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Doubles, Images, Longs
 from qpsnn_core.experiments.local_runs import check_same_recipe
+from qpsnn_core.experiments.runs import check_classes
 from qpsnn_core.local_learning.decolle import LocalTraining
 from qpsnn_core.local_learning.decolle_file import DecolleCheckpoint, load_decolle, save_decolle
 from qpsnn_core.local_learning.decolle_formats import DECOLLE_FLOAT, decolle_memory_bits
@@ -49,6 +50,7 @@ class DecolleScore:
 
 def new_decolle(recipe: DecolleRecipe, data: Dataset) -> DecolleModel:
     """The recipe's network for these frames, as it begins, after LSUV. ConfigError, DataError (no frames of events)."""
+    check_classes("learning", data)
     if len(data.sample_shape) != 4 or data.input_range is not None:
         want = "frames of counted events"
         raise DataError(expected(f"{data.name}.images", want, Unquoted(f"{data.images.dtype} {data.images.shape}")))
@@ -138,6 +140,7 @@ def measure_decolle(
     model: DecolleModel, data: Dataset, training: LocalTraining, progress: Listener | None = None
 ) -> DecolleScore:
     """Accuracy of each layer's readout on the first `test_steps` frames of each sample. Raises as `respond_windows`."""
+    check_classes("learning", data)
     layers, lost = len(model.network.layers), np.zeros(4, np.int64)
     right = np.zeros(layers, np.int64)
     parts = -(-len(data) // AT_ONCE)

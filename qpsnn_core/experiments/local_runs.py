@@ -14,6 +14,7 @@ import numpy as np
 from qpsnn_core.common.errors import ConfigError, DataError, ShapeError, Unquoted, expected
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Labels
+from qpsnn_core.experiments.runs import check_classes
 from qpsnn_core.local_learning.file import LocalCheckpoint, load_local, save_local
 from qpsnn_core.local_learning.formats import memory_bits
 from qpsnn_core.local_learning.labels import label_neurons, learn_ngrams
@@ -44,6 +45,7 @@ class LocalScore:
 
 def new_model(recipe: LocalRecipe, data: Dataset) -> LocalModel:
     """The recipe's network for these images, as it begins. ConfigError, DataError (frames of events)."""
+    check_classes("learning", data)
     if len(data.sample_shape) != 3 or data.input_range is not None:
         want = "images of bytes, which become spikes by their brightness"
         raise DataError(expected(f"{data.name}.images", want, Unquoted(f"{data.images.dtype} {data.images.shape}")))
@@ -149,6 +151,7 @@ def measure(
     train: the images by which pairs of spikes are counted, for the vote "ngram". Raises ConfigError (neurons without
     names, no images for n-grams), ShapeError (other classes).
     """
+    check_classes("learning", data)
     recipe, named, model = local_recipe_from_dict(checkpoint.recipe), checkpoint.named, checkpoint.model
     if named is None:
         raise ConfigError(expected("checkpoint", "one that has learnt to the end", Unquoted(f"{model.seen} samples")))

@@ -13,6 +13,8 @@ from runs import Stop, same_runs
 
 import qpsnn_core as qp
 from qpsnn_core.common.errors import ConfigError, DataError, LabelError, ShapeError
+from qpsnn_core.experiments.decolle_runs import new_decolle
+from qpsnn_core.experiments.local_runs import new_model
 from qpsnn_core.experiments.runs import check_classes
 from qpsnn_core.inference.agreement import agreement, deviation
 from qpsnn_core.layers import LIF, Linear
@@ -193,6 +195,9 @@ def test_so_are_other_data_and_figures(tmp_path):
             getattr(found, name)
     with pytest.raises(ConfigError, match=r"arrays\.train\.task: expected a set with classes, as front takes"):
         check_classes("front", data)
+    for begin in (new_model, new_decolle):
+        with pytest.raises(ConfigError, match=r"arrays\.train\.task: expected a set with classes, as learning takes"):
+            begin(None, data.train)
     with pytest.raises(ConfigError, match=r"predict\.task: expected one of classification, multilabel, regression"):
         qp.predict(qp.initialise(network(2)), IMAGES, task="numbers")
 
