@@ -1,10 +1,10 @@
 """The layers that `sequential` and `Builder` take; they live in network/layers.py."""
 
+from qpsnn_core.network.gate_layers import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.layers import (
     LIF,
     AvgPool,
     Branches,
-    ChannelGate,
     Concat,
     Conv,
     Dropout,
@@ -12,10 +12,8 @@ from qpsnn_core.network.layers import (
     Layer,
     Linear,
     MaxPool,
-    Membrane,
     Readout,
     Shortcut,
-    SpatialGate,
     Sum,
 )
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from qpsnn_core.common.pairs import both, checked_pair
 from qpsnn_core.common.types import Pair, Shape
-from qpsnn_core.network import gates, nodes, synapses
+from qpsnn_core.network import nodes, synapses
 from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.pools import READS
 from qpsnn_core.network.values import ValueSpec
@@ -239,47 +239,6 @@ class Dropout(Layer):
     prefix = "dropout"
     reads = ("spikes", "analog")
     rate: float = nodes.Dropout.rate
-
-
-@dataclass(frozen=True, repr=False)
-class ChannelGate(Layer):
-    """A mask of channels, for the Conv that name it: open where the current it reads is above 0.
-
-    size: channels that one number decides. target: the share of the pooled activation that the open channels are to
-    hold; weight: of the loss that trains it.
-    """
-
-    kind = gates.ChannelGate
-    prefix = "channelgate"
-    reads = ("current",)
-    size: int = gates.ChannelGate.size
-    target: float = gates.ChannelGate.target
-    weight: float = gates.ChannelGate.weight
-
-
-@dataclass(frozen=True, repr=False)
-class SpatialGate(Layer):
-    """A mask of places, for the Conv that name it: open where the current it reads is at least 0.
-
-    shape: (H, W) of what it masks. sampling: "gumbel" or "straight-through"; temperature: of the former.
-    """
-
-    kind = gates.SpatialGate
-    prefix = "spatialgate"
-    reads = ("current",)
-    shape: tuple[int, int]
-    sampling: str = gates.SpatialGate.sampling
-    temperature: float = gates.SpatialGate.temperature
-
-
-@dataclass(frozen=True, repr=False)
-class Membrane(Layer):
-    """What a LIF stored at the step before, averaged over `size` x `size` windows: the prior of a spatial gate."""
-
-    kind = gates.Membrane
-    prefix = "membrane"
-    reads = ("spikes",)
-    size: int = gates.Membrane.size
 
 
 @dataclass(frozen=True, repr=False)

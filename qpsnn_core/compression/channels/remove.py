@@ -11,8 +11,18 @@ import numpy as np
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.serialization import did_you_mean
-from qpsnn_core.common.types import Arrays, Integers, Longs, Shape
+from qpsnn_core.common.types import Arrays, Integers, Longs
 from qpsnn_core.common.validation import check_kind
+from qpsnn_core.compression.channels.cut import (
+    Cut,
+    by_output,
+    narrow_conv,
+    narrow_linear,
+    narrow_shortcut,
+    of_kernel,
+    of_rows,
+    same,
+)
 from qpsnn_core.compression.channels.masked import driven, masked_by
 from qpsnn_core.compression.channels.segments import (
     Segment,
@@ -76,7 +86,7 @@ def remove_channels(model: Model, keep: Keep) -> Model:
         for old, new in ((model.params, params), (model.state, state)):
             if node.name in old:
                 new[node.name] = {
-                    name: np.ascontiguousarray((kind.weight if name == "weight" else _by_output)(array, cut))
+                    name: np.ascontiguousarray((kind.weight if name == "weight" else by_output)(array, cut))
                     for name, array in old[node.name].items()
                 }
     return Model(replace(network, nodes=tuple(nodes)), params, state)
@@ -218,53 +228,6 @@ def _brief(indices: Any) -> str:
     return np.array2string(indices, threshold=12)
 
 
-class Cut(NamedTuple):
-    """What a node keeps. before: (H, W, C) of its first source as it was; source, outputs: the channels that stay."""
-
-    before: Shape
-    source: Longs
-    outputs: Longs
-
-
-def _same(node: Node, cut: Cut) -> Node:
-    return node
-
-
-def _conv(node: Conv, cut: Cut) -> Conv:
-    groups = len(cut.outputs) if node.groups > 1 and len(cut.outputs) < node.channels else node.groups
-    return replace(node, channels=len(cut.outputs), groups=groups)
-
-
-def _linear(node: Linear, cut: Cut) -> Linear:
-    return replace(node, features=len(cut.outputs))
-
-
-def _shortcut(node: Shortcut, cut: Cut) -> Shortcut:
-    inputs = cut.before[2]
-    if len(cut.source) == inputs and len(cut.outputs) == node.channels:
-        return node
-    place = np.full(inputs + 1, -1)
-    place[cut.source] = np.arange(len(cut.source))
-    mapping = place[np.array(node.mapping(inputs))[cut.outputs]]
-    return replace(node, channels=len(cut.outputs), channel_map=tuple(int(index) for index in mapping))
-
-
-def _by_output(array: Any, cut: Cut) -> Any:
-    """One number is of all channels, such as a threshold that a layer learns; it stays."""
-    return array.copy() if array.shape == (1,) else array[..., cut.outputs]
-
-
-def _kernel(weight: Any, cut: Cut) -> Any:
-    """A depthwise one's channels are those of its outputs; groups of several keep all of theirs."""
-    if weight.shape[2] < cut.before[2]:
-        return weight[..., cut.outputs]
-    return weight[:, :, cut.source][..., cut.outputs]
-
-
-def _rows(weight: Any, cut: Cut) -> Any:
-    return _kernel(weight.reshape(*cut.before, weight.shape[-1]), cut).reshape(-1, len(cut.outputs))
-
-
 def _never(network: Network, node: Node) -> bool:
     return False
 
@@ -288,8 +251,8 @@ class Channels(NamedTuple):
     """
 
     origin: Callable[..., Segments]
-    narrow: Callable[..., Node] = _same
-    weight: Callable[[Any, Cut], Any] = _by_output
+    narrow: Callable[..., Node] = same
+    weight: Callable[[Any, Cut], Any] = by_output
     copies: Callable[..., bool] = _never
     ties: Callable[..., bool] = _never
 
@@ -298,9 +261,9 @@ CHANNELS: KindTable[Channels] = KindTable(
     "the removal of channels",
     {
         Input: Channels(own),
-        Conv: Channels(none, _conv, _kernel, ties=_depthwise),
-        Linear: Channels(none, _linear, _rows),
-        Shortcut: Channels(none, _shortcut, copies=_identity),
+        Conv: Channels(none, narrow_conv, of_kernel, ties=_depthwise),
+        Linear: Channels(none, narrow_linear, of_rows),
+        Shortcut: Channels(none, narrow_shortcut, copies=_identity),
         LIF: Channels(own),
         MaxPool: Channels(of_source),
         AvgPool: Channels(of_source),
