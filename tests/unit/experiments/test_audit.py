@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import qpsnn_core as qp
+from oracle import networks
 from qpsnn_core.common.errors import ShapeError
 from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.experiments import audit_gradients
@@ -174,3 +175,16 @@ def test_data_that_does_not_fit(small):
     with pytest.raises(ShapeError):
         list(audit(small[0], images((6, 8, 3))))
     assert len(small[0].network.of(Conv)) == 6
+
+
+def test_gradients_behind_gates_are_audited():
+    """Finite differences through masks of sums and of inputs; the negative control forgets the masks of sums."""
+    net = networks.network("gates")
+    model = networks.model(net, 3)
+    seen = audit_gradients.trace(model, networks.images(net), networks.labels(net))
+    rng = np.random.default_rng(0)
+    for errors in (audit_gradients.weight_errors, audit_gradients.input_errors):
+        assert max(error for _, error in errors(model, seen, 6, rng)) < 1e-5
+    for name in ("channels", "places", "straight"):
+        seen.done.values[name][...] = 1
+    assert max(error for _, error in audit_gradients.weight_errors(model, seen, 6, rng)) > 1e-3
