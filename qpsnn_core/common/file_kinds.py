@@ -38,6 +38,7 @@ KINDS: Mapping[str, FileKind] = {
 REMEDIES: Mapping[tuple[str, str], str] = {
     (RECIPE, CHECKPOINT): "`qpsnn train {path} --out CHECKPOINT` makes one of it",
     (RECIPE, INTEGERS): "`qpsnn train {path} --out CHECKPOINT`, then `qpsnn lower CHECKPOINT --out NETWORK` make one",
+    (RECIPE, LOCAL): "`qpsnn learn {path} --out FILE` makes one of it",
     (CHECKPOINT, INTEGERS): "`qpsnn lower {path} --out NETWORK` makes one of it",
     (CHECKPOINT, NIR): "`qpsnn export {path} --nir FILE` makes one of it",
     (INTEGERS, CHECKPOINT): "`qpsnn import {path} --recipe RECIPE --out CHECKPOINT` makes one of it",

@@ -135,3 +135,5 @@ def load_decolle_recipe(path: str | os.PathLike[str]) -> DecolleRecipe:
         return decolle_recipe_from_dict(data)
     except ConfigError as error:
         raise ConfigError(f"{os.fspath(path)}: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{os.fspath(path)}: nested too deep") from error

@@ -118,7 +118,7 @@ class LocalRecipe:
 def local_recipe_from_dict(data: Mapping[str, Any]) -> LocalRecipe:
     """A recipe from plain tables. ConfigError names the full path of what is wrong."""
     if "diehl_cook" not in data:
-        want = "a table [diehl_cook], as a recipe of local learning has"
+        want = "a table [diehl_cook] or [decolle], as recipes of local learning have"
         raise ConfigError(expected("recipe", want, Unquoted(f"the tables {', '.join(data) or 'none'}")))
     return from_plain(plain(data), LocalRecipe)
 
@@ -132,3 +132,5 @@ def load_local_recipe(path: str | os.PathLike[str]) -> LocalRecipe:
         return local_recipe_from_dict(data)
     except ConfigError as error:
         raise ConfigError(f"{os.fspath(path)}: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{os.fspath(path)}: nested too deep") from error

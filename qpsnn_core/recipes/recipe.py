@@ -12,7 +12,7 @@ from typing import Any
 from cattrs import Converter
 from cattrs.errors import IterableValidationError
 
-from qpsnn_core.common.errors import ConfigError
+from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.file_kinds import RECIPE
 from qpsnn_core.common.foreign import read_toml
 from qpsnn_core.common.hdf5 import check_file_kind
@@ -41,6 +41,9 @@ TABLES: Mapping[str, type] = {
     "export": ExportConfig,
 }
 """What each table of a recipe is."""
+
+LOCAL_TABLES = ("diehl_cook", "decolle")
+"""Of recipes of local learning, which are read elsewhere."""
 
 _PRUNE, _FINETUNE, _LOWER = PruneConfig(), FinetuneConfig(), LowerConfig()
 """What stands in a recipe without these tables: which it is says that nobody wrote the table."""
@@ -103,6 +106,10 @@ def load_recipe(path: str | os.PathLike[str]) -> Recipe:
     check_path("load_recipe.path", path)
     check_file_kind(path, RECIPE)
     data = read_toml(path)
+    local = [name for name in LOCAL_TABLES if name in data]
+    if local:
+        got = Unquoted(f"one of local learning, with a table [{local[0]}] (`qpsnn learn {path}`)")
+        raise ConfigError(expected(str(path), "a recipe of a network that is trained by backpropagation", got))
     try:
         return recipe_from_dict(data)
     except ConfigError as error:

@@ -14,6 +14,7 @@ import small
 pytest.importorskip("typer")
 
 import qpsnn_core as qp
+from qpsnn_core import local_learning
 from qpsnn_core.common import file_kinds, hdf5
 from qpsnn_core.common.file_kinds import (
     CHECKPOINT,
@@ -22,6 +23,7 @@ from qpsnn_core.common.file_kinds import (
     INTEGERS,
     JSON,
     KINDS,
+    LOCAL,
     NETX,
     NIR,
     RECIPE,
@@ -30,6 +32,9 @@ from qpsnn_core.common.file_kinds import (
     ZIP,
 )
 from qpsnn_core.integer import file as integers
+from qpsnn_core.local_learning import STDP, DiehlCook
+from qpsnn_core.local_learning import file as local_file
+from qpsnn_core.local_learning.formats import FLOAT
 from qpsnn_core.training import checkpoint
 from qpsnn_datasets.events import Recording, writer
 from qpsnn_datasets.events.recording import FIELDS
@@ -52,7 +57,10 @@ COMMANDS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "audit": (("audit", "FILE"), {CHECKPOINT}),
     "table efficiency": (("table", "efficiency", "FILE"), {CHECKPOINT}),
     "plot codes": (("plot", "weights", "FILE"), {CHECKPOINT}),
-    "evaluate": (("evaluate", "FILE"), {CHECKPOINT, INTEGERS}),
+    "evaluate": (("evaluate", "FILE"), {CHECKPOINT, INTEGERS, LOCAL}),
+    "learn": (("learn", "FILE"), {RECIPE}),
+    "qspinn": (("qspinn", "FILE", "--target", "0.01", "--mu", "0.3"), {RECIPE}),
+    "plot fields": (("plot", "fields", "FILE"), {LOCAL}),
     "export --nir": (("export", "FILE", "--nir", "out.nir"), {CHECKPOINT, INTEGERS}),
     "export --c": (("export", "FILE", "--c", "out"), {INTEGERS}),
     "export --netx": (("export", "FILE", "--netx", "out.net"), {INTEGERS}),
@@ -81,6 +89,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
         INTEGERS: folder / "network.h5",
         STORE: folder / "store.h5",
         DATASET: folder / "set.h5",
+        LOCAL: folder / "learnt.h5",
         NIR: folder / "graph.nir",
         NETX: folder / "graph.net",
         HDF5: folder / "other.h5",
@@ -91,6 +100,8 @@ def files(tmp_path_factory) -> dict[str, Path]:
     found[RECIPE].write_text("[train]\nepochs = 1\n", encoding="utf-8")
     qp.save_checkpoint(found[CHECKPOINT], model)
     qp.save_integer(found[INTEGERS], network)
+    learnt = local_learning.initialise(DiehlCook(4, 2, "single", 17.5, rule=STDP(total=2.0)), FLOAT, 1)
+    local_learning.save_local(found[LOCAL], local_learning.LocalCheckpoint(learnt))
     events = {name: np.zeros(3, dtype) for name, dtype in FIELDS.items()}
     with writer.event_writer(found[STORE], ("a", "b", "c")) as store:
         store.add(Recording(**events, sensor=(4, 4), label=0, name="one"), "train")
@@ -109,7 +120,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
 
 
 def test_the_names_are_those_that_the_readers_use():
-    assert (CHECKPOINT, INTEGERS, STORE) == (checkpoint.KIND, integers.KIND, writer.KIND)
+    assert (CHECKPOINT, INTEGERS, STORE, LOCAL) == (checkpoint.KIND, integers.KIND, writer.KIND, local_file.KIND)
     assert {kind for pair in file_kinds.REMEDIES for kind in pair} <= set(KINDS)
 
 
@@ -163,6 +174,18 @@ def test_no_advice_is_given_twice(files, came, wanted):
     text = str(file_kinds.wrong_kind(files[came], came, *wanted))
     advice = text[text.index(" (") + 2 : -1].split("; ")
     assert len(advice) == len(set(advice)), text
+
+
+@pytest.mark.parametrize(("name", "command"), [("digits-stdp", "train"), ("digits-decolle", "ablate")])
+def test_a_recipe_of_local_learning_names_its_command(qpsnn, root, name, command):
+    path = root / "examples" / f"{name}.toml"
+    code, _, error = qpsnn(command, path)
+    assert (code, f"(`qpsnn learn {path}`)" in error) == (2, True), error
+
+
+def test_a_recipe_that_backpropagates_is_not_learnt(qpsnn, root):
+    code, _, error = qpsnn("learn", root / "examples" / "digits.toml")
+    assert (code, "expected a table [diehl_cook] or [decolle]" in error) == (2, True), error
 
 
 @pytest.mark.parametrize("ending", ["pt", "pth"])

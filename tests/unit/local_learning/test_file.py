@@ -115,7 +115,7 @@ TABLES = {"diehl_cook": {"neurons": 5, "form": "single", "inhibition": 17.5}}
         ({"qspinn": {"schemes": ["ptq"], "integer": {"v": 11}}}, "qspinn.integer: expected keys of weights"),
         ({"qspinn": {"schemes": ["ptq"], "finalists": 2}}, "qspinn.finalists"),
         ({}, 'theta_tau .*expected "none" where the search trains with truncation'),
-        ({"diehl_cook": None}, r"recipe: expected a table \[diehl_cook\]"),
+        ({"diehl_cook": None}, r"recipe: expected a table \[diehl_cook\] or \[decolle\]"),
     ],
 )
 def test_a_wrong_recipe_is_named(changes, match):
