@@ -19,7 +19,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import qpsnn_core as qp
+from qpsnn_core import local_learning
 from qpsnn_core.errors import QpsnnError
+from qpsnn_core.local_learning.decolle import Decolle, LocalConv, LocalDense, LocalNeuron
+from qpsnn_core.local_learning.decolle_file import DecolleCheckpoint, load_decolle, save_decolle
+from qpsnn_core.local_learning.decolle_model import initialise_decolle
+from qpsnn_core.local_learning.decolle_run import first_moments
 from qpsnn_datasets.cifar import load_cifar10
 from qpsnn_datasets.events import event_writer, import_events, load_events, read_events, Recording
 from qpsnn_datasets.jpeg_h5 import load_jpeg_h5
@@ -80,6 +85,15 @@ def shd(path):
     path.replace("shd_train.h5")
     return import_events("shd_train.h5", "out.h5", format="shd")
 
+def local():
+    network = local_learning.DiehlCook(6, 3, "single", 17.5, rule=local_learning.STDP(total=2.0))
+    learnt = local_learning.initialise(network, local_learning.NumberFormats(None, None, None), 1)
+    local_learning.save_local(WHOLE, local_learning.LocalCheckpoint(learnt))
+
+def decolle():
+    network = Decolle((3, 3, 1), 2, (LocalConv(2, 2), LocalDense(3)), LocalNeuron("plain", 1.0))
+    save_decolle(WHOLE, DecolleCheckpoint(initialise_decolle(network, 1), first_moments(network)))
+
 def saved():
     images, labels = np.zeros((8, 2, 2, 1), np.int8), np.arange(8) % 2
     qp.Dataset(images, labels, ("a", "b"), "x", 0.5).split(0.5, 0).save(WHOLE)
@@ -97,6 +111,8 @@ KINDS = {
     "saved": (saved, lambda path: qp.load_data("saved", path)),
     "picture": (picture, load_picture),
     "checkpoint": (lambda: qp.save_checkpoint(WHOLE, qp.Checkpoint(model())), qp.load_checkpoint),
+    "local": (local, local_learning.load_local),
+    "decolle": (decolle, load_decolle),
     "integer": (lambda: qp.save_integer(WHOLE, qp.lower(model()).network), qp.load_integer),
     "network": (lambda: qp.save_network(WHOLE, model().network), qp.load_network),
     "recipe": (lambda: WHOLE.write_text(qp.Recipe().to_toml()), qp.load_recipe),
@@ -155,7 +171,7 @@ print(json.dumps({**seen, "megabytes": max(*self, children) >> 10}))
 
 KINDS = (
     *("checkpoint", "integer", "network", "recipe", "zip", "npz", "prophesee"),
-    *("shd", "store", "jpegs", "nir", "idx", "pickle", "saved", "picture"),
+    *("shd", "store", "jpegs", "nir", "idx", "pickle", "saved", "picture", "local", "decolle"),
 )
 NEEDS = {"jpegs": "PIL", "picture": "PIL", "nir": "nir"}
 
