@@ -373,15 +373,15 @@ def rewritten(path, name, old, new):
 
 
 def test_an_unknown_kind_of_node_is_named(here):
-    said = r"network\.nodes\[7\]: expected the key 'kind' to be one of .*, got 'Concat'"
+    said = r"network\.nodes\[7\]: expected the key 'kind' to be one of .*, got 'Fusion'"
     text = Path("network.json").read_text(encoding="utf-8")
     with pytest.raises(ConfigError, match=said):
-        qp.Network.from_json(text.replace('"kind":"Sum"', '"kind":"Concat"'))
-    rewritten("model.h5", "network", '"kind":"Sum"', '"kind":"Concat"')
+        qp.Network.from_json(text.replace('"kind":"Sum"', '"kind":"Fusion"'))
+    rewritten("model.h5", "network", '"kind":"Sum"', '"kind":"Fusion"')
     with pytest.raises(FormatError, match=rf"model\.h5: {said}"):
         qp.load_checkpoint("model.h5")
-    rewritten("integer.h5", "contents", '"kind": "IntSum"', '"kind": "IntConcat"')
-    with pytest.raises(FormatError, match=rf"integer\.h5: .*{said.replace('Concat', 'IntConcat')}"):
+    rewritten("integer.h5", "contents", '"kind": "IntSum"', '"kind": "IntFusion"')
+    with pytest.raises(FormatError, match=rf"integer\.h5: .*{said.replace('Fusion', 'IntFusion')}"):
         qp.load_integer("integer.h5")
 
 
