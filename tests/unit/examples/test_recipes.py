@@ -11,6 +11,8 @@ from compiled import needs_cc
 
 import qpsnn_core as qp
 from qpsnn_core.compression.channels.rates import prunable, resolve
+from qpsnn_core.local_learning.decolle_recipe import load_decolle_recipe
+from qpsnn_core.local_learning.recipe import load_local_recipe
 from qpsnn_core.network.synapses import Conv
 from qpsnn_core.recipes.recipe import TABLES, Recipe, load_recipe
 
@@ -20,7 +22,11 @@ else:
     import tomli as tomllib
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-RECIPES = sorted(path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.toml"))
+LOCAL = {"-stdp.toml": load_local_recipe, "-decolle.toml": load_decolle_recipe}
+"""Recipes of `qpsnn learn`, by how their names end."""
+
+EVERY = sorted(path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.toml"))
+RECIPES = [name for name in EVERY if not name.endswith(tuple(LOCAL))]
 SHAPES = {
     "digits": (8, 8, 1),
     "digits-events": (8, 8, 2),
@@ -43,6 +49,13 @@ def test_a_recipe_fits_the_network_that_it_builds(name):
     assert network.steps == recipe.network.steps
     rates = resolve(network, recipe.prune.rates, prunable(network, prune_last=recipe.prune.prune_last))
     assert (max(rates.values()) > 0) == bool(network.of(Conv))
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in RECIPES])
+def test_a_recipe_of_local_learning_is_read(name):
+    (load,) = (one for end, one in LOCAL.items() if name.endswith(end))
+    recipe = load(EXAMPLES / name)
+    assert recipe.data.name in SHAPES
 
 
 def test_two_recipes_list_every_key_that_there_is():
