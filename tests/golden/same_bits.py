@@ -18,13 +18,14 @@ import numpy as np
 import small
 
 import qpsnn_core as qp
+from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.compression.channels.score import count_significant_singular_values, stability
 from qpsnn_core.compression.weights import hessian
 from qpsnn_core.network import LIF, Conv, Input, Linear, MaxPool, Network, Quantizer, Readout
 from qpsnn_core.network.model import Model
 
-ADDED = ("low", "scale", "stride")
-"""Fields of integer nodes that came after the run was recorded."""
+RECORDED = ("reset",)
+"""Fields of integer nodes that files did not always have, but had when the run was recorded."""
 
 FILE = Path(__file__).with_name("same_bits.json")
 
@@ -102,7 +103,8 @@ def of_model(model: Model) -> tuple[Any, ...]:
 
 def _added(field: Any, part: Any) -> bool:
     """Whether a field came after the run was recorded, and says nothing here."""
-    return field.name in ADDED and getattr(part, field.name) == field.default
+    later = field.metadata.keys() & ADDED_LATER.keys() and field.name not in RECORDED
+    return bool(later) and getattr(part, field.name) == field.default
 
 
 def of_lowered(model: Model, **options: Any) -> tuple[Any, ...]:
