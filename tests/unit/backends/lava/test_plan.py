@@ -106,7 +106,7 @@ def test_a_lif_pools_what_only_the_pool_reads():
     lif = (conv("c1", "in"), IntLIF("l1", ("c1",)), IntSumPool("p1", "l1", 2))
     found = parts(network(*lif, last="p1", shape=(2, 2)))
     assert "p1" not in found
-    assert found["l1"].pool == Pool(largest=False, size=2, stride=2, padding=0)
+    assert found["l1"].pool == Pool(largest=False, size=(2, 2), stride=(2, 2), padding=(0, 0))
     assert (found["l1"].inputs, found["l1"].outputs) == ((4, 4, 2), (2, 2, 2))
     assert found["fc"].settings["message_bits"] == 3
 
