@@ -66,7 +66,7 @@ def from_arrays(
     """
     test = test if isinstance(test, tuple) else plain(test)
     validation = validation if isinstance(validation, tuple) else plain(validation)
-    seed, name, channels, series, scale, signed = plain((seed, name, channels, series, scale, signed))
+    seed, name, channels, series, scale, signed, task = plain((seed, name, channels, series, scale, signed, task))
     whole("seed", seed, 0)
     options = channels, series
     given = [("train", images, labels), *_own("test", test), *_own("validation", validation)]

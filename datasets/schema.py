@@ -51,6 +51,7 @@ class Dataset:
     def __post_init__(self) -> None:
         """Check every field and store the arrays C-contiguous."""
         object.__setattr__(self, "scale", plain(self.scale))
+        object.__setattr__(self, "task", plain(self.task))
         if not isinstance(self.name, str):
             raise DataError(expected("name", "a string", Unquoted(type(self.name).__name__)))
         named = isinstance(self.classes, (tuple, list)) and all(isinstance(one, str) for one in self.classes)

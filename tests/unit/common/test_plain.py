@@ -63,7 +63,7 @@ NODES = (
     AvgPool("mean", "pool", 2),
     Linear("linear", "lif", 3, Quantizer(2), True, True, True, 0.25),
 )
-OWNERS = (*NODES, Quantizer(), qp.TrainConfig(), qp.FinetuneConfig(steps=3), *Recipe().__dict__.values())
+OWNERS = (*NODES, Quantizer(), qp.TrainConfig(), qp.FinetuneConfig(steps=3), *filter(None, Recipe().__dict__.values()))
 
 
 @pytest.mark.parametrize("owner", OWNERS, ids=lambda owner: type(owner).__name__)
