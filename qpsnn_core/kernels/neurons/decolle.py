@@ -26,9 +26,9 @@ def dropped(wide, shift, mode, step, element, key):
 
 @kernel
 def filter_inputs(sample, place, d, f, real, spikes, s, step, keys):
-    """P and Q of one sample's layer. spikes: uint8, from 0 on, `[in_height, in_width, channels]`.
+    """P and Q of one sample's layer, all else as for `forward_layer`. keys: of the draws, whose counter is the step.
 
-    f, real: as for `forward_layer`. step, keys: counters and keys of the draws.
+    spikes: uint8, from 0 on, `[in_height, in_width, channels]`.
     """
     q, p, numbers = s.q[sample], s.p[sample], s.p_real[sample]
     wide = place.in_width * place.channels
@@ -60,14 +60,15 @@ def within(code, high):
 
 @kernel
 def outside(code, high):
-    """1 where the code is beyond that range, else 0."""
+    """1 where the code is not from `-high - 1` to `high`, else 0."""
     return np.int64(code > high or code < -high - 1)
 
 
 @kernel
 def add_currents(start, stop, place, inputs, neurons, p, weights, biases, out):
-    """`out = w*P + b` of a layer, samples start..stop-1; all float32 and flat. inputs, neurons: of one sample.
+    """`out = w*P + b` of the layer at `place`, samples start..stop-1. inputs, neurons: of one sample.
 
+    p, weights, biases, out: float32, flat.
     Each number is one chain of fused multiply-adds, in the order of kernel rows, columns and input channels.
     """
     many = place.height * place.width
@@ -109,7 +110,7 @@ def add_currents(start, stop, place, inputs, neurons, p, weights, biases, out):
 
 @kernel
 def filter_currents(sample, place, d, spikes, weights, biases, s):
-    """`w*Q`, `w*P` and `w*P + b` of one sample's layer; filtered. spikes: uint8, as for `filter_inputs`.
+    """`w*Q`, `w*P` and `w*P + b` of one sample's layer, from its spikes, arguments as for `forward_layer`.
 
     Input positions are added in the order of rows and columns.
     """
@@ -138,7 +139,7 @@ def filter_currents(sample, place, d, spikes, weights, biases, s):
 
 @kernel
 def scatter(place, y, x, channels, count, spikes, strength, weights, out):
-    """`strength * w*S` of one input position, added to all neurons that see it: y, x of the map with its zeros.
+    """`strength * w*S` of one input position of `place`, added to all neurons that see it: y, x of the map with zeros.
 
     channels: int64, of which the first `count` have spikes. spikes: uint8, the position's. weights, out: float32, flat.
     A sum has four parts, of every fourth channel; what does not fill the last four goes to the first part.
@@ -168,7 +169,10 @@ def scatter(place, y, x, channels, count, spikes, strength, weights, out):
 
 @kernel
 def sum_codes(place, begin, p, weights, panel, sums):
-    """`sums += w*P` of one panel of channels where a window begins; p, weights: int32, flat. sums: int64 [LANES]."""
+    """`sums += w*P` of one panel of the channels of `place`, of the window that begins at `begin`.
+
+    p, weights: int32, flat. sums: int64 [LANES].
+    """
     run = place.kernel * place.channels
     weight = place.weights + panel * place.kernel * run * LANES
     total = load16(sums, 0)
@@ -182,7 +186,7 @@ def sum_codes(place, begin, p, weights, panel, sums):
 
 @kernel
 def fire(sample, place, d, real, s):
-    """R, V and S of one sample's layer, from the currents that `s.v` holds (integers: V is there). real: as below."""
+    """R, V and S of one sample's layer, from the currents that `s.v` holds (V, of integers); as for `forward_layer`."""
     r, v, spikes = s.r[sample], s.v[sample], s.s[sample]
     for n in range(place.neurons, place.neurons + place.height * place.width * place.lanes):
         if real is not None:
@@ -193,7 +197,7 @@ def fire(sample, place, d, real, s):
 
 @kernel
 def fire_codes(sample, place, d, f, p, weights, biases, s, step, keys):
-    """R and V of one sample's layer, in integers. p: this sample's. f: `d.fixed`. step, keys: of the draws."""
+    """R and V of one sample's layer, in integers, arguments as for `forward_layer`. p: its traces. keys: of draws."""
     r, v, spikes = s.r[sample], s.v[sample], s.s[sample]
     sums = np.zeros(LANES, np.int64)
     for y in range(place.height):
@@ -219,7 +223,10 @@ def fire_codes(sample, place, d, f, p, weights, biases, s, step, keys):
 
 @kernel
 def pool(sample, place, s, winners):
-    """The pooled spikes of one sample's layer; winners: int32, the neuron of the highest V of each pool, written."""
+    """The pooled spikes of one sample's layer at `place`, into `s`.
+
+    winners: int32, the neuron of the highest V of each pool, written.
+    """
     v, spikes, emitted = s.v[sample], s.s[sample], s.emitted[sample]
     feature, side = place.features, place.pool
     for y in range(0, place.height - side + 1, side):
@@ -238,7 +245,7 @@ def pool(sample, place, s, winners):
 
 @kernel
 def observe(sample, place, s):
-    """The lowest and highest Q, P, R and V so far, as stored, into `s.seen`."""
+    """The lowest and highest Q, P, R and V of one sample's layer at `place` so far, as stored, into `s.seen`."""
     many = place.height * place.width * place.lanes
     for k, array in enumerate((s.q, s.p)):
         for at in range(place.inputs, place.inputs + place.size):
@@ -250,14 +257,14 @@ def observe(sample, place, s):
 
 @kernel
 def widen_range(seen, k, value):
-    """The range of variable `k` includes a value."""
+    """The range of variable `k` in `seen` includes a value."""
     seen[2 * k] = min(seen[2 * k], value)
     seen[2 * k + 1] = max(seen[2 * k + 1], value)
 
 
 @kernel
 def keys_of(f, number):
-    """The keys of one sample's draws, for Q, P, R and V; zeros of float32."""
+    """The keys of the draws of sample `number`, for Q, P, R and V; zeros where `f` is None (float32)."""
     keys = np.zeros(4, np.uint64)
     if f is not None:
         for k in range(4):
@@ -267,10 +274,10 @@ def keys_of(f, number):
 
 @kernel
 def forward_layer(start, stop, place, d, f, real, frames, weights, biases, s, winners, t, numbers):
-    """One step of one layer, samples start..stop-1. frames: uint8 `[samples, steps, H*W*C]`. t: the step.
+    """One step of the layer at `place`, samples start..stop-1. frames: uint8 `[samples, steps, H*W*C]`. t: the step.
 
-    f: `d.fixed`. real: None of integers, else True: what is None leaves no code. winners: int32 `[samples, features]`,
-    written. numbers: int64 `[samples]`, what draws depend on.
+    d: Dynamics, f: its `fixed`. real: None of integers, else True: what is None leaves no code. weights, biases: flat.
+    s: what is stored. winners: int32 `[samples, features]`, written. numbers: int64 `[samples]`, what draws depend on.
     """
     inputs, neurons = s.p.shape[1], s.v.shape[1]
     for b in range(start, stop):

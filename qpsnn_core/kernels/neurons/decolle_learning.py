@@ -59,7 +59,7 @@ class Gradients(NamedTuple):
 
 @kernel
 def keeps(word, feature, dropped):
-    """Whether a feature is not dropped, by its eight bits of the random word."""
+    """Whether a feature is not dropped, by its eight bits of the random word: at least `dropped` of 256."""
     return (np.int64(word) >> (8 * (feature & 3))) & 255 >= dropped
 
 
@@ -67,7 +67,8 @@ def keeps(word, feature, dropped):
 def read_out(spikes, first, count, readouts, outputs, dropped, scale, step, key):
     """`outputs += scale * readout of the spikes that are kept`. first, count: of the layer's features.
 
-    spikes: uint8; readouts: float32 `[features, classes]`; outputs: float32 `[classes]`. step, key: of the draws.
+    spikes: uint8; readouts: float32 `[features, classes]`; outputs: float32 `[classes]`. dropped: as in a Lesson.
+    step, key: of the draws.
     """
     word = np.uint64(0)
     for at in range(count):
@@ -82,7 +83,7 @@ def read_out(spikes, first, count, readouts, outputs, dropped, scale, step, key)
 def smooth_l1(outputs, label, share, errors):
     """The sum of `x*x/2` where |x| < 1, else `|x| - 1/2`, of the distances x from the target, which is 1 at the label.
 
-    errors: float32 `[classes]`, written: the gradient, `share` times -1 to 1. The sum is float64.
+    outputs: float32 `[classes]`. errors: likewise, written: the gradient, `share` times -1 to 1. The sum is float64.
     """
     loss = 0.0
     for k in range(outputs.shape[0]):
@@ -97,7 +98,8 @@ def smooth_l1(outputs, label, share, errors):
 def spread_errors(first, count, winners, errors, readouts, v, lesson, scale, step, key, out):
     """The gradient at each membrane that is its pool's highest; zeros elsewhere were there before.
 
-    winners: int32, neurons of features. errors: float32 `[classes]`. v: float32. out: float32, written.
+    first, count, readouts, scale, step, key: as for `read_out`. winners: int32, neurons of features. errors: float32
+    `[classes]`. v: float32. lesson: a Lesson. out: float32, written.
     """
     word = np.uint64(0)
     for at in range(count):
@@ -115,9 +117,9 @@ def spread_errors(first, count, winners, errors, readouts, v, lesson, scale, ste
 
 @kernel
 def add_weight_gradients(start, stop, place, inputs, neurons, p, errors, out):
-    """`out[panel, row, column, channel, lane] += sum of P * error`, samples start..stop-1; flat float32.
+    """`out[panel, row, column, channel, lane] += sum of P * error` of the layer at `place`, samples start..stop-1.
 
-    inputs, neurons: of one sample. A sum runs over samples, rows and columns in their order.
+    inputs, neurons: of one sample. p, errors, out: float32, flat. A sum runs over samples, then rows, then columns.
     """
     run = place.kernel * place.channels
     for panel in range(place.lanes // LANES):
@@ -152,7 +154,7 @@ def add_weight_gradients(start, stop, place, inputs, neurons, p, errors, out):
 
 @kernel
 def add_bias_gradients(start, stop, place, errors, out):
-    """`out[lane] = sum of errors` of a layer, samples start..stop-1. errors: float32 `[samples, neurons]`."""
+    """`out[lane] = sum of errors` of the layer at `place`, samples start..stop-1. errors: `[samples, neurons]`."""
     for lane in range(place.lanes):
         out[place.biases + lane] = 0
     for b in range(start, stop):
@@ -164,7 +166,7 @@ def add_bias_gradients(start, stop, place, errors, out):
 
 @kernel
 def features_of(place):
-    """How many pooled spikes a layer has."""
+    """How many pooled spikes the layer at `place` has."""
     return (place.height // place.pool) * (place.width // place.pool) * place.outputs
 
 

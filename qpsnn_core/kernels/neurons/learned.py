@@ -83,8 +83,8 @@ def add_threshold(limits, total, u, left, limit, spike, carry, passed, h, subtra
 
     u, left: membranes before and after their reset. spike: dL/dS, by all ways. carry, passed: dL/dU of what is stored,
     and dL/dU of `left`. h: dS/dU~. `-spike*h`, published: times sigmoid(u - theta), where it fired; the reset by
-    subtraction takes theta off; levels are multiples of it: `carry*U/theta - passed*left/theta`. The others: as of
-    `lif_backward`.
+    subtraction takes theta off (subtract); levels are multiples of it: `carry*U/theta - passed*left/theta`. limit:
+    theta of these 16. like: gives the type.
     """
     if limits is None:
         return total
@@ -100,7 +100,7 @@ def add_threshold(limits, total, u, left, limit, spike, carry, passed, h, subtra
 
 @kernel
 def add_levels(total, left, limit, carry, passed, levels, like):
-    """The part of `add_threshold` that comes from levels; `total` where there are none (None)."""
+    """The part that comes from levels, arguments as for `add_threshold`; `total` where there are none (None)."""
     if levels is None:
         return total
     return total + (carry * stored(left, limit, levels, like) - passed * left) / limit
@@ -108,7 +108,7 @@ def add_levels(total, left, limit, carry, passed, levels, like):
 
 @kernel
 def gather_learned(limits, added, phase, thresholds, leaks):
-    """Add both to rows 3 and 4 of the sums by channel, where they are learned."""
+    """Add thresholds and leaks, of 16 neurons from `phase` on, to rows 3 and 4 of `added`, where limits are learned."""
     if limits is not None:
         gather_sum(added[3], phase, thresholds)
         gather_sum(added[4], phase, leaks)

@@ -177,7 +177,7 @@ def surrogate(kind, width, distance, like):
 def add_leak(limits, total, g, before, t, limit, zero, subtract, levels):
     """total plus dL/dbeta of step t, `g*U[t-1]`, g = dL/dU~; `total` where nothing is learned (limits None).
 
-    before: U~ of all steps, 16 at a time. The others: as of `lif_backward`.
+    before: U~ of all steps, 16 at a time. The others: as for `lif_backward`.
     """
     if limits is None:
         return total

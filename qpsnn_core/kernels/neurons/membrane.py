@@ -49,7 +49,7 @@ def stored(u, limit, levels, like):
 
 @kernel
 def through_levels(carry, u, limit, levels, like):
-    """dL/du of 16 membranes after their reset, from dL/dU = `carry` of what is stored of them; as of `stored`."""
+    """dL/du of 16 membranes after their reset, from dL/dU = `carry` of what is stored of them; as for `stored`."""
     if levels is None:
         return carry
     return carry * stored_slope(u, limit, levels, like)
@@ -57,7 +57,7 @@ def through_levels(carry, u, limit, levels, like):
 
 @kernel
 def stored_slope(u, limit, levels, like):
-    """dU/du of `stored` as the backward pass has it, 16 float32; arguments as there, levels not None."""
+    """dU/du of `stored` as the backward pass has it, 16 float32; arguments as for `stored`, levels not None."""
     v = u / (limit / fill16(levels.parts, like))
     zero, one = fill16(0, like), fill16(1, like)
     slope = one
