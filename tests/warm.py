@@ -25,6 +25,12 @@ def start():
     SERVER.set_forkserver_preload([CHILD, "lava.magma.compiler.compiler", "pytest"])
     with mock.patch.dict(os.environ, ONE_THREAD):
         forkserver.ensure_running()
+    leave_open()
+
+
+def leave_open():
+    """Starting the server or a child fixes how this process starts others; Lava, imported here later, fixes its own."""
+    multiprocessing.set_start_method(None, force=True)
 
 
 @contextmanager
@@ -57,7 +63,7 @@ class launch:  # noqa: N801 - stands for a function, and gives a Popen
         standard_input, self.stdin = SERVER.Pipe(duplex=False)
         self._process = SERVER.Process(target=run, args=(folder, log, standard_input))
         self._process.start()
-        multiprocessing.set_start_method(None, force=True)  # which starting it has fixed; Lava fixes its own on import
+        leave_open()
         standard_input.close()
         self.pid = self._process.pid
 

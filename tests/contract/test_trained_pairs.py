@@ -27,6 +27,7 @@ from qpsnn_core.network import (
     Shortcut,
     Sum,
 )
+from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.roles import ROLES
 from qpsnn_core.network.values import ValueSpec
@@ -106,7 +107,8 @@ def test_every_pair_is_accepted_or_refused_by_name():
         for node in model.network
         for source in node.sources
     }
-    assert {Input, *TARGETS} == set(ROLES.entries)
+    gates = {ChannelGate, SpatialGate, Membrane}  # beside what they mask: test_gates.py
+    assert {Input, *TARGETS} == set(ROLES.entries) - gates
     assert (LIF, "spikes", Dropout) in accepted
     for (kind, what), target in ((source, target) for source in SOURCES for target in TARGETS if target is not Dropout):
         assert ((kind, what, target) in accepted) == (what in READS[target])

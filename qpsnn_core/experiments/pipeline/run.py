@@ -22,7 +22,7 @@ from qpsnn_core.common.versions import library_versions
 from qpsnn_core.compression.weights.osbc import check_target
 from qpsnn_core.engine.passes import initialise
 from qpsnn_core.engine.requantize import requantize
-from qpsnn_core.experiments.data_choice import DataChoice
+from qpsnn_core.experiments.data_choice import NAMED, DataChoice
 from qpsnn_core.experiments.pipeline.deploy import check_deployment, exported_files
 from qpsnn_core.experiments.pipeline.record import Record, key_of
 from qpsnn_core.experiments.pipeline.stages import LAST, STAGES, TRAININGS, bits_of, parent, planned
@@ -121,9 +121,12 @@ def run(
     anew = plain(anew)
     check_path("run.out", out)
     progress = listener_of("run", progress)
+    place = "run.recipe"
     if not isinstance(recipe, Recipe):
-        check_path("run.recipe", recipe)
-        recipe = load_recipe(recipe)
+        check_path(place, recipe)
+        place, recipe = str(recipe), load_recipe(recipe)
+    if not recipe.data.name:
+        raise ConfigError(expected(f"{place}: data.name", NAMED, Unquoted("none")))
     check_kind("run.anew", anew, str)
     folder = writable_folder(out)
     with sole_writer(folder):

@@ -53,6 +53,8 @@ OPTIONAL = {
 
 ON_RECIPE = {
     "train": ("train", "recipe.toml", "--out", "new.h5", "-q"),
+    "lr": ("lr", "recipe.toml", "--updates", 20, "-q"),
+    "run": ("run", "recipe.toml", "--out", "new", "-q"),
     "ablate": ("ablate", "recipe.toml", "--seeds", 1, "--models", "B", "--out", "new", "-q"),
     "front": ("front", "recipe.toml", "--bits", 4, "--rates", 0, "--out", "new", "-q"),
     "crossvalidate": ("crossvalidate", "recipe.toml", "--folds", 2, "--out", "new", "-q"),
@@ -70,6 +72,11 @@ NO_DATA = {
     "plot utilization": "a checkpoint alone",
     "plot front": "results, which name their data",
     "plot compression": "results, which name their data",
+    "learn": "those of a recipe of its own, as below, without --data",
+    "qspinn": "as learn",
+    "plot fields": "a network alone",
+    "plot learning": "a network alone",
+    "plot precision": "results, which name their data",
     "table sizes": "the paper's networks",
     "table membranes": "SpQuant-SNN's networks",
     "demo": "names its set itself",
@@ -375,3 +382,11 @@ def test_a_figure_names_its_data(qpsnn, here, monkeypatch):
 
 def texts(figure):
     return figure.get_supxlabel()
+
+
+@pytest.mark.parametrize("words", [("learn",), ("qspinn", "--target", 0.1, "--mu", 0.1)])
+def test_a_recipe_of_local_learning_names_its_data(qpsnn, here, root, words):
+    text = (root / "examples" / "digits-stdp.toml").read_text(encoding="utf-8")
+    (here / "local.toml").write_text(text.replace('name = "digits"', 'name = ""'), encoding="utf-8")
+    name, *options = words
+    refused(qpsnn, here, (name, "local.toml", *options, "--out", "new"), "local.toml: data.name: expected")
