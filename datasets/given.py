@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.callers import users_level
 from qpsnn_core.common.errors import ClippedImagesWarning, ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.input_range import SIGNED, UNSIGNED, InputRange, measured
 from qpsnn_core.common.plain import plain
@@ -128,7 +129,7 @@ def in_range(place: str, images: Array, span: InputRange | None) -> tuple[Array,
     if cut:
         low, high = span.low * span.scale, span.peak * span.scale
         text = f"{cut:,} of {images.size:,} numbers lie outside {low:.4g} to {high:.4g} and were cut"
-        warnings.warn(ClippedImagesWarning(f"{place}: {text}"), stacklevel=2)
+        warnings.warn(ClippedImagesWarning(f"{place}: {text}"), stacklevel=users_level())
     return span.quantize(images), span.scale
 
 

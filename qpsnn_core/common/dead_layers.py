@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.callers import users_level
 from qpsnn_core.common.errors import DeadLayerWarning
 from qpsnn_core.common.types import Array
 
@@ -57,7 +58,7 @@ def dead_layers(reaches: Iterable[Reach], fired: Mapping[str, int] | None = None
     return dead
 
 
-def warn_dead_layers(place: str, dead: Iterable[DeadLayer], level: int = 3) -> None:
-    """A DeadLayerWarning for each. place: the room; level: as `stacklevel`, of the caller's caller."""
+def warn_dead_layers(place: str, dead: Iterable[DeadLayer]) -> None:
+    """A DeadLayerWarning for each. place: the room."""
     for layer in dead:
-        warnings.warn(f"{place}: {layer}", DeadLayerWarning, stacklevel=level)
+        warnings.warn(f"{place}: {layer}", DeadLayerWarning, stacklevel=users_level())

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 import numpy as np
 
+from qpsnn_core.common.callers import users_level
 from qpsnn_core.common.errors import ClippedWeightsWarning, Unquoted, expected
 from qpsnn_core.common.types import Floats
 from qpsnn_core.network.model import Model
@@ -32,17 +33,15 @@ def clipped_shares(model: Model) -> dict[str, float]:
     }
 
 
-def warn_clipped(model: Model, *, known: Collection[str] = (), level: int = 2) -> tuple[str, ...]:
-    """A ClippedWeightsWarning for each node above MOST_CLIPPED that is not `known`; the names of all such nodes.
-
-    level: as `stacklevel`, of the caller.
-    """
+def warn_clipped(model: Model, *, known: Collection[str] = ()) -> tuple[str, ...]:
+    """A ClippedWeightsWarning for each node above MOST_CLIPPED that is not `known`; the names of all such nodes."""
     found = {name: share for name, share in clipped_shares(model).items() if share > MOST_CLIPPED}
     want = f"to clip at most {MOST_CLIPPED:.0%} of the weights of a layer without batch norm"
     for name, share in found.items():
         if name not in known:
             told = expected(f"{name}.quantizer", want, Unquoted(f"{share:.0%}"))
-            warnings.warn(f'{told}; gamma "max" clips none, "auto" chooses by place', ClippedWeightsWarning, level + 1)
+            text = f'{told}; gamma "max" clips none, "auto" chooses by place'
+            warnings.warn(ClippedWeightsWarning(text), stacklevel=users_level())
     return tuple(found)
 
 

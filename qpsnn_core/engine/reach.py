@@ -68,7 +68,7 @@ def dead_in_model(model: Model, fired: Mapping[str, int] | None = None, seen: st
 
 def warn_dead_in_model(place: str, model: Model) -> None:
     """A DeadLayerWarning for each LIF that cannot fire."""
-    warn_dead_layers(place, dead_in_model(model), 4)
+    warn_dead_layers(place, dead_in_model(model))
 
 
 def _input(model: Model, node: Input, sources: list[Ends]) -> Ends:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from qpsnn_core.common.callers import users_level
 from qpsnn_core.common.errors import ChangedDataWarning, ConfigError, DataError, FileError, Unquoted, expected
 from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.engine.evaluation import check_data
@@ -115,7 +116,9 @@ class DataChoice:
         known = trained_on.digests.get(part)
         if known is not None and known != (found := digest(data)):
             text = f"{data.name}: its samples are not those that the checkpoint was trained with"
-            warnings.warn(ChangedDataWarning(f"{text} (sha256 {known[:12]}, now {found[:12]})"), stacklevel=3)
+            warnings.warn(
+                ChangedDataWarning(f"{text} (sha256 {known[:12]}, now {found[:12]})"), stacklevel=users_level()
+            )
 
 
 def described(figures: Mapping[str, Any]) -> str:

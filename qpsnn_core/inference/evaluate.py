@@ -68,7 +68,7 @@ def _warn(model: Model | IntegerNetwork, measured: Evaluation) -> None:
     fired = {name: int(measured.spikes[name].any()) for name in measured.neurons if name in measured.spikes}
     if not all(fired.values()):
         found = reaches(model) if isinstance(model, Model) else integer_reaches(model)
-        warn_dead_layers("evaluate", dead_layers(found, fired, f"{measured.images} images"), 4)
+        warn_dead_layers("evaluate", dead_layers(found, fired, f"{measured.images} images"))
 
 
 def _runner(network: IntegerNetwork, backend: str) -> Runner:

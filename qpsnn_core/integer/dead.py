@@ -33,4 +33,4 @@ def warn_dead_integers(place: str, network: IntegerNetwork, *, keep: bool = Fals
     dead = _dead.get(network)
     if dead is None:
         dead = _dead[network] = dead_integers(network)
-    warn_dead_layers(place, dead, 4)
+    warn_dead_layers(place, dead)
