@@ -12,6 +12,7 @@ from qpsnn_core.engine.layers import gates
 from qpsnn_core.engine.layers.gated_conv import activation_of, spikes_read
 from qpsnn_core.engine.passes import ForwardPass
 from qpsnn_core.kernels.parts import add_in_order
+from qpsnn_core.network.additions import masked_additions
 from qpsnn_core.network.cost import counts_itself
 from qpsnn_core.network.gates import ChannelGate
 from qpsnn_core.network.graph import Network
@@ -65,22 +66,6 @@ def gated_additions(network: Network, values: Mapping[str, Array]) -> dict[str, 
 
 
 def _additions(node: Conv, network: Network, values: Mapping[str, Array]) -> Longs:
-    x = spikes_read(node, values).sum(-1, dtype=np.int64)
-    height, width, channels = network.shape(node.name)
-    size, stride, padding = cast(tuple[int, int, int], (node.kernel, node.stride, node.padding))  # a plain convolution
-    edge = (padding, padding)
-    padded = np.pad(x, ((0, 0), (0, 0), edge, edge))
-    seen = np.zeros((*x.shape[:2], height, width), np.int64)
-    for ky in range(size):
-        for kx in range(size):
-            rows = slice(ky, ky + (height - 1) * stride + 1, stride)
-            seen += padded[:, :, rows, kx : kx + (width - 1) * stride + 1 : stride]
-    mask = np.ones((1, 1, 1, 1, 1), np.int64) if node.gate is None else values[node.gate].astype(np.int64)
-    steps = max(len(seen), len(mask))
-    repeats = network.steps // steps
-    mask = np.broadcast_to(mask, (steps, *seen.shape[1:2], *mask.shape[2:]))
-    seen = np.broadcast_to(seen, (steps, *seen.shape[1:]))
-    total = np.zeros((height, width, channels), np.int64)
-    for step in range(steps):
-        total += np.einsum("byx,byxc->yxc", seen[step], np.broadcast_to(mask[step], (*seen.shape[1:], mask.shape[4])))
-    return total * repeats
+    mask = None if node.gate is None else values[node.gate]
+    window = cast(tuple[int, int, int], (node.kernel, node.stride, node.padding))  # a plain convolution
+    return masked_additions(window, network.shape(node.name), spikes_read(node, values), mask, network.steps)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import numpy as np
 
-from qpsnn_core.common.types import Array
+from qpsnn_core.common.types import Array, Longs
+from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntConv, IntGate
 from qpsnn_core.integer.step import IntCurrent, OperationContext, Step
 from qpsnn_core.kernels.conv.gated import close_images
@@ -16,7 +17,8 @@ from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.integers import MAX_EVENT_COUNT, Product
 from qpsnn_core.kernels.exact_types import sum_type
 from qpsnn_core.kernels.threads import parallel_for
-from qpsnn_core.network.gates import CHANNEL_MASK
+from qpsnn_core.network.additions import masked_additions
+from qpsnn_core.network.gates import CHANNEL_MASK, gates_of
 
 ConvOperation = Callable[[IntConv, OperationContext, Array], Step]
 
@@ -78,3 +80,20 @@ def _gated(
         gated_conv(product, taken.reshape(-1), acc.reshape(-1), opened, context.ready)
 
     return Step(inner.value, run)
+
+
+def adds_itself(network: IntegerNetwork, node: IntConv) -> bool:
+    """Whether the additions of a convolution of counts depend on masks, and are counted where it runs."""
+    return bool(gates_of(node)) and network.values[node.source].kind == "counts"
+
+
+def additions(network: IntegerNetwork, node: IntConv, values: Mapping[str, Array]) -> Longs:
+    """Those that a gated convolution does for each of its sums, over images and all steps, int64 [H', W', C].
+
+    values: its counts and masks, as the nodes before it gave them.
+    """
+    counts, read = values[node.source], None if node.input_gate is None else values[node.input_gate]
+    mask = None if node.gate is None else values[node.gate]
+    window = cast(tuple[int, int, int], (node.kernel, node.stride, node.padding))  # gates close plain convolutions
+    shape = network.shape(node.name)
+    return masked_additions(window, shape, counts if read is None else counts * read, mask, network.steps)

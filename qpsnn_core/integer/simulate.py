@@ -20,7 +20,9 @@ from qpsnn_core.common.types import Array
 from qpsnn_core.common.validation import check_kind, numbers_of
 from qpsnn_core.integer.backends import Record, Run
 from qpsnn_core.integer.dead import warn_dead_integers
+from qpsnn_core.integer.gates import additions, adds_itself
 from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import IntConv
 from qpsnn_core.integer.plan import Key, plan_for, prepared
 from qpsnn_core.integer.step import Fired
 from qpsnn_core.kernels.buffers import empty
@@ -134,6 +136,9 @@ def _empty(network: IntegerNetwork, total: int, spiking: set[str], moving: set[s
         return {name: np.empty((network.steps, total, *network.shape(name)), dtype) for name in ordered}
 
     counted = {name: value.shape for name, value in network.values.items() if count and value.kind == "counts"}
+    counted |= {
+        node.name: network.shape(node.name) for node in network.of(IntConv) if count and adds_itself(network, node)
+    }
     counts = {name: np.zeros(shape, np.int64) for name, shape in counted.items()}
     return Run(np.empty((total, network.classes), np.int64), room(spiking, np.uint8), room(moving, np.int32), counts)
 
@@ -159,10 +164,14 @@ def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice, initial
     """Run one batch through all nodes and write what is recorded."""
     begin = {name: membranes[part] for name, membranes in initial.items()}
     frames = images if images.ndim == 5 else images[None]
+    given: dict[str, Any] = {}
     with plan_for(network, Key(frames.shape, frozenset(run.membranes), frozenset(begin))) as plan:
         for name, value in plan.run(frames, begin):
-            counts = _write(run, name, part, value) if isinstance(value, Fired) else value
-            if name in run.counts:
+            counts = given[name] = _write(run, name, part, value) if isinstance(value, Fired) else value
+            node = network[name]
+            if isinstance(node, IntConv) and name in run.counts:
+                run.counts[name] += additions(network, node, given)
+            elif name in run.counts:
                 most, times = network.values[name].max_count, network.steps // len(counts)
                 _count(counts, most, times, run.counts[name])
             if name == network.readout.name:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from qpsnn_core.common.pairs import both
-from qpsnn_core.common.types import Bools, Longs, Shape
+from qpsnn_core.common.types import Array, Bools, Longs, Shape
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 
@@ -42,3 +42,33 @@ def shortcut_reach(node: Shortcut, source: Shape, output: Shape, mask: Bools | N
     used = [channel for channel in node.mapping(source[2]) if channel >= 0]
     reach[:: node.stride, :: node.stride] = np.bincount(np.array(used, np.int64), minlength=source[2])
     return reach
+
+
+def masked_additions(
+    window: tuple[int, int, int], shape: Shape, counts: Array, mask: Array | None, steps: int
+) -> Longs:
+    """Additions of a gated convolution for each of its sums, over images and all steps, int64 `shape` (H', W', C).
+
+    counts: what it reads, behind its input gate, [T or 1, B, H, W, C]; a count of k is k additions, padding adds none.
+    mask: of its sums, [T or 1, B, H' or 1, W' or 1, C or 1], None for all open. window: kernel, stride, padding,
+    which are alike for rows and columns where there is a gate.
+    """
+    x = counts.sum(-1, dtype=np.int64)
+    height, width, channels = shape
+    size, stride, padding = window
+    edge = (padding, padding)
+    padded = np.pad(x, ((0, 0), (0, 0), edge, edge))
+    seen = np.zeros((*x.shape[:2], height, width), np.int64)
+    for ky in range(size):
+        for kx in range(size):
+            rows = slice(ky, ky + (height - 1) * stride + 1, stride)
+            seen += padded[:, :, rows, kx : kx + (width - 1) * stride + 1 : stride]
+    opened = np.ones((1, 1, 1, 1, 1), np.int64) if mask is None else mask.astype(np.int64)
+    done = max(len(seen), len(opened))
+    opened = np.broadcast_to(opened, (done, *seen.shape[1:2], *opened.shape[2:]))
+    seen = np.broadcast_to(seen, (done, *seen.shape[1:]))
+    total = np.zeros((height, width, channels), np.int64)
+    for step in range(done):
+        each = np.broadcast_to(opened[step], (*seen.shape[1:], opened.shape[4]))
+        total += np.einsum("byx,byxc->yxc", seen[step], each)
+    return total * (steps // done)

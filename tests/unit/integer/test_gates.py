@@ -13,12 +13,16 @@ from naive import integer as naive
 from oracle import networks
 from qpsnn_core.common.errors import ConfigError, LoweringError, NodeKindError, ShapeError
 from qpsnn_core.engine import passes
+from qpsnn_core.engine.gates import gated_additions
+from qpsnn_core.engine.pricing import measured_cost
+from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.integer.file import load_integer, save_integer
 from qpsnn_core.integer.lowering.gates import gate_thresholds
 from qpsnn_core.integer.lowering.lower import affine, lower
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.network import LIF, Conv, MaxPool, Network, Sum
+from qpsnn_datasets import Dataset
 
 NET = deployable()
 MODEL, IMAGES = networks.model(NET), networks.images(NET)
@@ -34,6 +38,18 @@ def test_every_spike_is_the_twins_and_the_trained_networks():
         np.testing.assert_array_equal(found, spikes[name])
         np.testing.assert_array_equal(found, trained[name])
         np.testing.assert_array_equal(run.membranes[name], membranes[name])
+
+
+def test_additions_of_gated_sums_are_the_trained_networks():
+    counts = simulate(LOWERED, IMAGES).counts
+    trained = gated_additions(NET, passes.forward(MODEL, IMAGES, save_for_backward=True).values)
+    assert trained
+    for name, total in trained.items():
+        np.testing.assert_array_equal(counts[name], total)
+    names = tuple(f"class {index}" for index in range(NET.classes))
+    data = Dataset(IMAGES, networks.labels(NET), names, "some")
+    of_integers, of_trained = (measured_cost(MODEL, evaluate(one, data)).sops for one in (LOWERED, MODEL))
+    assert of_integers == of_trained
 
 
 def test_sums_of_an_image_behind_a_mask_of_each_step():
