@@ -1,7 +1,20 @@
 """The networks of the paper and others, each a function with its options; they live in network/zoo/."""
 
 from qpsnn_core.network.zoo.blocks import Neuron
+from qpsnn_core.network.zoo.gated import GateOptions, with_gates
 from qpsnn_core.network.zoo.resnet import resnet20, sew_resnet18
 from qpsnn_core.network.zoo.vgg import build, mlp, vgg9, vgg16, vgg_small, vggsnn
 
-__all__ = ["Neuron", "build", "mlp", "resnet20", "sew_resnet18", "vgg9", "vgg16", "vgg_small", "vggsnn"]
+__all__ = [
+    "GateOptions",
+    "Neuron",
+    "build",
+    "mlp",
+    "resnet20",
+    "sew_resnet18",
+    "vgg9",
+    "vgg16",
+    "vgg_small",
+    "vggsnn",
+    "with_gates",
+]

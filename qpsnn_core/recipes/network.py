@@ -18,6 +18,7 @@ from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.synapses import MOST_CHANNELS
 from qpsnn_core.network.zoo.blocks import ENDS, INITIAL
+from qpsnn_core.network.zoo.gated import GateOptions, with_gates
 from qpsnn_core.network.zoo.vgg import ZOO, build, inner_gamma, layers_of
 from qpsnn_core.quantization.formats import AUTO, GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, TERNARY, WITH_ZERO, Quantizer
 from qpsnn_core.quantization.formats import FULL_PRECISION as FULL_PRECISION
@@ -49,6 +50,7 @@ class NetworkConfig:
     detach_reset, reset ("zero", "subtract"), membrane (a table of low, high and more), learn,
     learn_per, threshold_gradient: as in LIF, which has the
     defaults and the checks.
+    gates: a table of GateOptions, by which `with_gates` puts gates into the network; None: none.
     initial: of weights without batch norm (mlp), "auto": such that their neurons fire, or "paper": OSBC's.
     """
 
@@ -76,6 +78,7 @@ class NetworkConfig:
     learn: tuple[str, ...] = field(default=LIF.learn, metadata=ADDED_LATER)
     learn_per: str = field(default=LIF.learn_per, metadata=ADDED_LATER)
     threshold_gradient: str = field(default=LIF.threshold_gradient, metadata=ADDED_LATER)
+    gates: GateOptions | None = field(default=None, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
@@ -175,7 +178,7 @@ class NetworkConfig:
         if self.file:
             return self.checked("network.file", load_network(self.file), shape, classes, events=events)
         own = {} if ZOO[self.name].batch_norm else {"initial": self.initial}
-        return build(
+        plain = build(
             self.name,
             shape,
             classes,
@@ -189,6 +192,7 @@ class NetworkConfig:
             input_range=input_range,
             **own,
         )
+        return plain if self.gates is None else with_gates(plain, self.gates)
 
     def checked(self, place: str, network: Network, shape: Shape, classes: int, *, events: bool) -> Network:
         """The network as it is, if it takes such images, has so many classes, and the steps of the recipe."""

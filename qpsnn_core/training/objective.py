@@ -22,7 +22,7 @@ from qpsnn_core.common.tasks import CLASSIFICATION
 from qpsnn_core.common.types import Array, Doubles, Floats
 from qpsnn_core.common.validation import described
 from qpsnn_core.optim.target_losses import LOSSES_OF
-from qpsnn_core.recipes.training import BALANCED, HUBER, TrainConfig
+from qpsnn_core.recipes.training import BALANCED, HUBER, TET, TrainConfig
 from qpsnn_datasets import Dataset
 
 Objective = Callable[[Floats, Any], tuple[float, Floats]]
@@ -33,6 +33,9 @@ Labels are as the data have them: of several labels uint8 [B, K], of real number
 
 OF_CLASSES = ("label_smoothing", "class_weights")
 """Settings of losses that only classes have."""
+
+OF_ONE_LOSS = ((HUBER, "delta", "delta"), (TET, "tet_lambda", "lam"))
+"""Settings that one loss alone has: its name, the key, and the option of its function."""
 
 
 def objective_of(stage: str, config: TrainConfig, data: Dataset, own: Objective | None) -> Objective:
@@ -45,7 +48,7 @@ def objective_of(stage: str, config: TrainConfig, data: Dataset, own: Objective 
         if not callable(own):
             want = "a function of logits and labels that gives loss and gradient"
             raise ArgumentError(expected(f"{stage}.loss", want, Unquoted(described(own))))
-        for name in ("loss", "delta", *OF_CLASSES):
+        for name in ("loss", *(key for _, key, _ in OF_ONE_LOSS), *OF_CLASSES):
             _unset(stage, config, name, getattr(defaults, name), "as the loss is a function")
         return partial(_own, f"{stage}.loss", own)
     losses = LOSSES_OF[data.task]
@@ -53,10 +56,11 @@ def objective_of(stage: str, config: TrainConfig, data: Dataset, own: Objective 
         want = f"one of {', '.join(losses)}, as {data.name} is for {data.task}"
         raise ConfigError(expected(f"{stage}.loss", want, config.loss))
     options: dict[str, Any] = {"parts": config.parts}
-    if config.loss == HUBER:
-        options["delta"] = config.delta
-    else:
-        _unset(stage, config, "delta", defaults.delta, f"as {config.loss} has none")
+    for loss, key, option in OF_ONE_LOSS:
+        if config.loss == loss:
+            options[option] = getattr(config, key)
+        else:
+            _unset(stage, config, key, getattr(defaults, key), f"as {config.loss} has none")
     if data.task == CLASSIFICATION:
         options |= {"smoothing": config.label_smoothing, "weights": class_weights(stage, config, data)}
     else:

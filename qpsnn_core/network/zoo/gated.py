@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
-from qpsnn_core.common.validation import check_at_least, check_choice, check_kind
+from qpsnn_core.common.validation import check, check_kind, choices, least, place, positive, typed
 from qpsnn_core.network.gates import SAMPLINGS, ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, AvgPool, MaxPool, Node
@@ -32,11 +33,15 @@ class GateOptions:
     prior: str = "membrane"
 
     def __post_init__(self) -> None:
-        check_choice("gates.prior", self.prior, PRIORS)
-        check_choice("gates.sampling", self.sampling, SAMPLINGS)
-        check_at_least("gates.size", self.size, 1)
+        typed(self)
+        choices(self, prior=PRIORS, sampling=SAMPLINGS)
+        least(self, size=1)
+        positive(self, "temperature")
+        check(self, "target", 0 < self.target <= 1, "a number above 0, at most 1")
+        check(self, "weight", 0 <= self.weight < math.inf, "a number of at least 0")
         if not (self.channels or self.places):
-            raise ConfigError(expected("gates", "channels, places or both", Unquoted("neither")))
+            want = "one of them true, or both"
+            raise ConfigError(expected(place(self, "channels, places"), want, Unquoted("neither")))
 
 
 def with_gates(network: Network, options: GateOptions | None = None) -> Network:
@@ -51,7 +56,8 @@ def with_gates(network: Network, options: GateOptions | None = None) -> Network:
     check_kind("with_gates.options", options, GateOptions)
     chosen = [node for node in network.of(Conv) if _can(network, node)]
     if not chosen:
-        raise ConfigError(expected("with_gates.network", "a Conv that reads spikes of a square map", Unquoted("none")))
+        want = "a network with a Conv that reads spikes of a square map"
+        raise ConfigError(expected("gates", want, Unquoted("none")))
     closing: dict[str, str] = {}
     nodes: list[Node] = []
     for node in network.nodes:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from compiled import needs_cc
 
 import qpsnn_core as qp
+from qpsnn_core.common.errors import NodeKindError
 from qpsnn_core.compression.channels.rates import prunable, resolve
+from qpsnn_core.integer.nodes import IntGate, IntLIF
 from qpsnn_core.local_learning.decolle_recipe import load_decolle_recipe
 from qpsnn_core.local_learning.recipe import load_local_recipe
 from qpsnn_core.network.synapses import Conv
@@ -81,3 +83,30 @@ def test_a_whole_recipe_runs(tmp_path):
     assert rows["integer"].accuracy >= 0.88
     assert rows["integer"].size_mb < rows["trained"].size_mb / 8
     assert (tmp_path / "run" / "firmware" / "digits.c").is_file()
+
+
+@needs_cc
+@pytest.mark.once
+@pytest.mark.slow
+def test_membranes_thresholds_and_gates_reach_c_spike_for_spike(tmp_path):
+    pytest.importorskip("sklearn")
+    recipe = load_recipe(EXAMPLES / "spquant.toml")
+    gates = replace(recipe.network.gates, places=True, prior="spikes")
+    network = replace(recipe.network, gates=gates, width=0.25, steps=2)
+    short = {name: replace(getattr(recipe, name), epochs=1) for name in ("train", "finetune")}
+    recipe = replace(recipe, network=network, data=replace(recipe.data, limit=200), **short)
+    real = replace(network, gates=replace(gates, prior="membrane"))
+    with pytest.raises(NodeKindError, match=r"conv2\.prior: lowering takes no Membrane"):
+        qp.run(replace(recipe, network=real), tmp_path / "refused")
+    assert not (tmp_path / "refused" / "trained.h5").exists()
+    done = qp.run(recipe, tmp_path / "run")
+    assert done.agrees
+    assert {name: one["spike_mismatches"] for name, one in done.figures["simulate"]["backends"].items()} == {
+        "exact": 0,
+        "c": 0,
+    }
+    integers = qp.load_integer(tmp_path / "run" / "network.h5")
+    assert len(integers.of(IntGate)) == 9  # nothing reads the channels of the last
+    assert all(neuron.membrane is not None for neuron in integers.of(IntLIF))
+    learned = qp.load_model(tmp_path / "run" / "tuned.h5").params
+    assert all(learned[neuron.name]["log_threshold"].any() for neuron in integers.of(IntLIF))

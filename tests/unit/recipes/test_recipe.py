@@ -9,7 +9,8 @@ import re
 import pytest
 
 from qpsnn_core.common.errors import ConfigError, FileError
-from qpsnn_core.network import LIF, Conv, Linear, MembraneQuantizer, Quantizer
+from qpsnn_core.network import LIF, ChannelGate, Conv, Linear, MembraneQuantizer, Quantizer
+from qpsnn_core.network.zoo.gated import GateOptions, with_gates
 from qpsnn_core.network.zoo.vgg import ZOO, layers_of
 from qpsnn_core.recipes.data import DataConfig
 from qpsnn_core.recipes.lowering import LowerConfig
@@ -29,6 +30,7 @@ OTHER = Recipe(
         detach_reset=True,
         reset="subtract",
         membrane=MembraneQuantizer(-1, 1, "straight", masked=True),
+        gates=GateOptions(places=True, size=2, prior="spikes"),
     ),
     DataConfig(name="cifar10", path='a "quoted"\\path\x7f\n', limit=100, crop=4, flip=True, cutout=8),
     TrainConfig(
@@ -38,6 +40,7 @@ OTHER = Recipe(
         schedule="step",
         clip_norm=1.5,
         loss="tet",
+        tet_lambda=0.05,
         seed=7,
         arithmetic="native",
         parts=5,
@@ -106,6 +109,33 @@ def test_every_option_of_a_neuron_has_a_key_and_its_default():
         assert getattr(neuron, option) == given[key] != getattr(default, option)
     built = NetworkConfig(**given).build((8, 8, 1), 5)
     assert {lif.like("neuron", "current") for lif in built.of(LIF)} == {neuron}
+
+
+def test_gates_are_a_table_of_their_own():
+    gates = {"channels": True, "places": True, "prior": "spikes", "size": 4}
+    config = recipe_from_dict({"network": {"gates": gates}}).network
+    assert config.build((8, 8, 1), 5) == with_gates(NetworkConfig().build((8, 8, 1), 5), GateOptions(**gates))
+    assert not NetworkConfig().build((8, 8, 1), 5).of(ChannelGate)
+    assert "gates" not in Recipe().to_dict()["network"]
+
+
+@pytest.mark.parametrize(
+    ("gates", "message"),
+    [
+        ({"channels": False}, "network.gates.channels, places: expected one of them true, or both, got neither"),
+        ({"channels": 1}, "network.gates.channels: expected true or false, got 1"),
+        ({"prior": "spike"}, "network.gates.prior: expected one of membrane, spikes, got 'spike'"),
+        ({"target": 0}, "network.gates.target: expected a number above 0, at most 1, got 0"),
+        ({"weight": -1}, "network.gates.weight: expected a number of at least 0, got -1"),
+        ({"temperature": 0}, "network.gates.temperature: expected a positive number, got 0"),
+        ({"size": 0}, "network.gates.size: expected an integer of at least 1, got 0"),
+        ({"place": True}, "network.gates: unknown key 'place' (did you mean 'places'?)"),
+        (True, "network.gates: expected a table of keys, got True"),
+    ],
+)
+def test_gates_that_cannot_be_are_refused_by_name(gates, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        recipe_from_dict({"network": {"gates": gates}})
 
 
 def test_channel_counts_can_be_given_one_by_one(tmp_path):

@@ -11,9 +11,10 @@ from runs import Stop, same_runs
 
 from qpsnn_core.common.errors import ArgumentError, ConfigError, NumericsError
 from qpsnn_core.engine.passes import initialise
-from qpsnn_core.optim.losses import mean_logits_cross_entropy
+from qpsnn_core.optim.losses import mean_logits_cross_entropy, tet
 from qpsnn_core.recipes.recipe import recipe_from_dict
 from qpsnn_core.recipes.training import TrainConfig
+from qpsnn_core.training.objective import objective_of
 from qpsnn_core.training.train import finetune, train
 
 CONFIG = TrainConfig(epochs=2, batch=8, optimizer="adam", lr=0.02)
@@ -42,6 +43,22 @@ def test_the_recipes_own_loss_as_a_function_gives_the_same_run():
         for node, inner in first.params.items():
             for name, array in inner.items():
                 np.testing.assert_array_equal(array, other.params[node][name])
+
+
+def test_the_share_of_squares_in_tet_is_a_setting():
+    logits, labels = np.random.default_rng(1).normal(0, 1, (2, 8, 3)).astype(np.float32), DATA.labels[:8]
+    for lam in (0.0, 0.9):
+        objective = objective_of("train", replace(CONFIG, loss="tet", tet_lambda=lam), DATA, None)
+        loss, gradient = objective(logits, labels)
+        want, slope = tet(logits, labels, lam=lam)
+        assert loss == want
+        np.testing.assert_array_equal(gradient, slope)
+    with pytest.raises(ConfigError, match=r"train\.tet_lambda: expected 0\.0, as mean has none, got 0\.9"):
+        train(small.network(), DATA, replace(CONFIG, tet_lambda=0.9))
+    with pytest.raises(ConfigError, match=r"train\.tet_lambda: expected 0\.0, as the loss is a function, got 0\.9"):
+        train(small.network(), DATA, replace(CONFIG, tet_lambda=0.9), loss=own)
+    with pytest.raises(ConfigError, match=r"train\.tet_lambda: expected a number from 0 to 1, got 1\.5"):
+        recipe_from_dict({"train": {"loss": "tet", "tet_lambda": 1.5}})
 
 
 def test_a_run_with_a_function_goes_on_with_the_same_function_only(tmp_path):

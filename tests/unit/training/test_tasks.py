@@ -159,6 +159,7 @@ REFUSED = [
     (marks, {"loss": "mse"}, ConfigError, r"train\.loss: expected one of bce, as arrays\.train is for multilabel"),
     (numbers, {"loss": "mse", "label_smoothing": 0.1}, ConfigError, r"train\.label_smoothing: expected 0\.0, as"),
     (marks, {"loss": "bce", "class_weights": "balanced"}, ConfigError, r"train\.class_weights: expected \{\}, as"),
+    (numbers, {"loss": "mse", "tet_lambda": 0.05}, ConfigError, r"train\.tet_lambda: expected 0\.0, as mse has none"),
     (numbers, {"loss": "mse", "delta": 2.0}, ConfigError, r"train\.delta: expected 1\.0, as mse has none, got 2\.0"),
     (
         numbers,

@@ -45,7 +45,9 @@ def test_channels_alone_mask_sums_and_the_next_layer():
 def test_what_cannot_be_gated_is_refused_by_name():
     with pytest.raises(ConfigError, match="a Conv that reads spikes of a square map, got none"):
         with_gates(mlp(steps=2))
-    with pytest.raises(ConfigError, match=r"gates: expected channels, places or both, got neither"):
+    with pytest.raises(
+        ConfigError, match=r"GateOptions\.channels, places: expected one of them true, or both, got neither"
+    ):
         GateOptions(channels=False)
     with pytest.raises(ConfigError, match=r"gates.size: expected a divisor of"):
         with_gates(vgg_small(width=0.25), GateOptions(size=7))
