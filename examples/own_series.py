@@ -49,7 +49,7 @@ def main(folder, lava=True):
     network = qp.build("mlp", data.train.image_shape, len(CLASSES), **options)
     settings = qp.TrainConfig(epochs=12, batch=32, optimizer="adam", lr=0.01)
     trained = qp.train(network, data, settings, checkpoint=folder / "trained.h5")
-    (folder / "trained.toml").write_text(qp.recipe_from_dict(trained.checkpoint.recipe).to_toml())
+    (folder / "trained.toml").write_text(qp.recipe_from_dict(trained.checkpoint.recipe).to_toml(only=("data",)))
     lowered = qp.lower(trained.model)
     qp.save_integer(folder / "network.h5", lowered.network)
 

@@ -103,6 +103,7 @@ def forward(
     check_model_kind("forward.model", model)
     train, save_for_backward, arithmetic = plain((train, save_for_backward, arithmetic))
     check_kinds("forward", bool, train=train, save_for_backward=save_for_backward)
+    check_kinds("forward", Draw, draw=draw)
     parts = whole("forward.parts", parts, 0)
     check_choice("forward.arithmetic", arithmetic, ARITHMETICS)
     network = model.network

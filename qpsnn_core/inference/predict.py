@@ -84,7 +84,9 @@ def predict(
     check_kind("predict.backend", backend, str)
     samples = images_of("predict.images", network, images)
     data = images.test if isinstance(images, Split) else images
-    task = plain(task) or (data.task if isinstance(data, Dataset) else CLASSIFICATION)
+    task = plain(task)
+    check_kind("predict.task", task, str)
+    task = task or (data.task if isinstance(data, Dataset) else CLASSIFICATION)
     check_choice("predict.task", task, TASKS)
     size = max(1, min(batch, MEMORY // bytes_of(network)))
     parts = [samples[start : start + size] for start in range(0, len(samples), size)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,9 +91,16 @@ class Recipe:
         tables["network"] = {name: value for name, value in network.items() if value is not None}
         return {name: table for name, table in tables.items() if table is not None}
 
-    def to_toml(self) -> str:
-        """The text that `load_recipe` reads as this recipe."""
-        return to_toml(self.to_dict())
+    def to_toml(self, only: Collection[str] = ()) -> str:
+        """The text that `load_recipe` reads as this recipe. only: the tables that are written; by default all.
+
+        A checkpoint of a network that was written in Python knows its [data] and [train] alone: the other tables of
+        its recipe are defaults. Raises ConfigError (no such table).
+        """
+        tables = self.to_dict()
+        if not isinstance(only, Collection) or isinstance(only, str) or not set(only) <= set(tables):
+            raise ConfigError(expected("to_toml.only", f"some of {', '.join(tables)}", only))
+        return to_toml({name: table for name, table in tables.items() if not only or name in only})
 
 
 def recipe_from_dict(data: Mapping[str, Any]) -> Recipe:

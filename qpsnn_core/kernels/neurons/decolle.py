@@ -223,10 +223,7 @@ def fire_codes(sample, place, d, f, p, weights, biases, s, step, keys):
 
 @kernel
 def pool(sample, place, s, winners):
-    """The pooled spikes of one sample's layer at `place`, into `s`.
-
-    winners: int32, the neuron of the highest V of each pool, written.
-    """
+    """The pooled spikes of a layer, into `s`; as for `forward_layer`. winners: the neuron of each pool's highest V."""
     v, spikes, emitted = s.v[sample], s.s[sample], s.emitted[sample]
     feature, side = place.features, place.pool
     for y in range(0, place.height - side + 1, side):
