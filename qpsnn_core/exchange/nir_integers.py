@@ -91,21 +91,21 @@ def _neuron(making: Making, node: IntLIF) -> None:
     making.areas[node.name] = 1
 
 
-def _check_counts(making: Making, node: IntMaxPool | IntSumPool) -> None:
+def _check_counts(network: IntegerNetwork, node: IntMaxPool | IntSumPool) -> None:
     """UnsupportedError of a pool of currents."""
-    if making.network.values[node.name].kind == "current":
+    if network.values[node.name].kind == "current":
         want = "a pool of spikes or images (the trained model is written with mean-pools of currents)"
         raise UnsupportedError(expected(f"nir: {node.name}", want, Unquoted("a pool of currents")))
 
 
 def _sum_pool(making: Making, node: IntSumPool) -> None:
-    _check_counts(making, node)
+    _check_counts(making.network, node)
     making.graph.pool(node.name, node.source, node.size, mean=not making.exact, stride=node.step)
     making.areas[node.name] = making.areas[node.source] * (1 if making.exact else node.area)
 
 
 def _max_pool(making: Making, node: IntMaxPool) -> None:
-    _check_counts(making, node)
+    _check_counts(making.network, node)
     if making.network.values[node.source].max_count != 1:
         want = "a kind that NIR can express (of counts, no max-pool)"
         raise UnsupportedError(expected(f"nir: {node.name}", want, Unquoted(type(node).__name__)))
@@ -210,6 +210,12 @@ def _no_state(network: IntegerNetwork, node: IntNode) -> int:
     return 1
 
 
+def _pool_bits(network: IntegerNetwork, node: IntMaxPool | IntSumPool) -> int:
+    """Refused before the neurons behind it look for the gains of what they read."""
+    _check_counts(network, node)
+    return 1
+
+
 def _membrane_bits(network: IntegerNetwork, node: IntLIF) -> int:
     reach, largest = network.values[node.name].membrane, network.arrays[node.name]["threshold"].astype(np.int64)
     if reach is not None:
@@ -231,8 +237,8 @@ FORMS: KindTable[Form] = KindTable(
         IntLinear: Form(_with_reader, _linear, _no_state),
         IntShortcut: Form(_with_reader, _shortcut, _no_state),
         IntLIF: Form(_neuron, _no_current, _membrane_bits),
-        IntMaxPool: Form(_max_pool, _no_current, _no_state),
-        IntSumPool: Form(_sum_pool, _no_current, _no_state),
+        IntMaxPool: Form(_max_pool, _no_current, _pool_bits),
+        IntSumPool: Form(_sum_pool, _no_current, _pool_bits),
         IntSum: Form(_sum, _no_current, _no_state),
         IntConcat: Refusal("NIR has no node that puts channels side by side"),
         IntGate: Refusal("NIR has no node that masks another"),

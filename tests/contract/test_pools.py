@@ -97,3 +97,6 @@ def test_nir_has_mean_pools_of_currents_alone(tmp_path):
     for source in (LARGEST, qp.lower(MEAN).network):
         with pytest.raises(UnsupportedError, match=r"pool1: .*no max-pool|average1: .*got a pool of currents"):
             save_nir(tmp_path / "b.nir", source)
+    for source in (qp.lower(LARGEST).network, qp.lower(MEAN).network):
+        with pytest.raises(UnsupportedError, match=r"^nir: (pool2|average1): .*, got a pool of currents$"):
+            save_nir(tmp_path / "b.nir", source, exact=True)
