@@ -79,6 +79,21 @@ def test_channels_that_do_not_line_up_in_a_sum_stay():
         qp.remove_channels(qp.initialise(network), {"lif3": [0, 1]})
 
 
+@pytest.mark.parametrize("residual", ["map", "together"])
+def test_parts_of_unlike_widths_that_a_sum_ties_stay_and_all_others_go(residual):
+    builder = qp.Builder(SHAPE, steps=2)
+    first = builder.chain(builder.input, Conv(4), LIF())
+    parts = builder.add(Concat(), first, builder.chain(first, Conv(3), LIF()))
+    both = builder.add(Sum(), parts, builder.chain(parts, Conv(7), LIF()))
+    builder.chain(both, Conv(6), LIF(), Linear(3))
+    model = qp.initialise(builder.network())
+    scores = {node.name: np.arange(float(model.network.shape(node.name)[2])) for node in model.network.neurons}
+    kept = qp.prune(model, scores, 0.5, residual=residual, prune_last=True).kept
+    assert {name: len(some) for name, some in kept.items()} == {"lif1": 4, "lif2": 3, "lif3": 7, "lif4": 3}
+    with pytest.raises(ConfigError, match=r"^keep.lif2: expected all 3"):
+        qp.remove_channels(model, {"lif2": np.arange(2)})
+
+
 def test_the_lift_and_loihi_take_it():
     lifted = qp.lift(INTEGERS, IMAGES)
     assert lifted.network["concat1"] == MODEL.network["concat1"]

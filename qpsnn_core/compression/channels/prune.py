@@ -16,7 +16,7 @@ from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays, Doubles, Longs
 from qpsnn_core.common.validation import check_at_least, check_choice, check_kind
 from qpsnn_core.compression.channels.rates import Rates, kept_count, prunable, resolve
-from qpsnn_core.compression.channels.remove import coupled_groups, remove_channels
+from qpsnn_core.compression.channels.remove import coupled_groups, remove_channels, unprunable
 from qpsnn_core.compression.channels.score import Scores
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.passes import initialise
@@ -114,7 +114,11 @@ def prune(
     values = _checked("scores", network, scores.values if isinstance(scores, Scores) else scores)
     second = _second(network, scores, ties)
     kept: dict[str, Longs] = {}
+    fixed = unprunable(network)
     for group in coupled_groups(network, together=together):
+        if not fixed.isdisjoint(group):
+            kept.update((name, np.arange(network.shape(name)[2])) for name in group)
+            continue
         count = kept_count(network.shape(group[0])[2], rate[group[0]])
         best = _best(_mean(values, group), _mean(second, group), count)
         kept.update(dict.fromkeys(group, best))

@@ -184,12 +184,13 @@ def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
         if name not in lifs:
             raise ConfigError(expected("keep", "the name of a LIF" + did_you_mean(name, lifs), name))
     chosen = {name: _checked(name, keep.get(name), size) for name, size in lifs.items()}
+    fixed = unprunable(network)
     for group in coupled_groups(network):
         for name in group[1:]:
-            if not np.array_equal(chosen[name], chosen[group[0]]):
+            if group[0] not in fixed and not np.array_equal(chosen[name], chosen[group[0]]):
                 want = f"those of keep.{group[0]}, as both have the same channels"
                 raise ConfigError(expected(f"keep.{name}", want, _brief(chosen[name])))
-    for name in sorted(unprunable(network)):
+    for name in sorted(fixed):
         if len(chosen[name]) < lifs[name]:
             raise ConfigError(
                 expected(
@@ -206,7 +207,7 @@ def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
             Segment(_masks(network, node) or tuple(driven(network, node.name)), network.shape(node.name)[2]),
         )
         for segment in runs:
-            found = [name for name in segment.names if name in chosen]
+            found = [name for name in segment.names if name in chosen and not segment.fixed]
             every.append(first + (chosen[found[0]] if found else np.arange(segment.size)))
             first += segment.size
         kept[node.name] = np.concatenate(every)
