@@ -116,6 +116,14 @@ class ClippedImagesWarning(QpsnnWarning):
     """Real numbers lie beyond what a byte of the input can hold, and were cut at its ends."""
 
 
+class DimImagesWarning(QpsnnWarning):
+    """Images hold 0 and 1 alone where the input takes 0..255: its neurons hardly see them, if they are spikes."""
+
+
+class NothingPrunedWarning(QpsnnWarning):
+    """A rate above 0 removes no channel, since no layer can lose any."""
+
+
 class ChangedDataWarning(QpsnnWarning):
     """A set that a checkpoint names has other samples than those it was trained on."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.arithmetic import PORTABLE
-from qpsnn_core.common.errors import DataError, LabelError, ShapeError, Unquoted, expected
+from qpsnn_core.common.callers import users_level
+from qpsnn_core.common.errors import DataError, DimImagesWarning, LabelError, ShapeError, Unquoted, expected
+from qpsnn_core.common.input_range import UNSIGNED
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.tasks import CLASSIFICATION
@@ -23,6 +26,7 @@ from qpsnn_core.engine.measures import MEASURES
 from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.network.model import Model
+from qpsnn_core.network.nodes import Input
 from qpsnn_core.network.ordered_graph import Ordered
 from qpsnn_datasets import Dataset, batch_count, batches
 
@@ -32,6 +36,9 @@ Runner = Callable[[Images], tuple[Array, dict[str, Array]]]
 
 MEMORY = 2**29
 """Bytes that one batch may take; a batch that would take more is made smaller."""
+
+SOME = 256
+"""Images that are looked at first, before all are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,6 +225,11 @@ def _check_range(node: Any, dataset: Dataset) -> None:
         want = f"units of {unit!r} (from {node.name})"
         got = f"units of {span.scale!r} (from_arrays(..., scale={unit!r}) makes images for this network; {remedy})"
         raise DataError(expected(place, want, Unquoted(got)))
+    intensities = span is None and isinstance(node, Input) and not node.spikes and node.peak == UNSIGNED[1]
+    if intensities and dataset.images[:SOME].max() <= 1 and dataset.images.max() <= 1:
+        text = f"{place}: expected intensities up to {node.peak} (from {node.name}), got 0 and 1 alone, which are dim"
+        remedy = "spikes want Input(..., peak=1, scale=1.0, spikes=True), which build(..., events=True) gives"
+        warnings.warn(DimImagesWarning(f"{text}; {remedy}"), stacklevel=users_level())
 
 
 def summed(counts: Array, steps: int) -> Array:

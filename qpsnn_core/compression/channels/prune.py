@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,7 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
+from qpsnn_core.common.callers import users_level
+from qpsnn_core.common.errors import (
+    ConfigError,
+    NothingPrunedWarning,
+    NumericsError,
+    ShapeError,
+    Unquoted,
+    expected,
+)
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays, Doubles, Longs
@@ -94,7 +103,7 @@ def prune(
     be the same. LIFs that keep the same channels go by the mean of their scores, and need the same rate.
     ties: among equal scores the lower index stays ("index"), or first the larger SCA of `scores` ("sca").
     An optimizer's state does not fit the pruned model: fine-tuning starts a fresh one.
-    Warns of layers that can never fire (DeadLayerWarning).
+    Warns of layers that can never fire (DeadLayerWarning), and where no layer can lose channels (NothingPrunedWarning).
     Raises ConfigError (an argument), ShapeError, NumericsError (scores or model).
     """
     rates = plain(rates.tolist() if isinstance(rates, np.ndarray) else rates)
@@ -110,6 +119,9 @@ def prune(
     together = residual == "together"
     chosen = prunable(network, prune_last=prune_last, together=together)
     rate = resolve(network, rates, chosen)
+    if not chosen and isinstance(rates, float | int) and rates > 0:
+        text = f"prune: rates of {rates:g} remove nothing: no layer can lose channels (the last only with prune_last)"
+        warnings.warn(NothingPrunedWarning(text), stacklevel=users_level())
     check_coupled(network, rate, together=together)
     values = _checked("scores", network, scores.values if isinstance(scores, Scores) else scores)
     second = _second(network, scores, ties)

@@ -25,7 +25,9 @@ def page(root):
 def test_the_pages_example_and_command_run(root, tmp_path):
     pytest.importorskip("sklearn")
     (example,), (command,) = blocks(page(root), "python"), blocks(page(root), "sh")
-    trained, integer = map(float, run([sys.executable, "-c", example], tmp_path).split())
+    printed = run([sys.executable, "-c", example], tmp_path).strip()
+    assert f"It prints `{printed}`" in page(root).read_text(encoding="utf-8")
+    trained, integer = map(float, printed.split())
     assert trained > 0.95
     assert abs(trained - integer) < 0.03
     said = run(shlex.split(command), tmp_path)

@@ -35,6 +35,7 @@ def test_the_example_prints_what_the_page_promises(root, tmp_path):
     assert all((Path(folder) / "own_network.png").stat().st_size > 10_000 for folder in drawn)
     text = page(root).read_text(encoding="utf-8")
     (least,) = re.findall(r"Both accuracies are at least (\d+)%", text)
+    assert shares(said) == shares(text)
     for printed in (said, text):
         table = shares(printed)
         assert set(table) == {"trained", "integers"}

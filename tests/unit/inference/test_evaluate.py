@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import small
 
-from qpsnn_core.common.errors import ConfigError, DataError, LabelError, NumericsError, ShapeError
+from qpsnn_core.common.errors import ConfigError, DataError, DimImagesWarning, LabelError, NumericsError, ShapeError
 from qpsnn_core.engine import evaluation as measuring
 from qpsnn_core.engine.measures import answers
 from qpsnn_core.engine.passes import forward
@@ -178,3 +178,13 @@ def test_a_model_with_nan_is_named(model, data):
     broken = {**model.params, "conv2": {**model.params["conv2"], "bn_bias": np.full(6, np.nan, np.float32)}}
     with pytest.raises(NumericsError, match=r"params\.conv2\.bn_bias"):
         evaluate(model._replace(params=broken), data)
+
+
+def test_spikes_given_to_an_input_of_intensities_are_warned_of():
+    data = small.dataset(8)
+    bright = small.model()
+    network = bright.network.change(bright.network.input.name, peak=255, scale=1 / 255)
+    dim = replace(data, images=(data.images > 7).astype(np.uint8))
+    with pytest.warns(DimImagesWarning, match=r"expected intensities up to 255 .*, got 0 and 1 alone") as found:
+        evaluate(bright._replace(network=network), dim)
+    assert found[0].filename == __file__

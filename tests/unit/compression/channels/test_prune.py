@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError
+from qpsnn_core.common.errors import ConfigError, NothingPrunedWarning, NumericsError, ShapeError
 from qpsnn_core.compression.channels.prune import prune
 from qpsnn_core.compression.channels.rates import kept_count, last, prunable, resolve
 from qpsnn_core.compression.channels.remove import coupled_groups, remove_channels, unprunable
@@ -394,3 +394,12 @@ def test_score_then_prune_then_again(residual):
         model = prune(model, score(model, images, batches=2, batch=4), 0.5, ties="sca").model
         check_model(model)
     assert widths(model.network) == [1, *[2] * 6, *[4] * 6, *[8] * 5, 32]
+
+
+def test_a_rate_that_removes_nothing_is_warned_of():
+    nodes = Input("image", (4, 4, 1), 255), Conv("conv", "image", 4), LIF("lif", ("conv",)), Linear("fc", "lif", 3)
+    model = initialise(Network((*nodes, Readout("readout", "fc")), 2))
+    with pytest.warns(NothingPrunedWarning, match=r"rates of 0\.5 remove nothing: no layer can lose channels") as found:
+        pruned = prune(model, {"lif": np.ones(4)}, 0.5)
+    assert found[0].filename == __file__
+    assert len(pruned.kept["lif"]) == 4
