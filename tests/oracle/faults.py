@@ -66,7 +66,7 @@ def wrong_slope_everywhere(monkeypatch):
             of_piece(*pieces[piece], *given, piece)
 
     def of_piece(start, stop, first, second, given, gradient, moments, settings, piece):
-        _, positions, beta, threshold, _, _, width, detach = settings
+        _, positions, beta, threshold, _, _, width, detach = settings[:8]
         shape = (-1, positions, given.shape[1])
         currents = [one for one in (first, second) if one is not None]
         accs = [acc.reshape(shape)[:, start:stop] for acc, *_ in currents]

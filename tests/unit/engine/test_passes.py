@@ -72,7 +72,9 @@ class TestEveryNetwork:
             state = passes.forward(model, images, train=train).state
             for node, own in model.state.items():
                 for key, value in own.items():
-                    assert np.array_equal(state[node][key], value) != train, (node, key)
+                    drawn = getattr(model.network[node], "sampling", "gumbel") == "gumbel"
+                    moves = train and key != "seed" and drawn  # of what a gate draws, the counter alone
+                    assert np.array_equal(state[node][key], value) != moves, (node, key)
 
     def test_values_are_those_the_network_promises(self, name):
         model = networks.model(networks.network(name))
@@ -83,7 +85,8 @@ class TestEveryNetwork:
                 assert value.acc.shape[2:] == promised.shape
             else:
                 assert value.shape[2:] == promised.shape
-                assert value.max() <= promised.max_count
+                if promised.max_count is not None:  # real numbers, of membranes
+                    assert value.max() <= promised.max_count
 
     def test_two_threads_give_the_same_bits(self, name):
         index = list(networks.NETWORKS).index(name)
