@@ -116,7 +116,11 @@ WRONG = {
     "a module that lacks another": ("lacking:make", ConfigError, "lacking.py:1: ModuleNotFoundError: No module named"),
     "a module that is not Python": ("unfinished:make", ConfigError, "unfinished.py:1: SyntaxError"),
     "an error of theirs": ("theirs:broken", ConfigError, "theirs.py:18: ZeroDivisionError: division by zero"),
-    "an error of ours": ("theirs:wrong", ShapeError, "theirs.py:15: layers[2] Linear(features=3): linear1 (from pool1): expected"),
+    "an error of ours": (
+        "theirs:wrong",
+        ShapeError,
+        "theirs.py:15: layers[2] Linear(features=3): linear1 (from pool1):",
+    ),
     "no network": ("theirs:nothing", ConfigError, "expected theirs:nothing to give a Network (sequential(...) makes"),
     "other steps": (
         "theirs:deaf",
