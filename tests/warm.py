@@ -12,6 +12,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import forkserver
+from threading import Lock
 from unittest import mock
 
 from qpsnn_backends.lava import job
@@ -19,13 +20,16 @@ from qpsnn_backends.lava.job import CHILD, ONE_THREAD
 
 SERVER = multiprocessing.get_context("forkserver")
 
+STARTING = Lock()
+"""One at a time: what starts a process asks for the way of starting, which `leave_open` takes back."""
+
 
 def start():
     """Start the server, with Lava in it; and with pytest, as each child imports its parent's main module again."""
     SERVER.set_forkserver_preload([CHILD, "lava.magma.compiler.compiler", "pytest"])
-    with mock.patch.dict(os.environ, ONE_THREAD):
+    with STARTING, mock.patch.dict(os.environ, ONE_THREAD):
         forkserver.ensure_running()
-    leave_open()
+        leave_open()
 
 
 def leave_open():
@@ -62,8 +66,9 @@ class launch:  # noqa: N801 - stands for a function, and gives a Popen
     def __init__(self, folder, log):
         standard_input, self.stdin = SERVER.Pipe(duplex=False)
         self._process = SERVER.Process(target=run, args=(folder, log, standard_input))
-        self._process.start()
-        leave_open()
+        with STARTING:
+            self._process.start()
+            leave_open()
         standard_input.close()
         self.pid = self._process.pid
 
