@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
-from qpsnn_core.common.file_kinds import RECIPE
-from qpsnn_core.common.foreign import read_toml
-from qpsnn_core.common.hdf5 import check_file_kind
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Shape
-from qpsnn_core.common.validation import check, check_kind, check_path, least, typed
+from qpsnn_core.common.validation import check, check_kind, least, typed
 from qpsnn_core.local_learning.decolle import Decolle, LocalConv, LocalDense, LocalNeuron, LocalTraining
 from qpsnn_core.local_learning.decolle_formats import DECOLLE_FLOAT, DecolleFormats
 from qpsnn_core.local_learning.exploration import Exploration
 from qpsnn_core.local_learning.plain_form import from_plain, to_plain
+from qpsnn_core.local_learning.recipe import read_recipe
 from qpsnn_core.quantization.fixed_point import FixedPoint
 from qpsnn_core.recipes.data import DataConfig
 
@@ -128,12 +126,4 @@ def decolle_recipe_from_dict(data: Mapping[str, Any]) -> DecolleRecipe:
 
 def load_decolle_recipe(path: str | os.PathLike[str]) -> DecolleRecipe:
     """A recipe from a TOML file. FileError (cannot be read), ConfigError (not TOML, or what is wrong in it)."""
-    check_path("load_decolle_recipe.path", path)
-    check_file_kind(path, RECIPE)
-    data = read_toml(path)
-    try:
-        return decolle_recipe_from_dict(data)
-    except ConfigError as error:
-        raise ConfigError(f"{os.fspath(path)}: {error}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{os.fspath(path)}: nested too deep") from error
+    return read_recipe("load_decolle_recipe", path, decolle_recipe_from_dict)

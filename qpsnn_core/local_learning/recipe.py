@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.file_kinds import RECIPE
@@ -20,6 +20,8 @@ from qpsnn_core.local_learning.network import STDP, AdaptiveLIF, DiehlCook, Inhi
 from qpsnn_core.local_learning.plain_form import from_plain, to_plain
 from qpsnn_core.quantization.fixed_point import FixedPoint
 from qpsnn_core.recipes.data import DataConfig
+
+R = TypeVar("R")
 
 VOTES = ("all_activity", "proportion", "ngram")
 
@@ -125,11 +127,16 @@ def local_recipe_from_dict(data: Mapping[str, Any]) -> LocalRecipe:
 
 def load_local_recipe(path: str | os.PathLike[str]) -> LocalRecipe:
     """A recipe from a TOML file. FileError (cannot be read), ConfigError (not TOML, or what is wrong in it)."""
-    check_path("load_local_recipe.path", path)
+    return read_recipe("load_local_recipe", path, local_recipe_from_dict)
+
+
+def read_recipe(verb: str, path: str | os.PathLike[str], of: Callable[[Mapping[str, Any]], R]) -> R:
+    """What `of` makes of the tables of a TOML file; its errors name the file."""
+    check_path(f"{verb}.path", path)
     check_file_kind(path, RECIPE)
     data = read_toml(path)
     try:
-        return local_recipe_from_dict(data)
+        return of(data)
     except ConfigError as error:
         raise ConfigError(f"{os.fspath(path)}: {error}") from error
     except RecursionError as error:

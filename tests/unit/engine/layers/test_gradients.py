@@ -103,17 +103,6 @@ WINDOWS = (
 )
 
 
-@pytest.mark.parametrize("quantizer", [None, False], ids=["quantized", "real"])
-@pytest.mark.parametrize("frames", [False, True], ids=["image", "frames"])
-def test_windows_of_every_shape_and_groups(frames, quantizer):
-    """Against the tape; and the tape by differences, with smooth spikes."""
-    net = networks.network_of(Network(WINDOWS, 3), quantizer=quantizer)
-    assert not faults(checks.deviations(checks.settled(net, frames=frames)))
-    if quantizer is False and not frames:
-        found = checks.slopes(checks.settled(net, smooth=True), directions=1)
-        assert max(found.values()) < DIFFERENCES, found
-
-
 POOLS = (
     Input("input", (7, 6, 2)),
     MaxPool("of_image", "input", (2, 1), 1),
@@ -137,9 +126,10 @@ POOLS = (
 
 @pytest.mark.parametrize("quantizer", [None, False], ids=["quantized", "real"])
 @pytest.mark.parametrize("frames", [False, True], ids=["image", "frames"])
-def test_pools_of_images_and_currents_and_a_concatenation(frames, quantizer):
+@pytest.mark.parametrize("nodes", [WINDOWS, POOLS], ids=["windows and groups", "pools and a concatenation"])
+def test_nodes_of_every_shape(nodes, frames, quantizer):
     """Against the tape; and the tape by differences, with smooth spikes."""
-    net = networks.network_of(Network(POOLS, 3), quantizer=quantizer)
+    net = networks.network_of(Network(nodes, 3), quantizer=quantizer)
     assert not faults(checks.deviations(checks.settled(net, frames=frames)))
     if quantizer is False and not frames:
         found = checks.slopes(checks.settled(net, smooth=True), directions=1)
