@@ -13,6 +13,7 @@ from qpsnn_core.network.layers import (
     Linear,
     MaxPool,
     Readout,
+    SelfAttention,
     Shortcut,
     Sum,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "MaxPool",
     "Membrane",
     "Readout",
+    "SelfAttention",
     "Shortcut",
     "SpatialGate",
     "Sum",

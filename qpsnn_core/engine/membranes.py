@@ -8,6 +8,7 @@ from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array
 from qpsnn_core.engine.layers import lif
 from qpsnn_core.network import LIF, AvgPool, Concat, Conv, Dropout, Input, Linear, MaxPool, Readout, Shortcut, Sum
+from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 
 _NONE = Refusal("it has no membrane")
@@ -28,6 +29,7 @@ MEMBRANES: KindTable[Callable[..., Array]] = KindTable(
         ChannelGate: _NONE,
         SpatialGate: _NONE,
         Membrane: Refusal("it shows the membrane of another node, which is scored there"),
+        SelfAttention: _NONE,
         Readout: Refusal("its membrane is what it gives, the logits"),
     },
 )

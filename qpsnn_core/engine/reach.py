@@ -18,6 +18,7 @@ from qpsnn_core.common.types import Doubles
 from qpsnn_core.engine.folded import folded
 from qpsnn_core.kernels.linalg.sums import sum_down
 from qpsnn_core.kernels.neurons.learned import leaks, real_thresholds
+from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.membranes import quantized
 from qpsnn_core.network.model import Model
@@ -143,6 +144,16 @@ def _prior(model: Model, node: Membrane, sources: list[Ends]) -> Ends:
     return Ends(np.full(channels, -LARGE), np.full(channels, LARGE))
 
 
+def _attention(model: Model, node: SelfAttention, sources: list[Ends]) -> Ends:
+    """Every token matches in every channel of its head that can fire in q and in k."""
+    query, key, value = (source.high for source in sources)
+    height, width, _ = model.network.shape(node.name)
+    channels = (query * key).reshape(node.heads, -1)
+    matches = sum_down(np.ascontiguousarray(channels.T)) * (height * width * node.scale)
+    high = np.repeat(matches, len(value) // node.heads) * value
+    return Ends(np.zeros(len(high)), high)
+
+
 ENDS: KindTable[Callable[[Model, Any, list[Ends]], Ends]] = KindTable(
     "the reach of membranes",
     {
@@ -159,6 +170,7 @@ ENDS: KindTable[Callable[[Model, Any, list[Ends]], Ends]] = KindTable(
         ChannelGate: _mask,
         SpatialGate: _mask,
         Membrane: _prior,
+        SelfAttention: _attention,
         Readout: _same,
     },
 )

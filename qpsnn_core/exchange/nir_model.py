@@ -13,6 +13,7 @@ from qpsnn_core.common.types import Doubles
 from qpsnn_core.engine.folded import folded
 from qpsnn_core.exchange.graph import Graph, check_readout, check_whole, copying, gap, named
 from qpsnn_core.kernels.neurons.learned import real_thresholds, settled
+from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.dropout import without_dropout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.leak import check_one_leak
@@ -101,6 +102,7 @@ def _shortcut(graph: Graph, model: Model, node: Shortcut, name: str, scale: Doub
     graph.conv(name, node.source, weight, np.zeros(node.channels), node.stride, 0, out)
 
 
+_ATTENTION = Refusal("NIR has no node that multiplies spikes with spikes")
 _GATE = Refusal("NIR has no node that masks another, and none that gives a membrane")
 
 NODES: KindTable[Callable[[Graph, Model, Any, float], None]] = KindTable(
@@ -119,6 +121,7 @@ NODES: KindTable[Callable[[Graph, Model, Any, float], None]] = KindTable(
         ChannelGate: _GATE,
         SpatialGate: _GATE,
         Membrane: _GATE,
+        SelfAttention: _ATTENTION,
         Readout: _readout,
     },
     UnsupportedError,
@@ -143,6 +146,7 @@ CURRENTS: KindTable[Callable[[Graph, Model, Any, str, Doubles], None]] = KindTab
         ChannelGate: _NO_CURRENT,
         SpatialGate: _NO_CURRENT,
         Membrane: _NO_CURRENT,
+        SelfAttention: _ATTENTION,
         Readout: _NO_CURRENT,
     },
     UnsupportedError,

@@ -18,19 +18,19 @@ from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Arrays, Doubles
 from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.engine.layers.gated_conv import spikes_read
-from qpsnn_core.engine.layers.lif import Cache, Neuron
+from qpsnn_core.engine.layers.lif import Cache
 from qpsnn_core.engine.passes import ForwardPass, forward
+from qpsnn_core.experiments.audit_neurons import backward_of
+from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
-from qpsnn_core.network.membranes import membrane_primitive, quantized
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
-from qpsnn_core.network.surrogates import primitive
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
 from qpsnn_core.optim.losses import LOSSES
 from qpsnn_core.quantization.rescaw import gamma, quantize
 
 STEP = 1e-4
-"""Of finite differences, as a part of the largest weight, and of the width of a surrogate."""
+"""Of finite differences, as a part of the largest weight."""
 
 
 class Trace(NamedTuple):
@@ -104,41 +104,6 @@ def neuron_errors(model: Model, seen: Trace) -> Iterator[tuple[str, float]]:
             yield node.name, float(np.linalg.norm(found - want) / max(float(np.linalg.norm(want)), 1e-300))
 
 
-def backward_of(node: LIF, neuron: Neuron, current: Doubles, spikes: Doubles, gradient: Doubles) -> Doubles:
-    """Eq. 14 for one layer: dL/dX [T, ...] from its leak and threshold, X, the spikes S, and dL/dS."""
-    beta, threshold = (
-        one.astype(np.float64) if node.learn else given
-        for one, given in zip(neuron, (node.beta, node.threshold), strict=True)
-    )
-    before, fall = np.empty_like(current), np.ones_like(current)
-    membrane = np.zeros(current.shape[1:])
-    for t in range(len(current)):
-        before[t] = beta * membrane + current[t]
-        left = before[t] * (1 - spikes[t]) if node.reset == "zero" else before[t] - threshold * spikes[t]
-        membrane, fall[t] = _stored(node, threshold, left)
-    step = STEP * node.width
-    out, carry = np.empty_like(current), np.zeros(current.shape[1:])
-    for t in reversed(range(len(current))):
-        distance = before[t] - threshold
-        rise = primitive(node.surrogate, node.width, distance + step)
-        slope = (rise - primitive(node.surrogate, node.width, distance - step)) / (2 * step)
-        kept, lost = (1 - spikes[t], before[t]) if node.reset == "zero" else (1.0, threshold)
-        kept = (kept - (0 if node.detach_reset else lost * slope)) * fall[t]
-        out[t] = gradient[t] * slope + carry * kept
-        carry = beta * out[t]
-    return out
-
-
-def _stored(node: LIF, threshold: Any, left: Doubles) -> tuple[Doubles, Any]:
-    """The level that is kept of a membrane after its reset, and by differences the slope that stands in for its own."""
-    how = node.membrane
-    if how is None:
-        return left, 1.0
-    v = left * (how.parts / threshold)
-    fall = (membrane_primitive(how, v + STEP) - membrane_primitive(how, v - STEP)) / (2 * STEP)
-    return quantized(how, v) * (threshold / how.parts), fall
-
-
 class Windows(NamedTuple):
     """What a synapse multiplies with its weights: windows of images [M, H, W, C]; of sizes (rows, columns).
 
@@ -171,6 +136,7 @@ BACKWARDS: KindTable[Callable[..., Doubles]] = KindTable(
         ChannelGate: _NO_MEMBRANE,
         SpatialGate: _NO_MEMBRANE,
         Membrane: _NO_MEMBRANE,
+        SelfAttention: _NO_MEMBRANE,
         Readout: _NO_MEMBRANE,
     },
 )
@@ -193,6 +159,7 @@ WINDOWS: KindTable[Callable[..., Windows]] = KindTable(
         ChannelGate: _NO_WEIGHTS,
         SpatialGate: _NO_WEIGHTS,
         Membrane: _NO_WEIGHTS,
+        SelfAttention: _NO_WEIGHTS,
         Readout: _NO_WEIGHTS,
     },
 )

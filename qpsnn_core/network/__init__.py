@@ -1,5 +1,6 @@
 """The network as data."""
 
+from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.membranes import MembraneQuantizer
@@ -24,6 +25,7 @@ __all__ = [
     "Node",
     "Quantizer",
     "Readout",
+    "SelfAttention",
     "Shortcut",
     "SpatialGate",
     "Sum",

@@ -8,6 +8,7 @@ import numpy as np
 
 from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array, Bools, Longs, Shape
+from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 
@@ -42,6 +43,11 @@ def shortcut_reach(node: Shortcut, source: Shape, output: Shape, mask: Bools | N
     used = [channel for channel in node.mapping(source[2]) if channel >= 0]
     reach[:: node.stride, :: node.stride] = np.bincount(np.array(used, np.int64), minlength=source[2])
     return reach
+
+
+def attention_reach(node: SelfAttention, source: Shape, output: Shape, mask: Bools | None) -> Longs:
+    """All tokens: a spike of q adds its channel of every k to a row of `q k^T`, one of v a column of that to a sum."""
+    return np.full(source, source[0] * source[1], np.int64)
 
 
 def masked_additions(

@@ -69,7 +69,10 @@ class Builder:
         return f"Builder({len(self._nodes)} nodes, T = {self._steps})"
 
     def add(self, layer: Layer, *sources: Value) -> Value:
-        """One layer that reads these values: LIF, Sum and Concat several, the others one. Raises what is wrong."""
+        """One layer that reads these values: LIF, Sum, Concat and SelfAttention several, the others one.
+
+        Raises what is wrong.
+        """
         check_kind("Builder.add.layer", layer, Layer)
         if not sources:
             raise ArgumentError(expected("Builder.add", "the values that the layer reads", Unquoted("none")))

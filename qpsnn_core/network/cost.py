@@ -13,7 +13,8 @@ from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Array, Bools, Longs
 from qpsnn_core.common.validation import check_kind
-from qpsnn_core.network.additions import conv_reach, linear_reach, shortcut_reach
+from qpsnn_core.network.additions import attention_reach, conv_reach, linear_reach, shortcut_reach
+from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.cost_figures import Cost, NodeCost
 from qpsnn_core.network.dropout import without_dropout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate, gates_of
@@ -62,7 +63,7 @@ def cost(network: Network, firing: Firing | None = None, *, frames: bool = False
 def counted(network: Network) -> tuple[str, ...]:
     """What is to be measured for the synaptic operations: spikes that synapses read, and additions of gated ones."""
     network = without_dropout(network)
-    read = {node.sources[0] for node in network if PRICES[node].reach and not gated(node)}
+    read = {source for node in network if not gated(node) for source in _added(node)}
     spikes = {name for name in read if network.values[name].kind == "spikes"}
     return tuple(node.name for node in network if node.name in spikes or counts_itself(network, node))
 
@@ -106,9 +107,9 @@ def sops(network: Network, firing: Firing, masks: Masks | None = None) -> dict[s
             totals[source] = float(spikes.sum()) * _dense_share(network, source, masks)
             continue
         for node in network.consumers(source):
-            reach = None if gated(node) else _reach(network, node, (masks or {}).get(node.name))
-            if reach is not None:
-                totals[node.name] = float((spikes * reach).sum())
+            if not gated(node) and source in _added(node):
+                reach = _reach(network, node, source, (masks or {}).get(node.name))
+                totals[node.name] = totals.get(node.name, 0.0) + float((spikes * reach).sum())
     return totals
 
 
@@ -125,19 +126,23 @@ def fanout(network: Network, name: str, only: str | None = None) -> Longs:
     """
     total = np.zeros(network.shape(name), np.int64)
     for node in network.consumers(name):
-        reach = _reach(network, node) if only in (None, node.name) else None
-        if reach is not None:
-            total += reach
+        if only in (None, node.name) and name in _added(node):
+            total += _reach(network, node, name)
     return total
 
 
-def _reach(network: Network, node: Node, mask: Bools | None = None) -> Longs | None:
-    """Additions in this node for one spike of each element of its source, [H, W, C]; None if it adds none up."""
-    reach = PRICES[node].reach
-    if reach is None:
-        return None
+def _added(node: Node) -> tuple[str, ...]:
+    """The values whose spikes each cause additions in this node; none of one that adds nothing up."""
+    price = PRICES[node]
+    return tuple(node.sources[index] for index in price.adds) if price.reach else ()
+
+
+def _reach(network: Network, node: Node, source: str, mask: Bools | None = None) -> Longs:
+    """Additions in this node for one spike of each element of this source of it (of `_added`), [H, W, C]."""
+    reach: Any = PRICES[node].reach
     checked = None if mask is None else _checked(network, node, mask)
-    return reach(node, network.shape(node.sources[0]), network.shape(node.name), checked)
+    found: Longs = reach(node, network.shape(source), network.shape(node.name), checked)
+    return found
 
 
 def _checked(network: Network, node: Node, mask: Bools) -> Bools:
@@ -185,6 +190,13 @@ def _shortcut(network: Network, node: Shortcut, operations: float | None, mask: 
     return NodeCost(node.name, type(node).__name__, saved_bits=INTEGER_BITS * node.channels, sops=operations)
 
 
+def _attention(network: Network, node: SelfAttention, operations: float | None, mask: Any) -> NodeCost:
+    """No parameters; `q k^T` and `(q k^T) v` multiply every token with every other."""
+    height, width, values = network.shape(node.name)
+    macs = (height * width) ** 2 * (network.shape(node.query)[2] + values)
+    return NodeCost(node.name, type(node).__name__, macs=macs, sops=operations)
+
+
 def _weights(network: Network, node: Synapse, operations: float | None, mask: Bools | None) -> NodeCost:
     kind = type(node).__name__
     height, width, channels = network.shape(node.name)
@@ -206,11 +218,12 @@ class Price(NamedTuple):
     """What a kind costs. cost: `(network, node, sops, mask) -> NodeCost`.
 
     reach: additions for one spike of each element of the source, `(node, source, output, mask) -> [H, W, C]`, of a
-    kind that adds up what it reads; None of one that does not.
+    kind that adds up what it reads; None of one that does not. adds: which of its sources are these.
     """
 
     cost: Callable[..., NodeCost]
     reach: Callable[..., Longs] | None = None
+    adds: tuple[int, ...] = (0,)
 
 
 PRICES: KindTable[Price] = KindTable(
@@ -229,6 +242,7 @@ PRICES: KindTable[Price] = KindTable(
         ChannelGate: Price(_gate),
         SpatialGate: Price(_gate),
         Membrane: Price(_free),
+        SelfAttention: Price(_attention, attention_reach, (0, 2)),
         Readout: Price(_readout),
     },
 )

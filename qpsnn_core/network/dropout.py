@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qpsnn_core.common.plain import plain_fields
 from qpsnn_core.common.validation import check_name, check_number
+from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.ordered_graph import sources_of
 from qpsnn_core.network.values import ValueSpec, check_kind
 
@@ -73,4 +74,6 @@ def _moved(node: Any, sources: dict[str, str]) -> Any:
         return node
     if hasattr(node, "source"):
         return replace(node, source=found(node.source))
+    if type(node) is SelfAttention:
+        return replace(node, query=found(node.query), key=found(node.key), value=found(node.value))
     return replace(node, sources=tuple(found(name) for name in node.sources))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.pairs import both, checked_pair
 from qpsnn_core.common.types import Pair, Shape
 from qpsnn_core.network import nodes, synapses
@@ -239,6 +240,28 @@ class Dropout(Layer):
     prefix = "dropout"
     reads = ("spikes", "analog")
     rate: float = nodes.Dropout.rate
+
+
+@dataclass(frozen=True, repr=False)
+class SelfAttention(Layer):
+    """Spiking self-attention of three trains of spikes, queries, keys and values: `scale * (q k^T) v` in each head.
+
+    heads: runs of channels side by side, of equal size. Gives a Current, which a LIF() makes spikes of.
+    """
+
+    kind = nodes.SelfAttention
+    prefix = "attention"
+    reads = ("spikes",)
+    many = True
+    heads: int
+    scale: float = nodes.SelfAttention.scale
+
+    def node(self, name: str, sources: tuple[str, ...], values: tuple[ValueSpec, ...]) -> nodes.Node:
+        """The node. Raises as of any layer, and ConfigError unless it reads three values."""
+        if len(sources) != 3:
+            want = "three values: queries, keys and values"
+            raise ConfigError(expected(f"{name}.sources", want, Unquoted(", ".join(sources))))
+        return nodes.SelfAttention(name, *sources, **self.options(name, values))
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,6 +1,6 @@
 """The kinds of node: frozen hyper-parameters, no arrays; each docstring is the equation.
 
-Synapses (Conv, Linear, Shortcut), pools and the Readout are next door; `Node` is the union of all kinds.
+Synapses (Conv, Linear, Shortcut), pools, SelfAttention and the Readout are next door; `Node` is the union of all kinds.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from qpsnn_core.common.validation import (
     check_number,
     is_positive,
 )
+from qpsnn_core.network.attention import SelfAttention as SelfAttention
 from qpsnn_core.network.dropout import Dropout as Dropout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.images import check_low
@@ -214,5 +215,6 @@ Node = (
     | ChannelGate
     | SpatialGate
     | Membrane
+    | SelfAttention
     | Readout
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
@@ -25,6 +26,7 @@ ROLES: KindTable[str] = KindTable(
         ChannelGate: NEITHER,
         SpatialGate: NEITHER,
         Membrane: NEITHER,
+        SelfAttention: NEITHER,
         Readout: NEITHER,
     },
 )

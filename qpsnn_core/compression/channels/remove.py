@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, expected
-from qpsnn_core.common.kind_table import KindTable
+from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays, Integers, Longs
 from qpsnn_core.common.validation import check_kind
@@ -49,6 +49,7 @@ from qpsnn_core.network import (
     Shortcut,
     Sum,
 )
+from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.model import Model
 
@@ -274,6 +275,7 @@ CHANNELS: KindTable[Channels] = KindTable(
         ChannelGate: Channels(none),
         SpatialGate: Channels(none),
         Membrane: Channels(of_source),
+        SelfAttention: Refusal("heads are not removed yet"),
         Readout: Channels(none),
     },
 )

@@ -29,6 +29,7 @@ from qpsnn_core.kernels.linalg.product import Matrix, add_products, blocks_of
 from qpsnn_core.kernels.linalg.sums import dot_rows, filter_steps
 from qpsnn_core.kernels.neurons.learned import settled
 from qpsnn_core.kernels.threads import parallel_for
+from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.leak import check_one_leak
@@ -203,6 +204,7 @@ UNFOLDED: KindTable[Callable[..., Iterator[tuple[Array, Doubles]]]] = KindTable(
         ChannelGate: _NO_WEIGHTS,
         SpatialGate: _NO_WEIGHTS,
         Membrane: _NO_WEIGHTS,
+        SelfAttention: _NO_WEIGHTS,
         Readout: _NO_WEIGHTS,
     },
 )
@@ -225,6 +227,7 @@ LEAKS: KindTable[Callable[[Any], float]] = KindTable(
         ChannelGate: lambda node: 0.0,
         SpatialGate: lambda node: 0.0,
         Membrane: _NO_READER,
+        SelfAttention: _NO_READER,
         Readout: lambda node: float(node.leak),
     },
 )

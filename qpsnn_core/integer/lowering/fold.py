@@ -14,6 +14,7 @@ from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.integer.bounds import INT32_MAX, Interval, accumulator
 from qpsnn_core.kernels.linalg.sums import sum_down
+from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
@@ -161,6 +162,7 @@ CURRENTS: KindTable[Callable[..., Affine]] = KindTable(
         ChannelGate: _NO_CURRENT,
         SpatialGate: _NO_CURRENT,
         Membrane: _NO_CURRENT,
+        SelfAttention: Refusal("attention has no integer form yet"),
         Readout: _NO_CURRENT,
     },
     LoweringError,

@@ -45,6 +45,7 @@ from qpsnn_core.integer.nodes import (
     IntSumPool,
 )
 from qpsnn_core.kernels.neurons.learned import real_thresholds, settled
+from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.dropout import without_dropout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.graph import Network
@@ -258,6 +259,7 @@ FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
         ChannelGate: lambda node, known: IntGate(node.name, node.source, None, node.size),
         SpatialGate: lambda node, known: IntGate(node.name, node.source, node.shape),
         Membrane: Refusal("it gives real numbers: predict a place from spikes that are pooled, an AvgPool, instead"),
+        SelfAttention: Refusal("attention has no integer form yet"),
         Readout: lambda node, known: IntReadout(node.name, node.source, known.scale, node.mode, *leak_of(node)),
     },
 )

@@ -30,10 +30,10 @@ def test_every_kind_of_node_has_a_layer_of_its_name():
 def test_a_layer_has_the_options_of_its_node_in_order(layer):
     """A new option of a node, such as one of LIF, needs a field in network/layers.py as well."""
     own = fields_of(layer, "name")
-    wanted = fields_of(layer.kind, "name", "source", "sources")
+    wanted = fields_of(layer.kind, "name", "source", "sources", "query", "key", "value")
     assert list(own) == list(wanted)
     assert own == {option: CHOSEN.get((layer.__name__, option), value) for option, value in wanted.items()}
-    assert layer.many == ("sources" in fields_of(layer.kind))
+    assert layer.many == (len({"sources", "query"} & set(fields_of(layer.kind))) == 1)
 
 
 @pytest.mark.parametrize("layer", Layer.__subclasses__(), ids=lambda layer: layer.__name__)
@@ -43,7 +43,7 @@ def test_a_layer_reads_the_kinds_of_value_that_its_node_reads(layer):
     from qpsnn_core.network.values import ValueSpec
 
     needed = {"Conv": {"channels": 2}, "Linear": {"features": 2}, "Input": {"shape": (2, 2, 2)}}
-    needed["SpatialGate"] = {"shape": (4, 4)}
+    needed["SpatialGate"], needed["SelfAttention"] = {"shape": (4, 4)}, {"heads": 2}
     shapes = {"Readout": (1, 1, 2), "ChannelGate": (1, 1, 2), "SpatialGate": (4, 4, 1)}
     if layer is layers.Input:
         assert layer.reads == ()
@@ -52,8 +52,8 @@ def test_a_layer_reads_the_kinds_of_value_that_its_node_reads(layer):
     able = []
     for kind in ("analog", "spikes", "current"):
         value = ValueSpec(kind, shapes.get(layer.__name__, (4, 4, 2)), 1)
-        values = (value, value) if layer in (layers.Sum, layers.Concat) else (value,)
-        node = made.node("x", ("a", "b")[: len(values)], values)
+        values = (value,) * {layers.Sum: 2, layers.Concat: 2, layers.SelfAttention: 3}.get(layer, 1)
+        node = made.node("x", ("a", "b", "c")[: len(values)], values)
         try:
             node.output(*values)
         except ShapeError:
