@@ -9,6 +9,8 @@ from qpsnn_core.common.plain import plain_fields
 from qpsnn_core.common.validation import check_at_least, check_name, check_number, is_positive
 from qpsnn_core.network.values import ValueSpec, check_kind, check_sources
 
+MOST_MATCHES = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class SelfAttention:
@@ -53,6 +55,9 @@ class SelfAttention:
         if key.shape[2] != query.shape[2]:
             want = f"{query.shape[2]} channels (from {self.query})"
             raise ShapeError(expected(f"{self.name} (from {self.key})", want, key.shape[2]))
+        if self.most(query) > MOST_MATCHES:
+            want = f"tokens times channels of a head of at most {MOST_MATCHES}, which sums of 32 bits hold"
+            raise ShapeError(expected(f"{self.name} (from {self.query})", want, self.most(query)))
         return ValueSpec("current", value.shape)
 
     def most(self, query: ValueSpec) -> int:

@@ -28,6 +28,7 @@ from qpsnn_core.network import (
     Node,
     Quantizer,
     Readout,
+    SelfAttention,
     Shortcut,
     SpatialGate,
     Sum,
@@ -42,6 +43,8 @@ REAL = ValueSpec("analog", (5, 4, 3))
 SPIKES = ValueSpec("spikes", (5, 4, 3), 1)
 COUNTS = ValueSpec("spikes", (5, 4, 3), 16, 0.25)
 FOUR, FOURS = ValueSpec("spikes", (5, 4, 4), 1), ValueSpec("analog", (5, 4, 4), 255, 1 / 255)
+SIX, WIDE_VALUE = ValueSpec("spikes", (5, 4, 6), 1), ValueSpec("spikes", (5, 4, 17), 1)
+DROPPED = ValueSpec("spikes", (5, 4, 3), 1, 1.25)
 MANY = ValueSpec("spikes", (5, 4, 3), 300)
 HUGE = ValueSpec("spikes", (5, 4, 3), 40000)
 MAP = ValueSpec("current", (5, 4, 3))
@@ -114,6 +117,8 @@ CASES = [
     Case(ChannelGate("n", "a", 2, 0.7), (ROW,)),
     *(Case(SpatialGate("n", "a", (5, 3), kind), (POINT_MAP,)) for kind in SAMPLINGS),
     Case(Membrane("n", "a"), (SPIKES,)),
+    Case(SelfAttention("n", "a", "b", "c", 2, 0.25), (FOUR, FOUR, SIX)),
+    Case(SelfAttention("n", "a", "b", "c", 1), (DROPPED, SPIKES, WIDE_VALUE)),
     Case(Readout("n", "a"), (ROW,)),
     *(Case(Readout("n", "a", mode, 0.7), (ROW,)) for mode in MODES),
     Case(Readout("n", "a"), (COUNTED,)),
@@ -208,6 +213,7 @@ ACCUMULATORS = {
     Conv: (np.int16, np.int32, np.float32),
     Linear: (np.int32, np.float32),
     Shortcut: (np.uint8, np.uint16, np.uint32),
+    SelfAttention: (np.int16,),
     MaxPool: (np.int16, np.int32),
     AvgPool: (np.int32,),
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
+from naive import attention as naive_attention
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, SelfAttention, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.quantization.rescaw import quantize
 
@@ -109,6 +110,14 @@ def pool(node, x, kind):
     return out / (rows * columns) if kind == "current" and not largest else out
 
 
+def attention(node, spikes):
+    """`X = scale * (q k^T) v` at each step, a head and a pair of tokens at a time."""
+    steps = max(map(len, spikes))
+    full = [np.broadcast_to(one, (steps, *one.shape[1:])) for one in spikes]
+    q, k, v = (one.reshape(steps * one.shape[1], -1, one.shape[4]) for one in full)
+    return (node.scale * naive_attention.forward(q, k, v, node.heads)).reshape(full[2].shape)
+
+
 def run(model, images, spikes=None, quantizer=None):
     """(logits [B, K], {LIF: spikes}, {LIF: membranes before the reset}).
 
@@ -128,6 +137,8 @@ def run(model, images, spikes=None, quantizer=None):
             values[node.name] = pool(node, inputs[0], network.values[node.name].kind)
         elif isinstance(node, Sum):
             values[node.name] = sum(counts.astype(np.int64) for counts in inputs)
+        elif isinstance(node, SelfAttention):
+            values[node.name] = attention(node, inputs)
         elif isinstance(node, Dropout):
             values[node.name] = inputs[0]
         elif isinstance(node, Concat):

@@ -26,6 +26,7 @@ from qpsnn_core.network import (
     MaxPool,
     Membrane,
     Readout,
+    SelfAttention,
     Shortcut,
     SpatialGate,
     Sum,
@@ -265,6 +266,11 @@ def _(node: Dropout, on, x):
     words = [[fixed_point.word(sample, neuron, key) for neuron in range(size)] for sample in range(len(x[0].value))]
     mask = (np.array(words) >= round(node.rate * 2**32)).reshape(x[0].shape) / (1 - node.rate)
     return [image * mask for image in x]
+
+
+@step.register
+def _(node: SelfAttention, on, *values):
+    return [tape.attention(*images, node.heads) * node.scale for images in zip(*values, strict=True)]
 
 
 @step.register

@@ -19,6 +19,7 @@ from qpsnn_core.network import (
     Network,
     Quantizer,
     Readout,
+    SelfAttention,
     Shortcut,
     SpatialGate,
     Sum,
@@ -183,6 +184,27 @@ NETWORKS = {
         LIF("lif2", ("conv2",)),
         AvgPool("average2", "lif2", 2, 3),
         *_head("average2"),
+    ),
+    "attention in a residual stream": (
+        _image(3, 4, 2),
+        Conv("stem", "input", 4, quantizer=ENDS),
+        LIF("lif", ("stem",)),
+        *(
+            node
+            for name, channels in (("q", 4), ("k", 4), ("v", 6))
+            for node in (Conv(name, "lif", channels, 1, 1, 0), LIF(f"{name}.lif", (name,)))
+        ),
+        SelfAttention("attention", "q.lif", "k.lif", "v.lif", 2, 0.25),
+        LIF("attention.lif", ("attention",), 1.0),
+        Conv("proj", "attention.lif", 4, 1, 1, 0, bias=True),
+        LIF("mlp1", ("stem", "proj")),
+        Conv("hidden", "mlp1", 5, 1, 1, 0),
+        LIF("mlp2", ("hidden",)),
+        Conv("out", "mlp2", 4, 1, 1, 0),
+        LIF("again", ("stem", "proj", "out")),
+        Conv("more", "again", 4, 1, 1, 0),
+        LIF("last", ("stem", "proj", "out", "more")),
+        *_head("last"),
     ),
 }
 

@@ -139,6 +139,22 @@ def both(size):
     return size if isinstance(size, tuple) else (size, size)
 
 
+def attention(query, key, value, heads):
+    """`(q k^T) v` of each head, of [M, H, W, C]; the places of a map are the tokens."""
+    q, k, v = (one.value.reshape(len(one.value), -1, heads, one.shape[3] // heads) for one in (query, key, value))
+    match = np.einsum("mihc,mjhc->mhij", q, k)
+
+    def into(pattern, *others):
+        return lambda g: np.einsum(pattern, g.reshape(v.shape), *others).reshape((*g.shape[:3], -1))
+
+    pulls = (
+        into("mihe,mjhe,mjhc->mihc", v, k),
+        into("mihe,mjhe,mihc->mjhc", v, q),
+        into("mihe,mhij->mjhe", match),
+    )
+    return Tensor(np.einsum("mhij,mjhe->mihe", match, v).reshape(value.shape), (query, key, value), pulls)
+
+
 def _windows(images, kernel, stride):
     """[M, H', W', C, rows, columns], a view."""
     down, right = both(stride)

@@ -1,7 +1,20 @@
 """Forward and backward of each node kind, side by side, and the one table of them."""
 
 from qpsnn_core.common.kind_table import KindTable, Refusal
-from qpsnn_core.engine.layers import concat, conv, dropout, gated_conv, gates, lif, linear, pool, readout, shortcut, sum
+from qpsnn_core.engine.layers import (
+    attention,
+    concat,
+    conv,
+    dropout,
+    gated_conv,
+    gates,
+    lif,
+    linear,
+    pool,
+    readout,
+    shortcut,
+    sum,
+)
 from qpsnn_core.engine.layers.base import Layer
 from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
@@ -24,7 +37,7 @@ LAYERS: KindTable[Layer] = KindTable(
         ChannelGate: Layer(gates.init, gates.channel_gate, gates.channel_gate_back),
         SpatialGate: Layer(gates.init_noise, gates.spatial_gate, gates.spatial_gate_back),
         Membrane: Layer(gates.init, gates.membrane, gates.membrane_back, gates.stored),
-        SelfAttention: Refusal("attention is not computed yet"),
+        SelfAttention: Layer(attention.init, attention.forward, attention.backward),
         Readout: Layer(readout.init, readout.forward, readout.backward),
     },
 )

@@ -15,6 +15,13 @@ from qpsnn_core.kernels import threads
 # Kernel: its twin in tests/naive. A kernel that is only a step of others is compared by itself where its result can be
 # written down without them, too.
 TWINS = {
+    "attention.add_listed": "attention.forward",
+    "attention.add_outer": "attention.forward",
+    "attention.attention_backward": "attention.backward",
+    "attention.attention_forward": "attention.forward",
+    "attention.list_spikes": "attention.forward",
+    "attention.multiply_rows": "attention.backward",
+    "attention.transpose": "attention.backward",
     "counter_random.one_of": "diehl_cook.sample",
     "counter_random.random_word": "fixed_point.word",
     "counter_random.random_words": "gates.logistic",
@@ -247,6 +254,8 @@ WITHOUT = {
     "neurons.integer_lif.taken": "one of two loads",
     "neurons.lif.current": "only puts arrays together",
     "neurons.integer_lif.ladder": "a few numbers of each channel, which integer.level has as equations",
+    "attention.lists_for": "room, without numbers",
+    "attention.pitch_of": "rounds up to whole vectors",
     "neurons.learned.gather_learned": "two sums, or nothing",
     "neurons.learned.leaks": "plain NumPy; the tape has the logistic function",
     "neurons.learned.real_thresholds": "plain NumPy; puts numbers into another type",
