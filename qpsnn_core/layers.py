@@ -17,6 +17,7 @@ from qpsnn_core.network.layers import (
     Shortcut,
     Sum,
 )
+from qpsnn_core.network.readout_layers import CurrentReadout
 
 __all__ = [
     "LIF",
@@ -25,6 +26,7 @@ __all__ = [
     "ChannelGate",
     "Concat",
     "Conv",
+    "CurrentReadout",
     "Dropout",
     "Input",
     "Layer",

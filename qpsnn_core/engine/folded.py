@@ -1,4 +1,4 @@
-"""A trained synapse as plain real weights: quantized as in inference, batch norm folded in."""
+"""Trained weights as plain real numbers: quantized as in inference, batch norm folded in."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.common.types import Doubles
+from qpsnn_core.network.current_readouts import Weighted
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear
+from qpsnn_core.network.synapses import BN_EPSILON
 from qpsnn_core.quantization.rescaw import quantize
 
 
-def folded(model: Model, node: Conv | Linear) -> tuple[Doubles, Doubles]:
-    """`X = weight * S + bias` for S in real units: `W_hat*ratio`, `bn_bias + (bias - mean)*ratio`.
+def folded(model: Model, node: Weighted) -> tuple[Doubles, Doubles]:
+    """`X = weight * S + bias` for S in real units, or a current: `W_hat*ratio`, `bn_bias + (bias - mean)*ratio`.
 
     `ratio = bn_weight/sqrt(var + eps)`. weight: of the node's weight's shape; bias: [C_out].
     """

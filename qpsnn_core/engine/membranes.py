@@ -9,6 +9,7 @@ from qpsnn_core.common.types import Array
 from qpsnn_core.engine.layers import lif
 from qpsnn_core.network import LIF, AvgPool, Concat, Conv, Dropout, Input, Linear, MaxPool, Readout, Shortcut, Sum
 from qpsnn_core.network.attention import SelfAttention
+from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 
 _NONE = Refusal("it has no membrane")
@@ -31,6 +32,7 @@ MEMBRANES: KindTable[Callable[..., Array]] = KindTable(
         Membrane: Refusal("it shows the membrane of another node, which is scored there"),
         SelfAttention: _NONE,
         Readout: Refusal("its membrane is what it gives, the logits"),
+        CurrentReadout: _NONE,
     },
 )
 """`(node, cache) -> [T, B, H, W, C]`: the membranes before reset, of a kind that has them; its channels are scored."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from qpsnn_core.common.memory import check_fits
+from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.gates import CHANNEL_MASK, PLACE_MASK
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.synapses import Conv, Linear
@@ -14,8 +15,8 @@ BYTES = {"spikes": 1, "current": 2, "analog": 1, CHANNEL_MASK: 1, PLACE_MASK: 1}
 
 
 def weight_counts(network: Network) -> dict[str, int]:
-    """The weights of each synapse that has any."""
-    weighted = (node for node in network.nodes if isinstance(node, Conv | Linear))
+    """The weights of each node that has any."""
+    weighted = (node for node in network.nodes if isinstance(node, Conv | Linear | CurrentReadout))
     return {node.name: prod(node.weight_shape(network.inputs_of(node)[0])) for node in weighted}
 
 

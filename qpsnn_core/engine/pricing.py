@@ -9,12 +9,12 @@ from qpsnn_core.common.types import Array
 from qpsnn_core.engine.evaluation import Evaluation
 from qpsnn_core.network.cost import cost, counted
 from qpsnn_core.network.cost_figures import Cost
+from qpsnn_core.network.current_readouts import Weighted
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.synapses import Synapse
 from qpsnn_core.quantization.rescaw import dequantize, quantize
 
 
-def effective(model: Model, node: Synapse) -> Array:
+def effective(model: Model, node: Weighted) -> Array:
     """The weights that the layer multiplies with, its own or those of its codes."""
     weight = model.params[node.name]["weight"]
     if node.quantizer is None:

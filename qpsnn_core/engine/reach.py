@@ -19,6 +19,7 @@ from qpsnn_core.engine.folded import folded
 from qpsnn_core.kernels.linalg.sums import sum_down
 from qpsnn_core.kernels.neurons.learned import leaks, real_thresholds
 from qpsnn_core.network.attention import SelfAttention
+from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.membranes import quantized
 from qpsnn_core.network.model import Model
@@ -90,6 +91,15 @@ def _synapse(model: Model, node: Conv | Linear, sources: list[Ends]) -> Ends:
     return Ends(low + bias, high + bias)
 
 
+def _current_readout(model: Model, node: CurrentReadout, sources: list[Ends]) -> Ends:
+    """Of the sum of its currents, as of a synapse."""
+    total = _sum(model, node, sources)
+    weight, bias = folded(model, node)
+    ends = [weight * end[:, None] for end in (total.high, total.low)]
+    low, high = (sum_down(pick(*ends)) for pick in (np.minimum, np.maximum))
+    return Ends(low + bias, high + bias)
+
+
 def _shortcut(model: Model, node: Shortcut, sources: list[Ends]) -> Ends:
     (source,) = sources
     mapped = np.array(node.mapping(len(source.low)))
@@ -123,7 +133,7 @@ def _same(model: Model, node: Node, sources: list[Ends]) -> Ends:
     return sources[0]
 
 
-def _sum(model: Model, node: Sum, sources: list[Ends]) -> Ends:
+def _sum(model: Model, node: Sum | CurrentReadout, sources: list[Ends]) -> Ends:
     low, high = (np.sum([source[end] for source in sources], axis=0) for end in (0, 1))
     return Ends(low, high)
 
@@ -172,6 +182,7 @@ ENDS: KindTable[Callable[[Model, Any, list[Ends]], Ends]] = KindTable(
         Membrane: _prior,
         SelfAttention: _attention,
         Readout: _same,
+        CurrentReadout: _current_readout,
     },
 )
 """From the kind of node to the ends of what it gives, of a LIF of its membrane."""

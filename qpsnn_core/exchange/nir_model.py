@@ -14,6 +14,7 @@ from qpsnn_core.engine.folded import folded
 from qpsnn_core.exchange.graph import Graph, check_readout, check_whole, copying, gap, named
 from qpsnn_core.kernels.neurons.learned import real_thresholds, settled
 from qpsnn_core.network.attention import SelfAttention
+from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.dropout import without_dropout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.leak import check_one_leak
@@ -123,6 +124,7 @@ NODES: KindTable[Callable[[Graph, Model, Any, float], None]] = KindTable(
         Membrane: _GATE,
         SelfAttention: _ATTENTION,
         Readout: _readout,
+        CurrentReadout: Refusal("NIR's output reads one layer, and no node of it adds the currents of several"),
     },
     UnsupportedError,
 )
@@ -148,6 +150,7 @@ CURRENTS: KindTable[Callable[[Graph, Model, Any, str, Doubles], None]] = KindTab
         Membrane: _NO_CURRENT,
         SelfAttention: _ATTENTION,
         Readout: _NO_CURRENT,
+        CurrentReadout: _NO_CURRENT,
     },
     UnsupportedError,
 )

@@ -17,11 +17,12 @@ from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Arrays, Doubles
 from qpsnn_core.engine.layers import LAYERS
-from qpsnn_core.engine.layers.gated_conv import spikes_read
 from qpsnn_core.engine.layers.lif import Cache
 from qpsnn_core.engine.passes import ForwardPass, forward
+from qpsnn_core.engine.read import read_by, unit_of
 from qpsnn_core.experiments.audit_neurons import backward_of
 from qpsnn_core.network.attention import SelfAttention
+from qpsnn_core.network.current_readouts import CurrentReadout, Weighted
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
@@ -77,7 +78,7 @@ def weight_errors(model: Model, seen: Trace, samples: int, rng: np.random.Genera
 def input_errors(model: Model, seen: Trace, samples: int, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
     """Likewise of `samples` of its inputs."""
     for node in model.network.synapses:
-        found = seen.back[node.name].inputs[0]
+        found = _read_gradient(node, seen)
         if found is None:
             continue
         layer, worst = SynapseCheck(model, node, seen), 0.0
@@ -138,6 +139,7 @@ BACKWARDS: KindTable[Callable[..., Doubles]] = KindTable(
         Membrane: _NO_MEMBRANE,
         SelfAttention: _NO_MEMBRANE,
         Readout: _NO_MEMBRANE,
+        CurrentReadout: _NO_MEMBRANE,
     },
 )
 
@@ -161,17 +163,35 @@ WINDOWS: KindTable[Callable[..., Windows]] = KindTable(
         Membrane: _NO_WEIGHTS,
         SelfAttention: _NO_WEIGHTS,
         Readout: _NO_WEIGHTS,
+        CurrentReadout: lambda node, x: Windows(x.reshape(-1, *x.shape[2:]), (1, 1), (1, 1), (0, 0), 1),
     },
 )
+
+
+def _read_gradient(node: Weighted, seen: Trace) -> Any:
+    """The engine's gradient of what a node multiplies with its weights: of a CurrentReadout, of a mean over places."""
+    found = seen.back[node.name].inputs[0]
+    if found is None or not isinstance(node, CurrentReadout):
+        return found
+    return found.array.sum((2, 3), keepdims=True) if node.places == "mean" else found.array
+
+
+def _given_gradient(node: Weighted, seen: Trace, shape: tuple[int, ...]) -> Doubles:
+    """dL/dX of a current, or of logits, [T or 1, B, H, W, C]; shape: of what the node reads."""
+    if not isinstance(node, CurrentReadout):
+        found: Doubles = seen.given[node.name].array.astype(np.float64)
+        return found
+    logits = seen.given[node.name].astype(np.float64)
+    wide: Doubles = logits.reshape(len(logits), *shape[1:4], -1)
+    return wide.sum(0, keepdims=True) if shape[0] == 1 else wide
 
 
 class SynapseCheck:
     """One synapse in float64: `L = sum dL/dX * X`, X being batch norm's of all windows' sums."""
 
-    def __init__(self, model: Model, node: Conv | Linear, seen: Trace) -> None:
-        value = model.network.values[node.source]
-        values = seen.done.values
-        x = spikes_read(node, values).astype(np.float64) * value.scale
+    def __init__(self, model: Model, node: Weighted, seen: Trace) -> None:
+        values, self.scale = seen.done.values, unit_of(model.network, node)
+        x = read_by(node, seen.done).astype(np.float64) * self.scale
         self.shape = x.shape
         used: Any = model.params[node.name]["weight"].astype(np.float64)
         if node.quantizer is not None:
@@ -186,8 +206,8 @@ class SynapseCheck:
         for g in range(self.groups):
             own = slice(g * outputs, (g + 1) * outputs)
             self.weight[:, :, g * inputs : (g + 1) * inputs, own] = used.reshape(*size, inputs, -1)[..., own]
-        self.padding, self.scale = padding, value.scale
-        array = seen.given[node.name].array.astype(np.float64)
+        self.padding = padding
+        array = _given_gradient(node, seen, self.shape)
         self.gradient = array.reshape(-1, *array.shape[2:])
         self.gain = model.params[node.name].get("bn_weight")
         self.step = STEP * float(np.abs(self.weight).max())
@@ -250,7 +270,7 @@ def _mask(values: dict[str, Any], gate: str | None, shape: tuple[int, ...]) -> D
     return np.ascontiguousarray(np.broadcast_to(mask, shape)).reshape(-1, *shape[2:])
 
 
-def _passed(model: Model, node: Conv | Linear, place: tuple[int, ...]) -> float:
+def _passed(model: Model, node: Weighted, place: tuple[int, ...]) -> float:
     """What of dL/dW_hat reaches the weight: the straight-through estimator; nothing where it is pruned."""
     weight = model.params[node.name]["weight"]
     if node.sparse and weight[place] == 0:

@@ -1,6 +1,7 @@
 """The network as data."""
 
 from qpsnn_core.network.attention import SelfAttention
+from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.membranes import MembraneQuantizer
@@ -15,6 +16,7 @@ __all__ = [
     "ChannelGate",
     "Concat",
     "Conv",
+    "CurrentReadout",
     "Dropout",
     "Input",
     "Linear",

@@ -13,7 +13,8 @@ from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_kind, described, whole
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.layers import Branches, Concat, Conv, Input, Layer, Linear, Readout
-from qpsnn_core.network.nodes import Node
+from qpsnn_core.network.nodes import READOUTS, Node
+from qpsnn_core.network.readout_layers import CurrentReadout
 from qpsnn_core.network.values import ValueSpec
 from qpsnn_core.quantization.formats import BY_PLACE, FULL_PRECISION, Quantizer
 
@@ -98,7 +99,7 @@ class Builder:
 
     def network(self) -> Network:
         """The network; a Readout of the last value is added where there is none. Raises NetworkError, ShapeError."""
-        if not isinstance(self._nodes[-1], Readout.kind):
+        if not isinstance(self._nodes[-1], READOUTS):
             last = self._nodes[-1].name
             try:
                 self._put(Readout(), (self._values[last],))
@@ -149,7 +150,7 @@ class Builder:
     def _put(self, layer: Layer, sources: tuple[Value, ...]) -> Value:
         name = self._name(layer)
         specs = tuple(one.spec for one in sources)
-        if isinstance(layer, (Conv, Linear)) and layer.quantizer == BY_PLACE:
+        if isinstance(layer, (Conv, Linear, CurrentReadout)) and layer.quantizer == BY_PLACE:
             layer = replace(layer, quantizer=self._quantizer)
         node = layer.node(name, tuple(one.name for one in sources), specs)
         try:
@@ -175,7 +176,7 @@ class Builder:
             if layer.name in self._values:
                 raise NetworkError(expected("name", "a name of its own", Unquoted("an earlier layer's")))
             return layer.name
-        if isinstance(layer, (Input, Readout)) and layer.prefix not in self._values:
+        if isinstance(layer, (Input, Readout, CurrentReadout)) and layer.prefix not in self._values:
             return layer.prefix
         count = 1 + sum(isinstance(node, layer.kind) for node in self._nodes)
         while f"{layer.prefix}{count}" in self._values:

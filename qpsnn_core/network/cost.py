@@ -16,12 +16,13 @@ from qpsnn_core.common.validation import check_kind
 from qpsnn_core.network.additions import attention_reach, conv_reach, linear_reach, shortcut_reach
 from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.cost_figures import Cost, NodeCost
+from qpsnn_core.network.current_readouts import CurrentReadout, Weighted
 from qpsnn_core.network.dropout import without_dropout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate, gates_of
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
 from qpsnn_core.network.sparse_storage import bitmap_bits, stored
-from qpsnn_core.network.synapses import Conv, Linear, Shortcut, Synapse
+from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 FLOAT_BITS = 32
 INTEGER_BITS = 32
@@ -36,9 +37,11 @@ def cost(network: Network, firing: Firing | None = None, *, frames: bool = False
     """Count everything. firing: measured spikes of all values in `counted(network)`, for the synaptic operations.
 
     `saved_bits` is what the integer network holds: codes at their own bits, and 32-bit integers: a gain per channel
-    of each synapse, a threshold and a bias per channel of each LIF, a bias per class of the readout; they replace
-    bias, batch norm and quantizer step. Layers without a quantizer count there with their floats instead.
-    frames: each step has its own analog image, so that `image_macs` is the first layer's MACs times T, not once.
+    of each synapse, a threshold and a bias per channel of each LIF, a bias per class of the readout (of a
+    CurrentReadout also a factor per channel that it reads, and a gain per class); they replace bias, batch norm and
+    quantizer step. Layers without a quantizer count there with their floats instead.
+    frames: each step has its own analog image, so that `image_macs` is the first layer's MACs times T, not once. Among
+    them are those of a CurrentReadout, which multiplies real numbers: once for an image, as it sums over T before.
     masks: of the weights that are not 0 (`nonzero` of a model): those that are 0 cost no operation, and a layer takes
     the fewest bits of `stored` (of `saved_bits`: a bitmap, or all codes, as in the file).
     Raises as `sops`.
@@ -57,6 +60,7 @@ def cost(network: Network, firing: Firing | None = None, *, frames: bool = False
     image += sum(
         network.steps * row.macs for row, node in zip(rows, network, strict=True) if _reads_prior(network, node)
     )
+    image += sum(row.macs for row, node in zip(rows, network, strict=True) if type(node) is CurrentReadout)
     return Cost(tuple(rows), network.steps, image)
 
 
@@ -146,7 +150,7 @@ def _reach(network: Network, node: Node, source: str, mask: Bools | None = None)
 
 
 def _checked(network: Network, node: Node, mask: Bools) -> Bools:
-    shapes = {one.name: one.weight_shape(network.values[one.source]) for one in network.synapses}
+    shapes = {one.name: one.weight_shape(network.inputs_of(one)[0]) for one in network.synapses}
     want = shapes.get(node.name, "none")
     if mask.shape != want:
         raise ShapeError(expected(f"masks.{node.name}", want, Unquoted(f"{mask.shape}")))
@@ -197,7 +201,7 @@ def _attention(network: Network, node: SelfAttention, operations: float | None, 
     return NodeCost(node.name, type(node).__name__, macs=macs, sops=operations)
 
 
-def _weights(network: Network, node: Synapse, operations: float | None, mask: Bools | None) -> NodeCost:
+def _weights(network: Network, node: Weighted, operations: float | None, mask: Bools | None) -> NodeCost:
     kind = type(node).__name__
     height, width, channels = network.shape(node.name)
     weights = math.prod(node.weight_shape(network.inputs_of(node)[0]))
@@ -212,6 +216,13 @@ def _weights(network: Network, node: Synapse, operations: float | None, mask: Bo
     if node.quantizer is None:
         return NodeCost(node.name, kind, 0, weights + constants, bits, saved + bits - codes, macs, operations)
     return NodeCost(node.name, kind, weights, constants, bits, saved + INTEGER_BITS * channels, macs, operations)
+
+
+def _current_readout(network: Network, node: CurrentReadout, operations: float | None, mask: Bools | None) -> NodeCost:
+    """Weights, and in integers also a factor for each channel that it reads and a bias for each that it gives."""
+    found = _weights(network, node, operations, mask)
+    more = node.channels + network.shape(node.sources[0])[2] if node.quantizer is not None else 0
+    return found._replace(saved_bits=found.saved_bits + INTEGER_BITS * more)
 
 
 class Price(NamedTuple):
@@ -244,5 +255,6 @@ PRICES: KindTable[Price] = KindTable(
         Membrane: Price(_free),
         SelfAttention: Price(_attention, attention_reach, (0, 2)),
         Readout: Price(_readout),
+        CurrentReadout: Price(_current_readout),
     },
 )

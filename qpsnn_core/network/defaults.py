@@ -2,7 +2,7 @@
 
 | place of the node | no quantizer given | a quantizer's gamma "auto" | gain |
 |---|---|---|---|
-| feeds the readout | INTEGER_LAST | "max" | 0: the paper's initial weights |
+| feeds the Readout, or is the CurrentReadout | INTEGER_LAST | "max" | 0: the paper's initial weights |
 | feeds neurons that the readout counts | INTEGER_LAST | "max" | as below |
 | reads the input, also through pools | INTEGER_FIRST | "max" | as below |
 | between, with batch norm | `Quantizer(4, "mean")`, the paper's | "mean" | 0: batch norm sets the scale |
@@ -55,16 +55,16 @@ def _role(node: Any) -> str:
 
 def _choices(node: Any, nodes: tuple[Any, ...], values: Mapping[str, ValueSpec]) -> dict[str, Any]:
     readers = _readers(node, nodes, values)
-    last = nodes[-1] in readers
+    last = nodes[-1] is node or (nodes[-1] in readers and _role(nodes[-1]) != WEIGHTS)
     thresholds = [reader.threshold for reader in readers if _role(reader) == NEURONS]
     chosen: dict[str, Any] = {}
     if _left_open(node.quantizer):
         first = _reads_input(node, nodes)
-        ends = _before_readout(node, nodes)
+        ends = nodes[-1] is node or _before_readout(node, nodes)
         chosen["quantizer"] = _quantizer(node.quantizer, ends, first, node.batch_norm, node.sparse)
     if node.gain is None:
         plain = last or node.batch_norm or not thresholds
-        chosen["gain"] = 0.0 if plain else GAIN * min(thresholds) / _largest(values[node.source])
+        chosen["gain"] = 0.0 if plain else GAIN * min(thresholds) / _largest(values[sources_of(node)[0]])
     return chosen
 
 
@@ -97,8 +97,8 @@ def _readers(node: Any, nodes: tuple[Any, ...], values: Mapping[str, ValueSpec])
 
 def _before_readout(node: Any, nodes: tuple[Any, ...]) -> bool:
     """Whether the readout reads what it gives, or what it drives, with no other weights between."""
-    readers = [reader for reader in nodes if node.name in sources_of(reader)]
-    return any(one is nodes[-1] or (_role(one) != WEIGHTS and _before_readout(one, nodes)) for one in readers)
+    readers = [reader for reader in nodes if node.name in sources_of(reader) and _role(reader) != WEIGHTS]
+    return any(one is nodes[-1] or _before_readout(one, nodes) for one in readers)
 
 
 def _largest(value: ValueSpec) -> float:

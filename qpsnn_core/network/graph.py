@@ -12,13 +12,13 @@ from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import TAG, converter, structure, tag_union
 from qpsnn_core.common.validation import check_at_most
+from qpsnn_core.network.current_readouts import CurrentReadout, Weighted
 from qpsnn_core.network.defaults import resolve
 from qpsnn_core.network.dropout import Dropout, trained_values
 from qpsnn_core.network.gates import Membrane
-from qpsnn_core.network.nodes import LIF, Input, Node, Readout
+from qpsnn_core.network.nodes import LIF, READOUTS, Input, Node, Readout
 from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read
 from qpsnn_core.network.roles import NEURONS, ROLES, WEIGHTS
-from qpsnn_core.network.synapses import Synapse
 from qpsnn_core.network.values import ValueSpec
 
 VERSION = 1
@@ -37,7 +37,7 @@ TAGS: KindTable[str] = KindTable("the JSON of a network", {kind: kind.__name__ f
 class Network(Ordered[Node]):
     """Nodes in the order in which they run, and the number of time steps T.
 
-    The first node is the Input, the last the Readout, each node reads only earlier ones and is read by a later one.
+    The first node is the Input, the last the readout, each node reads only earlier ones and is read by a later one.
     `values`: what each gives; `training_values`: the same while dropout is at work. Quantizers that nodes were not
     given, gammas "auto" and gains of None are resolved by place (network/defaults.py).
     Raises NetworkError or ShapeError, naming the node.
@@ -53,7 +53,7 @@ class Network(Ordered[Node]):
         if type(self.steps) is not int or self.steps < 1:
             raise ConfigError(expected("network.steps", "an integer of at least 1", self.steps))
         check_at_most("network.steps", self.steps, MOST_STEPS)
-        check_order(self.nodes, Input, Readout)
+        check_order(self.nodes, Input, *READOUTS)
         check_read(self.nodes)
         _check_priors(self.nodes)
         values: dict[str, ValueSpec] = {}
@@ -74,7 +74,7 @@ class Network(Ordered[Node]):
         return summary(self)
 
     @property
-    def synapses(self) -> tuple[Synapse, ...]:
+    def synapses(self) -> tuple[Weighted, ...]:
         """The nodes that have weights, in order. Raises NodeKindError for a kind that is not of `Node`."""
         return self._playing(WEIGHTS)
 
@@ -91,10 +91,10 @@ class Network(Ordered[Node]):
         return node
 
     @property
-    def readout(self) -> Readout:
+    def readout(self) -> Readout | CurrentReadout:
         """The last node."""
         node = self.nodes[-1]
-        assert isinstance(node, Readout)  # noqa: S101 - checked when the network was made
+        assert isinstance(node, READOUTS)  # noqa: S101 - checked when the network was made
         return node
 
     def inputs_of(self, node: Node) -> tuple[ValueSpec, ...]:

@@ -1,6 +1,6 @@
 """The kinds of node: frozen hyper-parameters, no arrays; each docstring is the equation.
 
-Synapses (Conv, Linear, Shortcut), pools, SelfAttention and the Readout are next door; `Node` is the union of all kinds.
+Synapses (Conv, Linear, Shortcut), pools, SelfAttention and readouts are next door; `Node` is the union of all kinds.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from qpsnn_core.common.validation import (
     is_positive,
 )
 from qpsnn_core.network.attention import SelfAttention as SelfAttention
+from qpsnn_core.network.current_readouts import CurrentReadout as CurrentReadout
 from qpsnn_core.network.dropout import Dropout as Dropout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.images import check_low
@@ -217,4 +218,8 @@ Node = (
     | Membrane
     | SelfAttention
     | Readout
+    | CurrentReadout
 )
+
+READOUTS = (Readout, CurrentReadout)
+"""The kinds that a network ends with."""

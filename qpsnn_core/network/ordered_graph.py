@@ -87,13 +87,13 @@ def sources_of(node: Any) -> tuple[str, ...]:
     return () if single is None else (single,)
 
 
-def check_order(nodes: tuple[Named, ...], first: type, last: type) -> None:
-    """Names of their own, earlier sources, one `first` and one `last` node, at the ends.
+def check_order(nodes: tuple[Named, ...], first: type, *last: type) -> None:
+    """Names of their own, earlier sources, one `first` node and one of the kinds of `last`, at the ends.
 
     Raises NetworkError, naming the node.
     """
     if not isinstance(nodes, tuple) or len(nodes) < 2:
-        want = f"a tuple of nodes, {first.__name__} the first and {last.__name__} the last"
+        want = f"a tuple of nodes, {first.__name__} the first and {_kinds(last)} the last"
         raise NetworkError(expected("network.nodes", want, nodes))
     for node in nodes:
         if not isinstance(getattr(node, "name", None), str):
@@ -111,10 +111,14 @@ def check_order(nodes: tuple[Named, ...], first: type, last: type) -> None:
             if source not in seen:
                 raise NetworkError(_backwards(nodes, node.name, source))
         seen.add(node.name)
-    for place, node, kind in (("first", nodes[0], first), ("last", nodes[-1], last)):
-        if not isinstance(node, kind) or sum(isinstance(n, kind) for n in nodes) != 1:
-            found = ", ".join(f"{n.name} ({type(n).__name__})" for n in nodes if n is node or isinstance(n, kind))
-            raise NetworkError(expected("network", f"exactly one {kind.__name__}, the {place} node", Unquoted(found)))
+    for place, node, kinds in (("first", nodes[0], (first,)), ("last", nodes[-1], last)):
+        if not isinstance(node, kinds) or sum(isinstance(n, kinds) for n in nodes) != 1:
+            found = ", ".join(f"{n.name} ({type(n).__name__})" for n in nodes if n is node or isinstance(n, kinds))
+            raise NetworkError(expected("network", f"exactly one {_kinds(kinds)}, the {place} node", Unquoted(found)))
+
+
+def _kinds(kinds: tuple[type, ...]) -> str:
+    return " or ".join(kind.__name__ for kind in kinds)
 
 
 def check_read(nodes: tuple[Named, ...]) -> None:

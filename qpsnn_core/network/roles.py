@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.network.attention import SelfAttention
+from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
@@ -28,6 +29,7 @@ ROLES: KindTable[str] = KindTable(
         Membrane: NEITHER,
         SelfAttention: NEITHER,
         Readout: NEITHER,
+        CurrentReadout: WEIGHTS,
     },
 )
 """What a node of each kind consists of: WEIGHTS that a quantizer makes codes of (Eq. 4), NEURONS with a membrane, or

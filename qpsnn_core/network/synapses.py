@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
 from qpsnn_core.common.pairs import both, check_below, checked_pair
@@ -68,7 +69,7 @@ class Conv:
             raise ConfigError(
                 expected(f"{self.name}.groups", f"a divisor of the channels ({self.channels})", self.groups)
             )
-        _check_weights(self)
+        check_weights(self)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -126,7 +127,7 @@ class Linear:
         check_name(self.name)
         check_at_least(f"{self.name}.features", self.features, 1)
         check_at_most(f"{self.name}.features", self.features, MOST_CHANNELS)
-        _check_weights(self)
+        check_weights(self)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -201,7 +202,28 @@ class Shortcut:
 Synapse = Conv | Linear
 
 
-def _check_weights(node: Synapse) -> None:
+class HasWeights(Protocol):
+    """What nodes with weights have in common."""
+
+    @property
+    def name(self) -> str:
+        """Of the node."""
+
+    @property
+    def quantizer(self) -> Quantizer | None:
+        """Of the weights."""
+
+    @property
+    def sparse(self) -> bool:
+        """Whether a weight that is 0 stays 0."""
+
+    @property
+    def gain(self) -> float | None:
+        """Of fresh weights."""
+
+
+def check_weights(node: HasWeights) -> None:
+    """ConfigError: a gain that is no number of at least 0; pruned weights without a code for 0."""
     if node.gain is not None:
         check_number(
             f"{node.name}.gain", node.gain, "a number of at least 0, or None", lambda gain: 0 <= gain < math.inf

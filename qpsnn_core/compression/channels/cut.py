@@ -58,6 +58,11 @@ def of_kernel(weight: Any, cut: Cut) -> Any:
     return weight[:, :, cut.source][..., cut.outputs]
 
 
+def of_currents(weight: Any, cut: Cut) -> Any:
+    """Of a CurrentReadout, `[C, K]`: rows by the channels of its currents."""
+    return weight[cut.source]
+
+
 def of_rows(weight: Any, cut: Cut) -> Any:
     """Of a Linear: rows in (H, W, C) order."""
     return of_kernel(weight.reshape(*cut.before, weight.shape[-1]), cut).reshape(-1, len(cut.outputs))

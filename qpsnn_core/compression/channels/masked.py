@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qpsnn_core.network import ChannelGate, Conv, Network
+from qpsnn_core.network import ChannelGate, Conv, CurrentReadout, Network
 
 
 def driven(network: Network, name: str) -> list[str]:
-    """The nodes that read a value; of a current also those that read pools of it."""
+    """The nodes that read a value; of a current also those that read pools of it, or meet it in a CurrentReadout."""
     found: list[str] = []
-    for reader in network.consumers(name):
-        found.append(reader.name)
-        if network.values[reader.name].kind == network.values[name].kind == "current":
-            found += driven(network, reader.name)
+    queue = [name]
+    for one in queue:
+        for reader in network.consumers(one):
+            current = network.values[reader.name].kind == network.values[one].kind == "current"
+            more = reader.sources if isinstance(reader, CurrentReadout) else (reader.name,) if current else ()
+            queue += [other for other in more if other not in queue]
+            found += [reader.name] if reader.name not in found else []
     return found
 
 

@@ -19,6 +19,7 @@ from qpsnn_core.compression.channels.cut import (
     narrow_conv,
     narrow_linear,
     narrow_shortcut,
+    of_currents,
     of_kernel,
     of_rows,
     same,
@@ -39,6 +40,7 @@ from qpsnn_core.network import (
     AvgPool,
     Concat,
     Conv,
+    CurrentReadout,
     Dropout,
     Input,
     Linear,
@@ -61,9 +63,10 @@ def remove_channels(model: Model, keep: Keep) -> Model:
 
     keep: rising channel indices by LIF name; a LIF that is not named keeps all. The synapses that feed a LIF lose
     output channels (weight, bias, batch norm, running statistics), those that read it lose input channels (Linear:
-    rows in (H, W, C) order), and a Shortcut gets a `channel_map` to the source channels that are left, -1 where the
-    source lost its channel. All other arrays are carried over. Where no channel goes, a node and its arrays stay as
-    they are: the network is equal to the old one if nothing is removed.
+    rows in (H, W, C) order), a CurrentReadout those of the currents that it reads, and a Shortcut gets a
+    `channel_map` to the source channels that are left, -1 where the source lost its channel. All other arrays are
+    carried over. Where no channel goes, a node and its arrays stay as they are: the network is equal to the old one
+    if nothing is removed.
 
     Stored weights are carried over, codes need not be: gamma (Eq. 9) is a function of the weights, so a quantizer
     with gamma "mean", "max" or "percentile" takes it anew from those that are left, as the paper does. With gamma
@@ -96,9 +99,10 @@ def remove_channels(model: Model, keep: Keep) -> Model:
 def coupled_groups(network: Network, *, together: bool = False) -> tuple[tuple[str, ...], ...]:
     """The LIFs of a network in groups that must keep the same channels; most are alone. In the network's order.
 
-    LIFs share channels where their spikes meet in a Sum, where one synapse feeds them both, and where a depthwise
-    convolution with one output for each channel leads from one to the other. together: also where a Shortcut leads from
-    one to the other channel by channel (`channel_map` the identity, as many channels).
+    LIFs share channels where their spikes meet in a Sum, where one synapse feeds them both or their currents meet
+    in a CurrentReadout, and where a depthwise convolution with one output for each channel leads from one to the
+    other. together: also where a Shortcut leads from one to the other channel by channel (`channel_map` the
+    identity, as many channels).
     """
     found = segments(network)
     parent = {node.name: node.name for node in network.neurons}
@@ -159,9 +163,11 @@ def unprunable(network: Network) -> frozenset[str]:
     Nor those that a gate masks in groups, or together with the Input.
     """
     origin, found = spike_sources(network), segments(network)
-    shared = {node.name for node in network.nodes if network.readout.name in driven(network, node.name)}
+    end = network.readout
+    before = network.nodes if isinstance(end, Readout) else ()  # a CurrentReadout reads channels that are no classes
+    shared = {node.name for node in before if end.name in driven(network, node.name)}
     names = {lif for name in shared for lif in driven(network, name) if network[lif] in network.neurons}
-    names.update(origin[network.readout.source])
+    names.update(name for source in end.sources for name in origin[source])
     for node in network.nodes:
         whole = node.sources and len(found[node.sources[0]]) == 1 and network.input.name not in origin[node.sources[0]]
         tied = whole and CHANNELS[node].ties(network, node)
@@ -277,5 +283,6 @@ CHANNELS: KindTable[Channels] = KindTable(
         Membrane: Channels(of_source),
         SelfAttention: Refusal("heads are not removed yet"),
         Readout: Channels(none),
+        CurrentReadout: Channels(none, weight=of_currents),
     },
 )

@@ -21,8 +21,8 @@ from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.common.validation import check_choice
 from qpsnn_core.engine.inputs import steps_first
-from qpsnn_core.engine.layers.gated_conv import spikes_read
 from qpsnn_core.engine.passes import forward
+from qpsnn_core.engine.read import read_by, unit_of
 from qpsnn_core.kernels.conv.windows import unfold
 from qpsnn_core.kernels.linalg.obs import add_events
 from qpsnn_core.kernels.linalg.product import Matrix, add_products, blocks_of
@@ -30,12 +30,13 @@ from qpsnn_core.kernels.linalg.sums import dot_rows, filter_steps
 from qpsnn_core.kernels.neurons.learned import settled
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.attention import SelfAttention
+from qpsnn_core.network.current_readouts import CurrentReadout, Weighted
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.leak import check_one_leak
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
-from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut, Synapse
+from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
 
 OBJECTIVES = ("membrane", "current")
 
@@ -56,7 +57,7 @@ def hessians(
     model: Model,
     parts: Sequence[Array],
     objective: str = "membrane",
-    nodes: Sequence[Synapse] = (),
+    nodes: Sequence[Weighted] = (),
     on_progress: Callable[[int], None] = lambda batches: None,
 ) -> dict[str, Doubles]:
     """Of each of these synapses (else of all), by its name: float64 [d, d], d its inputs (k*k*C_in, or H*W*C_in).
@@ -71,35 +72,37 @@ def hessians(
     found = {node.name: np.zeros((inputs_of(network, node),) * 2) for node in chosen}
     samples = sum(len(part) for part in parts)
     for index, part in enumerate(parts, 1):
-        values = forward(model, steps_first(part), save_for_backward=True).values
+        done = forward(model, steps_first(part), save_for_backward=True)
         for node in chosen:
-            _add(network, node, spikes_read(node, values), objective, found[node.name])
+            _add(network, node, read_by(node, done), objective, found[node.name])
         on_progress(index)
     for node in chosen:
         own = found[node.name]
-        scale = network.values[node.source].scale
+        scale = unit_of(network, node)
         own *= 2 * (scale * scale) / samples
         for row in range(len(own)):
             own[row + 1 :, row] = own[row, row + 1 :]
     return found
 
 
-def filters(network: Network, node: Synapse, objective: str = "membrane") -> list[Doubles]:
+def filters(network: Network, node: Weighted, objective: str = "membrane") -> list[Doubles]:
     """M of each reader of this synapse, [T, T]: `beta**(t - i)` for `i <= t` of a LIF, and of a Readout with a leak.
 
-    A Readout without one has the identity. The error of its mean over T was tried, too: it has as many samples as there
-    are images, not T times as many, and lost accuracy (`docs/osbc.md`).
+    A Readout without one has the identity, and so has a CurrentReadout, of its own weights as well. The error of
+    its mean over T was tried, too: it has as many samples as there are images, not T times as many, and lost
+    accuracy (`docs/osbc.md`).
     """
     if objective == "current":
         return [np.eye(network.steps)]
     gap = np.subtract.outer(np.arange(network.steps), np.arange(network.steps))
-    betas = [LEAKS[one](one) for one in _driven(network, node.name)]
+    readers = [node] if isinstance(node, CurrentReadout) else _driven(network, node.name)
+    betas = [LEAKS[one](one) for one in readers]
     return [np.where(gap >= 0, powers(beta, network.steps)[np.maximum(gap, 0)], 0.0) for beta in betas]
 
 
-def groups(network: Network) -> list[list[Synapse]]:
+def groups(network: Network) -> list[list[Weighted]]:
     """All synapses, those together whose Hessians MEMORY holds."""
-    found: list[list[Synapse]] = [[]]
+    found: list[list[Weighted]] = [[]]
     used = 0
     for node in network.synapses:
         size = 8 * inputs_of(network, node) ** 2
@@ -118,7 +121,7 @@ def _driven(network: Network, name: str) -> list[Any]:
     return [last for one in readers for last in (_driven(network, one.name) if one.name in through else [one])]
 
 
-def inputs_of(network: Network, node: Synapse) -> int:
+def inputs_of(network: Network, node: Weighted) -> int:
     """How many weights each of its outputs has."""
     if isinstance(node, Conv) and node.groups > 1:
         want = "1: the outputs of a group read inputs of their own, and one Hessian is for all outputs"
@@ -127,7 +130,7 @@ def inputs_of(network: Network, node: Synapse) -> int:
     return int(np.prod(shape[:-1]))
 
 
-def _add(network: Network, node: Synapse, x: Array, objective: str, total: Doubles) -> None:
+def _add(network: Network, node: Weighted, x: Array, objective: str, total: Doubles) -> None:
     """`total += S^T (M^T M) S`, its upper triangle; x: counts [T or 1, B, H, W, C]."""
     twice: Doubles = sum((_squared(m) for m in filters(network, node, objective)), start=np.zeros((network.steps,) * 2))
     if len(x) == 1:
@@ -184,6 +187,14 @@ def _windows(node: Conv, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doub
             yield tuple(unfold(i, (tall, wide), (down, right), i.dtype) for i in (images, after))  # type: ignore[misc] # two
 
 
+def _currents(node: CurrentReadout, x: Array, twice: Doubles) -> Iterator[tuple[Array, Doubles]]:
+    """Every place of them by itself."""
+    channels = x.shape[-1]
+    for start, stop in _spans(x.shape[1], x[:, 0].size):
+        flat = x[:, start:stop].reshape(len(x), -1)
+        yield flat.reshape(-1, channels), _filtered(twice, flat).reshape(-1, channels)
+
+
 _NO_WEIGHTS = Refusal("it has no weights to be pruned or quantized")
 _NO_READER = Refusal("it reads no current")
 _POOL = Refusal("a pool of currents has no membrane; what reads it has")
@@ -206,6 +217,7 @@ UNFOLDED: KindTable[Callable[..., Iterator[tuple[Array, Doubles]]]] = KindTable(
         Membrane: _NO_WEIGHTS,
         SelfAttention: _NO_WEIGHTS,
         Readout: _NO_WEIGHTS,
+        CurrentReadout: _currents,
     },
 )
 """`(node, x, twice)`: counts, and `twice` times them over time, each as rows [n, d] of what a sum of the synapse sees;
@@ -229,6 +241,7 @@ LEAKS: KindTable[Callable[[Any], float]] = KindTable(
         Membrane: _NO_READER,
         SelfAttention: _NO_READER,
         Readout: lambda node: float(node.leak),
+        CurrentReadout: lambda node: 0.0,
     },
 )
 """What is left of a current in its reader after a step."""
@@ -263,7 +276,7 @@ def errors(hessian: Doubles, change: Doubles, dense: Doubles, factors: Doubles) 
     return off, off / whole if whole else 0.0
 
 
-def gains(model: Model, node: Synapse) -> Doubles:
+def gains(model: Model, node: Weighted) -> Doubles:
     """What batch norm multiplies each output's current with, [C_out]; 1 without batch norm."""
     if not node.batch_norm:
         return np.ones(node.channels)

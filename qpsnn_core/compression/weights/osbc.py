@@ -24,10 +24,10 @@ from qpsnn_core.engine.evaluation import MEMORY, bytes_of
 from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.pricing import effective
 from qpsnn_core.engine.reach import warn_dead_in_model
+from qpsnn_core.network.current_readouts import Weighted
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import Node
-from qpsnn_core.network.synapses import Synapse
 from qpsnn_core.quantization.formats import KEPT, Quantizer
 from qpsnn_datasets import Dataset, Split
 
@@ -235,7 +235,7 @@ def rows_of(weight: Array) -> Doubles:
 
 
 def _one(
-    prepared: Prepared, node: Synapse, counts: Mapping[str, int], bits: int | None, scale: str
+    prepared: Prepared, node: Weighted, counts: Mapping[str, int], bits: int | None, scale: str
 ) -> tuple[Doubles, npt.NDArray[np.float32] | None, npt.NDArray[np.bool_]]:
     """One layer's weights, its gammas (None in floating point), and which weights are not pruned."""
     name, weight = node.name, prepared.weights[node.name]
@@ -274,7 +274,7 @@ def _report_rows(prepared: Prepared, name: str) -> Callable[[int], None]:
 
 
 def _report(
-    prepared: Prepared, node: Synapse, weight: Doubles, kept: npt.NDArray[np.bool_], bits: int | None
+    prepared: Prepared, node: Weighted, weight: Doubles, kept: npt.NDArray[np.bool_], bits: int | None
 ) -> LayerReport:
     dense, own = prepared.weights[node.name], prepared.hessian(node.name)
     factors = hessian.gains(prepared.model, node)

@@ -5,6 +5,7 @@ from qpsnn_core.engine.layers import (
     attention,
     concat,
     conv,
+    current_readout,
     dropout,
     gated_conv,
     gates,
@@ -17,6 +18,7 @@ from qpsnn_core.engine.layers import (
 )
 from qpsnn_core.engine.layers.base import Layer
 from qpsnn_core.network.attention import SelfAttention
+from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
@@ -39,5 +41,6 @@ LAYERS: KindTable[Layer] = KindTable(
         Membrane: Layer(gates.init, gates.membrane, gates.membrane_back, gates.stored),
         SelfAttention: Layer(attention.init, attention.forward, attention.backward),
         Readout: Layer(readout.init, readout.forward, readout.backward),
+        CurrentReadout: Layer(current_readout.init, current_readout.forward, current_readout.backward),
     },
 )

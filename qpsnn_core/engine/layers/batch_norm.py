@@ -17,7 +17,8 @@ from qpsnn_core.kernels.neurons.batch_norm import (
 )
 from qpsnn_core.kernels.parts import add_pieces, parts_of, pieces_of
 from qpsnn_core.kernels.threads import parallel_for, parallel_map, per_thread_ranges
-from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Synapse
+from qpsnn_core.network.current_readouts import Weighted
+from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM
 from qpsnn_core.quantization.formats import KEPT
 
 MIN_CHUNK_ROWS = 256
@@ -33,7 +34,7 @@ class Affine(NamedTuple):
     batch: bool
 
 
-def init(node: Synapse) -> tuple[NamedFloats, NamedFloats]:
+def init(node: Weighted) -> tuple[NamedFloats, NamedFloats]:
     """BN scale 1, shift 0; running mean 0, variance 1; bias 0; a quantizer's gamma that is kept 1."""
     params: NamedFloats = {}
     state: NamedFloats = {}
@@ -56,7 +57,7 @@ def forward(acc: Array, step: Floats, context: LayerContext) -> tuple[Current, A
     else with the running ones. The running variance is unbiased, over T*B*H*W values, as in PyTorch. Raises
     NumericsError where an array holds NaN or infinity: a membrane that is NaN would never fire, and nobody would know.
     """
-    _check(context)
+    check(context)
     bias = context.params.get("bias", np.zeros_like(step)).astype(np.float64)
     wide = step.astype(np.float64)
     if "bn_weight" not in context.params:
@@ -119,7 +120,8 @@ def with_moments(array: Floats, acc: Array, parts: int = 0) -> CurrentGradient:
     return CurrentGradient(array, sums, products)
 
 
-def _check(context: LayerContext) -> None:
+def check(context: LayerContext) -> None:
+    """NumericsError, naming the array, where one other than the weight holds NaN or infinity, or a variance is < 0."""
     for name, array in (*context.params.items(), *context.state.items()):
         if name != "weight" and not np.isfinite(array).all():
             raise NumericsError(expected(name, "finite numbers", Unquoted("NaN or infinity")))

@@ -144,7 +144,9 @@ def _of(out: Floats, x: Current, parts: int) -> CurrentGradient:
 def _driving(currents: tuple[Current, ...], steps: int) -> tuple[Any, Any]:
     """The currents as the kernels take them; all but the first are added up where there are more than two."""
     if len(currents) > 2:
-        currents = (currents[0], _added(currents[1:]))
+        rest = added(currents[1:])
+        ones, zeros = np.ones(rest.shape[-1], np.float32), np.zeros(rest.shape[-1], np.float32)
+        currents = (currents[0], Current(rest, ones, zeros))
     taken = []
     for acc, scale, shift in currents:
         positions = acc[0].size // acc.shape[-1]
@@ -152,7 +154,8 @@ def _driving(currents: tuple[Current, ...], steps: int) -> tuple[Any, Any]:
     return taken[0], taken[1] if len(taken) > 1 else None
 
 
-def _added(currents: tuple[Current, ...]) -> Current:
+def added(currents: tuple[Current, ...]) -> Floats:
+    """Currents of one shape multiplied out and added up, one after the other, [T or 1, B, H, W, C]."""
     steps = max(len(one.acc) for one in currents)
     acc = np.zeros((steps, *currents[0].acc.shape[1:]), np.float32)
     positions = acc[0].size // acc.shape[-1]
@@ -160,5 +163,4 @@ def _added(currents: tuple[Current, ...]) -> Current:
         step = positions if len(one.acc) == steps else 0
         flat = (rows(acc), rows(one.acc), one.scale, one.shift)
         parallel_for(add_current, positions, MIN_CHUNK_POSITIONS, *flat, positions, step)
-    channels = acc.shape[-1]
-    return Current(acc, np.ones(channels, np.float32), np.zeros(channels, np.float32))
+    return acc

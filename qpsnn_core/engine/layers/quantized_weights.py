@@ -9,7 +9,7 @@ import numpy as np
 from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.types import Array, Floats
 from qpsnn_core.kernels.exact_types import exact_float, sum_type
-from qpsnn_core.network.synapses import Synapse
+from qpsnn_core.network.current_readouts import Weighted
 from qpsnn_core.quantization.formats import Quantizer
 from qpsnn_core.quantization.rescaw import quantize, straight_through
 
@@ -68,7 +68,7 @@ def _largest(used: Weights, magnitude: int | None) -> int:
     return largest
 
 
-def weight_gradient(raw: Floats, weight: Floats, used: Weights, node: Synapse) -> Floats:
+def weight_gradient(raw: Floats, weight: Floats, used: Weights, node: Weighted) -> Floats:
     """The gradient of the weight from that of W_hat, straight through the quantizer; written over it.
 
     raw: float32, contiguous, of any shape of the weight's size. Where weights are pruned, those that are 0 get none.

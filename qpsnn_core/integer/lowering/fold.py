@@ -15,6 +15,7 @@ from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.integer.bounds import INT32_MAX, Interval, accumulator
 from qpsnn_core.kernels.linalg.sums import sum_down
 from qpsnn_core.network.attention import SelfAttention
+from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
@@ -164,6 +165,7 @@ CURRENTS: KindTable[Callable[..., Affine]] = KindTable(
         Membrane: _NO_CURRENT,
         SelfAttention: Refusal("attention has no integer form yet"),
         Readout: _NO_CURRENT,
+        CurrentReadout: _NO_CURRENT,
     },
     LoweringError,
 )

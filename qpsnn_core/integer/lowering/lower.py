@@ -46,6 +46,7 @@ from qpsnn_core.integer.nodes import (
 )
 from qpsnn_core.kernels.neurons.learned import real_thresholds, settled
 from qpsnn_core.network.attention import SelfAttention
+from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.dropout import without_dropout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.graph import Network
@@ -260,6 +261,7 @@ FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
         SpatialGate: lambda node, known: IntGate(node.name, node.source, node.shape),
         Membrane: Refusal("it gives real numbers: predict a place from spikes that are pooled, an AvgPool, instead"),
         SelfAttention: Refusal("attention has no integer form yet"),
+        CurrentReadout: Refusal("a readout of currents has no integer form yet"),
         Readout: lambda node, known: IntReadout(node.name, node.source, known.scale, node.mode, *leak_of(node)),
     },
 )
