@@ -3,15 +3,19 @@
 from qpsnn_core.network.zoo.blocks import Neuron
 from qpsnn_core.network.zoo.gated import GateOptions, with_gates
 from qpsnn_core.network.zoo.resnet import resnet20, sew_resnet18
+from qpsnn_core.network.zoo.spikingformer import TransformerOptions, spikingformer_4_256, spikingformer_4_384
 from qpsnn_core.network.zoo.vgg import build, mlp, vgg9, vgg16, vgg_small, vggsnn
 
 __all__ = [
     "GateOptions",
     "Neuron",
+    "TransformerOptions",
     "build",
     "mlp",
     "resnet20",
     "sew_resnet18",
+    "spikingformer_4_256",
+    "spikingformer_4_384",
     "vgg9",
     "vgg16",
     "vgg_small",

@@ -97,7 +97,9 @@ def codes_of(
         return 2 * signs
     else:
         mean, one = magnitudes.mean(0), np.ones(rows.shape[1])
-        scale = {"mean": mean, "sawb": 2 * mean, "max": magnitudes.max(0), "one": one}[quantizer.gamma]
+        scaled = mean * (2**quantizer.bits - 1) / 2 ** (quantizer.bits - 1)
+        known = {"mean": mean, "mean_scaled": scaled, "sawb": 2 * mean, "max": magnitudes.max(0), "one": one}
+        scale = known[quantizer.gamma]
     scale = scale.astype(np.float32)
     scale = np.where(scale > 0, scale, np.float32(1))
     levels = 2**quantizer.bits - (2 if quantizer.zero else 1)

@@ -12,6 +12,9 @@ from qpsnn_core.common.validation import check_choice, check_number
 GAMMAS = ("mean", "max", "percentile", "one")
 
 
+SCALED = "mean_scaled"
+"""The gamma of QP-SNN's scripts of transformers, `s/2**(bits-1)` times the mean magnitude, s = 2**bits - 1."""
+
 SAWB, TERNARY = "sawb", "ternary"
 
 WITH_ZERO = (SAWB, TERNARY)
@@ -39,8 +42,9 @@ class Quantizer:
     """Eqs. 4 to 6, 9 and 10: `W_hat = gamma * (2/s * round(s/2 * (clamp(W/gamma, -1, 1) + 1)) - 1)`, `s = 2**bits - 1`.
 
     `gamma` is the 1-norm mean ("mean"), the largest magnitude ("max"), the larger magnitude of the percentiles
-    `percentile` and `1 - percentile` ("percentile"), or 1 ("one": vanilla, Eq. 6), per output "channel" or per
-    "layer"; or, per channel, the array `gamma` of the model's state ("kept"). `ste` "clip" passes gradients where
+    `percentile` and `1 - percentile` ("percentile"), 1 ("one": vanilla, Eq. 6), or `(2**bits - 1)/2**(bits-1)` times
+    the 1-norm mean ("mean_scaled": 1.875 at 4 bits), per output "channel" or per "layer"; or, per channel, the array
+    `gamma` of the model's state ("kept"). `ste` "clip" passes gradients where
     `|W/gamma| <= 1` (the paper); "pass" gives all of them, times `1/gamma` (its public code).
     "auto": the Network that a node becomes part of puts the gamma of the node's place for it (network/defaults.py).
     `zero`: `s = 2**bits - 2`, one level fewer, so that 0 is in the middle: `2*k*gamma/s`, |k| <= 2**(bits-1) - 1.
@@ -60,7 +64,7 @@ class Quantizer:
         plain_fields(self)
         if type(self.bits) is not int or not 2 <= self.bits <= 8:
             raise ConfigError(expected("quantizer.bits", "an integer from 2 to 8", self.bits))
-        check_choice("quantizer.gamma", self.gamma, (*GAMMAS, *WITH_ZERO, KEPT, AUTO))
+        check_choice("quantizer.gamma", self.gamma, (*GAMMAS, SCALED, *WITH_ZERO, KEPT, AUTO))
         check_choice("quantizer.granularity", self.granularity, GRANULARITIES)
         check_choice("quantizer.ste", self.ste, STRAIGHT_THROUGH)
         want = "a number in (0.5, 1]"

@@ -14,7 +14,7 @@ from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.quantize import encode, pass_within, sum_abs
 from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map
-from qpsnn_core.quantization.formats import AUTO, GAMMAS, KEPT, SAWB, TERNARY, WITH_ZERO, Quantizer
+from qpsnn_core.quantization.formats import AUTO, GAMMAS, KEPT, SAWB, SCALED, TERNARY, WITH_ZERO, Quantizer
 
 TERNARY_SHARE = np.float32(0.05)
 """Of the largest magnitude, above which a ternary weight is not 0."""
@@ -46,17 +46,18 @@ def gamma(weight: Floats, quantizer: Quantizer, stored: Floats | None = None) ->
     outputs = weight.shape[-1]
     if quantizer.gamma == AUTO:
         want = "the quantizer that a Network chooses by the place of its node, or " + ", ".join(
-            (*GAMMAS, *WITH_ZERO, KEPT)
+            (*GAMMAS, SCALED, *WITH_ZERO, KEPT)
         )
         raise ConfigError(expected("quantizer.gamma", want, AUTO))
     if quantizer.gamma == KEPT:
         _finite(weight)
         return _stored(stored, outputs)
     rows = weight.reshape(-1, outputs if quantizer.granularity == "channel" else 1)
-    if quantizer.gamma in ("mean", SAWB):
+    if quantizer.gamma in ("mean", SCALED, SAWB):
         sums = _summed(sum_abs, rows, np.float64)
         _finite(sums)
-        value = sums / len(rows) * (2 if quantizer.gamma == SAWB else 1)
+        factors = {"mean": 1.0, SCALED: (2**quantizer.bits - 1) / 2 ** (quantizer.bits - 1), SAWB: 2.0}
+        value = sums / len(rows) * factors[quantizer.gamma]
     else:
         _finite(weight)
         value = _other_gamma(rows, quantizer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
 from qpsnn_core.common.input_range import InputRange
@@ -19,8 +20,18 @@ from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.synapses import MOST_CHANNELS
 from qpsnn_core.network.zoo.blocks import ENDS, INITIAL
 from qpsnn_core.network.zoo.gated import GateOptions, with_gates
+from qpsnn_core.network.zoo.spikingformer import TransformerOptions
 from qpsnn_core.network.zoo.vgg import ZOO, build, inner_gamma, layers_of
-from qpsnn_core.quantization.formats import AUTO, GAMMAS, GRANULARITIES, STRAIGHT_THROUGH, TERNARY, WITH_ZERO, Quantizer
+from qpsnn_core.quantization.formats import (
+    AUTO,
+    GAMMAS,
+    GRANULARITIES,
+    SCALED,
+    STRAIGHT_THROUGH,
+    TERNARY,
+    WITH_ZERO,
+    Quantizer,
+)
 from qpsnn_core.quantization.formats import FULL_PRECISION as FULL_PRECISION
 
 DEFAULT = "vgg_small"
@@ -50,6 +61,7 @@ class NetworkConfig:
     detach_reset, reset ("zero", "subtract"), membrane (a table of low, high and more), learn,
     learn_per, threshold_gradient: as in LIF, which has the
     defaults and the checks.
+    transformer: a table of TransformerOptions, for the Spikingformers; None: the network's own.
     gates: a table of GateOptions, by which `with_gates` puts gates into the network; None: none.
     initial: of weights without batch norm (mlp), "auto": such that their neurons fire, or "paper": OSBC's.
     """
@@ -79,6 +91,7 @@ class NetworkConfig:
     learn_per: str = field(default=LIF.learn_per, metadata=ADDED_LATER)
     threshold_gradient: str = field(default=LIF.threshold_gradient, metadata=ADDED_LATER)
     gates: GateOptions | None = field(default=None, metadata=ADDED_LATER)
+    transformer: TransformerOptions | None = field(default=None, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
@@ -96,7 +109,7 @@ class NetworkConfig:
         choices(
             self,
             name=tuple(ZOO),
-            gamma=(*GAMMAS, *WITH_ZERO, AUTO),
+            gamma=(*GAMMAS, SCALED, *WITH_ZERO, AUTO),
             granularity=GRANULARITIES,
             ste=STRAIGHT_THROUGH,
             ends=ENDS,
@@ -106,6 +119,8 @@ class NetworkConfig:
         object.__setattr__(self, "learn", self._lif(type(self).__name__).learn)
         least(self, steps=1)
         check_at_most(place(self, "steps"), self.steps, MOST_STEPS)
+        fits = self.transformer is None or ZOO[self.name].transformer
+        check(self, "transformer", fits, f"none for {self.name}, which has no attention")
         if self.gamma == AUTO:
             object.__setattr__(self, "gamma", inner_gamma(self.name, self.widths))
         self._check_widths()
@@ -177,7 +192,9 @@ class NetworkConfig:
             raise ConfigError(expected("network.function", want, self.function))
         if self.file:
             return self.checked("network.file", load_network(self.file), shape, classes, events=events)
-        own = {} if ZOO[self.name].batch_norm else {"initial": self.initial}
+        own: dict[str, Any] = {} if ZOO[self.name].batch_norm else {"initial": self.initial}
+        if self.transformer is not None:
+            own |= self.transformer.given
         plain = build(
             self.name,
             shape,

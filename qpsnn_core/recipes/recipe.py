@@ -87,8 +87,7 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Tables of plain numbers, strings, lists and dicts, as JSON and TOML have them."""
         tables = dict(json.loads(json.dumps(dataclasses.asdict(self))))
-        network = tables["network"]  # None is no word of TOML: it is what is not said
-        tables["network"] = {name: value for name, value in network.items() if value is not None}
+        tables["network"] = _said(tables["network"])
         return {name: table for name, table in tables.items() if table is not None}
 
     def to_toml(self, only: Collection[str] = ()) -> str:
@@ -101,6 +100,12 @@ class Recipe:
         if not isinstance(only, Collection) or isinstance(only, str) or not set(only) <= set(tables):
             raise ConfigError(expected("to_toml.only", f"some of {', '.join(tables)}", only))
         return to_toml({name: table for name, table in tables.items() if not only or name in only})
+
+
+def _said(table: dict[str, Any]) -> dict[str, Any]:
+    """Without what is None, in tables within the table, too: it is no word of TOML, but what is not said."""
+    inner = {name: _said(value) if isinstance(value, dict) else value for name, value in table.items()}
+    return {name: value for name, value in inner.items() if value is not None}
 
 
 def recipe_from_dict(data: Mapping[str, Any]) -> Recipe:

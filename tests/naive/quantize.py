@@ -26,12 +26,14 @@ def percentile(values, share):
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
-def gamma_of(values, kind, share=0.99):
-    """Eq. 9 of one group of weights."""
+def gamma_of(values, kind, share=0.99, bits=4):
+    """Eq. 9 of one group of weights; of "mean_scaled" for so many bits."""
     if kind == "one":
         return 1.0
     if kind == "mean":
         value = math.fsum(abs(float(v)) for v in values) / len(values)
+    elif kind == "mean_scaled":
+        value = math.fsum(abs(float(v)) for v in values) / len(values) * (2**bits - 1) / 2 ** (bits - 1)
     elif kind == "sawb":
         value = 2 * math.fsum(abs(float(v)) for v in values) / len(values)
     elif kind == "ternary":

@@ -338,6 +338,8 @@ def scale_of(weight, how):
         return np.float64(1)
     if how.gamma == "mean":
         return np.abs(weight).mean(axis)
+    if how.gamma == "mean_scaled":
+        return np.abs(weight).mean(axis) * (2**how.bits - 1) / 2 ** (how.bits - 1)
     if how.gamma == "max":
         return np.abs(weight).max(axis)
     low, high = (np.quantile(weight, q, axis) for q in (1 - how.percentile, how.percentile))

@@ -97,6 +97,7 @@ CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     "ends": lambda place, value: check_choice(place, value, ENDS),
     "neuron": _part(LIF, none=False),
     "events": _part(bool, none=False),
+    **dict.fromkeys(("depth", "heads", "patch"), lambda place, value: check_at_least(place, value, 1)),
     "input_range": _part(InputRange, none=True),
 }
 """What each option must be."""

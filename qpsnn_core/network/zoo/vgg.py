@@ -27,6 +27,12 @@ from qpsnn_core.network.zoo.blocks import (
 )
 from qpsnn_core.network.zoo.options import OWN, Own, check_options, hint_of
 from qpsnn_core.network.zoo.resnet import RESNET20, SEW_RESNET18, resnet20, sew_resnet18
+from qpsnn_core.network.zoo.spikingformer import (
+    SPIKINGFORMER_4_256,
+    SPIKINGFORMER_4_384,
+    spikingformer_4_256,
+    spikingformer_4_384,
+)
 from qpsnn_core.quantization.formats import BY_PLACE, Quantizer
 
 VGG16 = (64, 64, POOL, 128, 128, POOL, 256, 256, 256, POOL, 512, 512, 512, POOL, 512, 512, 512)
@@ -162,12 +168,13 @@ def mlp(
 class Entry(NamedTuple):
     """How a network is built. plan: its widths in order, and POOL; None where it takes any number of them.
 
-    batch_norm: whether the layers between the ends have it.
+    batch_norm: whether the layers between the ends have it. transformer: whether it has TransformerOptions.
     """
 
     build: Callable[..., Network]
     plan: Sequence[int] | None
     batch_norm: bool = True
+    transformer: bool = False
 
 
 ZOO: Mapping[str, Entry] = {
@@ -178,6 +185,8 @@ ZOO: Mapping[str, Entry] = {
     "vgg_small": Entry(vgg_small, VGG_SMALL),
     "mlp": Entry(mlp, None, False),
     "sew_resnet18": Entry(sew_resnet18, SEW_RESNET18),
+    "spikingformer_4_384": Entry(spikingformer_4_384, SPIKINGFORMER_4_384, transformer=True),
+    "spikingformer_4_256": Entry(spikingformer_4_256, SPIKINGFORMER_4_256, transformer=True),
 }
 
 
@@ -207,6 +216,10 @@ def build(
     events: bool | Own = OWN,
     input_range: InputRange | Own | None = OWN,
     initial: str | Own = OWN,
+    depth: int | Own = OWN,
+    heads: int | Own = OWN,
+    patch: int | Own = OWN,
+    biases: str | Own = OWN,
 ) -> Network:
     """The network of that name, for images of `shape` (H, W, C). ConfigError names the nearest valid name or option.
 
@@ -215,7 +228,7 @@ def build(
     the ends, `None` for floating point. ends: the first and the last layer, "integer" (8 bits, deployable) or "float".
     neuron: what all LIF are like, such as `Neuron(threshold=0.5)` of qpsnn_core.zoo. events: the input is counts of
     events, not an image. input_range: of images made of real numbers, `data.train.input_range`. initial: of the weights
-    of mlp, "auto" or "paper".
+    of mlp, "auto" or "paper". depth, heads, patch, biases: of the Spikingformers.
     """
     if not isinstance(name, str) or name not in ZOO:
         raise ConfigError(expected("network.name", f"one of {', '.join(ZOO)}", name) + did_you_mean(name, ZOO))
@@ -229,6 +242,10 @@ def build(
         "events": events,
         "input_range": input_range,
         "initial": initial,
+        "depth": depth,
+        "heads": heads,
+        "patch": patch,
+        "biases": biases,
     }
     given: dict[str, Any] = {option: value for option, value in options.items() if value is not OWN}
     shape, classes, given = plain((shape, classes, given))
