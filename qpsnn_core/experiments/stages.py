@@ -57,7 +57,7 @@ def check_stages(recipe: Recipe, network: Network, *, frames: bool = False) -> N
     together = chosen.residual == "together"
     able = prunable(network, prune_last=chosen.prune_last, together=together)
     rates = resolve(network, chosen.rates, able)
-    check_coupled(network, rates, together=together)
+    check_coupled(network, rates, together=together, heads=chosen.heads)
     steps = recipe.finetune.steps
     if steps and (network.input.spikes or frames) and steps != network.steps:
         want = f"{network.steps}, a step for each frame{' of events' if network.input.spikes else ''}"
@@ -80,7 +80,7 @@ def score_as(recipe: Recipe, model: Model, data: Dataset) -> Scores:
 def prune_as(recipe: Recipe, model: Model, scores: Scores, data: Dataset) -> Pruned:
     """The model without the channels that the recipe's rates remove, its statistics taken anew from `data`."""
     chosen = recipe.prune
-    names = ("residual", "reinit", "prune_last", "ties")
+    names = ("residual", "reinit", "prune_last", "ties", "heads")
     pruned = prune(model, scores, chosen.rates, **{name: getattr(chosen, name) for name in names})
     if not chosen.recalibrate or chosen.reinit == "paper":
         return pruned

@@ -22,6 +22,9 @@ REINITS = ("carry", "paper")
 TIES = ("index", "sca")
 
 
+HEADS = ("within", "whole")
+
+
 Rates = float | tuple[float, ...] | dict[str, float]
 
 
@@ -36,6 +39,7 @@ class PruneConfig:
     that meet in a sum are mapped to each other ("map") or kept or removed together ("together"). reinit: batch norm
     and linear layer keep what belongs to the kept channels ("carry"), or start anew ("paper"). prune_last: also the
     last layer before the classifier. ties: of equal scores the lower "index" stays, or the larger membrane ("sca").
+    heads: of attention, channels go "within" each head, or heads as a "whole".
     recalibrate: after pruning, take batch norm's running statistics anew (not where they start anew).
     """
 
@@ -48,11 +52,12 @@ class PruneConfig:
     reinit: str = "carry"
     prune_last: bool = False
     ties: str = "index"
+    heads: str = "within"
     recalibrate: bool = True
 
     def __post_init__(self) -> None:
         typed(self)
-        choices(self, criterion=CRITERIA, residual=RESIDUALS, reinit=REINITS, ties=TIES)
+        choices(self, criterion=CRITERIA, residual=RESIDUALS, reinit=REINITS, ties=TIES, heads=HEADS)
         least(self, batches=1, batch=1)
         positive(self, "epsilon")
         where, rates = place(self, "rates"), self.rates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,15 +24,16 @@ from qpsnn_core.common.plain import plain
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays, Doubles, Longs
 from qpsnn_core.common.validation import check_at_least, check_choice, check_kind
+from qpsnn_core.compression.channels.heads import best_within, channels_of, clusters, heads_of, score_of_heads
 from qpsnn_core.compression.channels.rates import Rates, kept_count, prunable, resolve
-from qpsnn_core.compression.channels.remove import coupled_groups, remove_channels, unprunable
+from qpsnn_core.compression.channels.remove import coupled_groups, remove_channels, segments, unprunable
 from qpsnn_core.compression.channels.score import Scores
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.passes import initialise
 from qpsnn_core.engine.reach import warn_dead_in_model
 from qpsnn_core.network import Conv, Network
 from qpsnn_core.network.model import Model
-from qpsnn_core.recipes.pruning import REINITS, RESIDUALS
+from qpsnn_core.recipes.pruning import HEADS, REINITS, RESIDUALS
 
 TIES = ("index", "sca")
 
@@ -90,6 +91,7 @@ def prune(
     ties: str = "index",
     prune_last: bool = False,
     seed: int = 0,
+    heads: str = "within",
 ) -> Pruned:
     """Remove the share `rates` of each LIF's channels, those with the lowest scores (Algorithm 1, step 2), at once.
 
@@ -102,18 +104,22 @@ def prune(
     "together" lets LIFs that a shortcut joins channel by channel keep the same. Where spikes meet in a Sum they must
     be the same. LIFs that keep the same channels go by the mean of their scores, and need the same rate.
     ties: among equal scores the lower index stays ("index"), or first the larger SCA of `scores` ("sca").
+    heads: of attention, "within" takes the share of each head, so that `C/heads - ceil(rate*C/heads)` channels of it
+    stay; "whole" takes the share of the heads, those with the lowest mean scores, from queries, keys and values, which
+    then need the same rate.
     An optimizer's state does not fit the pruned model: fine-tuning starts a fresh one.
     Warns of layers that can never fire (DeadLayerWarning), and where no layer can lose channels (NothingPrunedWarning).
     Raises ConfigError (an argument), ShapeError, NumericsError (scores or model).
     """
     rates = plain(rates.tolist() if isinstance(rates, np.ndarray) else rates)
-    reinit, residual, ties, prune_last, seed = plain((reinit, residual, ties, prune_last, seed))
+    reinit, residual, ties, prune_last, seed, heads = plain((reinit, residual, ties, prune_last, seed, heads))
     check_model(model, "prune.model")
     check_kind("prune.scores", scores, Scores, Mapping)
     check_kind("prune.prune_last", prune_last, bool)
     check_choice("prune.reinit", reinit, REINITS)
     check_choice("prune.residual", residual, RESIDUALS)
     check_choice("prune.ties", ties, TIES)
+    check_choice("prune.heads", heads, HEADS)
     check_at_least("prune.seed", seed, 0)
     network = model.network
     together = residual == "together"
@@ -122,18 +128,24 @@ def prune(
     if not chosen and isinstance(rates, float | int) and rates > 0:
         text = f"prune: rates of {rates:g} remove nothing: no layer can lose channels (the last only with prune_last)"
         warnings.warn(NothingPrunedWarning(text), stacklevel=users_level())
-    check_coupled(network, rate, together=together)
+    check_coupled(network, rate, together=together, heads=heads)
     values = _checked("scores", network, scores.values if isinstance(scores, Scores) else scores)
     second = _second(network, scores, ties)
     kept: dict[str, Longs] = {}
-    fixed = unprunable(network)
-    for group in coupled_groups(network, together=together):
+    fixed, found = unprunable(network), segments(network)
+    groups = coupled_groups(network, together=together)
+    if heads == "whole":
+        kept.update(_whole(network, groups, rate, values, second))
+    for group in groups:
+        channels = network.shape(group[0])[2]
         if not fixed.isdisjoint(group):
-            kept.update((name, np.arange(network.shape(name)[2])) for name in group)
-            continue
-        count = kept_count(network.shape(group[0])[2], rate[group[0]])
-        best = _best(_mean(values, group), _mean(second, group), count)
-        kept.update(dict.fromkeys(group, best))
+            kept.update(dict.fromkeys(group, np.arange(channels)))
+        elif group[0] not in kept:
+            each = heads_of(network, found, group)
+            count = kept_count(channels // each, rate[group[0]])
+            own, other = _mean(values, group), _mean(second, group)
+            best = best_within(lambda run: _best(own[run], other[run], count), channels, each)  # noqa: B023 - used at once
+            kept.update(dict.fromkeys(group, best))
     kept = {node.name: kept[node.name] for node in network.neurons}
     pruned = remove_channels(model, kept)
     if reinit == "paper":
@@ -142,13 +154,37 @@ def prune(
     return Pruned(pruned, kept, _report(model, pruned, rate, values, kept))
 
 
-def check_coupled(network: Network, rate: Mapping[str, float], *, together: bool) -> None:
-    """ConfigError unless LIFs that keep the same channels have the same rate."""
-    for group in coupled_groups(network, together=together):
+def check_coupled(network: Network, rate: Mapping[str, float], *, together: bool, heads: str = "within") -> None:
+    """ConfigError unless LIFs that keep the same channels, or of "whole" heads the same heads, have the same rate."""
+    groups = coupled_groups(network, together=together)
+    same = [(group, "channels") for group in groups]
+    if heads == "whole":
+        joined = clusters(network, segments(network), groups)
+        same += [(tuple(name for group in own for name in group), "heads") for _, own in joined]
+    for group, what in same:
         for name in group[1:]:
             if rate[name] != rate[group[0]]:
-                want = f"{rate[group[0]]}, as {group[0]} keeps the same channels"
+                want = f"{rate[group[0]]}, as {group[0]} keeps the same {what}"
                 raise ConfigError(expected(f"rates.{name}", want, rate[name]))
+
+
+def _whole(
+    network: Network,
+    groups: Sequence[tuple[str, ...]],
+    rate: Mapping[str, float],
+    values: Mapping[str, Doubles],
+    second: Mapping[str, Doubles],
+) -> dict[str, Longs]:
+    """What stays where heads go as a whole."""
+    kept: dict[str, Longs] = {}
+    for heads, own in clusters(network, segments(network), groups):
+        scores, others = (
+            sum(score_of_heads(_mean(one, group), heads) for group in own) / len(own) for one in (values, second)
+        )
+        best = _best(scores, others, kept_count(heads, rate[own[0][0]]))
+        for group in own:
+            kept.update(dict.fromkeys(group, channels_of(best, heads, network.shape(group[0])[2])))
+    return kept
 
 
 def _best(scores: Doubles, second: Doubles, count: int) -> Longs:

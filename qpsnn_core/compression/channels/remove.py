@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, expected
-from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Arrays, Integers, Longs
 from qpsnn_core.common.validation import check_kind
@@ -24,6 +24,7 @@ from qpsnn_core.compression.channels.cut import (
     of_rows,
     same,
 )
+from qpsnn_core.compression.channels.heads import check_heads, fixed_by_heads, narrow_heads, ties_of
 from qpsnn_core.compression.channels.masked import driven, masked_by
 from qpsnn_core.compression.channels.segments import (
     Segment,
@@ -73,7 +74,8 @@ def remove_channels(model: Model, keep: Keep) -> Model:
     "one", and without a quantizer, the codes stay too, and removing a channel that never fires changes no logit.
 
     Raises ConfigError, naming the LIF: an unknown name, channels that are not rising, out of range or none, a LIF
-    that shares channels with another (`coupled_groups`) with a different set, one whose channels cannot be removed.
+    that shares channels with another (`coupled_groups`) with a different set, one whose channels cannot be removed,
+    heads of attention that are left of unlike sizes.
     """
     check_model_kind("remove_channels.model", model)
     check_kind("remove_channels.keep", keep, Mapping)
@@ -100,9 +102,9 @@ def coupled_groups(network: Network, *, together: bool = False) -> tuple[tuple[s
     """The LIFs of a network in groups that must keep the same channels; most are alone. In the network's order.
 
     LIFs share channels where their spikes meet in a Sum, where one synapse feeds them both or their currents meet
-    in a CurrentReadout, and where a depthwise convolution with one output for each channel leads from one to the
-    other. together: also where a Shortcut leads from one to the other channel by channel (`channel_map` the
-    identity, as many channels).
+    in a CurrentReadout, where a depthwise convolution with one output for each channel leads from one to the other,
+    and in attention: queries and keys, values and what reads the sums. together: also where a Shortcut leads from one
+    to the other channel by channel (`channel_map` the identity, as many channels).
     """
     found = segments(network)
     parent = {node.name: node.name for node in network.neurons}
@@ -127,6 +129,8 @@ def coupled_groups(network: Network, *, together: bool = False) -> tuple[tuple[s
     origin = spike_sources(network)
     for gate in network.of(ChannelGate):
         join(masked_by(network, gate, origin))
+    for tie in ties_of(network, found):
+        join(tie.names)
     groups: dict[str, list[str]] = {}
     for name in parent:
         groups.setdefault(root(name), []).append(name)
@@ -160,7 +164,8 @@ def unprunable(network: Network) -> frozenset[str]:
 
     Nor those whose spikes the Readout counts: their channels are the classes. Nor those that a convolution in groups of
     several channels reads or feeds, or a depthwise one of the Input: its groups are all alike.
-    Nor those that a gate masks in groups, or together with the Input.
+    Nor those that a gate masks in groups, or together with the Input; nor those whose spikes are a part of attention's
+    queries, keys or values.
     """
     origin, found = spike_sources(network), segments(network)
     end = network.readout
@@ -178,6 +183,7 @@ def unprunable(network: Network) -> frozenset[str]:
         masked = masked_by(network, gate, origin)
         if gate.size > 1 or not {lif.name for lif in network.neurons}.issuperset(masked):
             names.update(masked)
+    names.update(fixed_by_heads(network, found))
     for segment in (one for runs in found.values() for one in runs):
         if segment.fixed or network.input.name in segment.names:
             names.update(segment.names)
@@ -208,6 +214,7 @@ def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
             )
     kept: dict[str, Longs] = {}
     sources = segments(network)
+    check_heads(network, sources, chosen)
     for node in network.nodes:
         first, every = 0, []
         runs = sources[node.name] or (
@@ -281,7 +288,7 @@ CHANNELS: KindTable[Channels] = KindTable(
         ChannelGate: Channels(none),
         SpatialGate: Channels(none),
         Membrane: Channels(of_source),
-        SelfAttention: Refusal("heads are not removed yet"),
+        SelfAttention: Channels(none, narrow_heads),
         Readout: Channels(none),
         CurrentReadout: Channels(none, weight=of_currents),
     },
