@@ -14,6 +14,8 @@ from .mixup import Mixed, mixed
 from .mnist import load_mnist, read_idx
 from .nda import nda
 from .prefetch import prefetch
+from .randaugment import randaugment
+from .random_erasing import random_erasing
 from .registry import NAMES, load_data, load_part
 from .resized_crop import resized_crop
 from .schema import Dataset, Split, to_uint8
@@ -50,7 +52,9 @@ __all__ = [
     "mixed",
     "nda",
     "prefetch",
+    "randaugment",
     "random_crop",
+    "random_erasing",
     "random_flip",
     "read_idx",
     "resized_crop",

@@ -48,6 +48,9 @@ POLICY: tuple[tuple[Step, Step], ...] = (
 )
 """Table 7: (operation, probability, magnitude 0 to 9), twice. A magnitude says nothing where none is used."""
 
+HIGHEST = 9
+"""The largest magnitude."""
+
 GREY = 128
 """What is moved in from beyond the border."""
 
@@ -59,7 +62,7 @@ def autoaugment(images: Images, rng: np.random.Generator) -> Images:
     """The policy on images `[B, H, W, 3]`, uint8. Raises DataError: other images, or Pillow is missing."""
     if check_images(images).ndim != 4 or images.shape[-1] != 3:
         raise DataError(expected("autoaugment.images", "[B, H, W, 3], in colour", list(images.shape)))
-    pillow, operations = _operations()
+    pillow, operations = operations_of("autoaugment")
     chosen = rng.integers(len(POLICY), size=len(images)).tolist()
     chances = rng.random((len(images), 2)).tolist()
     signs = rng.choice((-1, 1), (len(images), 2)).tolist()
@@ -75,34 +78,37 @@ def autoaugment(images: Images, rng: np.random.Generator) -> Images:
     return out
 
 
-def _operations() -> tuple[Any, Mapping[str, Callable[[Any, int, int], Any]]]:
-    """Table 6: each operation as a function of (image, magnitude 0 to 9, sign)."""
+def operations_of(place: str) -> tuple[Any, Mapping[str, Callable[[Any, float, int], Any]]]:
+    """Table 6: Pillow's Image, and each operation as a function of (image, magnitude 0 to HIGHEST, sign).
+
+    DataError, naming `place`, without Pillow.
+    """
     try:
         from PIL import Image, ImageEnhance, ImageOps
     except ImportError as error:
         want = f"Pillow, which changes images ({install_command('data')})"
-        raise DataError(expected("autoaugment", want, Unquoted(f"no such package ({error})"))) from error
+        raise DataError(expected(place, want, Unquoted(f"no such package ({error})"))) from error
 
     def affine(image: Any, matrix: tuple[float, ...]) -> Any:
         return image.transform(image.size, Image.Transform.AFFINE, matrix, fillcolor=(GREY,) * 3)
 
-    def enhanced(kind: Any) -> Callable[[Any, int, int], Any]:
+    def enhanced(kind: Any) -> Callable[[Any, float, int], Any]:
         return lambda image, magnitude, sign: kind(image).enhance(1 + sign * 0.1 * magnitude)
 
-    def shift(image: Any, magnitude: int, side: int) -> float:
-        return float(round(TRANSLATE * side * magnitude / 9))
+    def shift(image: Any, magnitude: float, side: int) -> float:
+        return float(round(TRANSLATE * side * magnitude / HIGHEST))
 
     return Image, {
-        "shear_x": lambda im, m, sign: affine(im, (1, sign * 0.3 * m / 9, 0, 0, 1, 0)),
-        "shear_y": lambda im, m, sign: affine(im, (1, 0, 0, sign * 0.3 * m / 9, 1, 0)),
+        "shear_x": lambda im, m, sign: affine(im, (1, sign * 0.3 * m / HIGHEST, 0, 0, 1, 0)),
+        "shear_y": lambda im, m, sign: affine(im, (1, 0, 0, sign * 0.3 * m / HIGHEST, 1, 0)),
         "translate_x": lambda im, m, sign: affine(im, (1, 0, sign * shift(im, m, im.width), 0, 1, 0)),
         "translate_y": lambda im, m, sign: affine(im, (1, 0, 0, 0, 1, sign * shift(im, m, im.height))),
-        "rotate": lambda im, m, sign: im.rotate(sign * 30 * m / 9, fillcolor=(GREY,) * 3),
+        "rotate": lambda im, m, sign: im.rotate(sign * 30 * m / HIGHEST, fillcolor=(GREY,) * 3),
         "auto_contrast": lambda im, m, sign: ImageOps.autocontrast(im),
         "invert": lambda im, m, sign: ImageOps.invert(im),
         "equalize": lambda im, m, sign: ImageOps.equalize(im),
-        "solarize": lambda im, m, sign: ImageOps.solarize(im, 256 - round(256 * m / 9)),
-        "posterize": lambda im, m, sign: ImageOps.posterize(im, 8 - round(4 * m / 9)),
+        "solarize": lambda im, m, sign: ImageOps.solarize(im, 256 - round(256 * m / HIGHEST)),
+        "posterize": lambda im, m, sign: ImageOps.posterize(im, 8 - round(4 * m / HIGHEST)),
         "contrast": enhanced(ImageEnhance.Contrast),
         "color": enhanced(ImageEnhance.Color),
         "brightness": enhanced(ImageEnhance.Brightness),

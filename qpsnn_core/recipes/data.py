@@ -26,7 +26,8 @@ class DataConfig:
     all. crop: pixels of zero padding before a random crop. flip: mirror half of the images. cutout: side of the erased
     square, 0 for none. autoaugment: AutoAugment's CIFAR policy. nda: magnitude of Neuromorphic Data Augmentation of
     frames of events, 1 to 3, 0 for none. resized_crop: the least share of the area that is cut out and stretched to the
-    whole, 0 for none.
+    whole, 0 for none. randaugment: so many operations of RandAugment on each image, at `magnitude` of 10; 0 for none.
+    erasing: the chance that a rectangle of an image is erased.
     frames, size: of a store of recordings (name "events"): frames of equal "time" or of equally many events ("count"),
     as many as the network has steps, on a sensor of size x size pixels, 0 for its own.
     Of your own data (names "arrays", "folder", "saved"): test, validation: the shares that are held out, drawn by
@@ -43,6 +44,9 @@ class DataConfig:
     autoaugment: bool = False
     nda: int = 0
     resized_crop: float = 0.0
+    randaugment: int = 0
+    magnitude: int = 9
+    erasing: float = 0.0
     frames: str = "time"
     size: Size = 0
     test: float = 0.0
@@ -57,7 +61,9 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         typed(self)
-        least(self, limit=0, crop=0, cutout=0, nda=0, split_seed=0)
+        least(self, limit=0, crop=0, cutout=0, nda=0, split_seed=0, randaugment=0)
+        check(self, "magnitude", type(self.magnitude) is int and 0 <= self.magnitude <= 10, "an integer from 0 to 10")
+        check(self, "erasing", 0 <= self.erasing <= 1, "a chance from 0 to 1")
         self._check_size()
         choices(self, frames=BY, channels=("", "last", "first"), series=("", "frames", "map"))
         choices(self, task=("", *TASKS), resize=("", "crop", "stretch", "pad"), colour=("", "gray", "rgb"))

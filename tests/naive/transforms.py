@@ -83,3 +83,28 @@ def resized_crop(images, share, rng):
                     for c in range(channels):
                         out[b, t, y, x, c] = images[b, t, from_y, from_x, c]
     return out
+
+
+def random_erasing(images, chance, rng):
+    batch, steps, height, width, channels = images.shape
+    draws = rng.random((batch, 41))
+    out = images.copy()
+    for b in range(batch):
+        rows = columns = top = left = 0
+        for k in range(10):
+            if draws[b, 0] >= chance:
+                break
+            area = (0.02 + (1 / 3 - 0.02) * draws[b, 1 + 4 * k]) * height * width
+            aspect = math.exp(math.log(0.3) + draws[b, 2 + 4 * k] * 2 * math.log(1 / 0.3))
+            down, across = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+            if down < height and across < width:
+                rows, columns = down, across
+                top = math.floor(draws[b, 3 + 4 * k] * (height - rows + 1))
+                left = math.floor(draws[b, 4 + 4 * k] * (width - columns + 1))
+                break
+        for t in range(steps):
+            for y in range(top, top + rows):
+                for x in range(left, left + columns):
+                    for c in range(channels):
+                        out[b, t, y, x, c] = 0
+    return out

@@ -12,7 +12,7 @@ pytest.importorskip("PIL")
 from qpsnn_core.common.errors import ConfigError, DataError
 from qpsnn_datasets import Augment
 from qpsnn_datasets import autoaugment as change
-from qpsnn_datasets.autoaugment import POLICY, _operations
+from qpsnn_datasets.autoaugment import POLICY, operations_of
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def image():
 
 
 def done(name, image, magnitude, sign=1):
-    pillow, operations = _operations()
+    pillow, operations = operations_of("autoaugment")
     return np.asarray(operations[name](pillow.fromarray(image), magnitude, sign))
 
 
@@ -38,7 +38,7 @@ def moved(image, matrix):
 
 
 def test_the_policy_is_25_pairs_of_known_operations():
-    _, operations = _operations()
+    _, operations = operations_of("autoaugment")
     assert len(POLICY) == 25
     steps = [step for pair in POLICY for step in pair]
     assert {name for name, _, _ in steps} <= set(operations)

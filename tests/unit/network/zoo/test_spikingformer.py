@@ -76,9 +76,10 @@ def test_sizes_of_ones_own():
 
 def test_a_recipe_says_them_in_a_table():
     table = {"depth": 1, "heads": 2, "patch": 2}
-    recipe = recipe_from_dict({"network": {"name": "spikingformer_4_384", "width": 1 / 48, "transformer": table}})
+    widths = [2, 3, 4, 5, 6, 7]
+    recipe = recipe_from_dict({"network": {"name": "spikingformer_4_384", "widths": widths, "transformer": table}})
     plain = build(
-        "spikingformer_4_384", (8, 8, 3), 5, width=1 / 48, neuron=Neuron(), quantizer=Quantizer(4, "mean"), **table
+        "spikingformer_4_384", (8, 8, 3), 5, widths=widths, neuron=Neuron(), quantizer=Quantizer(4, "mean"), **table
     )
     assert recipe.network.build((8, 8, 3), 5) == plain
     assert recipe.to_dict()["network"]["transformer"] == table

@@ -9,7 +9,7 @@ from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Netwo
 from qpsnn_core.network.zoo.blocks import Neuron
 from qpsnn_core.network.zoo.vgg import ZOO, build, resnet20, vgg9, vgg16, vgg_small, vggsnn
 
-CONVOLUTIONAL = [name for name in ZOO if name != "mlp"]
+CONVOLUTIONAL = [name for name in ZOO if name != "mlp" and not ZOO[name].transformer]
 
 
 def resolution_and_channels(network):
