@@ -71,6 +71,74 @@ def membranes(json: Json = False) -> None:
     show.table("Memory of one image at any T (10^6 bytes): weights by Eq. 16, membranes in whole bits", heads, cells)
 
 
+@app.command("transformer")
+@app.command("4", hidden=True)
+def transformer(
+    data: Annotated[
+        str, typer.Option("--data", help="A set of 32 x 32 colour images, as for evaluate; else noise.")
+    ] = "",
+    path: Where = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Images that firing is measured on.")] = 16,
+    json: Json = False,
+) -> None:
+    """Table 4: Spikingformer-4-384 whole and pruned at 4 bits, and 4-256: sizes exact, firing of fresh weights."""
+    from qpsnn_core.experiments import paper_table4 as table
+
+    source = source_of(data, path) if data else None
+    choice = DataChoice(DataConfig(source.name, source.path)) if source else None
+    rows = list(table.rows(choice.part("test", limit) if choice else None, limit))
+    used = choice.figures if choice else {"name": "noise", "path": "", "images": {"drawn": limit}}
+    if json:
+        show.print_json([{**row._asdict(), "printed": row.printed._asdict(), "data": used} for row in rows])
+        return
+    heads = (
+        "network",
+        "bits",
+        "parameters",
+        "unused",
+        "connections",
+        "size, MB",
+        "integers, MB",
+        "firing",
+        "SOPs, M",
+        "mJ",
+    )
+    cells = [
+        (
+            row.name,
+            row.bits or 32,
+            f"{row.parameters:,}",
+            f"{row.unused:,}",
+            f"{row.connections:.2%}",
+            f"{row.size_mb:.4f}",
+            "-" if row.saved_mb is None else f"{row.saved_mb:.3f}",
+            f"{row.firing_rate:.1%}",
+            f"{row.sops / 1e6:.2f}",
+            f"{row.energy_mj:.3f}",
+        )
+        for row in rows
+    ]
+    show.table(f"Table 4: sizes computed; firing of fresh weights measured here, on {described(used)}", heads, cells)
+    printed = [
+        (
+            row.printed.name,
+            *(
+                "-" if value is None else form.format(value)
+                for form, value in (
+                    ("{:.2%}", row.printed.connections),
+                    ("{:.2f}", row.printed.size_mb),
+                    ("{:.2f}", row.printed.sops),
+                    ("{:.3f}", row.printed.power_mj),
+                    ("{:.2f}%", row.printed.accuracy),
+                )
+            ),
+        )
+        for row in rows
+    ]
+    columns = ("Table 4", "connections", "size, MB", "SOPs, M", "mJ", "accuracy, CIFAR-100")
+    show.table("as printed", columns, printed)
+
+
 @app.command()
 def efficiency(
     checkpoints: Annotated[list[Path] | None, typer.Argument(help="Trained checkpoints, a row for each.")] = None,
