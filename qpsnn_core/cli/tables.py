@@ -74,9 +74,7 @@ def membranes(json: Json = False) -> None:
 @app.command("transformer")
 @app.command("4", hidden=True)
 def transformer(
-    data: Annotated[
-        str, typer.Option("--data", help="A set of 32 x 32 colour images, as for evaluate; else noise.")
-    ] = "",
+    data: Annotated[str, typer.Option("--data", help="A set of 32 x 32 colour images; else noise.")] = "",
     path: Where = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="Images that firing is measured on.")] = 16,
     json: Json = False,
@@ -91,18 +89,8 @@ def transformer(
     if json:
         show.print_json([{**row._asdict(), "printed": row.printed._asdict(), "data": used} for row in rows])
         return
-    heads = (
-        "network",
-        "bits",
-        "parameters",
-        "unused",
-        "connections",
-        "size, MB",
-        "integers, MB",
-        "firing",
-        "SOPs, M",
-        "mJ",
-    )
+    sizes = ("parameters", "unused", "connections", "size, MB", "integers, MB")
+    heads = ("network", "bits", *sizes, "firing", "SOPs, M", "mJ")
     cells = [
         (
             row.name,
