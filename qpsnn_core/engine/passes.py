@@ -14,7 +14,7 @@ from qpsnn_core.common.types import Array, Arrays, Floats
 from qpsnn_core.common.validation import check_choice, check_kind, check_kinds, whole
 from qpsnn_core.engine.inputs import engine_images
 from qpsnn_core.engine.layers import LAYERS
-from qpsnn_core.engine.layers.base import LayerContext
+from qpsnn_core.engine.layers.base import CurrentGradient, LayerContext
 from qpsnn_core.engine.memory import check_weights
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.counter_random import sample_key
@@ -113,13 +113,14 @@ def forward(
     state: Arrays = dict(model.state)
     needs_input_grad = _needs_input_grad(network)
     read_inside = {s for node in network.nodes[1:] if LAYERS[node].reads for s in node.sources}
+    sums: dict[tuple[str, ...], Floats] = {}
     specs = network.values if draw is None else network.training_values
     for place, node in enumerate(network.nodes[1:], 1):
         own = (model.params.get(node.name, {}), model.state.get(node.name, {}))
         needs = needs_input_grad[node.name]
         inputs = tuple(specs[source] for source in node.sources)
         key = None if draw is None else int(sample_key(draw.seed, DROPOUT + place, draw.batch))
-        context = LayerContext(*own, inputs, network.steps, train, needs, parts, arithmetic, key)
+        context = LayerContext(*own, inputs, network.steps, train, needs, parts, arithmetic, key, sums)
         given = [values[source] for source in node.sources]
         reads = LAYERS[node].reads
         if reads is not None:
@@ -171,16 +172,28 @@ def backward(model: Model, done: ForwardPass, gradient: Floats, *, discard: bool
         del cache
         if back.params:
             params[node.name] = back.params
+        totals: dict[tuple[int, int], Floats] = {}
         for source, share in zip(node.sources, back.inputs, strict=True):
             if share is not None:
-                gradients[source] = accumulate(gradients[source], share) if source in gradients else share
+                gradients[source] = accumulate(gradients[source], share, totals) if source in gradients else share
     return params
 
 
-def accumulate(first: Any, second: Any) -> Any:
-    """The sum of two gradients of one value; of arrays in memory that is used again."""
-    if not isinstance(first, np.ndarray) or not isinstance(second, np.ndarray):
-        return first + second
+def accumulate(first: Any, second: Any, totals: dict[tuple[int, int], Floats]) -> Any:
+    """The sum of two gradients of one value.
+
+    totals: sums of two arrays of this node's gradients, by their ids: the currents of a residual stream share theirs.
+    """
+    if isinstance(first, CurrentGradient):
+        pair = id(first.array), id(second.array)
+        if pair not in totals:
+            totals[pair] = _added(first.array, second.array)
+        return first.added(second, totals[pair])
+    return _added(first, second) if isinstance(first, np.ndarray) else first + second
+
+
+def _added(first: Floats, second: Floats) -> Floats:
+    """In memory that is used again."""
     total = empty(first.shape, np.float32)
     flat = first.reshape(-1), second.reshape(-1), total.reshape(-1)
     parallel_for(

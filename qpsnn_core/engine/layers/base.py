@@ -37,7 +37,11 @@ class CurrentGradient:
 
     def __add__(self, other: CurrentGradient) -> CurrentGradient:
         """Of a current that goes to two neurons."""
-        return CurrentGradient(self.array + other.array, self.sums + other.sums, self.products + other.products)
+        return self.added(other, self.array + other.array)
+
+    def added(self, other: CurrentGradient, array: Floats) -> CurrentGradient:
+        """The same, with the sum of both arrays given."""
+        return CurrentGradient(array, self.sums + other.sums, self.products + other.products)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +67,8 @@ class LayerContext(NamedTuple):
 
     needs_input_grad: whether the backward pass will need the gradient of the inputs. parts: how many parts each sum
     over samples has (`parts_of`), 0 for as many as the batch alone says. arithmetic: of ARITHMETICS. draw: the key of
-    this node's random words in this pass, for dropout; None: nothing is left out.
+    this node's random words in this pass, for dropout; None: nothing is left out. sums: currents that were added up in
+    this pass, by the names of their nodes in order, for neurons that read some more; None: each adds up its own.
     """
 
     params: NamedFloats
@@ -75,6 +80,7 @@ class LayerContext(NamedTuple):
     parts: int = 0
     arithmetic: str = PORTABLE
     draw: int | None = None
+    sums: dict[tuple[str, ...], Floats] | None = None
 
 
 class LayerOutput(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,6 +113,40 @@ def backward(affine: Affine, gradient: CurrentGradient, count: int, names: Named
         total = step * 0 if affine.batch else ratio * sums
         grads["bias"] = total.astype(np.float32)
     return grads, factors.astype(np.float32)
+
+
+class DeferredGradient(CurrentGradient):
+    """dL/dX of a current that several neurons share: its sums are taken once, when all their gradients are added up.
+
+    acc, parts: as of `with_moments`.
+    """
+
+    def __init__(self, array: Floats, acc: Array, parts: int) -> None:
+        for name, value in (("array", array), ("acc", acc), ("parts", parts)):
+            object.__setattr__(self, name, value)
+
+    acc: Array
+    parts: int
+
+    @cached_property
+    def _moments(self) -> tuple[Array, Array]:
+        return _in_parts(gradient_moments_pieces, self.acc, self.parts, rows(self.array), rows(self.acc))
+
+    @property
+    def sums(self) -> Array:  # type: ignore[override]  # read alone, as of a frozen dataclass
+        """Of the gradient."""
+        return self._moments[0]
+
+    @property
+    def products(self) -> Array:  # type: ignore[override]  # likewise
+        """Of the gradient times acc."""
+        return self._moments[1]
+
+    def added(self, other: CurrentGradient, array: Floats) -> CurrentGradient:
+        """Deferred still, where the other is."""
+        if isinstance(other, DeferredGradient):
+            return DeferredGradient(array, self.acc, self.parts)
+        return super().added(other, array)
 
 
 def with_moments(array: Floats, acc: Array, parts: int = 0) -> CurrentGradient:

@@ -21,7 +21,7 @@ from qpsnn_core.network.values import ValueSpec
 
 
 class Cache(NamedTuple):
-    """accs: of each source, added up over the places of which the mean is taken, [T or 1, B, h, w, C].
+    """accs: of each source, [T or 1, B, H, W, C].
 
     x: the currents added up, float32 [T or 1, B, h, w, C]; h, w: 1 for "mean". area: the places of a mean.
     """
@@ -54,7 +54,7 @@ def forward(node: CurrentReadout, context: LayerContext, *currents: Current) -> 
     found = used.step * multiply(x.reshape(-1, x.shape[-1]), used.codes) + bias
     shape = x.shape[1:-1] if node.places == "each" else x.shape[1:2]
     logits = np.broadcast_to(found.reshape(len(x), *shape, node.channels), (context.steps, *shape, node.channels))
-    return LayerOutput(logits, Cache(tuple(one.acc for one in means), x, used, area, context), {})
+    return LayerOutput(logits, Cache(tuple(one.acc for one in currents), x, used, area, context), {})
 
 
 def backward(node: CurrentReadout, cache: Cache, gradient: Floats) -> Gradients:
@@ -102,10 +102,8 @@ def _of_sources(
         if len(acc) not in found:
             own = small if len(acc) == len(small) else add_steps(small)[None]
             wide = np.broadcast_to(own, (*own.shape[:2], height, width, own.shape[-1])) if area > 1 else own
-            found[len(acc)] = own, np.ascontiguousarray(wide)
-        own, wide = found[len(acc)]
-        moments = batch_norm.with_moments(own, acc, context.parts)
-        every.append(CurrentGradient(wide, moments.sums * area, moments.products))
+            found[len(acc)] = np.ascontiguousarray(wide)
+        every.append(batch_norm.DeferredGradient(found[len(acc)], acc, context.parts))
     return tuple(every)
 
 

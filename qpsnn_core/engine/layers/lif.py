@@ -8,7 +8,7 @@ import numpy as np
 
 from qpsnn_core.common.types import Array, Floats, NamedFloats
 from qpsnn_core.engine.layers.base import Current, CurrentGradient, Gradients, LayerContext, LayerOutput, rows
-from qpsnn_core.engine.layers.batch_norm import with_moments
+from qpsnn_core.engine.layers.batch_norm import DeferredGradient
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.neurons.learned import STORED, leaks, thresholds
@@ -59,7 +59,8 @@ def forward(node: LIF, context: LayerContext, *currents: Current) -> LayerOutput
     """Spikes uint8 [T, B, H, W, C]."""
     spikes = empty((context.steps, *currents[0].acc.shape[1:]), np.uint8)
     neuron = leaks(node, context.params), thresholds(node, context.params)
-    cache = Cache(currents, _driving(currents, context.steps), context.steps, context.parts, neuron)
+    driving = _driving(node, currents, context)
+    cache = Cache(currents, driving, context.steps, context.parts, neuron)
     _run(lif_forward, node, cache, spikes)
     return LayerOutput(spikes, cache, {})
 
@@ -79,7 +80,8 @@ def backward(node: LIF, cache: Cache, gradient: Floats) -> Gradients:
     moments = add_pieces(sums, pieces)
     own = _learned(node, cache.neuron, moments[3:]) if node.learn else {}
     if len(cache.currents) > 2:
-        return Gradients(tuple(_of(out, current, cache.parts) for current in cache.currents), own)
+        given = {len(x.acc): _summed(out, x) for x in cache.currents}
+        return Gradients(tuple(DeferredGradient(given[len(x.acc)], x.acc, cache.parts) for x in cache.currents), own)
     found = zip(cache.currents, moments[1:3], strict=False)
     return Gradients(tuple(CurrentGradient(_summed(out, x), moments[0], products) for x, products in found), own)
 
@@ -137,14 +139,11 @@ def _summed(out: Floats, x: Current) -> Floats:
     return out if len(out) == len(x.acc) else add_steps(out)[None]
 
 
-def _of(out: Floats, x: Current, parts: int) -> CurrentGradient:
-    return with_moments(_summed(out, x), x.acc, parts)
-
-
-def _driving(currents: tuple[Current, ...], steps: int) -> tuple[Any, Any]:
+def _driving(node: LIF, currents: tuple[Current, ...], context: LayerContext) -> tuple[Any, Any]:
     """The currents as the kernels take them; all but the first are added up where there are more than two."""
+    steps = context.steps
     if len(currents) > 2:
-        rest = added(currents[1:])
+        rest = _added_on(currents[1:], node.sources[1:], context.sums)
         ones, zeros = np.ones(rest.shape[-1], np.float32), np.zeros(rest.shape[-1], np.float32)
         currents = (currents[0], Current(rest, ones, zeros))
     taken = []
@@ -154,10 +153,26 @@ def _driving(currents: tuple[Current, ...], steps: int) -> tuple[Any, Any]:
     return taken[0], taken[1] if len(taken) > 1 else None
 
 
-def added(currents: tuple[Current, ...]) -> Floats:
-    """Currents of one shape multiplied out and added up, one after the other, [T or 1, B, H, W, C]."""
-    steps = max(len(one.acc) for one in currents)
-    acc = np.zeros((steps, *currents[0].acc.shape[1:]), np.float32)
+def _added_on(
+    currents: tuple[Current, ...], names: tuple[str, ...], sums: dict[tuple[str, ...], Floats] | None
+) -> Floats:
+    """As `added`, from the sum of the first few that other neurons made; in its place stands the new one."""
+    if sums is None:
+        return added(currents)
+    known = next((names[:count] for count in range(len(names), 0, -1) if names[:count] in sums), ())
+    if known != names:
+        sums[names] = added(currents[len(known) :], sums.pop(known) if known else None)
+    return sums[names]
+
+
+def added(currents: tuple[Current, ...], first: Floats | None = None) -> Floats:
+    """Currents of one shape multiplied out and added up, one after the other, [T or 1, B, H, W, C].
+
+    first: what they are added to, which stays as it is.
+    """
+    steps = max(*(len(one.acc) for one in currents), 1 if first is None else len(first))
+    acc = empty((steps, *currents[0].acc.shape[1:]), np.float32)
+    acc[...] = 0 if first is None else first
     positions = acc[0].size // acc.shape[-1]
     for one in currents:
         step = positions if len(one.acc) == steps else 0
