@@ -8,16 +8,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import LoweringError, QpsnnError
+from qpsnn_core.common.errors import LoweringError, NodeKindError, QpsnnError
 from qpsnn_core.compression.channels.score import score
 from qpsnn_core.engine.evaluation import check_data
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.passes import backward, forward
 from qpsnn_core.experiments import audit_gradients
+from qpsnn_core.experiments.audit_attention import attention_errors
 from qpsnn_core.experiments.runs import check_classes
 from qpsnn_core.inference.agreement import agreement, deviation
 from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.model import Model
 from qpsnn_core.quantization.formats import Quantizer
 from qpsnn_core.quantization.rescaw import quantize
@@ -66,7 +68,7 @@ def audit(
     check = "spikes of the integer network that differ, share"
     try:
         network = lower(model).network
-    except LoweringError as error:
+    except (LoweringError, NodeKindError) as error:
         yield Finding(check, "1-3", None, SPIKE_LIMIT, reason=str(error))
         yield Finding(ON_LAVA, "1-3", None, 0, reason=str(error))
         return
@@ -120,6 +122,9 @@ def _gradients(
     yield _worst(
         "gradients of neurons against Eq. 14", "14", GRADIENT_LIMIT, audit_gradients.neuron_errors(model, seen)
     )
+    if model.network.of(SelfAttention):
+        found = attention_errors(model, seen, samples, rng)
+        yield _worst("gradients of attention against finite differences", "14", GRADIENT_LIMIT, found)
     whole = backward(model, seen.done, seen.gradient)
     apart = (
         (f"{node}.{name}", float(np.abs(array - whole[node][name]).max()))

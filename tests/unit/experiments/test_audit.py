@@ -13,6 +13,7 @@ from qpsnn_core.common.errors import ShapeError
 from qpsnn_core.engine.layers import LAYERS
 from qpsnn_core.experiments import audit_gradients
 from qpsnn_core.experiments.audit import audit, codes_of
+from qpsnn_core.experiments.audit_attention import attention_errors
 from qpsnn_core.network import LIF, Conv, Quantizer
 from qpsnn_core.network.zoo.blocks import Neuron
 from qpsnn_core.quantization.formats import GAMMAS
@@ -175,6 +176,22 @@ def test_data_that_does_not_fit(small):
     with pytest.raises(ShapeError):
         list(audit(small[0], images((6, 8, 3))))
     assert len(small[0].network.of(Conv)) == 6
+
+
+def test_gradients_of_attention_are_audited():
+    """The negative control: a spike of v that the layer did not see."""
+    net = networks.network("attention in a residual stream")
+    model = networks.model(net, 3)
+    seen = audit_gradients.trace(model, networks.images(net), networks.labels(net))
+    found = list(attention_errors(model, seen, 20, np.random.default_rng(0)))
+    assert [name for name, _ in found] == ["attention"] * 3
+    assert max(error for _, error in found) < 1e-5
+    assert all(np.abs(given).max() > 0 for given in seen.back["attention"].inputs)
+    seen.done.values["v.lif"][...] = 1 - seen.done.values["v.lif"]
+    assert max(error for _, error in attention_errors(model, seen, 20, np.random.default_rng(0))) > 1e-3
+    data = images((3, 4, 2), classes=3)
+    checks = [one.check for one in audit(model, data, lava=0)]
+    assert "gradients of attention against finite differences" in checks
 
 
 def test_gradients_behind_gates_are_audited():
