@@ -66,7 +66,7 @@ class CBackend:
             files = ["spikes" if watched else "-", "membranes" if watched and record == "all" else "-"]
             words = [str(program), "inputs", *map(str, frames.shape[:2]), str(steps), "readouts", *files]
             called(words, folder, self.timeout, "program")
-            readout = np.fromfile(folder / "readouts", np.int64).reshape(len(frames), -1)
+            readout = np.fromfile(folder / "readouts", np.int64).reshape(len(frames), *network.answer_shape)
             shape = (len(frames), steps)
             spikes = _recorded(folder / "spikes", np.uint8, network, shape) if watched else {}
             moved = _recorded(folder / "membranes", np.int32, network, shape) if watched and record == "all" else {}

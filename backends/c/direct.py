@@ -66,6 +66,11 @@ class DirectJob:
     gate: ClassVar[Counts | None] = None
 
     @property
+    def maps(self) -> tuple[Counts, ...]:
+        """The maps that it reads."""
+        return (self.source,)
+
+    @property
     def width(self) -> int:
         """Channels that it drives."""
         return self.shape[2]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, get_args
 
 from qpsnn_backends.c import helpers, helpers_products, helpers_spikes, helpers_sums
+from qpsnn_backends.c.attention import ATTENTION, AttendJob, attend
 from qpsnn_backends.c.codes import SPIKE_BLOCKS, blocks
 from qpsnn_backends.c.counts import TYPES, WORD
 from qpsnn_backends.c.direct import DIRECT, DirectJob, direct
@@ -27,6 +28,7 @@ def structs(plan: CPlan) -> list[str]:
     """The structs of this network's constants."""
     found = [helpers_sums.WINDOW] * bool(plan.windows) + [POOL] * bool(of(Pool, plan.jobs))
     found += [PLACED] * bool(of(ConcatJob, plan.jobs))
+    found += [ATTENTION] * bool(of(AttendJob, plan.synapses))
     return found + [DIRECT] * bool(of(DirectJob, plan.synapses))
 
 
@@ -42,6 +44,7 @@ def shared_functions(plan: CPlan) -> list[str]:
     texts += [helpers.KEEP_OPEN] if any(one.opens == "channels" for one in windows) else []
     texts += _adding(plan, windows)
     texts += [helpers.skip(one.source.kind) for one in of(ShortcutJob, plan.synapses)]
+    texts += [attend(one) for one in of(AttendJob, plan.synapses)]
     texts += [direct(one.source.kind, str(one.codes.dtype)) for one in directs]
     texts += [text for kind in get_args(Job) for job in of(kind, plan.jobs) for text in job.functions()]
     return list(dict.fromkeys(texts))

@@ -13,6 +13,7 @@ from qpsnn_backends.c.helpers_products import LONGEST_LIST
 from qpsnn_backends.c.items import Item, table
 from qpsnn_backends.c.plan import CPlan, of
 from qpsnn_backends.c.pooled import PooledJob
+from qpsnn_backends.c.streams import StreamJob
 from qpsnn_backends.c.synapses import ConvJob, flat
 
 
@@ -72,6 +73,8 @@ def _scratch(plan: CPlan) -> Iterator[Item]:
         yield Item("", f"static uint32_t drive[{driven}];                 /* of one pixel's neurons */", 4 * driven)
     for pool in of(PooledJob, plan.synapses):
         yield from pool.scratch()
+    for stream in of(StreamJob, plan.jobs):
+        yield from stream.scratch()
     held = max((one.shape[2] for one in plan.windows if one.opens == "channels"), default=0)
     if held:
         yield Item(

@@ -12,7 +12,8 @@ def every_pixel(
 ) -> str:
     """Statements that list, for each row, the spikes that its windows see, and for each pixel fill `drive`.
 
-    name: of the layer, whose biases come first. then: the statements that use the drive, given the pixel's place.
+    name: of the layer, whose biases come first; "": zeros do. then: the statements that use the drive, given the
+    pixel's place.
     """
     if height == width == 1:
         lists, driven = _lists(synapses, "0"), _driven(synapses, "0", "0", 1)
@@ -36,7 +37,7 @@ def place(array: str, at: str, elements: int) -> str:
 
 
 def _biases(name: str) -> str:
-    return f"memcpy(drive, {name}_bias, sizeof {name}_bias);"
+    return f"memcpy(drive, {name}_bias, sizeof {name}_bias);" if name else "memset(drive, 0, sizeof drive);"
 
 
 def _lists(synapses: Sequence[Synapse], y: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar, cast
 
+from qpsnn_backends.c.attention import MatchJob, attention_jobs
 from qpsnn_backends.c.counts import Counts, Slot, kind_of_images, narrowest, shared
 from qpsnn_backends.c.direct import DirectJob
 from qpsnn_backends.c.gates import GateJob, MaskJob
@@ -14,13 +15,16 @@ from qpsnn_backends.c.joins import ConcatJob, Pool, SumJob
 from qpsnn_backends.c.neurons import Neurons, neurons
 from qpsnn_backends.c.pooled import PooledJob, Window
 from qpsnn_backends.c.readout import ReadoutJob
+from qpsnn_backends.c.streams import StreamJob
 from qpsnn_backends.c.synapses import ConvJob, Synapse, conv_job, flat, shortcut_job
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.pairs import both
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntAttention,
     IntConcat,
     IntConv,
+    IntCurrentReadout,
     IntGate,
     IntInput,
     IntLIF,
@@ -32,8 +36,9 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
+from qpsnn_core.integer.transformer_kinds import sums
 
-Job = Neurons | Pool | SumJob | ConcatJob | GateJob | MaskJob | ReadoutJob
+Job = Neurons | Pool | SumJob | ConcatJob | GateJob | MaskJob | MatchJob | ReadoutJob | StreamJob
 """Each answers by itself what it reads, declares, calls and computes."""
 
 T = TypeVar("T")
@@ -46,7 +51,7 @@ def of(kind: type[T], things: Iterable[Any]) -> tuple[T, ...]:
 
 @dataclass(frozen=True, eq=False)
 class CPlan:
-    """All that the C text is made from. jobs: in the order in which they run; the last is the ReadoutJob.
+    """All that the C text is made from. jobs: in the order in which they run; the last is the readout's.
 
     scale: the real number of one unit of the input, 0 where it is not known.
     """
@@ -75,9 +80,9 @@ class CPlan:
         return of(ConvJob, self.synapses)
 
     @property
-    def answer(self) -> ReadoutJob:
+    def answer(self) -> ReadoutJob | StreamJob:
         """The last job."""
-        (last,) = of(ReadoutJob, self.jobs)
+        (last,) = (*of(ReadoutJob, self.jobs), *of(StreamJob, self.jobs))
         return last
 
 
@@ -200,6 +205,24 @@ def _readout(planner: Planner, node: IntReadout) -> None:
     planner.jobs.append(ReadoutJob(node, planner.names[node.name], source, bias))
 
 
+def _attention(planner: Planner, node: IntAttention) -> None:
+    """A job that counts which keys and values spike together, and the current of queries."""
+    query, key, value = (planner.maps[source] for source in node.sources)
+    shape, gain = planner.network.shape(node.name), planner.network.arrays[node.name]["gain"]
+    matches, attends = attention_jobs(node, planner.names[node.name], (query, key, value), shape, gain)
+    planner.jobs.append(matches)
+    planner.synapses[node.name] = attends
+
+
+def _current_readout(planner: Planner, node: IntCurrentReadout) -> None:
+    network, arrays = planner.network, planner.network.arrays[node.name]
+    source = network.shape(node.sources[0])
+    area = source[0] * source[1] if node.places == "mean" else 1
+    largest = max(sums(node, tuple(network.values[one].interval for one in node.sources), arrays, area))
+    driving = tuple(planner.synapses[one] for one in node.sources)
+    planner.jobs.append(StreamJob(node, planner.names[node.name], driving, source, arrays, largest))
+
+
 PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(
     "the C export",
     {
@@ -213,7 +236,9 @@ PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(
         IntSum: _sum,
         IntConcat: _concat,
         IntGate: _gate,
+        IntAttention: _attention,
         IntReadout: _readout,
+        IntCurrentReadout: _current_readout,
     },
 )
 

@@ -34,9 +34,9 @@ class PooledJob:
         return (self.inner,)
 
     @property
-    def source(self) -> Counts:
-        """The map that its synapse reads."""
-        return self.inner.source
+    def maps(self) -> tuple[Counts, ...]:
+        """None but those of its synapse."""
+        return ()
 
     @property
     def listed(self) -> int:

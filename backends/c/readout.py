@@ -76,6 +76,11 @@ class ReadoutJob:
         return self.node.mode == "mean" and not self.node.multiplier
 
     @property
+    def kept(self) -> str:
+        """What its answers are."""
+        return "sums" if self.node.mode == "mean" else "membranes"
+
+    @property
     def most_steps(self) -> str:
         """So many steps may follow a reset: a membrane in 64 bits holds as many, whatever the inputs."""
         return PLAIN_STEPS if self.summed else MODES[self.node].steps

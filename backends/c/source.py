@@ -131,7 +131,7 @@ def header(plan: CPlan, found: Memory, name: str) -> str:
         steps=plan.steps,
         classes=plan.answer.classes,
         most_steps=plan.answer.most_steps,
-        sums="sums" if plan.answer.node.mode == "mean" else "membranes",
+        sums=plan.answer.kept,
         lifs=len(plan.neurons),
         constants=total(found.constants),
         ram=state + scratch,

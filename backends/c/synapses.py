@@ -38,6 +38,11 @@ class ConvJob:
     within: ClassVar[tuple[Synapse, ...]] = ()
 
     @property
+    def maps(self) -> tuple[Counts, ...]:
+        """The maps that it reads."""
+        return (self.source,) if self.gate is None else (self.source, self.gate)
+
+    @property
     def opens(self) -> str:
         """What its gate opens: "places", "channels", or "" without a gate."""
         if self.gate is None:
@@ -167,6 +172,11 @@ class ShortcutJob:
     within: ClassVar[tuple[Synapse, ...]] = ()
 
     @property
+    def maps(self) -> tuple[Counts, ...]:
+        """The maps that it reads."""
+        return (self.source,)
+
+    @property
     def width(self) -> int:
         """Channels that it drives."""
         return self.shape[2]
@@ -193,15 +203,15 @@ class ShortcutJob:
 
 
 class Synapse(Protocol):
-    """What drives neurons: a convolution, a Linear, a shortcut, or a pool of what one of these gives."""
+    """What drives neurons: a convolution, a Linear, a shortcut, attention, or a pool of what one of these gives."""
 
     @property
     def name(self) -> str:
         """In C."""
 
     @property
-    def source(self) -> Counts:
-        """The map that it reads."""
+    def maps(self) -> tuple[Counts, ...]:
+        """All that it reads itself."""
 
     @property
     def shape(self) -> Shape:
@@ -253,8 +263,7 @@ def flat(synapse: Synapse) -> list[Synapse]:
 def maps_of(*synapses: Synapse) -> tuple[Counts, ...]:
     """The maps that synapses read, their gates' among them, each once."""
     parts = [part for one in synapses for part in flat(one)]
-    found = [counts for part in parts for counts in (part.source, part.gate) if counts is not None]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(counts for part in parts for counts in part.maps))
 
 
 def shortcut_job(node: IntShortcut, name: str, source: Counts, shape: Shape, gain: Array) -> ShortcutJob:

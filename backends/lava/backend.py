@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from qpsnn_backends.lava import limits, stock
 from qpsnn_backends.lava.job import Job, Progress
-from qpsnn_backends.lava.plan import LavaPlan, plan, to_lava
+from qpsnn_backends.lava.plan import plan, to_lava
+from qpsnn_backends.lava.planner import LavaPlan
 from qpsnn_backends.lava.wiring import LavaProcessSpec, Wiring
 from qpsnn_core.common.errors import ConfigError, UnsupportedError, expected
 from qpsnn_core.common.input_range import image_type
@@ -75,7 +76,7 @@ class LavaBackend:
         limits.check_disk(wiring, planned.arrays, images.nbytes)
         with Job(self.timeout) as job:
             job.run(wiring, planned.arrays, to_lava(images), self.progress)
-            readout = job.result("readout", "int64", (wiring.samples, network.classes))
+            readout = job.result("readout", "int64", (wiring.samples, *network.answer_shape))
             lifs = wiring.of("lif")
             spikes = {lif.name: recorded(job, lif, wiring, "spikes", "uint8") for lif in lifs if wiring.spikes}
             membranes = {lif.name: recorded(job, lif, wiring, "membranes", "int32") for lif in lifs if wiring.membranes}

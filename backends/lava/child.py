@@ -31,6 +31,7 @@ from lava.proc.lif.process import LIFReset
 from lava.utils.weightutils import SignMode
 
 from qpsnn_backends.lava.channels import use_direct_channels
+from qpsnn_backends.lava.processes.attention import Attention, AttentionModel, Stream, StreamModel
 from qpsnn_backends.lava.processes.flow import Readout, ReadoutModel, Relay, RelayModel, Source, SourceModel
 from qpsnn_backends.lava.processes.gates import Gate, GateModel, Mask, MaskModel
 from qpsnn_backends.lava.processes.guard import tell_failure
@@ -50,11 +51,13 @@ MODELS = {
     Mask: MaskModel,
     Record: RecordModel,
     Readout: ReadoutModel,
+    Attention: AttentionModel,
+    Stream: StreamModel,
 }
 """Told to Lava process by process: for a class it would execute every file beside it, once for each process."""
 
 MASK_PORT = "m_in"
-"""Where a mask comes in; every process has one other InPort at most."""
+"""Where a mask comes in; besides it, and the `ports` of a part, every process has one InPort at most."""
 
 CHANNEL_SIZE = 2
 """Messages that a channel holds. Lava's default of 64 costs 32 times the shared memory; a step sends one."""
@@ -115,6 +118,8 @@ MADE: dict[Kind, Callable[..., AbstractProcess]] = {
     "mask": lambda part, wiring: Mask(part),
     "record": Record,
     "readout": Readout,
+    "attention": lambda part, wiring, **own: Attention(part, **own),
+    "stream": Stream,
 }
 """How the process of each kind of part is made, from the part, the wiring and the part's arrays."""
 
@@ -133,12 +138,16 @@ def build(wiring: Wiring, arrays: Mapping[str, Any]) -> list[AbstractProcess]:
         processes[part.name] = process
         for source in part.reads:
             (out,) = processes[source].out_ports.members
-            (into,) = (port for port in process.in_ports.members if port.name != MASK_PORT)
+            (into,) = (port for port in process.in_ports.members if port.name not in (MASK_PORT, *part.ports))
             if out.shape != part.inputs:
                 out = out.reshape(part.inputs)
             if into.shape != part.inputs:
                 out = out.reshape(into.shape)
             out.connect(into)
+        for port, sources in part.ports.items():
+            for source in sources:
+                (out,) = processes[source].out_ports.members
+                out.connect(getattr(process, port))
         if part.opened_by:
             (out,) = processes[part.opened_by].out_ports.members
             out.connect(getattr(process, MASK_PORT))

@@ -83,8 +83,8 @@ class Job:
 
     def done(self, wiring: Wiring) -> int:
         """How many samples have left the readout."""
-        path, (readout,) = self.folder / "readout", wiring.of("readout")
-        return path.stat().st_size // (8 * readout.inputs[2]) if path.exists() else 0
+        path, (readout,) = self.folder / "readout", wiring.of("readout") or wiring.of("stream")
+        return path.stat().st_size // (8 * int(np.prod(readout.outputs))) if path.exists() else 0
 
     def result(self, name: str, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         """The array that a process wrote. Raises BackendError where some of it is missing."""

@@ -79,7 +79,7 @@ def check_wiring(wiring: Wiring) -> None:
     _at_most("open files", descriptors, descriptors_limit(), f"{parts} Lava processes")
     if SHARED_MEMORY.is_dir():
         sizes = {part.name: part.outputs[0] * part.outputs[1] * part.outputs[2] for part in wiring}
-        channels = [sizes[source] * CHANNEL_BYTES for part in wiring for source in part.reads]
+        channels = [sizes[source] * CHANNEL_BYTES for part in wiring for source in part.sources]
         memory = sum(-(-size // PAGE) * PAGE for size in channels) + PAGE * (2 * parts + 2)
         _at_most(f"bytes in {SHARED_MEMORY}", memory, shutil.disk_usage(SHARED_MEMORY).free, f"{parts} Lava processes")
 

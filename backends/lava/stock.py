@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qpsnn_backends.lava import plan as ordinary
-from qpsnn_backends.lava.plan import LavaPlan
+from qpsnn_backends.lava.planner import LavaPlan
 from qpsnn_backends.lava.wiring import LavaProcessSpec, Wiring
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, OptionTable, Refusal
@@ -34,8 +34,10 @@ from qpsnn_core.integer.lava_lif import (
 )
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntAttention,
     IntConcat,
     IntConv,
+    IntCurrentReadout,
     IntGate,
     IntInput,
     IntLIF,
@@ -134,7 +136,9 @@ PLANNED: KindTable[Callable[[Planner, Any, LavaProcessSpec, int], Names]] = Kind
         IntSum: NO_LAYER,
         IntConcat: NO_LAYER,
         IntGate: NO_LAYER,
+        IntAttention: NO_LAYER,
         IntReadout: _readout,
+        IntCurrentReadout: NO_LAYER,
     },
     UnsupportedError,
 )

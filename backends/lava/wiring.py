@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from qpsnn_core.common.types import Shape
 
-Kind = Literal["source", "conv", "dense", "shortcut", "lif", "pool", "delay", "gate", "mask", "record", "readout"]
+Synapses = Literal["conv", "dense", "shortcut", "attention"]
+Kind = Synapses | Literal["source", "lif", "pool", "delay", "gate", "mask", "record", "readout", "stream"]
 Settings = dict[str, Any]
 """Numbers and words, by name."""
 
@@ -39,9 +40,11 @@ class LavaProcessSpec:
     inputs, outputs: the shapes (W, H, C) of what it reads and sends.
     latency: steps from an image's entrance until this part sends what that image caused.
     settings: by the kind: stride, padding, message_bits, weight_exp; delay; the first channel of a part of a
-    concatenation; all options of an IntLIF, or bias_exp; of a readout its mode and leak.
+    concatenation; all options of an IntLIF, or bias_exp; of a readout its mode and leak; of attention its
+    heads; of a stream's readout its places and shifts.
     pool: what a pool does, or what a LIF does to its spikes before it sends them.
     opened_by: of a mask, the part that sends 0 and 1, of the shape `opening`.
+    ports: of attention, what meets in InPorts besides that of `reads`, by their names.
     """
 
     name: str
@@ -54,6 +57,13 @@ class LavaProcessSpec:
     pool: Pool | None = None
     opened_by: str = ""
     opening: Shape = (0, 0, 0)
+    ports: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The parts that send to any of its InPorts, one for each channel."""
+        opened = (self.opened_by,) if self.opened_by else ()
+        return (*self.reads, *opened, *(name for names in self.ports.values() for name in names))
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,7 @@ class Wiring:
     @property
     def channels(self) -> int:
         """How many pairs of an OutPort and an InPort there are."""
-        return sum(len(part.reads) + bool(part.opened_by) for part in self.parts)
+        return sum(len(part.sources) for part in self.parts)
 
     @property
     def duration(self) -> int:
@@ -105,6 +115,7 @@ def wiring_from_json(text: str) -> Wiring:
             outputs=tuple(part["outputs"]),
             pool=part["pool"] and _pool(**part["pool"]),
             opening=tuple(part["opening"]),
+            ports={name: tuple(names) for name, names in part["ports"].items()},
         )
         for part in data.pop("parts")
     )

@@ -20,8 +20,10 @@ from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Bools, Longs
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntAttention,
     IntConcat,
     IntConv,
+    IntCurrentReadout,
     IntGate,
     IntInput,
     IntLIF,
@@ -134,6 +136,13 @@ def _check_counts(network: IntegerNetwork, node: IntSumPool | IntMaxPool) -> Non
 
 
 CURRENT = Refusal("it gives a current, not spikes")
+ATTENTION = Refusal(
+    "a synapse multiplies a spike with a weight that is stored, and no core multiplies it with the spikes of another: "
+    "run attention on the host, or split the network before it"
+)
+STREAM = Refusal(
+    "a current is summed in its neuron and seen by no other: put a LIF behind the stream, and a Linear and a Readout"
+)
 GATE = Refusal("a core adds every spike that reaches it: no other core can close its synapses for one step")
 
 ORIGINS: KindTable[Callable[[IntegerNetwork, Any], list[_Origin]]] = KindTable(
@@ -149,7 +158,9 @@ ORIGINS: KindTable[Callable[[IntegerNetwork, Any], list[_Origin]]] = KindTable(
         IntSum: _of_summands,
         IntConcat: _side_by_side,
         IntGate: GATE,
+        IntAttention: CURRENT,
         IntReadout: Refusal("nothing reads its sums"),
+        IntCurrentReadout: Refusal("nothing reads its sums"),
     },
 )
 """The populations that a node's spikes come from."""
@@ -238,7 +249,9 @@ SYNAPSES: KindTable[Callable[[IntegerNetwork, Any], list[Projection]]] = KindTab
         IntSum: Refusal("it is folded into the synapses that read it"),
         IntConcat: Refusal("it is folded into the synapses that read it"),
         IntGate: GATE,
+        IntAttention: ATTENTION,
         IntReadout: Refusal("nothing reads its sums"),
+        IntCurrentReadout: Refusal("nothing reads its sums"),
     },
 )
 """The projections of a node, one for each population that it reads."""
@@ -288,7 +301,9 @@ POPULATIONS: KindTable[Callable[[IntegerNetwork, Any], tuple[Population, ...]]] 
         IntSum: _folded,
         IntConcat: _folded,
         IntGate: GATE,
+        IntAttention: ATTENTION,
         IntReadout: _readout,
+        IntCurrentReadout: STREAM,
     },
 )
 """The populations that a node becomes."""

@@ -16,8 +16,10 @@ from qpsnn_core.common.types import Array, Longs
 from qpsnn_core.integer.bounds import integrated
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntAttention,
     IntConcat,
     IntConv,
+    IntCurrentReadout,
     IntGate,
     IntInput,
     IntLIF,
@@ -150,7 +152,9 @@ NEEDS: KindTable[Callable[[Population, IntegerNetwork, Chip], list[Need]]] = Kin
         IntSum: FOLDED,
         IntConcat: FOLDED,
         IntGate: Refusal("no core of the chip computes a mask for the synapses of another"),
+        IntAttention: Refusal("no core multiplies spikes with spikes"),
         IntReadout: _readout,
+        IntCurrentReadout: Refusal("no core reads the currents of several neurons' synapses as they are"),
     },
 )
 

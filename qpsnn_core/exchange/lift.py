@@ -17,8 +17,10 @@ from qpsnn_core.engine.calibration import calibration_batches, recalibrate
 from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntAttention,
     IntConcat,
     IntConv,
+    IntCurrentReadout,
     IntGate,
     IntInput,
     IntLIF,
@@ -198,7 +200,9 @@ LIFTS: KindTable[Lift] = KindTable(
         IntSum: Lift(_sum, _no_unit),
         IntConcat: Lift(_concat, _no_unit),
         IntGate: Refusal("its target and weight, which train it, are in no integers"),
+        IntAttention: Refusal("a SelfAttention that is trained on has one scale, its integers a gain for each channel"),
         IntReadout: Lift(_readout, _scale),
+        IntCurrentReadout: Refusal("what it reads is in the units of neurons, which read some of it and not the rest"),
     },
     LoweringError,
 )

@@ -31,8 +31,10 @@ from qpsnn_core.integer.lava_lif import (
 )
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntAttention,
     IntConcat,
     IntConv,
+    IntCurrentReadout,
     IntGate,
     IntInput,
     IntLIF,
@@ -264,7 +266,9 @@ NETX: KindTable[Callable[..., Any]] = KindTable(
         IntSum: NO_LAYER,
         IntConcat: NO_LAYER,
         IntGate: NO_LAYER,
+        IntAttention: NO_LAYER,
         IntReadout: _readout,
+        IntCurrentReadout: NO_LAYER,
     },
     UnsupportedError,
 )

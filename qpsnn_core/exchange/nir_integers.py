@@ -14,8 +14,10 @@ from qpsnn_core.common.types import Array, Doubles, Longs
 from qpsnn_core.exchange.graph import Graph, check_readout, check_whole, copying, gap, named
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntAttention,
     IntConcat,
     IntConv,
+    IntCurrentReadout,
     IntGate,
     IntInput,
     IntLIF,
@@ -242,7 +244,9 @@ FORMS: KindTable[Form] = KindTable(
         IntSum: Form(_sum, _no_current, _no_state),
         IntConcat: Refusal("NIR has no node that puts channels side by side"),
         IntGate: Refusal("NIR has no node that masks another"),
+        IntAttention: Refusal("NIR has no node that multiplies spikes with spikes"),
         IntReadout: Form(_readout, _no_current, _sum_bits),
+        IntCurrentReadout: Refusal("NIR's output reads one layer, and no node of it adds the currents of several"),
     },
     UnsupportedError,
 )

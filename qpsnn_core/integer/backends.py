@@ -33,10 +33,10 @@ Record = Literal["none", "spikes", "all"]
 class Run:
     """What came out of a network.
 
-    readout: int64 [B, K], the sum over T. spikes: of each recorded LIF, uint8 [T, B, H, W, C]. membranes: of each
-    recorded LIF, int32 [T, B, H, W, C], after the reset. counts: of every node that gives counts, their sum over all
-    steps and images, int64 [H, W, C] (only from the exact simulator): times the fan-out, the synaptic operations;
-    of gated convolutions, additions of each sum.
+    readout: int64 [B, K], or [B, H, W, K] of each place, the sum over T. spikes: of each recorded LIF, uint8
+    [T, B, H, W, C]. membranes: of each recorded LIF, int32 [T, B, H, W, C], after the reset. counts: of every node that
+    gives counts, their sum over all steps and images, int64 [H, W, C] (only from the exact simulator): times the
+    fan-out, the synaptic operations; of gated convolutions, additions of each sum.
     """
 
     readout: npt.NDArray[np.int64]

@@ -17,8 +17,10 @@ from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Longs
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntAttention,
     IntConcat,
     IntConv,
+    IntCurrentReadout,
     IntGate,
     IntInput,
     IntLIF,
@@ -75,7 +77,7 @@ def chain(network: IntegerNetwork, who: str) -> list[StockLayer]:
 
 def counts_spikes(network: IntegerNetwork) -> bool:
     """Whether the readout counts the spikes of neurons, instead of reading a current."""
-    return network.values[network.readout.source].kind == "counts"
+    return network.values[sources_of(network.readout)[0]].kind == "counts"
 
 
 def scale(neuron: IntLIF | IntReadout, steps: int, who: str) -> int:
@@ -108,7 +110,7 @@ def _leak(neuron: IntLIF, steps: int, who: str) -> int:
     return bits
 
 
-NO_LAYER = Refusal("it computes Conv or Linear, LIF and Readout in a chain, no pools, sums and shortcuts")
+NO_LAYER = Refusal("it computes Conv or Linear, LIF and Readout in a chain, no pools, sums, shortcuts and attention")
 
 SCALES: KindTable[Callable[[Any, int, str], int]] = KindTable(
     "Lava's own LIF",
@@ -123,7 +125,9 @@ SCALES: KindTable[Callable[[Any, int, str], int]] = KindTable(
         IntSum: NO_LAYER,
         IntConcat: NO_LAYER,
         IntGate: NO_LAYER,
+        IntAttention: NO_LAYER,
         IntReadout: _no_leak,
+        IntCurrentReadout: NO_LAYER,
     },
     UnsupportedError,
 )

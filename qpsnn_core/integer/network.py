@@ -17,9 +17,10 @@ from qpsnn_core.common.serialization import TAG, converter, did_you_mean, struct
 from qpsnn_core.common.text_table import aligned
 from qpsnn_core.common.types import Array, NamedArrays
 from qpsnn_core.common.validation import check_kind
-from qpsnn_core.integer.node_kinds import KINDS, IntValueSpec, Spec
-from qpsnn_core.integer.nodes import IntInput, IntLIF, IntNode, IntReadout
+from qpsnn_core.integer.node_kinds import KINDS
+from qpsnn_core.integer.nodes import INT_READOUTS, IntCurrentReadout, IntInput, IntLIF, IntNode, IntReadout
 from qpsnn_core.integer.packing import pack
+from qpsnn_core.integer.value_specs import IntValueSpec, Spec
 from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read, sources_of
 
 _convert = converter()
@@ -33,10 +34,10 @@ TAGS: KindTable[str] = KindTable("the JSON of an integer network", {kind: kind._
 class IntegerNetwork(Ordered[IntNode]):
     """Nodes in the order in which they run, `arrays[node][name]`, and the number of time steps T.
 
-    The first node is the IntInput, the last the IntReadout; each node reads only earlier ones and is read by a later
+    The first node is the IntInput, the last the readout; each node reads only earlier ones and is read by a later
     one. Arrays are copied and made read-only. `values[name]` is what a node gives, with its static bounds: every
     accumulator, current and membrane is proven to fit int32 in any order of summation (only the product `U *
-    multiplier` of a leak, and the readout's sum over T, need 64 bits).
+    multiplier` of a leak, and the readout's sums, need 64 bits).
     Raises NetworkError, ShapeError, ConfigError, or NumericsError where an integer can leave its range.
     """
 
@@ -50,7 +51,7 @@ class IntegerNetwork(Ordered[IntNode]):
         if type(self.steps) is not int or self.steps < 1:
             raise ConfigError(expected("network.steps", "an integer of at least 1", self.steps))
         kinds = [KINDS[node] for node in (self.nodes if isinstance(self.nodes, tuple) else ())]
-        check_order(self.nodes, IntInput, IntReadout)
+        check_order(self.nodes, IntInput, *INT_READOUTS)
         check_kind("network.arrays", self.arrays, Mapping)
         for name, own in self.arrays.items():
             check_kind(f"{name}.arrays", own, Mapping)
@@ -93,11 +94,17 @@ class IntegerNetwork(Ordered[IntNode]):
         return node
 
     @property
-    def readout(self) -> IntReadout:
+    def readout(self) -> IntReadout | IntCurrentReadout:
         """The last node."""
         node = self.nodes[-1]
-        assert isinstance(node, IntReadout)  # noqa: S101 - checked when the network was made
+        assert isinstance(node, INT_READOUTS)  # noqa: S101 - checked when the network was made
         return node
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        """Of an image's answer: (classes,), or (H, W, channels) of a readout of each place."""
+        height, width, classes = self.shape(self.readout.name)
+        return (classes,) if (height, width) == (1, 1) else (height, width, classes)
 
     def sources(self, node: IntNode) -> tuple[str, ...]:
         """The names that a node reads."""

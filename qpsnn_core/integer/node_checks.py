@@ -7,10 +7,12 @@ from typing import Any
 from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
 from qpsnn_core.common.pairs import check_below, checked_pair
 from qpsnn_core.common.types import Shape
-from qpsnn_core.common.validation import check_at_least, check_choice
+from qpsnn_core.common.validation import check_at_least, check_at_most, check_choice
 from qpsnn_core.integer.nodes import (
+    IntAttention,
     IntConcat,
     IntConv,
+    IntCurrentReadout,
     IntGate,
     IntInput,
     IntLevels,
@@ -22,6 +24,7 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
+from qpsnn_core.network.current_readouts import PLACES
 from qpsnn_core.network.gates import CHANNEL_MASK, PLACE_MASK, gates_of
 from qpsnn_core.network.images import check_low
 from qpsnn_core.network.membranes import check_levels
@@ -33,6 +36,9 @@ MASKS = (CHANNEL_MASK, PLACE_MASK)
 
 SHIFT_MAX = 12
 """Leaks are k/2**m with m up to 12, as on Loihi."""
+
+SUM_SHIFT_MAX = 40
+"""Sums of 64 bits that are shifted by more have fewer digits left than their weights."""
 
 COUNT_MAX = 2**16 - 1
 """The largest count of an input."""
@@ -146,9 +152,30 @@ def gate(node: IntGate) -> None:
         check_at_least(f"{node.name}.shape", size, 1)
 
 
-def readout(node: IntReadout) -> None:
-    """A positive, finite scale; a leak of at most 1; a mode that there is."""
+def attention(node: IntAttention) -> None:
+    """Three different sources, and at least one head."""
+    check_sources(node.name, node.sources, 3)
+    check_at_least(f"{node.name}.heads", node.heads, 1)
+
+
+def current_readout(node: IntCurrentReadout) -> None:
+    """A positive, finite scale; places that there are; shifts of 64-bit numbers."""
+    check_sources(node.name, node.sources, 1)
+    check_at_least(f"{node.name}.channels", node.channels, 1)
+    check_choice(f"{node.name}.places", node.places, PLACES)
+    for label in ("shift", "bias_shift"):
+        check_at_least(f"{node.name}.{label}", getattr(node, label), 0)
+        check_at_most(f"{node.name}.{label}", getattr(node, label), SUM_SHIFT_MAX)
+    _scale(node)
+
+
+def _scale(node: IntReadout | IntCurrentReadout) -> None:
     if not (isinstance(node.scale, float) and 0 < node.scale < float("inf")):
         raise ConfigError(expected(f"{node.name}.scale", "a positive number", node.scale))
+
+
+def readout(node: IntReadout) -> None:
+    """A positive, finite scale; a leak of at most 1; a mode that there is."""
+    _scale(node)
     check_choice(f"{node.name}.mode", node.mode, MODES)
     _leak(node)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.pairs import both
-from qpsnn_core.common.types import Array, NamedArrays, Shape
-from qpsnn_core.integer import node_checks
-from qpsnn_core.integer.bounds import INT32_MAX, Interval, Membrane, accumulator, integrated, membrane, scaled, times
+from qpsnn_core.common.types import NamedArrays, Shape
+from qpsnn_core.integer import node_checks, transformer_kinds
+from qpsnn_core.integer.bounds import Interval, accumulator, integrated, membrane, scaled, times
 from qpsnn_core.integer.nodes import (
+    IntAttention,
     IntConcat,
     IntConv,
+    IntCurrentReadout,
     IntGate,
     IntInput,
     IntLIF,
@@ -28,43 +28,9 @@ from qpsnn_core.integer.nodes import (
     IntSum,
     IntSumPool,
 )
+from qpsnn_core.integer.value_specs import CODE_MAX, COUNTS, SIGNED, IntValueSpec, Spec, fits
 from qpsnn_core.network.gates import CHANNEL_MASK, PLACE_MASK
 from qpsnn_core.network.values import windows
-
-COUNTS, SIGNED = "counts", "signed"
-
-CODE_MAX = 255
-"""The largest code: 8 bits, odd integers from -255 to 255."""
-
-
-@dataclass(frozen=True, eq=False)
-class IntValueSpec:
-    """What a node gives: its kind, its shape (H, W, C), its interval.
-
-    kind: "counts" (0..max_count), "signed" images (|x| <= max_count), a "current" (|X| <= max_count), or
-    a mask of channels (1, 1, C) or places (H, W, 1). sums: for a
-    synapse with codes, what no partial sum of `codes*S` exceeds. membrane: for an IntLIF, what its membrane can reach.
-    """
-
-    kind: Literal["counts", "signed", "current", "channel mask", "place mask"]
-    shape: Shape
-    interval: Interval
-    sums: int = 0
-    membrane: Membrane | None = None
-
-    @cached_property
-    def max_count(self) -> int:
-        """The largest magnitude of any channel."""
-        return int(self.interval.largest.max())
-
-
-class Spec(NamedTuple):
-    """An array that a node holds: its shape, the dtypes it may have, its least and largest value."""
-
-    shape: tuple[int, ...]
-    dtypes: tuple[str, ...]
-    low: int = -INT32_MAX - 1
-    high: int = INT32_MAX
 
 
 class Kind(NamedTuple):
@@ -79,17 +45,6 @@ class Kind(NamedTuple):
     check: Callable[[Any], None]
     specs: Callable[[Any, tuple[IntValueSpec, ...]], dict[str, Spec]]
     output: Callable[[Any, tuple[IntValueSpec, ...], NamedArrays, int], IntValueSpec]
-
-
-def fits(place: str, largest: Array, what: str) -> None:
-    """NumericsError with figures unless every channel's largest magnitude is an int32."""
-    if largest.max() > INT32_MAX:
-        worst = int(largest.argmax())
-        raise NumericsError(
-            expected(
-                place, f"{what} of at most {INT32_MAX}", Unquoted(f"up to {int(largest[worst])} (channel {worst})")
-            )
-        )
 
 
 def _no_arrays(node: Any, inputs: tuple[IntValueSpec, ...]) -> dict[str, Spec]:
@@ -282,7 +237,13 @@ KINDS: KindTable[Kind] = KindTable(
         IntSum: Kind((COUNTS,), node_checks.sum_node, _no_arrays, _sum_output),
         IntConcat: Kind((COUNTS,), node_checks.sum_node, _no_arrays, _concat_output),
         IntGate: Kind(("current",), node_checks.gate, _gate_specs, _gate_output),
+        IntAttention: Kind(
+            (COUNTS,), node_checks.attention, transformer_kinds.attention_specs, transformer_kinds.attention
+        ),
         IntReadout: Kind(("current", COUNTS), node_checks.readout, _readout_specs, _readout_output),
+        IntCurrentReadout: Kind(
+            ("current",), node_checks.current_readout, transformer_kinds.readout_specs, transformer_kinds.readout
+        ),
     },
 )
 """From node kind to behaviour."""

@@ -3,6 +3,7 @@
 Their arrays live in `IntegerNetwork.arrays[node][name]`. Names are those of the network that was lowered, so spikes
 can be compared by name. Four kinds of value run between nodes: counts (non-negative integers, `0..max_count`),
 signed images, which only synapses with codes read, currents (signed integers), and masks of channels or places, 0 or 1.
+Those of spiking transformers are next door (`transformer_nodes.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.common.pairs import both, tidy_pair
 from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.common.types import Pair
+from qpsnn_core.integer.transformer_nodes import IntAttention as IntAttention
+from qpsnn_core.integer.transformer_nodes import IntCurrentReadout as IntCurrentReadout
 from qpsnn_core.network.gates import gates_of
 
 
@@ -258,5 +261,10 @@ IntNode = (
     | IntSum
     | IntConcat
     | IntGate
+    | IntAttention
     | IntReadout
+    | IntCurrentReadout
 )
+
+INT_READOUTS = (IntReadout, IntCurrentReadout)
+"""The kinds that an integer network ends with."""

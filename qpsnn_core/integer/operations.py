@@ -16,11 +16,13 @@ import numpy as np
 from qpsnn_core.common.kind_table import KindTable, OptionTable
 from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array
-from qpsnn_core.integer import gates, pools
+from qpsnn_core.integer import gates, pools, transformers
 from qpsnn_core.integer.grouped import grouped
 from qpsnn_core.integer.nodes import (
+    IntAttention,
     IntConcat,
     IntConv,
+    IntCurrentReadout,
     IntGate,
     IntInput,
     IntLIF,
@@ -235,7 +237,9 @@ OPERATIONS: KindTable[Callable[..., Step]] = KindTable(
         IntSum: add,
         IntConcat: concat,
         IntGate: gates.gate,
+        IntAttention: transformers.attention,
         IntReadout: readout,
+        IntCurrentReadout: transformers.current_readout,
     },
 )
 """From node kind to what prepares its computation."""

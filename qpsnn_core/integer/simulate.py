@@ -127,7 +127,7 @@ def _recorded_bytes(network: IntegerNetwork, total: int, spiking: set[str], movi
     """What `_empty` takes, without what does not grow with the images."""
     whole = {name: network.steps * total * prod(network.shape(name)) for name in spiking | moving}
     found = {name: size * (4 * (name in moving) + (name in spiking)) for name, size in whole.items()}
-    return {network.readout.name: 8 * total * network.classes, **found}
+    return {network.readout.name: 8 * total * prod(network.answer_shape), **found}
 
 
 def _empty(network: IntegerNetwork, total: int, spiking: set[str], moving: set[str], count: bool) -> Run:
@@ -140,7 +140,9 @@ def _empty(network: IntegerNetwork, total: int, spiking: set[str], moving: set[s
         node.name: network.shape(node.name) for node in network.of(IntConv) if count and adds_itself(network, node)
     }
     counts = {name: np.zeros(shape, np.int64) for name, shape in counted.items()}
-    return Run(np.empty((total, network.classes), np.int64), room(spiking, np.uint8), room(moving, np.int32), counts)
+    return Run(
+        np.empty((total, *network.answer_shape), np.int64), room(spiking, np.uint8), room(moving, np.int32), counts
+    )
 
 
 def each_value(

@@ -14,8 +14,10 @@ from qpsnn_core.integer.backends import Run
 from qpsnn_core.integer.bounds import UNBOUNDED
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntAttention,
     IntConcat,
     IntConv,
+    IntCurrentReadout,
     IntGate,
     IntInput,
     IntLevels,
@@ -119,7 +121,9 @@ KEPT: KindTable[Callable[[Any], None]] = KindTable(
         IntSum: _nothing,
         IntConcat: _nothing,
         IntGate: _nothing,
+        IntAttention: _nothing,
         IntReadout: _sums,
+        IntCurrentReadout: _nothing,
     },
     UnsupportedError,
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from qpsnn_core.common.types import Array, NamedArrays
-from qpsnn_core.integer.node_kinds import IntValueSpec
+from qpsnn_core.integer.value_specs import IntValueSpec
 
 
 class IntCurrent(NamedTuple):

@@ -20,6 +20,7 @@ from qpsnn_core.network import (
     ChannelGate,
     Concat,
     Conv,
+    CurrentReadout,
     Dropout,
     Input,
     Linear,
@@ -122,6 +123,14 @@ CASES = [
     Case(Readout("n", "a"), (ROW,)),
     *(Case(Readout("n", "a", mode, 0.7), (ROW,)) for mode in MODES),
     Case(Readout("n", "a"), (COUNTED,)),
+    *(
+        Case(CurrentReadout("n", ("a", "b", "c")[: len(read)], 5, places, quantizer), read)
+        for places, quantizer, read in (
+            ("mean", Quantizer(8, "max", "layer"), (MAP, MAP, MAP)),
+            ("mean", None, (ROW,)),
+            ("each", Quantizer(8, "max"), (MAP, MAP)),
+        )
+    ),
 ]
 
 
@@ -173,7 +182,7 @@ class Run:
             length = 1  # one step of all
         shape = (length, batch, *self.output.shape)
         gradient = np.random.default_rng(3).normal(0, 1, shape).astype(np.float32)
-        return gradient.reshape(length, batch, -1) if isinstance(self.case.node, Readout) else gradient
+        return gradient.reshape(length, batch, -1) if answers(self.case.node) else gradient
 
     def backward(self, output, gradient=None):
         gradient = self.gradient() if gradient is None else gradient
@@ -184,6 +193,11 @@ class Run:
             gradient = MaskGradient(gradient, (active,))
         back = self.layer.backward(self.case.node, output.cache, gradient)
         return back._replace(inputs=tuple(g.task if isinstance(g, MaskGradient) else g for g in back.inputs))
+
+
+def answers(node):
+    """Whether it gives logits without places."""
+    return isinstance(node, Readout) or (isinstance(node, CurrentReadout) and node.places == "mean")
 
 
 def arrays(value):
@@ -228,8 +242,8 @@ def case(request):
 def test_the_output_is_what_the_node_promises(case):
     run = Run(case)
     value = run.forward().value
-    if isinstance(case.node, Readout):
-        read = STEPS if case.node.mode == "mean" else 1
+    if answers(case.node):
+        read = STEPS if getattr(case.node, "mode", "mean") == "mean" else 1
         assert (value.shape, value.dtype) == ((read, 4, run.output.shape[2]), np.float32)
     elif run.output.kind == "current":
         assert value.acc.shape == (STEPS, 4, *run.output.shape)

@@ -11,9 +11,10 @@ def run(network, images):
     batch = images.shape[-4]
     spikes = {name: np.zeros((network.steps, batch, *network.shape(name)), np.int64) for name in lifs}
     membranes = {name: np.zeros((network.steps, batch, *network.shape(name)), np.int64) for name in lifs}
-    readout = np.zeros((batch, network.classes), np.int64)
+    end = network.nodes[-1]
+    places = () if network.shape(end.name)[:2] == (1, 1) else network.shape(end.name)[:2]
+    readout = np.zeros((batch, *places, network.classes), np.int64)
     for b in range(batch):
-        end = network.nodes[-1]
         potentials = {name: np.zeros(network.shape(name), object) for name in lifs}
         potentials[end.name] = np.zeros(network.classes, object)
         for t in range(network.steps):
@@ -27,7 +28,8 @@ def run(network, images):
                     spikes[node.name][t, b] = values[node.name]
                     membranes[node.name][t, b] = potentials[node.name]
             read, before = values[end.name].astype(np.int64), readout[b]
-            readout[b] = {"mean": before + read, "last": read, "max": np.maximum(before, read) if t else read}[end.mode]
+            mode = getattr(end, "mode", "mean")
+            readout[b] = {"mean": before + read, "last": read, "max": np.maximum(before, read) if t else read}[mode]
     return readout, spikes, membranes
 
 
@@ -163,6 +165,32 @@ def readout(node, arrays, drive, potential):
     return potential
 
 
+def attention(node, arrays, query, key, value, _):
+    height, width, channels = value.shape
+    q, k, v = (one.reshape(height * width, one.shape[2]) for one in (query, key, value))
+    matched, own = q.shape[1] // node.heads, channels // node.heads
+    out = np.zeros(v.shape, object)
+    for i in range(len(q)):
+        for j in range(len(k)):
+            for h in range(node.heads):
+                matches = sum(q[i, c] * k[j, c] for c in range(h * matched, (h + 1) * matched))
+                for c in range(h * own, (h + 1) * own):
+                    out[i, c] += arrays["gain"][c] * matches * v[j, c]
+    return out.reshape(height, width, channels)
+
+
+def current_readout(node, arrays, *currents_and_nothing):
+    total = sum(currents_and_nothing[:-1])
+    places = [total.sum((0, 1))] if node.places == "mean" else total.reshape(-1, total.shape[2])
+    out = np.zeros((len(places), node.channels), object)
+    for place, z in enumerate(places):
+        for k in range(node.channels):
+            read = [((int(z[c]) + 2**node.shift // 2) >> node.shift) * arrays["factor"][c] for c in range(len(z))]
+            out[place, k] = arrays["gain"][k] * sum(arrays["codes"][c, k] * one for c, one in enumerate(read))
+            out[place, k] += int(arrays["bias"][k]) * 2**node.bias_shift
+    return out[0] if node.places == "mean" else out.reshape(*total.shape[:2], -1)
+
+
 def given(node, arrays, image, _):
     return image
 
@@ -179,4 +207,6 @@ OPERATIONS = {
     "IntConcat": concat,
     "IntGate": gate,
     "IntReadout": readout,
+    "IntAttention": attention,
+    "IntCurrentReadout": current_readout,
 }

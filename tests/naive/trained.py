@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from naive import attention as naive_attention
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, SelfAttention, Sum
+from qpsnn_core.network.nodes import (
+    LIF,
+    AvgPool,
+    Concat,
+    CurrentReadout,
+    Dropout,
+    Input,
+    MaxPool,
+    Readout,
+    SelfAttention,
+    Sum,
+)
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.quantization.rescaw import quantize
 
@@ -63,6 +74,20 @@ def read(node, value, x, steps):
         u = (node.beta or 0.0) * u + drive
         membranes.append(u)
     return {"mean": np.mean, "last": lambda all_, _: all_[-1], "max": np.max}[node.mode](membranes, 0)
+
+
+def head(model, node, currents, steps, quantizer=None):
+    """The answer of a CurrentReadout, [B, K], or [B, H, W, K]: a place and a step at a time."""
+    params = model.params[node.name]
+    weight = params["weight"].astype(np.float64)
+    if node.quantizer or quantizer:
+        codes = quantize(params["weight"], node.quantizer or quantizer)
+        weight = codes.codes * codes.step.astype(np.float64)
+    x = sum(np.broadcast_to(one, (steps, *one.shape[1:])) for one in currents)
+    out = np.zeros((*x.shape[1:4], node.channels))
+    for t, y, k in np.ndindex(steps, *x.shape[2:4]):
+        out[:, y, k] += (x[t, :, y, k] @ weight + params.get("bias", 0.0)) / steps
+    return out.mean((1, 2)) if node.places == "mean" else out
 
 
 def lif(node, currents, steps, own):
@@ -144,6 +169,8 @@ def run(model, images, spikes=None, quantizer=None):
         elif isinstance(node, Concat):
             steps = max(map(len, inputs))
             values[node.name] = np.concatenate([np.broadcast_to(x, (steps, *x.shape[1:])) for x in inputs], -1)
+        elif isinstance(node, CurrentReadout):
+            return head(model, node, inputs, network.steps, quantizer), fired, before
         elif isinstance(node, Readout):
             return read(node, network.values[node.source], inputs[0], network.steps), fired, before
     raise AssertionError("a network ends with its Readout")

@@ -21,6 +21,7 @@ from qpsnn_core.network import (
     ChannelGate,
     Concat,
     Conv,
+    CurrentReadout,
     Dropout,
     Linear,
     MaxPool,
@@ -276,6 +277,20 @@ def _(node: SelfAttention, on, *values):
 @step.register
 def _(node: Concat, on, *values):
     return [tape.join(images) for images in zip(*values, strict=True)]
+
+
+@step.register
+def _(node: CurrentReadout, on, *values):
+    """Of each step, the mean over places of what all currents are together, or every place of it."""
+    weight, own, logits = quantized(node, on), on.leaves[node.name], []
+    for images in zip(*values, strict=True):
+        x = sum(images[1:], start=images[0])
+        shape = x.shape[:1] if node.places == "mean" else x.shape[:3]
+        x = tape.mean(x, (1, 2)) if node.places == "mean" else x
+        products = tape.matmul(tape.reshape(x, -1, weight.shape[0]), weight)
+        products = products + own["bias"] if node.bias else products
+        logits.append(tape.reshape(products, *shape, -1))
+    return logits
 
 
 @step.register

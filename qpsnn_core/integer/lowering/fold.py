@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.integer.bounds import INT32_MAX, Interval, accumulator
 from qpsnn_core.kernels.linalg.sums import sum_down
 from qpsnn_core.network.attention import SelfAttention
-from qpsnn_core.network.current_readouts import CurrentReadout
+from qpsnn_core.network.current_readouts import CurrentReadout, Weighted
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
@@ -71,6 +72,15 @@ def _copied(model: Model, node: Shortcut) -> Affine:
     return Affine(None, _single(scale), zeros, scale, zeros, reach, zeros > 0, False, zeros)
 
 
+def _matched(model: Model, node: SelfAttention) -> Affine:
+    """Integers as they are, times the node's scale and those of what it multiplies."""
+    inputs = model.network.inputs_of(node)
+    zeros = np.zeros(inputs[2].shape[2])
+    reach = Interval(zeros.astype(np.int64), (zeros + node.most(inputs[0])).astype(np.int64))
+    scale = zeros + node.scale * prod(value.scale for value in inputs)
+    return Affine(None, _single(scale), zeros, scale, zeros, reach, zeros > 0, False, zeros)
+
+
 def _largest(model: Model, node: MaxPool) -> Affine:
     """Of its source, whose scales are not negative any more: the largest current is that of the largest sum."""
     return _of_pool(model, node, 1)
@@ -94,8 +104,8 @@ def _of_pool(model: Model, node: MaxPool | AvgPool, area: int) -> Affine:
 def _weighted(model: Model, node: Conv | Linear) -> Affine:
     value = model.network.values[node.source]
     max_count, magnitude = value.max_count or 1, value.magnitude or 1
-    weight = _array(model.params, node.name, "weight", node.weight_shape(value))
-    codes, step, plain = _codes(model, node, weight.astype(np.float32))
+    weight = array_of(model.params, node.name, "weight", node.weight_shape(value))
+    codes, step, plain = codes_of(model, node, weight.astype(np.float32))
     reach = accumulator(codes, max_count, value.low)
     largest = reach.high - reach.low
     if largest.max() > INT32_MAX:
@@ -163,7 +173,7 @@ CURRENTS: KindTable[Callable[..., Affine]] = KindTable(
         ChannelGate: _NO_CURRENT,
         SpatialGate: _NO_CURRENT,
         Membrane: _NO_CURRENT,
-        SelfAttention: Refusal("attention has no integer form yet"),
+        SelfAttention: _matched,
         Readout: _NO_CURRENT,
         CurrentReadout: _NO_CURRENT,
     },
@@ -171,13 +181,13 @@ CURRENTS: KindTable[Callable[..., Affine]] = KindTable(
 )
 
 
-def _codes(model: Model, node: Conv | Linear, weight: Array) -> tuple[Array, Doubles, Doubles]:
+def codes_of(model: Model, node: Weighted, weight: Array) -> tuple[Array, Doubles, Doubles]:
     """The codes in their narrowest type, the step in float32, and `gamma / s` without its rounding.
 
     Codes of a quantizer with a zero are even and are halved.
     """
     quantizer = node.quantizer or _for_real(weight, node.sparse)
-    stored = _array(model.state, node.name, "gamma", (node.channels,)) if quantizer.gamma == KEPT else None
+    stored = array_of(model.state, node.name, "gamma", (node.channels,)) if quantizer.gamma == KEPT else None
     codes, step, gamma, _ = quantize(weight, quantizer, stored)
     exact, plain = step.astype(np.float64), gamma.astype(np.float64) / quantizer.levels
     if quantizer.zero:
@@ -192,10 +202,11 @@ def _for_real(weight: Array, sparse: bool) -> Quantizer:
 
 
 def _channels(arrays: Any, node: Conv | Linear, name: str) -> Doubles:
-    return _array(arrays, node.name, name, (node.channels,)).astype(np.float64)
+    return array_of(arrays, node.name, name, (node.channels,)).astype(np.float64)
 
 
-def _array(arrays: Any, node: str, name: str, shape: tuple[int, ...]) -> Array:
+def array_of(arrays: Any, node: str, name: str, shape: tuple[int, ...]) -> Array:
+    """One of a node's arrays. Raises ShapeError or NumericsError, naming it."""
     array = arrays.get(node, {}).get(name)
     if not isinstance(array, np.ndarray) or array.shape != shape:
         got = Unquoted("nothing" if array is None else f"{np.shape(array)}")

@@ -15,6 +15,7 @@ from qpsnn_core.common.types import Longs, NamedArrays
 from qpsnn_core.common.validation import check_kind
 from qpsnn_core.integer.bounds import UNBOUNDED
 from qpsnn_core.integer.dead import warn_dead_integers
+from qpsnn_core.integer.lowering.current_readout import LoweredHead, as_neuron, lowered_head
 from qpsnn_core.integer.lowering.fixed_point import (
     COARSE,
     MOST_BITS,
@@ -29,10 +30,13 @@ from qpsnn_core.integer.lowering.gates import gate_thresholds
 from qpsnn_core.integer.lowering.margin import margin
 from qpsnn_core.integer.lowering.readout import leak_of, lowered_readout
 from qpsnn_core.integer.lowering.report import LoweringReport, NeuronReport, SynapseReport
+from qpsnn_core.integer.lowering.small import smallest
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
+    IntAttention,
     IntConcat,
     IntConv,
+    IntCurrentReadout,
     IntGate,
     IntInput,
     IntLIF,
@@ -98,32 +102,46 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     biases: dict[str, Longs] = {}
     thresholds: dict[str, Longs] = {}
     neurons: dict[str, NeuronReport] = {}
+    heads: dict[str, LoweredHead] = {}
     for together in _groups(network):
-        group = tuple(_with_thresholds(model, lif) for lif in together)
-        shared = {name: currents[name] for lif in group for name in lif.sources}
+        lifs = tuple(_with_thresholds(model, lif) for lif in together if not isinstance(lif, CurrentReadout))
+        ends = tuple(end for end in together if isinstance(end, CurrentReadout))
+        shared = {name: currents[name] for one in together for name in one.sources}
+        group = (*lifs, *(as_neuron(end, lifs, shared) for end in ends))
         rounded = choose(group, shared, horizon(network), fraction_bits)
+        if any(isinstance(network[name], SelfAttention) for name in shared):
+            rounded = smallest(group, shared, rounded, horizon(network))
         gains |= rounded.gains
-        for lif in group:
+        for end in ends:
+            heads[end.name] = lowered_head(model, end, shared, rounded, readout_bits)
+        for lif in lifs:
             biases[lif.name] = rounded.neurons[lif.name].bias
             thresholds[lif.name] = rounded.neurons[lif.name].threshold
             neurons[lif.name] = _neuron(lif, shared, rounded, network.steps)
     for name, least in gate_thresholds(network, currents).items():
         thresholds[name] = least
         gains[network[name].sources[0]] = np.ones(len(least), np.int64)
-    found = lowered_readout(network, currents.get(network.readout.source), readout_bits)
-    biases[network.readout.name] = found.bias
-    if found.gain is not None:
-        gains[network.readout.source] = found.gain
+    end = network.readout
+    plain_end = lowered_readout(network, end, currents.get(end.source), readout_bits) if type(end) is Readout else None
+    if plain_end is not None:
+        biases[end.name] = plain_end.bias
+        if plain_end.gain is not None:
+            gains[end.sources[0]] = plain_end.gain
     for node in reversed(network.nodes):  # what a pool of currents reads has the pool's gains
-        if node.name in gains and not isinstance(node, Conv | Linear | Shortcut):
+        if node.name in gains and isinstance(node, MaxPool | AvgPool):
             _check_pooled(network, node)
             gains[node.sources[0]] = gains.pop(node.name)
     arrays = {node.name: _arrays(node.name, currents, gains, biases, thresholds) for node in network}
-    known = Known(network, neurons, found.unit)
+    arrays |= {name: head.arrays for name, head in heads.items()}
+    known = Known(network, neurons, heads, plain_end.unit if plain_end else 1.0)
     nodes = tuple(form(node, known) for form, node in zip(forms, network, strict=True))
-    changed = tuple(_synapse(node, currents[node.name]) for node in network.synapses)
+    changed = tuple(
+        heads[node.name].weights if isinstance(node, CurrentReadout) else _synapse(node, currents[node.name])
+        for node in network.synapses
+    )
     ordered = tuple(neurons[lif.name] for lif in network.neurons)
-    report = LoweringReport(fraction_bits, changed, ordered, found.report)
+    told = plain_end.report if plain_end else heads[end.name].report
+    report = LoweringReport(fraction_bits, changed, ordered, told)
     lowered = IntegerNetwork(nodes, arrays, network.steps)
     warn_dead_integers("lower", lowered)
     return Lowered(lowered, report)
@@ -143,10 +161,10 @@ def horizon(network: Network) -> int:
     return UNBOUNDED if network.input.spikes and leaks else network.steps
 
 
-def _groups(network: Network) -> list[tuple[LIF, ...]]:
-    """LIFs that share a current share their unit: the connected components."""
-    groups: list[tuple[LIF, ...]] = []
-    for lif in network.neurons:
+def _groups(network: Network) -> list[tuple[LIF | CurrentReadout, ...]]:
+    """LIFs that share a current share their unit: the connected components. And what adds up currents, last."""
+    groups: list[tuple[LIF | CurrentReadout, ...]] = []
+    for lif in (*network.neurons, *network.of(CurrentReadout)):
         near = [group for group in groups if any(set(other.sources) & set(lif.sources) for other in group)]
         merged = (*(other for group in near for other in group), lif)
         groups = [group for group in groups if group not in near] + [merged]
@@ -211,10 +229,11 @@ def _arrays(
 
 
 class Known(NamedTuple):
-    """What is known when the nodes are made. neurons: by LIF; scale: of the readout."""
+    """What is known when the nodes are made. neurons: by LIF; heads: by CurrentReadout; scale: of the Readout."""
 
     network: Network
     neurons: dict[str, NeuronReport]
+    heads: dict[str, LoweredHead]
     scale: float
 
 
@@ -244,6 +263,11 @@ def _lif(node: LIF, known: Known) -> IntLIF:
     return IntLIF(node.name, node.sources, *known.neurons[node.name].leak, node.reset, levels_of(node))
 
 
+def _head(node: CurrentReadout, known: Known) -> IntCurrentReadout:
+    own = known.heads[node.name]
+    return IntCurrentReadout(node.name, node.sources, node.channels, node.places, own.shift, own.bias_shift, own.scale)
+
+
 FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
     "lowering",
     {
@@ -260,8 +284,8 @@ FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
         ChannelGate: lambda node, known: IntGate(node.name, node.source, None, node.size),
         SpatialGate: lambda node, known: IntGate(node.name, node.source, node.shape),
         Membrane: Refusal("it gives real numbers: predict a place from spikes that are pooled, an AvgPool, instead"),
-        SelfAttention: Refusal("attention has no integer form yet"),
-        CurrentReadout: Refusal("a readout of currents has no integer form yet"),
+        SelfAttention: lambda node, known: IntAttention(node.name, *node.sources, node.heads),
         Readout: lambda node, known: IntReadout(node.name, node.source, known.scale, node.mode, *leak_of(node)),
+        CurrentReadout: _head,
     },
 )

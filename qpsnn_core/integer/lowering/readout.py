@@ -35,12 +35,12 @@ def leak_of(node: Readout) -> tuple[int, int]:
     return leak(node.leak) if node.leak else (0, 0)
 
 
-def lowered_readout(network: Network, current: Affine | None, most: int) -> LoweredReadout:
+def lowered_readout(network: Network, node: Readout, current: Affine | None, most: int) -> LoweredReadout:
     """Gains and biases with at most `most` fraction bits; spikes (current None) are counted as they are.
 
     Raises LoweringError where not even membranes without fraction bits fit int32.
     """
-    node, steps = network.readout, network.steps
+    steps = network.steps
     if current is None:
         value = network.values[node.source]
         rounding = FLOAT32 * value.scale * (value.max_count or 1)

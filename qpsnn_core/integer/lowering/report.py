@@ -137,7 +137,8 @@ class LoweringReport:
             if part.beta_rounding:
                 multiplier, shift = part.leak
                 yield f"{part.name}: beta {part.beta} is {multiplier}/{2**shift}, off by {part.beta_rounding:.2g}"
-            if part.fraction_bits[0] < self.fraction_bits and len(part.coarse) < len(part.unit):
+            fewer = part.fraction_bits[0] < self.fraction_bits and not part.exact.all()
+            if fewer and len(part.coarse) < len(part.unit):
                 yield f"{part.name}: {_digits(part.fraction_bits[0])} in some channels, so that all fits int32"
             if len(part.dead) == len(part.unit):
                 yield f"{part.name}: WARNING: no channel can ever fire"

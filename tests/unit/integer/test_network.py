@@ -223,10 +223,16 @@ def test_maps_that_do_not_fit_are_refused():
 @pytest.mark.parametrize(
     ("order", "message"),
     [
-        (["in"], "network.nodes: expected a tuple of nodes, IntInput the first and IntReadout the last"),
+        (
+            ["in"],
+            "network.nodes: expected a tuple of nodes, IntInput the first and IntReadout or IntCurrentReadout the last",
+        ),
         (["in", "conv", "conv"], "network.conv: expected a name of its own"),
         (["conv", "in"], "conv.source: expected an earlier node"),
-        (["in", "conv"], "network: expected exactly one IntReadout, the last node, got conv .IntConv."),
+        (
+            ["in", "conv"],
+            "network: expected exactly one IntReadout or IntCurrentReadout, the last node, got conv .IntConv.",
+        ),
         (["in", "conv", "short", "lif", "max", "fc", "out"], "fc.source: expected the name of a node, got 'pool'"),
     ],
 )

@@ -119,7 +119,10 @@ WRONG_GRAPHS = [
     ((NEURON, CONV), "lif1.source: expected an earlier node (put it first), got 'conv1'"),
     ((CONV, NEURON, Conv("conv2", "lif1", 4)), "network.conv2: expected a later node that reads it, got none"),
     ((CONV, NEURON, Input("input2", (1, 1, 1))), "network: expected exactly one Input, the first node, got input"),
-    ((CONV, NEURON, Readout("early", "conv1")), "network: expected exactly one Readout, the last node, got early"),
+    (
+        (CONV, NEURON, Readout("early", "conv1")),
+        "network: expected exactly one Readout or CurrentReadout, the last node, got early",
+    ),
 ]
 
 
@@ -138,7 +141,7 @@ def test_a_network_has_an_input_and_a_readout(nodes):
 
 
 def test_no_node_may_be_read_after_the_readout():
-    with pytest.raises(NetworkError, match="exactly one Readout, the last node"):
+    with pytest.raises(NetworkError, match="exactly one Readout or CurrentReadout, the last node"):
         Network((INPUT, CONV, NEURON, LINEAR, READOUT, MaxPool("late", "lif1")))
 
 
