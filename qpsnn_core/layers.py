@@ -16,6 +16,7 @@ from qpsnn_core.network.layers import (
     SelfAttention,
     Shortcut,
     Sum,
+    Upsample,
 )
 from qpsnn_core.network.readout_layers import CurrentReadout
 
@@ -38,4 +39,5 @@ __all__ = [
     "Shortcut",
     "SpatialGate",
     "Sum",
+    "Upsample",
 ]

@@ -66,11 +66,11 @@ class CBackend:
             files = ["spikes" if watched else "-", "membranes" if watched and record == "all" else "-"]
             words = [str(program), "inputs", *map(str, frames.shape[:2]), str(steps), "readouts", *files]
             called(words, folder, self.timeout, "program")
-            readout = np.fromfile(folder / "readouts", np.int64).reshape(len(frames), *network.answer_shape)
+            readouts = _split(np.fromfile(folder / "readouts", np.int64).reshape(len(frames), -1), network)
             shape = (len(frames), steps)
             spikes = _recorded(folder / "spikes", np.uint8, network, shape) if watched else {}
             moved = _recorded(folder / "membranes", np.int32, network, shape) if watched and record == "all" else {}
-        return Run(readout, spikes, moved)
+        return Run(readouts, spikes, moved)
 
     def build(self, planned: CPlan, folder: Path, watched: bool) -> Path:
         """The program in that folder; watched: it tells what neurons do."""
@@ -86,6 +86,14 @@ def frames_of(node: IntInput, images: Array) -> Array:
     """Images as [B, 1, H, W, C], frames as [B, T, H, W, C], in the type of the C input."""
     frames = images[:, None] if images.ndim == 4 else images.swapaxes(0, 1)
     return np.ascontiguousarray(frames, image_type(node.low, node.peak))
+
+
+def _split(answers: Array, network: IntegerNetwork) -> dict[str, Array]:
+    """What was written of all readouts, one after the other, by their names."""
+    sizes = [int(np.prod(network.shape(node.name))) for node in network.readouts]
+    parts = np.split(answers, np.cumsum(sizes)[:-1], axis=1)
+    shapes = {node.name: (len(answers), *network.answer_shape(node.name)) for node in network.readouts}
+    return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
 def _recorded(path: Path, kind: Any, network: IntegerNetwork, written: tuple[int, int]) -> dict[str, Array]:

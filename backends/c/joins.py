@@ -1,4 +1,4 @@
-"""Pools and sums of counts in C: the functions that join maps, and what is planned of each node."""
+"""Pools, sums and finer maps of counts in C: the functions that join maps, and what is planned of each node."""
 
 from __future__ import annotations
 
@@ -98,6 +98,27 @@ PLACED = """\
 /* Where the channels of a map go in a wider one. */
 struct place {
     int32_t pixels, units, out_units, channels, first;
+};
+"""
+
+
+FINER = Template("""\
+/* Each pixel of `in`, factor x factor times. units: elements of a pixel. */
+static void finer_$kind(const struct finer *p, const $type *in, $type *out)
+{
+    for (int32_t y = 0; y < p->height * p->factor; y++) {
+        for (int32_t x = 0; x < p->width * p->factor; x++, out += p->units) {
+            const $type *at = in + (y / p->factor * p->width + x / p->factor) * p->units;
+            memcpy(out, at, (size_t)p->units * sizeof *out);
+        }
+    }
+}
+""")
+
+FINE = """\
+/* A map each pixel of which stands for factor x factor of a finer one. */
+struct finer {
+    int32_t height, width, units, factor;
 };
 """
 
@@ -212,6 +233,37 @@ class ConcatJob(Join):
             kinds = f"{one.kind}_{self.gives.kind}"
             lines.append(f"    place_{kinds}(&{self.name}_place{index}, {one.variable}, {self.gives.variable});")
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class FinerMap(Join):
+    """Each pixel of a map several times."""
+
+    gives: Counts
+    source: Counts
+    factor: int
+
+    @property
+    def reads(self) -> tuple[Counts, ...]:
+        """The map that it reads."""
+        return (self.source,)
+
+    def words(self) -> Iterator[str]:
+        """Its comment."""
+        yield f"{self.name}, {size(self.shape)}: each pixel of {self.source.words} {self.factor} x {self.factor} times."
+
+    def constants(self) -> Iterator[Item]:
+        """Its struct."""
+        sizes = (*self.source.shape[:2], self.source.per_pixel, self.factor)
+        yield record(self.name, f"struct finer {self.name}_finer", sizes)
+
+    def functions(self) -> Iterator[str]:
+        """The shared function that it calls."""
+        yield FINER.substitute(kind=self.source.kind, type=self.source.type)
+
+    def body(self) -> str:
+        """Of its function."""
+        return f"    finer_{self.source.kind}(&{self.name}_finer, {self.source.variable}, {self.gives.variable});"
 
 
 def place(source: str, gives: str) -> str:

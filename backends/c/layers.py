@@ -9,8 +9,9 @@ from qpsnn_backends.c import helpers, helpers_products, helpers_spikes, helpers_
 from qpsnn_backends.c.attention import ATTENTION, AttendJob, attend
 from qpsnn_backends.c.codes import SPIKE_BLOCKS, blocks
 from qpsnn_backends.c.counts import TYPES, WORD
+from qpsnn_backends.c.currents import ADD_MAP, MapSynapse
 from qpsnn_backends.c.direct import DIRECT, DirectJob, direct
-from qpsnn_backends.c.joins import PLACED, POOL, ConcatJob, Pool
+from qpsnn_backends.c.joins import FINE, PLACED, POOL, ConcatJob, FinerMap, Pool
 from qpsnn_backends.c.memory import event_kind, product_kinds
 from qpsnn_backends.c.neurons import Neurons
 from qpsnn_backends.c.plan import CPlan, Job, of
@@ -27,7 +28,7 @@ class LayerCode(NamedTuple):
 def structs(plan: CPlan) -> list[str]:
     """The structs of this network's constants."""
     found = [helpers_sums.WINDOW] * bool(plan.windows) + [POOL] * bool(of(Pool, plan.jobs))
-    found += [PLACED] * bool(of(ConcatJob, plan.jobs))
+    found += [PLACED] * bool(of(ConcatJob, plan.jobs)) + [FINE] * bool(of(FinerMap, plan.jobs))
     found += [ATTENTION] * bool(of(AttendJob, plan.synapses))
     return found + [DIRECT] * bool(of(DirectJob, plan.synapses))
 
@@ -45,6 +46,7 @@ def shared_functions(plan: CPlan) -> list[str]:
     texts += _adding(plan, windows)
     texts += [helpers.skip(one.source.kind) for one in of(ShortcutJob, plan.synapses)]
     texts += [attend(one) for one in of(AttendJob, plan.synapses)]
+    texts += [ADD_MAP] * bool(of(MapSynapse, plan.synapses))
     texts += [direct(one.source.kind, str(one.codes.dtype)) for one in directs]
     texts += [text for kind in get_args(Job) for job in of(kind, plan.jobs) for text in job.functions()]
     return list(dict.fromkeys(texts))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, Literal, TypeVar, cast
 
 from qpsnn_backends.c.attention import MatchJob, attention_jobs
 from qpsnn_backends.c.counts import Counts, Slot, kind_of_images, narrowest, shared
+from qpsnn_backends.c.currents import CurrentMap, FinerJob, MapSynapse
 from qpsnn_backends.c.direct import DirectJob
 from qpsnn_backends.c.gates import GateJob, MaskJob
-from qpsnn_backends.c.joins import ConcatJob, Pool, SumJob
+from qpsnn_backends.c.joins import ConcatJob, FinerMap, Pool, SumJob
 from qpsnn_backends.c.neurons import Neurons, neurons
 from qpsnn_backends.c.pooled import PooledJob, Window
 from qpsnn_backends.c.readout import ReadoutJob
@@ -35,10 +37,13 @@ from qpsnn_core.integer.nodes import (
     IntShortcut,
     IntSum,
     IntSumPool,
+    IntUpsample,
 )
 from qpsnn_core.integer.transformer_kinds import sums
 
-Job = Neurons | Pool | SumJob | ConcatJob | GateJob | MaskJob | MatchJob | ReadoutJob | StreamJob
+Job = (
+    Neurons | Pool | SumJob | ConcatJob | FinerMap | CurrentMap | GateJob | MaskJob | MatchJob | ReadoutJob | StreamJob
+)
 """Each answers by itself what it reads, declares, calls and computes."""
 
 T = TypeVar("T")
@@ -51,7 +56,7 @@ def of(kind: type[T], things: Iterable[Any]) -> tuple[T, ...]:
 
 @dataclass(frozen=True, eq=False)
 class CPlan:
-    """All that the C text is made from. jobs: in the order in which they run; the last is the readout's.
+    """All that the C text is made from. jobs: in the order in which they run; the last is a readout's.
 
     scale: the real number of one unit of the input, 0 where it is not known.
     """
@@ -80,10 +85,9 @@ class CPlan:
         return of(ConvJob, self.synapses)
 
     @property
-    def answer(self) -> ReadoutJob | StreamJob:
-        """The last job."""
-        (last,) = (*of(ReadoutJob, self.jobs), *of(StreamJob, self.jobs))
-        return last
+    def answers(self) -> tuple[ReadoutJob | StreamJob, ...]:
+        """The readouts, in order; their numbers lie one after the other."""
+        return tuple(job for job in self.jobs if isinstance(job, ReadoutJob | StreamJob))
 
 
 class Planner:
@@ -111,6 +115,20 @@ class Planner:
         inner, shape = self.synapses[node.source], self.network.shape(node.name)
         self.synapses[node.name] = PooledJob(what, self.names[node.name], inner, shape, *window)
         return True
+
+    def mapped(self, node: IntSum | IntConcat, groups: tuple[tuple[Synapse, ...], ...]) -> None:
+        """Plan a map of currents, and what drives neurons with it. groups: as of a CurrentMap."""
+        name, value = self.names[node.name], self.network.values[node.name]
+        gives = Counts(name, value.shape, value.max_count, "s32", int(value.interval.low.min()))
+        sizes = [group[0].shape[2] for group in groups]
+        self.jobs.append(CurrentMap(gives, groups, tuple(sum(sizes[:place]) for place in range(len(sizes)))))
+        self.synapses[node.name] = MapSynapse(f"{name}_map", gives)
+
+    def answers(self, node: IntReadout | IntCurrentReadout) -> tuple[int, int, bool]:
+        """Where a readout's numbers begin among those of all, how many these are, and whether it is the only one."""
+        sizes = {one.name: prod(self.network.shape(one.name)) for one in self.network.readouts}
+        first = sum(list(sizes.values())[: list(sizes).index(node.name)])
+        return first, sum(sizes.values()), len(sizes) == 1
 
     def window(self, node: IntConv | IntLinear, kernel: tuple[int, int, int, int], linear: bool) -> None:
         """A convolution, or a Linear. kernel: height, width, stride, padding."""
@@ -184,14 +202,31 @@ def _sum_pool(planner: Planner, node: IntSumPool) -> None:
 
 
 def _sum(planner: Planner, node: IntSum) -> None:
+    """Of currents, a map: several may read it, and a pool reads each pixel more than once."""
+    if node.sources[0] in planner.synapses:
+        planner.mapped(node, (tuple(planner.synapses[source] for source in node.sources),))
+        return
     planner.jobs.append(SumJob(planner.gives(node), tuple(planner.maps[source] for source in node.sources)))
 
 
 def _concat(planner: Planner, node: IntConcat) -> None:
-    """Bits where all of them are."""
+    """Bits where all of them are; of currents, a map."""
+    if node.sources[0] in planner.synapses:
+        planner.mapped(node, tuple((planner.synapses[source],) for source in node.sources))
+        return
     sources = tuple(planner.maps[source] for source in node.sources)
     gives = planner.gives(node, "bits" if all(one.kind == "bits" for one in sources) else "")
     planner.jobs.append(ConcatJob(gives, sources))
+
+
+def _upsample(planner: Planner, node: IntUpsample) -> None:
+    """Of a current, the same one at several pixels."""
+    if node.source in planner.synapses:
+        name, shape = planner.names[node.name], planner.network.shape(node.name)
+        planner.synapses[node.name] = FinerJob(name, planner.synapses[node.source], shape, node.factor)
+        return
+    source = planner.maps[node.source]
+    planner.jobs.append(FinerMap(planner.gives(node, source.kind), source, node.factor))
 
 
 def _gate(planner: Planner, node: IntGate) -> None:
@@ -202,7 +237,8 @@ def _gate(planner: Planner, node: IntGate) -> None:
 def _readout(planner: Planner, node: IntReadout) -> None:
     bias = planner.network.arrays[node.name]["bias"]
     source = planner.synapses.get(node.source) or planner.maps[node.source]
-    planner.jobs.append(ReadoutJob(node, planner.names[node.name], source, bias))
+    shape, name = planner.network.shape(node.name), planner.names[node.name]
+    planner.jobs.append(ReadoutJob(node, name, source, shape, bias, *planner.answers(node)))
 
 
 def _attention(planner: Planner, node: IntAttention) -> None:
@@ -220,7 +256,8 @@ def _current_readout(planner: Planner, node: IntCurrentReadout) -> None:
     area = source[0] * source[1] if node.places == "mean" else 1
     largest = max(sums(node, tuple(network.values[one].interval for one in node.sources), arrays, area))
     driving = tuple(planner.synapses[one] for one in node.sources)
-    planner.jobs.append(StreamJob(node, planner.names[node.name], driving, source, arrays, largest))
+    name, answers = planner.names[node.name], planner.answers(node)
+    planner.jobs.append(StreamJob(node, name, driving, source, arrays, largest, *answers))
 
 
 PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(
@@ -235,6 +272,7 @@ PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(
         IntSumPool: _sum_pool,
         IntSum: _sum,
         IntConcat: _concat,
+        IntUpsample: _upsample,
         IntGate: _gate,
         IntAttention: _attention,
         IntReadout: _readout,

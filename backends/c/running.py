@@ -143,7 +143,7 @@ def running(plan: CPlan, made: list[LayerCode], places: dict[str, str], name: st
 
 
 def _state(plan: CPlan) -> list[str]:
-    return [*(f"{job.name}_membrane" for job in plan.neurons), *plan.answer.variables]
+    return [*(f"{job.name}_membrane" for job in plan.neurons), *(one for job in plan.answers for one in job.variables)]
 
 
 def _calls(plan: CPlan, made: list[LayerCode], places: dict[str, str]) -> list[str]:

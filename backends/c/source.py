@@ -15,8 +15,8 @@ from qpsnn_backends.c.synapses import flat
 HEADER = Template("""\
 /* $name: a spiking network of integers, written by qpsnn. Network $digest.
  *
- * Input: $input integers $low..$peak, [y][x][channel]. $steps time steps for an image, $classes classes.
-$scaled * Flash: $constants bytes of constants, and the code. RAM, all of it static: $ram bytes,
+ * Input: $input integers $low..$peak, [y][x][channel]. $steps time steps for an image, $what.
+$readouts$scaled * Flash: $constants bytes of constants, and the code. RAM, all of it static: $ram bytes,
  * $state of state that lives from step to step and $scratch of scratch; nothing is allocated.
  *
 $layers
@@ -129,9 +129,11 @@ def header(plan: CPlan, found: Memory, name: str) -> str:
         numbers=_numbers(plan, name.upper()),
         type=plan.input.type,
         steps=plan.steps,
-        classes=plan.answer.classes,
-        most_steps=plan.answer.most_steps,
-        sums=plan.answer.kept,
+        classes=sum(job.answers for job in plan.answers),
+        what=_what(plan),
+        readouts=_readouts(plan),
+        most_steps=min((job.most_steps for job in plan.answers), key=lambda steps: int(steps.partition("**")[2])),
+        sums="sums" if all(job.kept == "sums" for job in plan.answers) else "membranes",
         lifs=len(plan.neurons),
         constants=total(found.constants),
         ram=state + scratch,
@@ -141,6 +143,23 @@ def header(plan: CPlan, found: Memory, name: str) -> str:
         told=TOLD.substitute(name=name, first=first.name) if (first := at_once(plan)) else "",
         lif_names="\n".join(f" *   {i:<4}{job.name}" for i, job in enumerate(plan.neurons)) or " *   none",
     )
+
+
+def _what(plan: CPlan) -> str:
+    """The number of classes, or of the numbers of all readouts."""
+    (first, *others) = plan.answers
+    one = not others and first.shape[:2] == (1, 1)
+    return f"{first.classes} classes" if one else f"{sum(job.answers for job in plan.answers)} numbers"
+
+
+def _readouts(plan: CPlan) -> str:
+    """Where the numbers of each readout lie, where they are not the classes of one; a "class" is a place there."""
+    if _what(plan).endswith("classes"):
+        return ""
+    lines = [
+        f" * {job.name}: {size(job.shape)} of these, from {job.first} on, [y][x][output].\n" for job in plan.answers
+    ]
+    return "".join([*lines, " * What is called a class below is the place of the largest number.\n"])
 
 
 def source(plan: CPlan, found: Memory, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 from qpsnn_backends.c.counts import Counts
@@ -28,9 +29,9 @@ MOST_STEPS_BITS = 32
 
 @dataclass(frozen=True, eq=False)
 class StreamJob:
-    """The readout of currents: their synapses, and its arrays. source: (H, W, C) of the currents. largest: of a step's
+    """A readout of currents: their synapses, and its arrays. source: (H, W, C) of the currents.
 
-    sum, in magnitude.
+    largest: of a step's sum, in magnitude. first, total, alone: as of a ReadoutJob.
     """
 
     node: IntCurrentReadout
@@ -39,9 +40,16 @@ class StreamJob:
     source: Shape
     arrays: NamedArrays
     largest: int
+    first: int = 0
+    total: int = 0
+    alone: bool = True
     given: ClassVar[tuple[Counts, ...]] = ()
     kept: ClassVar[str] = "sums"
-    variables: ClassVar[tuple[str, ...]] = ("answers",)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The arrays that begin at 0: the answers of all readouts are the first one's."""
+        return () if self.first else ("answers",)
 
     @property
     def mean(self) -> bool:
@@ -56,9 +64,13 @@ class StreamJob:
 
     @property
     def classes(self) -> int:
+        """How many there are at each place."""
+        return self.node.channels
+
+    @property
+    def answers(self) -> int:
         """How many sums there are."""
-        height, width, channels = self.shape
-        return height * width * channels
+        return prod(self.shape)
 
     @property
     def reads(self) -> tuple[Counts, ...]:
@@ -84,8 +96,10 @@ class StreamJob:
             yield table(self.name, f"{self.name}_{label}", "int32_t", self.arrays[label])
 
     def state(self) -> Iterator[Item]:
-        """Its answers."""
-        yield Item(self.name, f"static int64_t answers[{self.classes}];", 8 * self.classes)
+        """The answers of all readouts, of the first one."""
+        count = self.total or self.answers
+        if not self.first:
+            yield Item(self.name, f"static int64_t answers[{count}];", 8 * count)
 
     def scratch(self) -> Iterator[Item]:
         """What it adds up in a step."""
@@ -99,12 +113,12 @@ class StreamJob:
     def body(self) -> str:
         """Of its function."""
         height, width, channels = self.source
-        sums, answers = f"{self.name}_sums", "answers"
+        sums, answers = f"{self.name}_sums", f"answers + {self.first}" if self.first else "answers"
         each = f"for (int32_t c = 0; c < {channels}; c++) {{"
         if not self.mean:
 
             def read(at: str) -> list[str]:
-                place = answers if at == "0" else f"answers + {at} * {self.node.channels}"
+                place = answers if at == "0" else f"{answers} + {at} * {self.node.channels}"
                 begin = [each, f"    {sums}[c] = as_signed(drive[c]);", "}", f"int64_t *const answer = {place};"]
                 return [*begin, *self._answers("answer")]
 
@@ -114,7 +128,7 @@ class StreamJob:
             unused = [] if at == "0" else [f"(void){at};"]
             return [*unused, each, f"    {sums}[c] += as_signed(drive[c]);", "}"]
 
-        after = "\n".join(f"    {line}" for line in self._answers(answers))
+        after = "\n".join(f"    {line}" for line in self._answers(f"({answers})" if self.first else answers))
         return f"    memset({sums}, 0, sizeof {sums});\n{every_pixel(height, width, '', self.synapses, add)}\n{after}"
 
     def _answers(self, answers: str) -> list[str]:

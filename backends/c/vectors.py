@@ -59,7 +59,8 @@ def vectors(network: IntegerNetwork, images: Array) -> bytes:
     for start in range(0, len(frames), BATCH):
         run = simulate(network, images[..., start : start + BATCH, :, :, :], record="all", count=False)
         hashes = [hashed(run.spikes[name], run.membranes[name]) for name in run.spikes]
-        for i, readout in enumerate(run.readout):
+        answers = np.concatenate([one.reshape(len(one), -1) for one in run.readouts.values()], axis=1)
+        for i, readout in enumerate(answers):
             parts.append(frames[start + i].astype(frames.dtype.newbyteorder("<")).tobytes())
             parts.append(np.array([[one[t, i] for one in hashes] for t in range(network.steps)], "<u4").tobytes())
             parts.append(readout.astype("<i8").tobytes())

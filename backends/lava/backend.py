@@ -76,11 +76,16 @@ class LavaBackend:
         limits.check_disk(wiring, planned.arrays, images.nbytes)
         with Job(self.timeout) as job:
             job.run(wiring, planned.arrays, to_lava(images), self.progress)
-            readout = job.result("readout", "int64", (wiring.samples, *network.answer_shape))
+            readouts = {one.name: answered(job, one, network, wiring.samples) for one in wiring.readouts}
             lifs = wiring.of("lif")
             spikes = {lif.name: recorded(job, lif, wiring, "spikes", "uint8") for lif in lifs if wiring.spikes}
             membranes = {lif.name: recorded(job, lif, wiring, "membranes", "int32") for lif in lifs if wiring.membranes}
-        return Run(readout, spikes, membranes)
+        return Run(readouts, spikes, membranes)
+
+
+def answered(job: Job, readout: LavaProcessSpec, network: IntegerNetwork, samples: int) -> npt.NDArray[Any]:
+    """What a readout wrote, [B, K] or [B, H, W, K]."""
+    return job.result(f"{readout.name}.readout", "int64", (samples, *network.answer_shape(readout.name)))
 
 
 def recorded(job: Job, lif: LavaProcessSpec, wiring: Wiring, what: str, dtype: str) -> npt.NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -82,9 +83,9 @@ class Job:
             raise BackendError(f"lava: its process ended with status {self.child.returncode}\n{tail}")
 
     def done(self, wiring: Wiring) -> int:
-        """How many samples have left the readout."""
-        path, (readout,) = self.folder / "readout", wiring.of("readout") or wiring.of("stream")
-        return path.stat().st_size // (8 * int(np.prod(readout.outputs))) if path.exists() else 0
+        """How many samples have left all readouts."""
+        paths = {self.folder / f"{one.name}.readout": 8 * math.prod(one.outputs) for one in wiring.readouts}
+        return min(path.stat().st_size // size if path.exists() else 0 for path, size in paths.items())
 
     def result(self, name: str, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         """The array that a process wrote. Raises BackendError where some of it is missing."""

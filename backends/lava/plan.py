@@ -34,6 +34,7 @@ from qpsnn_core.integer.nodes import (
     IntShortcut,
     IntSum,
     IntSumPool,
+    IntUpsample,
 )
 
 
@@ -97,15 +98,17 @@ def _concat(planner: Planner, node: IntConcat) -> None:
     latency = max(planner.outputs[source].latency for source in node.sources)
     names, first = [], 0
     for source in node.sources:
-        wait, inputs = latency - planner.outputs[source].latency, planner.shape(source)
-        parts = planner.outputs[source].parts
-        reads = tuple(planner.delayed(part, wait, 0) if wait else part for part in parts)
+        inputs, reads = planner.shape(source), planner.aligned((source,), latency)
         names.append(f"{node.name}@{first}")
         settings = {"first": first}
         spec = LavaProcessSpec(names[-1], "delay", reads, inputs, (width, height, channels), latency, settings)
         planner.parts[spec.name] = spec
         first += inputs[2]
     planner.outputs[node.name] = Output(tuple(names), latency)
+
+
+def _upsample(planner: Planner, node: IntUpsample) -> None:
+    planner.put(node, "delay", {"repeat": node.factor})
 
 
 def _gate(planner: Planner, node: IntGate) -> None:
@@ -147,6 +150,7 @@ PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(
         IntSumPool: _sum_pool,
         IntSum: _sum,
         IntConcat: _concat,
+        IntUpsample: _upsample,
         IntGate: _gate,
         IntAttention: _attention,
         IntReadout: _readout,

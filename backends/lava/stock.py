@@ -47,6 +47,7 @@ from qpsnn_core.integer.nodes import (
     IntShortcut,
     IntSum,
     IntSumPool,
+    IntUpsample,
 )
 
 WHO = "lava: stock"
@@ -135,6 +136,7 @@ PLANNED: KindTable[Callable[[Planner, Any, LavaProcessSpec, int], Names]] = Kind
         IntSumPool: NO_LAYER,
         IntSum: NO_LAYER,
         IntConcat: NO_LAYER,
+        IntUpsample: NO_LAYER,
         IntGate: NO_LAYER,
         IntAttention: NO_LAYER,
         IntReadout: _readout,

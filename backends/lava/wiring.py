@@ -40,8 +40,8 @@ class LavaProcessSpec:
     inputs, outputs: the shapes (W, H, C) of what it reads and sends.
     latency: steps from an image's entrance until this part sends what that image caused.
     settings: by the kind: stride, padding, message_bits, weight_exp; delay; the first channel of a part of a
-    concatenation; all options of an IntLIF, or bias_exp; of a readout its mode and leak; of attention its
-    heads; of a stream's readout its places and shifts.
+    concatenation; how often a pixel is repeated; all options of an IntLIF, or bias_exp; of a readout its mode and
+    leak; of attention its heads; of a stream's readout its places and shifts.
     pool: what a pool does, or what a LIF does to its spikes before it sends them.
     opened_by: of a mask, the part that sends 0 and 1, of the shape `opening`.
     ports: of attention, what meets in InPorts besides that of `reads`, by their names.
@@ -88,6 +88,11 @@ class Wiring:
     def of(self, kind: Kind) -> tuple[LavaProcessSpec, ...]:
         """All parts of a kind, in order."""
         return tuple(part for part in self.parts if part.kind == kind)
+
+    @property
+    def readouts(self) -> tuple[LavaProcessSpec, ...]:
+        """All parts that write answers, in order."""
+        return tuple(part for part in self.parts if part.kind in ("readout", "stream"))
 
     @property
     def channels(self) -> int:

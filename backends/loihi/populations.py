@@ -33,6 +33,7 @@ from qpsnn_core.integer.nodes import (
     IntShortcut,
     IntSum,
     IntSumPool,
+    IntUpsample,
 )
 
 Kind = Literal["input", "neurons", "pool", "readout"]
@@ -128,11 +129,13 @@ def _of_windows(network: IntegerNetwork, node: IntSumPool) -> list[_Origin]:
     return [o._replace(rows=o.rows @ rows, cols=o.cols @ cols) for o in _origins(network, node.source)]
 
 
-def _check_counts(network: IntegerNetwork, node: IntSumPool | IntMaxPool) -> None:
-    """UnsupportedError of a pool of currents."""
+def _check_counts(network: IntegerNetwork, node: IntSumPool | IntMaxPool | IntSum | IntConcat) -> None:
+    """UnsupportedError of what pools or joins currents."""
     if network.values[node.name].kind == "current":
-        want = "a pool of spikes, as a current is summed in its neuron and seen by no other (pool behind the LIF)"
-        raise UnsupportedError(expected(f"loihi: {node.name}", want, Unquoted("a pool of currents")))
+        what = {IntSum: "sum", IntConcat: "concatenation"}.get(type(node), "pool")
+        remedy = "let the LIF read the currents themselves" if what == "sum" else f"a {what} behind the LIF"
+        want = f"a {what} of spikes, as a current is summed in its neuron and seen by no other ({remedy})"
+        raise UnsupportedError(expected(f"loihi: {node.name}", want, Unquoted(f"a {what} of currents")))
 
 
 CURRENT = Refusal("it gives a current, not spikes")
@@ -143,6 +146,7 @@ ATTENTION = Refusal(
 STREAM = Refusal(
     "a current is summed in its neuron and seen by no other: put a LIF behind the stream, and a Linear and a Readout"
 )
+FINER = Refusal("several taps of a window would read one neuron, and a core has one synapse for each")
 GATE = Refusal("a core adds every spike that reaches it: no other core can close its synapses for one step")
 
 ORIGINS: KindTable[Callable[[IntegerNetwork, Any], list[_Origin]]] = KindTable(
@@ -157,6 +161,7 @@ ORIGINS: KindTable[Callable[[IntegerNetwork, Any], list[_Origin]]] = KindTable(
         IntSumPool: _of_windows,
         IntSum: _of_summands,
         IntConcat: _side_by_side,
+        IntUpsample: FINER,
         IntGate: GATE,
         IntAttention: CURRENT,
         IntReadout: Refusal("nothing reads its sums"),
@@ -248,6 +253,7 @@ SYNAPSES: KindTable[Callable[[IntegerNetwork, Any], list[Projection]]] = KindTab
         IntSumPool: _no_current_pool,
         IntSum: Refusal("it is folded into the synapses that read it"),
         IntConcat: Refusal("it is folded into the synapses that read it"),
+        IntUpsample: FINER,
         IntGate: GATE,
         IntAttention: ATTENTION,
         IntReadout: Refusal("nothing reads its sums"),
@@ -264,6 +270,12 @@ def _projections(network: IntegerNetwork, *names: str) -> tuple[Projection, ...]
 
 def _folded(network: IntegerNetwork, node: Any) -> tuple[Population, ...]:
     """No neurons: it is part of what reads it."""
+    return ()
+
+
+def _joined(network: IntegerNetwork, node: IntSum | IntConcat) -> tuple[Population, ...]:
+    """Of spikes no neurons: it is part of what reads it."""
+    _check_counts(network, node)
     return ()
 
 
@@ -298,8 +310,9 @@ POPULATIONS: KindTable[Callable[[IntegerNetwork, Any], tuple[Population, ...]]] 
         IntLIF: _lif,
         IntMaxPool: _max_pool,
         IntSumPool: _folded,
-        IntSum: _folded,
-        IntConcat: _folded,
+        IntSum: _joined,
+        IntConcat: _joined,
+        IntUpsample: FINER,
         IntGate: GATE,
         IntAttention: ATTENTION,
         IntReadout: _readout,

@@ -29,6 +29,7 @@ from qpsnn_core.integer.nodes import (
     IntShortcut,
     IntSum,
     IntSumPool,
+    IntUpsample,
 )
 
 FAR_TOO_MANY = 2**8
@@ -151,6 +152,7 @@ NEEDS: KindTable[Callable[[Population, IntegerNetwork, Chip], list[Need]]] = Kin
         IntSumPool: FOLDED,
         IntSum: FOLDED,
         IntConcat: FOLDED,
+        IntUpsample: FOLDED,
         IntGate: Refusal("no core of the chip computes a mask for the synapses of another"),
         IntAttention: Refusal("no core multiplies spikes with spikes"),
         IntReadout: _readout,

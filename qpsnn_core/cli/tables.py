@@ -51,6 +51,28 @@ def sizes(json: Json = False) -> None:
 
 
 @app.command()
+def detection(json: Json = False) -> None:
+    """Table 5's sizes of EMS-YOLO's detector at 32 and 4 bits, and pruned: of its backbone, as printed, and in all."""
+    from qpsnn_core.experiments.paper_table5 import sizes
+
+    rows = list(sizes())
+    if json:
+        show.print_json([row._asdict() for row in rows])
+        return
+    heads = ("part", "bits", "pruned", "parameters", "size, MB", "printed", "integers, MB")
+    cells = [
+        (
+            *(row.part, row.bits, f"{row.rate:.0%}", f"{row.parameters:,}", f"{row.size_mb:.4f}"),
+            *("-" if row.printed_mb is None else f"{row.printed_mb:.2f}", f"{row.saved_mb:.3f}"),
+        )
+        for row in rows
+    ]
+    show.table(
+        "Table 5: sizes (Eq. 16, 10^6 bytes); pruned: channels in the middle of the backbone's blocks", heads, cells
+    )
+
+
+@app.command()
 def membranes(json: Json = False) -> None:
     """SpQuant-SNN's networks: memory of weights, membranes (at any T) and both, beside the published totals."""
     from qpsnn_core.experiments.membrane_memory import rows

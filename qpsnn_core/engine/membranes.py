@@ -7,7 +7,20 @@ from collections.abc import Callable
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array
 from qpsnn_core.engine.layers import lif
-from qpsnn_core.network import LIF, AvgPool, Concat, Conv, Dropout, Input, Linear, MaxPool, Readout, Shortcut, Sum
+from qpsnn_core.network import (
+    LIF,
+    AvgPool,
+    Concat,
+    Conv,
+    Dropout,
+    Input,
+    Linear,
+    MaxPool,
+    Readout,
+    Shortcut,
+    Sum,
+    Upsample,
+)
 from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
@@ -26,6 +39,7 @@ MEMBRANES: KindTable[Callable[..., Array]] = KindTable(
         AvgPool: _NONE,
         Sum: _NONE,
         Concat: _NONE,
+        Upsample: _NONE,
         Dropout: _NONE,
         ChannelGate: _NONE,
         SpatialGate: _NONE,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.common.arithmetic import ARITHMETICS, PORTABLE
-from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
+from qpsnn_core.common.errors import ArgumentError, ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Array, Arrays, Floats
 from qpsnn_core.common.validation import check_choice, check_kind, check_kinds, whole
@@ -21,6 +21,7 @@ from qpsnn_core.kernels.counter_random import sample_key
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
+from qpsnn_core.network.ordered_graph import only
 
 DRAWN = 3
 """Float32 copies of the weights while they are drawn, in float64."""
@@ -41,19 +42,27 @@ class Draw(NamedTuple):
 
 
 class ForwardPass(NamedTuple):
-    """A forward pass: logits float32 [T, B, K]; `values` and `caches` by node name; `state` with new statistics.
+    """A forward pass: `outputs`, logits float32 [T, B, K] by readout; `values` and `caches` by node name.
 
-    values: spikes [T, B, H, W, C] and Currents. Values and caches are empty without `save_for_backward`.
+    state: with new statistics. values: spikes [T, B, H, W, C] and Currents. Values and caches are empty without
+    `save_for_backward`.
     """
 
-    logits: Floats
+    outputs: dict[str, Floats]
     state: Arrays
     values: dict[str, Any]
     caches: dict[str, Any]
 
+    @property
+    def logits(self) -> Floats:
+        """Those of the only readout. NetworkError, naming them, where there are several."""
+        return only(self.outputs)
+
     def __repr__(self) -> str:
         saved = "with" if self.caches else "without"
-        return f"ForwardPass(logits {list(self.logits.shape)}, {saved} what backward needs)"
+        alone = len(self.outputs) == 1
+        given = ", ".join(f"{'logits' if alone else name} {list(one.shape)}" for name, one in self.outputs.items())
+        return f"ForwardPass({given}, {saved} what backward needs)"
 
 
 def check_model_kind(place: str, model: object) -> None:
@@ -136,12 +145,14 @@ def forward(
             _drop(network, values, caches, place)
         if output.state:
             state[node.name] = output.state
-    logits = values[network.readout.name]
-    return ForwardPass(logits, state, values, caches) if save_for_backward else ForwardPass(logits, state, {}, {})
+    outputs = {node.name: values[node.name] for node in network.readouts}
+    return ForwardPass(outputs, state, values, caches) if save_for_backward else ForwardPass(outputs, state, {}, {})
 
 
-def backward(model: Model, done: ForwardPass, gradient: Floats, *, discard: bool = False) -> Arrays:
-    """Gradients of the parameters, by node and name, from dL/dlogits [T, B, K].
+def backward(
+    model: Model, done: ForwardPass, gradient: Floats | Mapping[str, Floats], *, discard: bool = False
+) -> Arrays:
+    """Gradients of the parameters, by node and name, from dL/dlogits [T, B, K], of several readouts by their names.
 
     done: a pass made with `save_for_backward`. discard: take values and caches out of `done` as they are used up, so
     that what they hold can be used again. Raises ConfigError (a pass without caches) and ShapeError (a gradient that
@@ -149,7 +160,6 @@ def backward(model: Model, done: ForwardPass, gradient: Floats, *, discard: bool
     """
     check_model_kind("backward.model", model)
     check_kind("backward.done", done, ForwardPass)
-    check_kind("backward.gradient", gradient, np.ndarray)
     discard = plain(discard)
     check_kind("backward.discard", discard, bool)
     network = model.network
@@ -157,9 +167,7 @@ def backward(model: Model, done: ForwardPass, gradient: Floats, *, discard: bool
         raise ConfigError(
             expected("backward", "a pass made with save_for_backward=True", Unquoted("one without caches"))
         )
-    if gradient.shape != done.logits.shape:
-        raise ShapeError(expected(f"{network.readout.name}: gradient", list(done.logits.shape), list(gradient.shape)))
-    gradients: dict[str, Any] = {network.readout.name: gradient}
+    gradients: dict[str, Any] = gradients_of(done, gradient)
     params: Arrays = {}
     for node in reversed(network.nodes[1:]):
         cache = done.caches[node.name]
@@ -177,6 +185,24 @@ def backward(model: Model, done: ForwardPass, gradient: Floats, *, discard: bool
             if share is not None:
                 gradients[source] = accumulate(gradients[source], share, totals) if source in gradients else share
     return params
+
+
+def gradients_of(done: ForwardPass, gradient: Floats | Mapping[str, Floats]) -> dict[str, Floats]:
+    """dL/dlogits by readout: the one of the only readout, or one for each. Raises ArgumentError, ShapeError."""
+    if isinstance(gradient, np.ndarray):
+        given: Mapping[str, Floats] = dict.fromkeys(done.outputs, gradient)
+        only(done.outputs)
+    else:
+        check_kind("backward.gradient", gradient, np.ndarray, Mapping)
+        given = gradient
+    if set(given) != set(done.outputs):
+        want = f"one for each readout, {', '.join(done.outputs)}"
+        raise ArgumentError(expected("backward.gradient", want, Unquoted(", ".join(map(str, given)) or "none")))
+    for name, own in given.items():
+        check_kind(f"{name}: gradient", own, np.ndarray)
+        if own.shape != done.outputs[name].shape:
+            raise ShapeError(expected(f"{name}: gradient", list(done.outputs[name].shape), list(own.shape)))
+    return dict(given)
 
 
 def accumulate(first: Any, second: Any, totals: dict[tuple[int, int], Floats]) -> Any:
@@ -218,6 +244,7 @@ def _needs_input_grad(network: Network) -> dict[str, bool]:
 def _drop(network: Network, values: dict[str, Any], caches: dict[str, Any], place: int) -> None:
     """Forget values, and caches, that no later node reads."""
     later = {source for node in network.nodes[place + 1 :] for source in node.sources}
+    later.update(node.name for node in network.readouts)
     for name in [name for name in values if name not in later and name != network.nodes[place].name]:
         del values[name]
         caches.pop(name, None)

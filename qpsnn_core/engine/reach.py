@@ -23,7 +23,7 @@ from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.membranes import quantized
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum, Upsample
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 ROUNDING = 1e-5
@@ -176,6 +176,7 @@ ENDS: KindTable[Callable[[Model, Any, list[Ends]], Ends]] = KindTable(
         AvgPool: _same,
         Sum: _sum,
         Concat: _concat,
+        Upsample: _same,
         Dropout: _same,
         ChannelGate: _mask,
         SpatialGate: _mask,

@@ -83,10 +83,20 @@ MODES: OptionTable[None] = OptionTable("NIR", "mode", {"mean": None, "last": _NO
 
 
 def check_readout(node: Any, leaks: bool) -> None:
-    """UnsupportedError of a readout with a membrane."""
+    """UnsupportedError of a readout with a membrane, or of a map."""
     MODES[node]
+    if node.places == "each":
+        want = "one pixel to read: NIR's output is what comes last, and says nothing of places"
+        raise UnsupportedError(expected(f"nir: {node.name}.places", want, node.places))
     if leaks:
         raise UnsupportedError(f"nir: {node.name}: expected a readout without a leak: {_NO_READOUT.reason}")
+
+
+def check_one_readout(network: Any) -> None:
+    """UnsupportedError of several readouts."""
+    if len(network.readouts) > 1:
+        names = ", ".join(node.name for node in network.readouts)
+        raise UnsupportedError(expected("nir: readouts", "one, the output of the graph", Unquoted(names)))
 
 
 class Graph:

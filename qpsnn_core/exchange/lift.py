@@ -31,11 +31,12 @@ from qpsnn_core.integer.nodes import (
     IntShortcut,
     IntSum,
     IntSumPool,
+    IntUpsample,
 )
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Input, MaxPool, Node, Readout, Sum, Upsample
 from qpsnn_core.network.ordered_graph import sources_of
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Synapse
 from qpsnn_core.quantization.formats import KEPT, Quantizer
@@ -45,6 +46,17 @@ from qpsnn_datasets import Dataset, Split
 USUAL = 0.8
 """The mean magnitude of a normal variable: so are gammas of weights as they are drawn for a VGG."""
 
+
+Through = IntMaxPool | IntSumPool | IntSum | IntConcat | IntUpsample
+
+THROUGH: dict[type, str] = {
+    IntMaxPool: "pool",
+    IntSumPool: "pool",
+    IntSum: "sum",
+    IntConcat: "concatenation",
+    IntUpsample: "finer map",
+}
+"""What each of these is, of spikes or of currents."""
 
 JUST = 2.0**-18
 """A share of a threshold, more than float32 sums of currents and membranes are off, less than integers differ by."""
@@ -125,13 +137,13 @@ def _input(node: IntInput, network: IntegerNetwork, events: bool) -> Node:
 
 
 def _conv(node: IntConv, network: IntegerNetwork, events: bool) -> Node:
-    inner = _reader(node, network) is not network.readout
+    inner = _reader(node, network) not in network.readouts
     sizes = node.channels, node.kernel, node.stride, node.padding
     return Conv(node.name, node.source, *sizes, bias=not inner, batch_norm=inner, groups=node.groups)
 
 
 def _linear(node: IntLinear, network: IntegerNetwork, events: bool) -> Node:
-    inner = _reader(node, network) is not network.readout
+    inner = _reader(node, network) not in network.readouts
     return Linear(node.name, node.source, node.features, bias=not inner, batch_norm=inner)
 
 
@@ -150,11 +162,12 @@ def _lif(node: IntLIF, network: IntegerNetwork, events: bool) -> Node:
     return LIF(node.name, node.sources, beta=node.multiplier / 2**node.shift, reset=node.reset, membrane=stored)
 
 
-def _check_counts(node: IntMaxPool | IntSumPool, network: IntegerNetwork) -> None:
-    """LoweringError of a pool of currents."""
+def _check_counts(node: Through, network: IntegerNetwork) -> None:
+    """LoweringError of what pools, joins or spreads currents."""
     if network.values[node.name].kind == "current":
-        want = "a pool of spikes or images, as the gain of a pooled current is not known from its neurons alone"
-        raise LoweringError(expected(f"{node.name}", want, Unquoted("a pool of currents")))
+        what = THROUGH[type(node)]
+        want = f"a {what} of spikes or images, as the gain of a current behind it is not known from its neurons alone"
+        raise LoweringError(expected(f"{node.name}", want, Unquoted(f"a {what} of currents")))
 
 
 def _max_pool(node: IntMaxPool, network: IntegerNetwork, events: bool) -> Node:
@@ -168,16 +181,24 @@ def _sum_pool(node: IntSumPool, network: IntegerNetwork, events: bool) -> Node:
 
 
 def _sum(node: IntSum, network: IntegerNetwork, events: bool) -> Node:
+    _check_counts(node, network)
     return Sum(node.name, node.sources)
 
 
 def _concat(node: IntConcat, network: IntegerNetwork, events: bool) -> Node:
+    _check_counts(node, network)
     return Concat(node.name, node.sources)
+
+
+def _upsample(node: IntUpsample, network: IntegerNetwork, events: bool) -> Node:
+    _check_counts(node, network)
+    return Upsample(node.name, node.source, node.factor)
 
 
 def _readout(node: IntReadout, network: IntegerNetwork, events: bool) -> Node:
     plain = node.mode == "mean" and not node.multiplier
-    return Readout(node.name, node.source, node.mode, None if plain else node.multiplier / 2**node.shift)
+    beta = None if plain else node.multiplier / 2**node.shift
+    return Readout(node.name, node.source, node.mode, beta, places=node.places)
 
 
 class Lift(NamedTuple):
@@ -199,6 +220,7 @@ LIFTS: KindTable[Lift] = KindTable(
         IntSumPool: Lift(_sum_pool, _no_unit),
         IntSum: Lift(_sum, _no_unit),
         IntConcat: Lift(_concat, _no_unit),
+        IntUpsample: Lift(_upsample, _no_unit),
         IntGate: Refusal("its target and weight, which train it, are in no integers"),
         IntAttention: Refusal("a SelfAttention that is trained on has one scale, its integers a gain for each channel"),
         IntReadout: Lift(_readout, _scale),

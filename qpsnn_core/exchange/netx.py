@@ -44,6 +44,7 @@ from qpsnn_core.integer.nodes import (
     IntShortcut,
     IntSum,
     IntSumPool,
+    IntUpsample,
 )
 
 KIND = "lava-dl-netx"
@@ -265,6 +266,7 @@ NETX: KindTable[Callable[..., Any]] = KindTable(
         IntSumPool: NO_LAYER,
         IntSum: NO_LAYER,
         IntConcat: NO_LAYER,
+        IntUpsample: NO_LAYER,
         IntGate: NO_LAYER,
         IntAttention: NO_LAYER,
         IntReadout: _readout,

@@ -11,7 +11,7 @@ import numpy as np
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array, Doubles, Longs
-from qpsnn_core.exchange.graph import Graph, check_readout, check_whole, copying, gap, named
+from qpsnn_core.exchange.graph import Graph, check_one_readout, check_readout, check_whole, copying, gap, named
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntAttention,
@@ -28,6 +28,7 @@ from qpsnn_core.integer.nodes import (
     IntShortcut,
     IntSum,
     IntSumPool,
+    IntUpsample,
 )
 from qpsnn_core.network.ordered_graph import sources_of
 
@@ -58,6 +59,7 @@ class Form(NamedTuple):
 
 def of_integers(network: IntegerNetwork, exact: bool, dt: float, dtype: Any) -> Graph:
     """The graph, its numbers of that dtype. Raises UnsupportedError, naming the node, where NIR has none like it."""
+    check_one_readout(network)
     making = Making(Graph(network.input.name, network.input.shape, dtype), network, exact, dt, {})
     for node in network:
         FORMS[node].node(making, node)
@@ -93,11 +95,12 @@ def _neuron(making: Making, node: IntLIF) -> None:
     making.areas[node.name] = 1
 
 
-def _check_counts(network: IntegerNetwork, node: IntMaxPool | IntSumPool) -> None:
-    """UnsupportedError of a pool of currents."""
+def _check_counts(network: IntegerNetwork, node: IntMaxPool | IntSumPool | IntSum) -> None:
+    """UnsupportedError of a pool, or a sum, of currents."""
     if network.values[node.name].kind == "current":
-        want = "a pool of spikes or images (the trained model is written with mean-pools of currents)"
-        raise UnsupportedError(expected(f"nir: {node.name}", want, Unquoted("a pool of currents")))
+        what = "sum" if isinstance(node, IntSum) else "pool"
+        want = f"a {what} of spikes or images (the trained model is written with mean-pools and sums of currents)"
+        raise UnsupportedError(expected(f"nir: {node.name}", want, Unquoted(f"a {what} of currents")))
 
 
 def _sum_pool(making: Making, node: IntSumPool) -> None:
@@ -118,6 +121,7 @@ def _max_pool(making: Making, node: IntMaxPool) -> None:
 
 
 def _sum(making: Making, node: IntSum) -> None:
+    _check_counts(making.network, node)
     found = {making.areas[source] for source in node.sources}
     if len(found) > 1:
         raise UnsupportedError(
@@ -212,7 +216,7 @@ def _no_state(network: IntegerNetwork, node: IntNode) -> int:
     return 1
 
 
-def _pool_bits(network: IntegerNetwork, node: IntMaxPool | IntSumPool) -> int:
+def _pool_bits(network: IntegerNetwork, node: IntMaxPool | IntSumPool | IntSum) -> int:
     """Refused before the neurons behind it look for the gains of what they read."""
     _check_counts(network, node)
     return 1
@@ -241,8 +245,9 @@ FORMS: KindTable[Form] = KindTable(
         IntLIF: Form(_neuron, _no_current, _membrane_bits),
         IntMaxPool: Form(_max_pool, _no_current, _pool_bits),
         IntSumPool: Form(_sum_pool, _no_current, _pool_bits),
-        IntSum: Form(_sum, _no_current, _no_state),
+        IntSum: Form(_sum, _no_current, _pool_bits),
         IntConcat: Refusal("NIR has no node that puts channels side by side"),
+        IntUpsample: Refusal("NIR has no node that repeats pixels"),
         IntGate: Refusal("NIR has no node that masks another"),
         IntAttention: Refusal("NIR has no node that multiplies spikes with spikes"),
         IntReadout: Form(_readout, _no_current, _sum_bits),

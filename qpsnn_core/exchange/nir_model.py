@@ -11,7 +11,7 @@ from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Doubles
 from qpsnn_core.engine.folded import folded
-from qpsnn_core.exchange.graph import Graph, check_readout, check_whole, copying, gap, named
+from qpsnn_core.exchange.graph import Graph, check_one_readout, check_readout, check_whole, copying, gap, named
 from qpsnn_core.kernels.neurons.learned import real_thresholds, settled
 from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.current_readouts import CurrentReadout
@@ -19,7 +19,7 @@ from qpsnn_core.network.dropout import without_dropout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.leak import check_one_leak
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum, Upsample
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 
@@ -29,6 +29,7 @@ def of_model(model: Model, dt: float) -> Graph:
     model = settled(model)
     network = without_dropout(model.network)
     model = model._replace(network=network)
+    check_one_readout(network)
     graph = Graph(network.input.name, network.input.shape, np.float32)
     for node in network:
         NODES[node](graph, model, node, dt)
@@ -70,7 +71,9 @@ def _largest(graph: Graph, model: Model, node: MaxPool, dt: float) -> None:
 
 
 def _sum(graph: Graph, model: Model, node: Sum, dt: float) -> None:
-    graph.join(node.name, node.sources)
+    """Of currents it is written with the neurons that read it."""
+    if model.network.values[node.name].kind != "current":
+        graph.join(node.name, node.sources)
 
 
 def _current(graph: Graph, model: Model, source: str, reader: str, scale: Doubles) -> str:
@@ -84,6 +87,10 @@ def _current(graph: Graph, model: Model, source: str, reader: str, scale: Double
 def _mean_current(graph: Graph, model: Model, node: AvgPool, name: str, scale: Doubles) -> None:
     source = _current(graph, model, node.source, node.name, scale)
     graph.pool(name, source, node.size, mean=True, stride=node.step)
+
+
+def _sum_of_currents(graph: Graph, model: Model, node: Sum, name: str, scale: Doubles) -> None:
+    graph.join(name, [_current(graph, model, source, name, scale) for source in node.sources])
 
 
 def _conv(graph: Graph, model: Model, node: Conv, name: str, scale: Doubles) -> None:
@@ -104,6 +111,8 @@ def _shortcut(graph: Graph, model: Model, node: Shortcut, name: str, scale: Doub
 
 
 _ATTENTION = Refusal("NIR has no node that multiplies spikes with spikes")
+_NO_CONCAT = Refusal("NIR has no node that puts channels side by side")
+_NO_UPSAMPLE = Refusal("NIR has no node that repeats pixels")
 _GATE = Refusal("NIR has no node that masks another, and none that gives a membrane")
 
 NODES: KindTable[Callable[[Graph, Model, Any, float], None]] = KindTable(
@@ -117,7 +126,8 @@ NODES: KindTable[Callable[[Graph, Model, Any, float], None]] = KindTable(
         MaxPool: _largest,
         AvgPool: _mean,
         Sum: _sum,
-        Concat: Refusal("NIR has no node that puts channels side by side"),
+        Concat: _NO_CONCAT,
+        Upsample: _NO_UPSAMPLE,
         Dropout: Refusal("it is left out of a graph that is exchanged"),
         ChannelGate: _GATE,
         SpatialGate: _GATE,
@@ -142,8 +152,9 @@ CURRENTS: KindTable[Callable[[Graph, Model, Any, str, Doubles], None]] = KindTab
         LIF: _NO_CURRENT,
         MaxPool: _NO_MAX,
         AvgPool: _mean_current,
-        Sum: _NO_CURRENT,
-        Concat: _NO_CURRENT,
+        Sum: _sum_of_currents,
+        Concat: _NO_CONCAT,
+        Upsample: _NO_UPSAMPLE,
         Dropout: _NO_CURRENT,
         ChannelGate: _NO_CURRENT,
         SpatialGate: _NO_CURRENT,

@@ -25,7 +25,7 @@ from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.current_readouts import CurrentReadout, Weighted
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum, Upsample
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
 from qpsnn_core.optim.losses import LOSSES
 from qpsnn_core.quantization.rescaw import gamma, quantize
@@ -133,6 +133,7 @@ BACKWARDS: KindTable[Callable[..., Doubles]] = KindTable(
         AvgPool: _NO_MEMBRANE,
         Sum: _NO_MEMBRANE,
         Concat: _NO_MEMBRANE,
+        Upsample: _NO_MEMBRANE,
         Dropout: _NO_MEMBRANE,
         ChannelGate: _NO_MEMBRANE,
         SpatialGate: _NO_MEMBRANE,
@@ -157,6 +158,7 @@ WINDOWS: KindTable[Callable[..., Windows]] = KindTable(
         AvgPool: _NO_WEIGHTS,
         Sum: _NO_WEIGHTS,
         Concat: _NO_WEIGHTS,
+        Upsample: _NO_WEIGHTS,
         Dropout: _NO_WEIGHTS,
         ChannelGate: _NO_WEIGHTS,
         SpatialGate: _NO_WEIGHTS,

@@ -40,7 +40,7 @@ class Agreement:
 def deviation(model: Model, network: IntegerNetwork, images: Array, task: str = CLASSIFICATION) -> Agreement:
     """What lowering changed: the trained model against its integer network, over images [N, H, W, C].
 
-    task: what the outputs are, as of a Dataset; of real numbers no answers are compared.
+    task: what the outputs are, as of a Dataset; of real numbers, or no classes, no answers are compared.
     """
     spikes = wrong = 0
     answers: int | None = None
@@ -51,7 +51,7 @@ def deviation(model: Model, network: IntegerNetwork, images: Array, task: str = 
         for node in model.network.neurons:
             spikes += theirs.spikes[node.name].size
             wrong += int((ours.values[node.name] != theirs.spikes[node.name]).sum())
-        differ = different_answers(task, ours.logits.sum(0), theirs.readout)
+        differ = different_answers(task, ours.logits.sum(0), theirs.readout) if network.classifies else None
         answers = None if differ is None else (answers or 0) + differ
     return Agreement(len(images), spikes, wrong, None, None, answers)
 
@@ -99,4 +99,4 @@ def agreement(
 def disagreements(found: Run, exact: Run) -> tuple[int, int]:
     """(spikes, readouts) that differ between two runs of one network, with spikes recorded."""
     spikes = sum(int((found.spikes[name] != fired).sum()) for name, fired in exact.spikes.items())
-    return spikes, int((found.readout != exact.readout).sum())
+    return spikes, sum(int((found.readouts[name] != own).sum()) for name, own in exact.readouts.items())

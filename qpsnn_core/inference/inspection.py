@@ -91,6 +91,9 @@ def inspect(
     return Inspection(*arrays, kept, np.concatenate(labels), network.steps)
 
 
+NO_CLASS = -1
+"""The label of an image whose outputs are no classes."""
+
 Parts = tuple[NamedArrays, NamedArrays, NamedArrays, npt.NDArray[np.int64]]
 """Spikes, membranes, currents and answers of a batch."""
 
@@ -108,7 +111,8 @@ def _of_model(model: Model, images: Array, names: Sequence[str]) -> Parts:
     currents = {name: current(name) for name in names if network.values[name].kind == "current"}
     currents |= {node.name: _sum([current(source) for source in node.sources]) for node in neurons}
     membranes = {node.name: MEMBRANES[node](node, done.caches[node.name]) for node in neurons}
-    return spikes, membranes, currents, answers(done.logits)
+    labels = answers(done.logits) if network.classifies else np.full(images.shape[-4], NO_CLASS)
+    return spikes, membranes, currents, labels
 
 
 def _of_integers(network: IntegerNetwork, images: Array, names: Sequence[str]) -> Parts:
@@ -117,9 +121,10 @@ def _of_integers(network: IntegerNetwork, images: Array, names: Sequence[str]) -
     spikes: NamedArrays = {}
     currents: NamedArrays = {}
     after: NamedArrays = {}
-    labels = np.zeros(0, np.int64)
+    labels = np.full(images.shape[-4], NO_CLASS)
+    ends = [node.name for node in network.readouts if network.classifies]
     for name, value in each_value(network, images, {}, neurons):
-        if name == network.readout.name:
+        if name in ends:
             labels = value.argmax(1)
         elif name not in wanted:
             continue

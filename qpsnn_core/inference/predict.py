@@ -75,8 +75,8 @@ def predict(
     backend: what runs an integer network, by its name in qpsnn_backends. batch: images at a time, fewer where they
     would take too much memory; it changes no answer. task: what the outputs are, "classification", "multilabel" or
     "regression"; else as the set has it, and of arrays classes. progress: called after every batch, as stage "predict".
-    Raises ArgumentError, ShapeError, DataError, NumericsError (images), ConfigError (batch, backend), and what the
-    backend raises.
+    Raises ArgumentError, ShapeError, DataError, NumericsError (images), ConfigError (batch, backend), NetworkError
+    (readouts that give no classes), and what the backend raises.
     """
     network = graph_of("predict.model", model)
     progress = listener_of("predict", progress)
@@ -84,6 +84,8 @@ def predict(
     check_kind("predict.backend", backend, str)
     samples = images_of("predict.images", network, images)
     data = images.test if isinstance(images, Split) else images
+    outputs_of = network.classes
+    classes = data.classes if isinstance(data, Dataset) and len(data.classes) == outputs_of else ()
     task = plain(task)
     check_kind("predict.task", task, str)
     task = task or (data.task if isinstance(data, Dataset) else CLASSIFICATION)
@@ -99,7 +101,6 @@ def predict(
         if progress:
             progress(Progress("predict", 1, 1, done, len(parts), None, None))
     joined = np.concatenate(logits)
-    classes = data.classes if isinstance(data, Dataset) and len(data.classes) == network.classes else ()
     likely = {CLASSIFICATION: softmax, MULTILABEL: sigmoid}.get(task)
     return Prediction(np.concatenate(labels), likely and likely(joined), joined, classes, task)
 

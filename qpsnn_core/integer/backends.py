@@ -14,6 +14,7 @@ import numpy.typing as npt
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.network.ordered_graph import only
 
 BACKENDS = {
     "exact": ("qpsnn_backends.exact", "ExactBackend"),
@@ -33,13 +34,14 @@ Record = Literal["none", "spikes", "all"]
 class Run:
     """What came out of a network.
 
-    readout: int64 [B, K], or [B, H, W, K] of each place, the sum over T. spikes: of each recorded LIF, uint8
-    [T, B, H, W, C]. membranes: of each recorded LIF, int32 [T, B, H, W, C], after the reset. counts: of every node that
-    gives counts, their sum over all steps and images, int64 [H, W, C] (only from the exact simulator): times the
-    fan-out, the synaptic operations; of gated convolutions, additions of each sum.
+    readouts: int64 [B, K], or [B, H, W, K] of one that reads each place, by the readout's name: the sum over T, or what
+    another mode gives. spikes: of each recorded LIF, uint8 [T, B, H, W, C]. membranes: of each recorded LIF, int32
+    [T, B, H, W, C], after the reset. counts: of every node that gives counts, their sum over all steps and images,
+    int64 [H, W, C] (only from the exact simulator): times the fan-out, the synaptic operations; of gated convolutions,
+    additions of each sum.
     """
 
-    readout: npt.NDArray[np.int64]
+    readouts: dict[str, npt.NDArray[np.int64]]
     spikes: dict[str, npt.NDArray[np.uint8]]
     membranes: dict[str, npt.NDArray[np.int32]]
     counts: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
@@ -47,7 +49,14 @@ class Run:
     def __repr__(self) -> str:
         """Shapes, not the arrays."""
         parts = (("spikes", self.spikes), ("membranes", self.membranes), ("counts", self.counts))
-        return f"Run(readout {list(self.readout.shape)}, " + ", ".join(f"{len(a)} {name}" for name, a in parts) + ")"
+        alone = len(self.readouts) == 1
+        given = [f"{'readout' if alone else name} {list(one.shape)}" for name, one in self.readouts.items()]
+        return f"Run({', '.join([*given, *(f'{len(a)} {name}' for name, a in parts)])})"
+
+    @property
+    def readout(self) -> npt.NDArray[np.int64]:
+        """That of the only readout. NetworkError, naming them, where there are several."""
+        return only(self.readouts)
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.errors import UnsupportedError, expected
+from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Longs
 from qpsnn_core.integer.network import IntegerNetwork
@@ -31,6 +31,7 @@ from qpsnn_core.integer.nodes import (
     IntShortcut,
     IntSum,
     IntSumPool,
+    IntUpsample,
 )
 from qpsnn_core.network.ordered_graph import sources_of
 
@@ -58,6 +59,10 @@ def chain(network: IntegerNetwork, who: str) -> list[StockLayer]:
 
     A readout that counts spikes is in none of them, as it has no synapse.
     """
+    if len(network.readouts) > 1 or network.readouts[0].places == "each":
+        want = "one readout of one pixel, the end of a chain of layers"
+        names = ", ".join(f"{node.name} (places {node.places!r})" for node in network.readouts)
+        raise UnsupportedError(expected(f"{who}: readouts", want, Unquoted(names)))
     last = network.input.name
     counted = counts_spikes(network)
     for node in network.nodes[1 : len(network.nodes) - counted]:
@@ -124,6 +129,7 @@ SCALES: KindTable[Callable[[Any, int, str], int]] = KindTable(
         IntSumPool: NO_LAYER,
         IntSum: NO_LAYER,
         IntConcat: NO_LAYER,
+        IntUpsample: NO_LAYER,
         IntGate: NO_LAYER,
         IntAttention: NO_LAYER,
         IntReadout: _no_leak,

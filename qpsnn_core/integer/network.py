@@ -21,7 +21,7 @@ from qpsnn_core.integer.node_kinds import KINDS
 from qpsnn_core.integer.nodes import INT_READOUTS, IntCurrentReadout, IntInput, IntLIF, IntNode, IntReadout
 from qpsnn_core.integer.packing import pack
 from qpsnn_core.integer.value_specs import IntValueSpec, Spec
-from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read, sources_of
+from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read, only, sources_of
 
 _convert = converter()
 tag_union(_convert, IntNode)
@@ -34,8 +34,9 @@ TAGS: KindTable[str] = KindTable("the JSON of an integer network", {kind: kind._
 class IntegerNetwork(Ordered[IntNode]):
     """Nodes in the order in which they run, `arrays[node][name]`, and the number of time steps T.
 
-    The first node is the IntInput, the last the readout; each node reads only earlier ones and is read by a later
-    one. Arrays are copied and made read-only. `values[name]` is what a node gives, with its static bounds: every
+    The first node is the IntInput, the last a readout; there may be more readouts. Each node reads only earlier ones,
+    and each but a readout is read by a later one. Arrays are copied and made read-only. `values[name]` is what a node
+    gives, with its static bounds: every
     accumulator, current and membrane is proven to fit int32 in any order of summation (only the product `U *
     multiplier` of a leak, and the readout's sums, need 64 bits).
     Raises NetworkError, ShapeError, ConfigError, or NumericsError where an integer can leave its range.
@@ -67,7 +68,7 @@ class IntegerNetwork(Ordered[IntNode]):
                     raise ShapeError(expected(f"{node.name} (from {source})", want, value.kind))
             arrays[node.name] = _checked(node.name, kind.specs(node, inputs), self.arrays.get(node.name, {}))
             values[node.name] = kind.output(node, inputs, arrays[node.name], self.steps)
-        check_read(self.nodes)
+        check_read(self.nodes, *INT_READOUTS)
         object.__setattr__(self, "arrays", arrays)
         object.__setattr__(self, "values", values)
 
@@ -94,17 +95,14 @@ class IntegerNetwork(Ordered[IntNode]):
         return node
 
     @property
-    def readout(self) -> IntReadout | IntCurrentReadout:
-        """The last node."""
-        node = self.nodes[-1]
-        assert isinstance(node, INT_READOUTS)  # noqa: S101 - checked when the network was made
-        return node
+    def readouts(self) -> tuple[IntReadout | IntCurrentReadout, ...]:
+        """The nodes that give answers, in order; of most networks the last node alone."""
+        return self.of(*INT_READOUTS)
 
     @property
-    def answer_shape(self) -> tuple[int, ...]:
-        """Of an image's answer: (classes,), or (H, W, channels) of a readout of each place."""
-        height, width, classes = self.shape(self.readout.name)
-        return (classes,) if (height, width) == (1, 1) else (height, width, classes)
+    def readout(self) -> IntReadout | IntCurrentReadout:
+        """The only readout. NetworkError, naming them, where there are several."""
+        return only({node.name: node for node in self.readouts})
 
     def sources(self, node: IntNode) -> tuple[str, ...]:
         """The names that a node reads."""

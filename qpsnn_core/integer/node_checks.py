@@ -23,13 +23,14 @@ from qpsnn_core.integer.nodes import (
     IntShortcut,
     IntSum,
     IntSumPool,
+    IntUpsample,
 )
 from qpsnn_core.network.current_readouts import PLACES
 from qpsnn_core.network.gates import CHANNEL_MASK, PLACE_MASK, gates_of
 from qpsnn_core.network.images import check_low
 from qpsnn_core.network.membranes import check_levels
 from qpsnn_core.network.nodes import RESETS
-from qpsnn_core.network.readouts import MODES
+from qpsnn_core.network.readouts import MODES, READ_PLACES
 from qpsnn_core.network.values import check_sources
 
 MASKS = (CHANNEL_MASK, PLACE_MASK)
@@ -141,6 +142,11 @@ def sum_node(node: IntSum | IntConcat) -> None:
     check_sources(node.name, node.sources, 2)
 
 
+def upsample(node: IntUpsample) -> None:
+    """Each pixel at least twice."""
+    check_at_least(f"{node.name}.factor", node.factor, 2)
+
+
 def gate(node: IntGate) -> None:
     """Channels in groups of at least one, or the sizes of a map of places."""
     check_at_least(f"{node.name}.size", node.size, 1)
@@ -175,7 +181,8 @@ def _scale(node: IntReadout | IntCurrentReadout) -> None:
 
 
 def readout(node: IntReadout) -> None:
-    """A positive, finite scale; a leak of at most 1; a mode that there is."""
+    """A positive, finite scale; a leak of at most 1; a mode and places that there are."""
     _scale(node)
     check_choice(f"{node.name}.mode", node.mode, MODES)
+    check_choice(f"{node.name}.places", node.places, READ_PLACES)
     _leak(node)

@@ -10,7 +10,7 @@ import numpy as np
 from qpsnn_core.common.errors import ConfigError, NumericsError, ShapeError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.pairs import both
-from qpsnn_core.common.types import NamedArrays, Shape
+from qpsnn_core.common.types import Longs, NamedArrays, Shape
 from qpsnn_core.integer import node_checks, transformer_kinds
 from qpsnn_core.integer.bounds import Interval, accumulator, integrated, membrane, scaled, times
 from qpsnn_core.integer.nodes import (
@@ -27,6 +27,7 @@ from qpsnn_core.integer.nodes import (
     IntShortcut,
     IntSum,
     IntSumPool,
+    IntUpsample,
 )
 from qpsnn_core.integer.value_specs import CODE_MAX, COUNTS, SIGNED, IntValueSpec, Spec, fits
 from qpsnn_core.network.gates import CHANNEL_MASK, PLACE_MASK
@@ -161,7 +162,26 @@ def _sum_pool_output(
 
 def _sum_output(node: IntSum, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
     _same_shape(node.name, node.sources, inputs)
-    return _bounded_counts(node.name, inputs[0].shape, sum(value.max_count for value in inputs))
+    if _alike(node, inputs) == COUNTS:
+        return _bounded_counts(node.name, inputs[0].shape, sum(value.max_count for value in inputs))
+    low, high, largest = (
+        sum((one[part] for one in _parts(inputs)), start=np.zeros(inputs[0].shape[2], np.int64)) for part in range(3)
+    )
+    fits(node.name, largest, "currents")
+    return IntValueSpec("current", inputs[0].shape, Interval(low, high))
+
+
+def _parts(inputs: tuple[IntValueSpec, ...]) -> list[tuple[Longs, Longs, Longs]]:
+    """Of each current its ends and its largest magnitude, [C]."""
+    return [(*value.interval, value.interval.largest) for value in inputs]
+
+
+def _alike(node: IntSum | IntConcat, inputs: tuple[IntValueSpec, ...]) -> str:
+    """Of what kind all inputs are; ShapeError where they differ."""
+    for source, value in zip(node.sources, inputs, strict=True):
+        if value.kind != inputs[0].kind:
+            raise ShapeError(expected(f"{node.name} (from {source})", inputs[0].kind, value.kind))
+    return inputs[0].kind
 
 
 def _concat_output(node: IntConcat, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
@@ -171,7 +191,15 @@ def _concat_output(node: IntConcat, inputs: tuple[IntValueSpec, ...], arrays: Na
             want = f"a map of {shape} (from {node.sources[0]})"
             raise ShapeError(expected(f"{node.name} (from {source})", want, value.shape[:2]))
     interval = Interval(*(np.concatenate([value.interval[end] for value in inputs]) for end in (0, 1)))
-    return IntValueSpec("counts", (*shape, len(interval.low)), interval)
+    _alike(node, inputs)
+    return IntValueSpec(inputs[0].kind, (*shape, len(interval.low)), interval)
+
+
+def _upsample_output(
+    node: IntUpsample, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int
+) -> IntValueSpec:
+    height, width, channels = inputs[0].shape
+    return IntValueSpec(inputs[0].kind, (height * node.factor, width * node.factor, channels), inputs[0].interval)
 
 
 def _bounded_counts(name: str, shape: Shape, max_count: int) -> IntValueSpec:
@@ -188,7 +216,7 @@ def _readout_output(
     node: IntReadout, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int
 ) -> IntValueSpec:
     value, bias = inputs[0], arrays["bias"].astype(np.int64)
-    if value.shape[:2] != (1, 1):
+    if value.shape[:2] != (1, 1) and node.places == "one":
         raise ShapeError(expected(f"{node.name} (from {node.source})", "a shape (1, 1, classes)", value.shape))
     if value.kind == COUNTS and (node.mode != "mean" or node.multiplier or bias.any()):
         want = f"to sum the counts of {node.source}: mode 'mean', multiplier 0, bias 0"
@@ -234,8 +262,9 @@ KINDS: KindTable[Kind] = KindTable(
         IntLIF: Kind(("current",), node_checks.lif, _lif_specs, _lif_output),
         IntMaxPool: Kind((COUNTS, SIGNED, "current"), node_checks.max_pool, _no_arrays, _max_pool_output),
         IntSumPool: Kind((COUNTS, SIGNED, "current"), node_checks.sum_pool, _no_arrays, _sum_pool_output),
-        IntSum: Kind((COUNTS,), node_checks.sum_node, _no_arrays, _sum_output),
-        IntConcat: Kind((COUNTS,), node_checks.sum_node, _no_arrays, _concat_output),
+        IntSum: Kind((COUNTS, "current"), node_checks.sum_node, _no_arrays, _sum_output),
+        IntConcat: Kind((COUNTS, "current"), node_checks.sum_node, _no_arrays, _concat_output),
+        IntUpsample: Kind((COUNTS, "current"), node_checks.upsample, _no_arrays, _upsample_output),
         IntGate: Kind(("current",), node_checks.gate, _gate_specs, _gate_output),
         IntAttention: Kind(
             (COUNTS,), node_checks.attention, transformer_kinds.attention_specs, transformer_kinds.attention

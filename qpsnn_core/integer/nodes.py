@@ -200,7 +200,7 @@ class IntSumPool:
 
 @dataclass(frozen=True)
 class IntSum:
-    """`S = sum_k S_k`, element by element."""
+    """`S = sum_k S_k`, element by element: of counts, or of currents."""
 
     name: str
     sources: tuple[str, ...]
@@ -223,10 +223,19 @@ class IntGate:
 
 @dataclass(frozen=True)
 class IntConcat:
-    """The channels of its sources, one's after the other's."""
+    """The channels of its sources, one's after the other's: of counts, or of currents."""
 
     name: str
     sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IntUpsample:
+    """`Y[y, x] = X[y // factor, x // factor]`: each pixel of counts or of a current, `factor` by `factor` times."""
+
+    name: str
+    source: str
+    factor: int
 
 
 @dataclass(frozen=True)
@@ -234,7 +243,7 @@ class IntReadout:
     """`U = ((U * multiplier) >> shift) + X + bias`; Y is, by `mode`, the sum ("mean"), the "last", or the "max" of U.
 
     The answer is argmax Y, the lowest of equal classes; `Y * unit(T)` are the trained network's logits. With multiplier
-    0, `Y = sum_t (X[t] + bias)`. X may be counts: their sum, with a bias of 0.
+    0, `Y = sum_t (X[t] + bias)`. X may be counts: their sum, with a bias of 0. places: "one", or "each" of a map.
     Arrays: `bias` int32 [classes].
     """
 
@@ -244,6 +253,7 @@ class IntReadout:
     mode: str = field(default="mean", metadata=ADDED_LATER)
     multiplier: int = field(default=0, metadata=ADDED_LATER)
     shift: int = field(default=0, metadata=ADDED_LATER)
+    places: str = field(default="one", metadata=ADDED_LATER)
 
     def unit(self, steps: int) -> float:
         """What 1 of Y is of a logit."""
@@ -260,6 +270,7 @@ IntNode = (
     | IntSumPool
     | IntSum
     | IntConcat
+    | IntUpsample
     | IntGate
     | IntAttention
     | IntReadout

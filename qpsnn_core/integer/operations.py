@@ -16,7 +16,7 @@ import numpy as np
 from qpsnn_core.common.kind_table import KindTable, OptionTable
 from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array
-from qpsnn_core.integer import gates, pools, transformers
+from qpsnn_core.integer import gates, joins, pools, transformers
 from qpsnn_core.integer.grouped import grouped
 from qpsnn_core.integer.nodes import (
     IntAttention,
@@ -32,14 +32,15 @@ from qpsnn_core.integer.nodes import (
     IntShortcut,
     IntSum,
     IntSumPool,
+    IntUpsample,
 )
 from qpsnn_core.integer.step import Fired, IntCurrent, OperationContext, Step
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.image import image_forward, panels
 from qpsnn_core.kernels.conv.integers import IMAGES_WIN, MAX_EVENT_COUNT, Product, integer_conv
 from qpsnn_core.kernels.cyclic_channels import tile_channels
-from qpsnn_core.kernels.exact_types import count_type, exact_float, sum_type
-from qpsnn_core.kernels.neurons.integer_lif import LANES, IntLIFSettings, add_scaled, current, int_lif, ladder
+from qpsnn_core.kernels.exact_types import exact_float, sum_type
+from qpsnn_core.kernels.neurons.integer_lif import LANES, IntLIFSettings, current, int_lif, ladder
 from qpsnn_core.kernels.neurons.lif import RESETS
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.synapses import neighbours
@@ -104,7 +105,7 @@ def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Step:
     """One pass over memory for all time steps."""
     add: Callable[[], object] = _nothing
     if len(currents) > 2:
-        added, add = _added(context, currents[1:])
+        added, add = joins.added(context, currents[1:])
         currents = (currents[0], added)
     batch, channels, levels = currents[0].acc.shape[1], currents[0].gain.shape[0], node.membrane
     positions = batch * context.gives.shape[0] * context.gives.shape[1]
@@ -133,51 +134,13 @@ def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Step:
     return Step(Fired(spikes.reshape(shape), membranes.reshape(shape) if context.keep else None), run)
 
 
-def _added(context: OperationContext, currents: tuple[IntCurrent, ...]) -> tuple[IntCurrent, Callable[[], None]]:
-    """Several currents as one with gain 1, int32, and the call that adds them."""
-    steps = max(len(one.acc) for one in currents)
-    shape = (steps, *currents[0].acc.shape[1:])
-    total, positions = context.room(shape, np.int32), int(np.prod(shape[1:4]))
-
-    def add() -> None:
-        total[...] = 0
-        for acc, gain in currents:
-            step = positions if len(acc) > 1 else 0
-            parallel_for(add_scaled, positions, POSITIONS, _rows(total), _rows(acc), gain, steps, positions, step)
-
-    return IntCurrent(total, np.ones(shape[4], np.int32)), add
-
-
-def add(node: IntSum, context: OperationContext, *counts: Array) -> Step:
-    """The sum, in a type that holds it."""
-    shape = (max(len(one) for one in counts), *counts[0].shape[1:])
-    total = context.room(shape, count_type(context.gives.max_count))
-
-    def run() -> None:
-        total[...] = counts[0]
-        for other in counts[1:]:
-            np.add(total, other, out=total, casting="unsafe")
-
-    return Step(total, run)
-
-
-def concat(node: IntConcat, context: OperationContext, *counts: Array) -> Step:
-    """The channels side by side, in a type that holds all counts."""
-    shape = (max(len(one) for one in counts), *counts[0].shape[1:4], context.gives.shape[2])
-    whole = context.room(shape, count_type(context.gives.max_count))
-    stops = np.cumsum([one.shape[4] for one in counts]).tolist()
-
-    def run() -> None:
-        for one, stop in zip(counts, stops, strict=True):
-            whole[..., stop - one.shape[4] : stop] = one
-
-    return Step(whole, run)
-
-
 def readout(node: IntReadout, context: OperationContext, value: IntCurrent | Array) -> Step:
-    """`sum_t (gain*acc + bias)`, int64 [B, K], of counts their sum; of a membrane, what ANSWERS says."""
+    """`sum_t (gain*acc + bias)`, int64 [B, K], of counts their sum; of a membrane, what ANSWERS says.
+
+    Of each place, [B, H, W, K].
+    """
     acc, gain = value if isinstance(value, IntCurrent) else (value, np.int32(1))
-    acc = acc.reshape(*acc.shape[:2], -1)
+    acc = acc if node.places == "each" else acc.reshape(*acc.shape[:2], -1)
     total = context.room(acc.shape[1:], np.int64)
     bias, answer = context.arrays["bias"].astype(np.int64), ANSWERS[node]
     if node.mode == "mean" and not node.multiplier:
@@ -234,8 +197,9 @@ OPERATIONS: KindTable[Callable[..., Step]] = KindTable(
         IntLIF: lif,
         IntMaxPool: pools.max_pool,
         IntSumPool: pools.sum_pool,
-        IntSum: add,
-        IntConcat: concat,
+        IntSum: joins.add,
+        IntConcat: joins.concat,
+        IntUpsample: joins.upsample,
         IntGate: gates.gate,
         IntAttention: transformers.attention,
         IntReadout: readout,

@@ -98,7 +98,12 @@ def simulate_from(
 
 
 def predict(network: IntegerNetwork, images: Array) -> npt.NDArray[np.int64]:
-    """The class of each image, int64 [B]: the largest readout, the first of equal ones. Raises as `simulate`."""
+    """The class of each image, int64 [B]: the largest readout, the first of equal ones.
+
+    Raises as `simulate`, and NetworkError of a network whose readouts are no classes.
+    """
+    check_kind("predict.network", network, IntegerNetwork)
+    network.classes  # noqa: B018 - refuses several readouts, and maps
     best: npt.NDArray[np.int64] = simulate(network, images, count=False).readout.argmax(1)
     return best
 
@@ -127,7 +132,7 @@ def _recorded_bytes(network: IntegerNetwork, total: int, spiking: set[str], movi
     """What `_empty` takes, without what does not grow with the images."""
     whole = {name: network.steps * total * prod(network.shape(name)) for name in spiking | moving}
     found = {name: size * (4 * (name in moving) + (name in spiking)) for name, size in whole.items()}
-    return {network.readout.name: 8 * total * prod(network.answer_shape), **found}
+    return {**{node.name: 8 * total * prod(network.shape(node.name)) for node in network.readouts}, **found}
 
 
 def _empty(network: IntegerNetwork, total: int, spiking: set[str], moving: set[str], count: bool) -> Run:
@@ -140,9 +145,9 @@ def _empty(network: IntegerNetwork, total: int, spiking: set[str], moving: set[s
         node.name: network.shape(node.name) for node in network.of(IntConv) if count and adds_itself(network, node)
     }
     counts = {name: np.zeros(shape, np.int64) for name, shape in counted.items()}
-    return Run(
-        np.empty((total, *network.answer_shape), np.int64), room(spiking, np.uint8), room(moving, np.int32), counts
-    )
+    shapes = {node.name: (total, *network.answer_shape(node.name)) for node in network.readouts}
+    readouts = {name: np.empty(shape, np.int64) for name, shape in shapes.items()}
+    return Run(readouts, room(spiking, np.uint8), room(moving, np.int32), counts)
 
 
 def each_value(
@@ -176,8 +181,8 @@ def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice, initial
             elif name in run.counts:
                 most, times = network.values[name].max_count, network.steps // len(counts)
                 _count(counts, most, times, run.counts[name])
-            if name == network.readout.name:
-                run.readout[part] = counts
+            if name in run.readouts:
+                run.readouts[name][part] = counts
 
 
 def _count(value: Array, most: int, times: int, sums: Array) -> None:

@@ -29,6 +29,7 @@ from qpsnn_core.integer.nodes import (
     IntShortcut,
     IntSum,
     IntSumPool,
+    IntUpsample,
 )
 from qpsnn_core.integer.simulate import simulate_from
 
@@ -120,6 +121,7 @@ KEPT: KindTable[Callable[[Any], None]] = KindTable(
         IntSumPool: _nothing,
         IntSum: _nothing,
         IntConcat: _nothing,
+        IntUpsample: _nothing,
         IntGate: _nothing,
         IntAttention: _nothing,
         IntReadout: _sums,

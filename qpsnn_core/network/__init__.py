@@ -5,7 +5,7 @@ from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.membranes import MembraneQuantizer
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum, Upsample
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.network.values import ValueSpec
 from qpsnn_core.quantization.formats import Quantizer
@@ -31,5 +31,6 @@ __all__ = [
     "Shortcut",
     "SpatialGate",
     "Sum",
+    "Upsample",
     "ValueSpec",
 ]

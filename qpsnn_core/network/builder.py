@@ -87,7 +87,7 @@ class Builder:
             raise type(error)(f"{layer!r}: {error}") from error
 
     def concat(self, *sources: Value) -> Value:
-        """The channels of these spikes side by side: `add(Concat(), ...)`."""
+        """The channels of these spikes, or currents, side by side: `add(Concat(), ...)`."""
         return self.add(Concat(), *sources)
 
     def chain(self, source: Value, *layers: Layer | Branches) -> Value:
@@ -99,7 +99,7 @@ class Builder:
 
     def network(self) -> Network:
         """The network; a Readout of the last value is added where there is none. Raises NetworkError, ShapeError."""
-        if not isinstance(self._nodes[-1], READOUTS):
+        if not any(isinstance(node, READOUTS) for node in self._nodes):
             last = self._nodes[-1].name
             try:
                 self._put(Readout(), (self._values[last],))
@@ -123,7 +123,7 @@ class Builder:
             except QpsnnError as error:
                 raise type(error)(f"{at} {layer!r}: {error}") from error
         if len(values) > 1:
-            want = "a layer behind it that joins the branches: LIF() for currents, Sum() or Concat() for spikes"
+            want = "a layer behind it that joins the branches: LIF() for currents, Sum() or Concat() for either"
             raise ConfigError(expected(f"{at} Branches", want, Unquoted("none")))
         return values[0]
 
@@ -143,7 +143,7 @@ class Builder:
     def _add(self, layer: Layer, sources: tuple[Value, ...]) -> Value:
         if len(sources) > 1 and not layer.many:
             names = ", ".join(one.name for one in sources)
-            want = "one value (LIF() sums currents, Sum() adds spikes, Concat() puts their channels side by side)"
+            want = "one value (LIF() sums currents, Sum() adds values, Concat() puts their channels side by side)"
             raise ConfigError(f"expected {want}, got {len(sources)}: {names}")
         return self._put(layer, sources)
 

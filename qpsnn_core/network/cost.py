@@ -20,7 +20,7 @@ from qpsnn_core.network.current_readouts import CurrentReadout, Weighted
 from qpsnn_core.network.dropout import without_dropout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate, gates_of
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum, Upsample
 from qpsnn_core.network.sparse_storage import bitmap_bits, stored
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
@@ -249,6 +249,7 @@ PRICES: KindTable[Price] = KindTable(
         AvgPool: Price(_free),
         Sum: Price(_free),
         Concat: Price(_free),
+        Upsample: Price(_free),
         Dropout: Price(_free),
         ChannelGate: Price(_gate),
         SpatialGate: Price(_gate),

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from qpsnn_core.network.nodes import READOUTS
 from qpsnn_core.network.ordered_graph import sources_of
 from qpsnn_core.network.roles import NEITHER, NEURONS, ROLES, WEIGHTS
 from qpsnn_core.network.values import ValueSpec
@@ -55,12 +56,12 @@ def _role(node: Any) -> str:
 
 def _choices(node: Any, nodes: tuple[Any, ...], values: Mapping[str, ValueSpec]) -> dict[str, Any]:
     readers = _readers(node, nodes, values)
-    last = nodes[-1] is node or (nodes[-1] in readers and _role(nodes[-1]) != WEIGHTS)
+    last = isinstance(node, READOUTS) or any(isinstance(one, READOUTS) and _role(one) != WEIGHTS for one in readers)
     thresholds = [reader.threshold for reader in readers if _role(reader) == NEURONS]
     chosen: dict[str, Any] = {}
     if _left_open(node.quantizer):
         first = _reads_input(node, nodes)
-        ends = nodes[-1] is node or _before_readout(node, nodes)
+        ends = isinstance(node, READOUTS) or _before_readout(node, nodes)
         chosen["quantizer"] = _quantizer(node.quantizer, ends, first, node.batch_norm, node.sparse)
     if node.gain is None:
         plain = last or node.batch_norm or not thresholds
@@ -86,19 +87,25 @@ def _reads_input(node: Any, nodes: tuple[Any, ...]) -> bool:
 
 
 def _readers(node: Any, nodes: tuple[Any, ...], values: Mapping[str, ValueSpec]) -> list[Any]:
-    """What a current drives, also through pools of it."""
+    """What a current drives, also through what is made of it without weights: pools, sums, concatenations."""
     found: list[Any] = []
-    for reader in nodes:
-        if node.name in sources_of(reader):
-            through = values[reader.name].kind == "current" and _role(reader) == NEITHER
-            found += _readers(reader, nodes, values) if through else [reader]
+    way = [node]
+    for one in way:
+        for reader in nodes:
+            if one.name in sources_of(reader):
+                through = values[reader.name].kind == "current" and _role(reader) == NEITHER
+                kept = way if through else found
+                kept += [reader] if reader not in kept else []
     return found
 
 
 def _before_readout(node: Any, nodes: tuple[Any, ...]) -> bool:
-    """Whether the readout reads what it gives, or what it drives, with no other weights between."""
-    readers = [reader for reader in nodes if node.name in sources_of(reader) and _role(reader) != WEIGHTS]
-    return any(one is nodes[-1] or _before_readout(one, nodes) for one in readers)
+    """Whether a readout reads what it gives, or what it drives, with no other weights between."""
+    way = [node]
+    for one in way:
+        further = [reader for reader in nodes if one.name in sources_of(reader) and _role(reader) != WEIGHTS]
+        way += [reader for reader in further if reader not in way]
+    return any(isinstance(one, READOUTS) for one in way[1:])
 
 
 def _largest(value: ValueSpec) -> float:

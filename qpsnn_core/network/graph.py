@@ -17,7 +17,7 @@ from qpsnn_core.network.defaults import resolve
 from qpsnn_core.network.dropout import Dropout, trained_values
 from qpsnn_core.network.gates import Membrane
 from qpsnn_core.network.nodes import LIF, READOUTS, Input, Node, Readout
-from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read
+from qpsnn_core.network.ordered_graph import Ordered, check_order, check_read, only
 from qpsnn_core.network.roles import NEURONS, ROLES, WEIGHTS
 from qpsnn_core.network.values import ValueSpec
 
@@ -37,7 +37,8 @@ TAGS: KindTable[str] = KindTable("the JSON of a network", {kind: kind.__name__ f
 class Network(Ordered[Node]):
     """Nodes in the order in which they run, and the number of time steps T.
 
-    The first node is the Input, the last the readout, each node reads only earlier ones and is read by a later one.
+    The first node is the Input, the last a readout; there may be more readouts. Each node reads only earlier ones, and
+    each but a readout is read by a later one.
     `values`: what each gives; `training_values`: the same while dropout is at work. Quantizers that nodes were not
     given, gammas "auto" and gains of None are resolved by place (network/defaults.py).
     Raises NetworkError or ShapeError, naming the node.
@@ -54,7 +55,7 @@ class Network(Ordered[Node]):
             raise ConfigError(expected("network.steps", "an integer of at least 1", self.steps))
         check_at_most("network.steps", self.steps, MOST_STEPS)
         check_order(self.nodes, Input, *READOUTS)
-        check_read(self.nodes)
+        check_read(self.nodes, *READOUTS)
         _check_priors(self.nodes)
         values: dict[str, ValueSpec] = {}
         for node in self.nodes:
@@ -91,11 +92,14 @@ class Network(Ordered[Node]):
         return node
 
     @property
+    def readouts(self) -> tuple[Readout | CurrentReadout, ...]:
+        """The nodes that give logits, in order; of most networks the last node alone."""
+        return self.of(*READOUTS)
+
+    @property
     def readout(self) -> Readout | CurrentReadout:
-        """The last node."""
-        node = self.nodes[-1]
-        assert isinstance(node, READOUTS)  # noqa: S101 - checked when the network was made
-        return node
+        """The only readout. NetworkError, naming them, where there are several."""
+        return only({node.name: node for node in self.readouts})
 
     def inputs_of(self, node: Node) -> tuple[ValueSpec, ...]:
         """The values that a node reads."""

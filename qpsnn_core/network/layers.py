@@ -77,7 +77,8 @@ class Conv(Layer):
     place of the layer, with the builder's `bits`. bias: before batch norm. batch_norm: without it, quantizer and gain
     change as well. sparse: a weight that is 0 is pruned, and stays 0. gain: of fresh weights, drawn from
     `N(0, gain / sqrt(inputs of a window))`; 0 is Kaiming's of the fan-out; None is chosen by the place.
-    gate, input_gate: names of gates that mask its sums, and the spikes that it reads.
+    gate, input_gate: names of gates that mask its sums, and the spikes that it reads. bn_weight: what batch norm's
+    weights begin at.
     """
 
     kind = synapses.Conv
@@ -95,6 +96,7 @@ class Conv(Layer):
     groups: int = synapses.Conv.groups
     gate: str | None = synapses.Conv.gate
     input_gate: str | None = synapses.Conv.input_gate
+    bn_weight: float = synapses.Conv.bn_weight
 
     def options(self, place: str, values: tuple[ValueSpec, ...]) -> dict[str, Any]:
         """With the padding as numbers."""
@@ -214,22 +216,32 @@ class AvgPool(Layer):
 
 @dataclass(frozen=True, repr=False)
 class Sum(Layer):
-    """The sum of several trains of spikes, spike by spike: SEW's residual."""
+    """The sum of several trains of spikes, spike by spike: SEW's residual. Or of Currents, which a pool then reads."""
 
     kind = nodes.Sum
     prefix = "sum"
-    reads = ("spikes",)
+    reads = ("spikes", "current")
     many = True
 
 
 @dataclass(frozen=True, repr=False)
 class Concat(Layer):
-    """The channels of several values of spikes, one after the other; of maps of one size."""
+    """The channels of several values of spikes, or of Currents, one after the other; of maps of one size."""
 
     kind = nodes.Concat
     prefix = "concat"
-    reads = ("spikes",)
+    reads = ("spikes", "current")
     many = True
+
+
+@dataclass(frozen=True, repr=False)
+class Upsample(Layer):
+    """Spikes, or a Current, on a map `factor` times as high and as wide: each pixel several times (nearest)."""
+
+    kind = nodes.Upsample
+    prefix = "upsample"
+    reads = ("spikes", "current")
+    factor: int = nodes.Upsample.factor
 
 
 @dataclass(frozen=True, repr=False)
@@ -269,7 +281,7 @@ class Readout(Layer):
     """The Current of the last layer as logits, or its spikes, counted; a builder adds it where it is not written.
 
     mode: of the membrane `U[t] = beta*U[t-1] + X[t]` over the steps: "mean", "last" or "max". beta, tau: the leak, as
-    of LIF; None, with "mean", is 0: the mean of the currents.
+    of LIF; None, with "mean", is 0: the mean of the currents. places: "one" pixel is read, or "each" of a map.
     """
 
     kind = nodes.Readout
@@ -278,6 +290,7 @@ class Readout(Layer):
     mode: str = nodes.Readout.mode
     beta: float | None = nodes.Readout.beta
     tau: float | None = nodes.Readout.tau
+    places: str = nodes.Readout.places
 
 
 class Branches:

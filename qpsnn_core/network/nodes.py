@@ -1,13 +1,13 @@
 """The kinds of node: frozen hyper-parameters, no arrays; each docstring is the equation.
 
-Synapses (Conv, Linear, Shortcut), pools, SelfAttention and readouts are next door; `Node` is the union of all kinds.
+Synapses (Conv, Linear, Shortcut), pools, joins, SelfAttention and readouts are next door; `Node` is the union of all.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
+from qpsnn_core.common.errors import ConfigError, ShapeError, expected
 from qpsnn_core.common.plain import plain_fields
 from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.common.types import Shape
@@ -23,6 +23,9 @@ from qpsnn_core.network.current_readouts import CurrentReadout as CurrentReadout
 from qpsnn_core.network.dropout import Dropout as Dropout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.images import check_low
+from qpsnn_core.network.joins import Concat as Concat
+from qpsnn_core.network.joins import Sum as Sum
+from qpsnn_core.network.joins import Upsample as Upsample
 from qpsnn_core.network.leak import BETA, leak_of
 from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.pools import AvgPool as AvgPool
@@ -151,57 +154,6 @@ class LIF:
         return ValueSpec("spikes", values[0].shape, 1)
 
 
-@dataclass(frozen=True)
-class Sum:
-    """`S = sum_k S_k`, spike by spike (SEW's ADD): counts up to the sum of the largest counts."""
-
-    name: str
-    sources: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        plain_fields(self)
-        check_name(self.name)
-        check_sources(self.name, self.sources, 2)
-
-    def output(self, *values: ValueSpec) -> ValueSpec:
-        """Spikes of the same shape and scale."""
-        for source, value in zip(self.sources, values, strict=True):
-            check_kind(self.name, source, value, "spikes")
-            if (value.shape, value.scale) != (values[0].shape, values[0].scale):
-                want = f"{values[0].shape} at scale {values[0].scale} (from {self.sources[0]})"
-                raise ShapeError(
-                    expected(f"{self.name} (from {source})", want, Unquoted(f"{value.shape} at {value.scale}"))
-                )
-        return replace(values[0], max_count=sum(value.max_count or 1 for value in values))
-
-
-@dataclass(frozen=True)
-class Concat:
-    """The channels of several values of spikes, one source's after the other's."""
-
-    name: str
-    sources: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        plain_fields(self)
-        check_name(self.name)
-        check_sources(self.name, self.sources, 2)
-
-    def output(self, *values: ValueSpec) -> ValueSpec:
-        """Spikes of one map and scale, with the largest of their counts."""
-        first = values[0]
-        for source, value in zip(self.sources, values, strict=True):
-            check_kind(self.name, source, value, "spikes")
-            if (value.shape[:2], value.scale) != (first.shape[:2], first.scale):
-                want = f"a map of {first.shape[:2]} at scale {first.scale} (from {self.sources[0]})"
-                got = Unquoted(f"{value.shape[:2]} at {value.scale}")
-                raise ShapeError(expected(f"{self.name} (from {source})", want, got))
-        channels = sum(value.shape[2] for value in values)
-        return replace(
-            first, shape=(*first.shape[:2], channels), max_count=max(value.max_count or 1 for value in values)
-        )
-
-
 Node = (
     Input
     | Conv
@@ -212,6 +164,7 @@ Node = (
     | AvgPool
     | Sum
     | Concat
+    | Upsample
     | Dropout
     | ChannelGate
     | SpatialGate

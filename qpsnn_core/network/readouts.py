@@ -12,6 +12,7 @@ from qpsnn_core.network.leak import Unsaid, leak_of
 from qpsnn_core.network.values import ValueSpec, check_kind
 
 MODES = ("mean", "last", "max")
+READ_PLACES = ("one", "each")
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Readout:
     mode: "mean"; "last", U[T]; "max", the largest U[t] (Cramer et al., IEEE TNNLS 2022, train both on spike trains).
     beta: the leak, 0 to 1, or `tau` as of a LIF. None, for "mean" alone, is 0: the logits are the currents. Spikes as X
     are counted: their mean, without a leak; the class that fires most is the answer. Of equal classes, the lowest is.
-    Logits are U [T, B, K] for "mean", else the chosen [1, B, K].
+    Logits are U [T, B, K] for "mean", else the chosen [1, B, K]. places: "one", what is read is a map of one pixel;
+    "each": logits of every place of a map, [T or 1, B, H, W, K], as a detector's.
     """
 
     name: str
@@ -29,11 +31,13 @@ class Readout:
     mode: str = field(default="mean", metadata=ADDED_LATER)
     beta: float | None = field(default=None, metadata=ADDED_LATER)
     tau: float | None = field(default=None, metadata=ADDED_LATER)
+    places: str = field(default="one", metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
         check_name(self.name)
         check_choice(f"{self.name}.mode", self.mode, MODES)
+        check_choice(f"{self.name}.places", self.places, READ_PLACES)
         if self.tau is not None:
             given = Unsaid(0.0) if self.beta is None else self.beta
             object.__setattr__(self, "beta", leak_of(self.name, given, self.tau))
@@ -55,9 +59,9 @@ class Readout:
         return self.beta or 0.0
 
     def output(self, value: ValueSpec) -> ValueSpec:
-        """Logits of shape (1, 1, classes)."""
+        """Logits of shape (1, 1, classes), or (H, W, classes)."""
         check_kind(self.name, self.source, value, "current", "spikes")
-        if value.shape[:2] != (1, 1):
+        if value.shape[:2] != (1, 1) and self.places == "one":
             raise ShapeError(expected(f"{self.name} (from {self.source})", "a shape (1, 1, classes)", value.shape))
         if value.kind == "spikes":
             for label, found, plain in (("mode", self.mode, "mean"), ("beta", self.beta, None)):

@@ -6,7 +6,7 @@ from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum, Upsample
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 WEIGHTS, NEURONS, NEITHER = "weights", "neurons", "neither"
@@ -23,6 +23,7 @@ ROLES: KindTable[str] = KindTable(
         AvgPool: NEITHER,
         Sum: NEITHER,
         Concat: NEITHER,
+        Upsample: NEITHER,
         Dropout: NEITHER,
         ChannelGate: NEITHER,
         SpatialGate: NEITHER,

@@ -12,7 +12,7 @@ from qpsnn_core.common.pairs import both, check_below, checked_pair
 from qpsnn_core.common.plain import plain_fields
 from qpsnn_core.common.serialization import ADDED_LATER, FORMERLY
 from qpsnn_core.common.types import Pair
-from qpsnn_core.common.validation import check_at_least, check_at_most, check_name, check_number
+from qpsnn_core.common.validation import check_at_least, check_at_most, check_name, check_number, is_positive
 from qpsnn_core.network.gates import check_gates, gates_of
 from qpsnn_core.network.values import ValueSpec, check_kind, windows
 from qpsnn_core.quantization.formats import AUTO, BY_PLACE, Quantizer
@@ -38,7 +38,8 @@ class Conv:
     Kaiming's of the fan-out, as in the paper. A quantizer that is not given, a quantizer's gamma "auto", and a gain of
     None, the default, are chosen by the Network (network/defaults.py). `sparse`: a weight that is 0 is pruned, and
     stays 0. `gate`, `input_gate`: the names of gates. The sums that `gate` closes are 0, before bias and batch norm; of
-    what is read, spikes that `input_gate` closes are 0. Gives a Current.
+    what is read, spikes that `input_gate` closes are 0. `bn_weight`: what batch norm's weights begin at.
+    Gives a Current.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Conv:
     groups: int = field(default=1, metadata=ADDED_LATER)
     gate: str | None = field(default=None, metadata=ADDED_LATER)
     input_gate: str | None = field(default=None, metadata=ADDED_LATER)
+    bn_weight: float = field(default=1.0, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
@@ -65,6 +67,7 @@ class Conv:
             object.__setattr__(self, label, checked_pair(f"{self.name}.{label}", getattr(self, label), least))
         check_at_most(f"{self.name}.channels", self.channels, MOST_CHANNELS)
         check_below(f"{self.name}.padding", self.padding, "kernel", self.kernel)
+        check_number(f"{self.name}.bn_weight", self.bn_weight, "a positive number", is_positive)
         if self.channels % self.groups:
             raise ConfigError(
                 expected(f"{self.name}.groups", f"a divisor of the channels ({self.channels})", self.groups)

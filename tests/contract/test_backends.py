@@ -94,9 +94,9 @@ THRESHOLDS = (("l1", 5, 8_000_000), ("l2", 5, 40), ("l3", 5, 40), ("l4", 4, 60),
 
 
 def reference(net, images) -> Run:
-    readout, spikes, membranes = naive.run(net, images)
+    readouts, spikes, membranes = naive.run_all(net, images)
     return Run(
-        readout,
+        readouts,
         {name: array.astype(np.uint8) for name, array in spikes.items()},
         {name: array.astype(np.int32) for name, array in membranes.items()},
     )
@@ -235,8 +235,8 @@ def test_a_backend_records_what_it_is_asked_for(name):
     backend.check(net)
     none, spikes = (backend.run(net, images, record=what) for what in ("none", "spikes"))
     ref = reference(net, images)
-    assert_equal(Run(ref.readout, {}, {}), none)
-    assert_equal(Run(ref.readout, ref.spikes, {}), spikes)
+    assert_equal(Run(ref.readouts, {}, {}), none)
+    assert_equal(Run(ref.readouts, ref.spikes, {}), spikes)
 
 
 def test_a_wrong_bit_is_found():

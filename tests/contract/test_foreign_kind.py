@@ -54,7 +54,7 @@ def unknown_cache(path):
     """Backward from a pass that a network without the foreign node made."""
     done = forward(qp.initialise(KNOWN), DATA.images, save_for_backward=True)
     caches = {**done.caches, "norm": None}
-    return backward(MODEL, ForwardPass(done.logits, done.state, done.values, caches), np.ones_like(done.logits))
+    return backward(MODEL, ForwardPass(done.outputs, done.state, done.values, caches), np.ones_like(done.logits))
 
 
 def unknown_trace(path):

@@ -23,9 +23,9 @@ LOWERED = lower(MODEL).network
 
 
 def reference():
-    readout, spikes, membranes = naive.run(LOWERED, IMAGES)
+    readouts, spikes, membranes = naive.run_all(LOWERED, IMAGES)
     kinds = (spikes, np.uint8), (membranes, np.int32)
-    return Run(readout, *({name: array.astype(kind) for name, array in found.items()} for found, kind in kinds))
+    return Run(readouts, *({name: array.astype(kind) for name, array in found.items()} for found, kind in kinds))
 
 
 @needs_cc

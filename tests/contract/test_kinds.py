@@ -37,6 +37,7 @@ from qpsnn_core.integer import network as integers
 from qpsnn_core.integer.lava_lif import SCALES
 from qpsnn_core.integer.lowering.fold import CURRENTS
 from qpsnn_core.integer.lowering.lower import FORMS
+from qpsnn_core.integer.lowering.shares import SHARES
 from qpsnn_core.integer.node_kinds import KINDS
 from qpsnn_core.integer.nodes import IntLIF, IntNode, IntReadout
 from qpsnn_core.integer.operations import ANSWERS, OPERATIONS
@@ -63,6 +64,7 @@ TRAINED_ROOMS: list[KindTable[Any]] = [
     MEMBRANES,
     FORMS,
     CURRENTS,
+    SHARES,
     UNFOLDED,
     LEAKS,
     BACKWARDS,

@@ -33,6 +33,7 @@ from qpsnn_core.network import (
     Shortcut,
     SpatialGate,
     Sum,
+    Upsample,
     ValueSpec,
 )
 from qpsnn_core.network.gates import SAMPLINGS
@@ -111,6 +112,9 @@ CASES = [
     Case(Sum("n", ("a", "b")), (HUGE, HUGE)),
     Case(Concat("n", ("a", "b")), (SPIKES, SPIKES)),
     Case(Concat("n", ("a", "b", "c")), (SPIKES, MANY, SPIKES)),
+    *(Case(Sum("n", tuple("abc"[:count])), (MAP,) * count) for count in (2, 3)),
+    *(Case(Concat("n", tuple("abc"[:count])), (MAP,) * count) for count in (2, 3)),
+    *(Case(Upsample("n", "a", factor), (value,)) for factor, value in ((2, SPIKES), (3, MANY), (2, MAP))),
     *(Case(Dropout("n", "a"), (value,)) for value in (SPIKES, MANY)),
     Case(Conv("n", "a", 4, quantizer=Quantizer(gamma="mean"), gate="g", input_gate="h"), (SPIKES, CHANNELS[4], PLACES)),
     Case(Conv("n", "a", 4, quantizer=None, gate="g", input_gate="h"), (COUNTS, PLACES, CHANNELS[3])),
@@ -131,6 +135,8 @@ CASES = [
             ("each", Quantizer(8, "max"), (MAP, MAP)),
         )
     ),
+    *(Case(Readout("n", "a", mode, 0.7, places="each"), (MAP,)) for mode in MODES[1:]),
+    Case(Readout("n", "a", places="each"), (COUNTS,)),
 ]
 
 
@@ -182,7 +188,8 @@ class Run:
             length = 1  # one step of all
         shape = (length, batch, *self.output.shape)
         gradient = np.random.default_rng(3).normal(0, 1, shape).astype(np.float32)
-        return gradient.reshape(length, batch, -1) if answers(self.case.node) else gradient
+        flat = answers(self.case.node) and getattr(self.case.node, "places", "one") != "each"
+        return gradient.reshape(length, batch, -1) if flat else gradient
 
     def backward(self, output, gradient=None):
         gradient = self.gradient() if gradient is None else gradient
@@ -230,6 +237,9 @@ ACCUMULATORS = {
     SelfAttention: (np.int16,),
     MaxPool: (np.int16, np.int32),
     AvgPool: (np.int32,),
+    Sum: (np.float32,),
+    Concat: (np.int16,),
+    Upsample: (np.int16,),
 }
 """What a current may be summed in; a shortcut's counts stay as they are."""
 
@@ -242,9 +252,10 @@ def case(request):
 def test_the_output_is_what_the_node_promises(case):
     run = Run(case)
     value = run.forward().value
-    if answers(case.node):
+    if answers(case.node) or isinstance(case.node, Readout):
         read = STEPS if getattr(case.node, "mode", "mean") == "mean" else 1
-        assert (value.shape, value.dtype) == ((read, 4, run.output.shape[2]), np.float32)
+        place = run.output.shape if case.node.places == "each" else run.output.shape[2:]
+        assert (value.shape, value.dtype) == ((read, 4, *place), np.float32)
     elif run.output.kind == "current":
         assert value.acc.shape == (STEPS, 4, *run.output.shape)
         assert value.acc.dtype in ACCUMULATORS[type(case.node)]

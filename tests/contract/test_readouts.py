@@ -1,186 +1,195 @@
-"""Readouts of spikes and of membranes: from a list of layers to C, Loihi, NetX and NIR, or refused by name."""
+"""Networks with several readouts, of maps: every room gives each of them by its name, or refuses several by name."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
-from compiled import needs_cc
-from generators.chains import chain
 
 import qpsnn_backends
 import qpsnn_core as qp
-from qpsnn_backends.lava import stock
-from qpsnn_backends.loihi.populations import populations
-from qpsnn_backends.loihi.report import report
-from qpsnn_core.common.errors import ConfigError, ShapeError, UnsupportedError
+from naive import integer as naive
+from oracle import network as oracle
+from oracle import tape
+from qpsnn_backends.c.export import export
+from qpsnn_core.common.errors import ArgumentError, NetworkError, ShapeError, UnsupportedError
 from qpsnn_core.compression.channels.rates import last, prunable
-from qpsnn_core.engine.passes import forward
-from qpsnn_core.exchange.netx import save_netx
-from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntReadout
-from qpsnn_core.integer.stateful import StatefulSimulator, check_unbounded
-from qpsnn_core.layers import LIF, Conv, Linear, Readout
-from qpsnn_core.network import nodes
-from qpsnn_core.network.values import ValueSpec
+from qpsnn_core.engine.passes import backward, forward
+from qpsnn_core.integer.file import load_integer, save_integer
+from qpsnn_core.integer.lava_lif import chain
+from qpsnn_core.integer.simulate import predict, simulate
+from qpsnn_core.network import LIF, Concat, Conv, Input, Linear, MaxPool, Readout, Sum, Upsample
+from qpsnn_core.network.graph import Network
+from qpsnn_datasets import Dataset
 
-SHAPE = (5, 4, 2)
-IMAGES = np.random.default_rng(4).integers(0, 256, (6, *SHAPE)).astype(np.uint8)
-
-
-def made(*end):
-    """A network of two layers that ends so, with lively parameters."""
-    network = qp.sequential(SHAPE, [Conv(4), LIF(), Linear(3), *end], steps=3)
-    model = qp.recalibrate(qp.initialise(network, 5), IMAGES)
-    weight = model.params["linear1"]["weight"]
-    return model._replace(params={**model.params, "linear1": {**model.params["linear1"], "weight": weight * 4}})
-
-
-COUNTED = made(LIF(threshold=0.3))
-MEMBRANE = {mode: made(Readout(mode, beta=0.75)) for mode in ("mean", "last", "max")}
-
-
-def test_a_last_lif_is_counted():
-    network = COUNTED.network
-    assert network.readout == nodes.Readout("readout", "lif2")
-    assert network["linear1"].quantizer.bits == 8
-    logits = forward(COUNTED, IMAGES, save_for_backward=True)
-    np.testing.assert_array_equal(logits.logits, logits.values["lif2"][:, :, 0, 0])
-    integers = qp.lower(COUNTED).network
-    run = qp.simulate(integers, IMAGES, record="spikes")
-    np.testing.assert_array_equal(run.readout, run.spikes["lif2"].sum(0)[:, 0, 0])
-    assert 0 < run.readout.mean() < 3
-
-
-def test_of_equal_counts_the_lowest_class_is_the_answer():
-    integers = qp.lower(COUNTED).network
-    readout = qp.simulate(integers, IMAGES).readout
-    tied = (readout == readout.max(1, keepdims=True)).sum(1) > 1
-    assert tied.any()
-    np.testing.assert_array_equal(qp.predict(integers, IMAGES).labels, readout.argmax(1))
-
-
-def test_classes_are_not_pruned():
-    network = COUNTED.network
-    assert last(network) == ("lif1",)
-    assert prunable(network) == ()
-    assert prunable(network, prune_last=True) == ("lif1",)
-    with pytest.raises(ConfigError, match=r"keep\.lif2: expected all 3"):
-        qp.remove_channels(COUNTED, {"lif2": [0, 1]})
-
-
-@needs_cc
-@pytest.mark.parametrize("model", [COUNTED, *MEMBRANE.values()], ids=["counted", *MEMBRANE])
-def test_c_streams_them(model):
-    integers = qp.lower(model).network
-    exact, found = (qpsnn_backends.get(name).run(integers, IMAGES, record="none") for name in ("exact", "c"))
-    np.testing.assert_array_equal(found.readout, exact.readout)
-
-
-def test_spikes_are_counted_outside_the_chip():
-    integers = qp.lower(COUNTED).network
-    assert [one.name for one in populations(integers)] == ["input", "lif1", "lif2"]
-    assert [layer.name for layer in report(integers).layers] == ["lif1", "lif2"]
-
-
-def test_the_membrane_of_a_readout_is_a_state_on_the_chip():
-    uses = {use.resource: use.used for use in report(qp.lower(MEMBRANE["last"]).network).layers[-1].uses}
-    integers = qp.lower(MEMBRANE["last"]).network
-    assert uses["state"] == int(integers.values["readout"].interval.largest.max())
-
-
-def counted_chain():
-    """A chain whose last neurons are counted."""
-    network = chain()
-    *first, end, _, _ = network.nodes
-    return IntegerNetwork(
-        (*first, end, IntReadout("readout", end.name)),
-        {
-            **{node.name: network.arrays[node.name] for node in (*first, end)},
-            "readout": {"bias": np.zeros(7, np.int32)},
-        },
-        3,
-    )
-
-
-def test_a_file_of_netx_ends_with_the_neurons_that_are_counted(tmp_path):
-    integers = counted_chain()
-    assert [layer.neuron for layer in save_netx(tmp_path / "a.net", integers)] == ["lif1", "lif2", "lif3"]
-    parts = stock.plan(integers, spikes=False).wiring.parts
-    assert (parts[-1].name, parts[-1].reads) == ("readout", ("lif3",))
-
-
-@pytest.mark.parametrize(("mode", "multiplier"), [("last", 0), ("max", 1), ("mean", 1)])
-def test_netx_and_a_stream_have_no_membrane_to_read(tmp_path, mode, multiplier):
-    network = chain()
-    end = replace(network.readout, mode=mode, multiplier=multiplier)
-    integers = IntegerNetwork((*network.nodes[:-1], end), network.arrays, 3)
-    with pytest.raises(UnsupportedError, match=r"readout\.(mode|multiplier): "):
-        save_netx(tmp_path / "a.net", integers)
-    assert stock.plan(integers).wiring.of("readout")[0].settings["mode"] == mode
-    with pytest.raises(UnsupportedError, match=r"^readout: expected a readout that sums .*, got mode '.*', multiplier"):
-        check_unbounded(integers)
-    images = np.random.default_rng(1).integers(0, 2, (3, 4, *integers.input.shape)).astype(np.uint8)
-    found = StatefulSimulator(integers, 3).run(images).readout
-    np.testing.assert_array_equal(found, qp.simulate(integers, images).readout)
-
-
-@pytest.mark.exchange
-@pytest.mark.parametrize("exact", [False, True])
-def test_nir_writes_spikes_as_the_output(tmp_path, exact):
-    from qpsnn_core.exchange.nir_export import save_nir
-    from qpsnn_core.exchange.nir_import import load_nir
-
-    integers = qp.lower(COUNTED).network
-    save_nir(tmp_path / "a.nir", integers, exact=exact)
-    found = load_nir(tmp_path / "a.nir")
-    assert found.network.readout == nodes.Readout("readout", "lif2")
-    np.testing.assert_array_equal(
-        forward(found, IMAGES.astype(np.float32) if found.network.input.peak is None else IMAGES).logits.sum(0),
-        qp.simulate(integers, IMAGES).readout,
-    )
-    for source in (MEMBRANE["last"], MEMBRANE["mean"], qp.lower(MEMBRANE["max"]).network):
-        with pytest.raises(UnsupportedError, match=r"readout.*: NIR has no word for what is read"):
-            save_nir(tmp_path / "b.nir", source)
-
-
-@pytest.mark.parametrize("model", [COUNTED, *MEMBRANE.values()], ids=["counted", *MEMBRANE])
-def test_the_lift_has_the_same_readout(model):
-    integers = qp.lower(model).network
-    lifted = qp.lift(integers, IMAGES)
-    assert lifted.network.readout == model.network.readout
-    again = qp.lower(lifted)
-    want = qp.simulate(integers, IMAGES).readout * integers.readout.unit(3)
-    found = qp.simulate(again.network, IMAGES).readout * again.network.readout.unit(3)
-    np.testing.assert_allclose(found, want, atol=4 * again.report.readout.rounding + 1e-3)
-
-
-CURRENT, SPIKES = ValueSpec("current", (1, 1, 3)), ValueSpec("spikes", (1, 1, 3), 1)
-
-
-@pytest.mark.parametrize(
-    ("options", "value", "message"),
-    [
-        ({"mode": "last"}, CURRENT, r"^r\.beta: expected a leak for mode='last' .*, got None$"),
-        ({"mode": "sum"}, CURRENT, r"^r\.mode: expected one of mean, last, max, got 'sum'$"),
-        ({"beta": 1.5}, CURRENT, r"^r\.beta: expected a number from 0 to 1, got 1\.5$"),
-        ({"beta": 0.5, "tau": 2.0}, CURRENT, r"^r\.tau: expected beta or tau, not both"),
-        ({"mode": "max", "beta": 0.5}, SPIKES, r"^r\.mode: expected 'mean' for spikes, which are counted"),
-        ({"beta": 0.5}, SPIKES, r"^r\.beta: expected None for spikes, which are counted"),
-    ],
+NODES = (
+    Input("input", (6, 4, 2)),
+    Conv("conv1", "input", 4, stride=2),
+    LIF("lif1", ("conv1",), 0.6, 0.25),
+    Conv("conv2", "lif1", 4),
+    Conv("conv3", "lif1", 4, 1, 1, 0),
+    Sum("stream", ("conv2", "conv3")),
+    Conv("wider", "lif1", 2, 1, 1, 0),
+    Concat("beside", ("wider", "stream")),
+    LIF("lif2", ("beside",), 0.6),
+    MaxPool("pool", "lif2", 2, 1),
+    Conv("coarse", "pool", 3, 1, 1, 0, bias=True, batch_norm=False),
+    Upsample("finer", "lif2"),
+    Conv("fine", "finer", 2, bias=True, batch_norm=False),
+    Readout("map", "fine", places="each"),
+    Readout("leaky", "coarse", "max", 0.5, places="each"),
+    Linear("classes", "lif1", 3),
+    Readout("last", "classes"),
 )
-def test_a_readout_that_cannot_be_is_refused(options, value, message):
-    with pytest.raises((ConfigError, ShapeError), match=message):
-        nodes.Readout("r", "x", **options).output(value)
+NETWORK = Network(NODES, 3)
+IMAGES = np.random.default_rng(5).integers(0, 256, (5, 6, 4, 2)).astype(np.uint8)
+SHAPES = {"map": (6, 4, 2), "leaky": (2, 1, 3), "last": (3,)}
 
 
-def test_tau_is_kept_as_beta():
-    assert nodes.Readout("r", "x", "last", tau=4.0) == nodes.Readout("r", "x", "last", 0.75)
+def made():
+    model = qp.recalibrate(qp.initialise(NETWORK, 4), IMAGES)
+    rng = np.random.default_rng(6)
+    for name in ("coarse", "fine"):
+        model.params[name]["bias"][:] = rng.normal(0, 0.3, len(model.params[name]["bias"]))
+    return model
 
 
-def test_a_readout_as_it_always_was_has_its_old_text():
-    network = qp.sequential(SHAPE, [Linear(3)])
-    assert '{"kind":"Readout","name":"readout","source":"linear1"}' in network.to_json()
-    changed = replace(network, nodes=(*network.nodes[:-1], nodes.Readout("readout", "linear1", "last", 1.0)))
-    assert qp.Network.from_json(changed.to_json()) == changed
+MODEL = made()
+LOWERED = qp.lower(MODEL)
+
+
+def test_they_are_in_order_with_their_shapes_and_survive_as_text():
+    assert [node.name for node in NETWORK.readouts] == list(SHAPES)
+    assert {name: NETWORK.answer_shape(name) for name in SHAPES} == SHAPES
+    assert Network.from_json(NETWORK.to_json()) == NETWORK
+    assert repr(NETWORK) == "Network(17 nodes, 6x4x2 to 6x4x2, 2x1x3, 1x1x3, T = 3)"
+    only = Network((*NODES[:3], NODES[-2], NODES[-1]), 3)
+    assert "places" not in json.dumps(json.loads(only.to_json())["nodes"][-1])
+    assert forward(MODEL, IMAGES).outputs.keys() == SHAPES.keys()
+
+
+def test_what_is_about_one_readout_refuses_several_and_maps_by_name():
+    several = r"^network\.readout: expected one readout.*, got 3: map, leaky, last$"
+    done = forward(MODEL, IMAGES, save_for_backward=True)
+    data = Dataset(IMAGES, np.zeros(5, np.int64), ("a", "b", "c"))
+    integers = LOWERED.network
+    for call in (
+        lambda: NETWORK.readout,
+        lambda: NETWORK.classes,
+        lambda: done.logits,
+        lambda: qp.evaluate(MODEL, data),
+        lambda: qp.predict(MODEL, IMAGES),
+        lambda: qp.train(MODEL, data, epochs=1),
+        lambda: predict(integers, IMAGES),
+        lambda: simulate(integers, IMAGES).readout,
+        lambda: backward(MODEL, done, done.outputs["last"]),
+    ):
+        with pytest.raises(NetworkError, match=several):
+            call()
+    with pytest.raises(UnsupportedError, match=r"^netx: readouts: expected one readout of one pixel"):
+        chain(integers, "netx")
+    one_map = Network((*NODES[:9], NODES[11], NODES[12], NODES[13]), 3)
+    with pytest.raises(
+        NetworkError, match=r"^map\.places: expected classes, .*\(map gives a map, 6x4x2\), got 'each'$"
+    ):
+        qp.predict(qp.initialise(one_map), IMAGES)
+    assert (qp.inspect(MODEL, IMAGES).labels == -1).all()
+    assert (qp.inspect(integers, IMAGES).labels == -1).all()
+
+
+def test_a_readout_is_read_by_none_and_the_last_node():
+    with pytest.raises(NetworkError, match=r"^wrong\.source: expected no readout, .*, got last \(Readout\)$"):
+        Network((*NODES, Conv("wrong", "last", 2), Readout("end", "wrong", places="each")), 3)
+    with pytest.raises(NetworkError, match=r"^network: expected a Readout or CurrentReadout, the last node"):
+        Network(NODES[:-1], 3)
+    with pytest.raises(ShapeError, match=r"^map \(from fine\): expected a shape \(1, 1, classes\), got \(6, 4, 2\)$"):
+        NETWORK.change("map", places="one")
+
+
+def gradients():
+    rng = np.random.default_rng(7)
+    done = forward(MODEL, IMAGES, train=True, save_for_backward=True)
+    return done, {name: rng.normal(0, 1, one.shape).astype(np.float32) for name, one in done.outputs.items()}
+
+
+def test_gradients_are_those_of_the_sum_of_all_of_them():
+    """As the tape has them, of `sum_r sum logits_r * g_r`."""
+    done, given = gradients()
+    found = backward(MODEL, done, given)
+    run = oracle.run(MODEL, IMAGES, train=True)
+    products = [run.logits[name] * one.astype(float) for name, one in given.items()]
+    terms = [tape.mean(one, tuple(range(one.value.ndim))) * float(one.value.size) for one in products]
+    sum(terms[1:], start=terms[0]).backward()
+    for node, own in run.leaves.items():
+        for name, leaf in own.items():
+            scale = np.abs(leaf.gradient).max() + 1e-6
+            np.testing.assert_allclose(found[node][name], leaf.gradient, rtol=0, atol=2e-5 * scale, err_msg=node)
+
+
+def test_a_gradient_for_each_is_asked_for():
+    done, given = gradients()
+    with pytest.raises(
+        ArgumentError, match=r"^backward\.gradient: expected one for each readout, map, leaky, last, got"
+    ):
+        backward(MODEL, done, {"map": given["map"]})
+    with pytest.raises(ShapeError, match=r"^leaky: gradient: expected \[1, 5, 2, 1, 3\], got \[3, 5, 2, 1, 3\]$"):
+        backward(MODEL, done, {**given, "leaky": np.zeros((3, 5, 2, 1, 3), np.float32)})
+
+
+def test_pruning_goes_by_all_of_them():
+    assert last(NETWORK) == ("lif1", "lif2")
+    assert prunable(NETWORK) == ()
+    assert prunable(NETWORK, prune_last=True) == ("lif1", "lif2")
+    kept = qp.remove_channels(MODEL, {"lif2": [0, 3, 5]}).network
+    widths = {"wider": 1, "conv2": 2, "conv3": 2, "stream": 2, "beside": 3, "lif2": 3, "conv1": 4}
+    assert {name: kept.shape(name)[2] for name in widths} == widths
+
+
+def test_integers_give_each_within_its_rounding(tmp_path):
+    integers, report = LOWERED
+    run, done = simulate(integers, IMAGES, record="all"), forward(MODEL, IMAGES, save_for_backward=True)
+    readouts, spikes, membranes = naive.run_all(integers, IMAGES)
+    for lif in NETWORK.neurons:
+        np.testing.assert_array_equal(run.spikes[lif.name], spikes[lif.name])
+        np.testing.assert_array_equal(run.membranes[lif.name], membranes[lif.name])
+        np.testing.assert_array_equal(run.spikes[lif.name], done.values[lif.name])
+    for node in integers.readouts:
+        assert run.readouts[node.name].shape == (5, *SHAPES[node.name])
+        np.testing.assert_array_equal(run.readouts[node.name], readouts[node.name])
+        real = run.readouts[node.name] * node.unit(3)
+        np.testing.assert_allclose(
+            real, done.outputs[node.name].mean(0), rtol=1e-5, atol=report[node.name].rounding + 1e-5
+        )
+    assert [part["name"] for part in report.to_dict()["readouts"]] == list(SHAPES)
+    save_integer(tmp_path / "a.h5", integers)
+    assert load_integer(tmp_path / "a.h5").digest() == integers.digest()
+
+
+def assert_same(run, exact):
+    assert run.readouts.keys() == exact.readouts.keys()
+    for name, array in exact.readouts.items():
+        np.testing.assert_array_equal(run.readouts[name], array, name)
+    for name, array in exact.spikes.items():
+        np.testing.assert_array_equal(run.spikes[name], array, name)
+
+
+@pytest.mark.once
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_c_gives_each(tmp_path):
+    integers = LOWERED.network
+    run = qpsnn_backends.get("c").run(integers, IMAGES, record="all")
+    assert_same(run, simulate(integers, IMAGES, record="all"))
+    export(integers, tmp_path / "c", images=IMAGES)
+    done = subprocess.run(["make", "-C", str(tmp_path / "c"), "check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "leaky: 2 x 1 x 3 of these, from 48 on" in (tmp_path / "c" / "network.h").read_text()
+
+
+@pytest.mark.lava
+def test_lava_gives_each():
+    integers = LOWERED.network
+    run = qpsnn_backends.get("lava").run(integers, IMAGES[:2], record="all")
+    assert_same(run, simulate(integers, IMAGES[:2], record="all"))

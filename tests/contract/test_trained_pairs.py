@@ -26,6 +26,7 @@ from qpsnn_core.network import (
     Readout,
     Shortcut,
     Sum,
+    Upsample,
 )
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.model import Model
@@ -76,6 +77,7 @@ def node_of(kind, name, sources):
         AvgPool: lambda: AvgPool(name, one, 1),
         Sum: lambda: Sum(name, sources),
         Concat: lambda: Concat(name, sources),
+        Upsample: lambda: Upsample(name, one),
         Dropout: lambda: Dropout(name, one),
         Readout: lambda: Readout(name, one),
     }[kind]()
@@ -85,7 +87,8 @@ GIVES = {Conv: "current", Linear: "current", Shortcut: "current"}
 READS = {
     Conv: ("analog", "spikes"),
     Linear: ("analog", "spikes"),
-    **dict.fromkeys((Shortcut, Sum, Concat), ("spikes",)),
+    Shortcut: ("spikes",),
+    **dict.fromkeys((Sum, Concat, Upsample), ("spikes", "current")),
     Dropout: ("analog", "spikes"),
     **dict.fromkeys((MaxPool, AvgPool), ("analog", "spikes", "current")),
     LIF: ("current",),
@@ -93,8 +96,9 @@ READS = {
 }
 SOURCES = [
     *((Input, what) for what in ("analog", "spikes")),
-    *((kind, GIVES.get(kind, "spikes")) for kind in (Conv, Linear, Shortcut, LIF, MaxPool, AvgPool, Sum, Concat)),
+    *((kind, GIVES.get(kind, "spikes")) for kind in (Conv, Linear, Shortcut, LIF, MaxPool, AvgPool)),
     *((kind, what) for kind in (MaxPool, AvgPool) for what in ("analog", "current")),
+    *((kind, what) for kind in (Sum, Concat, Upsample) for what in ("spikes", "current")),
 ]
 TARGETS = tuple(READS)
 
@@ -119,8 +123,8 @@ def test_every_pair_is_accepted_or_refused_by_name():
 def test_what_a_kind_does_not_read_is_refused_by_name(target, what):
     node, value = node_of(target, "reads", ("a", "b")), ValueSpec(what, (1, 1, 2), 3)
     if what in READS[target]:
-        channels = 4 if target is Concat else 2
-        assert node.output(*(value for _ in node.sources)).shape == (1, 1, channels)
+        shapes = {Concat: (1, 1, 4), Upsample: (2, 2, 2)}
+        assert node.output(*(value for _ in node.sources)).shape == shapes.get(target, (1, 1, 2))
         return
     with pytest.raises(ShapeError, match=rf"^reads \(from a\): expected [a-z ]+, got '{what}'$"):
         node.output(*(value for _ in node.sources))

@@ -16,7 +16,17 @@ from generators.integer_networks import LEAKS, MEMBRANES, Builder
 from qpsnn_core.common.errors import NumericsError
 from qpsnn_core.common.input_range import image_type
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntConcat, IntConv, IntInput, IntLinear, IntMaxPool, IntReadout, IntSum, IntSumPool
+from qpsnn_core.integer.nodes import (
+    IntConcat,
+    IntConv,
+    IntInput,
+    IntLinear,
+    IntMaxPool,
+    IntReadout,
+    IntSum,
+    IntSumPool,
+    IntUpsample,
+)
 from qpsnn_core.network.nodes import RESETS
 from qpsnn_core.network.readouts import MODES
 
@@ -31,6 +41,9 @@ WINDOWS = ("rectangle", "groups", "depthwise")
 
 POOLS = ("max_current", "sum_current")
 """Pools of currents."""
+
+JOINED = ("added", "beside", "finer")
+"""Sums, concatenations and upsampling of currents; of counts, too, "finer"."""
 
 JOINS = ("max_pool", "sum_pool", "sum")
 """What reads counts and gives counts."""
@@ -58,6 +71,16 @@ PAIRS = (
     *(f"{source}-concat-{synapse}" for source, synapse in product(COUNTS, ("conv", "shortcut"))),
     *(f"concat-{join}-conv" for join in (*JOINS, "concat")),
     *("lif-linear-max_current-readout", "lif-linear-sum_current-readout"),
+    "lif-conv-added-added-beside-beside-finer-lif",
+    "lif-shortcut-beside-added-finer-finer-added-readout",
+    "lif-linear-finer-beside-max_current-added-max_current-lif",
+    "lif-conv-beside-sum_current-added-sum_current-beside-readout",
+    "lif-shortcut-finer-max_current-finer-sum_current-finer-readout",
+    *("lif-linear-added-lif", "lif-shortcut-added-beside-lif", "lif-conv-finer-lif"),
+    "lif-linear-beside-max_current-beside-lif",
+    *(f"{source}-finer-conv" for source in (*COUNTS, "concat")),
+    *(f"finer-{synapse}" for synapse in ("linear", "shortcut", "readout")),
+    *(f"finer-{join}-conv" for join in (*JOINS, "concat", "finer")),
 )
 
 
@@ -96,7 +119,7 @@ class PairBuilder(Builder):
             first, *last = name.split("-")
         if last == ["readout"]:
             self.count(first)
-        elif any(kind in POOLS for kind in last):
+        elif any(kind in (*POOLS, *JOINED) for kind in last[1:]) and last[0] in (*SYNAPSES, *WINDOWS):
             getattr(self, f"give_{first}")()
             self.pool_current(last)
         else:
@@ -134,16 +157,27 @@ class PairBuilder(Builder):
             self.lif(self.whole("linear", self.top, self.some_channels()))
         if kind == "max_pool":
             self.top = self.put(IntMaxPool(self.name(kind), self.top, 3, 1, 1), self.shapes[self.top], 0.5)
-        elif kind in ("sum_pool", "sum", "concat"):
+        elif kind in ("sum_pool", "sum", "concat", "finer"):
             getattr(self, f"add_{kind}")()
-        classes = self.shapes[self.top][2]
-        self.put(IntReadout("readout", self.top), (1, 1, classes), 0.0, bias=np.zeros(classes, np.int32))
+        self.put(
+            IntReadout("readout", self.top, places=self.places(self.top)),
+            self.shapes[self.top],
+            0.0,
+            bias=np.zeros(self.shapes[self.top][2], np.int32),
+        )
+
+    def places(self, name):
+        """Of a readout that reads it."""
+        return "one" if self.shapes[name][:2] == (1, 1) else "each"
 
     def pool_current(self, kinds):
         """A synapse, pools of what it gives, and neurons or the readout behind them."""
         synapse, *pools, end = kinds
         current = self.whole(synapse, self.top, 3) if synapse == "linear" else self.same(synapse, self.top, 3)
         for kind in pools:
+            if kind in JOINED:
+                current = self.joined(kind, current)
+                continue
             height, width, channels = self.shapes[current]
             size = tuple(int(self.rng.integers(1, min(3, edge) + 1)) for edge in (height, width))
             stride = tuple(int(step) for step in self.rng.integers(1, 3, 2))
@@ -157,7 +191,25 @@ class PairBuilder(Builder):
             self.lif(current)
             current = self.whole("linear", self.top, 3)
         bias = self.rng.integers(-500, 501, self.shapes[current][2]).astype(np.int32)
-        self.put(IntReadout("readout", current, 0.5), (1, 1, self.shapes[current][2]), 0.0, bias=bias)
+        node = IntReadout("readout", current, 0.5, places=self.places(current))
+        self.put(node, self.shapes[current], 0.0, bias=bias)
+
+    def joined(self, kind, current):
+        """A current with the largest of its neighbours, and where it fits one more; or each pixel twice."""
+        height, width, channels = self.shapes[current]
+        if kind == "finer":
+            shape = (2 * height, 2 * width, channels)
+            return self.put(IntUpsample(self.name(kind), current, 2), shape, self.powers[current])
+        pool = IntMaxPool(self.name("max"), current, 3, 1, 1)
+        sources = [current, self.put(pool, (height, width, channels), self.powers[current])]
+        if (height, width) == self.shapes[self.top][:2]:
+            sources.append(self.conv(self.top, channels, 1))
+        sources = tuple(str(one) for one in self.rng.permutation(sources))
+        power = sum(self.powers[source] for source in sources)
+        if kind == "added":
+            return self.put(IntSum(self.name(kind), sources), (height, width, channels), power)
+        whole = sum(self.shapes[source][2] for source in sources)
+        return self.put(IntConcat(self.name(kind), sources), (height, width, whole), power)
 
     def codes(self, *shape):
         """Half of those of wide networks are pruned."""
@@ -264,6 +316,16 @@ class PairBuilder(Builder):
         before = self.top
         self.lif(self.conv(before, self.shapes[before][2], 1))
         self.add(before, self.top)
+
+    def give_finer(self):
+        self.give_lif()
+        self.add_finer()
+
+    def add_finer(self):
+        height, width, channels = self.shapes[self.top]
+        factor = int(self.rng.integers(2, 4))
+        shape = (height * factor, width * factor, channels)
+        self.top = self.put(IntUpsample(self.name("finer"), self.top, factor), shape, self.powers[self.top])
 
     def give_concat(self):
         self.give_lif()

@@ -23,6 +23,7 @@ from qpsnn_core.network import (
     Readout,
     Shortcut,
     Sum,
+    Upsample,
 )
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import RESETS
@@ -33,6 +34,8 @@ SPIKES = ("events", "lif", "max_pool", "avg_pool", "sum")
 SYNAPSES = ("conv", "linear", "shortcut")
 WINDOWS = ("rectangle", "groups", "depthwise")
 POOLS = ("max_current", "avg_current")
+JOINED = ("added", "beside", "finer")
+"""A sum, a concatenation and an upsampling of currents; of spikes, too, "finer"."""
 JOINS = ("max_pool", "avg_pool", "sum")
 
 READ = (*product(SPIKES, SYNAPSES), ("image", "conv"), ("image", "linear"))
@@ -57,6 +60,16 @@ NETWORK_PAIRS = (
     *(f"concat-{join}-conv" for join in (*JOINS, "concat")),
     *("image-max_pool-avg_pool-linear", "image-avg_pool-max_pool-linear"),
     *("image-max_pool-max_pool-conv", "image-avg_pool-avg_pool-conv"),
+    "lif-conv-added-added-beside-beside-finer-lif",
+    "lif-shortcut-beside-added-finer-finer-added-readout",
+    "lif-linear-finer-beside-max_current-added-max_current-lif",
+    "lif-conv-beside-avg_current-added-avg_current-beside-readout",
+    "lif-shortcut-finer-max_current-finer-avg_current-finer-readout",
+    *("lif-linear-added-lif", "lif-shortcut-added-beside-lif", "lif-conv-finer-lif"),
+    "lif-linear-beside-max_current-beside-lif",
+    *(f"{source}-finer-conv" for source in (*SPIKES, "concat")),
+    *(f"finer-{synapse}" for synapse in ("linear", "shortcut", "readout")),
+    *(f"finer-{join}-conv" for join in (*JOINS, "concat", "finer")),
 )
 
 BETAS = (1.0, 0.75, 0.5, 0.3, 0.0)
@@ -95,7 +108,7 @@ class PairNetwork:
         low = -100 if first == "signed" else 0
         self.top = self.put(Input("input", (*sizes, int(self.rng.integers(1, 4))), peak, 1 / peak, events, low))
         first = "image" if first == "signed" else first
-        pools = [kind for kind in last if kind in POOLS]
+        pools = [kind for kind in last if kind in (*POOLS, *JOINED)] if last[0] in SYNAPSES else []
         if pools:
             self.pooled(first, last[0], pools, last[-1])
             last = ["readout"]
@@ -113,7 +126,8 @@ class PairNetwork:
         if last[-1] == "lif":
             self.fire(self.whole(synapse, self.top, 4))
         if synapse == "readout":
-            self.put(Readout("readout", self.top, *(self.reading() if pools else ())))
+            places = "one" if self.values[self.top].shape[:2] == (1, 1) else "each"
+            self.put(Readout("readout", self.top, *(self.reading() if pools else ()), places=places))
         else:
             self.put(Readout("readout", self.whole(synapse, self.top, 4), *self.reading()))
         network = Network(tuple(self.nodes), self.steps)
@@ -134,21 +148,39 @@ class PairNetwork:
         if first == "lif":
             self.add_lif()
         current = self.whole("linear", self.top, 4) if synapse == "linear" else self.same(synapse, self.top, 4)
+        last = end == "readout" and not set(pools) & set(JOINED)
         for kind in pools:
             height, width, _ = self.values[current].shape
             size = (min(2, height), min(3, width))
-            if end == "readout":
+            if kind in JOINED:
+                current = self.joined(kind, current)
+                continue
+            if last:
                 size = (height, width)
             if kind == "max_current":
                 node = MaxPool(self.name(kind), current, size, (1, 2), tuple(one // 2 for one in size))
-                node = MaxPool(self.name(kind), current, size) if end == "readout" else node
+                node = MaxPool(self.name(kind), current, size) if last else node
             else:
-                node = AvgPool(self.name(kind), current, size, 0 if end == "readout" else (2, 1))
+                node = AvgPool(self.name(kind), current, size, 0 if last else (2, 1))
             current = self.put(node)
         self.top = current
         if end == "lif":
             self.fire(current)
             self.top = self.whole("linear", self.top, 4)
+
+    def joined(self, kind, current):
+        """A current with the largest of its neighbours, and where it fits one more; or each pixel twice."""
+        if kind == "finer":
+            return self.put(Upsample(self.name(kind), current))
+        (*_, channels), sources = self.values[current].shape, [current]
+        sources.append(self.put(MaxPool(self.name("max"), current, 3, 1, 1)))
+        if self.values[current].shape[:2] == self.values[self.top].shape[:2]:
+            sources.append(self.same("conv", self.top, channels))
+        sources = tuple(str(one) for one in self.rng.permutation(sources))
+        return self.put((Sum if kind == "added" else Concat)(self.name(kind), sources))
+
+    def add_finer(self):
+        self.top = self.put(Upsample(self.name("finer"), self.top, int(self.rng.integers(2, 4))))
 
     def add_max_rectangle(self):
         height, width, _ = self.values[self.top].shape

@@ -7,16 +7,20 @@ import numpy as np
 
 def run(network, images):
     """(readout [B, K], spikes {lif: [T, B, H, W, C]}, membranes {lif: [T, B, H, W, C]} after the reset), all int64."""
+    readouts, spikes, membranes = run_all(network, images)
+    return readouts[network.readout.name], spikes, membranes
+
+
+def run_all(network, images):
+    """As `run`, of readouts {name: [B, K] or [B, H, W, K]}."""
     lifs = [node.name for node in network if type(node).__name__ == "IntLIF"]
     batch = images.shape[-4]
     spikes = {name: np.zeros((network.steps, batch, *network.shape(name)), np.int64) for name in lifs}
     membranes = {name: np.zeros((network.steps, batch, *network.shape(name)), np.int64) for name in lifs}
-    end = network.nodes[-1]
-    places = () if network.shape(end.name)[:2] == (1, 1) else network.shape(end.name)[:2]
-    readout = np.zeros((batch, *places, network.classes), np.int64)
+    ends = {node.name: node for node in network if type(node).__name__ in ("IntReadout", "IntCurrentReadout")}
+    readouts = {name: np.zeros((batch, *network.shape(name)), np.int64) for name in ends}
     for b in range(batch):
-        potentials = {name: np.zeros(network.shape(name), object) for name in lifs}
-        potentials[end.name] = np.zeros(network.classes, object)
+        potentials = {name: np.zeros(network.shape(name), object) for name in (*lifs, *ends)}
         for t in range(network.steps):
             image = images[t, b] if images.ndim == 5 else images[b]
             values = {}
@@ -27,10 +31,12 @@ def run(network, images):
                 if node.name in lifs:
                     spikes[node.name][t, b] = values[node.name]
                     membranes[node.name][t, b] = potentials[node.name]
-            read, before = values[end.name].astype(np.int64), readout[b]
-            mode = getattr(end, "mode", "mean")
-            readout[b] = {"mean": before + read, "last": read, "max": np.maximum(before, read) if t else read}[mode]
-    return readout, spikes, membranes
+            for name, end in ends.items():
+                read, before = values[name].astype(np.int64).reshape(network.shape(name)), readouts[name][b]
+                found = {"mean": before + read, "last": read, "max": np.maximum(before, read) if t else read}
+                readouts[name][b] = found[getattr(end, "mode", "mean")]
+    shaped = {n: one if ends[n].places == "each" else one[:, 0, 0] for n, one in readouts.items()}
+    return shaped, spikes, membranes
 
 
 def conv(node, arrays, counts, *masks_and_nothing):
@@ -159,9 +165,18 @@ def concat(node, arrays, *counts_and_nothing):
     return np.concatenate(counts_and_nothing[:-1], axis=2)
 
 
+def upsample(node, arrays, values, _):
+    height, width, channels = values.shape
+    out = np.zeros((height * node.factor, width * node.factor, channels), object)
+    for y, x in np.ndindex(*out.shape[:2]):
+        out[y, x] = values[y // node.factor, x // node.factor]
+    return out
+
+
 def readout(node, arrays, drive, potential):
-    for k in range(len(potential)):
-        potential[k] = ((int(potential[k]) * node.multiplier) >> node.shift) + drive[0, 0, k] + arrays["bias"][k]
+    for place in np.ndindex(potential.shape):
+        left = (int(potential[place]) * node.multiplier) >> node.shift
+        potential[place] = left + drive[place] + arrays["bias"][place[2]]
     return potential
 
 
@@ -205,6 +220,7 @@ OPERATIONS = {
     "IntSumPool": sum_pool,
     "IntSum": add,
     "IntConcat": concat,
+    "IntUpsample": upsample,
     "IntGate": gate,
     "IntReadout": readout,
     "IntAttention": attention,

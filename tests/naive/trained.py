@@ -16,6 +16,7 @@ from qpsnn_core.network.nodes import (
     Readout,
     SelfAttention,
     Sum,
+    Upsample,
 )
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.quantization.rescaw import quantize
@@ -67,8 +68,9 @@ def current(model, node, counts, quantizer=None):
 
 
 def read(node, value, x, steps):
-    """The answer [B, K] of a readout."""
-    x = np.broadcast_to(x, (steps, *x.shape[1:]))[:, :, 0, 0] * (value.scale if value.kind == "spikes" else 1.0)
+    """The answer [B, K], or [B, H, W, K], of a readout."""
+    x = np.broadcast_to(x, (steps, *x.shape[1:])) * (value.scale if value.kind == "spikes" else 1.0)
+    x = x if node.places == "each" else x[:, :, 0, 0]
     u, membranes = 0.0, []
     for drive in x:
         u = (node.beta or 0.0) * u + drive
@@ -144,11 +146,11 @@ def attention(node, spikes):
 
 
 def run(model, images, spikes=None, quantizer=None):
-    """(logits [B, K], {LIF: spikes}, {LIF: membranes before the reset}).
+    """(logits [B, K], {LIF: spikes}, {LIF: membranes before the reset}); of several readouts the logits by their names.
 
     spikes: instead of its own, each layer is given these spikes of the layers before it.
     """
-    network, values, fired, before = model.network, {}, {}, {}
+    network, values, fired, before, answers = model.network, {}, {}, {}, {}
     for node in network:
         inputs = [values[source] for source in node.sources]
         if isinstance(node, Input):
@@ -161,7 +163,11 @@ def run(model, images, spikes=None, quantizer=None):
         elif isinstance(node, (MaxPool, AvgPool)):
             values[node.name] = pool(node, inputs[0], network.values[node.name].kind)
         elif isinstance(node, Sum):
-            values[node.name] = sum(counts.astype(np.int64) for counts in inputs)
+            currents = network.values[node.name].kind == "current"
+            values[node.name] = sum(one if currents else one.astype(np.int64) for one in inputs)
+        elif isinstance(node, Upsample):
+            rows, columns = (np.arange(size * node.factor) // node.factor for size in inputs[0].shape[2:4])
+            values[node.name] = inputs[0][:, :, rows][:, :, :, columns]
         elif isinstance(node, SelfAttention):
             values[node.name] = attention(node, inputs)
         elif isinstance(node, Dropout):
@@ -170,7 +176,7 @@ def run(model, images, spikes=None, quantizer=None):
             steps = max(map(len, inputs))
             values[node.name] = np.concatenate([np.broadcast_to(x, (steps, *x.shape[1:])) for x in inputs], -1)
         elif isinstance(node, CurrentReadout):
-            return head(model, node, inputs, network.steps, quantizer), fired, before
+            answers[node.name] = head(model, node, inputs, network.steps, quantizer)
         elif isinstance(node, Readout):
-            return read(node, network.values[node.source], inputs[0], network.steps), fired, before
-    raise AssertionError("a network ends with its Readout")
+            answers[node.name] = read(node, network.values[node.source], inputs[0], network.steps)
+    return answers if len(answers) > 1 else answers[network.readout.name], fired, before

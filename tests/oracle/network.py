@@ -31,6 +31,7 @@ from qpsnn_core.network import (
     Shortcut,
     SpatialGate,
     Sum,
+    Upsample,
 )
 
 EPSILON, MOMENTUM = 1e-5, 0.1
@@ -82,7 +83,8 @@ def run(model, images, *, train=False, smooth=False, draw=None, held=None):
     values = {source.name: [Tensor(real if images.ndim == 4 else real[t]) for t in range(network.steps)]}
     for node in network.nodes[1:]:
         values[node.name] = step(node, on, *(values[name] for name in node.sources))
-    logits = tape.stack(values[network.readout.name])
+    ends = {node.name: tape.stack(values[node.name]) for node in network.readouts}
+    logits = ends if len(ends) > 1 else ends[network.readout.name]
     return Run(logits, on.leaves, on.state, on.spikes, on.potentials, on.margin, on.gates, on.held)
 
 
@@ -294,11 +296,18 @@ def _(node: CurrentReadout, on, *values):
 
 
 @step.register
+def _(node: Upsample, on, x):
+    rows, columns = (np.arange(size * node.factor) // node.factor for size in x[0].shape[1:3])
+    return [tape.index(image, (slice(None), rows[:, None], columns[None, :])) for image in x]
+
+
+@step.register
 def _(node: Readout, on, x):
     """The logits, of which the mean is taken: of a membrane that is read once, that alone."""
     u, membranes = 0.0, []
     for drive in x:
-        u = tape.reshape(drive, drive.shape[0], -1) + u * (node.beta or 0.0)
+        drive = drive if node.places == "each" else tape.reshape(drive, drive.shape[0], -1)
+        u = drive + u * (node.beta or 0.0)
         membranes.append(u)
     if node.mode == "mean":
         return membranes

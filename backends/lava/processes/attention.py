@@ -34,7 +34,7 @@ class Attention(AbstractProcess):
 class Stream(AbstractProcess):
     """`Y += gain * (codes^T (factor * R(Z))) + (bias << bias_shift)` at each step of a sample, Z what `a_in` sums.
 
-    Of the mean, Z is added up over all places. Appended to `readout` as int64 [classes], or [H, W, channels].
+    Of the mean, Z is added up over all places. Appended to `NAME.readout` as int64 [classes], or [H, W, channels].
     """
 
     def __init__(self, part: LavaProcessSpec, wiring: Wiring, codes: Any, factor: Any, gain: Any, bias: Any) -> None:
@@ -89,7 +89,7 @@ class StreamModel(GuardedModel):
         super().__init__(proc_params)
         self.part: LavaProcessSpec = proc_params["part"]
         self.wiring: Wiring = proc_params["wiring"]
-        self.file = open("readout", "wb", buffering=0)  # noqa: SIM115 - open as long as the process lives
+        self.file = open(f"{self.part.name}.readout", "wb", buffering=0)  # noqa: SIM115 - open as long as the process lives
         self.y: Array = np.zeros(self.part.outputs, np.int64)
 
     def step(self) -> None:

@@ -31,7 +31,7 @@ class Source(AbstractProcess):
 
 
 class Relay(AbstractProcess):
-    """Sends what it reads, pooled, some steps later, or among zeros: a part of kind "pool" or "delay"."""
+    """Sends what it reads, pooled, some steps later, among zeros or repeated: a part of kind "pool" or "delay"."""
 
     def __init__(self, part: LavaProcessSpec) -> None:
         super().__init__(name=part.name, part=part)
@@ -42,7 +42,7 @@ class Relay(AbstractProcess):
 class Readout(AbstractProcess):
     """`Y = sum_t (a_in[t] + bias)` of each sample, or what ANSWERS says of a membrane of them.
 
-    Appended to `readout` as int64 [classes].
+    Appended to `NAME.readout` as int64 [H, W, classes].
     """
 
     def __init__(self, part: LavaProcessSpec, wiring: Wiring, bias: Any) -> None:
@@ -111,6 +111,8 @@ class RelayModel(GuardedModel):
             first, whole = self.part.settings["first"], np.zeros(self.part.outputs, np.int32)
             whole[..., first : first + value.shape[2]] = value
             value = whole
+        if "repeat" in self.part.settings:
+            value = value.repeat(self.part.settings["repeat"], 0).repeat(self.part.settings["repeat"], 1)
         self.s_out.send(pooled(value, self.part.pool) if self.part.pool else value)
 
 
@@ -128,7 +130,7 @@ class ReadoutModel(GuardedModel):
         super().__init__(proc_params)
         self.part: LavaProcessSpec = proc_params["part"]
         self.wiring: Wiring = proc_params["wiring"]
-        self.file = open("readout", "wb", buffering=0)  # noqa: SIM115 - open as long as the process lives
+        self.file = open(f"{self.part.name}.readout", "wb", buffering=0)  # noqa: SIM115 - open as long as the process lives
         settings = self.part.settings
         self.answer = ANSWERS[settings["mode"]]
         self.multiplier, self.shift = settings["multiplier"], settings["shift"]
@@ -145,7 +147,7 @@ class ReadoutModel(GuardedModel):
         self.membrane = ((self.membrane * self.multiplier) >> self.shift) + current + self.bias
         self.y[:] = self.answer(self.y, self.membrane) if step else self.membrane
         if step == self.wiring.steps - 1:
-            self.file.write(self.y.tobytes())
+            self.file.write(np.ascontiguousarray(self.y.swapaxes(0, 1)).tobytes())
 
 
 def pooled(counts: npt.NDArray[Any], pool: Pool) -> npt.NDArray[Any]:

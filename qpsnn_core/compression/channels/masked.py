@@ -3,21 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from qpsnn_core.network import ChannelGate, Conv, CurrentReadout, Network
+from qpsnn_core.network import LIF, ChannelGate, Concat, Conv, CurrentReadout, Network, Sum
+
+
+class Reader(NamedTuple):
+    """What reads a value, of a current also through others that are made of it.
+
+    first: the reader's channel that is the value's first one. whole: whether their channels are the same ones.
+    """
+
+    name: str
+    first: int = 0
+    whole: bool = True
+
+
+def readers(network: Network, name: str) -> list[Reader]:
+    """The nodes that read a value; of a current also those that read pools, sums, concatenations of it.
+
+    And those that read what a current is added to, in a Sum or a CurrentReadout: channels that meet are the same ones.
+    """
+    found: list[Reader] = []
+    queue = [Reader(name)]
+    for one in queue:
+        current = network.values[one.name].kind == "current"
+        for node in network.consumers(one.name):
+            whole = not isinstance(node, Concat)
+            before = () if whole else node.sources[: node.sources.index(one.name)]
+            first = one.first + sum(network.shape(source)[2] for source in before)
+            reader = Reader(node.name, first, whole and one.whole)
+            met = node.sources if current and isinstance(node, Sum | CurrentReadout) else ()
+            made = (reader,) if current and network.values[node.name].kind == "current" else ()
+            further = (*made, *(one._replace(name=source) for source in met))
+            queue += [other for other in further if other not in queue]
+            found += [reader] if reader not in found else []
+    return found
 
 
 def driven(network: Network, name: str) -> list[str]:
-    """The nodes that read a value; of a current also those that read pools of it, or meet it in a CurrentReadout."""
-    found: list[str] = []
-    queue = [name]
-    for one in queue:
-        for reader in network.consumers(one):
-            current = network.values[reader.name].kind == network.values[one].kind == "current"
-            more = reader.sources if isinstance(reader, CurrentReadout) else (reader.name,) if current else ()
-            queue += [other for other in more if other not in queue]
-            found += [reader.name] if reader.name not in found else []
-    return found
+    """The names of the readers of a value."""
+    return list(dict.fromkeys(one.name for one in readers(network, name)))
+
+
+def beside_others(network: Network, name: str) -> list[str]:
+    """The LIFs that read a current among the channels of others, and whatever LIFs do not read it like that.
+
+    None where one LIF alone reads it: then its channels are that LIF's, from some place on.
+    """
+    lifs = [one for one in readers(network, name) if isinstance(network[one.name], LIF)]
+    return [] if len(lifs) < 2 or all(one.whole for one in lifs) else list(dict.fromkeys(one.name for one in lifs))
 
 
 def masked_by(network: Network, gate: ChannelGate, origin: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.compression.channels.remove import coupled_groups, spike_sources, unprunable
-from qpsnn_core.network import CurrentReadout, Network
+from qpsnn_core.network import Network, Readout
 from qpsnn_core.recipes.paper_rates import checked_rate
 
 Rates = float | Sequence[float] | Mapping[str, float]
@@ -27,15 +27,14 @@ def prunable(network: Network, *, prune_last: bool = False, together: bool = Fal
 
 
 def last(network: Network) -> tuple[str, ...]:
-    """The LIFs that the classifier reads: the synapse of the Readout, or those of the neurons that it counts.
+    """The LIFs that a classifier reads: the synapses of a Readout, or those of the neurons that it counts.
 
     A CurrentReadout is the classifier, and reads no LIF: the channels of its currents are those of all layers that
     share them.
     """
     origin = spike_sources(network)
-    if isinstance(network.readout, CurrentReadout):
-        return ()
-    ends = [network.readout.source, *(name for lif in origin[network.readout.source] for name in network[lif].sources)]
+    ends = [readout.source for readout in network.readouts if isinstance(readout, Readout)]
+    ends += [name for end in ends for lif in origin[end] for name in network[lif].sources]
     read = {name for end in ends for source in network[end].sources for name in origin[source]}
     return tuple(node.name for node in network.neurons if node.name in read)
 

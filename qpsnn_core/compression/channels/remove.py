@@ -25,7 +25,7 @@ from qpsnn_core.compression.channels.cut import (
     same,
 )
 from qpsnn_core.compression.channels.heads import check_heads, fixed_by_heads, narrow_heads, ties_of
-from qpsnn_core.compression.channels.masked import driven, masked_by
+from qpsnn_core.compression.channels.masked import beside_others, driven, masked_by, readers
 from qpsnn_core.compression.channels.segments import (
     Segment,
     Segments,
@@ -51,6 +51,7 @@ from qpsnn_core.network import (
     Readout,
     Shortcut,
     Sum,
+    Upsample,
 )
 from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
@@ -120,12 +121,12 @@ def coupled_groups(network: Network, *, together: bool = False) -> tuple[tuple[s
             parent[other] = roots[0]
 
     for node in network.nodes:
-        readers = driven(network, node.name)
+        aligned = [one.name for one in readers(network, node.name) if one.whole]
         for segment in found[node.name]:
             join(segment.names)
         through = (together and CHANNELS[node].copies(network, node)) or CHANNELS[node].ties(network, node)
         whole = found[node.sources[0]] if through else ()
-        join([*readers, *(whole[0].names if len(whole) == 1 else ())])
+        join([*aligned, *(whole[0].names if len(whole) == 1 else ())])
     origin = spike_sources(network)
     for gate in network.of(ChannelGate):
         join(masked_by(network, gate, origin))
@@ -160,20 +161,22 @@ def _masks(network: Network, node: Node) -> tuple[str, ...]:
 
 
 def unprunable(network: Network) -> frozenset[str]:
-    """The LIFs whose channels cannot be removed: they meet the Input in a Sum, or share a synapse with the Readout.
+    """The LIFs whose channels cannot be removed: they meet the Input in a Sum, or share a synapse with a Readout.
 
     Nor those whose spikes the Readout counts: their channels are the classes. Nor those that a convolution in groups of
     several channels reads or feeds, or a depthwise one of the Input: its groups are all alike.
     Nor those that a gate masks in groups, or together with the Input; nor those whose spikes are a part of attention's
-    queries, keys or values.
+    queries, keys or values. Nor those that share a current which one of them reads in a Concat: the channels of one are
+    a part of another's.
     """
     origin, found = spike_sources(network), segments(network)
-    end = network.readout
-    before = network.nodes if isinstance(end, Readout) else ()  # a CurrentReadout reads channels that are no classes
-    shared = {node.name for node in before if end.name in driven(network, node.name)}
+    ends = {one.name for one in network.readouts if isinstance(one, Readout)}
+    shared = {node.name for node in network.nodes if ends.intersection(driven(network, node.name))}
     names = {lif for name in shared for lif in driven(network, name) if network[lif] in network.neurons}
-    names.update(name for source in end.sources for name in origin[source])
+    names.update(name for readout in network.readouts for source in readout.sources for name in origin[source])
     for node in network.nodes:
+        if network.values[node.name].kind == "current":
+            names.update(beside_others(network, node.name))
         whole = node.sources and len(found[node.sources[0]]) == 1 and network.input.name not in origin[node.sources[0]]
         tied = whole and CHANNELS[node].ties(network, node)
         if getattr(node, "groups", 1) > 1 and not tied:
@@ -181,7 +184,10 @@ def unprunable(network: Network) -> frozenset[str]:
             names.update(name for name in driven(network, node.name) if network[name] in network.neurons)
     for gate in network.of(ChannelGate):
         masked = masked_by(network, gate, origin)
-        if gate.size > 1 or not {lif.name for lif in network.neurons}.issuperset(masked):
+        beside = any(
+            not one.whole for conv in network.of(Conv) if conv.gate == gate.name for one in readers(network, conv.name)
+        )
+        if gate.size > 1 or beside or not {lif.name for lif in network.neurons}.issuperset(masked):
             names.update(masked)
     names.update(fixed_by_heads(network, found))
     for segment in (one for runs in found.values() for one in runs):
@@ -217,6 +223,10 @@ def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
     check_heads(network, sources, chosen)
     for node in network.nodes:
         first, every = 0, []
+        part = _part(network, node, chosen)
+        if part is not None:
+            kept[node.name] = part
+            continue
         runs = sources[node.name] or (
             Segment(_masks(network, node) or tuple(driven(network, node.name)), network.shape(node.name)[2]),
         )
@@ -226,6 +236,17 @@ def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
             first += segment.size
         kept[node.name] = np.concatenate(every)
     return kept
+
+
+def _part(network: Network, node: Node, chosen: Mapping[str, Longs]) -> Longs | None:
+    """What stays of a current that one LIF reads among the channels of others; None of any other value."""
+    if network.values[node.name].kind != "current":
+        return None
+    for one in readers(network, node.name):
+        if not one.whole and one.name in chosen:
+            inside = chosen[one.name] - one.first
+            return inside[(inside >= 0) & (inside < network.shape(node.name)[2])]
+    return None
 
 
 def _checked(name: str, indices: Any, size: int) -> Longs:
@@ -284,6 +305,7 @@ CHANNELS: KindTable[Channels] = KindTable(
         AvgPool: Channels(of_source),
         Sum: Channels(met),
         Concat: Channels(side_by_side),
+        Upsample: Channels(of_source),
         Dropout: Channels(of_source),
         ChannelGate: Channels(none),
         SpatialGate: Channels(none),

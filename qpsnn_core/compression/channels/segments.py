@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from qpsnn_core.network import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Network, Node, Sum
+from qpsnn_core.network import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Network, Node, Sum, Upsample
 
 
 class Segment(NamedTuple):
@@ -32,7 +32,9 @@ def none(network: Network, node: Node, found: Mapping[str, Segments]) -> Segment
     return ()
 
 
-def of_source(network: Network, node: MaxPool | AvgPool | Dropout, found: Mapping[str, Segments]) -> Segments:
+def of_source(
+    network: Network, node: MaxPool | AvgPool | Dropout | Upsample, found: Mapping[str, Segments]
+) -> Segments:
     """Those of what it reads."""
     return found[node.source]
 
@@ -43,8 +45,10 @@ def side_by_side(network: Network, node: Concat, found: Mapping[str, Segments]) 
 
 
 def met(network: Network, node: Sum, found: Mapping[str, Segments]) -> Segments:
-    """Segment by segment where all line up, else one that is fixed."""
+    """Segment by segment where all line up, else one that is fixed; none of currents."""
     every = [found[source] for source in node.sources]
+    if not any(every):
+        return ()
     if len({tuple(segment.size for segment in own) for own in every}) == 1:
         met = zip(*every, strict=True)
         return tuple(Segment(_names(*group), group[0].size, any(one.fixed for one in group)) for group in met)

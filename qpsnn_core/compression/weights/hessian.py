@@ -35,7 +35,7 @@ from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.leak import check_one_leak
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum, Upsample
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
 
 OBJECTIVES = ("membrane", "current")
@@ -115,9 +115,9 @@ def groups(network: Network) -> list[list[Weighted]]:
 
 
 def _driven(network: Network, name: str) -> list[Any]:
-    """What a current drives, also through pools of it."""
+    """What a current drives, also through others that are made of it."""
     readers = network.consumers(name)
-    through = {one.name for one in readers if LEAKS.entries.get(type(one)) is _POOL}
+    through = {one.name for one in readers if LEAKS.entries.get(type(one)) is _THROUGH}
     return [last for one in readers for last in (_driven(network, one.name) if one.name in through else [one])]
 
 
@@ -197,7 +197,7 @@ def _currents(node: CurrentReadout, x: Array, twice: Doubles) -> Iterator[tuple[
 
 _NO_WEIGHTS = Refusal("it has no weights to be pruned or quantized")
 _NO_READER = Refusal("it reads no current")
-_POOL = Refusal("a pool of currents has no membrane; what reads it has")
+_THROUGH = Refusal("what pools, joins or spreads currents has no membrane; what reads it has")
 
 UNFOLDED: KindTable[Callable[..., Iterator[tuple[Array, Doubles]]]] = KindTable(
     "the Hessian of weights",
@@ -211,6 +211,7 @@ UNFOLDED: KindTable[Callable[..., Iterator[tuple[Array, Doubles]]]] = KindTable(
         AvgPool: _NO_WEIGHTS,
         Sum: _NO_WEIGHTS,
         Concat: _NO_WEIGHTS,
+        Upsample: _NO_WEIGHTS,
         Dropout: _NO_WEIGHTS,
         ChannelGate: _NO_WEIGHTS,
         SpatialGate: _NO_WEIGHTS,
@@ -231,10 +232,11 @@ LEAKS: KindTable[Callable[[Any], float]] = KindTable(
         Linear: _NO_READER,
         Shortcut: _NO_READER,
         LIF: lambda node: float(node.beta),
-        MaxPool: _POOL,
-        AvgPool: _POOL,
-        Sum: _NO_READER,
-        Concat: _NO_READER,
+        MaxPool: _THROUGH,
+        AvgPool: _THROUGH,
+        Sum: _THROUGH,
+        Concat: _THROUGH,
+        Upsample: _THROUGH,
         Dropout: _NO_READER,
         ChannelGate: lambda node: 0.0,
         SpatialGate: lambda node: 0.0,

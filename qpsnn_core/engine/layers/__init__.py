@@ -15,12 +15,13 @@ from qpsnn_core.engine.layers import (
     readout,
     shortcut,
     sum,
+    upsample,
 )
 from qpsnn_core.engine.layers.base import Layer
 from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum, Upsample
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 LAYERS: KindTable[Layer] = KindTable(
@@ -35,6 +36,7 @@ LAYERS: KindTable[Layer] = KindTable(
         AvgPool: Layer(pool.init, pool.avg_pool, pool.avg_pool_back),
         Sum: Layer(sum.init, sum.forward, sum.backward),
         Concat: Layer(concat.init, concat.forward, concat.backward),
+        Upsample: Layer(upsample.init, upsample.forward, upsample.backward),
         Dropout: Layer(dropout.init, dropout.forward, dropout.backward),
         ChannelGate: Layer(gates.init, gates.channel_gate, gates.channel_gate_back),
         SpatialGate: Layer(gates.init_noise, gates.spatial_gate, gates.spatial_gate_back),

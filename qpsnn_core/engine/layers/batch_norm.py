@@ -19,7 +19,7 @@ from qpsnn_core.kernels.neurons.batch_norm import (
 from qpsnn_core.kernels.parts import add_pieces, parts_of, pieces_of
 from qpsnn_core.kernels.threads import parallel_for, parallel_map, per_thread_ranges
 from qpsnn_core.network.current_readouts import Weighted
-from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM
+from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Conv
 from qpsnn_core.quantization.formats import KEPT
 
 MIN_CHUNK_ROWS = 256
@@ -36,13 +36,14 @@ class Affine(NamedTuple):
 
 
 def init(node: Weighted) -> tuple[NamedFloats, NamedFloats]:
-    """BN scale 1, shift 0; running mean 0, variance 1; bias 0; a quantizer's gamma that is kept 1."""
+    """BN scale 1, or a Conv's own, shift 0; running mean 0, variance 1; bias 0; a quantizer's gamma that is kept 1."""
     params: NamedFloats = {}
     state: NamedFloats = {}
     if node.bias:
         params["bias"] = np.zeros(node.channels, np.float32)
     if node.batch_norm:
-        params["bn_weight"] = np.ones(node.channels, np.float32)
+        begin = node.bn_weight if isinstance(node, Conv) else 1.0
+        params["bn_weight"] = np.full(node.channels, begin, np.float32)
         params["bn_bias"] = np.zeros(node.channels, np.float32)
         state["mean"] = np.zeros(node.channels, np.float32)
         state["var"] = np.ones(node.channels, np.float32)

@@ -10,7 +10,7 @@ from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.types import Array, Floats, NamedFloats
 from qpsnn_core.engine.layers import batch_norm
 from qpsnn_core.engine.layers.base import Current, CurrentGradient, Gradients, LayerContext, LayerOutput
-from qpsnn_core.engine.layers.lif import added
+from qpsnn_core.engine.layers.currents import added
 from qpsnn_core.engine.layers.quantized_weights import Weights, used_weights, weight_gradient
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.conv.dense import multiply, multiply_parts
@@ -49,7 +49,7 @@ def forward(node: CurrentReadout, context: LayerContext, *currents: Current) -> 
     used = used_weights(context.params["weight"], node.quantizer, context.state.get("gamma"))
     area = node.area(context.inputs[0])
     means = tuple(_mean(current, area) for current in currents)
-    x = added(means)
+    x = added(means).acc
     bias = context.params.get("bias", np.zeros(node.channels, np.float32))
     found = used.step * multiply(x.reshape(-1, x.shape[-1]), used.codes) + bias
     shape = x.shape[1:-1] if node.places == "each" else x.shape[1:2]

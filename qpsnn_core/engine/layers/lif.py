@@ -9,13 +9,13 @@ import numpy as np
 from qpsnn_core.common.types import Array, Floats, NamedFloats
 from qpsnn_core.engine.layers.base import Current, CurrentGradient, Gradients, LayerContext, LayerOutput, rows
 from qpsnn_core.engine.layers.batch_norm import DeferredGradient
+from qpsnn_core.engine.layers.currents import MIN_CHUNK_POSITIONS, added
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.cyclic_channels import tile_channels
 from qpsnn_core.kernels.neurons.learned import STORED, leaks, thresholds
 from qpsnn_core.kernels.neurons.lif import (
     RESETS,
     LIFSettings,
-    add_current,
     current,
     lif_backward_pieces,
     lif_forward,
@@ -28,9 +28,6 @@ from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.nodes import LIF
 from qpsnn_core.network.surrogates import SURROGATES
 from qpsnn_core.network.values import ValueSpec
-
-MIN_CHUNK_POSITIONS = 64
-"""Least number of positions in a chunk."""
 
 Neuron = tuple[Floats, Floats]
 """The leaks and the thresholds of a layer, float32, [1] or [C]."""
@@ -163,19 +160,3 @@ def _added_on(
     if known != names:
         sums[names] = added(currents[len(known) :], sums.pop(known) if known else None)
     return sums[names]
-
-
-def added(currents: tuple[Current, ...], first: Floats | None = None) -> Floats:
-    """Currents of one shape multiplied out and added up, one after the other, [T or 1, B, H, W, C].
-
-    first: what they are added to, which stays as it is.
-    """
-    steps = max(*(len(one.acc) for one in currents), 1 if first is None else len(first))
-    acc = empty((steps, *currents[0].acc.shape[1:]), np.float32)
-    acc[...] = 0 if first is None else first
-    positions = acc[0].size // acc.shape[-1]
-    for one in currents:
-        step = positions if len(one.acc) == steps else 0
-        flat = (rows(acc), rows(one.acc), one.scale, one.shift)
-        parallel_for(add_current, positions, MIN_CHUNK_POSITIONS, *flat, positions, step)
-    return acc

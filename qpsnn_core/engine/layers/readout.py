@@ -18,7 +18,7 @@ init = nothing
 
 
 class Cache(NamedTuple):
-    """read: the accumulators or spikes [T or 1, B, 1, 1, K]; chosen: the step that each logit is of, [B, K], or None.
+    """read: the accumulators or spikes [T or 1, B, H, W, K]; chosen: the step that each logit is of, or None.
 
     steps, parts: as of the LayerContext. scale: what 1 of a spike is, 0 of a current.
     """
@@ -51,13 +51,14 @@ CHOSEN: OptionTable[Callable[[Floats], Longs | None]] = OptionTable(
 
 
 def forward(node: Readout, context: LayerContext, value: Current | Array) -> LayerOutput:
-    """Logits float32 [T, B, K], or [1, B, K] where one step of each is read."""
+    """Logits float32 [T, B, K], or [1, B, K] where one step of each is read; of each place [.., B, H, W, K]."""
     read, scale = (value.acc, 0.0) if isinstance(value, Current) else (value, context.inputs[0].scale)
     if isinstance(value, Current):
         drive = value.scale * read.astype(np.float32) + value.shift
     else:
         drive = read.astype(np.float32) * np.float32(scale)
-    drive = np.broadcast_to(drive, (context.steps, *drive.shape[1:])).reshape(context.steps, drive.shape[1], -1)
+    drive = np.broadcast_to(drive, (context.steps, *drive.shape[1:]))
+    drive = drive if node.places == "each" else drive.reshape(context.steps, drive.shape[1], -1)
     membranes = _leaking(node, drive)
     chosen = CHOSEN[node](membranes)
     logits = membranes if chosen is None else np.take_along_axis(membranes, chosen[None], 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,14 +10,13 @@ import numpy as np
 from qpsnn_core.common.errors import LoweringError, Unquoted, expected
 from qpsnn_core.common.types import Array, Doubles, Longs, NamedArrays
 from qpsnn_core.integer.bounds import INT32_MAX
-from qpsnn_core.integer.lowering.fixed_point import OfChannels, Rounded
+from qpsnn_core.integer.lowering.fixed_point import OfChannels
 from qpsnn_core.integer.lowering.fold import Affine, array_of, codes_of
 from qpsnn_core.integer.lowering.report import ReadoutReport, SynapseReport
 from qpsnn_core.integer.node_checks import SUM_SHIFT_MAX
 from qpsnn_core.kernels.linalg.sums import sum_down
 from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF
 
 STEP_BITS = 45
 """Bits of what a step adds to the sums, at most: 64 bits then hold more steps than a network runs in one go."""
@@ -40,18 +39,20 @@ class LoweredHead(NamedTuple):
     weights: SynapseReport
 
 
-def as_neuron(node: CurrentReadout, beside: tuple[LIF | OfChannels, ...], currents: Mapping[str, Affine]) -> OfChannels:
+def as_neuron(
+    name: str, sources: tuple[str, ...], beside: Sequence[OfChannels], currents: Mapping[str, Affine]
+) -> OfChannels:
     """What `choose` takes for the sum of the currents: a neuron without a leak, whose membrane is that sum.
 
     beside: the neurons that share currents with it: with the threshold of the first it asks for nothing that they do
     not. Without any, its threshold is the largest sum.
     """
     if beside:
-        threshold = np.asarray(beside[0].threshold, np.float64) + 0.0 * currents[node.sources[0]].scale
+        threshold = np.asarray(beside[0].threshold, np.float64) + 0.0 * currents[sources[0]].scale
     else:
-        largest = np.sum([currents[name].scale * currents[name].reach.largest for name in node.sources], axis=0)
+        largest = np.sum([currents[one].scale * currents[one].reach.largest for one in sources], axis=0)
         threshold = np.where(largest > 0, largest, 1.0)
-    return OfChannels(node.name, node.sources, threshold, 0.0, "zero", None)
+    return OfChannels(name, sources, threshold, 0.0, "zero", None)
 
 
 class _Terms(NamedTuple):
@@ -79,23 +80,22 @@ class _Chosen(NamedTuple):
 
 
 def lowered_head(
-    model: Model, node: CurrentReadout, currents: Mapping[str, Affine], rounded: Rounded, most: int
+    model: Model, node: CurrentReadout, sources: Sequence[Affine], gains: Sequence[Longs], unit: Doubles, most: int
 ) -> LoweredHead:
     """Codes as they were trained, a factor for each channel with at most `most` bits, and shifts that keep STEP_BITS.
 
-    Raises LoweringError where not even factors without bits fit.
+    sources: the currents that it adds up, each [C]; gains: their integers', in a `unit` of each channel. Raises
+    LoweringError where not even factors without bits fit.
     """
     value = model.network.inputs_of(node)[0]
     weight = array_of(model.params, node.name, "weight", node.weight_shape(value))
     codes, step, _ = codes_of(model, node, weight.astype(np.float32))
-    sources = [currents[name] for name in node.sources]
-    gains = [rounded.gains[name] for name in node.sources]
     used = codes * step
     shift = np.sum([one.shift for one in sources], axis=0)
     bias = sum_down(np.concatenate((used * shift[:, None], _bias(model, node)[None])))
     largest = np.sum([gain * one.reach.largest for gain, one in zip(gains, sources, strict=True)], axis=0)
     real = np.sum([one.scale * one.reach.largest + np.abs(one.shift) for one in sources], axis=0)
-    terms = _Terms(rounded.unit, largest.astype(np.float64), real, codes, step, bias)
+    terms = _Terms(unit, largest.astype(np.float64), real, codes, step, bias)
     area = node.area(value)
     chosen = _choose(node, terms, area, most)
     whole = np.abs(bias / chosen.one).max() / INT32_MAX
@@ -107,9 +107,7 @@ def lowered_head(
         "gain": chosen.gain.astype(np.int32),
         "bias": np.clip(offset, -INT32_MAX, INT32_MAX).astype(np.int32),
     }
-    each = [
-        abs(g * rounded.unit - one.scale) * one.reach.largest + one.off for g, one in zip(gains, sources, strict=True)
-    ]
+    each = [abs(g * unit - one.scale) * one.reach.largest + one.off for g, one in zip(gains, sources, strict=True)]
     off = _rounding(terms, chosen, area, np.sum(each, axis=0))
     off += np.abs(np.ldexp(offset * chosen.one, bias_shift) - bias)
     off += SINGLE * (len(codes) + 3 * len(sources) + 10) * (sum_down(np.abs(used) * real[:, None]) + np.abs(bias))

@@ -43,11 +43,14 @@ FAR_OFF = 2.0**32
 
 
 class OfChannels(NamedTuple):
-    """A LIF whose channels have learned thresholds of their own, float64 [C]; the rest is that of the node."""
+    """Some channels of a LIF, whose thresholds may be learned, float64 [C]; the rest is that of the node.
+
+    sources: the currents that each sums, one of them more than once where it comes to it several ways.
+    """
 
     name: str
     sources: tuple[str, ...]
-    threshold: Doubles
+    threshold: float | Doubles
     beta: float
     reset: str
     membrane: MembraneQuantizer | None

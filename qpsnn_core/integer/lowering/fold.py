@@ -19,7 +19,7 @@ from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.current_readouts import CurrentReadout, Weighted
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Node, Readout, Sum, Upsample
 from qpsnn_core.network.synapses import BN_EPSILON, Conv, Linear, Shortcut
 from qpsnn_core.quantization.fit import described
 from qpsnn_core.quantization.formats import KEPT, Quantizer
@@ -91,6 +91,11 @@ def _mean(model: Model, node: AvgPool) -> Affine:
     return _of_pool(model, node, node.area)
 
 
+def _copies(model: Model, node: Upsample) -> Affine:
+    """Of its source: each pixel of a current stands for several."""
+    return affine(model, model.network[node.source])._replace(codes=None)
+
+
 def _of_pool(model: Model, node: MaxPool | AvgPool, area: int) -> Affine:
     source = affine(model, model.network[node.source])
     reach = Interval(source.reach.low * area, source.reach.high * area)
@@ -156,6 +161,7 @@ def _single(values: Doubles) -> Doubles:
 
 
 _NO_CURRENT = Refusal("it gives no current")
+_OF_SEVERAL = Refusal("each of its currents is folded by itself (shares.py)")
 
 CURRENTS: KindTable[Callable[..., Affine]] = KindTable(
     "the folding of currents",
@@ -167,8 +173,9 @@ CURRENTS: KindTable[Callable[..., Affine]] = KindTable(
         LIF: _NO_CURRENT,
         MaxPool: _largest,
         AvgPool: _mean,
-        Sum: _NO_CURRENT,
-        Concat: _NO_CURRENT,
+        Sum: _OF_SEVERAL,
+        Concat: _OF_SEVERAL,
+        Upsample: _copies,
         Dropout: _NO_CURRENT,
         ChannelGate: _NO_CURRENT,
         SpatialGate: _NO_CURRENT,

@@ -11,32 +11,39 @@ import numpy as np
 from qpsnn_core.common.errors import LoweringError, Unquoted, expected
 from qpsnn_core.common.types import Longs
 from qpsnn_core.integer.lowering.fold import Affine
+from qpsnn_core.integer.lowering.shares import Shares, spread
 from qpsnn_core.network.gates import ChannelGate, SpatialGate
 from qpsnn_core.network.graph import Network
 
 
-def gate_thresholds(network: Network, currents: Mapping[str, Affine]) -> dict[str, Longs]:
+def gate_thresholds(network: Network, currents: Mapping[str, Affine], found: Mapping[str, Shares]) -> dict[str, Longs]:
     """The least sum that opens, int64 [K], of each gate by its name: exact, as `X = scale*acc + shift` has no rounding.
 
     Of a channel gate the least `acc` with X > 0, of a spatial gate with X >= 0; above the largest sum where none opens.
-    Raises LoweringError for a current that another node reads, too.
+    currents: of synapses; found: `shares`. Raises LoweringError for a current that another node reads, too, or that is
+    of several synapses.
     """
-    found = {}
+    made = {}
     every: tuple[ChannelGate | SpatialGate, ...] = network.of(ChannelGate) + network.of(SpatialGate)
     for gate in every:
         readers = [node.name for node in network.consumers(gate.source) if node is not gate]
         if readers:
             want = f"to be read by {gate.name} alone, whose unit is the sum itself"
             raise LoweringError(expected(f"{gate.source}: current", want, Unquoted(f"also by {', '.join(readers)}")))
-        current = currents[gate.source]
+        given = found[gate.source]
+        if len(given) > 1:
+            names = ", ".join(one.synapse for one in given)
+            want = f"the current of one synapse, whose sum is the unit of {gate.name}"
+            raise LoweringError(expected(gate.source, want, Unquoted(names)))
+        current = spread(given[0], currents[given[0].synapse])
         least = [
             _least(Fraction(scale), Fraction(shift), isinstance(gate, ChannelGate))
             for scale, shift in zip(current.scale.tolist(), current.shift.tolist(), strict=True)
         ]
         low, high = current.reach.low.tolist(), current.reach.high.tolist()
         bounded = [min(max(one, a), b + 1) for one, a, b in zip(least, low, high, strict=True)]
-        found[gate.name] = np.array(bounded, np.int64)
-    return found
+        made[gate.name] = np.array(bounded, np.int64)
+    return made
 
 
 def _least(scale: Fraction, shift: Fraction, strict: bool) -> int:

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from qpsnn_core.common.errors import ConfigError, LoweringError, Unquoted, expected
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.plain import plain
-from qpsnn_core.common.types import Longs, NamedArrays
+from qpsnn_core.common.types import Doubles, Longs, NamedArrays
 from qpsnn_core.common.validation import check_kind
 from qpsnn_core.integer.bounds import UNBOUNDED
 from qpsnn_core.integer.dead import warn_dead_integers
-from qpsnn_core.integer.lowering.current_readout import LoweredHead, as_neuron, lowered_head
-from qpsnn_core.integer.lowering.fixed_point import (
-    COARSE,
-    MOST_BITS,
-    OfChannels,
-    Rounded,
-    choose,
-    leak,
-    levels_of,
-)
+from qpsnn_core.integer.lowering.current_readout import LoweredHead, lowered_head
+from qpsnn_core.integer.lowering.fixed_point import MOST_BITS, leak, levels_of
 from qpsnn_core.integer.lowering.fold import REAL_WEIGHTS, Affine, affine
 from qpsnn_core.integer.lowering.gates import gate_thresholds
-from qpsnn_core.integer.lowering.margin import margin
-from qpsnn_core.integer.lowering.readout import leak_of, lowered_readout
+from qpsnn_core.integer.lowering.readout import LoweredReadout, leak_of, lowered_readout
 from qpsnn_core.integer.lowering.report import LoweringReport, NeuronReport, SynapseReport
-from qpsnn_core.integer.lowering.small import smallest
+from qpsnn_core.integer.lowering.shares import Shares, shares, spread
+from qpsnn_core.integer.lowering.units import IntegerNeurons, neurons_in_integers
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
     IntAttention,
@@ -47,6 +38,7 @@ from qpsnn_core.integer.nodes import (
     IntShortcut,
     IntSum,
     IntSumPool,
+    IntUpsample,
 )
 from qpsnn_core.kernels.neurons.learned import real_thresholds, settled
 from qpsnn_core.network.attention import SelfAttention
@@ -56,7 +48,7 @@ from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.leak import check_one_leak
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum
+from qpsnn_core.network.nodes import LIF, AvgPool, Concat, Dropout, Input, MaxPool, Readout, Sum, Upsample
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 
@@ -73,9 +65,11 @@ class Lowered(NamedTuple):
 def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowered:
     """Fold quantizer steps, input scales and batch norm into integer gains, biases and thresholds.
 
-    A LIF's unit is `n / 2**f` per channel, n the scale of its largest current, whose gain is 2**f: `gain_k =
-    round(2**f*scale_k/n)`, `bias = round(2**f*sum_k shift_k/n)`, `threshold = ceil(2**f*theta/n)`; but what ties in
-    real numbers ties in integers (`choose`; docs/equations.md has the guarantee), with a gain up to twice as large.
+    Currents that are pooled, added, put side by side or upsampled keep the gains of the synapses that they are made of:
+    channels that meet in a neuron have one unit (`lowering/units.py`). A LIF's unit is `n / 2**f` per channel, n the
+    scale of its largest current, whose gain is 2**f: `gain_k = round(2**f*scale_k/n)`, `bias = round(2**f*sum_k
+    shift_k/n)`, `threshold = ceil(2**f*theta/n)`; but what ties in real numbers ties in integers (`choose`;
+    docs/equations.md has the guarantee), with a gain up to twice as large.
     f is `fraction_bits` (for the readout `readout_bits`), more where several currents meet, less in channels
     where int32 would not provably hold it: over T steps, or, where events come in and all neurons leak, over any number
     of them, so that the network can go on from one sample to the next.
@@ -97,62 +91,67 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
         want = "images of integers (a peak); real numbers have no integer form"
         raise LoweringError(expected(f"{network.input.name}.peak", want, network.input.peak))
     forms = [FORMS[node] for node in network]
-    currents = {node.name: affine(model, node) for node in network if network.values[node.name].kind == "current"}
-    gains: dict[str, Longs] = {}
-    biases: dict[str, Longs] = {}
-    thresholds: dict[str, Longs] = {}
-    neurons: dict[str, NeuronReport] = {}
-    heads: dict[str, LoweredHead] = {}
-    for together in _groups(network):
-        lifs = tuple(_with_thresholds(model, lif) for lif in together if not isinstance(lif, CurrentReadout))
-        ends = tuple(end for end in together if isinstance(end, CurrentReadout))
-        shared = {name: currents[name] for one in together for name in one.sources}
-        group = (*lifs, *(as_neuron(end, lifs, shared) for end in ends))
-        rounded = choose(group, shared, horizon(network), fraction_bits)
-        if any(isinstance(network[name], SelfAttention) for name in shared):
-            rounded = smallest(group, shared, rounded, horizon(network))
-        gains |= rounded.gains
-        for end in ends:
-            heads[end.name] = lowered_head(model, end, shared, rounded, readout_bits)
-        for lif in lifs:
-            biases[lif.name] = rounded.neurons[lif.name].bias
-            thresholds[lif.name] = rounded.neurons[lif.name].threshold
-            neurons[lif.name] = _neuron(lif, shared, rounded, network.steps)
-    for name, least in gate_thresholds(network, currents).items():
+    found = shares(network)
+    currents = {name: affine(model, network[name]) for name in _synapses(found)}
+    learned = {lif.name: _threshold(model, lif) for lif in network.neurons if "threshold" in lif.learn}
+    made = neurons_in_integers(network, currents, found, learned, horizon(network), fraction_bits)
+    thresholds, biases, gains, neurons, _ = made
+    for name, least in gate_thresholds(network, currents, found).items():
         thresholds[name] = least
-        gains[network[name].sources[0]] = np.ones(len(least), np.int64)
-    end = network.readout
-    plain_end = lowered_readout(network, end, currents.get(end.source), readout_bits) if type(end) is Readout else None
-    if plain_end is not None:
-        biases[end.name] = plain_end.bias
-        if plain_end.gain is not None:
-            gains[end.sources[0]] = plain_end.gain
-    for node in reversed(network.nodes):  # what a pool of currents reads has the pool's gains
-        if node.name in gains and isinstance(node, MaxPool | AvgPool):
-            _check_pooled(network, node)
-            gains[node.sources[0]] = gains.pop(node.name)
+        gains[found[network[name].sources[0]][0].synapse] = np.ones(len(least), np.int64)
+    readouts: dict[str, LoweredReadout] = {}
+    heads: dict[str, LoweredHead] = {}
+    for node in network.readouts:
+        if isinstance(node, CurrentReadout):
+            heads[node.name] = _lowered_head(model, node, currents, found, made, readout_bits)
+            continue
+        _check_alone(network, node, found, gains)
+        own = readouts[node.name] = lowered_readout(network, node, currents, found, readout_bits)
+        biases[node.name] = own.bias
+        gains |= own.gains
     arrays = {node.name: _arrays(node.name, currents, gains, biases, thresholds) for node in network}
     arrays |= {name: head.arrays for name, head in heads.items()}
-    known = Known(network, neurons, heads, plain_end.unit if plain_end else 1.0)
+    known = Known(network, neurons, heads, {name: own.unit for name, own in readouts.items()})
     nodes = tuple(form(node, known) for form, node in zip(forms, network, strict=True))
     changed = tuple(
         heads[node.name].weights if isinstance(node, CurrentReadout) else _synapse(node, currents[node.name])
         for node in network.synapses
     )
     ordered = tuple(neurons[lif.name] for lif in network.neurons)
-    told = plain_end.report if plain_end else heads[end.name].report
+    told = tuple((readouts.get(node.name) or heads[node.name]).report for node in network.readouts)
     report = LoweringReport(fraction_bits, changed, ordered, told)
     lowered = IntegerNetwork(nodes, arrays, network.steps)
     warn_dead_integers("lower", lowered)
     return Lowered(lowered, report)
 
 
-def _check_pooled(network: Network, node: Any) -> None:
-    """LoweringError where others than this pool read its current, which has one gain."""
-    readers = [reader.name for reader in network.consumers(node.sources[0])]
-    if len(readers) > 1:
-        want = f"{node.name} as its only reader, whose gain it takes"
-        raise LoweringError(expected(node.sources[0], want, Unquoted(", ".join(readers))))
+def _synapses(found: Mapping[str, Shares]) -> tuple[str, ...]:
+    """All that have a share in a current, each once, in the network's order."""
+    return tuple(dict.fromkeys(one.synapse for every in found.values() for one in every))
+
+
+def _check_alone(network: Network, node: Readout, found: Mapping[str, Shares], gains: Mapping[str, Longs]) -> None:
+    """LoweringError where others than this readout read its current: the unit of the logits is the readout's."""
+    for one in found.get(node.source, ()):
+        if one.synapse in gains:
+            want = f"to be read by {node.name} alone, whose outputs have one unit"
+            readers = ", ".join(reader.name for reader in network.consumers(one.synapse))
+            raise LoweringError(expected(f"{one.synapse}: current", want, Unquoted(readers)))
+
+
+def _lowered_head(
+    model: Model,
+    node: CurrentReadout,
+    currents: Mapping[str, Affine],
+    found: Mapping[str, Shares],
+    made: IntegerNeurons,
+    readout_bits: int,
+) -> LoweredHead:
+    """A CurrentReadout, from the shares of all that it adds up and their gains in its channels."""
+    every = [one for source in node.sources for one in found[source]]
+    parts = [spread(one, currents[one.synapse]) for one in every]
+    gains = [np.where(one.channels >= 0, made.gains[one.synapse][one.channels], 0) for one in every]
+    return lowered_head(model, node, parts, gains, made.units[node.name], readout_bits)
 
 
 def horizon(network: Network) -> int:
@@ -161,50 +160,8 @@ def horizon(network: Network) -> int:
     return UNBOUNDED if network.input.spikes and leaks else network.steps
 
 
-def _groups(network: Network) -> list[tuple[LIF | CurrentReadout, ...]]:
-    """LIFs that share a current share their unit: the connected components. And what adds up currents, last."""
-    groups: list[tuple[LIF | CurrentReadout, ...]] = []
-    for lif in (*network.neurons, *network.of(CurrentReadout)):
-        near = [group for group in groups if any(set(other.sources) & set(lif.sources) for other in group)]
-        merged = (*(other for group in near for other in group), lif)
-        groups = [group for group in groups if group not in near] + [merged]
-    return groups
-
-
-def _with_thresholds(model: Model, lif: LIF) -> LIF | OfChannels:
-    if "threshold" not in lif.learn:
-        return lif
-    learned = real_thresholds(lif, model.params[lif.name], model.network.shape(lif.name)[2])
-    return OfChannels(lif.name, lif.sources, learned, lif.beta, lif.reset, lif.membrane)
-
-
-def _neuron(lif: LIF | OfChannels, currents: dict[str, Affine], rounded: Rounded, steps: int) -> NeuronReport:
-    neuron = rounded.neurons[lif.name]
-    found = margin(lif, currents, rounded, steps)
-    dead = neuron.reach.before.high < neuron.threshold
-    firing = neuron.reach.before.low >= neuron.threshold
-    fine = rounded.bits[rounded.bits != COARSE]
-    return NeuronReport(
-        name=lif.name,
-        beta=lif.beta,
-        leak=(neuron.multiplier, neuron.shift),
-        fraction_bits=(int(fine.min()), int(fine.max())) if fine.size else (0, 0),
-        gain=float(found.gain.max()),
-        bias=float(found.bias.max()),
-        threshold=float(found.threshold.max()),
-        float32=float(found.float32.max(where=~dead, initial=0)),
-        rounding=float((found.distance / lif.threshold).max(where=~dead, initial=0)),
-        unit=rounded.unit,
-        margin=found.distance,
-        exact=found.exact,
-        dead=_places(dead),
-        firing=_places(firing),
-        coarse=_places(rounded.bits == COARSE),
-    )
-
-
-def _places(chosen: npt.NDArray[np.bool_]) -> tuple[int, ...]:
-    return tuple(int(channel) for channel in np.flatnonzero(chosen))
+def _threshold(model: Model, lif: LIF) -> Doubles:
+    return real_thresholds(lif, model.params[lif.name], model.network.shape(lif.name)[2])
 
 
 def _synapse(node: Conv | Linear, current: Affine) -> SynapseReport:
@@ -229,12 +186,12 @@ def _arrays(
 
 
 class Known(NamedTuple):
-    """What is known when the nodes are made. neurons: by LIF; heads: by CurrentReadout; scale: of the Readout."""
+    """What is known when the nodes are made. neurons: by LIF; heads: by CurrentReadout; scales: by Readout."""
 
     network: Network
     neurons: dict[str, NeuronReport]
     heads: dict[str, LoweredHead]
-    scale: float
+    scales: dict[str, float]
 
 
 def _input(node: Input, known: Known) -> IntInput:
@@ -268,6 +225,10 @@ def _head(node: CurrentReadout, known: Known) -> IntCurrentReadout:
     return IntCurrentReadout(node.name, node.sources, node.channels, node.places, own.shift, own.bias_shift, own.scale)
 
 
+def _readout(node: Readout, known: Known) -> IntReadout:
+    return IntReadout(node.name, node.source, known.scales[node.name], node.mode, *leak_of(node), node.places)
+
+
 FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
     "lowering",
     {
@@ -280,12 +241,13 @@ FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
         AvgPool: lambda node, known: IntSumPool(node.name, node.source, node.size, node.stride),
         Sum: lambda node, known: IntSum(node.name, node.sources),
         Concat: lambda node, known: IntConcat(node.name, node.sources),
+        Upsample: lambda node, known: IntUpsample(node.name, node.source, node.factor),
         Dropout: Refusal("it is left out of a network that is deployed"),
         ChannelGate: lambda node, known: IntGate(node.name, node.source, None, node.size),
         SpatialGate: lambda node, known: IntGate(node.name, node.source, node.shape),
         Membrane: Refusal("it gives real numbers: predict a place from spikes that are pooled, an AvgPool, instead"),
         SelfAttention: lambda node, known: IntAttention(node.name, *node.sources, node.heads),
-        Readout: lambda node, known: IntReadout(node.name, node.source, known.scale, node.mode, *leak_of(node)),
+        Readout: _readout,
         CurrentReadout: _head,
     },
 )

@@ -1,7 +1,8 @@
-"""The readout in integers: one unit for all classes, and how far a logit can be off."""
+"""A readout in integers: one unit for all classes, and how far a logit can be off."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -9,11 +10,12 @@ import numpy as np
 from qpsnn_core.common.elementary import sum_of_powers
 from qpsnn_core.common.errors import LoweringError, expected
 from qpsnn_core.common.types import Doubles, Longs
-from qpsnn_core.integer.bounds import INT32_MAX, integrated, scaled
+from qpsnn_core.integer.bounds import INT32_MAX, Interval, integrated, scaled
 from qpsnn_core.integer.lowering.fixed_point import COARSE, ROOM, leak
 from qpsnn_core.integer.lowering.fold import Affine
 from qpsnn_core.integer.lowering.margin import HALF_ULP
 from qpsnn_core.integer.lowering.report import ReadoutReport
+from qpsnn_core.integer.lowering.shares import Share, Shares, only_reader, spread
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.nodes import Readout
 
@@ -22,10 +24,10 @@ FLOAT32 = 2.0**-22
 
 
 class LoweredReadout(NamedTuple):
-    """unit: in which `U` is logits. gain: of the current, None of spikes; bias: int64 [K]."""
+    """unit: in which `U` is logits. gains: of each synapse of its current, none of spikes; bias: int64 [K]."""
 
     unit: float
-    gain: Longs | None
+    gains: dict[str, Longs]
     bias: Longs
     report: ReadoutReport
 
@@ -35,38 +37,61 @@ def leak_of(node: Readout) -> tuple[int, int]:
     return leak(node.leak) if node.leak else (0, 0)
 
 
-def lowered_readout(network: Network, node: Readout, current: Affine | None, most: int) -> LoweredReadout:
-    """Gains and biases with at most `most` fraction bits; spikes (current None) are counted as they are.
+def lowered_readout(
+    network: Network, node: Readout, currents: Mapping[str, Affine], found: Mapping[str, Shares], most: int
+) -> LoweredReadout:
+    """Gains and biases with at most `most` fraction bits; spikes are counted as they are.
 
-    Raises LoweringError where not even membranes without fraction bits fit int32.
+    currents: of synapses; found: `shares`. Raises LoweringError where not even membranes without fraction bits fit
+    int32, or where a current meets means of itself.
     """
-    steps = network.steps
-    if current is None:
-        value = network.values[node.source]
+    steps, value = network.steps, network.values[node.source]
+    if value.kind != "current":
         rounding = FLOAT32 * value.scale * (value.max_count or 1)
         zeros = np.zeros(value.shape[2], np.int64)
-        return LoweredReadout(value.scale, None, zeros, ReadoutReport(node.name, 0, rounding))
+        return LoweredReadout(value.scale, {}, zeros, ReadoutReport(node.name, 0, rounding))
+    parts = [spread(one, currents[one.synapse]) for one in found[node.source]]
+    _check_areas(network, found[node.source])
     multiplier, shift = leak_of(node)
-    largest = float(current.scale.max())
+    largest = max(float(one.scale.max()) for one in parts)
+    shifts: Doubles = np.sum([one.shift for one in parts], axis=0)
     for bits in range(most if largest else COARSE, COARSE - 1, -1):
-        need = max(float(np.abs(current.shift).max()) / 2.0**ROOM, largest) or 1.0
+        need = max(float(np.abs(shifts).max()) / 2.0**ROOM, largest) or 1.0
         unit = need if bits == COARSE else largest / 2.0**bits
-        gain, bias = (
-            np.rint(np.clip(x / unit, -(2.0**32), 2.0**32)).astype(np.int64) for x in (current.scale, current.shift)
+        bias, *gains = (
+            np.rint(np.clip(x / unit, -(2.0**32), 2.0**32)).astype(np.int64)
+            for x in (shifts, *(one.scale for one in parts))
         )
-        reach = gain * current.reach.largest + np.abs(bias)
+        reach = np.abs(bias) + sum(gain * one.reach.largest for gain, one in zip(gains, parts, strict=True))
         if multiplier and reach.max() <= INT32_MAX:
-            reach = integrated(scaled(current.reach, gain), bias, multiplier, shift, steps).largest
+            ends = [scaled(one.reach, gain) for gain, one in zip(gains, parts, strict=True)]
+            drive = Interval(*(np.sum([end[side] for end in ends], axis=0) for side in (0, 1)))
+            reach = integrated(drive, bias, multiplier, shift, steps).largest
         if reach.max() <= INT32_MAX:
             break
     else:
         got = f"up to {reach.max()} (class {reach.argmax()})"
         raise LoweringError(expected(node.name, f"sums of at most {INT32_MAX}", got))
-    off = unit * (np.abs(gain - current.scale / unit) * current.reach.largest + np.abs(bias - current.shift / unit))
-    off = off + current.off + FLOAT32 * (current.scale * current.reach.largest + np.abs(current.shift))
+    off = unit * np.abs(bias - shifts / unit) + FLOAT32 * np.abs(shifts)
+    for gain, one in zip(gains, parts, strict=True):
+        off = off + (unit * np.abs(gain - one.scale / unit) + FLOAT32 * one.scale) * one.reach.largest + one.off
     if multiplier:
         off = _integrated(node, off, unit * reach.astype(np.float64), unit, steps)
-    return LoweredReadout(unit, gain, bias, ReadoutReport(node.name, bits, float(off.max())))
+    placed: dict[str, Longs] = {}
+    for gain, one in zip(gains, found[node.source], strict=True):
+        own = placed.setdefault(one.synapse, np.zeros(network.shape(one.synapse)[2], np.int64))
+        here = one.channels >= 0
+        own[one.channels[here]] = gain[here]
+    return LoweredReadout(unit, placed, bias, ReadoutReport(node.name, bits, float(off.max())))
+
+
+def _check_areas(network: Network, every: Shares) -> None:
+    """LoweringError where a current meets means of itself, which need another gain."""
+    areas: dict[str, Share] = {}
+    for one in every:
+        other = areas.setdefault(one.synapse, one)
+        if other.area != one.area:
+            raise LoweringError(only_reader(network, one, other))
 
 
 def _integrated(node: Readout, each: Doubles, membrane: Doubles, unit: float, steps: int) -> Doubles:

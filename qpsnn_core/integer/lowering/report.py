@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from qpsnn_core.common.text_table import aligned
+from qpsnn_core.network.ordered_graph import only
 
 
 @dataclass(frozen=True)
@@ -76,20 +77,26 @@ class LoweringReport:
     fraction_bits: int
     synapses: tuple[SynapseReport, ...]
     neurons: tuple[NeuronReport, ...]
-    readout: ReadoutReport
+    readouts: tuple[ReadoutReport, ...]
 
     def __repr__(self) -> str:
         """Its size; `str` gives all of it."""
         layers = f"{len(self.synapses)} synapses, {len(self.neurons)} LIF"
         return f"LoweringReport({self.fraction_bits} fraction bits, {layers})"
 
+    @property
+    def readout(self) -> ReadoutReport:
+        """The only one. Raises NetworkError where there are several."""
+        return only({part.name: part for part in self.readouts})
+
     def __getitem__(self, name: str) -> SynapseReport | NeuronReport | ReadoutReport:
         parts: tuple[SynapseReport | NeuronReport | ReadoutReport, ...]
-        parts = (*self.synapses, *self.neurons, self.readout)
+        parts = (*self.synapses, *self.neurons, *self.readouts)
         return {part.name: part for part in parts}[name]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; of `unit` and `margin`, the range."""
+        ends = [asdict(part) for part in self.readouts]
         return {
             "fraction_bits": self.fraction_bits,
             "synapses": {
@@ -97,11 +104,7 @@ class LoweringReport:
                 for part in self.synapses
             },
             "neurons": {part.name: _neuron(part) for part in self.neurons},
-            "readout": {
-                "name": self.readout.name,
-                "fraction_bits": self.readout.fraction_bits,
-                "rounding": self.readout.rounding,
-            },
+            **({"readout": ends[0]} if len(ends) == 1 else {"readouts": ends}),
         }
 
     def __str__(self) -> str:
@@ -118,10 +121,8 @@ class LoweringReport:
         if any(part.float32 for part in self.neurons):
             most = max(part.float32 for part in self.neurons)
             yield f"Margins count the float32 arithmetic of training, at most {100 * most:.2g}%."
-        yield (
-            f"{self.readout.name}: {_digits(self.readout.fraction_bits)}, "
-            f"logits off by at most {self.readout.rounding:.2g}"
-        )
+        for readout in self.readouts:
+            yield f"{readout.name}: {_digits(readout.fraction_bits)}, logits off by at most {readout.rounding:.2g}"
         for synapse in self.synapses:
             if synapse.flipped:
                 yield f"{synapse.name}: codes changed sign in {synapse.flipped} channels (negative batch-norm scale)"

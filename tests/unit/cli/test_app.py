@@ -206,6 +206,15 @@ def test_the_table_of_sizes(qpsnn, monkeypatch):
     assert "40 of 41 agree" in out
 
 
+def test_the_table_of_detection(qpsnn):
+    code, out, _ = qpsnn("table", "detection", "--json")
+    assert code == 0
+    assert [row["printed_mb"] for row in json.loads(out)] == [19.29, None, 2.15, None, None, None]
+    code, out, _ = qpsnn("table", "detection")
+    assert code == 0
+    assert "2.1508" in out
+
+
 def test_the_table_of_membranes(qpsnn):
     code, out, _ = qpsnn("table", "membranes", "--json")
     assert code == 0

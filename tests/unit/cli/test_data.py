@@ -78,6 +78,7 @@ NO_DATA = {
     "plot learning": "a network alone",
     "plot precision": "results, which name their data",
     "table sizes": "the paper's networks",
+    "table detection": "the paper's network",
     "table membranes": "SpQuant-SNN's networks",
     "demo": "names its set itself",
     "download": "named in its argument",

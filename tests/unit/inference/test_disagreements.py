@@ -9,7 +9,9 @@ from qpsnn_core.integer.backends import Run
 
 
 def run(readout, spikes):
-    return Run(np.array(readout, np.int64), {"lif": np.array(spikes, np.uint8).reshape(1, 1, 1, 1, -1)}, {}, {})
+    return Run(
+        {"readout": np.array(readout, np.int64)}, {"lif": np.array(spikes, np.uint8).reshape(1, 1, 1, 1, -1)}, {}, {}
+    )
 
 
 def test_more_and_fewer_both_count():

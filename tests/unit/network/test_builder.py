@@ -180,7 +180,7 @@ WRONG = {
     "concatenation": (
         [*WAY, Branches(WAY, []), Conv(3)],
         ConfigError,
-        "layers[3] Conv(channels=3): expected one value (LIF() sums currents, Sum() adds spikes, Concat() puts their",
+        "layers[3] Conv(channels=3): expected one value (LIF() sums currents, Sum() adds values, Concat() puts their",
     ),
     "shapes that do not meet": (
         [*WAY, Branches([Conv(8)], [Shortcut(9)]), LIF()],

@@ -28,6 +28,8 @@ from qpsnn_core.network import (
     Quantizer,
     Readout,
     Shortcut,
+    Sum,
+    Upsample,
 )
 from qpsnn_core.network.nodes import RESETS
 from qpsnn_core.network.surrogates import SURROGATES
@@ -124,9 +126,33 @@ POOLS = (
 )
 
 
+JOINS = (
+    Input("input", (6, 4, 2)),
+    Conv("conv1", "input", 3, quantizer=networks.ENDS),
+    LIF("lif1", ("conv1",), 0.6),
+    Conv("conv2", "lif1", 3),
+    Shortcut("short", "lif1", 3),
+    Sum("stream", ("conv2", "short", "conv1")),
+    Conv("wider", "lif1", 2, 1, 1, 0),
+    Concat("beside", ("wider", "stream")),
+    MaxPool("pool", "beside", 2),
+    LIF("lif2", ("pool",), 0.6),
+    Conv("conv3", "lif2", 5),
+    Upsample("finer", "conv3"),
+    LIF("lif3", ("finer", "beside"), 0.6),
+    Upsample("twice", "lif2"),
+    Concat("spikes", ("twice", "lif3")),
+    Conv("conv4", "spikes", 2, batch_norm=False),
+    AvgPool("all", "conv4", (6, 4)),
+    Readout("readout", "all"),
+)
+
+
 @pytest.mark.parametrize("quantizer", [None, False], ids=["quantized", "real"])
 @pytest.mark.parametrize("frames", [False, True], ids=["image", "frames"])
-@pytest.mark.parametrize("nodes", [WINDOWS, POOLS], ids=["windows and groups", "pools and a concatenation"])
+@pytest.mark.parametrize(
+    "nodes", [WINDOWS, POOLS, JOINS], ids=["windows and groups", "pools and a concatenation", "streams of currents"]
+)
 def test_nodes_of_every_shape(nodes, frames, quantizer):
     """Against the tape; and the tape by differences, with smooth spikes."""
     net = networks.network_of(Network(nodes, 3), quantizer=quantizer)
