@@ -36,7 +36,7 @@ def held(done) -> int:
     return sum(found.values())
 
 
-@pytest.mark.parametrize("name", ["vgg_small", "mlp", "resnet20"])
+@pytest.mark.parametrize("name", ["vgg_small", "mlp", "resnet20", "spikingformer_4_256"])
 @pytest.mark.parametrize("batch", [2, 5])
 def test_it_is_close_below_what_a_pass_keeps(name, batch):
     network = qp.build(name, (16, 16, 1), 10, steps=3, width=0.25)
