@@ -47,7 +47,7 @@ def pitch_of(channels):
 
 @kernel
 def list_spikes(spikes, begin, step, tokens, channels, lists):
-    """The channels that spike, token after token.
+    """The channels that spike, of each of so many tokens, one token after the other.
 
     spikes: uint8, flat; token i has `channels` of them from `begin + i*step` on. lists: int32 (places
     `[tokens*channels]`, ends `[tokens + 1]`), written: those of token i are `places[ends[i]:ends[i + 1]]`.
@@ -67,8 +67,8 @@ def list_spikes(spikes, begin, step, tokens, channels, lists):
 def add_outer(lists, tokens, rows, begin, step, count, scale, table):
     """`table[a, :] += scale * rows[i, :]` for each token i, in order, and each channel a of its list.
 
-    lists: of `list_spikes`. rows: flat, of any type; token i has `count` numbers from `begin + i*step` on. scale: a
-    number of the type of the table, which is flat, `pitch_of(count)` to a row, and begins at 0.
+    lists, tokens: of `list_spikes`. rows: flat, of any type; token i has `count` numbers from `begin + i*step` on.
+    scale: a number of the type of the table, which is flat, `pitch_of(count)` to a row, and begins at 0.
     """
     places, ends = lists
     pitch = pitch_of(count)
@@ -86,8 +86,8 @@ def add_outer(lists, tokens, rows, begin, step, count, scale, table):
 def add_listed(lists, tokens, table, count, out, begin, step):
     """`out[i, :] = sum of table[a, :]` over the channels a of the list of token i, in order.
 
-    lists: of `list_spikes`. table: flat, `pitch_of(count)` to a row. out: flat, of the table's type, written; token i
-    has `count` numbers from `begin + i*step` on.
+    lists, tokens: of `list_spikes`. table: flat, `pitch_of(count)` to a row. out: flat, of the table's type, written;
+    token i has `count` numbers from `begin + i*step` on.
     """
     places, ends = lists
     pitch = pitch_of(count)

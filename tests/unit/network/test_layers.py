@@ -44,6 +44,7 @@ def test_a_layer_reads_the_kinds_of_value_that_its_node_reads(layer):
 
     needed = {"Conv": {"channels": 2}, "Linear": {"features": 2}, "Input": {"shape": (2, 2, 2)}}
     needed["SpatialGate"], needed["SelfAttention"] = {"shape": (4, 4)}, {"heads": 2}
+    needed["CurrentReadout"] = {"channels": 2}
     shapes = {"Readout": (1, 1, 2), "ChannelGate": (1, 1, 2), "SpatialGate": (4, 4, 1)}
     if layer is layers.Input:
         assert layer.reads == ()
