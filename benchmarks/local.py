@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.table import show
-from qpsnn_core.kernels.neurons.diehl_cook import present_one
+from qpsnn_core.kernels.neurons.diehl_cook import history_for, present_one
 from qpsnn_core.kernels.spike_trains import encode
 from qpsnn_core.kernels.threads import set_threads
 from qpsnn_core.local_learning import DiehlCook, LocalModel, NeuronFormats, NumberFormats, initialise, learn, respond
@@ -72,7 +72,8 @@ def spikes_given(model: LocalModel, images: np.ndarray) -> Callable[[], object]:
         encode(image, intervals(trains, 1.0), np.uint64(n), first, events, np.zeros_like(events), *room)
         samples.append((first, events, np.zeros(0, np.int32)))
     arrays = (model.weights, model.adaptation, layers, like, False, 0)
-    out = (np.zeros(steps, np.int32), np.zeros(model.network.neurons, np.int64), np.zeros(0), np.zeros(3, np.int64))
+    counts, lost = np.zeros(model.network.neurons, np.int64), np.zeros(3, np.int64)
+    out = (np.zeros(steps, np.int32), counts, np.zeros(0), lost, history_for(0, model.adaptation))
     return lambda: [present_one(*sample, *arrays, *out) for sample in samples]
 
 

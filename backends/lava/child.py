@@ -35,6 +35,14 @@ from qpsnn_backends.lava.processes.attention import Attention, AttentionModel, S
 from qpsnn_backends.lava.processes.flow import Readout, ReadoutModel, Relay, RelayModel, Source, SourceModel
 from qpsnn_backends.lava.processes.gates import Gate, GateModel, Mask, MaskModel
 from qpsnn_backends.lava.processes.guard import tell_failure
+from qpsnn_backends.lava.processes.local import (
+    AdaptiveNeurons,
+    AdaptiveNeuronsModel,
+    LocalLayer,
+    LocalLayerModel,
+    Votes,
+    VotesModel,
+)
 from qpsnn_backends.lava.processes.neuron import IntLIF, IntLIFModel
 from qpsnn_backends.lava.processes.record import Record, RecordModel
 from qpsnn_backends.lava.processes.synapses import FastConvModel, FastDenseModel, Shortcut, ShortcutModel
@@ -53,6 +61,9 @@ MODELS = {
     Readout: ReadoutModel,
     Attention: AttentionModel,
     Stream: StreamModel,
+    AdaptiveNeurons: AdaptiveNeuronsModel,
+    LocalLayer: LocalLayerModel,
+    Votes: VotesModel,
 }
 """Told to Lava process by process: for a class it would execute every file beside it, once for each process."""
 
@@ -120,6 +131,9 @@ MADE: dict[Kind, Callable[..., AbstractProcess]] = {
     "readout": Readout,
     "attention": lambda part, wiring, **own: Attention(part, **own),
     "stream": Stream,
+    "adaptive": AdaptiveNeurons,
+    "local": LocalLayer,
+    "votes": Votes,
 }
 """How the process of each kind of part is made, from the part, the wiring and the part's arrays."""
 

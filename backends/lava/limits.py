@@ -91,11 +91,11 @@ def check_stock_conv(network: IntegerNetwork) -> None:
         _at_most(f"{node.name}: currents of Lava's own Conv model", largest, STOCK_CURRENT, "24 bits with their sign")
 
 
-def check_disk(wiring: Wiring, arrays: NamedArrays, images: int) -> None:
-    """UnsupportedError where the records do not fit in the temporary folder. images: bytes."""
+def check_disk(wiring: Wiring, arrays: NamedArrays, images: int, records: int = 0) -> None:
+    """UnsupportedError where the records do not fit in the temporary folder. images, records (but of LIF): bytes."""
     neurons = sum(part.inputs[0] * part.inputs[1] * part.inputs[2] for part in wiring.of("lif"))
     record = neurons * (wiring.spikes + 4 * wiring.membranes) * wiring.steps * wiring.samples
-    need = record + images + sum(array.nbytes for array in arrays.values())
+    need = record + records + images + sum(array.nbytes for array in arrays.values())
     folder = tempfile.gettempdir()
     _at_most(f"bytes in {folder}", need, shutil.disk_usage(folder).free, f"{wiring.samples} samples")
 

@@ -13,7 +13,9 @@ from typing import Any, Literal
 from qpsnn_core.common.types import Shape
 
 Synapses = Literal["conv", "dense", "shortcut", "attention"]
-Kind = Synapses | Literal["source", "lif", "pool", "delay", "gate", "mask", "record", "readout", "stream"]
+LocalParts = Literal["adaptive", "local", "votes"]
+Others = Literal["source", "lif", "pool", "delay", "gate", "mask", "record", "readout", "stream"]
+Kind = Synapses | LocalParts | Others
 Settings = dict[str, Any]
 """Numbers and words, by name."""
 
@@ -41,7 +43,8 @@ class LavaProcessSpec:
     latency: steps from an image's entrance until this part sends what that image caused.
     settings: by the kind: stride, padding, message_bits, weight_exp; delay; the first channel of a part of a
     concatenation; how often a pixel is repeated; all options of an IntLIF, or bias_exp; of a readout its mode and
-    leak; of attention its heads; of a stream's readout its places and shifts.
+    leak; of attention its heads; of a stream's readout its places and shifts; of networks that learnt locally
+    ("adaptive", "local", "votes") all their constants.
     pool: what a pool does, or what a LIF does to its spikes before it sends them.
     opened_by: of a mask, the part that sends 0 and 1, of the shape `opening`.
     ports: of attention, what meets in InPorts besides that of `reads`, by their names.
@@ -92,7 +95,7 @@ class Wiring:
     @property
     def readouts(self) -> tuple[LavaProcessSpec, ...]:
         """All parts that write answers, in order."""
-        return tuple(part for part in self.parts if part.kind in ("readout", "stream"))
+        return tuple(part for part in self.parts if part.kind in ("readout", "stream", "votes"))
 
     @property
     def channels(self) -> int:

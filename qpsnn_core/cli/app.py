@@ -14,6 +14,7 @@ from qpsnn_core.cli import (
     events,
     export,
     local,
+    local_deploy,
     local_plots,
     loihi,
     predict,
@@ -45,6 +46,7 @@ from qpsnn_core.cli.options import (
     Threads,
     Where,
 )
+from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 
 app = typer.Typer(
     help="Quantized and pruned spiking neural networks: train, compress, lower to integers, run on Lava.",
@@ -178,7 +180,7 @@ def lower(
 
 @app.command()
 def simulate(
-    network: Annotated[Path, typer.Argument(help="An integer network.")],
+    network: Annotated[Path, typer.Argument(help="An integer network, or one that learnt locally in fixed point.")],
     backend: Annotated[str, typer.Option("--backend", help="exact, lava or c.")] = "exact",
     stock: Annotated[bool, typer.Option("--stock", help="Of lava: its own LIF, Conv and Dense alone.")] = False,
     data: OwnData = "",
@@ -190,6 +192,12 @@ def simulate(
     """Run an integer network on a backend, and compare it with the exact simulator, spike for spike."""
     from qpsnn_core.cli.predict import compare
 
+    if local_deploy.is_local(network):
+        if stock:
+            want = "integer networks with --stock: networks that learnt locally need neurons that Lava has not"
+            raise ConfigError(expected("simulate", want, Unquoted(str(network))))
+        local_deploy.simulate(network, backend, data, path, limit, json, quiet)
+        return
     loaded = qp.load_integer(network)
     choice = data_of(network, loaded, data, path)
     with show.bars(quiet):

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import qpsnn_core as qp
-from qpsnn_core.cli import show
+from qpsnn_core.cli import local_deploy, show
 from qpsnn_core.cli.inputs import data_of, data_of_recipe, load_any
 from qpsnn_core.cli.options import Json, Out, Where
 from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Unquoted, expected
@@ -21,16 +21,27 @@ from qpsnn_core.common.install import install_command
 from qpsnn_core.integer.file import KIND, load_integer
 from qpsnn_core.recipes.recipe import load_recipe
 
+VECTORS, SAMPLES = 100, 4
+"""Inputs that an export is checked with: images of one step, and samples of many."""
+
 
 def export(
-    network: Annotated[Path, typer.Argument(help="An integer network; for --nir also a checkpoint.")],
+    network: Annotated[
+        Path,
+        typer.Argument(
+            help="An integer network; for --nir also a checkpoint, for --c also a network that learnt locally."
+        ),
+    ],
     c: Annotated[str, typer.Option("--c", help="Folder for a C99 file, its header, test vectors and Makefile.")] = "",
     netx: Annotated[str, typer.Option("--netx", help="NetX HDF5 file for lava-dl, same spikes as Lava's LIF.")] = "",
     nir: Annotated[str, typer.Option("--nir", help="NIR file for snnTorch, SpikingJelly, Norse.")] = "",
     name: Annotated[str, typer.Option("--name", help="C: what functions begin with; else the network's file.")] = "",
     data: Annotated[str, typer.Option("--data", help="C: test vectors from a set, as for simulate; else noise.")] = "",
     path: Where = "",
-    vectors: Annotated[int, typer.Option("--vectors", min=1, help="C: inputs to check with.")] = 100,
+    vectors: Annotated[
+        int | None,
+        typer.Option("--vectors", min=1, show_default="100; 4 of local learning", help="C: inputs to check with."),
+    ] = None,
     host_first: Annotated[
         bool, typer.Option("--host-first", help="NetX: the first layer is left to the host.")
     ] = False,
@@ -42,8 +53,10 @@ def export(
     wanted = [format for format, target in (("--c", c), ("--netx", netx), ("--nir", nir)) if target]
     if len(wanted) != 1:
         raise ConfigError(expected("export", "one of --c, --netx, --nir", Unquoted(" and ".join(wanted) or "none")))
-    if c:
-        _c(network, Path(c), name, data, path, vectors, json)
+    if c and local_deploy.is_local(network):
+        local_deploy.export_c(network, Path(c), name or _identifier(network), data, path, vectors or SAMPLES, json)
+    elif c:
+        _c(network, Path(c), name, data, path, vectors or VECTORS, json)
     elif netx:
         _netx(network, Path(netx), host_first, json)
     else:

@@ -69,7 +69,8 @@ class StdpNetworks:
             None if fraction is None else FixedPoint(self.integer[axis], fraction)
             for axis, fraction in zip(AXES, fractions, strict=True)
         )
-        neurons = None if v is None or th is None else NeuronFormats(v, th, config.reset, config.increment)
+        constants = (config.reset, config.increment, config.conductance)
+        neurons = None if v is None or th is None else NeuronFormats(v, th, *constants)
         return NumberFormats(w, neurons, rounding)
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from qpsnn_core.common.errors import ConfigError, ShapeError, expected
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check, check_at_least, check_kind, choices, least, positive, typed
+from qpsnn_core.kernels.neurons.decolle_maps import LayerMap
 
 DYNAMICS = ("normalised", "plain")
 
@@ -114,39 +115,6 @@ class Decolle:
         if sum(one.lanes * one.outputs[0] * one.outputs[1] for one in found) >= 2**31:
             raise ConfigError(expected("Decolle.layers", "fewer than 2**31 neurons", "more"))
         return tuple(found)
-
-
-@dataclass(frozen=True)
-class LayerMap:
-    """inputs, outputs: (height, width, channels), of a layer before its pool."""
-
-    inputs: Shape
-    kernel: int
-    padding: int
-    outputs: Shape
-    pool: int
-
-    @property
-    def pooled(self) -> Shape:
-        """After the pool; what does not fill a window is left out."""
-        height, width, channels = self.outputs
-        return height // self.pool, width // self.pool, channels
-
-    @property
-    def lanes(self) -> int:
-        """Channels, filled up to a multiple of 16."""
-        return -(-self.outputs[2] // 16) * 16
-
-    @property
-    def fan_in(self) -> int:
-        """Inputs of a neuron."""
-        return self.kernel * self.kernel * self.inputs[2]
-
-    @property
-    def features(self) -> int:
-        """Pooled spikes."""
-        height, width, channels = self.pooled
-        return height * width * channels
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from qpsnn_core.common.errors import DataError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Array, NamedArrays
 from qpsnn_core.common.validation import check_at_least, check_kind, check_path, described
 from qpsnn_core.common.versions import library_versions
+from qpsnn_core.kernels.neurons.decolle_maps import layout_of
 from qpsnn_core.local_learning.decolle import Decolle
-from qpsnn_core.local_learning.decolle_arrays import layout
 from qpsnn_core.local_learning.decolle_formats import DecolleFormats
 from qpsnn_core.local_learning.decolle_model import DecolleModel
 from qpsnn_core.local_learning.decolle_run import Moments
@@ -80,7 +80,7 @@ def _read(about: Any, arrays: NamedArrays) -> DecolleCheckpoint:
     moments = None
     if about["updates"] is not None:
         check_at_least("updates", about["updates"], 0)
-        at = layout(network)
+        at = layout_of(network.maps)
         weights = _checked("largest.weights", arrays, at.weights)
         moments = Moments(weights, _checked("largest.biases", arrays, at.biases), about["updates"])
     losses = tuple(tuple(float(x) for x in one) for one in about["losses"])

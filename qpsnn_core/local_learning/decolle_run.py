@@ -12,15 +12,15 @@ import numpy as np
 from qpsnn_core.common.errors import ConfigError, DataError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Doubles, Floats, Images, Ints, Labels, Longs
 from qpsnn_core.common.validation import check_kind, described
+from qpsnn_core.integer.local.networks import TESTED
 from qpsnn_core.kernels.counter_random import sample_key
 from qpsnn_core.kernels.neurons.decolle_layout import WEIGHT_DRAWS, State
 from qpsnn_core.kernels.neurons.decolle_learning import Gradients, Lesson, Parameters, adamax, advance, move_codes
+from qpsnn_core.kernels.neurons.decolle_maps import flat_biases, flat_weights, layout_of, new_state, parted
 from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map
 from qpsnn_core.local_learning.decolle import Decolle, LocalTraining
-from qpsnn_core.local_learning.decolle_arrays import flat_biases, flat_weights, layout, new_state, parted
 from qpsnn_core.local_learning.decolle_formats import DECOLLE_FLOAT, dynamics
 from qpsnn_core.local_learning.decolle_model import DecolleModel
-from qpsnn_core.local_learning.present import TESTED
 from qpsnn_core.quantization.fixed_point import ROUNDINGS
 
 CHUNKS = 8
@@ -59,7 +59,7 @@ class Answers:
 
 def first_moments(network: Decolle) -> Moments:
     """Before the first update."""
-    at = layout(network)
+    at = layout_of(network.maps)
     return Moments(np.zeros(at.weights, np.float32), np.zeros(at.biases, np.float32), 0)
 
 
@@ -67,7 +67,8 @@ def parameters_of(model: DecolleModel) -> Parameters:
     """The model's arrays, flat; copies."""
     readouts = np.concatenate(model.readouts)
     biases = np.stack(model.readout_biases)
-    weights, own = flat_weights(model.weights, model.network), flat_biases(model.biases, model.network)
+    maps = model.network.maps
+    weights, own = flat_weights(model.weights, maps), flat_biases(model.biases, maps)
     return Parameters(weights, own, readouts, biases)
 
 
@@ -92,10 +93,10 @@ def learn_windows(
         raise DataError(expected("labels", f"classes [{samples}]", Unquoted(described(labels))))
     if labels.max() >= network.classes:
         raise DataError(expected("labels", f"0 to {network.classes - 1}", int(labels.max())))
-    at, values = layout(network), dynamics(network, model.formats, model.seed)
+    at, values = layout_of(network.maps), dynamics(network, model.formats, model.seed)
     parameters, size = parameters_of(model), -(-samples // CHUNKS)
     ranges = chunks(samples, size)
-    state = new_state(network, samples, parameters.weights.dtype.type)
+    state = new_state(network.maps, samples, parameters.weights.dtype.type)
     lesson = _lesson(model, labels, samples)
     grads = Gradients(
         np.zeros((len(ranges), at.weights), np.float32),
@@ -133,7 +134,7 @@ def learn_windows(
             _update(model, parameters, grads, highest, rate, training.decay, updates)
             losses.append([math.fsum(column) * float(lesson.share) for column in grads.losses.T.tolist()])
             updates += 1
-    weights, biases = parted(parameters.weights, parameters.biases, network)
+    weights, biases = parted(parameters.weights, parameters.biases, network.maps)
     done = replace(model, weights=weights, biases=biases, seen=model.seen + samples)
     return done, Moments(*highest, updates), np.array(losses).reshape(-1, len(network.maps))
 
@@ -217,9 +218,9 @@ def present_windows(
     frames: as from `frames_of`. observe, filtered: as for `respond_windows`.
     """
     network, samples = model.network, len(frames)
-    at, values = layout(network), dynamics(network, model.formats, model.seed)._replace(filtered=filtered)
+    at, values = layout_of(network.maps), dynamics(network, model.formats, model.seed)._replace(filtered=filtered)
     parameters = parameters_of(model)
-    state = new_state(network, samples, parameters.weights.dtype.type, observe=observe, filtered=filtered)
+    state = new_state(network.maps, samples, parameters.weights.dtype.type, observe=observe, filtered=filtered)
     silent = Gradients(*(np.zeros((0, 1), kind) for kind in (np.float32, np.float32, np.float64, np.float32)))
     answers = np.zeros((samples, frames.shape[1], len(network.maps)), np.int32)
     winners = np.zeros((samples, at.features), np.int32)

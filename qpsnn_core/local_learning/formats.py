@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.common.validation import check_choice, check_kind, check_kinds
 from qpsnn_core.local_learning.network import DiehlCook
 from qpsnn_core.quantization.fixed_point import ROUNDINGS, FixedPoint
@@ -14,16 +15,21 @@ FLOAT_BITS = 32
 
 @dataclass(frozen=True)
 class NeuronFormats:
-    """membrane: V. threshold: Vth with its adaptation, one number per neuron. reset: Vreset. increment: of Vth."""
+    """membrane: V. threshold: Vth with its adaptation, one number per neuron. reset: Vreset. increment: of Vth.
+
+    conductance: ge and gi, of a network that has them; else None.
+    """
 
     membrane: FixedPoint
     threshold: FixedPoint
     reset: FixedPoint
     increment: FixedPoint
+    conductance: FixedPoint | None = field(default=None, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            check_kind(f"NeuronFormats.{field.name}", getattr(self, field.name), FixedPoint)
+        for one in fields(self):
+            if one.name != "conductance" or self.conductance is not None:
+                check_kind(f"NeuronFormats.{one.name}", getattr(self, one.name), FixedPoint)
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,13 @@ FLOAT = NumberFormats(None, None, None)
 
 
 def memory_bits(network: DiehlCook, formats: NumberFormats) -> int:
-    """The bits of weights and of each neuron's V, Vth, Vreset and increment, as Q-SpiNN counts them (Eqs. 6, 7)."""
+    """The bits of weights and of each neuron's V, Vth, Vreset and increment, as Q-SpiNN counts them (Eqs. 6, 7).
+
+    And of each neuron's ge and gi, if it has them.
+    """
     weights = formats.weights.bits if formats.weights else FLOAT_BITS
     n = formats.neurons
-    neuron = 4 * FLOAT_BITS if n is None else sum(getattr(n, field.name).bits for field in fields(n))
+    neuron = 4 * FLOAT_BITS if n is None else sum(one.bits for one in (n.membrane, n.threshold, n.reset, n.increment))
+    if network.conductances is not None:
+        neuron += 2 * (FLOAT_BITS if n is None or n.conductance is None else n.conductance.bits)
     return network.inputs * network.neurons * weights + network.neurons * neuron

@@ -67,7 +67,7 @@ def _check_array(
 
 
 def initialise(network: DiehlCook, formats: NumberFormats, seed: int) -> LocalModel:
-    """Weights drawn from [0, 0.3) and scaled to `STDP.total`, thresholds not raised; in the formats given.
+    """Weights drawn from [0, 0.3) and scaled to `STDP.total`, thresholds raised by `AdaptiveLIF.theta`; in formats.
 
     The same seed gives the same bits. Raises ConfigError.
     """
@@ -81,7 +81,8 @@ def initialise(network: DiehlCook, formats: NumberFormats, seed: int) -> LocalMo
             total += row
         drawn = drawn * (network.rule.total / total)
     weights: Floats = np.clip(drawn, network.rule.low, network.rule.high).astype(np.float32)
-    model = LocalModel(network, FLOAT, weights, np.zeros(network.neurons, np.float32), seed)
+    adaptation = np.full(network.neurons, network.neuron.theta, np.float32)
+    model = LocalModel(network, FLOAT, weights, adaptation, seed)
     return model if formats == FLOAT else quantized(model, formats)
 
 

@@ -10,17 +10,16 @@ from qpsnn_core.common.errors import DataError, ShapeError, Unquoted, expected
 from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Array, Doubles, Images, Ints, Longs
 from qpsnn_core.common.validation import check_kind, described
-from qpsnn_core.kernels.neurons.diehl_cook import present_all, present_one
+from qpsnn_core.integer.local.networks import TESTED
+from qpsnn_core.kernels.neurons.diehl_cook import history_for, present_all, present_one
+from qpsnn_core.kernels.neurons.diehl_cook_original import present_original_all, present_original_one
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.local_learning.arithmetic import arithmetic, check_learnable
 from qpsnn_core.local_learning.model import LocalModel
-from qpsnn_core.local_learning.trains import intervals
+from qpsnn_core.local_learning.trains import intervals, repeated_intervals
 
 AT_ONCE = 250
 """Samples between two reports of progress."""
-
-TESTED = 2**31
-"""The number of the first sample that a network responds to without learning: its draws are not those of learning."""
 
 UNSEEN = (np.inf, -np.inf, np.inf, -np.inf)
 """The range of variables that were never there."""
@@ -64,7 +63,7 @@ def learn(
     """
     check_kind("model", model, LocalModel)
     check_learnable(model.network, model.formats)
-    pixels = _pixels(model, images)
+    pixels = check_images(model, images)
     if model.seen + len(pixels) > TESTED:
         raise DataError(expected("images", f"at most {TESTED} samples in all", model.seen + len(pixels)))
     weights, adaptation = model.weights.copy(), model.adaptation.copy()
@@ -80,7 +79,7 @@ def respond(
     images, observe: as for `learn`. The same bits on any number of threads. Raises DataError, ShapeError.
     """
     check_kind("model", model, LocalModel)
-    pixels = _pixels(model, images)
+    pixels = check_images(model, images)
     return _run(model, pixels, model.weights, model.adaptation, False, TESTED, "evaluate", on_progress, observe)
 
 
@@ -97,7 +96,9 @@ def _run(
 ) -> Responses:
     network = model.network
     layers, like = arithmetic(network, model.formats, model.seed)
-    table = intervals(network.trains, network.dt)
+    original = network.conductances is not None
+    table = (repeated_intervals if original else intervals)(network.trains, network.dt)
+    present = present_original_all if original else present_all
     seen: Doubles = np.array(UNSEEN if observe else [])
     winners: Ints = np.empty((len(pixels), network.trains.steps), np.int32)
     counts: Longs = np.empty((len(pixels), network.neurons), np.int64)
@@ -109,15 +110,16 @@ def _run(
         ranged = (images, table, weights, adaptation, layers, like, learning, first)
         rest = (winners[part], counts[part], seen, lost[part])
         if learning or observe:  # one array of ranges
-            present_all(0, len(images), *ranged, *rest)
+            present(0, len(images), *ranged, *rest)
         else:
-            parallel_for(present_all, len(images), 8, *ranged, *rest)
+            parallel_for(present, len(images), 8, *ranged, *rest)
         if on_progress is not None:
             on_progress(Progress(stage, 1, 1, batch + 1, batches, None, None))
     return Responses(counts, winners, lost, seen if observe else None)
 
 
-def _pixels(model: LocalModel, images: Images) -> Images:
+def check_images(model: LocalModel, images: Images) -> Images:
+    """The images as `[samples, inputs]`. DataError, ShapeError: not those of the network's inputs."""
     inputs = model.network.inputs
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim < 2:
         raise DataError(expected("images", "an array of uint8 [samples, ...]", Unquoted(described(images))))
@@ -151,13 +153,32 @@ def present_spikes(
     counts, lost = np.empty(network.neurons, np.int64), np.zeros(3, np.int64)
     seen: Doubles = np.array(UNSEEN)
     network_arrays = (weights, adaptation, layers, like)
+    if network.conductances is not None:
+        if winners is not None:
+            raise DataError(expected("winners", "None: with conductances, all neurons that cross spike", "winners"))
+        out = (fired, counts, seen, lost)
+        present_original_one(first, inputs.astype(np.int32), *network_arrays, learning, sample, *out)
+        return Spikes(fired, counts, lost, seen, _after(model, weights, adaptation, learning))
     strange = present_one(
-        first, inputs.astype(np.int32), given, *network_arrays, learning, sample, fired, counts, seen, lost
+        first,
+        inputs.astype(np.int32),
+        given,
+        *network_arrays,
+        learning,
+        sample,
+        fired,
+        counts,
+        seen,
+        lost,
+        history_for(0, adaptation),
     )
     if strange:
         raise DataError(expected("winners", "neurons that reach their thresholds", Unquoted(f"{strange} that did not")))
-    after = replace(model, weights=weights, adaptation=adaptation, seen=model.seen + int(learning))
-    return Spikes(fired, counts, lost, seen, after)
+    return Spikes(fired, counts, lost, seen, _after(model, weights, adaptation, learning))
+
+
+def _after(model: LocalModel, weights: Array, adaptation: Array, learning: bool) -> LocalModel:
+    return replace(model, weights=weights, adaptation=adaptation, seen=model.seen + int(learning))
 
 
 def _check_spikes(spikes: Array, shape: tuple[int, int]) -> None:

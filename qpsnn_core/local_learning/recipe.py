@@ -12,11 +12,12 @@ from qpsnn_core.common.file_kinds import RECIPE
 from qpsnn_core.common.foreign import read_toml
 from qpsnn_core.common.hdf5 import check_file_kind
 from qpsnn_core.common.plain import plain
+from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.common.validation import check, check_kind, check_path, choices, least, typed
 from qpsnn_core.local_learning.arithmetic import check_learnable
 from qpsnn_core.local_learning.exploration import Exploration
 from qpsnn_core.local_learning.formats import FLOAT, NumberFormats
-from qpsnn_core.local_learning.network import STDP, AdaptiveLIF, DiehlCook, InhibitoryLIF, SpikeTrains
+from qpsnn_core.local_learning.network import STDP, AdaptiveLIF, Conductances, DiehlCook, InhibitoryLIF, SpikeTrains
 from qpsnn_core.local_learning.plain_form import from_plain, to_plain
 from qpsnn_core.quantization.fixed_point import FixedPoint
 from qpsnn_core.recipes.data import DataConfig
@@ -38,6 +39,7 @@ class DiehlCookConfig:
     trains: SpikeTrains = field(default_factory=SpikeTrains)
     rule: STDP = field(default_factory=STDP)
     dt: float = 1.0
+    conductances: Conductances | None = field(default=None, metadata=ADDED_LATER)
 
     def build(self, inputs: int) -> DiehlCook:
         """The network. ConfigError as `DiehlCook`."""
@@ -77,11 +79,12 @@ class SearchConfig(Exploration):
     """The search for formats of V, Vth and weights (`Exploration`).
 
     integer: integer bits of "weights", "membrane" and "threshold"; what it lacks is observed while the float32 network
-    learns and responds. reset, increment: the formats of constants.
+    learns and responds. reset, increment: the formats of constants. conductance: of a network that has them.
     """
 
     reset: FixedPoint = field(default_factory=lambda: FixedPoint(7, 0))
     increment: FixedPoint = field(default_factory=lambda: FixedPoint(1, 6))
+    conductance: FixedPoint | None = field(default=None, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         self.check_exploration(AXES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 
@@ -14,6 +15,14 @@ from qpsnn_core.local_learning.network import SpikeTrains
 
 LEVELS = 256
 """Of brightness."""
+
+
+def repeated_intervals(trains: SpikeTrains, dt: float) -> Intervals:
+    """The distributions of a sample that is shown again and again, brighter each time: `[times, 256, ...]`."""
+    found = [
+        intervals(replace(trains, intensity=trains.intensity + k * trains.brighter), dt) for k in range(trains.times)
+    ]
+    return Intervals(np.stack([one.chances for one in found]), np.stack([one.guide for one in found]))
 
 
 @lru_cache(maxsize=8)

@@ -18,6 +18,8 @@ import qpsnn_core
 from qpsnn_backends.c import neurons
 from qpsnn_backends.c import plan as c
 from qpsnn_backends.c import readout as c_readout
+from qpsnn_backends.c.local.backend import PLANS
+from qpsnn_backends.lava import local as lava_local
 from qpsnn_backends.lava import plan as lava
 from qpsnn_backends.lava import stock
 from qpsnn_backends.loihi import populations, ranges, remedies
@@ -35,6 +37,8 @@ from qpsnn_core.exchange.netx import NETX
 from qpsnn_core.experiments.audit_gradients import BACKWARDS, WINDOWS
 from qpsnn_core.integer import network as integers
 from qpsnn_core.integer.lava_lif import SCALES
+from qpsnn_core.integer.local.networks import IntLocal
+from qpsnn_core.integer.local.simulate import SIMULATED
 from qpsnn_core.integer.lowering.fold import CURRENTS
 from qpsnn_core.integer.lowering.lower import FORMS
 from qpsnn_core.integer.lowering.shares import SHARES
@@ -96,6 +100,9 @@ BACKEND_ROOMS: list[KindTable[Any]] = [
 ]
 """Rooms of C, Lava and Loihi, which treat the nodes of an integer network; none of them needs Lava."""
 
+LOCAL_ROOMS: list[KindTable[Any]] = [SIMULATED, PLANS, lava_local.PLANNED, lava_local.FILES]
+"""Rooms that run networks that learnt locally, each of which is one kind."""
+
 OPTIONS: dict[str, tuple[Any, tuple[Any, ...], list[OptionTable[Any]]]] = {
     "reset": (IntLIF("lif", ("conv",)), RESETS, [neurons.RESETS, stock.RESETS, remedies.RESETS]),
     "mode": (
@@ -123,6 +130,7 @@ CELLS = [
         (get_args(Node), TRAINED_ROOMS),
         (get_args(IntNode), INTEGER_ROOMS),
         (get_args(IntNode), BACKEND_ROOMS),
+        (get_args(IntLocal), LOCAL_ROOMS),
     )
     for kind in kinds
     for table in tables
@@ -145,7 +153,9 @@ def test_every_room_has_an_entry_for_every_kind(kind, table):
         assert len(entry.reason.split()) >= 3
 
 
-@pytest.mark.parametrize("table", [*TRAINED_ROOMS, *INTEGER_ROOMS, *BACKEND_ROOMS], ids=lambda table: table.room)
+@pytest.mark.parametrize(
+    "table", [*TRAINED_ROOMS, *INTEGER_ROOMS, *BACKEND_ROOMS, *LOCAL_ROOMS], ids=lambda table: table.room
+)
 def test_a_foreign_kind_is_refused_by_name(table):
     with pytest.raises(NodeKindError, match=rf"^norm: .*{table.room}.* got LayerNorm$"):
         table[LayerNorm("norm", "conv")]
@@ -200,7 +210,7 @@ def modules() -> Iterator[str]:
 def unlisted(names: Iterator[str]) -> list[str]:
     """The tables of these modules that are in none of the lists above; modules that lack an extra are left out."""
     options = [table for *_, tables in OPTIONS.values() for table in tables]
-    listed = {id(table) for table in (*TRAINED_ROOMS, *INTEGER_ROOMS, *BACKEND_ROOMS, *options)}
+    listed = {id(table) for table in (*TRAINED_ROOMS, *INTEGER_ROOMS, *BACKEND_ROOMS, *LOCAL_ROOMS, *options)}
     faults = []
     for name in names:
         try:
@@ -243,6 +253,11 @@ def test_contributing_lists_exactly_the_tables_of_kinds():
     assert {room: id(table) for room, table in rows("Add a kind of layer")} == {
         table.room: id(table) for table in tables
     }
+
+
+def test_contributing_lists_exactly_the_tables_of_local_networks():
+    found = rows("Add a network that learns locally")
+    assert {room: id(table) for room, table in found} == {table.room: id(table) for table in LOCAL_ROOMS}
 
 
 @pytest.mark.exchange  # NIR's table is among them

@@ -60,8 +60,11 @@ def depends(distance, rule):
     return distance if rule.quarters == 4 else power(max(distance, F(0)), rule.quarters, F(1))
 
 
-def sample(spikes, given, weights, v_th, layers, learning, number):
-    """One sample: (winners, weights, adaptations, saturations). spikes: a list of inputs for each step."""
+def sample(spikes, given, weights, v_th, layers, learning, number, states=None):
+    """One sample: (winners, weights, adaptations, saturations). spikes: a list of inputs for each step.
+
+    states: a list, to which the variables after each step are appended: those of a History.
+    """
     n = Numbers(layers)
     c, i, rule = layers.excitatory, layers.inhibitory, layers.rule
     seed, none = int(layers.seed), rule.gain_pre[0] - rule.gain_pre[0]
@@ -118,6 +121,8 @@ def sample(spikes, given, weights, v_th, layers, learning, number):
         elif crossed:
             spiked = crossed[word(t, 0, keys[1]) * len(crossed) // 2**32]
         winners.append(spiked)
+        if states is not None:
+            states.append([list(one) for one in (v, limits, ready, iv, iready, ispikes)])
         if learning:
             for k in now:
                 pre[k] = t

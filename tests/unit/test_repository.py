@@ -37,7 +37,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
     "compression": (5, BASE),
     "inference": (5, BASE),
     "exchange": (5, BASE),
-    "local_learning": (5, (*GROUND, "quantization", "recipes")),
+    "local_learning": (5, (*GROUND, "quantization", "recipes", "integer")),
     "backends": (5, ("common", "integer")),
     "experiments": (6, (*BASE, *VERBS)),
     "cli": (7, (*BASE, *VERBS, "backends", "experiments")),

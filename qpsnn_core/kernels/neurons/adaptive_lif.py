@@ -68,18 +68,22 @@ def widened(stored, shift):
 
 
 @kernel
+def charged(total, unit, shift):
+    """A sum of weights as a wide number; unit, shift: as in NeuronConstants."""
+    if shift is None:
+        if unit is None:
+            return total
+        return np.float32(total) * unit
+    if unit is None:
+        return np.int64(total) << shift
+    return np.int64(np.floor(np.float64(total) * unit))
+
+
+@kernel
 def charge(currents, totals, unit, shift):
     """Sums of weights (`totals`) as wide numbers (`currents`, written); unit, shift: as in NeuronConstants."""
     for j in range(totals.shape[0]):
-        if shift is None:
-            if unit is None:
-                currents[j] = totals[j]
-            else:
-                currents[j] = np.float32(totals[j]) * unit
-        elif unit is None:
-            currents[j] = np.int64(totals[j]) << shift
-        else:
-            currents[j] = np.int64(np.floor(np.float64(totals[j]) * unit))
+        currents[j] = charged(totals[j], unit, shift)
 
 
 @kernel
@@ -178,6 +182,28 @@ def integrate(v, currents, ready, wide, crossed, constants, step, key, saturatio
     for j in range(v.shape[0]):
         x = leaked(v[j], constants.rest, constants.leak, constants.membrane_shift)
         x = x + currents[j] if ready[j] <= 0 else x
+        ready[j] = max(ready[j] - 1, 0)
+        over = x >= constants.base + wide[j]
+        crossed[j] = over
+        count += over
+        code = rounded(x, constants.membrane, step, j, key)
+        lost += outside(code, constants.membrane)
+        v[j] = saturated(code, constants.membrane)
+    saturations[0] += lost
+    return count
+
+
+@kernel
+def drift(v, totals, ready, wide, crossed, constants, step, key, saturations):
+    """`charge` and `integrate` in one pass, for a step without inhibition; the number of neurons that cross.
+
+    totals: sums of weights, `[neurons]`. The others: as for `integrate`.
+    """
+    count = 0
+    lost = 0
+    for j in range(v.shape[0]):
+        x = leaked(v[j], constants.rest, constants.leak, constants.membrane_shift)
+        x = x + charged(totals[j], constants.charge_unit, constants.charge_shift) if ready[j] <= 0 else x
         ready[j] = max(ready[j] - 1, 0)
         over = x >= constants.base + wide[j]
         crossed[j] = over

@@ -9,6 +9,7 @@ import numpy as np
 
 from qpsnn_core.kernels.counter_random import sample_key
 from qpsnn_core.kernels.fixed_point import STOCHASTIC, dither
+from qpsnn_core.kernels.neurons.decolle_filtered import filter_currents
 from qpsnn_core.kernels.neurons.decolle_layout import LANES, Q_DRAWS, ROWS
 from qpsnn_core.kernels.simd.vector import fill16, item, load16, multiply_add, store, to
 from qpsnn_core.kernels.threads import kernel
@@ -106,65 +107,6 @@ def add_currents(start, stop, place, inputs, neurons, p, weights, biases, out):
             store(out, to_out[3], s3)
             store(out, to_out[4], s4)
             store(out, to_out[5], s5)
-
-
-@kernel
-def filter_currents(sample, place, d, spikes, weights, biases, s):
-    """`w*Q`, `w*P` and `w*P + b` of one sample's layer, from its spikes, arguments as for `forward_layer`.
-
-    Input positions are added in the order of rows and columns.
-    """
-    a, b, v = s.q[sample], s.p[sample], s.v[sample]
-    for position in range(place.height * place.width):
-        first = place.neurons + position * place.lanes
-        for lane in range(place.lanes):
-            at = first + lane
-            old = a[at]
-            a[at] = d.beta * old
-            b[at] = d.alpha * b[at] + d.p_in * old
-            v[at] = b[at] + biases[place.biases + lane]
-    channels = np.empty(place.channels, np.int64)
-    at = 0
-    for y in range(place.in_height):
-        for x in range(place.in_width):
-            count = 0
-            for c in range(place.channels):
-                if spikes[at + c]:
-                    channels[count] = c
-                    count += 1
-            if count > 0:
-                scatter(place, y + place.pad, x + place.pad, channels, count, spikes[at:], d.q_in, weights, a)
-            at += place.channels
-
-
-@kernel
-def scatter(place, y, x, channels, count, spikes, strength, weights, out):
-    """`strength * w*S` of one input position of `place`, added to all neurons that see it: y, x of the map with zeros.
-
-    channels: int64, of which the first `count` have spikes. spikes: uint8, the position's. weights, out: float32, flat.
-    A sum has four parts, of every fourth channel; what does not fill the last four goes to the first part.
-    """
-    run = place.kernel * place.channels
-    for panel in range(place.lanes // LANES):
-        for ky in range(max(0, y - place.height + 1), min(place.kernel, y + 1)):
-            for kx in range(max(0, x - place.width + 1), min(place.kernel, x + 1)):
-                weight = place.weights + ((panel * place.kernel + ky) * run + kx * place.channels) * LANES
-                zero = fill16(np.float32(0), out)
-                s0, s1, s2, s3 = zero, zero, zero, zero
-                i = 0
-                while i + 4 <= count:
-                    c0, c1, c2, c3 = channels[i], channels[i + 1], channels[i + 2], channels[i + 3]
-                    s0 = multiply_add(fill16(np.float32(spikes[c0]), out), load16(weights, weight + c0 * LANES), s0)
-                    s1 = multiply_add(fill16(np.float32(spikes[c1]), out), load16(weights, weight + c1 * LANES), s1)
-                    s2 = multiply_add(fill16(np.float32(spikes[c2]), out), load16(weights, weight + c2 * LANES), s2)
-                    s3 = multiply_add(fill16(np.float32(spikes[c3]), out), load16(weights, weight + c3 * LANES), s3)
-                    i += 4
-                while i < count:
-                    c0 = channels[i]
-                    s0 = multiply_add(fill16(np.float32(spikes[c0]), out), load16(weights, weight + c0 * LANES), s0)
-                    i += 1
-                at = place.neurons + ((y - ky) * place.width + x - kx) * place.lanes + panel * LANES
-                store(out, at, multiply_add(fill16(strength, out), (s0 + s1) + (s2 + s3), load16(out, at)))
 
 
 @kernel

@@ -20,6 +20,7 @@ from qpsnn_core.kernels.neurons.adaptive_lif import (
     brake,
     charge,
     cross,
+    drift,
     integrate,
     relay,
     widened,
@@ -71,6 +72,47 @@ class Scratch(NamedTuple):
     touched: Any
 
 
+class History(NamedTuple):
+    """What is stored after each step of one sample: each `[steps, neurons]`, or of length 0: not kept.
+
+    v, v_th, i_v: membranes, adaptations and inhibitory membranes, in their types. ready, i_ready: int32. i_spikes:
+    uint8.
+    """
+
+    v: Any
+    v_th: Any
+    ready: Any
+    i_v: Any
+    i_ready: Any
+    i_spikes: Any
+
+
+@kernel
+def history_for(steps, v_th):
+    """A History of so many `steps`, 0: none; v_th `[neurons]`: an array of the type of membranes and adaptations."""
+    shape = (steps, v_th.shape[0])
+    return History(
+        np.zeros(shape, v_th.dtype),
+        np.zeros(shape, v_th.dtype),
+        np.zeros(shape, np.int32),
+        np.zeros(shape, v_th.dtype),
+        np.zeros(shape, np.int32),
+        np.zeros(shape, np.uint8),
+    )
+
+
+@kernel
+def keep_history(history, step, v_th, s):
+    """Write what is stored after a `step` into `history`, if it is kept. v_th: adaptations. s: Scratch."""
+    if history.v.shape[0] > 0:
+        history.v[step] = s.v
+        history.v_th[step] = v_th
+        history.ready[step] = s.ready
+        history.i_v[step] = s.i_v
+        history.i_ready[step] = s.i_ready
+        history.i_spikes[step] = s.i_spikes
+
+
 @kernel
 def scratch_for(inputs, steps, v_th, totals, wide, sums):
     """A Scratch for so many `inputs` and `steps`; v_th `[neurons]`, totals, wide, sums: arrays of its types."""
@@ -111,14 +153,16 @@ def inhibit(inhibited, direct, winner, spikes, count):
 
 
 @kernel
-def present(first, events, given, weights, v_th, layers, s, learning, sample, winners, counts, seen, saturations):
+def present(
+    first, events, given, weights, v_th, layers, s, learning, sample, winners, counts, seen, saturations, history
+):
     """One sample; how often a given winner had not crossed its threshold (then nobody spikes).
 
     first, events: the input spikes, as from `encode`. given: int32 `[steps]`, the neuron that spikes at each step, or
     -1; or of length 0: it is drawn. weights: `[inputs, neurons]`, and v_th: `[neurons]`, changed if `learning`.
     layers: Layers. s: Scratch. sample: the number that random words depend on. winners: int32 `[steps]`, written: who
     spiked, or -1. counts: int64 `[neurons]`, written: spikes. seen: float64 `[0]`, or `[4]`: the lowest and highest
-    membrane and threshold so far, as stored. saturations: int64 [3], counted up.
+    membrane and threshold so far, as stored. saturations: int64 [3], counted up. history: a History, written.
     """
     e, rule = layers.excitatory, layers.rule
     draw = sample_key(layers.seed, WINNERS, sample)
@@ -146,17 +190,21 @@ def present(first, events, given, weights, v_th, layers, s, learning, sample, wi
         totals = s.totals[0 if learning else max(t - 1, 0)]
         if learning:
             add_rows(totals, weights, events, first[max(t - 1, 0)], start)
-        charge(s.currents, totals, e.charge_unit, e.charge_shift)
-        if t == 0:
-            s.currents[:] = 0
-        if inhibiting or winner >= 0 or relayed > 0:
+        braked = t == 0 or inhibiting or winner >= 0 or relayed > 0
+        if braked:
+            charge(s.currents, totals, e.charge_unit, e.charge_shift)
+            if t == 0:
+                s.currents[:] = 0
             inhibiting = inhibit(s.inhibited, direct, winner, s.i_spikes, relayed)
             brake(s.currents, s.inhibited, e.inhibition)
         if not direct:
             relayed = relay(s.i_v, s.i_ready, winner, s.i_spikes, layers.inhibitory)
         if learning and e.adapts:
             adapt(v_th, s.wide, e, t, th_key, saturations)
-        count = integrate(s.v, s.currents, s.ready, s.wide, s.crossed, e, t, v_key, saturations)
+        if braked:
+            count = integrate(s.v, s.currents, s.ready, s.wide, s.crossed, e, t, v_key, saturations)
+        else:
+            count = drift(s.v, totals, s.ready, s.wide, s.crossed, e, t, v_key, saturations)
         winner = -1
         if given.shape[0] > 0 and given[t] >= 0:
             if s.crossed[given[t]]:
@@ -169,6 +217,7 @@ def present(first, events, given, weights, v_th, layers, s, learning, sample, wi
             winner = drawn if given.shape[0] == 0 else winner
         if seen.shape[0] > 0:
             observe(s.v, v_th, seen)
+        keep_history(history, t, v_th, s)
         winners[t] = winner
         if winner >= 0:
             counts[winner] += 1
@@ -222,16 +271,21 @@ def present_all(
     trains = np.zeros(inputs, np.int32)
     words = np.zeros(inputs, np.uint64)
     given = np.zeros(0, np.int32)
+    history = history_for(0, v_th)
     for n in range(start, stop):
         sample = before + n
         key = sample_key(layers.seed, SPIKES, sample)
         encode(images[n], intervals, key, first, events, times, pixels, trains, words)
         lost[n] = 0
-        present(first, events, given, weights, v_th, layers, s, learning, sample, winners[n], counts[n], seen, lost[n])
+        out = (winners[n], counts[n], seen, lost[n], history)
+        present(first, events, given, weights, v_th, layers, s, learning, sample, *out)
 
 
 @kernel
-def present_one(first, events, given, weights, v_th, layers, like, learning, sample, winners, counts, seen, lost):
+def present_one(
+    first, events, given, weights, v_th, layers, like, learning, sample, winners, counts, seen, lost, history
+):
     """`present` with a Scratch of its own. As for `present`; like: as for `present_all`; lost: saturations."""
     s = scratch_for(weights.shape[0], winners.shape[0], v_th, like[0], like[1], like[2])
-    return present(first, events, given, weights, v_th, layers, s, learning, sample, winners, counts, seen, lost)
+    out = (winners, counts, seen, lost, history)
+    return present(first, events, given, weights, v_th, layers, s, learning, sample, *out)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qpsnn_core.kernels.neurons.decolle_maps import flat_weights
 from qpsnn_core.local_learning.decolle import Decolle, LocalConv, LocalDense, LocalNeuron, LocalTraining
-from qpsnn_core.local_learning.decolle_arrays import flat_weights
 from qpsnn_core.local_learning.decolle_formats import DECOLLE_FLOAT
 from qpsnn_core.local_learning.decolle_model import DecolleModel
 from qpsnn_core.local_learning.decolle_run import first_moments, learn_windows
@@ -42,7 +42,7 @@ def test_it_learns_as_pytorch_does(name):
     ref, model, training, frames = given(name)
     one = (frames[:, : BURNIN + 1], ref["labels"], replace(training, steps=BURNIN + 1, test_steps=BURNIN + 1), RATE)
     _, moments, _ = learn_windows(model, first_moments(model.network), *one)
-    gradients = flat_weights([ref[f"w_gradient{k}"] for k in range(3)], model.network)
+    gradients = flat_weights([ref[f"w_gradient{k}"] for k in range(3)], model.network.maps)
     np.testing.assert_allclose(moments.weights, np.abs(gradients), rtol=1e-4, atol=3e-8)
     assert np.abs(gradients).max() > 1e-3
     comp, _, losses = learn_windows(model, first_moments(model.network), frames, ref["labels"], training, RATE)

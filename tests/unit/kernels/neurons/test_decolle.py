@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from naive import decolle as naive
+from qpsnn_core.integer.local.networks import TESTED
 from qpsnn_core.kernels.neurons.decolle_learning import adamax, move_codes
+from qpsnn_core.kernels.neurons.decolle_maps import unpacked
 from qpsnn_core.kernels.neurons.decolle_start import orthogonal_rows
 from qpsnn_core.local_learning.decolle import Decolle, LocalConv, LocalDense, LocalNeuron, LocalTraining
-from qpsnn_core.local_learning.decolle_arrays import unpacked
 from qpsnn_core.local_learning.decolle_formats import DECOLLE_FLOAT, DecolleFormats, LocalNeuronFormats, dynamics
 from qpsnn_core.local_learning.decolle_lsuv import membranes
 from qpsnn_core.local_learning.decolle_model import initialise_decolle, quantized_decolle
 from qpsnn_core.local_learning.decolle_run import first_moments, learn_windows, present_windows
-from qpsnn_core.local_learning.present import TESTED
 from qpsnn_core.quantization.fixed_point import FixedPoint
 
 Q = FixedPoint.parse

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from naive import diehl_cook as naive
-from qpsnn_core.kernels.neurons.diehl_cook import present_one
+from qpsnn_core.kernels.neurons.diehl_cook import history_for, present_one
 from qpsnn_core.local_learning import (
     STDP,
     AdaptiveLIF,
@@ -70,21 +70,24 @@ def model_of(net, forms, seed):
     return model if forms == FLOAT else quantized(model, forms)
 
 
-def both(model, learning, given=None, seed=3, sample=17):
-    """(twin, kernel), each: winners, weights, adaptations, saturations."""
+def both(model, learning, given=None, seed=3, sample=17, kept=0):
+    """(twin, kernel), each: winners, weights, adaptations, saturations; with `kept` steps, also of all states."""
     rng = np.random.default_rng(seed)
     spikes = [np.flatnonzero(rng.random(INPUTS) < 0.12).astype(np.int32) for _ in range(STEPS)]
     layers, like = arithmetic(model.network, model.formats, model.seed)
-    ref = naive.sample(
-        [one.tolist() for one in spikes], given, model.weights, model.adaptation, layers, learning, sample
-    )
+    states, listed = [], [one.tolist() for one in spikes]
+    ref = naive.sample(listed, given, model.weights, model.adaptation, layers, learning, sample, states)
     weights, adaptation = model.weights.copy(), model.adaptation.copy()
     first = np.cumsum([0, *map(len, spikes)]).astype(np.int32)
     winners, counts, lost = np.zeros(STEPS, np.int32), np.zeros(NEURONS, np.int64), np.zeros(3, np.int64)
     chosen = np.zeros(0, np.int32) if given is None else given
     events, seen = np.concatenate(spikes), np.array([np.inf, -np.inf, np.inf, -np.inf])
     arrays = (weights, adaptation, layers, like)
-    strange = present_one(first, events, chosen, *arrays, learning, sample, winners, counts, seen, lost)
+    history = history_for(kept, adaptation)
+    strange = present_one(first, events, chosen, *arrays, learning, sample, winners, counts, seen, lost, history)
+    if kept:
+        for k, one in enumerate(history):
+            np.testing.assert_array_equal(one, np.array([state[k] for state in states]))
     assert strange == 0
     assert counts.tolist() == [int((winners == j).sum()) for j in range(NEURONS)]
     return ref, (winners.tolist(), weights, adaptation, lost.tolist())
@@ -112,8 +115,8 @@ def test_learning_is_the_twins(name):
 
 
 @pytest.mark.parametrize("name", ["float32", "both", "stochastic"])
-def test_the_three_layers_are_the_twins(name):
-    check(*both(model_of(network("three"), FORMS[name], 2), True))
+def test_the_three_layers_are_the_twins_in_every_step(name):
+    check(*both(model_of(network("three"), FORMS[name], 2), True, kept=STEPS))
 
 
 @pytest.mark.parametrize("name", ["float32", "both", "truncation"])

@@ -1,22 +1,60 @@
-"""A DECOLLE network's arrays as its kernels take them: flat, weights in panels of 16 channels, all layers together."""
+"""Maps of the layers that learn locally (DECOLLE), and their flat arrays: weights in panels of 16 channels.
+
+No compiled code: what lays out the arrays that the kernels of decolle.py take.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from qpsnn_core.common.types import Array, Longs
 from qpsnn_core.kernels.neurons.decolle_layout import LANES, Place, State
-from qpsnn_core.local_learning.decolle import Decolle, LayerMap
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class LayerMap:
+    """inputs, outputs: (height, width, channels), of a layer before its pool."""
+
+    inputs: tuple[int, int, int]
+    kernel: int
+    padding: int
+    outputs: tuple[int, int, int]
+    pool: int
+
+    @property
+    def pooled(self) -> tuple[int, int, int]:
+        """After the pool; what does not fill a window is left out."""
+        height, width, channels = self.outputs
+        return height // self.pool, width // self.pool, channels
+
+    @property
+    def lanes(self) -> int:
+        """Channels, filled up to a multiple of 16."""
+        return -(-self.outputs[2] // 16) * 16
+
+    @property
+    def fan_in(self) -> int:
+        """Inputs of a neuron."""
+        return self.kernel * self.kernel * self.inputs[2]
+
+    @property
+    def features(self) -> int:
+        """Pooled spikes."""
+        height, width, channels = self.pooled
+        return height * width * channels
 
 
 class Layout(NamedTuple):
     """table: int64 `[layers, fields of a Place]`. The others: numbers of all layers together."""
 
-    table: Longs
+    table: npt.NDArray[np.int64]
     inputs: int
     neurons: int
     features: int
@@ -25,11 +63,11 @@ class Layout(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def layout(network: Decolle) -> Layout:
+def layout_of(maps: tuple[LayerMap, ...]) -> Layout:
     """Where each layer's part of every flat array begins."""
     rows: list[Place] = []
     inputs = neurons = features = weights = biases = 0
-    for index, one in enumerate(network.maps):
+    for index, one in enumerate(maps):
         (height, width, channels), pad = one.inputs, one.padding
         row = (width + 2 * pad) * channels
         size = (height + 2 * pad) * row
@@ -79,23 +117,23 @@ def unpacked(flat: Array, one: LayerMap) -> Array:
     return np.ascontiguousarray(panels[:, : one.outputs[2]]).reshape(shape)
 
 
-def flat_weights(weights: Sequence[Array], network: Decolle) -> Array:
+def flat_weights(weights: Sequence[Array], maps: tuple[LayerMap, ...]) -> Array:
     """All layers' weights as one flat array."""
-    return np.concatenate([packed(one, each) for one, each in zip(weights, network.maps, strict=True)])
+    return np.concatenate([packed(one, each) for one, each in zip(weights, maps, strict=True)])
 
 
-def flat_biases(biases: Sequence[Array], network: Decolle) -> Array:
+def flat_biases(biases: Sequence[Array], maps: tuple[LayerMap, ...]) -> Array:
     """All layers' biases, each filled up to its lanes with zeros."""
     parts = [
         np.concatenate([one, np.zeros(each.lanes - len(one), one.dtype)])
-        for one, each in zip(biases, network.maps, strict=True)
+        for one, each in zip(biases, maps, strict=True)
     ]
     return np.concatenate(parts)
 
 
-def parted(weights: Array, biases: Array, network: Decolle) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+def parted(weights: Array, biases: Array, maps: tuple[LayerMap, ...]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     """Weights and biases of each layer from the flat arrays."""
-    at = layout(network).table
+    at = layout_of(maps).table
     names = Place._fields
     w, b = names.index("weights"), names.index("biases")
     found = [
@@ -103,16 +141,16 @@ def parted(weights: Array, biases: Array, network: Decolle) -> tuple[tuple[Array
             unpacked(weights[at[k, w] : at[k, w] + one.fan_in * one.lanes], one),
             biases[at[k, b] : at[k, b] + one.outputs[2]].copy(),
         )
-        for k, one in enumerate(network.maps)
+        for k, one in enumerate(maps)
     ]
     return tuple(one for one, _ in found), tuple(one for _, one in found)
 
 
 def new_state(
-    network: Decolle, samples: int, kind: type[np.generic], *, observe: bool = False, filtered: bool = False
+    maps: tuple[LayerMap, ...], samples: int, kind: type[np.generic], *, observe: bool = False, filtered: bool = False
 ) -> State:
     """A state of zeros. kind: float32 or int32. observe: with room for ranges. filtered: as in Dynamics."""
-    at = layout(network)
+    at = layout_of(maps)
     traces = at.neurons if filtered else at.inputs
 
     def zeros(count: int, dtype: type[np.generic]) -> Array:

@@ -1,0 +1,1 @@
+"""Deployed networks of local learning as portable C99."""

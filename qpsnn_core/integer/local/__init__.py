@@ -1,0 +1,1 @@
+"""Networks that learnt locally, deployed: their integers, the exact simulator, and what else runs them."""
