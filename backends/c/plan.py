@@ -16,6 +16,7 @@ from qpsnn_backends.c.gates import GateJob, MaskJob
 from qpsnn_backends.c.joins import ConcatJob, FinerMap, Pool, SumJob
 from qpsnn_backends.c.neurons import Neurons, neurons
 from qpsnn_backends.c.pooled import PooledJob, Window
+from qpsnn_backends.c.priors import PriorJob
 from qpsnn_backends.c.readout import ReadoutJob
 from qpsnn_backends.c.streams import StreamJob
 from qpsnn_backends.c.synapses import ConvJob, Synapse, conv_job, flat, shortcut_job
@@ -32,6 +33,7 @@ from qpsnn_core.integer.nodes import (
     IntLIF,
     IntLinear,
     IntMaxPool,
+    IntMembrane,
     IntNode,
     IntReadout,
     IntShortcut,
@@ -42,7 +44,18 @@ from qpsnn_core.integer.nodes import (
 from qpsnn_core.integer.transformer_kinds import sums
 
 Job = (
-    Neurons | Pool | SumJob | ConcatJob | FinerMap | CurrentMap | GateJob | MaskJob | MatchJob | ReadoutJob | StreamJob
+    Neurons
+    | PriorJob
+    | Pool
+    | SumJob
+    | ConcatJob
+    | FinerMap
+    | CurrentMap
+    | GateJob
+    | MaskJob
+    | MatchJob
+    | ReadoutJob
+    | StreamJob
 )
 """Each answers by itself what it reads, declares, calls and computes."""
 
@@ -181,8 +194,14 @@ def _shortcut(planner: Planner, node: IntShortcut) -> None:
 
 
 def _lif(planner: Planner, node: IntLIF) -> None:
+    """Behind the priors that read what it stored at the step before."""
     driving = tuple(planner.synapses[source] for source in node.sources)
-    planner.jobs.append(neurons(planner.network, node, planner.gives(node, "bits"), driving))
+    job = neurons(planner.network, node, planner.gives(node, "bits"), driving)
+    for reader in planner.network.consumers(node.name):
+        if isinstance(reader, IntMembrane):
+            assert job.levels is not None  # noqa: S101 - checked when the network was made
+            planner.jobs.append(PriorJob(planner.gives(reader), job.name, job.shape, job.levels, reader.size))
+    planner.jobs.append(job)
 
 
 def _max_pool(planner: Planner, node: IntMaxPool) -> None:
@@ -234,6 +253,10 @@ def _gate(planner: Planner, node: IntGate) -> None:
     planner.jobs.append(GateJob(planner.gives(node, "u8"), planner.synapses[node.source], node, threshold))
 
 
+def _prior(planner: Planner, node: IntMembrane) -> None:
+    """Planned with its neurons, which it runs ahead of."""
+
+
 def _readout(planner: Planner, node: IntReadout) -> None:
     bias = planner.network.arrays[node.name]["bias"]
     source = planner.synapses.get(node.source) or planner.maps[node.source]
@@ -275,6 +298,7 @@ PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(
         IntUpsample: _upsample,
         IntGate: _gate,
         IntAttention: _attention,
+        IntMembrane: _prior,
         IntReadout: _readout,
         IntCurrentReadout: _current_readout,
     },

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lava.magma.core.process.ports.ports import OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi1SimCfg
@@ -69,6 +70,9 @@ MODELS = {
 
 MASK_PORT = "m_in"
 """Where a mask comes in; besides it, and the `ports` of a part, every process has one InPort at most."""
+
+LEVELS_PORT = "m_out"
+"""Where neurons send what they store; every process has one other OutPort at most."""
 
 CHANNEL_SIZE = 2
 """Messages that a channel holds. Lava's default of 64 costs 32 times the shared memory; a step sends one."""
@@ -123,6 +127,7 @@ MADE: dict[Kind, Callable[..., AbstractProcess]] = {
     "dense": dense,
     "shortcut": lambda part, wiring, **own: Shortcut(part, **own),
     "lif": lif,
+    "prior": lambda part, wiring: Relay(part),
     "pool": lambda part, wiring: Relay(part),
     "delay": lambda part, wiring: Relay(part),
     "gate": lambda part, wiring, **own: Gate(part, **own),
@@ -151,7 +156,7 @@ def build(wiring: Wiring, arrays: Mapping[str, Any]) -> list[AbstractProcess]:
         process = made(part, wiring, arrays)
         processes[part.name] = process
         for source in part.reads:
-            (out,) = processes[source].out_ports.members
+            out = out_port(processes[source], part)
             (into,) = (port for port in process.in_ports.members if port.name not in (MASK_PORT, *part.ports))
             if out.shape != part.inputs:
                 out = out.reshape(part.inputs)
@@ -163,9 +168,14 @@ def build(wiring: Wiring, arrays: Mapping[str, Any]) -> list[AbstractProcess]:
                 (out,) = processes[source].out_ports.members
                 out.connect(getattr(process, port))
         if part.opened_by:
-            (out,) = processes[part.opened_by].out_ports.members
-            out.connect(getattr(process, MASK_PORT))
+            out_port(processes[part.opened_by], part).connect(getattr(process, MASK_PORT))
     return list(processes.values())
+
+
+def out_port(process: AbstractProcess, reader: LavaProcessSpec) -> OutPort:
+    """Where a part gets what it reads: a prior the membranes of neurons, all others what a process has to send."""
+    (port,) = (one for one in process.out_ports.members if (one.name == LEVELS_PORT) == (reader.kind == "prior"))
+    return port
 
 
 def watch(finished: threading.Event) -> None:

@@ -30,6 +30,7 @@ from qpsnn_core.integer.nodes import (
     IntLIF,
     IntLinear,
     IntMaxPool,
+    IntMembrane,
     IntReadout,
     IntShortcut,
     IntSum,
@@ -132,6 +133,11 @@ def _current_readout(planner: Planner, node: IntCurrentReadout) -> None:
     planner.keep(node, **planner.network.arrays[node.name])
 
 
+def _prior(planner: Planner, node: IntMembrane) -> None:
+    """The levels that the neurons stored at the step before, which they send beside their spikes, added up."""
+    planner.put(node, "prior", pool=Pool(False, (node.size, node.size), (node.size, node.size), (0, 0)))
+
+
 def _readout(planner: Planner, node: IntReadout) -> None:
     settings = {"mode": node.mode, "multiplier": node.multiplier, "shift": node.shift}
     planner.put(node, "readout", settings)
@@ -153,6 +159,7 @@ PLANNED: KindTable[Callable[[Planner, Any], None]] = KindTable(
         IntUpsample: _upsample,
         IntGate: _gate,
         IntAttention: _attention,
+        IntMembrane: _prior,
         IntReadout: _readout,
         IntCurrentReadout: _current_readout,
     },

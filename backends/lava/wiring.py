@@ -14,7 +14,7 @@ from qpsnn_core.common.types import Shape
 
 Synapses = Literal["conv", "dense", "shortcut", "attention"]
 LocalParts = Literal["adaptive", "local", "votes"]
-Others = Literal["source", "lif", "pool", "delay", "gate", "mask", "record", "readout", "stream"]
+Others = Literal["source", "lif", "prior", "pool", "delay", "gate", "mask", "record", "readout", "stream"]
 Kind = Synapses | LocalParts | Others
 Settings = dict[str, Any]
 """Numbers and words, by name."""
@@ -45,7 +45,7 @@ class LavaProcessSpec:
     concatenation; how often a pixel is repeated; all options of an IntLIF, or bias_exp; of a readout its mode and
     leak; of attention its heads; of a stream's readout its places and shifts; of networks that learnt locally
     ("adaptive", "local", "votes") all their constants.
-    pool: what a pool does, or what a LIF does to its spikes before it sends them.
+    pool: what a pool or a prior does, or what a LIF does to its spikes before it sends them.
     opened_by: of a mask, the part that sends 0 and 1, of the shape `opening`.
     ports: of attention, what meets in InPorts besides that of `reads`, by their names.
     """

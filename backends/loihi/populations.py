@@ -29,6 +29,7 @@ from qpsnn_core.integer.nodes import (
     IntLIF,
     IntLinear,
     IntMaxPool,
+    IntMembrane,
     IntReadout,
     IntShortcut,
     IntSum,
@@ -148,6 +149,7 @@ STREAM = Refusal(
 )
 FINER = Refusal("several taps of a window would read one neuron, and a core has one synapse for each")
 GATE = Refusal("a core adds every spike that reaches it: no other core can close its synapses for one step")
+PRIOR = Refusal("a core sends spikes, not the membranes of its neurons")
 
 ORIGINS: KindTable[Callable[[IntegerNetwork, Any], list[_Origin]]] = KindTable(
     "the Loihi mapping of spikes",
@@ -164,6 +166,7 @@ ORIGINS: KindTable[Callable[[IntegerNetwork, Any], list[_Origin]]] = KindTable(
         IntUpsample: FINER,
         IntGate: GATE,
         IntAttention: CURRENT,
+        IntMembrane: PRIOR,
         IntReadout: Refusal("nothing reads its sums"),
         IntCurrentReadout: Refusal("nothing reads its sums"),
     },
@@ -256,6 +259,7 @@ SYNAPSES: KindTable[Callable[[IntegerNetwork, Any], list[Projection]]] = KindTab
         IntUpsample: FINER,
         IntGate: GATE,
         IntAttention: ATTENTION,
+        IntMembrane: PRIOR,
         IntReadout: Refusal("nothing reads its sums"),
         IntCurrentReadout: Refusal("nothing reads its sums"),
     },
@@ -315,6 +319,7 @@ POPULATIONS: KindTable[Callable[[IntegerNetwork, Any], tuple[Population, ...]]] 
         IntUpsample: FINER,
         IntGate: GATE,
         IntAttention: ATTENTION,
+        IntMembrane: PRIOR,
         IntReadout: _readout,
         IntCurrentReadout: STREAM,
     },

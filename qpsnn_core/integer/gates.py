@@ -1,4 +1,4 @@
-"""Gates in the exact simulator: masks from currents, and convolutions that skip what is closed."""
+"""Gates in the exact simulator: masks from currents, priors, and convolutions that skip what is closed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import cast
 
 import numpy as np
 
+from qpsnn_core.common.input_range import image_type
 from qpsnn_core.common.types import Array, Longs
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntConv, IntGate
-from qpsnn_core.integer.step import IntCurrent, OperationContext, Step
+from qpsnn_core.integer.nodes import IntConv, IntGate, IntMembrane
+from qpsnn_core.integer.step import Fired, IntCurrent, OperationContext, Step
 from qpsnn_core.kernels.conv.gated import close_images
 from qpsnn_core.kernels.conv.gates import gated_conv, open_masks
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
@@ -35,6 +36,30 @@ def gate(node: IntGate, context: OperationContext, current: IntCurrent) -> Step:
         mask[...] = np.repeat(small[:, :, rows][:, :, :, columns], node.size, axis=-1)
 
     return Step(mask, run)
+
+
+def prior(node: IntMembrane, context: OperationContext, fired: Fired) -> Step:
+    """Sums of levels of the step before, int8 or wider [T, B, H/size, W/size, C]."""
+    membranes, step, initial, value = fired.membranes, fired.step, fired.initial, context.gives
+    assert membranes is not None and step is not None  # noqa: S101 - the plan keeps them, the network checks for levels
+    height, width, channels = value.shape
+    low, high = int(value.interval.low.min()), int(value.interval.high.max())
+    sums = context.room((*membranes.shape[:2], height, width, channels), image_type(low, high))
+
+    def of(stored: Array) -> Array:
+        """Levels [.., H, W, C] added up over windows."""
+        size = node.size
+        level = (stored[..., : height * size, : width * size, :] // step).astype(sums.dtype)
+        total: Array = level.reshape(*stored.shape[:-3], height, size, width, size, channels).sum(
+            (-4, -2), dtype=sums.dtype
+        )
+        return total
+
+    def run() -> None:
+        sums[0] = 0 if initial is None else of(initial)
+        sums[1:] = of(membranes[:-1])
+
+    return Step(sums, run)
 
 
 def conv_of(conv: ConvOperation) -> Callable[..., Step]:

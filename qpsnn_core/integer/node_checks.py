@@ -19,6 +19,7 @@ from qpsnn_core.integer.nodes import (
     IntLIF,
     IntLinear,
     IntMaxPool,
+    IntMembrane,
     IntReadout,
     IntShortcut,
     IntSum,
@@ -162,6 +163,11 @@ def attention(node: IntAttention) -> None:
     """Three different sources, and at least one head."""
     check_sources(node.name, node.sources, 3)
     check_at_least(f"{node.name}.heads", node.heads, 1)
+
+
+def prior(node: IntMembrane) -> None:
+    """Windows of at least one pixel."""
+    check_at_least(f"{node.name}.size", node.size, 1)
 
 
 def current_readout(node: IntCurrentReadout) -> None:

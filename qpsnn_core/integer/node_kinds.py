@@ -23,6 +23,7 @@ from qpsnn_core.integer.nodes import (
     IntLIF,
     IntLinear,
     IntMaxPool,
+    IntMembrane,
     IntReadout,
     IntShortcut,
     IntSum,
@@ -132,7 +133,7 @@ def _lif_output(node: IntLIF, inputs: tuple[IntValueSpec, ...], arrays: NamedArr
     reach = membrane(currents, arrays["bias"], threshold, node.multiplier, node.shift, node.reset, steps, levels)
     fits(f"{node.name}.membrane", reach.largest, f"membranes within {steps} steps")
     spikes = _counts(inputs[0].shape, 1)
-    return IntValueSpec("counts", spikes.shape, spikes.interval, membrane=reach)
+    return IntValueSpec("counts", spikes.shape, spikes.interval, membrane=reach, levels=levels)
 
 
 def _same_shape(name: str, sources: tuple[str, ...], inputs: tuple[IntValueSpec, ...]) -> None:
@@ -252,6 +253,18 @@ def _gate_output(node: IntGate, inputs: tuple[IntValueSpec, ...], arrays: NamedA
     return IntValueSpec(PLACE_MASK, (*node.shape, 1), ends)
 
 
+def _prior_output(node: IntMembrane, inputs: tuple[IntValueSpec, ...], arrays: NamedArrays, steps: int) -> IntValueSpec:
+    (value,) = inputs
+    place = f"{node.name} (from {node.source})"
+    if value.levels is None:
+        raise ShapeError(expected(place, "an IntLIF whose membrane has levels", Unquoted("none")))
+    height, width = windows(place, value.shape, node.size, node.size, 0)
+    ends = (np.full(value.shape[2], end * node.size**2, np.int64) for end in value.levels.ends)
+    interval = Interval(*ends)
+    fits(node.name, interval.largest, "sums of levels")
+    return IntValueSpec("signed", (height, width, value.shape[2]), interval)
+
+
 KINDS: KindTable[Kind] = KindTable(
     "the integer network",
     {
@@ -269,6 +282,7 @@ KINDS: KindTable[Kind] = KindTable(
         IntAttention: Kind(
             (COUNTS,), node_checks.attention, transformer_kinds.attention_specs, transformer_kinds.attention
         ),
+        IntMembrane: Kind((COUNTS,), node_checks.prior, _no_arrays, _prior_output),
         IntReadout: Kind(("current", COUNTS), node_checks.readout, _readout_specs, _readout_output),
         IntCurrentReadout: Kind(
             ("current",), node_checks.current_readout, transformer_kinds.readout_specs, transformer_kinds.readout

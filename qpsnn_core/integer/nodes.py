@@ -2,8 +2,8 @@
 
 Their arrays live in `IntegerNetwork.arrays[node][name]`. Names are those of the network that was lowered, so spikes
 can be compared by name. Four kinds of value run between nodes: counts (non-negative integers, `0..max_count`),
-signed images, which only synapses with codes read, currents (signed integers), and masks of channels or places, 0 or 1.
-Those of spiking transformers are next door (`transformer_nodes.py`).
+signed images and priors, which only synapses with codes read, currents (signed integers), and masks of channels or
+places, 0 or 1. Those of spiking transformers are next door (`transformer_nodes.py`).
 """
 
 from __future__ import annotations
@@ -222,6 +222,18 @@ class IntGate:
 
 
 @dataclass(frozen=True)
+class IntMembrane:
+    """`P[t] = sum of each size x size window of j[t-1]`, j the level that the IntLIF `source` stores; 0 at first.
+
+    A remainder at the edge is dropped. Signed integers, as of images: what predicts places.
+    """
+
+    name: str
+    source: str
+    size: int
+
+
+@dataclass(frozen=True)
 class IntConcat:
     """The channels of its sources, one's after the other's: of counts, or of currents."""
 
@@ -273,6 +285,7 @@ IntNode = (
     | IntUpsample
     | IntGate
     | IntAttention
+    | IntMembrane
     | IntReadout
     | IntCurrentReadout
 )

@@ -28,6 +28,7 @@ from qpsnn_core.integer.nodes import (
     IntLIF,
     IntLinear,
     IntMaxPool,
+    IntMembrane,
     IntReadout,
     IntShortcut,
     IntSum,
@@ -131,7 +132,9 @@ def lif(node: IntLIF, context: OperationContext, *currents: IntCurrent) -> Step:
         parallel_for(int_lif, positions, POSITIONS, driving[0], second, spikes, membranes, settings, *initial)
 
     shape = (context.steps, batch, *context.gives.shape)
-    return Step(Fired(spikes.reshape(shape), membranes.reshape(shape) if context.keep else None), run)
+    kept = membranes.reshape(shape) if context.keep else None
+    unit = None if levels is None else context.arrays["threshold"] // np.int32(levels.parts)
+    return Step(Fired(spikes.reshape(shape), kept, unit, context.initial), run)
 
 
 def readout(node: IntReadout, context: OperationContext, value: IntCurrent | Array) -> Step:
@@ -202,6 +205,7 @@ OPERATIONS: KindTable[Callable[..., Step]] = KindTable(
         IntUpsample: joins.upsample,
         IntGate: gates.gate,
         IntAttention: transformers.attention,
+        IntMembrane: gates.prior,
         IntReadout: readout,
         IntCurrentReadout: transformers.current_readout,
     },

@@ -19,6 +19,7 @@ import numpy as np
 from qpsnn_core.common.input_range import image_type
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer.network import IntegerNetwork
+from qpsnn_core.integer.nodes import IntMembrane, IntNode
 from qpsnn_core.integer.operations import OPERATIONS
 from qpsnn_core.integer.step import Fired, IntCurrent, OperationContext
 from qpsnn_core.kernels.buffers import empty
@@ -129,26 +130,33 @@ def prepared(
     """The nodes' operations on these arrays, in order, each with memory from `room`.
 
     images: [T or 1, B, H, W, C], in the type of `image_type`. initial: membranes before the first step, by LIF.
-    keep: the LIF whose membranes are wanted. A value that the caller drops is dropped here after its last reader.
+    keep: the LIF whose membranes are wanted, besides those that a prior reads. A value that the caller drops is dropped
+    here after its last reader.
     """
+    kept = {*keep, *(node.source for node in network.of(IntMembrane))}
     left = {node.name: len(network.consumers(node.name)) for node in network}
     with _lock:
         ready = _ready.setdefault(network, {node.name: {} for node in network})
     values: dict[str, Any] = {}
     for node in network:
         sources = sources_of(node)
-        inputs = [values[source] for source in sources] or [images]
+        inputs = [_read(node, values[source]) for source in sources] or [images]
         reads = tuple(network.values[source] for source in sources)
         given = network.arrays[node.name], reads, network.values[node.name], network.steps
-        context = OperationContext(*given, node.name in keep, ready[node.name], room, initial.get(node.name))
+        context = OperationContext(*given, node.name in kept, ready[node.name], room, initial.get(node.name))
         step = OPERATIONS[node](node, context, *inputs)
         yield Planned(node.name, step.value, step.run)
-        values[node.name] = step.value.spikes if isinstance(step.value, Fired) else step.value
+        values[node.name] = step.value
         for source in sources:
             left[source] -= 1
             if not left[source]:
                 del values[source]
         del inputs, step
+
+
+def _read(node: IntNode, value: Any) -> Any:
+    """Of a LIF its spikes, but what reads membranes gets all of it."""
+    return value.spikes if isinstance(value, Fired) and type(node) is not IntMembrane else value
 
 
 def arrays_of(value: Any) -> list[Array]:

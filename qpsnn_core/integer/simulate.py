@@ -201,7 +201,7 @@ def _frames_per_sum(dtype: Any, most: int) -> int:
 def _write(run: Run, name: str, part: slice, fired: Fired) -> Array:
     if name in run.spikes:
         run.spikes[name][:, part] = fired.spikes
-    if fired.membranes is not None:
+    if fired.membranes is not None and name in run.membranes:
         run.membranes[name][:, part] = fired.membranes
     return fired.spikes
 

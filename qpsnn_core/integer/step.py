@@ -34,10 +34,15 @@ class OperationContext(NamedTuple):
 
 
 class Fired(NamedTuple):
-    """What a LIF gives: spikes uint8 [T, B, H, W, C], and membranes after reset, int32 (None: not kept)."""
+    """What a LIF gives: spikes uint8 [T, B, H, W, C], and membranes after reset, int32 (None: not kept).
+
+    step: int32 [C], what one level of a membrane is; None: whole. initial: membranes before the first step; None: 0.
+    """
 
     spikes: Array
     membranes: Array | None
+    step: Array | None = None
+    initial: Array | None = None
 
 
 class Step(NamedTuple):

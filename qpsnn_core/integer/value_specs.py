@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.types import Array, Shape
 from qpsnn_core.integer.bounds import INT32_MAX, Interval, Membrane
+from qpsnn_core.integer.nodes import IntLevels
 
 COUNTS, SIGNED = "counts", "signed"
 
@@ -20,9 +21,10 @@ CODE_MAX = 255
 class IntValueSpec:
     """What a node gives: its kind, its shape (H, W, C), its interval.
 
-    kind: "counts" (0..max_count), "signed" images (|x| <= max_count), a "current" (|X| <= max_count), or
+    kind: "counts" (0..max_count), "signed" images or priors (|x| <= max_count), a "current" (|X| <= max_count), or
     a mask of channels (1, 1, C) or places (H, W, 1). sums: for a
-    synapse with codes, what no partial sum of `codes*S` exceeds. membrane: for an IntLIF, what its membrane can reach.
+    synapse with codes, what no partial sum of `codes*S` exceeds. membrane: for an IntLIF, what its membrane can reach;
+    levels: those that it stores, if it does.
     """
 
     kind: Literal["counts", "signed", "current", "channel mask", "place mask"]
@@ -30,6 +32,7 @@ class IntValueSpec:
     interval: Interval
     sums: int = 0
     membrane: Membrane | None = None
+    levels: IntLevels | None = None
 
     @cached_property
     def max_count(self) -> int:

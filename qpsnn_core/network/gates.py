@@ -98,10 +98,11 @@ class SpatialGate:
 
 @dataclass(frozen=True)
 class Membrane:
-    """`P[t] = mean over size x size windows of U[t-1]`, U the membrane that the LIF `source` stores; 0 at first.
+    """`P[t] = mean over size x size windows of U[t-1] / theta`, U the membrane that the LIF `source` stores, theta its
 
-    The prior of a spatial gate. Gives real numbers, through which no gradient passes. Pixels at the edge that fill no
-    window are left out.
+    threshold; 0 at first. The prior of a spatial gate. No gradient passes. Gives real numbers; where membranes have
+    levels, integers, the sums of levels, which have an integer form. Pixels at the edge that fill no window are left
+    out.
     """
 
     name: str
@@ -119,11 +120,15 @@ class Membrane:
         return (self.source,)
 
     def output(self, value: ValueSpec) -> ValueSpec:
-        """Analog: real numbers. That the source is a neuron, the Network checks."""
+        """Analog: integers of levels, else real numbers. That the source is a neuron, the Network checks."""
         check_kind(self.name, self.source, value, "spikes")
         place = f"{self.name} (from {self.source})"
         height, width = (window(place, size, self.size, self.size, 0) for size in value.shape[:2])
-        return ValueSpec("analog", (height, width, value.shape[2]))
+        shape, area = (height, width, value.shape[2]), self.size**2
+        if value.levels is None:
+            return ValueSpec("analog", shape)
+        low, high, parts = value.levels
+        return ValueSpec("analog", shape, max(1, high * parts * area), 1 / (parts * area), low * parts * area)
 
 
 class Gated(Protocol):

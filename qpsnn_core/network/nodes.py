@@ -151,7 +151,9 @@ class LIF:
             if value.shape != values[0].shape:
                 want = f"{values[0].shape} (from {self.sources[0]})"
                 raise ShapeError(expected(f"{self.name} (from {source})", want, value.shape))
-        return ValueSpec("spikes", values[0].shape, 1)
+        how = self.membrane
+        levels = None if how is None else (how.low, how.high, how.parts)
+        return ValueSpec("spikes", values[0].shape, 1, levels=levels)
 
 
 Node = (

@@ -1,7 +1,8 @@
 """What runs between nodes, and the checks of what nodes read.
 
 Kinds of value:
-- `"analog"`: the input image, integers `low..max_count` times `scale` (or real numbers, `max_count` None);
+- `"analog"`: the input image, or the prior of a gate, integers `low..max_count` times `scale` (or real numbers,
+  `max_count` None);
 - `"spikes"`: integers `0..max_count` (1 for a neuron, more after a Sum or an AvgPool) times `scale`;
 - `"current"`: what a synapse gives to a neuron, an accumulator with a per-channel affine, not multiplied out;
 - `"channel mask"` (1, 1, C) and `"place mask"` (H, W, 1): what a gate opens, 0 or 1.
@@ -23,7 +24,8 @@ Kind = Literal["analog", "spikes", "current", "channel mask", "place mask"]
 class ValueSpec:
     """What a node gives: its kind, shape (H, W, C), largest integer `max_count` and the `scale` of one unit.
 
-    low: the least integer, below 0 of signed images alone.
+    low: the least integer, below 0 of signed images and of priors alone. levels: of spikes of a neuron that stores its
+    membrane in levels, their (low, high, parts).
     """
 
     kind: Kind
@@ -31,6 +33,7 @@ class ValueSpec:
     max_count: int | None = None
     scale: float = 1.0
     low: int = 0
+    levels: tuple[int, int, int] | None = None
 
     @property
     def magnitude(self) -> int | None:

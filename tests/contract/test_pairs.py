@@ -31,6 +31,7 @@ from qpsnn_core.integer.nodes import (
     IntInput,
     IntLinear,
     IntMaxPool,
+    IntMembrane,
     IntReadout,
     IntShortcut,
     IntSum,
@@ -80,7 +81,7 @@ def test_every_pair_that_the_network_allows_is_there():
         last = net[net.readout.source]
         if isinstance(last, IntConv | IntLinear | IntShortcut):
             ends.update((type(net[source]), type(last)) for source in net.sources(last))
-    kinds = set(KINDS.entries) - {IntGate}  # which stands beside what it masks: test_gates.py
+    kinds = set(KINDS.entries) - {IntGate, IntMembrane}  # which stand beside what it masks: test_gates.py
     assert {kind for kind, _ in gives} == kinds
     sources, targets = {one for one in gives if one[0] is not IntReadout}, kinds - {IntInput}
     allowed = {(a, what, b) for a, what in sources for b in targets if what in KINDS.entries[b].reads}

@@ -1,9 +1,9 @@
-"""A network with gates of every kind that has an integer form."""
+"""Networks with gates of every kind that have an integer form: places by pooled spikes, or by membranes of levels."""
 
 from __future__ import annotations
 
 from oracle import networks
-from qpsnn_core.network import AvgPool, Network
+from qpsnn_core.network import AvgPool, MembraneQuantizer, Network
 
 
 def deployable(steps=4):
@@ -11,3 +11,8 @@ def deployable(steps=4):
     nodes = {node.name: node for node in networks.NETWORKS["gates"]}
     nodes["prior"] = AvgPool("prior", "lif1", 2)
     return Network(tuple(nodes.values()), steps)
+
+
+def by_membranes(steps=4, how=MembraneQuantizer(-3, 1), **neuron):  # noqa: B008 - frozen
+    """The oracle's network of gates, whose neurons store a few levels."""
+    return networks.network("gates", steps, neuron={"membrane": how, **neuron})

@@ -23,11 +23,13 @@ def run_all(network, images):
         potentials = {name: np.zeros(network.shape(name), object) for name in (*lifs, *ends)}
         for t in range(network.steps):
             image = images[t, b] if images.ndim == 5 else images[b]
-            values = {}
+            values, before = {}, {name: potentials[name].copy() for name in lifs}
             for node in network:
                 inputs = [values[name] for name in network.sources(node)] or [image.astype(object)]
                 arrays = {name: array.astype(object) for name, array in network.arrays[node.name].items()}
-                values[node.name] = OPERATIONS[type(node).__name__](node, arrays, *inputs, potentials.get(node.name))
+                held = levels_before(network, node, before) if type(node).__name__ == "IntMembrane" else None
+                held = potentials.get(node.name) if held is None else held
+                values[node.name] = OPERATIONS[type(node).__name__](node, arrays, *inputs, held)
                 if node.name in lifs:
                     spikes[node.name][t, b] = values[node.name]
                     membranes[node.name][t, b] = potentials[node.name]
@@ -70,6 +72,24 @@ def gate(node, arrays, current, _):
     for y, x, c in np.ndindex(out.shape):
         k = c // node.size
         out[y, x, c] = int(current[y * small[0] // height, x * small[1] // width, k] >= threshold[k])
+    return out
+
+
+def levels_before(network, node, before):
+    """The levels of a LIF's membranes, as the step before left them."""
+    threshold, parts = network.arrays[node.source]["threshold"], network[node.source].membrane.parts
+    levels = np.zeros(before[node.source].shape, object)
+    for y, x, c in np.ndindex(levels.shape):
+        levels[y, x, c] = int(before[node.source][y, x, c]) * parts // int(threshold[c])
+    return levels
+
+
+def prior(node, arrays, spikes, levels):
+    height, width, channels = levels.shape
+    out = np.zeros((height // node.size, width // node.size, channels), object)
+    for y, x, c in np.ndindex(out.shape):
+        rows, columns = (range(at * node.size, (at + 1) * node.size) for at in (y, x))
+        out[y, x, c] = sum(levels[row, column, c] for row in rows for column in columns)
     return out
 
 
@@ -222,6 +242,7 @@ OPERATIONS = {
     "IntConcat": concat,
     "IntUpsample": upsample,
     "IntGate": gate,
+    "IntMembrane": prior,
     "IntReadout": readout,
     "IntAttention": attention,
     "IntCurrentReadout": current_readout,

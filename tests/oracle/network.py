@@ -223,7 +223,7 @@ def _(node: LIF, on, *currents):
         u = u * (1 + fired * -1.0) if node.reset == "zero" else u + fired * (theta * -1.0)
         if node.membrane is not None:
             u = stored(u, node, on, theta)
-        kept.append(u.value)
+        kept.append(u.value / theta.value)
     on.kept[node.name] = kept
     on.potentials[node.name] = np.stack(before)
     on.spikes[node.name] = np.stack([s.value for s in spikes])

@@ -38,7 +38,7 @@ class IntLIF(AbstractProcess):
     """`u = ((u * multiplier) >> shift) + bias + a_in; spike = u >= threshold`, u from 0 in each sample.
 
     The reset: `u[spike] = 0`, or `u[spike] -= threshold`; UnsupportedError for another one. With levels,
-    u then goes to the nearest of them.
+    u then goes to the nearest of them; where a prior reads it, the levels that the step before left go out by `m_out`.
     What it sends is pooled first where its part says so. Where the wiring asks for it, every spike and membrane (after
     the reset) of every step is appended to `<name>.spikes` (uint8) and `<name>.membranes` (int32).
     """
@@ -50,6 +50,7 @@ class IntLIF(AbstractProcess):
         super().__init__(name=part.name, part=part, wiring=wiring)
         self.a_in = InPort(shape=part.inputs)
         self.s_out = OutPort(shape=part.outputs)
+        self.m_out = OutPort(shape=part.inputs)
         self.u = Var(shape=part.inputs, init=0)
         self.threshold = Var(shape=threshold.shape, init=threshold)
         self.bias = Var(shape=bias.shape, init=bias)
@@ -66,6 +67,7 @@ class IntLIFModel(GuardedModel):
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    m_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     u: Array = LavaPyType(np.ndarray, np.int32)
     threshold: Array = LavaPyType(np.ndarray, np.int32)
     bias: Array = LavaPyType(np.ndarray, np.int32)
@@ -75,6 +77,7 @@ class IntLIFModel(GuardedModel):
         self.part: LavaProcessSpec = proc_params["part"]
         self.wiring: Wiring = proc_params["wiring"]
         self.silence = np.zeros(self.part.outputs, np.int32)
+        self.shown = any(one.kind == "prior" and self.part.name in one.reads for one in self.wiring)
         self.spike_file = opened(f"{self.part.name}.spikes", self.wiring.spikes)
         self.membrane_file = opened(f"{self.part.name}.membranes", self.wiring.membranes)
 
@@ -84,13 +87,20 @@ class IntLIFModel(GuardedModel):
         step = self.time_step - 1 - self.part.latency
         if not 0 <= step < self.wiring.samples * self.wiring.steps:
             self.s_out.send(self.silence)
+            self.show(np.zeros_like(self.u))
             return
         if step % self.wiring.steps == 0:
             self.u[:] = 0
+        self.show(self.u)
         spikes = self.update(current, **self.part.settings)
         self.s_out.send(pooled(spikes, self.part.pool) if self.part.pool else spikes)
         append(self.spike_file, spikes)
         append(self.membrane_file, self.u, np.int32)
+
+    def show(self, stored: Array) -> None:
+        """Send what is stored, in levels, to a prior, if there is one."""
+        if self.shown:
+            self.m_out.send(stored // (self.threshold // self.part.settings["membrane"]["parts"]))
 
     def update(
         self, current: Array, multiplier: int, shift: int, reset: str, membrane: Mapping[str, int] | None

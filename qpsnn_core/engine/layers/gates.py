@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.input_range import image_type
 from qpsnn_core.common.types import Array, Doubles, Floats, NamedFloats
 from qpsnn_core.engine.layers.base import Current, Gradients, LayerContext, LayerOutput, MaskGradient, nothing
 from qpsnn_core.engine.layers.batch_norm import with_moments
@@ -135,7 +136,10 @@ def logistic(seed: int, draw: int, shape: tuple[int, ...]) -> Doubles:
 
 
 def membrane(node: Membrane, context: LayerContext, stored: Floats) -> LayerOutput:
-    """The mean over windows of the step before, float32 [T, B, H/size, W/size, C]; 0 at the first step."""
+    """Of windows of the step before, 0 at the first: [T, B, H/size, W/size, C], the mean in float32, of levels the sum.
+
+    stored: as `stored` gives it.
+    """
     size = node.size
     height, width = (edge // size for edge in stored.shape[2:4])
     taps = [
@@ -143,8 +147,14 @@ def membrane(node: Membrane, context: LayerContext, stored: Floats) -> LayerOutp
         for y in range(size)
         for x in range(size)
     ]
-    prior = np.zeros((*stored.shape[:2], height, width, stored.shape[4]), np.float32)
-    prior[1:] = add_in_order(taps) / np.float32(size**2)
+    shape, levels = (*stored.shape[:2], height, width, stored.shape[4]), context.inputs[0].levels
+    if levels is None:
+        prior = np.zeros(shape, np.float32)
+        prior[1:] = add_in_order(taps) / np.float32(size**2)
+        return LayerOutput(prior, None, {})
+    value = node.output(context.inputs[0])
+    prior = np.zeros(shape, image_type(value.low, value.max_count or 1))
+    prior[1:] = add_in_order(taps)
     return LayerOutput(prior, None, {})
 
 
@@ -154,7 +164,7 @@ def membrane_back(node: Membrane, cache: None, gradient: Floats) -> Gradients:
 
 
 def stored(node: LIF, cache: NeuronCache, spikes: Array) -> Floats:
-    """U[t], the membrane after its reset and, where it has levels, the level that is stored, as the kernel has it.
+    """U[t] / theta, the membrane after its reset, or the level that is stored, an integer, as the kernel has it.
 
     float32 [T, B, H, W, C].
     """
@@ -162,12 +172,13 @@ def stored(node: LIF, cache: NeuronCache, spikes: Array) -> Floats:
     fired = spikes.astype(np.float32)
     after: Floats = before * (np.float32(1) - fired) if node.reset == "zero" else before - threshold * fired
     if node.membrane is None:
-        return after
+        whole: Floats = after / threshold
+        return whole
     step = threshold / np.float32(node.membrane.parts)
     low, high = (np.float32(end) for end in node.membrane.ends)
     v = np.clip(after / step, low, high)
     level = np.rint(v)
-    kept: Floats = np.where(level - v >= np.float32(0.5), level - np.float32(1), level) * step
+    kept: Floats = np.where(level - v >= np.float32(0.5), level - np.float32(1), level)
     return kept
 
 

@@ -12,8 +12,19 @@ from qpsnn_core.common.errors import LoweringError, Unquoted, expected
 from qpsnn_core.common.types import Longs
 from qpsnn_core.integer.lowering.fold import Affine
 from qpsnn_core.integer.lowering.shares import Shares, spread
-from qpsnn_core.network.gates import ChannelGate, SpatialGate
+from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
 from qpsnn_core.network.graph import Network
+
+
+def check_priors(network: Network) -> None:
+    """LoweringError for a Membrane whose neurons store real numbers: units differ from channel to channel then."""
+    for node in network.of(Membrane):
+        if network.values[node.source].levels is None:
+            want = (
+                f"membranes of few levels in {node.source}, such as membrane = {{ low = -3, high = 1 }} (or gates that "
+                'predict places from pooled spikes, prior = "spikes")'
+            )
+            raise LoweringError(expected(f"{node.name} (from {node.source})", want, Unquoted("whole membranes")))
 
 
 def gate_thresholds(network: Network, currents: Mapping[str, Affine], found: Mapping[str, Shares]) -> dict[str, Longs]:

@@ -17,7 +17,7 @@ from qpsnn_core.integer.dead import warn_dead_integers
 from qpsnn_core.integer.lowering.current_readout import LoweredHead, lowered_head
 from qpsnn_core.integer.lowering.fixed_point import MOST_BITS, leak, levels_of
 from qpsnn_core.integer.lowering.fold import REAL_WEIGHTS, Affine, affine
-from qpsnn_core.integer.lowering.gates import gate_thresholds
+from qpsnn_core.integer.lowering.gates import check_priors, gate_thresholds
 from qpsnn_core.integer.lowering.readout import LoweredReadout, leak_of, lowered_readout
 from qpsnn_core.integer.lowering.report import LoweringReport, NeuronReport, SynapseReport
 from qpsnn_core.integer.lowering.shares import Shares, shares, spread
@@ -33,6 +33,7 @@ from qpsnn_core.integer.nodes import (
     IntLIF,
     IntLinear,
     IntMaxPool,
+    IntMembrane,
     IntNode,
     IntReadout,
     IntShortcut,
@@ -74,8 +75,8 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     where int32 would not provably hold it: over T steps, or, where events come in and all neurons leak, over any number
     of them, so that the network can go on from one sample to the next.
     Warns of layers that can never fire (DeadLayerWarning).
-    Raises LoweringError (real-valued images, sums beyond int32), ConfigError (bits), ShapeError or NumericsError
-    (parameters).
+    Raises LoweringError (real-valued images, priors of membranes without levels, sums beyond int32), ConfigError
+    (bits), ShapeError or NumericsError (parameters).
     """
     fraction_bits, readout_bits = plain((fraction_bits, readout_bits))
     check_kind("lower.model", model, Model)
@@ -84,6 +85,7 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
         if type(bits) is not int or not 0 <= bits <= MOST_BITS:
             raise ConfigError(expected(place, f"an integer from 0 to {MOST_BITS}", bits))
     check_one_leak(model.network, "the integer network")
+    check_priors(model.network)
     model = settled(model)
     network = without_dropout(model.network)
     model = model._replace(network=network)
@@ -245,7 +247,7 @@ FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
         Dropout: Refusal("it is left out of a network that is deployed"),
         ChannelGate: lambda node, known: IntGate(node.name, node.source, None, node.size),
         SpatialGate: lambda node, known: IntGate(node.name, node.source, node.shape),
-        Membrane: Refusal("it gives real numbers: predict a place from spikes that are pooled, an AvgPool, instead"),
+        Membrane: lambda node, known: IntMembrane(node.name, node.source, node.size),
         SelfAttention: lambda node, known: IntAttention(node.name, *node.sources, node.heads),
         Readout: _readout,
         CurrentReadout: _head,

@@ -10,7 +10,7 @@ import pytest
 from compiled import needs_cc
 
 import qpsnn_core as qp
-from qpsnn_core.common.errors import NodeKindError
+from qpsnn_core.common.errors import LoweringError
 from qpsnn_core.compression.channels.rates import prunable, resolve
 from qpsnn_core.integer.nodes import IntGate, IntLIF
 from qpsnn_core.local_learning.decolle_recipe import load_decolle_recipe
@@ -91,13 +91,13 @@ def test_a_whole_recipe_runs(tmp_path):
 def test_membranes_thresholds_and_gates_reach_c_spike_for_spike(tmp_path):
     pytest.importorskip("sklearn")
     recipe = load_recipe(EXAMPLES / "spquant.toml")
-    gates = replace(recipe.network.gates, places=True, prior="spikes")
+    gates = replace(recipe.network.gates, places=True)
     network = replace(recipe.network, gates=gates, width=0.25, steps=2)
     short = {name: replace(getattr(recipe, name), epochs=1) for name in ("train", "finetune")}
     recipe = replace(recipe, network=network, data=replace(recipe.data, limit=200), **short)
-    real = replace(network, gates=replace(gates, prior="membrane"))
-    with pytest.raises(NodeKindError, match=r"conv2\.prior: lowering takes no Membrane"):
-        qp.run(replace(recipe, network=real), tmp_path / "refused")
+    whole = replace(network, membrane=None)
+    with pytest.raises(LoweringError, match=r"conv2\.prior \(from lif1\): expected membranes of few levels"):
+        qp.run(replace(recipe, network=whole), tmp_path / "refused")
     assert not (tmp_path / "refused" / "trained.h5").exists()
     done = qp.run(recipe, tmp_path / "run")
     assert done.agrees

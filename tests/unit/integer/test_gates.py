@@ -7,11 +7,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from generators.gates import deployable
+from generators.gates import by_membranes, deployable
 
 from naive import integer as naive
 from oracle import networks
-from qpsnn_core.common.errors import ConfigError, LoweringError, NodeKindError, ShapeError
+from qpsnn_core.common.errors import ConfigError, LoweringError, ShapeError
 from qpsnn_core.engine import passes
 from qpsnn_core.engine.gates import gated_additions
 from qpsnn_core.engine.pricing import measured_cost
@@ -21,12 +21,14 @@ from qpsnn_core.integer.lowering.gates import gate_thresholds
 from qpsnn_core.integer.lowering.lower import affine, lower
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.simulate import simulate
-from qpsnn_core.network import LIF, Conv, MaxPool, Network, Sum
+from qpsnn_core.integer.stateful import StatefulSimulator
+from qpsnn_core.network import LIF, Conv, MaxPool, MembraneQuantizer, Network, Sum
 from qpsnn_datasets import Dataset
 
 NET = deployable()
 MODEL, IMAGES = networks.model(NET), networks.images(NET)
 LOWERED = lower(MODEL).network
+BY_MEMBRANES = lower(networks.model(by_membranes())).network
 
 
 def test_every_spike_is_the_twins_and_the_trained_networks():
@@ -38,6 +40,46 @@ def test_every_spike_is_the_twins_and_the_trained_networks():
         np.testing.assert_array_equal(found, spikes[name])
         np.testing.assert_array_equal(found, trained[name])
         np.testing.assert_array_equal(run.membranes[name], membranes[name])
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        by_membranes(),
+        by_membranes(
+            how=MembraneQuantizer(-1, 1, parts=2), learn=("threshold",), learn_per="channel", reset="subtract"
+        ),
+        by_membranes(how=MembraneQuantizer(0, 3), beta=0.75),
+    ],
+    ids=["five levels", "half thresholds of each channel", "none below 0"],
+)
+def test_a_prior_of_membranes_is_the_levels_of_the_step_before(net):
+    """Exactly: sums of levels are integers in training, too."""
+    model = networks.model(net)
+    lowered = lower(model).network
+    run = simulate(lowered, IMAGES, record="all")
+    readout, spikes, _ = naive.run(lowered, IMAGES)
+    np.testing.assert_array_equal(run.readout, readout)
+    trained = passes.forward(model, IMAGES, save_for_backward=True).values
+    assert trained["prior"].dtype.kind in "iu"
+    assert trained["prior"].any()
+    assert 0 < trained["places"].mean() < 1
+    for name, found in run.spikes.items():
+        np.testing.assert_array_equal(found, spikes[name])
+        np.testing.assert_array_equal(found, trained[name])
+    step, parts = lowered.arrays["lif1"]["threshold"], lowered["lif1"].membrane.parts
+    levels = run.membranes["lif1"].astype(np.int64) * parts // step
+    sums = levels[:, :, :6, :6].reshape(4, -1, 3, 2, 3, 2, 4).sum((3, 5))
+    np.testing.assert_array_equal(trained["prior"], np.concatenate([0 * sums[:1], sums[:-1]]))
+
+
+def test_a_prior_begins_with_what_the_piece_before_left():
+    frames = networks.images(by_membranes(), frames=True)
+    whole = IntegerNetwork(BY_MEMBRANES.nodes, BY_MEMBRANES.arrays, 4)
+    run, pieces = simulate(whole, frames, record="spikes"), StatefulSimulator(whole, 2, keep=True)
+    found = [pieces.run(frames[start : start + 2]) for start in (0, 2)]
+    for name, spikes in run.spikes.items():
+        np.testing.assert_array_equal(spikes, np.concatenate([one.spikes[name] for one in found]))
 
 
 def test_additions_of_gated_sums_are_the_trained_networks():
@@ -81,8 +123,12 @@ def test_it_is_saved_and_loaded(tmp_path):
 
 
 def test_what_has_no_integers_is_refused_by_name():
-    with pytest.raises(NodeKindError, match=r"^prior: lowering takes no Membrane: it gives real numbers"):
+    whole = r"^prior \(from lif1\): expected membranes of few levels in lif1.*prior = .spikes.*, got whole membranes"
+    with pytest.raises(LoweringError, match=whole):
         lower(networks.model(networks.network("gates")))
+    nodes = tuple(replace(node, membrane=None) if node.name == "lif1" else node for node in BY_MEMBRANES.nodes)
+    with pytest.raises(ShapeError, match=r"prior \(from lif1\): expected an IntLIF whose membrane has levels"):
+        IntegerNetwork(nodes, BY_MEMBRANES.arrays, 4)
     nodes = [
         node for node in NET.nodes if node.name in ("input", "conv1", "lif1", "mean", "which", "channels", "conv2")
     ]
