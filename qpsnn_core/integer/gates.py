@@ -41,7 +41,8 @@ def gate(node: IntGate, context: OperationContext, current: IntCurrent) -> Step:
 def prior(node: IntMembrane, context: OperationContext, fired: Fired) -> Step:
     """Sums of levels of the step before, int8 or wider [T, B, H/size, W/size, C]."""
     membranes, step, initial, value = fired.membranes, fired.step, fired.initial, context.gives
-    assert membranes is not None and step is not None  # noqa: S101 - the plan keeps them, the network checks for levels
+    assert membranes is not None  # noqa: S101 - the plan keeps those that a prior reads
+    assert step is not None  # noqa: S101 - checked when the network was made
     height, width, channels = value.shape
     low, high = int(value.interval.low.min()), int(value.interval.high.max())
     sums = context.room((*membranes.shape[:2], height, width, channels), image_type(low, high))

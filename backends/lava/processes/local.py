@@ -52,7 +52,7 @@ class LocalLayer(AbstractProcess):
 
 
 class Votes(AbstractProcess):
-    """Counts in how many steps each class has the highest `a_in + bias`; appended to `NAME.readout` as int64 [classes]."""
+    """Counts in how many steps each class has the highest `a_in + bias`; to `NAME.readout` as int64 [classes]."""
 
     def __init__(self, part: LavaProcessSpec, wiring: Wiring, bias: Any) -> None:
         super().__init__(name=part.name, part=part, wiring=wiring)

@@ -1,4 +1,4 @@
-"""The residual networks of the paper: ResNet20 (Table 10), and SEW-ResNet18 for ImageNet (Fang et al. 2021)."""
+"""Residual networks: ResNet20 (Table 10), SEW-ResNet18 for ImageNet (Fang et al. 2021), SpQuant-SNN's ResNet-19."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.common.types import Shape
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.nodes import LIF, MaxPool, Node, Sum
-from qpsnn_core.network.synapses import Conv, Shortcut
+from qpsnn_core.network.nodes import LIF, AvgPool, MaxPool, Node, Readout, Sum
+from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.network.zoo.blocks import PAPER_NEURON, PAPER_QUANTIZER, head, input_of, quantizers, widths_of
 from qpsnn_core.quantization.formats import Quantizer
 
@@ -16,6 +16,9 @@ RESNET20 = (64, *(width for stage in (128, 256, 512) for width in (stage,) * 6))
 RESNET20_STRIDES = (1, 2, 2)
 SEW_RESNET18 = (64, *(width for stage in (64, 128, 256, 512) for width in (stage,) * 4))
 SEW_STRIDES = (1, 2, 2, 2)
+RESNET19 = (128, *(64,) * 6, *(256,) * 6, *(512,) * 4, 256)
+RESNET19_BLOCKS = ((3, 1), (3, 2), (2, 2))
+"""(blocks, stride of the first) of each stage."""
 
 
 def resnet20(
@@ -87,6 +90,52 @@ def sew_resnet18(
             nodes += _sew_block(f"layer{stage}.{index}", begin, source, middle, output, stride, inner, neuron)
             source, remaining = output, -(-remaining // stride)
     return Network((*nodes, *head(nodes[-1].name, remaining, classes, last)), steps)
+
+
+def resnet19(
+    shape: Shape = (32, 32, 3),
+    classes: int = 10,
+    *,
+    steps: int = 2,
+    width: float = 1.0,
+    widths: Sequence[int] | None = None,
+    quantizer: Quantizer | None = PAPER_QUANTIZER,
+    ends: str = "integer",
+    neuron: LIF = PAPER_NEURON,
+    events: bool = False,
+    input_range: InputRange | None = None,
+) -> Network:
+    """ResNet-19 as SpQuant-SNN's public code has it: a 7x7 Conv-BN-LIF of stride 2, then 3, 3 and 2 blocks.
+
+    Stages of 64, 256 and 512 channels, global average-pool, a Linear with 256 LIF, one linear layer. A block is
+    conv1-BN-LIF, then one LIF that sums conv2-BN and what the block reads, in the first of a stage through a 1x1
+    Conv-BN. Zheng et al. (AAAI 2021), whose network the paper names, have a 3x3 convolution of stride 1 first, and
+    128 channels in the first stage (docs/spquant.md). Arguments as vgg16; shape: at least 16 x 16; widths: 18 counts,
+    conv0, conv1 and conv2 of each block, and the hidden Linear.
+    """
+    first, inner, last = quantizers(quantizer, ends)
+    *convolutions, hidden = widths_of("resnet19", RESNET19, width, widths)
+    channels = iter(convolutions)
+    conv0 = Conv("conv0", "input", next(channels), 7, 2, 3, quantizer=first)
+    nodes: list[Node] = [input_of(shape, events, input_range), conv0, neuron.like("lif0", "conv0")]
+    remaining = -(-min(shape[:2]) // 2)
+    for stage, (blocks, first_stride) in enumerate(RESNET19_BLOCKS, 1):
+        for index in range(blocks):
+            stride, name = first_stride if index == 0 else 1, f"layer{stage}.{index}"
+            made = _block(name, nodes[-1].name, channels, stride, inner, neuron)
+            if index == 0:
+                past = Conv(f"{name}.down", nodes[-1].name, made[2].channels, 1, stride, 0, quantizer=inner)
+                made[3:] = [past, neuron.like(f"{name}.lif2", f"{name}.conv2", past.name)]
+            nodes += made
+            remaining = -(-remaining // stride)
+    nodes += [
+        AvgPool("average", nodes[-1].name, remaining),
+        Linear("hidden", "average", hidden, quantizer=inner),
+        neuron.like("lif", "hidden"),
+        Linear("linear", "lif", classes, quantizer=last),
+        Readout("readout", "linear"),
+    ]
+    return Network(tuple(nodes), steps)
 
 
 def _block(

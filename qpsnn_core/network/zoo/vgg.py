@@ -1,4 +1,4 @@
-"""The networks of the paper (Tables 9 to 11, and SEW-ResNet18), VGG-9, a perceptron, and one for demonstrations."""
+"""The networks of the papers (Tables 9 to 11, SEW-ResNet18, ResNet-19), VGG-9, a perceptron, one for demonstrations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from qpsnn_core.network.zoo.blocks import (
     widths_of,
 )
 from qpsnn_core.network.zoo.options import OWN, Own, check_options, hint_of
-from qpsnn_core.network.zoo.resnet import RESNET20, SEW_RESNET18, resnet20, sew_resnet18
+from qpsnn_core.network.zoo.resnet import RESNET19, RESNET20, SEW_RESNET18, resnet19, resnet20, sew_resnet18
 from qpsnn_core.network.zoo.spikingformer import (
     SPIKINGFORMER_4_256,
     SPIKINGFORMER_4_384,
@@ -187,6 +187,7 @@ ZOO: Mapping[str, Entry] = {
     "sew_resnet18": Entry(sew_resnet18, SEW_RESNET18),
     "spikingformer_4_384": Entry(spikingformer_4_384, SPIKINGFORMER_4_384, transformer=True),
     "spikingformer_4_256": Entry(spikingformer_4_256, SPIKINGFORMER_4_256, transformer=True),
+    "resnet19": Entry(resnet19, RESNET19),
 }
 
 

@@ -9,6 +9,7 @@ from qpsnn_core.network.cost import cost
 
 VGG9 = 48 * 48 * (64 + 128) + 24 * 24 * 2 * 256 + 12 * 12 * 2 * 512 + 6 * 6 * 2 * 512
 RESNET19 = 32 * 32 * 128 * 7 + 16 * 16 * 256 * 6 + 8 * 8 * 512 * 4 + 256
+PUBLIC = 16 * 16 * (128 + 64 * 6) + 8 * 8 * 256 * 6 + 4 * 4 * 512 * 4 + 256
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,9 @@ def found():
     return {(row.network, row.weight_bits, row.levels): row for row in rows((32, 2))}
 
 
-@pytest.mark.parametrize(("name", "neurons"), [("VGG-9", VGG9), ("ResNet-19", RESNET19)])
+@pytest.mark.parametrize(
+    ("name", "neurons"), [("VGG-9", VGG9), ("ResNet-19", RESNET19), ("ResNet-19, public code", PUBLIC)]
+)
 def test_membranes_by_hand(found, name, neurons):
     """Whole bits: 32, 3 of five levels, 2 of three; the paper's 1.58 bits of three are their information."""
     for levels, bits in ((0, 32), (5, 3), (3, 2)):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from qpsnn_core.common.errors import ConfigError, ShapeError
+from qpsnn_core.network.cost import cost
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Shortcut
 from qpsnn_core.network.zoo.blocks import Neuron
-from qpsnn_core.network.zoo.vgg import ZOO, build, resnet20, vgg9, vgg16, vgg_small, vggsnn
+from qpsnn_core.network.zoo.vgg import ZOO, build, resnet19, resnet20, vgg9, vgg16, vgg_small, vggsnn
 
 CONVOLUTIONAL = [name for name in ZOO if name != "mlp" and not ZOO[name].transformer]
 
@@ -56,6 +57,23 @@ def test_resnet20_is_table_10():
     assert network["average"].size == 8
 
 
+def test_resnet19_is_the_public_codes():
+    """Of SpQuant-SNN: its parameters by hand, without those of its gates, which are never trained."""
+    network = resnet19(quantizer=None)
+    first = [(16, 64)] * 7
+    stages = [(16, 128), *first, *[(8, 256)] * 7, *[(4, 512)] * 5]
+    assert sorted(resolution_and_channels(network)) == sorted(stages)
+    assert [short.channels for short in network.of(Shortcut)] == [64, 64, 256, 256, 512]
+    stem, linears = 7 * 7 * 3 * 128 + 2 * 128, 512 * 256 + 256 + 256 * 10 + 10
+    blocks = sum(
+        9 * (inputs * width + (2 * count - 1) * width**2) + inputs * width + 2 * width * (2 * count + 1)
+        for inputs, width, count in ((128, 64, 3), (64, 256, 3), (256, 512, 2))
+    )
+    assert cost(network).parameters == stem + blocks + linears == 11_930_378
+    assert network["layer3.0.lif2"].sources == ("layer3.0.conv2", "layer3.0.down")
+    assert network["layer3.1.lif2"].sources == ("layer3.1.conv2", "layer3.1.shortcut")
+
+
 def test_vgg_small():
     assert [conv.channels for conv in vgg_small().of(Conv)] == [32, 32, 64, 64, 128, 128]
     for side, left in ((4, 1), (8, 2), (28, 7), (32, 8)):
@@ -78,7 +96,8 @@ def test_biases_and_batch_norm(name):
     assert first.bias is ("resnet" not in name)
     assert not any(conv.bias for conv in rest)
     assert all(conv.batch_norm for conv in network.of(Conv))
-    (linear,) = network.of(Linear)
+    *hidden, linear = network.of(Linear)
+    assert len(hidden) == (name == "resnet19")
     assert linear.bias
     assert not linear.batch_norm
 
