@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from qpsnn_core.common.errors import ConfigError, ShapeError
-from qpsnn_core.network.cost import cost
 from qpsnn_core.network import LIF, AvgPool, Conv, Input, Linear, MaxPool, Network, Quantizer, Shortcut
+from qpsnn_core.network.cost import cost
 from qpsnn_core.network.zoo.blocks import Neuron
 from qpsnn_core.network.zoo.vgg import ZOO, build, resnet19, resnet20, vgg9, vgg16, vgg_small, vggsnn
 
