@@ -1,4 +1,4 @@
-"""A model on its own data, recomputed from the paper's equations: gradients, codes, scores, integers, Lava."""
+"""A model on its own data, recomputed from the papers' equations: gradients, codes, gates, scores, integers, Lava."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qpsnn_core.compression.channels.score import score
 from qpsnn_core.engine.evaluation import check_data
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.passes import backward, forward
-from qpsnn_core.experiments import audit_gradients
+from qpsnn_core.experiments import audit_gates, audit_gradients, audit_neurons
 from qpsnn_core.experiments.audit_attention import attention_errors
 from qpsnn_core.experiments.runs import check_classes
 from qpsnn_core.inference.agreement import agreement, deviation
@@ -34,7 +34,7 @@ ON_LAVA = "values that differ between the exact simulator and Lava"
 class Finding(NamedTuple):
     """One line. figure: what was found, to be at most `limit`; None where it could not be done, for `reason`.
 
-    place: the layer in which the figure is largest.
+    equation: its number, or its name in docs/spquant.md and docs/gates.md. place: the layer in which the figure is largest.
     """
 
     check: str
@@ -119,12 +119,12 @@ def _gradients(
     yield _worst("gradients of weights against finite differences", "14", GRADIENT_LIMIT, found)
     found = audit_gradients.input_errors(model, seen, samples, rng)
     yield _worst("gradients of inputs against finite differences", "14", GRADIENT_LIMIT, found)
-    yield _worst(
-        "gradients of neurons against Eq. 14", "14", GRADIENT_LIMIT, audit_gradients.neuron_errors(model, seen)
-    )
+    yield _worst("gradients of neurons against Eq. 14", "14", GRADIENT_LIMIT, audit_neurons.neuron_errors(model, seen))
     if model.network.of(SelfAttention):
         found = attention_errors(model, seen, samples, rng)
         yield _worst("gradients of attention against finite differences", "14", GRADIENT_LIMIT, found)
+    yield from _of_neurons(model, seen)
+    yield from _of_gates(model, seen, samples, rng)
     whole = backward(model, seen.done, seen.gradient)
     apart = (
         (f"{node}.{name}", float(np.abs(array - whole[node][name]).max()))
@@ -132,6 +132,27 @@ def _gradients(
         for name, array in arrays.items()
     )
     yield _worst("the layers' gradients against the engine's", "14", 0, apart)
+
+
+def _of_neurons(model: Model, seen: audit_gradients.Trace) -> Iterator[Finding]:
+    """Lines of what SpQuant-SNN adds to neurons, where there are such."""
+    neurons = model.network.neurons
+    if any(node.membrane is not None or node.learn for node in neurons):
+        found = audit_neurons.stored_errors(model, seen)
+        yield _worst("spikes and stored membranes that differ from U = Q(reset(U~)), share", "Q", SPIKE_LIMIT, found)
+    if any(node.learn for node in neurons):
+        found = audit_neurons.learned_errors(model, seen)
+        yield _worst("gradients of thresholds and leaks against the chain rule", "theta", GRADIENT_LIMIT, found)
+
+
+def _of_gates(model: Model, seen: audit_gradients.Trace, samples: int, rng: np.random.Generator) -> Iterator[Finding]:
+    """Lines of gates, where there are any."""
+    if not audit_gates.gates_in(model):
+        return
+    yield _worst("masks of gates and closed sums, number that differ", "M", 0, audit_gates.mask_errors(model, seen))
+    yield _worst("targets of channel gates, number that differ", "target", 0, audit_gates.target_errors(model, seen))
+    found = audit_gates.gradient_errors(model, seen, samples, rng)
+    yield _worst("gradients of gates against finite differences", "gates", GRADIENT_LIMIT, found)
 
 
 def _codes(model: Model) -> Iterator[tuple[str, float]]:

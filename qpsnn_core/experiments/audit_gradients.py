@@ -1,8 +1,8 @@
-"""The gradients of a model on its own data, layer by layer, against finite differences and Eq. 14 in plain NumPy.
+"""The gradients of a model's weights and inputs on its own data, layer by layer, against finite differences.
 
 A spike has no derivative, so no finite difference of the whole loss can show Eq. 14. But every part of the chain has
 one: with dL/dX of a current as the engine has it, `sum dL/dX * X(W)` is a smooth function of the weights and of the
-inputs (batch norm included); and a neuron's backward pass is Eq. 14, whose h is the slope of a smooth step.
+inputs (batch norm included). Neurons are audited in `audit_neurons`, gates in `audit_gates`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Arrays, Doubles
 from qpsnn_core.engine.layers import LAYERS
-from qpsnn_core.engine.layers.lif import Cache
 from qpsnn_core.engine.passes import ForwardPass, forward
 from qpsnn_core.engine.read import read_by, unit_of
-from qpsnn_core.experiments.audit_neurons import backward_of
 from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.current_readouts import CurrentReadout, Weighted
 from qpsnn_core.network.gates import ChannelGate, Membrane, SpatialGate
@@ -72,7 +70,7 @@ def weight_errors(model: Model, seen: Trace, samples: int, rng: np.random.Genera
             place = tuple(int(i) for i in np.unravel_index(index, weight.shape))
             ref = layer.by_weight(place) * _passed(model, node, place)
             worst = max(worst, abs(float(found[place]) - ref))
-        yield node.name, worst / _largest_magnitude(found)
+        yield node.name, worst / largest_magnitude(found)
 
 
 def input_errors(model: Model, seen: Trace, samples: int, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
@@ -85,24 +83,7 @@ def input_errors(model: Model, seen: Trace, samples: int, rng: np.random.Generat
         for index in rng.choice(found.size, min(samples, found.size), replace=False):
             place = tuple(int(i) for i in np.unravel_index(index, found.shape))
             worst = max(worst, abs(float(found[place]) - layer.by_input(place)))
-        yield node.name, worst / _largest_magnitude(found)
-
-
-def neuron_errors(model: Model, seen: Trace) -> Iterator[tuple[str, float]]:
-    """Of every LIF, `|dX - dX of Eq. 14| / |dX of Eq. 14|` (2-norms), the slope by finite differences."""
-    for node in model.network.neurons:
-        if node.name not in seen.given:
-            continue
-        cache: Cache = seen.done.caches[node.name]
-        spikes = seen.done.values[node.name].astype(np.float64)
-        current = np.zeros(spikes.shape)
-        for acc, scale, shift in cache.currents:
-            current += scale.astype(np.float64) * acc + shift
-        ref = BACKWARDS[node](node, cache.neuron, current, spikes, seen.given[node.name].astype(np.float64))
-        for share in seen.back[node.name].inputs:
-            found = share.array.astype(np.float64)
-            want = ref if len(found) == len(ref) else ref.sum(0, keepdims=True)
-            yield node.name, float(np.linalg.norm(found - want) / max(float(np.linalg.norm(want)), 1e-300))
+        yield node.name, worst / largest_magnitude(found)
 
 
 class Windows(NamedTuple):
@@ -118,31 +99,7 @@ class Windows(NamedTuple):
     groups: int
 
 
-_NO_MEMBRANE = Refusal("it has no membrane")
 _NO_WEIGHTS = Refusal("it has no weights")
-
-BACKWARDS: KindTable[Callable[..., Doubles]] = KindTable(
-    "the audit of neurons",
-    {
-        Input: _NO_MEMBRANE,
-        Conv: _NO_MEMBRANE,
-        Linear: _NO_MEMBRANE,
-        Shortcut: _NO_MEMBRANE,
-        LIF: backward_of,
-        MaxPool: _NO_MEMBRANE,
-        AvgPool: _NO_MEMBRANE,
-        Sum: _NO_MEMBRANE,
-        Concat: _NO_MEMBRANE,
-        Upsample: _NO_MEMBRANE,
-        Dropout: _NO_MEMBRANE,
-        ChannelGate: _NO_MEMBRANE,
-        SpatialGate: _NO_MEMBRANE,
-        Membrane: _NO_MEMBRANE,
-        SelfAttention: _NO_MEMBRANE,
-        Readout: _NO_MEMBRANE,
-        CurrentReadout: _NO_MEMBRANE,
-    },
-)
 
 WINDOWS: KindTable[Callable[..., Windows]] = KindTable(
     "the audit of weights",
@@ -247,19 +204,35 @@ class SynapseCheck:
         )
         return (high - low) / (2 * self.step)
 
-    def by_input(self, place: tuple[int, ...]) -> float:
-        """dL/dS of the stored count at [t, b, y, x, c]."""
+    def by_mask(self, m: int, y: int, x: int) -> float:
+        """dL/dM of the mask of its sums, at one place of an image."""
+        high, low = self.open.copy(), self.open.copy()
+        high[m, y, x] += STEP
+        low[m, y, x] -= STEP
+        upper, lower = (self._loss(self.sums, self.gradient, self.gain, mask) for mask in (high, low))
+        return (upper - lower) / (2 * STEP)
+
+    def by_read_mask(self, t: int, b: int, y: int, x: int, counts: Doubles) -> float:
+        """dL/dM of the mask of what it reads, at one place of an image. counts: [T, B, H, W, C], without the mask."""
+        return sum(
+            self.by_input((t, b, y, x, c), masked=False) * float(counts[t, b, y, x, c])
+            for c in np.flatnonzero(counts[t, b, y, x])
+        )
+
+    def by_input(self, place: tuple[int, ...], masked: bool = True) -> float:
+        """dL/dS of the stored count at [t, b, y, x, c]; not masked: of the count behind the input gate."""
         m = place[0] * self.shape[1] + place[1]
         y, x, c = place[2:]
         if self.images.shape[1:3] == (1, 1) and self.shape[2:4] != (1, 1):
             y, x, c = 0, 0, int(np.ravel_multi_index(place[2:], self.shape[2:]))
         change = np.zeros(self.sums.shape)
+        let = self.read[m, place[2], place[3], place[4]] if masked else 1.0
         for ky, kx in np.ndindex(self.weight.shape[:2]):
             row, column = y + self.padding[0] - ky, x + self.padding[1] - kx
             if row % self.stride[0] == 0 and column % self.stride[1] == 0:
                 i, j = row // self.stride[0], column // self.stride[1]
                 if 0 <= i < change.shape[1] and 0 <= j < change.shape[2]:
-                    change[m, i, j] += self.scale * self.weight[ky, kx, c] * self.read[m, place[2], place[3], place[4]]
+                    change[m, i, j] += self.scale * self.weight[ky, kx, c] * let
         high, low = (
             self._loss(self.sums + sign * STEP * change, self.gradient, self.gain, self.open) for sign in (1, -1)
         )
@@ -285,5 +258,6 @@ def _passed(model: Model, node: Weighted, place: tuple[int, ...]) -> float:
     return 1 / scale
 
 
-def _largest_magnitude(array: npt.NDArray[Any]) -> float:
+def largest_magnitude(array: npt.NDArray[Any]) -> float:
+    """Of an array, but never 0."""
     return max(float(np.abs(array).max(initial=0)), 1e-30)

@@ -14,7 +14,7 @@ from qpsnn_core.compression.weights import hessian
 from qpsnn_core.engine.calibration import recalibrate
 from qpsnn_core.engine.passes import ForwardPass, backward, forward
 from qpsnn_core.engine.pricing import nonzero
-from qpsnn_core.experiments import analysis, audit_gradients
+from qpsnn_core.experiments import analysis, audit_gradients, audit_neurons
 from qpsnn_core.experiments.ablation import with_quantizers
 from qpsnn_core.experiments.audit import audit
 from qpsnn_core.experiments.paper_tables6_7 import bits_of, count_weights
@@ -60,7 +60,7 @@ def unknown_cache(path):
 def unknown_trace(path):
     """The audit of neurons, of a trace that a network without the foreign node made."""
     return list(
-        audit_gradients.neuron_errors(MODEL, audit_gradients.trace(qp.initialise(KNOWN), DATA.images, DATA.labels))
+        audit_neurons.neuron_errors(MODEL, audit_gradients.trace(qp.initialise(KNOWN), DATA.images, DATA.labels))
     )
 
 

@@ -34,7 +34,8 @@ from qpsnn_core.engine.reach import ENDS
 from qpsnn_core.exchange import netx
 from qpsnn_core.exchange.lift import LIFTS
 from qpsnn_core.exchange.netx import NETX
-from qpsnn_core.experiments.audit_gradients import BACKWARDS, WINDOWS
+from qpsnn_core.experiments.audit_gradients import WINDOWS
+from qpsnn_core.experiments.audit_neurons import BACKWARDS
 from qpsnn_core.integer import network as integers
 from qpsnn_core.integer.lava_lif import SCALES
 from qpsnn_core.integer.local.networks import IntLocal

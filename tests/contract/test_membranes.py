@@ -16,7 +16,8 @@ from qpsnn_backends.loihi.report import report
 from qpsnn_core.common.errors import UnsupportedError
 from qpsnn_core.compression.weights.hessian import hessians
 from qpsnn_core.exchange.netx import save_netx
-from qpsnn_core.experiments.audit_gradients import neuron_errors, trace
+from qpsnn_core.experiments.audit_gradients import trace
+from qpsnn_core.experiments.audit_neurons import neuron_errors
 from qpsnn_core.integer.nodes import IntLevels, IntLIF
 from qpsnn_core.integer.stateful import StatefulSimulator
 from qpsnn_core.kernels.neurons.learned import settled, thresholds

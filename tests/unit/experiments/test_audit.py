@@ -10,11 +10,11 @@ import pytest
 import qpsnn_core as qp
 from oracle import networks
 from qpsnn_core.common.errors import ShapeError
-from qpsnn_core.engine.layers import LAYERS
+from qpsnn_core.engine.layers import LAYERS, gated_conv
 from qpsnn_core.experiments import audit_gradients
 from qpsnn_core.experiments.audit import audit, codes_of
 from qpsnn_core.experiments.audit_attention import attention_errors
-from qpsnn_core.network import LIF, Conv, Quantizer
+from qpsnn_core.network import LIF, ChannelGate, Conv, MembraneQuantizer, Quantizer
 from qpsnn_core.network.zoo.blocks import Neuron
 from qpsnn_core.quantization.formats import GAMMAS
 from qpsnn_core.quantization.rescaw import quantize
@@ -192,6 +192,79 @@ def test_gradients_of_attention_are_audited():
     data = images((3, 4, 2), classes=3)
     checks = [one.check for one in audit(model, data, lava=0)]
     assert "gradients of attention against finite differences" in checks
+
+
+def by_name(model, data, **options):
+    return {one.check: one for one in audit(model, data, lava=0, samples=3, **options)}
+
+
+SPQUANT = {"membrane": MembraneQuantizer(-3, 1), "learn": ("threshold", "leak")}
+LINES = {"stored membranes", "thresholds and leaks", "masks of gates", "targets of channel", "gradients of gates"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"learn_per": "layer", "reset": "subtract", "threshold_gradient": "spquant"},
+        {"membrane": MembraneQuantizer(-1, 1, parts=2, masked=True), "detach_reset": True},
+    ],
+    ids=["each channel", "as published", "half thresholds"],
+)
+def test_membranes_thresholds_and_gates_have_lines_of_their_own(options):
+    net = networks.network("gates", neuron={**SPQUANT, **options})
+    model, data = networks.model(net, 3), made_for(net)
+    findings = by_name(model, data)
+    there = {name for name in LINES if any(name in check for check in findings)}
+    assert there == LINES
+    assert {one.verdict for check, one in findings.items() if "Lava" not in check} == {"pass"}, findings
+
+
+def made_for(net):
+    return Dataset(networks.images(net), networks.labels(net), tuple("abcdefgh"[: net.classes]), "made")
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        ("threshold", "thresholds and leaks"),
+        ("levels", "stored membranes"),
+        ("mask", "masks of gates"),
+        ("target", "targets of channel"),
+        ("cross-entropy", "gradients of gates"),
+        ("places", "gradients of gates"),
+    ],
+)
+def test_a_wrong_membrane_threshold_or_gate_is_found(monkeypatch, fault, line):
+    from qpsnn_core.engine.layers import gates, lif
+
+    net = networks.network("gates", neuron=SPQUANT)
+    if fault == "threshold":
+        spoiled(
+            monkeypatch,
+            lif,
+            "_learned",
+            lambda found: {name: array * np.float32(1.01) for name, array in found.items()},
+        )
+    if fault == "levels":
+        spoiled(monkeypatch, lif, "levels_of", lambda levels: levels._replace(high=levels.high + 1))
+    if fault == "mask":
+        wrong = LAYERS.entries[ChannelGate]._replace(forward=lambda *given: closes_one(gates.channel_gate(*given)))
+        monkeypatch.setitem(LAYERS.entries, ChannelGate, wrong)
+    if fault == "target":
+        spoiled(monkeypatch, gates, "targets", lambda goal: 1 - goal)
+    if fault == "cross-entropy":
+        spoiled(monkeypatch, gates, "sigmoid", lambda share: share * 1.01)
+    if fault == "places":
+        spoiled(monkeypatch, gated_conv, "_over_channels", lambda task: task * np.float32(1.01))
+    (found,) = [one for check, one in by_name(networks.model(net, 3), made_for(net)).items() if line in check]
+    assert found.verdict == "FAIL"
+
+
+def closes_one(output):
+    mask = output.value.copy()
+    mask[-1, -1] = 1 - mask[-1, -1]
+    return output._replace(value=mask)
 
 
 def test_gradients_behind_gates_are_audited():
