@@ -34,7 +34,8 @@ ON_LAVA = "values that differ between the exact simulator and Lava"
 class Finding(NamedTuple):
     """One line. figure: what was found, to be at most `limit`; None where it could not be done, for `reason`.
 
-    equation: its number, or its name in docs/spquant.md and docs/gates.md. place: the layer in which the figure is largest.
+    equation: its number, or its name in docs/spquant.md and docs/gates.md. place: the layer in which the figure is
+    largest.
     """
 
     check: str
