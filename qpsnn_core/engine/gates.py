@@ -1,4 +1,4 @@
-"""What gates do in a pass: the loss of channel gates, how often they are right, the additions that are left."""
+"""What gates do in a pass: the losses against their targets, how often they are right, the additions that are left."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from qpsnn_core.engine.passes import ForwardPass
 from qpsnn_core.kernels.parts import add_in_order
 from qpsnn_core.network.additions import masked_additions
 from qpsnn_core.network.cost import counts_itself
-from qpsnn_core.network.gates import ChannelGate
+from qpsnn_core.network.gates import ChannelGate, SpatialGate
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.synapses import Conv
 
 
 class GateTerm(NamedTuple):
-    """Of one channel gate in one pass. loss: weight times the mean cross-entropy, added up over what it masks.
+    """Of one gate in one pass. loss: weight times the mean cross-entropy, added up over what it masks.
 
     right, decided: how many of its decisions are those of the target, of how many.
     """
@@ -31,22 +31,26 @@ class GateTerm(NamedTuple):
 
 
 def gate_terms(network: Network, done: ForwardPass) -> dict[str, GateTerm]:
-    """The term of each channel gate, by its name. done: a pass made with `save_for_backward`."""
+    """The term of each gate that has targets, by its name: of channels, and of places with a weight.
+
+    done: a pass made with `save_for_backward`.
+    """
     found = {}
-    for node in network.of(ChannelGate):
+    for node in (one for one in network.of(ChannelGate, SpatialGate) if isinstance(one, ChannelGate) or one.weight):
         logits = done.caches[node.name].logits
         loss, right, decided = 0.0, 0, 0
         for activation in _activations(network, node, done):
-            goal = gates.targets(node, activation)
+            goal = gates.targets(node, activation, logits.shape)
             terms = np.broadcast_to(gates.cross_entropy(logits, goal), np.broadcast_shapes(logits.shape, goal.shape))
             loss += node.weight * float(add_in_order(terms.reshape(-1).tolist())) / terms.size
-            right += int(((logits > 0) == (goal > 0)).sum())
+            opened = logits > 0 if isinstance(node, ChannelGate) else logits >= 0
+            right += int((opened == (goal > 0)).sum())
             decided += terms.size
         found[node.name] = GateTerm(loss, right, decided)
     return found
 
 
-def _activations(network: Network, gate: ChannelGate, done: ForwardPass) -> list[Array]:
+def _activations(network: Network, gate: ChannelGate | SpatialGate, done: ForwardPass) -> list[Array]:
     """What each synapse would have given without the gate, in the order of nodes."""
     found = []
     for node in network.of(Conv):

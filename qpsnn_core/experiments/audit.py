@@ -151,7 +151,7 @@ def _of_gates(model: Model, seen: audit_gradients.Trace, samples: int, rng: np.r
     if not audit_gates.gates_in(model):
         return
     yield _worst("masks of gates and closed sums, number that differ", "M", 0, audit_gates.mask_errors(model, seen))
-    yield _worst("targets of channel gates, number that differ", "target", 0, audit_gates.target_errors(model, seen))
+    yield _worst("targets of gates, number that differ", "target", 0, audit_gates.target_errors(model, seen))
     found = audit_gates.gradient_errors(model, seen, samples, rng)
     yield _worst("gradients of gates against finite differences", "gates", GRADIENT_LIMIT, found)
 

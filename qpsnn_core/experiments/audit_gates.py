@@ -51,13 +51,12 @@ def mask_errors(model: Model, seen: Trace) -> Iterator[tuple[str, float]]:
 
 
 def target_errors(model: Model, seen: Trace) -> Iterator[tuple[str, float]]:
-    """Of each channel gate and synapse, the targets that a walk down the channels, largest first, does not give."""
+    """Of each gate and synapse, the targets that a walk down the channels, or places, largest first, does not give."""
     for gate, node, given in _masked(model):
-        if isinstance(gate, ChannelGate):
-            activation = activation_of(node, seen.done.caches[node.name], given)
-            found = gates.targets(gate, activation)
-            rows = activation.reshape(-1, activation.shape[-1] // gate.size, gate.size).sum(2)
-            ref = np.array([_target(row, gate.target) for row in rows])
+        if gate.weight:
+            activation, shape = activation_of(node, seen.done.caches[node.name], given), _logits(seen, gate).shape
+            found = gates.targets(gate, activation, shape)
+            ref = np.array([_target(row, gate.target) for row in _pooled(gate, activation, shape)])
             yield f"{gate.name} ({node.name})", float((found.reshape(ref.shape) != ref).sum())
 
 
@@ -70,17 +69,19 @@ def gradient_errors(model: Model, seen: Trace, samples: int, rng: np.random.Gene
         worst, found = 0.0, back.array
         for index in rng.choice(found.size, min(samples, found.size), replace=False):
             place = tuple(int(i) for i in np.unravel_index(index, found.shape))
-            of = _of_channels if isinstance(gate, ChannelGate) else _of_places
-            worst = max(worst, abs(float(found[place]) - of(model, seen, gate, place)))
+            ref = _of_targets(model, seen, gate, place)
+            if isinstance(gate, SpatialGate):
+                ref += _of_places(model, seen, gate, place)
+            worst = max(worst, abs(float(found[place]) - ref))
         yield gate.name, worst / largest_magnitude(found)
 
 
-def _of_channels(model: Model, seen: Trace, gate: Any, place: tuple[int, ...]) -> float:
+def _of_targets(model: Model, seen: Trace, gate: Any, place: tuple[int, ...]) -> float:
     """dL/dZ of the cross-entropies with all targets."""
     z, total = _logits(seen, gate), 0.0
     for other, node, given in _masked(model):
-        if other is gate:
-            goal = gates.targets(gate, activation_of(node, seen.done.caches[node.name], given))
+        if other is gate and gate.weight:
+            goal = gates.targets(gate, activation_of(node, seen.done.caches[node.name], given), z.shape)
             goals = goal[place] if len(goal) == len(z) else goal[(slice(None), *place[1:])]
             count = max(goal.size, z.size)
             high, low = (
@@ -131,6 +132,20 @@ def _logits(seen: Trace, gate: Gate) -> Doubles:
     acc, scale, shift = seen.done.values[gate.source]
     found: Doubles = scale.astype(np.float64) * acc + shift.astype(np.float64)
     return found
+
+
+def _pooled(gate: Gate, activation: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """What each number of Z decides about, for each step and image a row. shape: of Z."""
+    if isinstance(gate, ChannelGate):
+        return activation.reshape(-1, activation.shape[-1] // gate.size, gate.size).sum(2)
+    (height, width), (h, w) = gate.shape, shape[2:4]
+    found = np.zeros((*activation.shape[:2], h, w), activation.dtype)
+    for x in range(width):
+        column = np.zeros((*activation.shape[:2], h), activation.dtype)
+        for y in range(height):
+            column[:, :, y * h // height] += activation[:, :, y, x, 0]
+        found[:, :, :, x * w // width] += column
+    return found.reshape(len(found) * found.shape[1], -1)
 
 
 def _target(row: npt.NDArray[Any], share: float) -> list[int]:

@@ -28,7 +28,8 @@ class ChannelGate(Layer):
 class SpatialGate(Layer):
     """A mask of places, for the Conv that name it: open where the current it reads is at least 0.
 
-    shape: (H, W) of what it masks. sampling: "gumbel" or "straight-through"; temperature: of the former.
+    shape: (H, W) of what it masks. sampling: "gumbel" or "straight-through"; temperature: of the former. target: the
+    share of the activation that the open places are to hold; weight: of the loss that trains it, beside the task's.
     """
 
     kind = gates.SpatialGate
@@ -37,6 +38,8 @@ class SpatialGate(Layer):
     shape: tuple[int, int]
     sampling: str = gates.SpatialGate.sampling
     temperature: float = gates.SpatialGate.temperature
+    target: float = gates.SpatialGate.target
+    weight: float = gates.SpatialGate.weight
 
 
 @dataclass(frozen=True, repr=False)

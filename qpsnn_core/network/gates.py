@@ -6,11 +6,12 @@ by name (`gate`, `input_gate`) and skips what they close; docs/gates.md has the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from qpsnn_core.common.errors import ShapeError, Unquoted, expected
 from qpsnn_core.common.plain import plain_fields
+from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.common.validation import check_at_least, check_choice, check_name, check_number, is_positive
 from qpsnn_core.network.values import ValueSpec, check_kind, window
 
@@ -39,8 +40,7 @@ class ChannelGate:
         plain_fields(self)
         check_name(self.name)
         check_at_least(f"{self.name}.size", self.size, 1)
-        check_number(f"{self.name}.target", self.target, "a number above 0, at most 1", lambda share: 0 < share <= 1)
-        check_number(f"{self.name}.weight", self.weight, "a number of at least 0", lambda weight: weight >= 0)
+        _check_target(self.name, self.target, self.weight)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -62,7 +62,9 @@ class SpatialGate:
 
     sampling, in training: "gumbel" opens where `Z + G >= 0`, G the difference of two Gumbel numbers, and passes the
     gradient of `sigmoid((Z + G) / temperature)`; "straight-through" opens as in a test, and passes the gradient as it
-    is. The noise is a function of a seed and of counters (batch, place). Gives a place mask (H, W, 1).
+    is. The noise is a function of a seed and of counters (batch, place). To the task's gradient comes that of `weight`
+    times the mean binary cross-entropy of Z against a target: the places (each of the map that one Z serves) that are
+    largest in the activation of what the gate masks, as of a ChannelGate. Gives a place mask (H, W, 1).
     """
 
     name: str
@@ -70,6 +72,8 @@ class SpatialGate:
     shape: tuple[int, int]
     sampling: str = "gumbel"
     temperature: float = 0.4
+    target: float = field(default=0.85, metadata=ADDED_LATER)
+    weight: float = field(default=0.0, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
@@ -80,6 +84,7 @@ class SpatialGate:
             check_at_least(f"{self.name}.shape", size, 1)
         check_choice(f"{self.name}.sampling", self.sampling, SAMPLINGS)
         check_number(f"{self.name}.temperature", self.temperature, "a positive number", is_positive)
+        _check_target(self.name, self.target, self.weight)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -129,6 +134,11 @@ class Membrane:
             return ValueSpec("analog", shape)
         low, high, parts = value.levels
         return ValueSpec("analog", shape, max(1, high * parts * area), 1 / (parts * area), low * parts * area)
+
+
+def _check_target(name: str, target: float, weight: float) -> None:
+    check_number(f"{name}.target", target, "a number above 0, at most 1", lambda share: 0 < share <= 1)
+    check_number(f"{name}.weight", weight, "a number of at least 0", lambda weight: weight >= 0)
 
 
 class Gated(Protocol):

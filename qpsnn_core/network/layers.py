@@ -77,8 +77,8 @@ class Conv(Layer):
     place of the layer, with the builder's `bits`. bias: before batch norm. batch_norm: without it, quantizer and gain
     change as well. sparse: a weight that is 0 is pruned, and stays 0. gain: of fresh weights, drawn from
     `N(0, gain / sqrt(inputs of a window))`; 0 is Kaiming's of the fan-out; None is chosen by the place.
-    gate, input_gate: names of gates that mask its sums, and the spikes that it reads. bn_weight: what batch norm's
-    weights begin at.
+    gate, input_gate: names of gates that mask its sums, and the spikes that it reads. bn_weight, initial_shift: of
+    fresh scales and shifts of batch norm, or biases.
     """
 
     kind = synapses.Conv
@@ -97,6 +97,7 @@ class Conv(Layer):
     gate: str | None = synapses.Conv.gate
     input_gate: str | None = synapses.Conv.input_gate
     bn_weight: float = synapses.Conv.bn_weight
+    initial_shift: float = synapses.Conv.initial_shift
 
     def options(self, place: str, values: tuple[ValueSpec, ...]) -> dict[str, Any]:
         """With the padding as numbers."""

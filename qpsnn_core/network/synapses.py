@@ -38,8 +38,8 @@ class Conv:
     Kaiming's of the fan-out, as in the paper. A quantizer that is not given, a quantizer's gamma "auto", and a gain of
     None, the default, are chosen by the Network (network/defaults.py). `sparse`: a weight that is 0 is pruned, and
     stays 0. `gate`, `input_gate`: the names of gates. The sums that `gate` closes are 0, before bias and batch norm; of
-    what is read, spikes that `input_gate` closes are 0. `bn_weight`: what batch norm's weights begin at.
-    Gives a Current.
+    what is read, spikes that `input_gate` closes are 0. `bn_weight`, `initial_shift`: what fresh scales and shifts of
+    batch norm (without one, biases) are. Gives a Current.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Conv:
     gate: str | None = field(default=None, metadata=ADDED_LATER)
     input_gate: str | None = field(default=None, metadata=ADDED_LATER)
     bn_weight: float = field(default=1.0, metadata=ADDED_LATER)
+    initial_shift: float = field(default=0.0, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
@@ -72,6 +73,10 @@ class Conv:
             raise ConfigError(
                 expected(f"{self.name}.groups", f"a divisor of the channels ({self.channels})", self.groups)
             )
+        check_number(f"{self.name}.initial_shift", self.initial_shift, "a finite number", math.isfinite)
+        if self.initial_shift and not (self.bias or self.batch_norm):
+            want = "0, as it has neither batch norm nor biases"
+            raise ConfigError(expected(f"{self.name}.initial_shift", want, self.initial_shift))
         check_weights(self)
 
     @property

@@ -126,9 +126,9 @@ def _(node: Conv, on, x, *masks):
 
 
 def tell(name, on, reader, values):
-    """The loss of a channel gate, against the channels that cover its share of what these values hold."""
+    """The loss of a gate, against the channels, or places, that cover its share of what these values hold."""
     gate = on.model.network[name]
-    if not isinstance(gate, ChannelGate):
+    if not gate.weight:
         return
     if (name, reader) not in on.held:
         on.held[name, reader] = np.array([goals(gate, on, image.value) for image in values])
@@ -136,16 +136,27 @@ def tell(name, on, reader, values):
 
 
 def goals(gate, on, image):
-    """Of [B, H, W, C], which groups of channels are wanted, [B, 1, 1, groups]."""
-    found = np.zeros((len(image), 1, 1, image.shape[3] // gate.size))
+    """Of [B, H, W, C], which groups of channels are wanted, [B, 1, 1, groups]; or which places, [B, h, w, 1]."""
+    shape = on.logits[gate.name].value.shape[2:]
+    found = np.zeros((len(image), *shape))
     for b, sample in enumerate(image):
-        active = np.abs(sample).sum((0, 1)).reshape(-1, gate.size).sum(1)
-        total = 0.0
+        active, total = pooled(gate, np.abs(sample), shape), 0.0
         for rank, group in enumerate(sorted(range(len(active)), key=lambda g: (-active[g], g))):
             total += active[group]
             on.near(np.array([total / max(active.sum(), 1e-30) - gate.target]))
-            found[b, 0, 0, group] = active.sum() > 0 and (rank == 0 or total <= gate.target * active.sum())
+            found[b].reshape(-1)[group] = active.sum() > 0 and (rank == 0 or total <= gate.target * active.sum())
     return found
+
+
+def pooled(gate, active, shape):
+    """Of one image [H, W, C], what each number of Z decides about, flat."""
+    if isinstance(gate, ChannelGate):
+        return active.sum((0, 1)).reshape(-1, gate.size).sum(1)
+    (height, width), (h, w) = gate.shape, shape[:2]
+    found = np.zeros((h, w))
+    for y, x in np.ndindex(height, width):
+        found[y * h // height, x * w // width] += active[y, x].sum()
+    return found.reshape(-1)
 
 
 @step.register
@@ -158,6 +169,7 @@ def _(node: ChannelGate, on, x):
 
 @step.register
 def _(node: SpatialGate, on, x):
+    on.logits[node.name] = tape.stack(x)
     (height, width), (h, w) = node.shape, x[0].shape[1:3]
     rows, columns = np.arange(height) * h // height, np.arange(width) * w // width
     noise = np.zeros((len(x), *x[0].shape))

@@ -49,7 +49,8 @@ class MaskGradient:
     """What a synapse tells its gate. task: dL/dM of the mask, float32 [T or 1, B, H, W, 1], for places; else None.
 
     activations: one for each synapse, what it would have given without the gate: the magnitudes of its sums (or the
-    spikes that it reads) added up over places, [T or 1, B, 1, 1, C], for channels.
+    spikes that it reads) added up over places, [T or 1, B, 1, 1, C], for channels; over channels, [T or 1, B, H, W, 1],
+    for places.
     """
 
     task: Floats | None

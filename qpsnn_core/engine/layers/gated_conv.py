@@ -57,7 +57,7 @@ def forward(node: Conv, context: LayerContext, x: Array, *masks: Array) -> Layer
     activation = None
     if context.train and found.given is not None:
         used, acc = conv.sums(node, own, let)
-        activation = _activation(acc, used) if found.channels[0] else None
+        activation = _activation(acc, used, found.channels[0])
         acc = acc * found.given.astype(acc.dtype)
     else:
         used, acc = _open_sums(node, own, let, found)
@@ -95,29 +95,30 @@ def spikes_read(node: Synapse, values: Mapping[str, Array]) -> Array:
 
 
 def activation_of(node: Conv, cache: Cache, given: bool) -> Array:
-    """What a channel gate's target is made of, as in MaskGradient; given: of the sums, else of the spikes read."""
+    """What a gate's target is made of, as in MaskGradient; given: of the sums, else of the spikes read."""
     if not given:
-        return _spikes(cache.x)
+        return _spikes(cache.x, cache.masks.channels[1])
     if cache.activation is not None:
         return cache.activation
     used, acc = conv.sums(node, cache.inner.context, cache.inner.x)
-    return _activation(acc, used)
+    return _activation(acc, used, cache.masks.channels[0])
 
 
 def _told_of_sums(node: Conv, cache: Cache, off: Floats) -> MaskGradient:
     """dL/dM = step * off * acc, added up over channels, of the sums without a gate."""
+    activations = (activation_of(node, cache, True),)
     if cache.masks.channels[0]:
-        return MaskGradient(None, (activation_of(node, cache, True),))
+        return MaskGradient(None, activations)
     used, full = conv.sums(node, cache.inner.context, cache.inner.x)
-    return MaskGradient(_as_given(_over_channels(off * used.step, full), cache.masks.given))
+    return MaskGradient(_as_given(_over_channels(off * used.step, full), cache.masks.given), activations)
 
 
 def _told_of_spikes(cache: Cache, share: Floats | None) -> MaskGradient:
-    if cache.masks.channels[1]:
-        return MaskGradient(None, (_spikes(cache.x),))
-    if share is None:
-        return MaskGradient(None)
-    return MaskGradient(_as_given(_over_channels(share, np.broadcast_to(cache.x, share.shape)), cache.masks.read))
+    activations = (_spikes(cache.x, cache.masks.channels[1]),)
+    if cache.masks.channels[1] or share is None:
+        return MaskGradient(None, activations)
+    task = _over_channels(share, np.broadcast_to(cache.x, share.shape))
+    return MaskGradient(_as_given(task, cache.masks.read), activations)
 
 
 def _over_channels(first: Floats, second: Array) -> Floats:
@@ -127,16 +128,21 @@ def _over_channels(first: Floats, second: Array) -> Floats:
     return total
 
 
-def _activation(acc: Array, used: Weights) -> Array:
-    """The magnitudes of sums in real units, added up over places, float64 [T or 1, B, 1, 1, C]."""
+def _activation(acc: Array, used: Weights, channels: bool) -> Array:
+    """The magnitudes of sums in real units, added up over places, float64 [T or 1, B, 1, 1, C]; or over channels.
+
+    Over channels (not `channels`) float32 [T or 1, B, H, W, 1].
+    """
+    if not channels:
+        return _over_channels(np.abs(acc).astype(np.float32), np.broadcast_to(used.step, acc.shape))
     images, total = acc.reshape(-1, *acc.shape[2:]), np.empty((acc.shape[0] * acc.shape[1], acc.shape[4]))
     parallel_for(place_sums, len(images), 1, rows(images), len(rows(images)) // len(images), total)
     real: Array = (total * used.step.astype(np.float64)).reshape(*acc.shape[:2], 1, 1, -1)
     return real
 
 
-def _spikes(x: Array) -> Array:
-    counts: Array = x.sum((2, 3), dtype=np.int64, keepdims=True)
+def _spikes(x: Array, channels: bool) -> Array:
+    counts: Array = x.sum((2, 3) if channels else 4, dtype=np.int64, keepdims=True)
     return counts
 
 

@@ -46,32 +46,57 @@ def channel_gate(node: ChannelGate, context: LayerContext, current: Current) -> 
 
 def channel_gate_back(node: ChannelGate, cache: Cache, gradient: MaskGradient) -> Gradients:
     """`dL/dZ = weight * sum over synapses of (sigmoid(Z) - target) / count`, count: the numbers of Z."""
-    logits = cache.logits
-    total = np.zeros(logits.shape)
-    for activation in gradient.activations:
-        goal = targets(node, activation)
-        off = (sigmoid(logits) - goal) / max(goal.size, logits.size)
-        total = total + (off if len(off) == len(logits) else add_steps(off)[None])
-    array = (node.weight * total).astype(np.float32)
+    array = _of_targets(node, cache, gradient).astype(np.float32)
     return Gradients((with_moments(array, cache.current.acc, cache.parts),), {})
 
 
-def targets(node: ChannelGate, activation: Array) -> Doubles:
-    """1 for the groups of channels that the gate is to open, else 0: float64 [T or 1, B, 1, 1, C / size].
+def _of_targets(node: ChannelGate | SpatialGate, cache: Cache, gradient: MaskGradient) -> Doubles:
+    """dL/dZ of the cross-entropies with the targets of all synapses."""
+    logits = cache.logits
+    total = np.zeros(logits.shape)
+    for activation in gradient.activations:
+        goal = targets(node, activation, logits.shape)
+        off = (sigmoid(logits) - goal) / max(goal.size, logits.size)
+        total = total + (off if len(off) == len(logits) else add_steps(off)[None])
+    return node.weight * total
+
+
+def targets(node: ChannelGate | SpatialGate, activation: Array, shape: tuple[int, ...]) -> Doubles:
+    """1 for the groups of channels, or the places, that the gate is to open, else 0: float64, as Z but for its steps.
 
     Groups in falling order of their activation, of equal ones the first, while the cumulative share is at most
-    `target`; the first of all is always open, unless nothing is active. activation: as in MaskGradient.
+    `target`; the first of all is always open, unless nothing is active. activation: as in MaskGradient. shape: of Z.
     """
+    if isinstance(node, SpatialGate):
+        small = _by_logit(node, activation, shape)
+        return _chosen(small.reshape(len(small) * small.shape[1], -1), node.target).reshape(small.shape)
     rows = activation.reshape(-1, activation.shape[-1] // node.size, node.size)
     pooled = add_in_order([rows[..., one] for one in range(node.size)])
+    return _chosen(pooled, node.target).reshape(*activation.shape[:-1], -1)
+
+
+def _by_logit(node: SpatialGate, values: Array, shape: tuple[int, ...]) -> Array:
+    """The sum over the places [.., H, W, 1] that each Z serves, [.., h, w, 1]. shape: of Z."""
+    rows, columns = nearest(node, shape)
+    found: Array = np.stack(
+        [add_in_order([values[:, :, y] for y in np.flatnonzero(rows == i)]) for i in range(shape[2])], 2
+    )
+    found = np.stack(
+        [add_in_order([found[:, :, :, x] for x in np.flatnonzero(columns == i)]) for i in range(shape[3])], 3
+    )
+    return found
+
+
+def _chosen(pooled: Array, target: float) -> Doubles:
+    """Of each row the groups that `targets` opens."""
     order = np.argsort(-pooled, axis=1, kind="stable")
     together = np.cumsum(np.take_along_axis(pooled, order, 1), axis=1)
     whole = together[:, -1:]
-    inside = together <= node.target * whole
+    inside = together <= target * whole
     inside[:, 0] = True
     goal = np.zeros(pooled.shape)
     np.put_along_axis(goal, order, (inside & (whole > 0)).astype(np.float64), 1)
-    return goal.reshape(*activation.shape[:-1], -1)
+    return goal
 
 
 def cross_entropy(logits: Doubles, goal: Doubles) -> Doubles:
@@ -100,21 +125,20 @@ def spatial_gate(node: SpatialGate, context: LayerContext, current: Current) -> 
 
 
 def spatial_gate_back(node: SpatialGate, cache: Cache, gradient: MaskGradient) -> Gradients:
-    """dL/dM, added up over the places that one Z serves, times `y(1 - y)/temperature` ("gumbel")."""
-    if gradient.task is None:
+    """dL/dM, added up over the places that a Z serves, times `y(1 - y)/temperature` ("gumbel"); and of its targets."""
+    if gradient.task is None and not node.weight:
         return Gradients((None,), {})
-    rows, columns = nearest(node, cache.logits.shape)
-    task = gradient.task.astype(np.float64)
-    if len(task) > len(cache.logits):
-        task = add_steps(task)[None]
-    task = np.stack([add_in_order([task[:, :, y] for y in np.flatnonzero(rows == i)]) for i in range(rows[-1] + 1)], 2)
-    task = np.stack(
-        [add_in_order([task[:, :, :, x] for x in np.flatnonzero(columns == i)]) for i in range(columns[-1] + 1)], 3
-    )
-    if node.sampling == "gumbel":
-        soft = sigmoid((cache.logits if cache.noise is None else cache.logits + cache.noise) / node.temperature)
-        task = task * (soft * (1 - soft) / node.temperature)
-    return Gradients((with_moments(task.astype(np.float32), cache.current.acc, cache.parts),), {})
+    total = _of_targets(node, cache, gradient) if node.weight else np.zeros(cache.logits.shape)
+    if gradient.task is not None:
+        task = gradient.task.astype(np.float64)
+        if len(task) > len(cache.logits):
+            task = add_steps(task)[None]
+        task = _by_logit(node, task, cache.logits.shape)
+        if node.sampling == "gumbel":
+            soft = sigmoid((cache.logits if cache.noise is None else cache.logits + cache.noise) / node.temperature)
+            task = task * (soft * (1 - soft) / node.temperature)
+        total = total + task
+    return Gradients((with_moments(total.astype(np.float32), cache.current.acc, cache.parts),), {})
 
 
 def nearest(node: SpatialGate, shape: tuple[int, ...]) -> tuple[Array, Array]:

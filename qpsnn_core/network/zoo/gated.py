@@ -19,8 +19,10 @@ PRIORS = ("membrane", "spikes")
 class GateOptions:
     """Which gates a network gets. channels, places: whether masks of these are predicted.
 
-    size, target, weight: of ChannelGate. sampling, temperature: of SpatialGate. prior: what places are predicted from,
-    the "membrane" that the neurons before stored, or their pooled "spikes", which have an integer form.
+    size: of ChannelGate. target, weight: of both. sampling, temperature: of SpatialGate; start: the shift with which
+    its predictor's batch norm begins, in deviations of Z, so that nearly all places are open at first. prior: what
+    places are predicted from, the "membrane" that the neurons before stored, or their pooled "spikes". Membranes of
+    few levels and spikes have an integer form.
     """
 
     channels: bool = True
@@ -31,12 +33,14 @@ class GateOptions:
     sampling: str = SpatialGate.sampling
     temperature: float = SpatialGate.temperature
     prior: str = "membrane"
+    start: float = 2.0
 
     def __post_init__(self) -> None:
         typed(self)
         choices(self, prior=PRIORS, sampling=SAMPLINGS)
         least(self, size=1)
         positive(self, "temperature")
+        check(self, "start", math.isfinite(self.start), "a finite number")
         check(self, "target", 0 < self.target <= 1, "a number above 0, at most 1")
         check(self, "weight", 0 <= self.weight < math.inf, "a number of at least 0")
         if not (self.channels or self.places):
@@ -119,8 +123,16 @@ def _gated(network: Network, node: Conv, options: GateOptions) -> tuple[list[Nod
         gate = f"{name}.places"
         made += [
             kind(f"{name}.prior", source, size),
-            Conv(f"{name}.where", f"{name}.prior", 1),
-            SpatialGate(gate, f"{name}.where", (height, width), options.sampling, options.temperature),
+            Conv(f"{name}.where", f"{name}.prior", 1, initial_shift=options.start),
+            SpatialGate(
+                gate,
+                f"{name}.where",
+                (height, width),
+                options.sampling,
+                options.temperature,
+                options.target,
+                options.weight,
+            ),
         ]
     return made, replace(node, gate=gate)
 

@@ -199,7 +199,7 @@ def by_name(model, data, **options):
 
 
 SPQUANT = {"membrane": MembraneQuantizer(-3, 1), "learn": ("threshold", "leak")}
-LINES = {"stored membranes", "thresholds and leaks", "masks of gates", "targets of channel", "gradients of gates"}
+LINES = {"stored membranes", "thresholds and leaks", "masks of gates", "targets of gates", "gradients of gates"}
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def made_for(net):
         ("threshold", "thresholds and leaks"),
         ("levels", "stored membranes"),
         ("mask", "masks of gates"),
-        ("target", "targets of channel"),
+        ("target", "targets of gates"),
         ("cross-entropy", "gradients of gates"),
         ("places", "gradients of gates"),
     ],

@@ -55,7 +55,7 @@ def test_every_spike_is_the_twins_and_the_trained_networks():
 )
 def test_a_prior_of_membranes_is_the_levels_of_the_step_before(net):
     """Exactly: sums of levels are integers in training, too."""
-    model = networks.model(net)
+    model = networks.model(net, 1)
     lowered = lower(model).network
     run = simulate(lowered, IMAGES, record="all")
     readout, spikes, _ = naive.run(lowered, IMAGES)

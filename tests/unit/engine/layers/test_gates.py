@@ -8,14 +8,16 @@ import pytest
 from naive import conv as naive_conv
 from naive import gates as naive
 from oracle import networks
-from qpsnn_core.common.errors import NetworkError, ShapeError
+from qpsnn_core.common.errors import ConfigError, NetworkError, ShapeError
 from qpsnn_core.engine import passes
 from qpsnn_core.engine.gates import gate_terms, gated_additions
 from qpsnn_core.engine.layers import gates
 from qpsnn_core.engine.layers.lif import potentials
 from qpsnn_core.kernels import threads
-from qpsnn_core.network import ChannelGate, MembraneQuantizer
+from qpsnn_core.network import ChannelGate, Conv, MembraneQuantizer, SpatialGate
 from qpsnn_core.network.cost import cost, counted, sops
+from qpsnn_core.network.zoo.gated import GateOptions, with_gates
+from qpsnn_core.network.zoo.vgg import vgg_small
 
 NET = networks.network("gates")
 
@@ -27,9 +29,37 @@ def test_targets_hold_the_share_of_the_activation():
     activation[0, 1] = (0, 0, 90, 1, 1, 1)
     for size, share in ((1, 0.85), (2, 0.5), (3, 1.0)):
         node = ChannelGate("g", "a", size, share)
-        comp = gates.targets(node, activation)
+        comp = gates.targets(node, activation, (2, 30, 1, 1, 6 // size))
         ref = [naive.target(row.tolist(), size, share) for row in activation.reshape(-1, 6)]
         np.testing.assert_array_equal(comp.reshape(60, -1), ref)
+
+
+def test_targets_of_places_hold_the_share_of_those_that_each_number_serves():
+    rng = np.random.default_rng(2)
+    activation = rng.integers(0, 9, (2, 5, 5, 7, 1)).astype(float)
+    activation[1, 3] = 0
+    node = SpatialGate("g", "a", (5, 7), target=0.6)
+    comp = gates.targets(node, activation, (2, 5, 2, 3, 1))
+    for t, b in np.ndindex(2, 5):
+        cells = np.zeros((2, 3))
+        for y, x in np.ndindex(5, 7):
+            cells[y * 2 // 5, x * 3 // 7] += activation[t, b, y, x, 0]
+        assert comp[t, b].reshape(-1).tolist() == naive.target(cells.reshape(-1).tolist(), 1, 0.6)
+
+
+def test_gates_of_places_begin_open():
+    """As many deviations above 0 as `start` says; a Conv without shifts cannot."""
+    net = with_gates(vgg_small(width=0.25, steps=2), GateOptions(places=True))
+    shifts = [
+        passes.initialise(net).params[f"{gate.name.removesuffix('.places')}.where"]["bn_bias"]
+        for gate in net.of(SpatialGate)
+    ]
+    assert {float(one[0]) for one in shifts} == {2.0}
+    images = np.random.default_rng(0).integers(0, 256, (8, *net.input.shape)).astype(np.uint8)
+    done = passes.forward(passes.initialise(net), images, train=True, save_for_backward=True)
+    assert min(done.values[gate.name].mean() for gate in net.of(SpatialGate)) > 0.7
+    with pytest.raises(ConfigError, match=r"c\.initial_shift: expected 0, as it has neither"):
+        Conv("c", "a", 1, batch_norm=False, initial_shift=1.0)
 
 
 def test_the_noise_is_a_function_of_seed_draw_and_place():
@@ -107,7 +137,8 @@ def test_the_terms_of_a_gate_are_its_share_of_right_decisions_and_its_cross_entr
     done = passes.forward(model, images, train=True, save_for_backward=True)
     term = gate_terms(NET, done)["channels"]
     logits = done.caches["channels"].logits
-    goals = [gates.targets(NET["channels"], one) for one in (done.caches["conv2"].activation, _spikes(done))]
+    read = (done.caches["conv2"].activation, _spikes(done))
+    goals = [gates.targets(NET["channels"], one, logits.shape) for one in read]
     right = sum(int(((logits > 0) == (goal > 0)).sum()) for goal in goals)
     chance = 1 / (1 + np.exp(-logits))
     entropy = sum(-np.where(goal > 0, np.log(chance), np.log(1 - chance)).mean() for goal in goals)
