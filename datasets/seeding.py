@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_core.common.errors import ConfigError, expected
-from qpsnn_core.common.types import Longs
+from qpsnn_core.common.types import Doubles, Longs
 from qpsnn_core.common.validation import whole
 
 # Streams that must not meet although they share a seed.
-SPLIT, SHUFFLE, AUGMENT, LIMIT, EVENTS, NOISE, FOLDS, VALIDATION, MIXUP = range(9)
+SPLIT, SHUFFLE, AUGMENT, LIMIT, EVENTS, NOISE, FOLDS, VALIDATION, MIXUP, BOXES, ANCHORS = range(11)
 
 
 def bit_stream(seed: int, *key: int) -> np.random.PCG64:
@@ -55,3 +55,9 @@ def folds(labels: Longs, count: int, seed: int) -> list[Longs]:
     shuffled = permutation(len(labels), seed, FOLDS)
     dealt = np.concatenate([shuffled[labels[shuffled] == label] for label in np.unique(labels)])
     return [np.sort(dealt[part::count]) for part in range(count)]
+
+
+def uniforms(count: int, seed: int, *key: int) -> Doubles:
+    """`count` numbers of [0, 1) by `(seed, key)`, float64: the upper 53 bits of each word, times 2**-53."""
+    words: NDArray[np.uint64] = bit_stream(seed, *key).random_raw(count)
+    return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53

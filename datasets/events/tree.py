@@ -14,12 +14,13 @@ from ..checks import existing
 class Tree:
     """Files by their names, with / between folders. Hidden ones are left out.
 
-    names: sorted; root: the folder, the archive, or the file itself. Raises FileError (not there), FormatError
-    (a damaged archive).
+    names: sorted; root: the folder, the archive, or the file itself. what: is looked for, as messages say.
+    Raises FileError (not there), FormatError (a damaged archive).
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.root = existing(path, "a folder, a zip archive or a file of events")
+    def __init__(self, path: str | Path, what: str = "file of events") -> None:
+        self.root = existing(path, f"a folder, a zip archive or a {what}")
+        self._what = what
         self._archive: zipfile.ZipFile | None = None
         if _is_zip(self.root):
             with foreign(self.root, "zip archive"):
@@ -35,14 +36,14 @@ class Tree:
     def bytes_of(self, name: str) -> bytes:
         """The content of a file; FileError, FormatError (a damaged archive)."""
         if self._archive is None:
-            return read_bytes(self.path_of(name), "a file of events")
+            return read_bytes(self.path_of(name), f"a {self._what}")
         return self._member(self._archive, name)
 
     def head_of(self, name: str, count: int) -> bytes:
         """The first bytes of a file; FileError, FormatError."""
         if self._archive is not None:
             return self._member(self._archive, name, count)
-        with foreign(self.path_of(name), "file of events"), self.path_of(name).open("rb") as file:
+        with foreign(self.path_of(name), self._what), self.path_of(name).open("rb") as file:
             return file.read(count)
 
     def _member(self, archive: zipfile.ZipFile, name: str, count: int | None = None) -> bytes:

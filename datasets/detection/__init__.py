@@ -1,0 +1,24 @@
+"""Images and recordings with boxes: readers, letterboxes, seeded changes and batches."""
+
+from .augment import YOLO, DetectionAugment
+from .batches import DetectionBatch, detection_batches
+from .boxes import Boxes, BoxReport
+from .gen1 import load_gen1
+from .letterbox import Letterboxes
+from .loading import FORMATS, load_detection
+from .schema import DetectionDataset, DetectionSplit
+
+__all__ = [
+    "FORMATS",
+    "YOLO",
+    "BoxReport",
+    "Boxes",
+    "DetectionAugment",
+    "DetectionBatch",
+    "DetectionDataset",
+    "DetectionSplit",
+    "Letterboxes",
+    "detection_batches",
+    "load_detection",
+    "load_gen1",
+]
