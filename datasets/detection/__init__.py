@@ -3,6 +3,7 @@
 from .augment import YOLO, DetectionAugment
 from .batches import DetectionBatch, detection_batches
 from .boxes import Boxes, BoxReport
+from .drawing import draw_boxes, save_picture
 from .gen1 import load_gen1
 from .letterbox import Letterboxes
 from .loading import FORMATS, load_detection
@@ -19,6 +20,8 @@ __all__ = [
     "DetectionSplit",
     "Letterboxes",
     "detection_batches",
+    "draw_boxes",
     "load_detection",
     "load_gen1",
+    "save_picture",
 ]
