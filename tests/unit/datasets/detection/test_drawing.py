@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-image = pytest.importorskip("PIL.Image")
+pytest.importorskip("PIL")
+from PIL import Image
 
 from qpsnn_core.common.errors import DataError
 from qpsnn_datasets.detection.drawing import COLOURS, draw_boxes, save_picture
@@ -22,7 +23,7 @@ def test_lines_lie_on_the_edges(tmp_path):
     assert (out[:20] != 9).any()  # the text stands above its box
     assert (out[52:, 12:] == 9).all()
     save_picture(tmp_path / "out.png", out)
-    with image.open(tmp_path / "out.png") as file:
+    with Image.open(tmp_path / "out.png") as file:
         np.testing.assert_array_equal(np.asarray(file), out)
     assert [one.name for one in tmp_path.iterdir()] == ["out.png"]
 
