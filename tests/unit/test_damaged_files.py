@@ -6,15 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 CASES = int(os.environ.get("QPSNN_FUZZ_CASES", "30"))
 
-# Runs in a process of its own: a file that hangs or takes too much ends it, and its last line names the case.
+# Imports once what is tested, then forks a process for each line that it reads: a file that hangs or takes too much
+# ends that one, whose last line names the case.
 CHILD = """
-import gzip, json, pickle, random, resource, signal, sys, zipfile
+import gzip, json, os, pickle, random, resource, signal, sys, traceback, zipfile
 from pathlib import Path
 import h5py
 import numpy as np
@@ -145,28 +147,48 @@ def altered(whole, rng):
         data[at] = rng.choice((0, 1, 255, data[at] ^ 1 << rng.randrange(8), rng.randrange(256)))
     return data
 
-make, read = KINDS[sys.argv[1]]
-rng = random.Random(int(sys.argv[2]))
-make()
-whole, seen = WHOLE.read_bytes(), {"refused": 0, "read": 0}
-read(WHOLE)  # it is whole, and what compiles is compiled
-resource.setrlimit(resource.RLIMIT_AS, (6 << 30,) * 2)
-for case in range(int(sys.argv[3])):
-    print("case", case, flush=True)
-    path = Path("damaged")
-    path.write_bytes(altered(whole, rng))
-    signal.alarm(60)  # a hang of HDF5 is told after two seconds of the processor
+def judge(kind, seed, cases):
+    make, read = KINDS[kind]
+    rng = random.Random(seed)
+    make()
+    whole, seen = WHOLE.read_bytes(), {"refused": 0, "read": 0}
+    read(WHOLE)  # it is whole, and what compiles is compiled
+    resource.setrlimit(resource.RLIMIT_AS, (6 << 30,) * 2)
+    for case in range(cases):
+        print("case", case, flush=True)
+        path = Path("damaged")
+        path.write_bytes(altered(whole, rng))
+        signal.alarm(60)  # a hang of HDF5 is told after two seconds of the processor
+        try:
+            read(path)
+            seen["read"] += 1
+        except QpsnnError:
+            seen["refused"] += 1
+    signal.alarm(0)
+    own = Path("/proc/self/status")  # getrusage counts what the process that forked this one had, too
+    lines = own.read_text().splitlines() if own.exists() else []
+    self = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")] or [resource.getrusage(0).ru_maxrss]
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(json.dumps({**seen, "megabytes": max(*self, children) >> 10}), flush=True)
+
+def apart(folder, *given):
+    os.chdir(folder)
+    for stream, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), stream)
+    status = 1
     try:
-        read(path)
-        seen["read"] += 1
-    except QpsnnError:
-        seen["refused"] += 1
-signal.alarm(0)
-own = Path("/proc/self/status")  # getrusage counts what the process that forked this one had, too
-lines = own.read_text().splitlines() if own.exists() else []
-self = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")] or [resource.getrusage(0).ru_maxrss]
-children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-print(json.dumps({**seen, "megabytes": max(*self, children) >> 10}))
+        judge(*given)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+    os._exit(status)
+
+for line in sys.stdin:
+    folder, kind, seed, cases = json.loads(line)
+    if (child := os.fork()) == 0:
+        apart(folder, kind, seed, cases)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 KINDS = (
@@ -176,16 +198,34 @@ KINDS = (
 NEEDS = {"jpegs": "PIL", "picture": "PIL", "nir": "nir"}
 
 
+@pytest.fixture(scope="module")
+def reads() -> Iterator[Callable[[Path, str], int]]:
+    """`reads(folder, kind)`: a process reads damaged files there, and leaves what it says; its exit status."""
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as it:
+        assert it.stdin is not None
+        assert it.stdout is not None
+        standard_input, standard_output = it.stdin, it.stdout
+
+        def status(folder: Path, kind: str) -> int:
+            standard_input.write(json.dumps((str(folder), kind, 1, CASES)) + "\n")
+            standard_input.flush()
+            return int(standard_output.readline())
+
+        yield status
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory and time as Linux does")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_damaged_file_is_refused_or_read(tmp_path: Path, kind: str) -> None:
+def test_a_damaged_file_is_refused_or_read(tmp_path: Path, kind: str, reads: Callable[[Path, str], int]) -> None:
     if kind in NEEDS:
         pytest.importorskip(NEEDS[kind])
-    words = [sys.executable, "-c", CHILD, kind, "1", str(CASES)]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{done.stdout.splitlines()[-1:]} {done.returncode}\n{done.stderr[-2000:]}"
-    seen = json.loads(done.stdout.splitlines()[-1])
+    status = reads(tmp_path, kind)
+    said, errors = ((tmp_path / name).read_text() for name in ("out", "err"))
+    assert status == 0, f"{said.splitlines()[-1:]} {status}\n{errors[-2000:]}"
+    seen = json.loads(said.splitlines()[-1])
     assert seen["refused"] + seen["read"] == CASES
     assert seen["refused"] > CASES // 10
     assert seen["megabytes"] < 1000
