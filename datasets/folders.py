@@ -38,7 +38,8 @@ def load_imagenet(path: str | Path, *, limit: int | None = None, side: int = SID
     path: the folder of `train/<class>/*.JPEG` and `val/<class>/*.JPEG` (the validation images sorted into classes);
     classes are the names of the training folders, in order. Each image is scaled so that its shorter side is
     `256/224 * side`, and the middle is cut out. limit: at most so many images of each part, each class in its
-    proportion, always the same ones. workers: processes that decode; as many as processors, if nothing is said.
+    proportion, always the same ones. workers: processes that decode (1: this one alone); as many as processors, if
+    nothing is said.
     Raises FileError (missing, no room on the disk), FormatError (names the image), ConfigError (a number).
     """
     whole("imagenet.side", side, 1)
@@ -91,7 +92,10 @@ def _decoded(files: list[Path], side: int, workers: int) -> Images:
 
 
 def _run(tasks: list[dict[str, Any]]) -> None:
-    """One process for each task; the first that fails says why, and the others are ended."""
+    """One process for each task, if there are several; the first that fails says why, and the others are ended."""
+    if len(tasks) == 1:
+        _work(tasks[0])
+        return
     command = [sys.executable, "-m", __name__]
     running = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in tasks]
     try:

@@ -37,8 +37,9 @@ def folder(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2, 9])
+@pytest.mark.parametrize("workers", [1, 4])
 def test_classes_labels_and_pixels(folder, workers):
+    """Four workers: one of five images has fewer than the others, and three images have no more than three."""
     train, test = load_imagenet(folder, side=16, workers=workers)
     assert train.images.shape == (5, 16, 16, 3)
     assert train.classes == test.classes == ("a", "b")
@@ -80,7 +81,7 @@ def test_what_is_damaged_or_missing(folder, tmp_path):
     broken.unlink()
     (folder / "val" / "c").mkdir()
     with pytest.raises(FormatError, match=r"val/c: expected one of the classes of train"):
-        load_imagenet(folder, side=8)
+        load_imagenet(folder, side=8, workers=1)
     (folder / "val" / "c").rmdir()
     with pytest.raises(FileError, match="nowhere"):
         load_imagenet(tmp_path / "nowhere")
@@ -104,10 +105,11 @@ def test_nothing_is_left_on_the_disk(folder, tmp_path, monkeypatch):
     room = tmp_path / "room"
     room.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(room))
-    data = load_imagenet(folder, side=8)
+    data = load_imagenet(folder, side=8, workers=1)
     assert list(room.iterdir()) == []
     assert data.train.images.sum() > 0
     (folder / "val" / "a" / "0.JPEG").write_bytes(b"none")
-    with pytest.raises(FormatError):
-        load_imagenet(folder, side=8)
-    assert list(room.iterdir()) == []
+    for workers in (1, 2):
+        with pytest.raises(FormatError):
+            load_imagenet(folder, side=8, workers=workers)
+        assert list(room.iterdir()) == []
