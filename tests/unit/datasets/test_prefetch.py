@@ -26,6 +26,13 @@ def ours():
     return [thread for thread in threading.enumerate() if thread.name == "qpsnn-prefetch"]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def nothing_older_is_collected():
+    """What earlier tests left stays: to look through all of it takes the collector half a second each time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def no_thread_stays():
     yield

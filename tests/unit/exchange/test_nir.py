@@ -206,13 +206,14 @@ def test_what_resets_by_subtraction_leave_does_not_reach_the_threshold(tmp_path,
     """Neurons driven next to their threshold, by both rules; half below it they would fire too often."""
     rng, wrong = np.random.default_rng(0), 0
     for steps in (2, 3, 7, 8):
+        made = hand(7, 0, range(steps), IntLIF("lif", ("fc",), *leak, "subtract"))
+        save_nir(tmp_path / "a.nir", made, exact=True)
+        graph = nir.read(tmp_path / "a.nir")
+        threshold = graph.nodes["lif"].v_threshold
         for _ in range(10):
-            currents = rng.integers(5, 9, steps)
-            made = hand(7, 0, currents, IntLIF("lif", ("fc",), *leak, "subtract"))
-            save_nir(tmp_path / "a.nir", made, exact=True)
-            graph = nir.read(tmp_path / "a.nir")
-            frames = currents.reshape(steps, 1, 1, 1)
+            frames = rng.integers(5, 9, steps).reshape(steps, 1, 1, 1)
             ref = simulate(made, frames[..., None].astype(np.uint8), record="spikes").spikes["lif"].reshape(-1)
+            graph.nodes["lif"].v_threshold = threshold
             for inclusive in (False, True):
                 assert (naive.run(graph, frames, 1.0, inclusive)["lif"].reshape(-1) == ref).all()
             graph.nodes["lif"].v_threshold = np.array([6.5])
