@@ -23,8 +23,8 @@ test: test-compiled test-once test-interpreted ## the whole suite, then some of 
 test-compiled: environment
 	$(BIN)/pytest -m "not once and not lava"
 
-test-once: environment
-	$(BIN)/pytest -m "once or lava"
+test-once: environment # on one thread: two for networks of a few neurons take half as much of the processor again
+	QPSNN_THREADS=1 $(BIN)/pytest -m "once or lava"
 
 INTERPRETED := tests/contract tests/unit/engine/layers tests/unit/integer tests/unit/kernels
 

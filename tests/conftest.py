@@ -17,8 +17,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CI = os.environ.get("CI") == "true"
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
+INSTALLED = os.environ.get("QPSNN_TEST_INSTALLED") == "1"
 
 os.environ.setdefault("QPSNN_CACHE", "")  # what convolutions cost is measured, and not written to the user's folder
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # BLAS is a witness of small arrays; its threads wait by spinning
 
 # An extra, and the distribution whose presence says that it is installed. Lava must not be imported to find out: it
 # sets the start method of multiprocessing.
@@ -38,12 +40,25 @@ INTERPRETED_CONTRACTS = [
 FEW_CASES = 12
 """How many cases of one test core-test and test-interpreted run at most."""
 
+NUMBERS = ("unit/kernels/", "unit/engine/", "unit/integer/", *INTERPRETED_CONTRACTS)
+"""Where tests compare what kernels compute with loops."""
+
+RECORDED = ("test_pytorch", "test_resets")
+"""Modules there that compare it with records."""
+
+FEW_NUMBERS = 4 if INSTALLED else FEW_CASES
+"""How many cases of one of NUMBERS: core-test has the same Numba, whose work is more than half of theirs.
+
+What another Python or NumPy changes in what Numba is given, or in what it makes of a kernel, changes recorded bits,
+all of which core-test compares.
+"""
+
 # A compiled kernel's first call takes seconds, so that no example has a deadline, and slow examples are no fault.
 hypothesis.settings.register_profile(
     "qpsnn",
     deadline=None,
     derandomize=CI,
-    max_examples=25 if INTERPRETED else 100,
+    max_examples=25 if INTERPRETED or INSTALLED else 100,
     print_blob=True,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
@@ -59,13 +74,14 @@ def installed(distribution: str) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # until all is collected, which leaves no garbage
     # Many networks of the tests have a layer that cannot fire; what is to be warned of is asked for by pytest.warns.
     config.addinivalue_line("filterwarnings", r"ignore:.*(can never fire|did not fire once):UserWarning")
     if INTERPRETED:  # compiled code is silent where NumPy warns: of an overflow, of what was never written
         config.addinivalue_line("filterwarnings", "error::RuntimeWarning")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as it is in a shell's background: tests send it
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if os.environ.get("QPSNN_TEST_INSTALLED") == "1":
+    if INSTALLED:
         import qpsnn_core
 
         if Path(qpsnn_core.__file__).is_relative_to(ROOT / "qpsnn_core"):
@@ -80,14 +96,17 @@ def pytest_report_header() -> str:
 def mark_some(items: list[pytest.Item]) -> None:
     """Give the markers quick and few: so many cases of every test.
 
-    Quick: evenly spaced, of tests that are neither slow nor on Lava. Few: drawn by their names, so that none of what is
-    combined is left out for its place in the list.
+    Quick: evenly spaced, of tests that are neither slow nor on Lava. Few: FEW_CASES, or FEW_NUMBERS of NUMBERS, drawn
+    by their names, so that none of what is combined is left out for its place in the list.
     """
     cases: dict[str, list[pytest.Item]] = {}
     for item in items:
         cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for same in cases.values():
-        for item in sorted(same, key=lambda one: sha256(one.nodeid.encode()).digest())[:FEW_CASES]:
+        path = same[0].path.relative_to(ROOT / "tests").as_posix()
+        numbers = path.startswith(NUMBERS) and not path.removesuffix(".py").endswith(RECORDED)
+        count = FEW_NUMBERS if numbers else FEW_CASES
+        for item in sorted(same, key=lambda one: sha256(one.nodeid.encode()).digest())[:count]:
             item.add_marker(pytest.mark.few)
         fast = [one for one in same if not (one.get_closest_marker("slow") or one.get_closest_marker("lava"))]
         for item in fast[:: -(-len(fast) // QUICK_CASES) or 1]:
@@ -99,6 +118,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
