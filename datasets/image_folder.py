@@ -10,24 +10,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.errors import ConfigError, DataError, FileError, FormatError, Unquoted, expected
-from qpsnn_core.common.foreign import check_bytes, read_bytes
+from qpsnn_core.common.errors import DataError, FileError, FormatError, Unquoted, expected
+from qpsnn_core.common.foreign import read_bytes
 from qpsnn_core.common.types import Images, Labels
-from qpsnn_core.common.validation import check_choice, whole
 
 from .checks import existing
 from .given import from_arrays
 from .given_labels import labels_of
-from .jpeg_h5 import JPEG_RATIO, pillow
+from .jpeg_h5 import pillow
+from .pictures import ENDINGS, Look, look_of, picture_of
 from .schema import PARTS, Dataset, Split, limited_indices
 
-ENDINGS = (".png", ".jpg", ".jpeg")
 IGNORED = ("thumbs.db", "desktop.ini")
 """What file managers leave behind; hidden files are left out, too."""
 
 LIST = "labels.csv"
-RESIZES = ("crop", "stretch", "pad")
-COLOURS = ("gray", "rgb")
 WHAT = "a folder of class folders or with labels.csv, or a .csv file"
 VALIDATION = "validation"
 
@@ -38,14 +35,6 @@ class Listed(NamedTuple):
     file: Path
     label: str
     part: str
-
-
-class Look(NamedTuple):
-    """How a picture becomes an array. size: (H, W), None for that of all files; resize, colour: "" for none."""
-
-    size: tuple[int, int] | None
-    resize: str
-    colour: str
 
 
 def from_folder(
@@ -75,7 +64,7 @@ def from_folder(
     order, where they are known.
     Raises FileError, FormatError, DataError, each naming the file; ConfigError (an option).
     """
-    look, decoder, root = _look(size, resize, colour), pillow(), existing(path, WHAT)
+    look, decoder, root = look_of(size, resize, colour), pillow(), existing(path, WHAT)
     parts = _by_part(_listed(root))
     if "" in parts and not test:
         want = f"a share to test on (test = 0.2), or the folders {'/, '.join(PARTS)}/ or a column part"
@@ -104,7 +93,7 @@ def from_folder_part(path: str | Path, part: str, *, limit: int | None = None, *
     """One part; nothing else is decoded. Pictures of no part are whichever is asked for, unless a share is held out."""
     if options.get("test"):
         return from_folder(path, limit=limit, **options).parts[part]
-    look = _look(options.get("size") or 0, options.get("resize") or "", options.get("colour") or "")
+    look = look_of(options.get("size") or 0, options.get("resize") or "", options.get("colour") or "")
     decoder, root = pillow(), existing(path, WHAT)
     parts = _by_part(_listed(root))
     if "" not in parts and part not in parts:
@@ -112,17 +101,6 @@ def from_folder_part(path: str | Path, part: str, *, limit: int | None = None, *
     names = _classes(root, parts, options.get("classes") or ())
     images, labels = _part(decoder, parts.get(part, parts.get("", [])), look, limit, names)
     return Dataset(images, labels, names, f"{root.stem}.{part}")
-
-
-def _look(size: Any, resize: str, colour: str) -> Look:
-    look = Look(_size(size), resize, colour)
-    if not isinstance(resize, str) or resize:
-        check_choice("resize", resize, RESIZES)
-        if look.size is None:
-            raise ConfigError(expected("size", f"the size to which resize = {resize!r} brings pictures", size))
-    if not isinstance(colour, str) or colour:
-        check_choice("colour", colour, COLOURS)
-    return look
 
 
 def _by_part(listed: list[Listed]) -> dict[str, list[Listed]]:
@@ -135,22 +113,13 @@ def _classes(root: Path, parts: dict[str, list[Listed]], known: Sequence[str]) -
     return labels_of(places, None, known)[1]
 
 
-def _size(size: Any) -> tuple[int, int] | None:
-    if isinstance(size, (tuple, list)):
-        if len(size) != 2:
-            raise ConfigError(expected("size", "a side, or (height, width)", size))
-        return whole("size", size[0], 1), whole("size", size[1], 1)
-    side = whole("size", size, 0)
-    return (side, side) if side else None
-
-
 def _listed(root: Path) -> list[Listed]:
     """Every picture, by part, class and name. Raises FileError, FormatError, DataError."""
     if root.is_file():
         return _from_csv(root)
     if (root / LIST).is_file():
         return _from_csv(root / LIST)
-    inner = sorted(one for one in root.iterdir() if one.is_dir() and not _left_out(one))
+    inner = sorted(one for one in root.iterdir() if one.is_dir() and not left_out(one))
     if not {one.name for one in inner} & set(PARTS):
         return _from_folders(root, inner, "")
     for part in PARTS:
@@ -167,10 +136,10 @@ def _from_folders(root: Path, inner: list[Path], part: str) -> list[Listed]:
     """Pictures in class folders."""
     found: list[Listed] = []
     for folder in inner:
-        if not folder.is_dir() or _left_out(folder):
+        if not folder.is_dir() or left_out(folder):
             continue
         for file in sorted(folder.iterdir()):
-            if _left_out(file):
+            if left_out(file):
                 continue
             if file.suffix.lower() not in ENDINGS or not file.is_file():
                 raise FormatError(expected(str(file), "a PNG or JPEG file", Unquoted(file.suffix or "another")))
@@ -180,7 +149,8 @@ def _from_folders(root: Path, inner: list[Path], part: str) -> list[Listed]:
     return found
 
 
-def _left_out(path: Path) -> bool:
+def left_out(path: Path) -> bool:
+    """Whether it is hidden, or one of IGNORED."""
     return path.name.startswith(".") or path.name.lower() in IGNORED
 
 
@@ -228,7 +198,7 @@ def _part(
     first = files[chosen[0]].file
     for row, index in enumerate(chosen):
         file = files[index].file
-        pixels = _picture(decoder, file, look)
+        pixels = picture_of(decoder, file, look)
         if images is None:
             images = np.empty((len(chosen), *pixels.shape), np.uint8)
         if pixels.shape != images.shape[1:]:
@@ -237,64 +207,3 @@ def _part(
         images[row] = pixels
     assert images is not None  # noqa: S101 - a part has at least one picture
     return images, labels[chosen]
-
-
-def _picture(decoder: Any, path: Path, look: Look) -> Images:
-    """One file as uint8 `[H, W, 1 or 3]`. FormatError: damaged, of more than 8 bits; DataError: size, transparency."""
-    data = read_bytes(path, "a picture")
-    try:
-        with decoder.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as file:
-            check_bytes(str(path), file.width * file.height * 4, len(data), JPEG_RATIO)
-            if file.mode.startswith(("I", "F")):
-                raise FormatError(expected(str(path), "8 bits for each channel", Unquoted(f"the mode {file.mode}")))
-            file.load()
-            from PIL import ImageOps
-
-            image = _coloured(decoder, ImageOps.exif_transpose(file), path, look.colour)
-    except (FormatError, DataError):
-        raise
-    except (MemoryError, OSError, SyntaxError, ValueError, decoder.DecompressionBombError) as error:
-        raise FormatError(expected(str(path), "a whole PNG or JPEG picture", Unquoted(str(error)))) from error
-    pixels: Images = np.asarray(_resized(decoder, image, path, look), np.uint8)
-    return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
-
-
-def _coloured(decoder: Any, image: Any, path: Path, colour: str) -> Any:
-    """In mode L or RGB. What is transparent lies before black, if a colour was asked for."""
-    clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-    if clear:
-        if not colour:
-            want = "a picture without transparency (colour = 'rgb' or 'gray' puts it before black)"
-            raise DataError(expected(str(path), want, Unquoted(f"the mode {image.mode}")))
-        image = image.convert("RGBA")
-        black = decoder.new("RGBA", image.size, (0, 0, 0, 255))
-        image = decoder.alpha_composite(black, image).convert("RGB")
-    grey = image.mode in ("1", "L")
-    return image.convert({"gray": "L", "rgb": "RGB", "": "L" if grey else "RGB"}[colour])
-
-
-def _resized(decoder: Any, image: Any, path: Path, look: Look) -> Any:
-    """Of the size that was asked for."""
-    if look.size is None or image.size == look.size[::-1]:
-        return image
-    height, width = look.size
-    if not look.resize:
-        want = f"{height} x {width} pixels, or resize = {', '.join(RESIZES)}"
-        raise DataError(expected(str(path), want, Unquoted(f"{image.height} x {image.width}")))
-    bilinear = decoder.Resampling.BILINEAR
-    if look.resize == "stretch":
-        return image.resize((width, height), bilinear)
-    ratios = width / image.width, height / image.height
-    ratio = max(ratios) if look.resize == "crop" else min(ratios)
-    best = max if look.resize == "crop" else min
-    across, down = (
-        best(edge, max(1, round(old * ratio))) for edge, old in zip((width, height), image.size, strict=True)
-    )
-    scaled = image.resize((across, down), bilinear)
-    left, top = (_half(edge - side) for edge, side in ((across, width), (down, height)))
-    return scaled.crop((left, top, left + width, top + height))
-
-
-def _half(pixels: int) -> int:
-    """What lies before the middle: of what is cut off, or, below 0, of what is put around."""
-    return pixels // 2 if pixels >= 0 else -(-pixels // 2)

@@ -1,4 +1,4 @@
-"""`qpsnn predict`, from the files of event cameras to a backend's answers, and what `qpsnn simulate` compares."""
+"""`qpsnn predict`, from pictures, arrays or recordings to answers, and what `qpsnn simulate` compares."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-import qpsnn_core as qp
 from qpsnn_core.cli import show
+from qpsnn_core.cli.compared import Compared
 from qpsnn_core.cli.event_inputs import EventFormat, Reading, Repair, Sensor, reading_of, recordings_of
+from qpsnn_core.cli.inputs import load_any
 from qpsnn_core.cli.options import Json
-from qpsnn_core.common.dead_layers import warn_dead_layers
+from qpsnn_core.cli.predict_samples import answer_samples, asked_of
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
-from qpsnn_core.inference.agreement import agreement, disagreements
+from qpsnn_core.common.tasks import TASKS
+from qpsnn_core.common.validation import check_choice
+from qpsnn_core.inference.agreement import agreement
 from qpsnn_core.inference.streaming import frames_for, scaled_to
-from qpsnn_core.integer.dead import dead_integers
 from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntLIF
+from qpsnn_core.training.checkpoint import Checkpoint
 from qpsnn_datasets import Dataset
 from qpsnn_datasets.events import Recording
+from qpsnn_datasets.pictures import ENDINGS, RESIZES
+from qpsnn_datasets.unlabelled import are_samples
 
 BATCH = 64
 """Recordings whose frames are in memory at a time."""
@@ -33,55 +37,97 @@ Labelled = tuple[Path, tuple[str, ...], Recording]
 
 
 def predict(
-    network: Annotated[Path, typer.Argument(help="An integer network for frames of events.")],
-    files: Annotated[list[Path], typer.Argument(help="Stores, or files, folders and archives of recordings.")],
-    backend: Annotated[str, typer.Option("--backend", help="exact, lava or c.")] = "exact",
+    network: Annotated[Path, typer.Argument(help="A checkpoint, or an integer network.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="PNG or JPEG pictures, .npy arrays, folders of them; recordings for a network of events."),
+    ],
+    backend: Annotated[str, typer.Option("--backend", help="Of integer networks: exact, lava or c.")] = "exact",
+    trained: Annotated[
+        Path | None,
+        typer.Option(
+            "--trained", help="The checkpoint of an integer network: names of classes, how pictures are read."
+        ),
+    ] = None,
+    classes: Annotated[str, typer.Option("--classes", help="Names, in order, with commas between.")] = "",
+    task: Annotated[str, typer.Option("--task", help=f"What outputs are: {', '.join(TASKS)}.")] = "",
+    resize: Annotated[str, typer.Option("--resize", help=f"Pictures of another size: {', '.join(RESIZES)}.")] = "",
     format: EventFormat = "",
     sensor: Sensor = "",
     repair: Repair = "",
-    frames: Annotated[str, typer.Option("--frames", help="Of equal time, or of equal count of events.")] = "time",
+    frames: Annotated[str, typer.Option("--frames", help="Of equal time, or of equal count of events.")] = "",
     json: Json = False,
 ) -> None:
-    """Answer for recordings in any format of `events import`, on a backend, spike for spike as the exact simulator.
+    """Answer for files: the class and probability of each picture, or what each recording of an event camera is.
 
-    Events of another sensor are scaled to the network's. Exit status 1 if a spike or a readout differs.
+    Recordings of another sensor are scaled to the network's. Exit status 1 if a backend's spike or readout differs
+    from the exact simulator's.
     """
-    from qpsnn_core.integer.backends import get
+    loaded = load_any(network)
+    own = {"--trained": trained, "--classes": classes, "--task": task, "--resize": resize}
+    events = {"--format": format, "--sensor": sensor, "--repair": repair, "--frames": frames}
+    if any(events.values()) or not _are_samples(loaded, files):
+        _check_unused("recordings", own)
+        _predict_events(network, loaded, files, backend, reading_of(format, sensor, repair), frames or "time", json)
+        return
+    if task:
+        check_choice("--task", task, TASKS)
+    asked = asked_of(loaded, trained, classes, task, resize)
+    answer_samples(network, loaded, files, asked, backend, json)
 
-    loaded = qp.load_integer(network)
-    if loaded.input.shape[2] != 2 or loaded.input.low:
+
+def _are_samples(loaded: Checkpoint | IntegerNetwork, files: list[Path]) -> bool:
+    """Whether all files are pictures or arrays. Arrays are recordings for integers that count events at two places."""
+    if isinstance(loaded, IntegerNetwork) and _counts_events(loaded):
+        return all(one.suffix.lower() in ENDINGS for one in files)
+    return all(are_samples(one) for one in files)
+
+
+def _counts_events(network: IntegerNetwork) -> bool:
+    return network.input.shape[2] == 2 and not network.input.low
+
+
+def _check_unused(what: str, options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        if value:
+            raise ConfigError(expected(name, f"nothing, as the files are {what}", str(value)))
+
+
+def _predict_events(
+    file: Path,
+    loaded: Checkpoint | IntegerNetwork,
+    files: list[Path],
+    backend: str,
+    reading: Reading,
+    frames: str,
+    json: bool,
+) -> None:
+    """Answer for recordings in any format of `events import`."""
+    if not isinstance(loaded, IntegerNetwork):
+        want = "an integer network for recordings (`qpsnn lower` makes one), or pictures and arrays"
+        raise ConfigError(expected(f"{file}: {files[0]}", want, Unquoted("a checkpoint")))
+    if not _counts_events(loaded):
         got = Unquoted(f"{list(loaded.input.shape)}, integers {loaded.input.low}..{loaded.input.peak}")
-        raise ConfigError(expected(f"{network}: input", "frames of events, [H, W, 2], counts from 0", got))
-    chosen = get(backend)
-    chosen.check(loaded)
-    found = _all(files, reading_of(format, sensor, repair))
+        raise ConfigError(expected(f"{file}: input", "frames of events, [H, W, 2], counts from 0", got))
+    compared = Compared(loaded, backend)
+    found = _all(files, reading)
     rows: list[dict[str, Any]] = []
-    figures: dict[str, Any] = {"backend": backend, "frames": frames, "spike_mismatches": 0, "readout_mismatches": 0}
-    fired = dict.fromkeys((node.name for node in loaded.of(IntLIF)), 0)
     while batch := list(islice(found, BATCH)):
         scaled = [scaled_to(loaded, one) for _, _, one in batch]
         images = np.stack([frames_for(loaded, one, loaded.steps, by=frames) for one in scaled], axis=1)
-        run = chosen.run(loaded, images, record="spikes")
-        exact = run if backend == "exact" else qp.simulate(loaded, images, record="spikes")
-        fired = {name: fired[name] + int(one.any()) for name, one in exact.spikes.items()}
-        spikes, readouts = disagreements(run, exact)
-        figures["spike_mismatches"] += spikes
-        figures["readout_mismatches"] += readouts
-        rows += [_row(*one, readout) for one, readout in zip(batch, run.readout, strict=True)]
+        rows += [_row(*one, readout) for one, readout in zip(batch, compared(images), strict=True)]
     if not rows:
         raise DataError(expected(", ".join(map(str, files)), "a recording with events", Unquoted("none")))
-    warn_dead_layers("predict", dead_integers(loaded, fired, f"{len(rows)} recordings"))
-    figures["accuracy"] = _accuracy(rows)
+    compared.warn(f"{len(rows)} recordings")
+    figures = {**compared.figures, "frames": frames, "accuracy": _accuracy(rows)}
     if json:
         show.print_json({**figures, "recordings": rows})
     else:
-        show.table(f"{network} on {backend}", tuple(rows[0]), [tuple(row.values()) for row in rows])
+        show.table(f"{file} on {backend}", tuple(rows[0]), [tuple(row.values()) for row in rows])
         if figures["accuracy"] is not None:
             show.out.print(f"accuracy {figures['accuracy']:.2%} of those with a label", highlight=False)
-        said = f"{figures['spike_mismatches']} spikes and {figures['readout_mismatches']} readouts"
-        show.out.print(f"{said} differ from the exact simulator's", highlight=False)
-    if figures["spike_mismatches"] or figures["readout_mismatches"]:
-        raise typer.Exit(1)
+        compared.say()
+    compared.end()
 
 
 def _all(files: list[Path], reading: Reading) -> Iterator[Labelled]:

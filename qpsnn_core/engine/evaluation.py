@@ -13,11 +13,19 @@ import numpy.typing as npt
 
 from qpsnn_core.common.arithmetic import PORTABLE
 from qpsnn_core.common.callers import users_level
-from qpsnn_core.common.errors import DataError, DimImagesWarning, LabelError, ShapeError, Unquoted, expected
+from qpsnn_core.common.errors import (
+    ConfigError,
+    DataError,
+    DimImagesWarning,
+    LabelError,
+    ShapeError,
+    Unquoted,
+    expected,
+)
 from qpsnn_core.common.input_range import UNSIGNED
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.progress import Listener, Progress
-from qpsnn_core.common.tasks import CLASSIFICATION
+from qpsnn_core.common.tasks import CLASSIFICATION, MULTILABEL
 from qpsnn_core.common.types import Array, Images
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.gates import gated_additions
@@ -72,7 +80,7 @@ class Evaluation:
         first = f"{figure:.2%}" if name == "accuracy" else f"{name} {figure:.4g}"
         return (
             f"Evaluation({first} of {self.images:,} images, loss {self.loss:.4g}, "
-            f"firing rate {self.firing_rate:.2%}, {len(self.spikes)} values of spikes)"
+            f"firing rate {self.firing_rate:.2%} of {len(self.neurons)} LIF)"
         )
 
     @property
@@ -202,7 +210,20 @@ def check_data(network: Ordered[Any], dataset: Dataset) -> None:
     if wrong.size:
         want = f"0 to {network.classes - 1} (from {network.readout.name})"
         raise LabelError(expected(f"{dataset.name}.labels[{wrong[0]}]", want, int(dataset.labels[wrong[0]])))
+    check_outputs(dataset.name, network, dataset.task)
     _check_range(network.input, dataset)
+
+
+def check_outputs(place: str, network: Ordered[Any], task: str) -> None:
+    """ConfigError where the network's outputs cannot be what the task reads: counts are never below 0.
+
+    A label is there where its logit is above 0, which has a probability above 1/2.
+    """
+    source = network.values[network.readout.source]
+    if task == MULTILABEL and source.kind in ("spikes", "counts"):
+        want = f"a readout of currents or membranes for {MULTILABEL} (end with Linear, or Linear and Readout(...))"
+        got = Unquoted(f"counts of spikes (from {network.readout.source}), whose probabilities are all 1/2 or more")
+        raise ConfigError(expected(f"{place}: {network.readout.name}", want, got))
 
 
 def _check_range(node: Any, dataset: Dataset) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.bars import listener_of, shows_progress
+from qpsnn_core.common.bars import listener_of
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
@@ -16,11 +17,12 @@ from qpsnn_core.common.tasks import CLASSIFICATION, MULTILABEL, REGRESSION, TASK
 from qpsnn_core.common.types import Array, Doubles
 from qpsnn_core.common.validation import check_choice, check_kind, whole
 from qpsnn_core.engine.checks import check_model
-from qpsnn_core.engine.evaluation import MEMORY, bytes_of
+from qpsnn_core.engine.evaluation import MEMORY, bytes_of, check_outputs
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.measures import MEASURES, outputs
 from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
+from qpsnn_core.engine.progress_bars import shows_progress
 from qpsnn_core.inference.samples import graph_of, images_of
 from qpsnn_core.integer.backends import get
 from qpsnn_core.integer.network import IntegerNetwork
@@ -68,15 +70,24 @@ def predict(
     backend: str = "exact",
     batch: int = 256,
     task: str = "",
+    classes: Sequence[str] = (),
     progress: Listener | bool | None = None,
 ) -> Prediction:
     """Answer for images [N, H, W, C] or frames [N, T, H, W, C], or a set (of a Split: the test part).
 
     backend: what runs an integer network, by its name in qpsnn_backends. batch: images at a time, fewer where they
     would take too much memory; it changes no answer. task: what the outputs are, "classification", "multilabel" or
+<<<<<<< HEAD
     "regression"; else as the set has it, and of arrays classes. progress: called after every batch, as stage "predict".
     Raises ArgumentError, ShapeError, DataError, NumericsError (images), ConfigError (batch, backend), NetworkError
     (readouts that give no classes), and what the backend raises.
+=======
+    "regression"; else as the set has it, and of arrays classes. classes: the names of the outputs, in order, such as
+    `data.train.classes`; else those of the set, where it has as many. progress: called after every batch, as stage
+    "predict".
+    Raises ArgumentError, ShapeError, DataError, NumericsError (images), ConfigError (batch, backend, classes), and what
+    the backend raises.
+>>>>>>> 50fac2e (predict names pictures and arrays, by checkpoints and integers on any backend; qp.predict takes the names of classes; counted spikes are refused as labels)
     """
     network = graph_of("predict.model", model)
     progress = listener_of("predict", progress)
@@ -90,19 +101,36 @@ def predict(
     check_kind("predict.task", task, str)
     task = task or (data.task if isinstance(data, Dataset) else CLASSIFICATION)
     check_choice("predict.task", task, TASKS)
+    check_outputs("predict", network, task)
+    names = _names(network.classes, classes, data.classes if isinstance(data, Dataset) else ())
     size = max(1, min(batch, MEMORY // bytes_of(network)))
     parts = [samples[start : start + size] for start in range(0, len(samples), size)]
     run = _of_integers(model, backend) if isinstance(model, IntegerNetwork) else _of_model(model, backend)
-    logits, labels = [], []
+    found = []
     for done, part in enumerate(parts, 1):
-        found = run(steps_first(part))
-        labels.append(MEASURES[task].answer(found))
-        logits.append(found.mean(0).astype(np.float64) if task == CLASSIFICATION else outputs(found))
+        found.append(run(steps_first(part)))
         if progress:
             progress(Progress("predict", 1, 1, done, len(parts), None, None))
+<<<<<<< HEAD
     joined = np.concatenate(logits)
+=======
+    return prediction_of(found, task, names)
+
+
+def prediction_of(parts: Sequence[Array], task: str, classes: tuple[str, ...]) -> Prediction:
+    """What logits `[T or 1, B, K]` of some batches answer. classes: the names of the K outputs, or none."""
+    labels = [MEASURES[task].answer(logits) for logits in parts]
+    means = [one.mean(0).astype(np.float64) if task == CLASSIFICATION else outputs(one) for one in parts]
+    joined = np.concatenate(means)
+>>>>>>> 50fac2e (predict names pictures and arrays, by checkpoints and integers on any backend; qp.predict takes the names of classes; counted spikes are refused as labels)
     likely = {CLASSIFICATION: softmax, MULTILABEL: sigmoid}.get(task)
     return Prediction(np.concatenate(labels), likely and likely(joined), joined, classes, task)
+
+
+def logits_of(network: IntegerNetwork, readout: Array) -> Array:
+    """The readouts `[B, K]` of an integer network in the unit of logits, `[1, B, K]`."""
+    found: Array = (readout * network.readout.unit(network.steps))[None]
+    return found
 
 
 def softmax(logits: Doubles) -> Doubles:
@@ -119,6 +147,16 @@ def sigmoid(logits: Doubles) -> Doubles:
     return found
 
 
+def _names(count: int, given: Sequence[str], of_set: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the outputs that were given, else those of the set; ConfigError: not as many as there are outputs."""
+    given = plain(given)
+    if not isinstance(given, (tuple, list)) or not all(isinstance(one, str) for one in given):
+        raise ConfigError(expected("predict.classes", "names, in order", given))
+    if given and len(given) != count:
+        raise ConfigError(expected("predict.classes", f"{count} names, one for each output", len(given)))
+    return tuple(given) or (of_set if len(of_set) == count else ())
+
+
 def _of_model(model: Model, backend: str) -> Any:
     if backend != "exact":
         raise ConfigError(expected("backend", "'exact' for a network that is not lowered to integers", backend))
@@ -130,5 +168,4 @@ def _of_model(model: Model, backend: str) -> Any:
 def _of_integers(network: IntegerNetwork, backend: str) -> Any:
     chosen = get(backend)
     chosen.check(network)
-    scale = network.readout.unit(network.steps)
-    return lambda images: (chosen.run(network, images, record="none").readout * scale)[None]
+    return lambda images: logits_of(network, chosen.run(network, images, record="none").readout)

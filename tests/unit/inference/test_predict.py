@@ -8,12 +8,14 @@ import small
 from compiled import needs_cc
 
 from qpsnn_core.common.errors import ArgumentError, ConfigError, DataError, ShapeError
-from qpsnn_core.engine.passes import forward
+from qpsnn_core.engine.passes import forward, initialise
 from qpsnn_core.inference import predict as predicting
 from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.inference.predict import predict, softmax
 from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.integer.simulate import simulate
+from qpsnn_core.layers import LIF, Linear
+from qpsnn_core.network.builder import sequential
 from qpsnn_datasets import Dataset, Split
 
 MODEL = small.model(3)
@@ -110,3 +112,26 @@ def test_what_is_refused(call, error, message):
 def test_class_names_of_a_set_with_other_classes_are_not_taken():
     other = Dataset(DATA.images, DATA.labels * 0, ("only",), "other")
     assert predict(MODEL, other).classes == ()
+
+
+def test_arrays_are_named_where_the_names_are_given():
+    named = predict(MODEL, DATA.images, classes=["x", "y", "z"])
+    assert named.classes == ("x", "y", "z")
+    assert named.names == tuple("xyz"[label] for label in named.labels)
+    assert predict(MODEL, DATA, classes=("x", "y", "z")).classes == ("x", "y", "z")
+    for wrong in (("x", "y"), "xyz", (1, 2, 3)):
+        with pytest.raises(ConfigError, match=r"^predict\.classes: expected (3 names, one for each|names, in order)"):
+            predict(MODEL, DATA.images, classes=wrong)
+
+
+def test_counts_of_spikes_are_no_labels():
+    network = sequential((6, 6, 2), [Linear(3), LIF()], steps=3)
+    with pytest.raises(ConfigError, match=r"^predict: readout: expected a readout of currents or membranes for multil"):
+        predict(initialise(network), DATA.images, task="multilabel")
+    with pytest.raises(
+        ConfigError, match=r"got counts of spikes \(from lif1\), whose probabilities are all 1/2 or more"
+    ):
+        predict(lower(initialise(network)).network, DATA.images, task="multilabel")
+    marks = Dataset(DATA.images, np.zeros((23, 3), np.uint8), ("a", "b", "c"), "marks", task="multilabel")
+    with pytest.raises(ConfigError, match=r"^marks: readout: expected a readout of currents"):
+        evaluate(initialise(network), marks)
