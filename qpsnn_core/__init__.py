@@ -3,14 +3,15 @@
 | step | verbs |
 |---|---|
 | data | `load_data`, `download`, `encode`, `Dataset`, `Split` |
-| network | `sequential`, `Builder` (with `layers`), `build` (the `zoo`), `cost`, `save_network`, `load_network` |
+| network | `sequential`, `Builder` (with `layers`), `build` (the `zoo`), `surrogate`, `cost` |
 | train | `initialise`, `find_learning_rate`, `train`, `finetune`, `forward`, `backward` |
 | afterwards | `recalibrate`, `requantize`, `set_threads` |
 | compress | `score`, `stability`, `prune`, `paper_rates`, `remove_channels`, `compress` |
 | deploy | `lower`, `simulate`, `stream`, `lift`, `save_integer`, `load_integer` |
 | all of it | `run`, as a recipe says |
 | look | `evaluate`, `predict`, `inspect`, `plot` |
-| files | `save_checkpoint`, `load_checkpoint`, `load_model`, `load_recipe`, `recipe_from_dict` |
+| files | `save_network`, `load_network`, `save_checkpoint`, `load_checkpoint`, `load_model` |
+| recipes | `load_recipe`, `recipe_from_dict` |
 | scikit-learn | `SpikingClassifier` |
 | types | `Network`, `Model`, `IntegerNetwork`, `Quantizer`, `MembraneQuantizer`, `Checkpoint`, `Recipe` |
 | settings | `TrainConfig`, `FinetuneConfig` |
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from qpsnn_core.engine.passes import forward as forward
     from qpsnn_core.engine.passes import initialise as initialise
     from qpsnn_core.engine.requantize import requantize as requantize
+    from qpsnn_core.engine.surrogates import surrogate as surrogate
     from qpsnn_core.engine.threads import set_threads as set_threads
     from qpsnn_core.exchange.lift import lift as lift
     from qpsnn_core.experiments.estimator import SpikingClassifier as SpikingClassifier
@@ -145,6 +147,7 @@ _WHERE = {
     "simulate": "qpsnn_core.integer.simulate",
     "stability": "qpsnn_core.compression.channels.score",
     "stream": "qpsnn_core.inference.streaming",
+    "surrogate": "qpsnn_core.engine.surrogates",
     "train": "qpsnn_core.training.train",
     "zoo": "qpsnn_core.zoo",
 }

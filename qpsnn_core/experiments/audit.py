@@ -21,6 +21,7 @@ from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.network.attention import SelfAttention
 from qpsnn_core.network.model import Model
+from qpsnn_core.network.surrogates import WITH_PRIMITIVE, surrogate_of
 from qpsnn_core.quantization.formats import Quantizer
 from qpsnn_core.quantization.rescaw import quantize
 from qpsnn_datasets import Dataset
@@ -120,11 +121,10 @@ def _gradients(
     yield _worst("gradients of weights against finite differences", "14", GRADIENT_LIMIT, found)
     found = audit_gradients.input_errors(model, seen, samples, rng)
     yield _worst("gradients of inputs against finite differences", "14", GRADIENT_LIMIT, found)
-    yield _worst("gradients of neurons against Eq. 14", "14", GRADIENT_LIMIT, audit_neurons.neuron_errors(model, seen))
+    yield from _of_neurons(model, seen)
     if model.network.of(SelfAttention):
         found = attention_errors(model, seen, samples, rng)
         yield _worst("gradients of attention against finite differences", "14", GRADIENT_LIMIT, found)
-    yield from _of_neurons(model, seen)
     yield from _of_gates(model, seen, samples, rng)
     whole = backward(model, seen.done, seen.gradient)
     apart = (
@@ -136,14 +136,26 @@ def _gradients(
 
 
 def _of_neurons(model: Model, seen: audit_gradients.Trace) -> Iterator[Finding]:
-    """Lines of what SpQuant-SNN adds to neurons, where there are such."""
+    """Eq. 14, and what SpQuant-SNN adds to neurons, where there are such."""
     neurons = model.network.neurons
+    yield _of_slopes(model, "gradients of neurons against Eq. 14", "14", audit_neurons.neuron_errors(model, seen))
     if any(node.membrane is not None or node.learn for node in neurons):
         found = audit_neurons.stored_errors(model, seen)
         yield _worst("spikes and stored membranes that differ from U = Q(reset(U~)), share", "Q", SPIKE_LIMIT, found)
     if any(node.learn for node in neurons):
         found = audit_neurons.learned_errors(model, seen)
-        yield _worst("gradients of thresholds and leaks against the chain rule", "theta", GRADIENT_LIMIT, found)
+        yield _of_slopes(model, "gradients of thresholds and leaks against the chain rule", "theta", found)
+
+
+def _of_slopes(model: Model, check: str, equation: str, found: Iterator[tuple[str, float]]) -> Finding:
+    """Skipped where a user's surrogate has no primitive to take differences of."""
+    rough = [
+        f"{n.name} ({n.surrogate!r})" for n in model.network.neurons if surrogate_of(n.surrogate).primitive is None
+    ]
+    if rough:
+        why = f"{', '.join(rough)}: expected {WITH_PRIMITIVE}"
+        return Finding(check, equation, None, GRADIENT_LIMIT, reason=why)
+    return _worst(check, equation, GRADIENT_LIMIT, found)
 
 
 def _of_gates(model: Model, seen: audit_gradients.Trace, samples: int, rng: np.random.Generator) -> Iterator[Finding]:

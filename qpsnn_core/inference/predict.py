@@ -77,17 +77,11 @@ def predict(
 
     backend: what runs an integer network, by its name in qpsnn_backends. batch: images at a time, fewer where they
     would take too much memory; it changes no answer. task: what the outputs are, "classification", "multilabel" or
-<<<<<<< HEAD
-    "regression"; else as the set has it, and of arrays classes. progress: called after every batch, as stage "predict".
-    Raises ArgumentError, ShapeError, DataError, NumericsError (images), ConfigError (batch, backend), NetworkError
-    (readouts that give no classes), and what the backend raises.
-=======
     "regression"; else as the set has it, and of arrays classes. classes: the names of the outputs, in order, such as
     `data.train.classes`; else those of the set, where it has as many. progress: called after every batch, as stage
     "predict".
-    Raises ArgumentError, ShapeError, DataError, NumericsError (images), ConfigError (batch, backend, classes), and what
-    the backend raises.
->>>>>>> 50fac2e (predict names pictures and arrays, by checkpoints and integers on any backend; qp.predict takes the names of classes; counted spikes are refused as labels)
+    Raises ArgumentError, ShapeError, DataError, NumericsError (images), ConfigError (batch, backend, classes),
+    NetworkError (readouts that give no classes), and what the backend raises.
     """
     network = graph_of("predict.model", model)
     progress = listener_of("predict", progress)
@@ -111,9 +105,6 @@ def predict(
         found.append(run(steps_first(part)))
         if progress:
             progress(Progress("predict", 1, 1, done, len(parts), None, None))
-<<<<<<< HEAD
-    joined = np.concatenate(logits)
-=======
     return prediction_of(found, task, names)
 
 
@@ -122,7 +113,6 @@ def prediction_of(parts: Sequence[Array], task: str, classes: tuple[str, ...]) -
     labels = [MEASURES[task].answer(logits) for logits in parts]
     means = [one.mean(0).astype(np.float64) if task == CLASSIFICATION else outputs(one) for one in parts]
     joined = np.concatenate(means)
->>>>>>> 50fac2e (predict names pictures and arrays, by checkpoints and integers on any backend; qp.predict takes the names of classes; counted spikes are refused as labels)
     likely = {CLASSIFICATION: softmax, MULTILABEL: sigmoid}.get(task)
     return Prediction(np.concatenate(labels), likely and likely(joined), joined, classes, task)
 

@@ -9,6 +9,9 @@ from qpsnn_core.kernels.threads import kernel
 WORD = 32
 """Bits of a random word."""
 
+SEEDS = 2**31
+"""The counter of the draws that make one word of several."""
+
 _MULTIPLIER = np.uint64(0xD256D193)
 _WEYL = np.uint64(0x9E3779B9)
 _MASK = np.uint64(0xFFFFFFFF)
@@ -34,6 +37,16 @@ def random_word(step, element, key):
 def sample_key(seed, stream, sample):
     """The key of a `sample`'s draws for one purpose (`stream`) of a run with this `seed`; all below 2**32."""
     return random_word(sample, seed, stream)
+
+
+def seed_word(seed):
+    """The word below 2**32 that `sample_key` takes for a seed of any size, a function of all its bits.
+
+    Of a seed below 2**32 it is the seed; else its words of 32 bits are mixed, the highest first.
+    """
+    if seed < 2**WORD:
+        return seed
+    return int(random_word(np.uint64(seed % 2**WORD), np.uint64(SEEDS), np.uint64(seed_word(seed >> WORD))))
 
 
 @kernel

@@ -31,7 +31,7 @@ from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.pools import AvgPool as AvgPool
 from qpsnn_core.network.pools import MaxPool as MaxPool
 from qpsnn_core.network.readouts import Readout as Readout
-from qpsnn_core.network.surrogates import SURROGATES
+from qpsnn_core.network.surrogates import surrogate_of
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 from qpsnn_core.network.values import ValueSpec, check_kind, check_sources
 
@@ -119,7 +119,7 @@ class LIF:
         object.__setattr__(self, "tau", None)
         check_number(f"{self.name}.threshold", self.threshold, "a positive number", is_positive)
         check_number(f"{self.name}.beta", self.beta, "a number from 0 to 1", lambda beta: 0 <= beta <= 1)
-        check_choice(f"{self.name}.surrogate", self.surrogate, tuple(SURROGATES))
+        surrogate_of(self.surrogate, f"{self.name}.surrogate")
         check_number(f"{self.name}.width", self.width, "a positive number", is_positive)
         check_choice(f"{self.name}.reset", self.reset, RESETS)
         self._check_learn()

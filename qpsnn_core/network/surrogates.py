@@ -2,6 +2,7 @@
 
 `distance` is `U~ - threshold`. Every slope is an even function with area 1, so every primitive rises from 0 to 1 and is
 1/2 at the threshold. The kernels compute the same slopes; these are for reading, plotting and testing.
+A user's own are of a process: files keep their names alone.
 """
 
 from __future__ import annotations
@@ -12,18 +13,23 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, Unquoted, expected
+from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Doubles
 
 Curve = Callable[[Doubles, float], Doubles]
 
 
 class Surrogate(NamedTuple):
-    """Two functions of `(distance, width)`: the slope is the derivative of the primitive. number: the kernels' own."""
+    """Two functions of `(distance, width)`: the slope is the derivative of the primitive. number: the kernels' own.
+
+    primitive: None where a user gave none. derivative: the user's function of two numbers, None of those below.
+    """
 
     slope: Curve
-    primitive: Curve
+    primitive: Curve | None
     number: int
+    derivative: Callable[[float, float], float] | None = None
 
 
 def _triangle_slope(d: Doubles, a: float) -> Doubles:
@@ -69,7 +75,13 @@ SURROGATES: dict[str, Surrogate] = {
     "arctan": Surrogate(_arctan_slope, _arctan_primitive, 2),
     "rectangular": Surrogate(_rectangular_slope, _rectangular_primitive, 3),
 }
-"""All that a neuron can name."""
+"""Those that are always there."""
+
+OWN: dict[str, Surrogate] = {}
+"""Those of the user, by name, in this process: `qp.surrogate` writes them."""
+
+WITH_PRIMITIVE = "a primitive, for finite differences: qp.surrogate(name, derivative, primitive)"
+REMEDY = "qp.surrogate(name, derivative) makes one of your own known, before what names it is made or read"
 
 
 def slope(kind: str, width: float, distance: npt.ArrayLike) -> Doubles:
@@ -79,15 +91,20 @@ def slope(kind: str, width: float, distance: npt.ArrayLike) -> Doubles:
     "sigmoid": `s(d/a)*(1 - s(d/a)) / a`;
     "arctan": `1 / (2a * (1 + (pi/2 * d/a)**2))`; "rectangular": `1/a` where `|d| < a/2`. ConfigError: another kind.
     """
-    return _of(kind).slope(np.asarray(distance, np.float64), width)
+    return surrogate_of(kind).slope(np.asarray(distance, np.float64), width)
 
 
 def primitive(kind: str, width: float, distance: npt.ArrayLike) -> Doubles:
-    """The smooth step from 0 to 1 whose derivative is `slope`, float64. ConfigError: another kind."""
-    return _of(kind).primitive(np.asarray(distance, np.float64), width)
+    """The smooth step from 0 to 1 whose derivative is `slope`, float64. ConfigError: another kind, or none is known."""
+    found = surrogate_of(kind).primitive
+    if found is None:
+        raise ConfigError(expected(f"surrogate {kind!r}", WITH_PRIMITIVE, Unquoted("a derivative alone")))
+    return found(np.asarray(distance, np.float64), width)
 
 
-def _of(kind: str) -> Surrogate:
-    if kind not in SURROGATES:
-        raise ConfigError(expected("surrogate", f"one of {', '.join(SURROGATES)}", kind))
-    return SURROGATES[kind]
+def surrogate_of(kind: str, place: str = "surrogate") -> Surrogate:
+    """One of ours or of the user's; ConfigError, with the nearest name, where it is neither."""
+    if not isinstance(kind, str) or kind not in (known := {**SURROGATES, **OWN}):
+        names = (*SURROGATES, *OWN)
+        raise ConfigError(expected(place, f"one of {', '.join(names)} ({REMEDY})", kind) + did_you_mean(kind, names))
+    return known[kind]

@@ -77,6 +77,7 @@ VALID: dict[str, dict[str, Any]] = {
     "simulate": {"network": INTEGERS, "images": IMAGES},
     "stability": {"scores": SCORES},
     "stream": {"network": INTEGERS, "recordings": [], "window": 1000},
+    "surrogate": {"name": "mine", "derivative": lambda distance, width: max(width - abs(distance), 0.0)},
     "train": {"network": NETWORK, "data": DATA, "config": CONFIG},
     "Builder": {"input_shape": (4, 4, 1)},
     "Checkpoint": {"model": MODEL},

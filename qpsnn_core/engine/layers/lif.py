@@ -22,11 +22,12 @@ from qpsnn_core.kernels.neurons.lif import (
     lif_potentials,
 )
 from qpsnn_core.kernels.neurons.membrane import Levels
+from qpsnn_core.kernels.neurons.own_surrogate import compiled
 from qpsnn_core.kernels.parts import add_in_order, add_pieces, add_steps, parts_of, pieces_of
 from qpsnn_core.kernels.threads import parallel_for
 from qpsnn_core.network.membranes import MembraneQuantizer
 from qpsnn_core.network.nodes import LIF
-from qpsnn_core.network.surrogates import SURROGATES
+from qpsnn_core.network.surrogates import surrogate_of
 from qpsnn_core.network.values import ValueSpec
 
 Neuron = tuple[Floats, Floats]
@@ -68,6 +69,9 @@ def backward(node: LIF, cache: Cache, gradient: Floats) -> Gradients:
     out = empty((1 if once else cache.steps, *gradient.shape[1:]), np.float32)
     positions = gradient[0].size // gradient.shape[-1]
     settings = _settings(node, cache, positions, gradient.shape[-1])
+    derivative = surrogate_of(node.surrogate).derivative
+    if derivative is not None:
+        settings = settings._replace(own=compiled(derivative))
     given, flat = rows(gradient), rows(out)
     batch = gradient.shape[1]
     pieces = pieces_of(parts_of(batch, cache.parts), positions // batch, MIN_CHUNK_POSITIONS)
@@ -116,7 +120,7 @@ def _settings(node: LIF, cache: Cache, positions: int, channels: int) -> LIFSett
         np.float32(node.beta),
         np.float32(node.threshold),
         RESETS[node.reset],
-        SURROGATES[node.surrogate].number,
+        surrogate_of(node.surrogate).number,
         np.float32(node.width),
         node.detach_reset,
         levels_of(node.membrane),

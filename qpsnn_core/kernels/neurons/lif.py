@@ -17,6 +17,7 @@ from qpsnn_core.kernels.elementary import exponential
 from qpsnn_core.kernels.neurons.learned import add_threshold, gather_learned, of_channels
 from qpsnn_core.kernels.neurons.membrane import Levels, stored, through_levels
 from qpsnn_core.kernels.simd.vector import (
+    each,
     fill16,
     greater_equal,
     load16,
@@ -43,7 +44,8 @@ class LIFSettings(NamedTuple):
     its width in the membrane's unit. detach: whether the gradient leaves out the path through the reset. Only the
     backward pass reads these three. levels: what may be stored of a membrane; None: all. leaks, limits: float32, from
     `tile_channels`, of neurons that learn them; None: beta and threshold are those of all. published: whether a
-    threshold's gradient is that of SpQuant-SNN. Numba compiles a variant for each that is not None.
+    threshold's gradient is that of SpQuant-SNN. own: a user's surrogate, from `own_surrogate.compiled`, in place of
+    `surrogate`; only the backward pass has it. Numba compiles a variant for each that is not None.
     """
 
     steps: int
@@ -58,6 +60,7 @@ class LIFSettings(NamedTuple):
     leaks: Any = None
     limits: Any = None
     published: bool = False
+    own: Any = None
 
 
 @kernel
@@ -111,7 +114,7 @@ def lif_forward(start, stop, first, second, spikes, settings):
     first, second: currents from `current`, the second may be None. spikes: uint8 `[T*N, C]`, written. settings:
     LIFSettings.
     """
-    steps, positions, beta, threshold, subtract, _, _, _, levels, leaks, limits, _ = settings
+    steps, positions, beta, threshold, subtract, _, _, _, levels, leaks, limits, _, _ = settings
     channels = spikes.shape[1]
     out = spikes.reshape(-1)
     leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
@@ -134,7 +137,7 @@ def lif_potentials(start, stop, first, second, potentials, settings):
 
     potentials: float32 `[T*N, C]`, written; the rest as for `lif_forward`.
     """
-    steps, positions, beta, threshold, subtract, _, _, _, levels, leaks, limits, _ = settings
+    steps, positions, beta, threshold, subtract, _, _, _, levels, leaks, limits, _, _ = settings
     channels = potentials.shape[1]
     out = potentials.reshape(-1)
     leak, limit, zero = fill16(beta, first[1]), fill16(threshold, first[1]), fill16(0, first[1])
@@ -174,6 +177,17 @@ def surrogate(kind, width, distance, like):
 
 
 @kernel
+def slope(own, kind, width, distance, like):
+    """dS/dU~ at 16 values of distance: of `own`, a user's surrogate by its address; where that is None, `surrogate`.
+
+    kind, width, like: as for `surrogate`.
+    """
+    if own is None:
+        return surrogate(kind, width, distance, like)
+    return each(own, distance, width)
+
+
+@kernel
 def add_leak(limits, total, g, before, t, limit, zero, subtract, levels):
     """total plus dL/dbeta of step t, `g*U[t-1]`, g = dL/dU~; `total` where nothing is learned (limits None).
 
@@ -200,7 +214,7 @@ def lif_backward(start, stop, first, second, spike_gradient, gradient, moments, 
     where neurons learn: also those of dL/dthreshold and of dL/dbeta.
     settings: LIFSettings.
     """
-    steps, positions, beta, threshold, subtract, kind, width, detach, levels, leaks, limits, published = settings
+    steps, positions, beta, threshold, subtract, kind, width, detach, levels, leaks, limits, published, own = settings
     channels = spike_gradient.shape[1]
     given, out = spike_gradient.reshape(-1), gradient.reshape(-1)
     each = len(gradient) == steps * positions
@@ -227,7 +241,7 @@ def lif_backward(start, stop, first, second, spike_gradient, gradient, moments, 
         of_limit, of_leak = zero, zero
         for t in range(steps - 1, -1, -1):
             u = load16(before, t * 16)
-            h = surrogate(kind, width, u - limit, first[1])
+            h = slope(own, kind, width, u - limit, first[1])
             left = after_reset(u, greater_equal(u, limit), limit, zero, subtract)
             stored_carry, carry = carry, through_levels(carry, left, limit, levels, first[1])
             if subtract is None:

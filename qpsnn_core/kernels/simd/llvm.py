@@ -144,6 +144,19 @@ def weave(context: Any, builder: Any, sig: Any, values: Any) -> Any:
     return builder.shuffle_vector(*values, ir.Constant(ir.VectorType(INT32, 2 * count), order))
 
 
+def each(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+    """A call of C code, whose address is the first value, for each number of a vector, with one more number."""
+    address, vector, value = values
+    kind = ir.FunctionType(ir.FloatType(), (ir.FloatType(), ir.FloatType())).as_pointer()
+    function = builder.inttoptr(address, kind)
+    for place in range(sig.return_type.count):
+        at = ir.Constant(INT32, place)
+        vector = builder.insert_element(
+            vector, builder.call(function, (builder.extract_element(vector, at), value)), at
+        )
+    return vector
+
+
 def of(count: int) -> Callable[..., Vector]:
     """The kind of what reads `count` numbers of an array."""
     return lambda array, *_: Vector(one(array), count)

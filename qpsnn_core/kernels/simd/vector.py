@@ -244,3 +244,9 @@ def rint(vector):
 def negative(vector):
     """`-x` of real numbers."""
     return -vector
+
+
+@instruction(lambda function, vector, value: vector, llvm.each)
+def each(function, vector, value):
+    """`function(x, value)` of each number x of float32; function: the address of C code of two float32 and one."""
+    return np.array([function(x, value) for x in vector], vector.dtype)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from naive import fixed_point as naive
-from qpsnn_core.kernels.counter_random import one_of, random_word, sample_key
+from qpsnn_core.kernels.counter_random import one_of, random_word, sample_key, seed_word
 
 WORDS = st.integers(0, 2**32 - 1)
 
@@ -32,6 +32,13 @@ def test_known_answers(step, element, key, ref):
 def test_words_are_the_twins(step, element, key):
     assert random_word(step, element, np.uint64(key)) == naive.word(step, element, key)
     assert sample_key(np.uint64(key), element, step) == naive.word(step, key, element)
+
+
+def test_a_seed_of_any_size_becomes_a_word():
+    assert seed_word(2**32 - 1) == 2**32 - 1
+    assert seed_word(2**32 + 5) == naive.word(5, 2**31, 1)
+    assert seed_word(2**70 + 5) == naive.word(5, 2**31, naive.word(0, 2**31, 2**6))
+    assert seed_word(2**64 + 5) != seed_word(2**32 + 5)
 
 
 def test_one_of_gives_each_alike():

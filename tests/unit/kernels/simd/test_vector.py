@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qpsnn_core.kernels.neurons import own_surrogate
 from qpsnn_core.kernels.simd import llvm_memory
 from qpsnn_core.kernels.simd import vector as v
 from qpsnn_core.kernels.threads import kernel
@@ -401,3 +402,20 @@ def test_every_instruction_is_tested():
     text = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parents[1].rglob("test_*.py"))
     assert [name for name in names if not re.search(rf"\b(v|vector)\.{name}\b", text)] == []
     assert numba.config.DISABLE_JIT or len(names) > 15
+
+
+def halved(x, width):
+    return x / (abs(x) + width)
+
+
+@compiled
+def test_c_code_is_called_for_each_number():
+    address = own_surrogate.compiled(halved)
+    numbers = np.linspace(-3, 5, 16).astype(np.float32)
+    found = np.empty_like(numbers)
+    jit(lambda address, values, out: v.store(out, 0, v.each(address, v.load16(values, 0), np.float32(0.75))))(
+        address, numbers, found
+    )
+    width = np.float32(0.75)
+    np.testing.assert_array_equal(found, numbers / (np.abs(numbers) + width))
+    np.testing.assert_array_equal(found, meaning(v.each)(lambda x, width: x / (abs(x) + width), numbers, width))
