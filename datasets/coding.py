@@ -2,7 +2,7 @@
 
 A network reads them with `Input((H, W, C), peak=1, scale=1.0, spikes=True)`. They are made before the network, not in
 it: on a chip spikes come from a sensor or from the host, so that training, integers, C and Lava all read the same ones.
-Without a coding a network reads the intensities themselves at every step (direct coding).
+Without a coding, or with "direct", a network reads the intensities themselves at every step.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Array
 from qpsnn_core.common.validation import check_choice, whole
-from qpsnn_core.kernels.counter_random import sample_key
+from qpsnn_core.kernels.counter_random import sample_key, seed_word
 from qpsnn_core.kernels.rate_coding import rate_coded
 from qpsnn_core.kernels.threads import parallel_for
 
@@ -26,7 +26,12 @@ from .schema import Dataset, Split
 T = TypeVar("T", Dataset, Split, Array)
 
 STREAM = 2**20
-"""The stream of random words that are drawn for rate coding."""
+"""The stream of random words that are drawn for rate coding, of arrays and of the training part."""
+
+STREAMS = {"test": STREAM + 1, "validation": STREAM + 2}
+"""Those of other parts, so that the same sample number has another draw there."""
+
+DIRECT = "direct"
 
 PEAK = 255
 """The intensity that is 1."""
@@ -39,15 +44,16 @@ def encode(
 
     | coding | reads | spikes |
     |---|---|---|
-    | "poisson" | images 0..255 | at each of `steps` steps with the chance x/255, by `seed`, sample and pixel: of a part
-    of a set the same in every epoch |
+    | "direct" | anything | none: it stays as it is |
+    | "poisson" | images 0..255 | at each of `steps` steps with the chance x/255, by `seed` (of any size), part, sample
+    and pixel: of a part of a set the same in every epoch, of a part alone those that it has in its Split |
     | "latency" | images 0..255 | one at step `(1 - x/255)*(steps - 1)`, rounded, the brighter the earlier; of 0 none
     (Thorpe et al., Neural Networks 14, 2001) |
     | "delta" | series `[N, T, H, W, C]` | where a value has changed by at least `threshold` since it last spiked, of
     2*C channels: C that fell, then C that rose (send-on-delta: Miskowicz, Sensors 6, 2006); none at the first step |
 
-    Raises ConfigError (an option that is missing, that the coding has not, or out of range), DataError (images that are
-    not such).
+    A set that `load_data` gave still says how it is made, coding included. Raises ConfigError (an option that is
+    missing, that the coding has not, or out of range), DataError (images that are not such, a set that is coded).
     """
     coding = plain(coding)
     check_choice("encode.coding", coding, tuple(CODINGS))
@@ -64,22 +70,35 @@ def encode(
     if isinstance(data, np.ndarray):
         made = function("images", data, **options)
     elif isinstance(data, Dataset):
-        made = _coded(data, function, options)
+        made = _coded(data, data.name.rpartition(".")[2], coding, options)
     elif isinstance(data, Split):
-        made = replace(data, **{name: _coded(part, function, options) for name, part in data.parts.items()})
+        made = replace(data, **{name: _coded(part, name, coding, options) for name, part in data.parts.items()})
     else:
         raise DataError(expected("encode.data", "an array, a Dataset or a Split", Unquoted(type(data).__name__)))
     return made  # type: ignore[no-any-return]  # of the type that came
 
 
-def _coded(data: Dataset, function: Callable[..., Array], options: dict[str, Any]) -> Dataset:
-    return replace(data, images=function(f"{data.name}.images", data.images, **options), scale=None, origin={})
+def _coded(data: Dataset, part: str, coding: str, options: dict[str, Any]) -> Dataset:
+    """A part of a set; its origin also names the coding, by the keys of a recipe, whose network has the steps."""
+    if coding == DIRECT:
+        return data
+    if data.origin.get("coding", DIRECT) not in ("", DIRECT):
+        raise DataError(expected(f"{data.name}.images", "images that are not coded yet", data.origin["coding"]))
+    drawn = {"stream": STREAMS.get(part, STREAM)} if "seed" in options else {}
+    images = CODINGS[coding][0](f"{data.name}.images", data.images, **options, **drawn)
+    named = {f"coding_{name}": value for name, value in options.items() if name != "steps"}
+    origin = {**data.origin, "coding": coding, **named} if data.origin else {}
+    return replace(data, images=images, scale=None, origin=origin)
 
 
-def _poisson(place: str, images: Array, steps: int, seed: int) -> Array:
+def _direct(place: str, images: Array) -> Array:
+    return images
+
+
+def _poisson(place: str, images: Array, steps: int, seed: int, stream: int = STREAM) -> Array:
     _check_images(place, images)
-    seed %= 2**32
-    keys = np.array([sample_key(seed, STREAM, sample) for sample in range(len(images))], np.uint64)
+    word = seed_word(seed)
+    keys = np.array([sample_key(word, stream, sample) for sample in range(len(images))], np.uint64)
     spikes = np.empty((len(images), steps, images[0].size), np.uint8)
     flat = np.ascontiguousarray(images).reshape(len(images), -1)
     parallel_for(rate_coded, len(images), 1, flat, keys, np.uint64(PEAK), spikes)
@@ -117,6 +136,7 @@ def _check_images(place: str, images: Array) -> None:
 
 
 CODINGS: dict[str, tuple[Callable[..., Array], tuple[str, ...]]] = {
+    DIRECT: (_direct, ()),
     "poisson": (_poisson, ("steps", "seed")),
     "latency": (_latency, ("steps",)),
     "delta": (_delta, ("threshold",)),

@@ -63,6 +63,18 @@ def shaped(place: str, images: Any, channels: str = "", series: str = "") -> Arr
     return np.moveaxis(found, -3, -1) if channels == "first" else found
 
 
+def read_as(sample: tuple[int, ...]) -> str:
+    """What a sample `[H, W, C]` or `[T, H, W, C]` was taken for, in words: whether they meant that, users see."""
+    height, width, channels = sample[-3:]
+    if len(sample) == 4:
+        each = f"{channels} numbers" if height == width == 1 else f"{height} x {width} x {channels}"
+        return f"{sample[0]} frames of {each}"
+    if height == 1:
+        return f"a table row of {channels} numbers" if width == 1 else f"a map of 1 x {width}, {channels} channels"
+    kinds = {1: "a grey image", 3: "a colour image"}
+    return f"{kinds.get(channels, f'an image of {channels} channels')} of {height} x {width}"
+
+
 def _as_series(found: Array, series: str) -> Array:
     """Samples in time `[N, L]` or `[N, L, D]`, as frames of one place or as a map of one row."""
     deep = found if found.ndim == 3 else found[..., np.newaxis]

@@ -17,6 +17,7 @@ from qpsnn_core.common.tasks import CLASSIFICATION, MULTILABEL, REGRESSION, TASK
 from qpsnn_core.common.types import Array, Images, Labels
 from qpsnn_core.common.validation import check_choice, check_number, is_positive, whole
 
+from .given_shapes import read_as
 from .label_checks import check_labels, check_marks, check_numbers
 from .seeding import LIMIT, SPLIT, folds, stratified
 
@@ -81,7 +82,8 @@ class Dataset:
         """Name, shape and number of classes, not the pixels."""
         units = f", {self.images.dtype} of {self.scale:g}" if self.scale is not None else ""
         outputs = "classes" if self.task == CLASSIFICATION else f"{self.task}, outputs"
-        return f"Dataset({self.name!r}, images={self.images.shape}{units}, {outputs}={len(self.classes)})"
+        shape = f"images={self.images.shape}, each {read_as(self.sample_shape)}"
+        return f"Dataset({self.name!r}, {shape}{units}, {outputs}={len(self.classes)})"
 
     @property
     def strata(self) -> Labels:

@@ -92,7 +92,8 @@ def data_of(path: Path, loaded: Checkpoint | IntegerNetwork, text: str = "", pla
 
 def _of_source(config: DataConfig, source: Source) -> DataConfig:
     """Another set, all of it; how it is laid out is as the recipe says, where that is of a set of its kind."""
-    kept = {field.name: getattr(config, field.name) for field in fields(Augment)}
+    coding = ("coding", "coding_seed", "coding_threshold")  # the network reads spikes
+    kept = {name: getattr(config, name) for name in (*coding, *(field.name for field in fields(Augment)))}
     if source.name == config.name:
         laid = ("frames", "size", "channels", "series", "resize", "colour", "task")
         kept |= {name: getattr(config, name) for name in laid}

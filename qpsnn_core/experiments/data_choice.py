@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from qpsnn_core.common.callers import users_level
 from qpsnn_core.common.errors import ChangedDataWarning, ConfigError, DataError, FileError, Unquoted, expected
@@ -16,14 +16,18 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.network.graph import Network
 from qpsnn_core.recipes.data import DataConfig
 from qpsnn_core.training.history import TrainedOn, digest
-from qpsnn_datasets import Dataset, Split, load_data, load_part
+from qpsnn_datasets import Dataset, Split, encode, load_data, load_part
+from qpsnn_datasets.given_shapes import read_as
 
 NAMED = 'the name of a set, such as name = "digits", in the table [data] of the recipe'
 
 
+Data = TypeVar("Data", Dataset, Split)
+
+
 @dataclass(frozen=True)
 class DataChoice:
-    """A set that was named, and `images`: how many of each part were taken of it so far.
+    """A set that was named; `images`: how many of each part were taken of it so far, `sample`: how arrays were read.
 
     steps: frames of a set of events, None for that set's own default. network: what the images must fit, if known: real
     numbers get its unit, pictures its size. classes: the names of its classes, in order, where they are known.
@@ -35,6 +39,7 @@ class DataChoice:
     network: Network | IntegerNetwork | None = None
     classes: tuple[str, ...] = ()
     images: dict[str, int] = field(default_factory=dict)
+    sample: dict[str, str] = field(default_factory=dict)
     trained_on: TrainedOn | None = None
 
     def __post_init__(self) -> None:
@@ -44,11 +49,12 @@ class DataChoice:
     def split(self) -> Split:
         """Both parts. Raises what `load_data` and `check_data` raise."""
         self._check_there()
-        found = load_data(self.config.name, self.config.path or None, **self._options(0))
+        found = self._coded(load_data(self.config.name, self.config.path or None, **self._options(0)))
         for part, each in found.parts.items():
             self._check(each)
             self._check_same(part, each)
         self.images.update({part: len(each) for part, each in found.parts.items()})
+        self._read(found.train)
         return found
 
     def part(self, part: str, limit: int = 0) -> Dataset:
@@ -57,19 +63,21 @@ class DataChoice:
         Raises what `load_part` and `check_data` raise.
         """
         self._check_there()
-        found = load_part(self.config.name, self.config.path or None, part, **self._options(limit))
+        found = self._coded(load_part(self.config.name, self.config.path or None, part, **self._options(limit)))
         self._check(found)
         if not limit or limit == self.config.limit:
             self._check_same(part, found)
         self.images[part] = len(found)
+        self._read(found)
         return found
 
     @property
     def figures(self) -> dict[str, Any]:
         """What JSON says of it: name, path, the number of images of each part, and how a store is cut into frames."""
         config = self.config
-        cut = {"frames": config.frames, "size": config.size} if config.name == "events" else {}
-        return {"name": config.name, "path": config.path, **cut, "images": dict(self.images)}
+        cut: dict[str, Any] = {"frames": config.frames, "size": config.size} if config.name == "events" else {}
+        cut |= {} if config.coded is None else {"coding": config.coding, **config.coded}
+        return {"name": config.name, "path": config.path, **cut, **self.sample, "images": dict(self.images)}
 
     def __str__(self) -> str:
         """Such as "digits, 360 test images"."""
@@ -82,6 +90,22 @@ class DataChoice:
             if name in self.classes and self.classes.index(name) != index:
                 want = f"class {self.classes.index(name)} of the network to be called {name!r}, as it was trained"
                 raise DataError(expected(f"{data.name}: classes", want, Unquoted(f"class {index} of that name")))
+
+    def _read(self, data: Dataset) -> None:
+        """Remember how arrays were read: their shape alone does not say it."""
+        if self.config.name == "arrays":
+            self.sample["sample"] = read_as(data.sample_shape)
+
+    def _coded(self, data: Data) -> Data:
+        """The set as spikes, where the recipe has a coding; ConfigError, DataError where it cannot be."""
+        options = self.config.coded
+        if options is None:
+            return data
+        if self.steps is None:
+            want = "nothing, as the recipe's network says itself how it reads images"
+            raise ConfigError(expected("data.coding", want, self.config.coding))
+        steps = {} if self.config.coding == "delta" else {"steps": self.steps}
+        return encode(data, self.config.coding, **steps, **options)
 
     def _options(self, limit: int) -> dict[str, Any]:
         config = self.config
@@ -97,7 +121,7 @@ class DataChoice:
         if self.config.name == "folder":
             height, width, channels = node.shape
             return {**words, "size": (height, width), "colour": "gray" if channels == 1 else "rgb"}
-        if node.peak is None or getattr(node, "spikes", False):
+        if node.peak is None or getattr(node, "spikes", False) or self.config.coded is not None:
             return words
         return {**words, "unit": InputRange(node.low, node.peak, node.scale or 1 / node.peak)}
 
@@ -126,7 +150,9 @@ def described(figures: Mapping[str, Any]) -> str:
     parts = " and ".join(f"{count:,} {part}" for part, count in figures.get("images", {}).items())
     place = f" ({figures['path']})" if figures.get("path") else ""
     cut = f", frames of equal {figures['frames']}" if "frames" in figures else ""
-    return f"{figures['name']}{place}{cut}" + (f", {parts} images" if parts else "")
+    cut += f", spikes by {figures['coding']} coding" if "coding" in figures else ""
+    read = f", each {figures['sample']}" if "sample" in figures else ""
+    return f"{figures['name']}{place}{cut}" + (f", {parts} images{read}" if parts else "")
 
 
 def of_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,8 @@ def network_for(recipe: Recipe, data: Split, *, imports: bool = False) -> Networ
     make = own_network if imports and recipe.network.function else NetworkConfig.build
     sizes = data.train.image_shape, len(data.train.classes)
     network = make(recipe.network, *sizes, events=bool(frames) and span is None, input_range=span)
+    if recipe.network.name and recipe.data.coded is not None:
+        network = network.change(network.input.name, peak=1)
     check_stages(recipe, network, frames=bool(frames))
     return network
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.common.tasks import TASKS
 from qpsnn_core.common.validation import check, check_at_least, choices, least, place, typed
 
 BY = ("time", "count")
+CODINGS = ("", "direct", "poisson", "latency", "delta")
 
 Scale = float | str
 """A number, or "measured"."""
@@ -33,6 +35,8 @@ class DataConfig:
     Of your own data (names "arrays", "folder", "saved"): test, validation: the shares that are held out, drawn by
     `split_seed`, 0 where the set has such parts. channels, series, scale, task (arrays): as `Dataset.from_arrays` takes
     them. size (a side, or height and width), resize, colour (folder): as `Dataset.from_folder` does.
+    coding: of images or series as spikes, as of `encode`; "" and "direct": none. Its steps are those of the network;
+    coding_seed: of "poisson"; coding_threshold: of "delta", at least 1 there.
     """
 
     name: str = ""
@@ -58,10 +62,13 @@ class DataConfig:
     resize: str = ""
     colour: str = ""
     task: str = ""
+    coding: str = field(default="", metadata=ADDED_LATER)
+    coding_seed: int = field(default=0, metadata=ADDED_LATER)
+    coding_threshold: int = field(default=0, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         typed(self)
-        least(self, limit=0, crop=0, cutout=0, nda=0, split_seed=0, randaugment=0)
+        least(self, limit=0, crop=0, cutout=0, nda=0, split_seed=0, coding_seed=0, coding_threshold=0, randaugment=0)
         check(self, "magnitude", type(self.magnitude) is int and 0 <= self.magnitude <= 10, "an integer from 0 to 10")
         check(self, "erasing", 0 <= self.erasing <= 1, "a chance from 0 to 1")
         self._check_size()
@@ -74,6 +81,26 @@ class DataConfig:
         check(self, "scale", valid, 'a positive number, "measured", or 0 for bytes as they are')
         check(self, "resized_crop", 0 <= self.resized_crop <= 1, "a number from 0 to 1")
         check(self, "path", bool(self.name) or not self.path, '"", as no set is named beside it (data.name)')
+
+        self._check_coding()
+
+    @property
+    def coded(self) -> dict[str, int] | None:
+        """The options of `encode` besides steps, where there is a coding."""
+        if self.coding in ("", "direct"):
+            return None
+        return {
+            **({"seed": self.coding_seed} if self.coding == "poisson" else {}),
+            **({"threshold": self.coding_threshold} if self.coding == "delta" else {}),
+        }
+
+    def _check_coding(self) -> None:
+        choices(self, coding=CODINGS)
+        check(self, "coding_seed", not self.coding_seed or self.coding == "poisson", '0, as coding is not "poisson"')
+        if self.coding == "delta":
+            check(self, "coding_threshold", self.coding_threshold >= 1, 'at least 1, as coding is "delta"')
+        else:
+            check(self, "coding_threshold", not self.coding_threshold, '0, as coding is not "delta"')
 
     def _check_size(self) -> None:
         where = place(self, "size")

@@ -22,6 +22,7 @@ from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.measures import MEASURES
 from qpsnn_core.engine.passes import Draw, backward, forward
 from qpsnn_core.engine.reach import dead_in_model
+from qpsnn_core.kernels.counter_random import seed_word
 from qpsnn_core.network.model import Model
 from qpsnn_core.optim.averages import add_gradients, mean_gradients, moved_average
 from qpsnn_core.optim.optimizers import Optimizer, State, clip_gradients
@@ -140,7 +141,7 @@ def _draw(setup: RunSetup, state: TrainState) -> Draw | None:
     network, position = state.model.network, state.position
     if network.training_values is network.values:
         return None
-    return Draw(setup.config.seed % 2**32, (position.epochs * setup.batches + position.batches) % 2**32)
+    return Draw(seed_word(setup.config.seed), (position.epochs * setup.batches + position.batches) % 2**32)
 
 
 def _step(setup: RunSetup, state: TrainState, batch: Mixed) -> tuple[TrainState, float]:

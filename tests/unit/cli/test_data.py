@@ -377,8 +377,8 @@ def test_a_figure_names_its_data(qpsnn, here, monkeypatch):
     words = ["named.toml" if word == "recipe.toml" else word for word in ON_RECIPE["front"]]
     assert qpsnn(*words)[0] == 0
     assert qpsnn("plot", "front", "new/front.json", "--out", "figures")[0] == 0
-    assert said[0] == said[1] == "data: arrays (mine.npz), 32 train images"
-    assert said[2] == said[3] == "data: arrays (mine.npz), 128 train and 48 test images"
+    assert said[0] == said[1] == "data: arrays (mine.npz), 32 train images, each a grey image of 8 x 8"
+    assert said[2] == said[3] == "data: arrays (mine.npz), 128 train and 48 test images, each a grey image of 8 x 8"
 
 
 def texts(figure):

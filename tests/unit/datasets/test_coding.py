@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ import qpsnn_core as qp
 from naive import fixed_point
 from qpsnn_core.common.errors import ConfigError, DataError
 from qpsnn_core.layers import LIF, Conv, Input, Linear
-from qpsnn_datasets import Dataset
+from qpsnn_datasets import Dataset, Split
 from qpsnn_datasets.coding import STREAM
 
 RNG = np.random.default_rng(3)
@@ -31,6 +33,39 @@ def test_rate_coding_by_loops():
     np.testing.assert_array_equal(qp.encode(IMAGES[:2], "poisson", steps=6, seed=9), spikes[:2])
 
 
+def test_each_part_has_draws_of_its_own_and_a_part_alone_has_the_same():
+    """The same image at the same place in train, test and validation."""
+    one = Dataset(IMAGES, np.arange(5) % 3, ("a", "b", "c"), "noise")
+    parts = Split(one, replace(one, name="noise.test"), replace(one, name="noise.validation"))
+    coded = qp.encode(parts, "poisson", steps=6, seed=9)
+    found = [part.images for part in (coded.train, coded.test, coded.validation)]
+    np.testing.assert_array_equal(found[0], qp.encode(IMAGES, "poisson", steps=6, seed=9))
+    assert all((found[k] != found[k - 1]).any() for k in range(3))
+    np.testing.assert_array_equal(qp.encode(parts.test, "poisson", steps=6, seed=9).images, found[1])
+    np.testing.assert_array_equal(qp.encode(parts.validation, "poisson", steps=6, seed=9).images, found[2])
+
+
+def test_a_seed_counts_whole():
+    draws = [
+        qp.encode(IMAGES, "poisson", steps=6, seed=seed).tobytes() for seed in (9, 2**32 + 9, 2**33 + 9, 2**64 + 9)
+    ]
+    assert len(set(draws)) == 4
+
+
+def test_direct_coding_is_none_and_an_origin_names_the_coding():
+    assert qp.encode(IMAGES, "direct") is IMAGES
+    origin = {"name": "digits", "path": "", "limit": 0}
+    one = Dataset(IMAGES, np.arange(5) % 3, ("a", "b", "c"), "noise.train", origin=origin)
+    assert qp.encode(one, "direct") is one
+    coded = qp.encode(one, "poisson", steps=2, seed=3)
+    assert coded.origin == {**origin, "coding": "poisson", "coding_seed": 3}
+    assert qp.recipe_from_dict({"data": dict(coded.origin)}).data.coded == {"seed": 3}
+    with pytest.raises(
+        DataError, match=r"^noise\.train\.images: expected images that are not coded yet, got 'poisson'"
+    ):
+        qp.encode(coded, "latency", steps=2)
+
+
 def test_the_brighter_the_earlier():
     spikes = qp.encode(IMAGES, "latency", steps=5)
     for n, y, x, c in np.ndindex(IMAGES.shape):
@@ -49,7 +84,7 @@ def test_changes_since_the_last_spike():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"coding": "burst"}, r"^encode\.coding: expected one of poisson, latency, delta, got 'burst'"),
+        ({"coding": "burst"}, r"^encode\.coding: expected one of direct, poisson, latency, delta, got 'burst'"),
         ({"coding": "poisson", "steps": 4}, r"^encode\.seed: expected a number, for 'poisson', got None$"),
         (
             {"coding": "latency", "steps": 4, "seed": 1},

@@ -257,6 +257,6 @@ def test_a_dataset_of_signed_images_has_a_scale_and_keeps_it():
     ):
         Dataset(images, labels, ("a", "b"), "x")
     data = Dataset(images, labels, ("a", "b"), "x", 0.5)
-    assert repr(data) == "Dataset('x', images=(6, 2, 2, 1), int8 of 0.5, classes=2)"
+    assert repr(data) == "Dataset('x', images=(6, 2, 2, 1), each a grey image of 2 x 2, int8 of 0.5, classes=2)"
     assert data.take([0, 1]).input_range == data.split(0.5, 0).pooled().input_range == (-128, 127, 0.5)
     assert data.image_shape == (2, 2, 1)

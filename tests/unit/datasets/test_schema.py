@@ -26,7 +26,7 @@ def test_a_dataset_keeps_what_it_was_given():
     assert len(data) == 10
     assert data.sample_shape == (5, 4, 4, 2)
     assert data.labels.dtype == np.int64
-    assert repr(data) == "Dataset('made', images=(10, 5, 4, 4, 2), classes=3)"
+    assert repr(data) == "Dataset('made', images=(10, 5, 4, 4, 2), each 5 frames of 4 x 4 x 2, classes=3)"
     with pytest.raises(dataclasses.FrozenInstanceError):
         data.name = "other"
 
