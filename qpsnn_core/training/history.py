@@ -113,6 +113,23 @@ class TrainedOn:
         return f"{self.name!r}: {self.train:,} samples {list(self.shape)}, {outputs}"
 
 
+def what_differs(known: TrainedOn | None, part: str, now: Dataset) -> str:
+    """In words, how a part of a set is other than the one that a checkpoint knows, whose digest differs."""
+    if known is None:
+        return "images, unit or labels differ"
+    counts = {"train": known.train, "validation": known.validation}
+    figures = {
+        "samples": (counts.get(part), len(now)),
+        "shape": (list(known.shape), list(now.sample_shape)),
+        "classes": (list(known.classes), list(now.classes)),
+        "task": (known.task, now.task),
+    }
+    for name, (old, new) in figures.items():
+        if old is not None and old != new:
+            return f"{name} {new}, not {old}"
+    return "as many samples of the same shape, whose numbers, unit or labels differ"
+
+
 def digest(dataset: Dataset) -> str:
     """SHA-256 of the images, their unit and the labels."""
     unit = "" if dataset.scale is None else f" {dataset.images.dtype} {dataset.scale!r}"

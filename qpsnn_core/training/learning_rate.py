@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.bars import listener_of, shows_progress
+from qpsnn_core.common.bars import listener_of
 from qpsnn_core.common.errors import ConfigError, NumericsError, Unquoted, expected
 from qpsnn_core.common.plain import plain
-from qpsnn_core.common.progress import Listener
+from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Doubles
 from qpsnn_core.common.validation import check_kind, check_number, is_positive, whole
+from qpsnn_core.engine.progress_bars import shows_progress
 from qpsnn_core.kernels.elementary import exp, log
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
@@ -73,7 +74,8 @@ def find_learning_rate(
 
     Smith 2017, "Cyclical learning rates" (arXiv:1506.01186), section 3.3. The run begins as `train` would with this
     config (its seed, batch, optimizer, loss), and nothing of it is kept. It ends early where the smoothed loss is
-    four times its lowest, or no number. Raises ConfigError (a rate, updates, a loss that never fell), and what `train`
+    four times its lowest, or no number. progress: called after every batch, as stage "find_learning_rate", whose
+    batches are updates. Raises ConfigError (a rate, updates, a loss that never fell), and what `train`
     raises before it starts.
     """
     low, high, updates = plain((low, high, updates))
@@ -89,7 +91,14 @@ def find_learning_rate(
     logs = log(np.array([low, high], np.float64))
     rates = exp(logs[0] + np.arange(updates) * ((logs[1] - logs[0]) / (updates - 1)))
     in_epoch = -(-setup.batches // config.accumulate)
+
+    def of_updates(event: Progress) -> None:
+        done = (event.epoch - 1) * in_epoch + -(-event.batch // config.accumulate)
+        if progress is not None:
+            progress(Progress(STAGE, 1, 1, min(done, updates), updates, event.loss, None))
+
     rising = setup._replace(
+        progress=progress and of_updates,
         config=replace(setup.config, epochs=-(-updates // in_epoch)),
         rate=lambda update: float(rates[min(update, updates - 1)]),
         validation=None,

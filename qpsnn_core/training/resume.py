@@ -9,12 +9,13 @@ from typing import Any
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.passes import initialise
+from qpsnn_core.network.differences import first_difference
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.optim.schedules import SCHEDULES, Schedule
 from qpsnn_core.recipes.training import TrainConfig
 from qpsnn_core.training.checkpoint import Checkpoint
-from qpsnn_core.training.history import Cursor
+from qpsnn_core.training.history import Cursor, what_differs
 from qpsnn_core.training.kept import from_slots
 from qpsnn_core.training.loop import RunSetup, TrainState
 
@@ -23,6 +24,9 @@ UNNAMED = "config.arithmetic"
 that it is given, and its files go on to name none."""
 
 EPOCHS = "config.epochs"
+SETS = ("data", "validation")
+"""Settings that are digests of sets."""
+
 FREE = ("config.patience", "config.monitor")
 """They decide when a run ends and which epoch is kept, not what an epoch does: a run goes on with others."""
 
@@ -48,8 +52,10 @@ def resumed_state(setup: RunSetup, network: Network | Model, past: Checkpoint, p
     graph = network.network if isinstance(network, Model) else network
     if past.optimizer is None or past.position is None:
         raise ConfigError(expected(place, "a checkpoint of a run", Unquoted("a model alone")))
-    if _undrawn(past.model.network) != _undrawn(graph):
-        raise ConfigError(expected(f"{place}: network", past.model.network.digest()[:12], graph.digest()[:12]))
+    apart = first_difference(_undrawn(past.model.network), _undrawn(graph))
+    if apart is not None:
+        want = Unquoted(apart.new)
+        raise ConfigError(expected(f"{place}: network: {apart.place}", f"{apart.old}, as the run began", want))
     old, new = (flat(settings) for settings in (past.position.settings, setup.settings))
     for name in [*new, *old]:
         later = name not in old and (name == UNNAMED or not new[name] or new[name] == DEFAULTS.get(name))
@@ -58,6 +64,10 @@ def resumed_state(setup: RunSetup, network: Network | Model, past: Checkpoint, p
         refusal = f"{old.get(name)}, as the run began"
         if name == EPOCHS:
             refusal = _why_not_extended(setup, past.position.epochs, past.optimizer.step, old[EPOCHS])
+        if name in SETS and (one := getattr(setup, name)) is not None and old.get(name):
+            part = "train" if name == "data" else name
+            got = Unquoted(f"{new[name]}: {what_differs(past.data, part, one)}")
+            raise ConfigError(expected(f"{place}: {name}", f"SHA-256 {refusal}", got))
         if refusal:
             raise ConfigError(expected(f"{place}: {name}", refusal, new.get(name)))
     settings = dict(past.position.settings)

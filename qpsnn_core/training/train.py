@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from qpsnn_core.common.bars import listener_of, shows_progress
+from qpsnn_core.common.bars import listener_of
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.options import known_options
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.validation import check_kind, check_kinds, check_path
 from qpsnn_core.engine.clipping import warn_clipped
+from qpsnn_core.engine.progress_bars import shows_progress
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model, with_steps
 from qpsnn_core.recipes.training import FinetuneConfig, TrainConfig

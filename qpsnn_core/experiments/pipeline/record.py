@@ -7,11 +7,11 @@ from the checkpoint of its training.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from qpsnn_core.common.atomic import LOCK, UNFINISHED, save_json
 from qpsnn_core.common.errors import ConfigError, FileError, FormatError, QpsnnError, Unquoted, VersionError, expected
@@ -60,29 +60,56 @@ class Record:
         return entry if entry is not None and entry.finished else None
 
     def check(
-        self, depends: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any], trainings: Mapping[str, str]
-    ) -> None:
-        """ConfigError: a stage that was done with other settings; FileError: a file of one that is gone, or another.
+        self,
+        depends: Mapping[str, Mapping[str, Any]],
+        defaults: Mapping[str, Any],
+        trainings: Mapping[str, str],
+        explain: Callable[[str, Any, Any], Change] = lambda place, old, new: Change(place, old, new),
+        without: Collection[str] = (),
+    ) -> list[str]:
+        """The trainings that get more epochs; those go on, and their files are not looked at.
 
         depends: of each stage of the plan, in order. defaults: of settings that the record of an older version lacks.
         trainings: the files of stages that go on where they were stopped; of others, what has only begun is forgotten.
+        explain: says of a place and its two digests what they stand for. without: stages that are to be done anew.
+        Raises ConfigError: a stage that was done with other settings, also more epochs where a later stage is done;
+        FileError: a file of one that is gone, or another.
         """
+        longer = []
         for name, now in depends.items():
-            if name not in self.entries:
+            if name not in self.entries or name in without:
                 continue
             entry = self.entries[name]
             if not entry.finished and not (name in trainings and self._there(trainings[name])):
                 del self.entries[name]
                 continue
-            for place in [*now, *entry.depends]:
+            changed = []
+            for place in dict.fromkeys([*now, *entry.depends]):
                 new = now.get(place, NOTHING)
                 old = entry.depends.get(place, defaults.get(place, NOTHING))
                 if old != new:
-                    want = f"{old}, as the run in it began"
-                    got = Unquoted(f"{new} ({_remedy(name)})")
-                    raise ConfigError(expected(f"{self._place}: {place}", want, got))
+                    changed.append(Change(place, old, new))
+            after = [one for one in self._after(name, depends) if one not in without]
+            more = [one for one in changed if one.place == f"{name}.epochs" and one.new > one.old]
+            if more and len(changed) == 1 and not after and name in trainings and self._there(trainings[name]):
+                longer.append(name)
+                continue
+            if changed:
+                found = explain(*changed[0])
+                kept = (
+                    f"--anew {after[0]} lets the training go on and does what follows anew; " if more and after else ""
+                )
+                got = Unquoted(f"{found.new} ({kept}{remedy(name)})")
+                want = f"{found.old}, as the run in it began"
+                raise ConfigError(expected(f"{self._place}: {found.place}", want, got))
             if entry.finished:
                 self._check_files(name, entry)
+        return longer
+
+    def _after(self, name: str, plan: Iterable[str]) -> list[str]:
+        """The stages behind one of the plan that are there."""
+        order = list(plan)
+        return [one for one in order[order.index(name) + 1 :] if one in self.entries]
 
     def forget(self, names: Collection[str], files: Mapping[str, str]) -> None:
         """Do these stages anew. files: of each, "" for none: what a training would go on from is removed."""
@@ -100,10 +127,13 @@ class Record:
         self.entries[name] = Entry(dict(depends))
         self._write()
 
-    def finish(self, name: str, seconds: float, figures: dict[str, Any], files: Collection[Path]) -> Entry:
-        """Say that a stage is done, and what its files are."""
+    def finish(
+        self, name: str, seconds: float, figures: dict[str, Any], files: Collection[Path], depends: Mapping[str, Any]
+    ) -> Entry:
+        """Say that a stage is done, and what its files are. depends: of a longer training, with its epochs."""
         written = {} if self.folder is None else {_below(self.folder, file): _digest(file) for file in files}
-        entry = Entry(self.entries[name].depends, True, round(seconds, 2), written, figures)
+        whole = round(self.entries[name].seconds + seconds, 2)
+        entry = Entry(dict(depends), True, whole, written, figures)
         self.entries[name] = entry
         self._write()
         return entry
@@ -119,7 +149,7 @@ class Record:
         assert self.folder is not None  # noqa: S101 - without a folder nothing is finished before a run begins
         for file, digest in entry.files.items():
             path = self.folder / file
-            want = f"the file that the stage {name!r} of the run wrote ({_remedy(name)})"
+            want = f"the file that the stage {name!r} of the run wrote ({remedy(name)})"
             if not path.is_file():
                 raise FileError(expected(str(path), want, Unquoted("no such file")))
             if _digest(path) != digest:
@@ -134,7 +164,16 @@ class Record:
 NOTHING = "nothing"
 
 
-def _remedy(name: str) -> str:
+class Change(NamedTuple):
+    """What a stage depends on, as it was and as it is."""
+
+    place: str
+    old: Any
+    new: Any
+
+
+def remedy(name: str) -> str:
+    """What helps where a stage was done with other settings."""
     return f"--anew {name} does this stage and those that begin from it anew; another --out keeps both"
 
 
@@ -156,19 +195,29 @@ def _read(folder: Path) -> dict[str, Entry]:
             raise FileError(expected(str(folder), "a new or empty folder, or one of an earlier run", Unquoted(listed)))
         return {}
     try:
-        found = json.loads(read_bytes(path, "the record of a run"))
-        if found["format"] != KIND:
-            raise FormatError(expected(f"{path}: format", repr(KIND), found["format"]))
-        if found["version"] != VERSION:
-            raise VersionError(expected(f"{path}: version", VERSION, found["version"]))
-        entries: dict[str, Entry] = {}
-        for name, stage in found["stages"].items():
-            key = stage.pop("key")
-            entries[name] = structure(converter(), stage, Entry, f"{path}: {name}")
-            if key != entries[name].key:
-                raise FormatError(expected(f"{path}: {name}: key", entries[name].key, key))
-    except FileError:
-        raise
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError, QpsnnError) as error:
-        raise FormatError(f"{path}: not the record of a run: {error}") from error
+        found = _table(f"{path}", json.loads(read_bytes(path, "the record of a run")))
+    except (RecursionError, ValueError) as error:  # not JSON, nested too deep, or not UTF-8
+        got = f"line {error.lineno} is not JSON" if isinstance(error, json.JSONDecodeError) else "another file"
+        raise FormatError(expected(str(path), "the record of a run", Unquoted(got))) from error
+    if found.get("format") != KIND:
+        raise FormatError(expected(f"{path}: format", repr(KIND), found.get("format")))
+    if found.get("version") != VERSION:
+        raise VersionError(expected(f"{path}: version", VERSION, found.get("version")))
+    entries: dict[str, Entry] = {}
+    for name, stage in _table(f"{path}: stages", found.get("stages")).items():
+        own = dict(_table(f"{path}: {name}", stage))
+        key = own.pop("key", None)
+        try:
+            entries[name] = structure(converter(), own, Entry, f"{path}: {name}")
+        except QpsnnError as error:
+            raise FormatError(str(error)) from error
+        if key != entries[name].key:
+            raise FormatError(expected(f"{path}: {name}: key", entries[name].key, key))
     return entries
+
+
+def _table(place: str, value: Any) -> dict[str, Any]:
+    """A JSON object; FormatError for anything else."""
+    if not isinstance(value, dict):
+        raise FormatError(expected(place, "a table of names, as the record of a run has", value))
+    return value

@@ -7,11 +7,12 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from qpsnn_core.common.atomic import save_json, sole_writer, writable_folder
-from qpsnn_core.common.bars import listener_of, shows_progress
+from qpsnn_core.common.bars import listener_of
 from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener
@@ -21,17 +22,28 @@ from qpsnn_core.common.validation import check_kind, check_path
 from qpsnn_core.common.versions import library_versions
 from qpsnn_core.compression.weights.osbc import check_target
 from qpsnn_core.engine.passes import initialise
+from qpsnn_core.engine.progress_bars import shows_progress
 from qpsnn_core.engine.requantize import requantize
 from qpsnn_core.experiments.data_choice import NAMED, DataChoice
 from qpsnn_core.experiments.pipeline.deploy import check_deployment, exported_files
-from qpsnn_core.experiments.pipeline.record import Record, key_of
+from qpsnn_core.experiments.pipeline.record import Change, Record, key_of, remedy
 from qpsnn_core.experiments.pipeline.stages import LAST, STAGES, TRAININGS, bits_of, parent, planned
 from qpsnn_core.experiments.pipeline.work import Figures, Row, Work, defaults
-from qpsnn_core.experiments.stages import network_for
+from qpsnn_core.experiments.stages import augmentation, network_for
+from qpsnn_core.network.differences import first_difference
 from qpsnn_core.recipes.recipe import Recipe, load_recipe
-from qpsnn_core.training.history import digest
+from qpsnn_core.training.checkpoint import load_checkpoint
+from qpsnn_core.training.history import digest, what_differs
+from qpsnn_core.training.resume import resumed_state
+from qpsnn_core.training.setup import run_setup
 
 REPORT = "report.json"
+
+SAMPLES = "samples of "
+"""Before the name of a part, what a training depends on."""
+
+KEY = "key of "
+"""Before the name of a stage, what the next depends on."""
 
 Log = Callable[[str], None]
 PathLike = str | os.PathLike[str]
@@ -109,7 +121,8 @@ def run(
     Stages, in this order: train; [prune] score and prune; [finetune]; [compress]; [requantize]; [lower] (which
     [simulate] and [export] ask for, too); [simulate]; [export]. Each is measured on the test part. A stage that is
     finished is not done again, an interrupted training goes on from its checkpoint, bit for bit; `run.json` says of
-    each stage what it depended on. anew: a stage that is done anew, with those that begin from it. progress: as of
+    each stage what it depended on. More epochs of a training go on from its checkpoint, where the schedule allows it
+    and no later stage is done. anew: a stage that is done anew, with those that begin from it. progress: as of
     `train`. log: is told of each stage as it begins.
     A Python function that the recipe names (network.function) is imported.
     Raises, before anything starts: ConfigError (a recipe that changed since the run in `out` began, a setting),
@@ -150,36 +163,59 @@ def carried_out(work: Work, record: Record, anew: str = "", log: Log = lambda te
     """Every stage of the plan that is not finished."""
     plan = planned(work.recipe)
     depends = dependences(work, plan)
-    if anew:
-        if anew not in plan:
-            want = f"a stage of the recipe: {', '.join(plan)}"
-            raise ConfigError(expected("run.anew", want, Unquoted(f"{anew!r}{did_you_mean(anew, plan)}")))
-        record.forget(_from(plan, anew), {name: STAGES[name].file for name in plan})
-    record.check(depends, json.loads(json.dumps(defaults())), TRAININGS)
-    todo = [name for name in plan if record.finished(name) is None]
+    if anew and anew not in plan:
+        want = f"a stage of the recipe: {', '.join(plan)}"
+        raise ConfigError(expected("run.anew", want, Unquoted(f"{anew!r}{did_you_mean(anew, plan)}")))
+    again = _from(plan, anew) if anew else []
+    known = json.loads(json.dumps(defaults()))
+    longer = record.check(depends, known, TRAININGS, partial(explained, work), again)
+    todo = [name for name in plan if name in (*longer, *again) or record.finished(name) is None]
+    for name in longer:
+        _check_longer(work, name)
     _check_settings(work, todo)
     check_deployment(work, plan, todo)
+    record.forget(again, {name: STAGES[name].file for name in plan})
     figures: dict[str, Figures] = {}
     seconds: dict[str, float] = {}
     for name in plan:
-        stage, entry = STAGES[name], record.finished(name)
+        stage, entry = STAGES[name], None if name in todo else record.finished(name)
         file = work.folder / stage.file if work.folder is not None and stage.file else None
         if entry is not None:
             log(f"{stage.text}: done before")
             if file is not None:
                 stage.load(work, file)
         else:
-            log(stage.text)
+            log(f"{stage.text}: to {depends[name][f'{name}.epochs']} epochs" if name in longer else stage.text)
             if name not in record.entries:
                 record.begin(name, depends[name])
             begun = time.perf_counter()
             found = json.loads(json.dumps(stage.work(work, file)))
             files = exported_files(work.folder, found["exports"]) if work.folder and "exports" in found else []
-            entry = record.finish(name, time.perf_counter() - begun, found, [*files, *([file] if file else [])])
+            files = [*files, *([file] if file else [])]
+            entry = record.finish(name, time.perf_counter() - begun, found, files, depends[name])
         figures[name], seconds[name] = entry.figures, entry.seconds
     rows = tuple(Row(**one) for found in figures.values() for one in found.get("rows", ()))
     earlier = tuple(name for name in plan if name not in todo)
     return RunReport(work.recipe, work.used, rows, figures, seconds, earlier, work.folder)
+
+
+def explained(work: Work, place: str, old: Any, new: Any) -> Change:
+    """A change of the record in words: digests of the network and of samples stand for what differs."""
+    if place.startswith(KEY):
+        before = place.removeprefix(KEY)
+        return Change(f"what {before} gave", "the same", "something else, as it was done again since")
+    file = None if work.folder is None else work.folder / STAGES["train"].file
+    if not (place == "network" or place.startswith(SAMPLES)) or file is None or not file.exists():
+        return Change(place, old, new)
+    past = load_checkpoint(file)
+    if place == "network":
+        found = first_difference(past.model.network, work.network)
+        return Change(place, old, new) if found is None else Change(f"network: {found.place}", found.old, found.new)
+    part = place.removeprefix(SAMPLES)
+    if part not in work.data.parts:
+        return Change(place, old, new)
+    counted = "" if work.recipe.train.validation else part  # else the checkpoint knows what was left of it
+    return Change(place, old, f"{new}: {what_differs(past.data, counted, work.data.parts[part])}")
 
 
 def dependences(work: Work, plan: list[str]) -> dict[str, Figures]:
@@ -189,10 +225,10 @@ def dependences(work: Work, plan: list[str]) -> dict[str, Figures]:
         own = STAGES[name].depends(work.recipe)
         if name == "train":
             own["network"] = work.network.digest()
-            own |= {f"samples of {part}": digest(one) for part, one in work.data.parts.items()}
+            own |= {f"{SAMPLES}{part}": digest(one) for part, one in work.data.parts.items()}
         else:
             before = parent(plan, name)
-            own |= {f"{name} begins from": before, f"key of {before}": key_of(found[before])}
+            own |= {f"{name} begins from": before, f"{KEY}{before}": key_of(found[before])}
         found[name] = json.loads(json.dumps(own))
     return found
 
@@ -200,6 +236,18 @@ def dependences(work: Work, plan: list[str]) -> dict[str, Figures]:
 def _from(plan: list[str], name: str) -> list[str]:
     """A stage, and those that begin from it."""
     return [name] if name in LAST else plan[plan.index(name) :]
+
+
+def _check_longer(work: Work, name: str) -> None:
+    """ConfigError where the schedule would have given the epochs that are done other rates."""
+    assert work.folder is not None  # noqa: S101 - without one nothing goes on
+    file = work.folder / STAGES[name].file
+    past, config = load_checkpoint(file), getattr(work.recipe, name)
+    setup = run_setup(name, past.model, work.data, config, augmentation(work.recipe.data), None, None, None, ())
+    try:
+        resumed_state(setup, past.model, past, str(file))
+    except ConfigError as error:
+        raise ConfigError(f"{error} ({remedy(name)})") from error
 
 
 def _check_settings(work: Work, todo: list[str]) -> None:

@@ -194,13 +194,13 @@ def test_a_changed_recipe_is_refused_by_name(recipe, out, tmp_path, change, said
 
 def test_changed_samples_and_a_changed_network_are_refused(recipe, out, tmp_path):
     qp.Split(small.dataset(seed=3), small.dataset(samples=15, seed=1)).save(tmp_path / "others.h5")
-    with pytest.raises(ConfigError, match=r"run\.json: samples of train: expected \w+, as the run in it began"):
+    with pytest.raises(ConfigError, match=r"json: samples of train: expected \w+, as .*, got \w+: as many samples"):
         qp.run(replace(recipe, data=replace(recipe.data, path=str(tmp_path / "others.h5"))), out)
     shutil.copy(recipe.data.path, tmp_path / "moved.h5")
     moved = replace(recipe, data=replace(recipe.data, path=str(tmp_path / "moved.h5")))
     assert list(qp.run(moved, out).earlier) == list(stages.STAGES)[:-1]  # the same samples in another place
     qp.save_network(tmp_path / "other.json", small.network().change("lif1", threshold=0.5))
-    with pytest.raises(ConfigError, match=r"run\.json: network: expected \w+, as the run in it began"):
+    with pytest.raises(ConfigError, match=r"run\.json: network: lif1\.threshold: expected 1\.0, as .*, got 0\.5 \("):
         qp.run(replace(recipe, network=replace(recipe.network, file=str(tmp_path / "other.json"))), out)
 
 
@@ -215,7 +215,11 @@ def test_files_that_are_gone_or_others_are_named(recipe, out):
     assert qp.run(recipe, out, anew="prune").earlier == ("train", "score")
     record = json.loads((out / NAME).read_text(encoding="utf-8"))
     for text, kind, said in (
-        ("{", FormatError, "not the record of a run"),
+        ("{", FormatError, "run.json: expected the record of a run, got line 1 is not JSON"),
+        ("[1]", FormatError, "run.json: expected a table of names, as the record of a run has, got"),
+        ("{}", FormatError, "format: expected 'qpsnn-run', got None"),
+        (json.dumps({**record, "stages": 3}), FormatError, "stages: expected a table of names"),
+        (json.dumps({**record, "stages": {"train": 3}}), FormatError, "train: expected a table of names"),
         (json.dumps({**record, "format": "x"}), FormatError, "format: expected 'qpsnn-run', got 'x'"),
         (json.dumps({**record, "version": 2}), VersionError, "version: expected 1, got 2"),
         (
@@ -239,6 +243,34 @@ def test_a_record_of_an_older_version_lacks_what_came_later(out):
     record.check(now, pipeline.defaults(), stages.TRAININGS)
     with pytest.raises(ConfigError, match=r"train\.ema: expected 0\.0, as the run in it began, got 0\.5"):
         record.check({**now, "train": {**now["train"], "train.ema": 0.5}}, pipeline.defaults(), {})
+
+
+def test_more_epochs_extend_a_training_where_nothing_is_done_after_it(recipe, tmp_path):
+    """Bit for bit what one training of so many epochs gives."""
+    short = Recipe(recipe.network, recipe.data, replace(recipe.train, schedule="constant"))
+    qp.run(short, tmp_path / "out")
+    longer = replace(short, train=replace(short.train, epochs=5))
+    said = []
+    done = qp.run(longer, tmp_path / "out", log=said.append)
+    assert (done.figures["train"]["epochs"], done.earlier, said) == (5, (), ["train: to 5 epochs"])
+    data, augment = qp.load_data("saved", recipe.data.path), stages.augmentation(recipe.data)
+    whole = qp.train(small.network(), data, longer.train, augment=augment).model
+    equal_arrays(qp.load_model(tmp_path / "out" / "trained.h5"), whole)
+    assert qp.run(longer, tmp_path / "out").earlier == ("train",)
+    with pytest.raises(ConfigError, match=r"train\.epochs: expected 5, as the run in it began, got 3 \(--anew train"):
+        qp.run(short, tmp_path / "out")
+
+
+def test_more_epochs_are_refused_by_name_and_nothing_is_lost(recipe, out):
+    """Where a later stage is done, or where the schedule would have given what is done other rates."""
+    more = replace(recipe, train=replace(recipe.train, epochs=5))
+    with pytest.raises(ConfigError, match=r"train\.epochs: expected 3, as .*, got 5 \(--anew score lets the tr"):
+        qp.run(more, out)
+    before = {one.name: one.read_bytes() for one in out.iterdir() if one.is_file()}
+    said = r"config\.epochs: expected 3, as .*the cosine schedule gives update 2 another rate\), got 5 \(--anew train"
+    with pytest.raises(ConfigError, match=said):
+        qp.run(more, out, anew="score")
+    assert {one.name: one.read_bytes() for one in out.iterdir() if one.is_file()} == before
 
 
 def test_a_stage_that_failed_keeps_nothing(recipe, out, monkeypatch):

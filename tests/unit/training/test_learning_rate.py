@@ -45,6 +45,16 @@ def test_the_mean_begins_at_the_first_loss_and_ends_where_it_has_grown():
     assert len(list(_smoothed((one for one in [1.0] * 9), 4))) == 4
 
 
+def test_progress_counts_updates():
+    """Of several batches each, over the ends of epochs: 5 batches an epoch, 2 for an update, so 3 updates."""
+    told = []
+    config = replace(CONFIG, accumulate=2)
+    qp.find_learning_rate(small.network(), DATA, config, low=1e-4, high=1e-2, updates=10, progress=told.append)
+    assert {(one.stage, one.epoch, one.epochs, one.batches) for one in told} == {("find_learning_rate", 1, 1, 10)}
+    assert [one.batch for one in told][:6] == [1, 1, 2, 2, 3, 4]
+    assert told[-1].batch == 10
+
+
 def test_an_update_of_several_batches_has_their_mean():
     one = qp.find_learning_rate(small.network(), DATA, CONFIG, low=1e-4, high=1.0, updates=12)
     two = qp.find_learning_rate(small.network(), DATA, replace(CONFIG, accumulate=2), low=1e-4, high=1.0, updates=12)

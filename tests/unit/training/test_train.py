@@ -226,9 +226,13 @@ RESUMED_OTHERWISE = [
     ({"config": replace(EPOCHS, lr=0.5)}, r"config\.lr: expected 0\.01, as the run began, got 0\.5"),
     ({"config": replace(EPOCHS, warmup_epochs=2)}, r"config\.warmup_epochs: expected 1, as the run began, got 2"),
     ({"augment": Augment(crop=1)}, r"augment\.crop: expected 0, as the run began, got 1"),
-    ({"data": small.dataset(41)}, "data: expected"),
+    ({"data": small.dataset(41)}, r"data: expected SHA-256 \w{64}, as the run began, got \w{64}: samples 41, not 40"),
+    (
+        {"data": small.dataset(40, seed=9)},
+        r"got \w{64}: as many samples of the same shape, whose numbers, unit or labels differ",
+    ),
     ({"validation": small.dataset(9)}, "validation: expected None"),
-    ({"network": small.network(steps=2)}, "network: expected"),
+    ({"network": small.network(steps=2)}, "network: steps: expected 3, as the run began, got 2"),
     ({"stage": "finetune"}, "stage: expected train"),
 ]
 
