@@ -10,9 +10,7 @@ from rich.progress import Progress as Bars
 from rich.progress import TaskID
 
 from qpsnn_core.cli import show
-from qpsnn_core.kernels.compiling import compilations
-
-TEXT = "compiling kernels, once: about half a minute"
+from qpsnn_core.kernels.compiling import TEXT, compilations
 
 
 class Notice:

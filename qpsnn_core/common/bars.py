@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from threading import RLock
+from typing import TYPE_CHECKING, Any
 
 from qpsnn_core.common.errors import ArgumentError, Unquoted, expected
 from qpsnn_core.common.install import missing_extra
@@ -16,27 +16,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bars
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-WITHOUT_EPOCHS = ("calibrate", "learn", "prune", "recalibrate")
+WITHOUT_EPOCHS = ("calibrate", "find_learning_rate", "learn", "prune", "recalibrate")
 """Long stages of which a line is written at every tenth."""
 
 TENTHS = 10
-
-
-def shows_progress(function: Callable[P, R]) -> Callable[P, R]:
-    """A decorator: while the function runs with `progress=True`, its events move bars."""
-
-    @functools.wraps(function)
-    def called(*args: P.args, **options: P.kwargs) -> R:
-        if options.get("progress") is not True:
-            return function(*args, **options)
-        with drawn_bars() as listener:
-            options["progress"] = listener
-            return function(*args, **options)
-
-    return called
 
 
 def listener_of(place: str, progress: Listener | bool | None) -> Listener | None:
@@ -90,6 +73,8 @@ class BarListener:
     def __init__(self, drawn: Bars, writes: bool, log: Callable[[str], None]) -> None:
         self._drawn, self._tasks, self._tenths = drawn, dict[str, Any](), dict[str, int]()
         self._writes, self._log = writes, log
+        self._lock, self._compiling, self._compiled = RLock(), 0, 0
+        self._notice: Any = None
         self.lines: list[str] = []
 
     def __call__(self, event: Progress) -> None:
@@ -108,6 +93,25 @@ class BarListener:
         if self._writes and event.stage in WITHOUT_EPOCHS and tenths > self._tenths.get(event.stage, 0):
             self._log(f"{event.stage}: {done:,} of {total:,}")
         self._tenths[event.stage] = tenths
+
+    def compile_started(self, text: str) -> None:
+        """A kernel begins to be compiled, perhaps within another, on any thread: a bar, or a line, the first time."""
+        with self._lock:
+            self._compiling += 1
+            if self._compiling > 1:
+                return
+            if self._writes and not self._compiled:
+                self._log(text)
+            self._notice = self._drawn.add_task(text, total=None, completed=self._compiled, note="kernels")
+
+    def compile_ended(self) -> None:
+        """It is compiled; the bar goes with the last."""
+        with self._lock:
+            self._compiling -= 1
+            self._compiled += 1
+            self._drawn.update(self._notice, completed=self._compiled)
+            if not self._compiling:
+                self._drawn.remove_task(self._notice)
 
     def epoch_done(self, stage: str, epochs: int, figures: Any) -> None:
         """Write, or remember, the line of an epoch. figures: the Epoch of training's history."""

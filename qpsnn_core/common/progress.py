@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Progress:
     """Told after every batch: `batch` of `batches` are done in this epoch (counted from 1) of this stage.
 
-    stage: "train", "learn", "finetune", "validate", "evaluate", "score", "recalibrate", "calibrate" or "prune" (by
-    rows).
+    stage: "train", "learn", "finetune", "validate", "evaluate", "predict", "score", "recalibrate", "calibrate",
+    "prune" (by rows) or "find_learning_rate" (whose batches are updates).
     loss: nats, of this batch. accuracy: 0 to 1, of this stage and epoch so far.
     """
 

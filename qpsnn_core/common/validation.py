@@ -170,7 +170,8 @@ def check_number(place: str, value: float, want: str, valid: Callable[[float], b
 def check_choice(place: str, value: str, valid: tuple[str, ...]) -> None:
     """ConfigError, with the nearest valid word, unless `value` is one of them."""
     if not isinstance(value, str) or value not in valid:
-        raise ConfigError(expected(place, f"one of {', '.join(valid)}", value) + did_you_mean(value, valid))
+        words = ", ".join(one or '""' for one in valid)
+        raise ConfigError(expected(place, f"one of {words}", value) + did_you_mean(value, valid))
 
 
 def whole(place: str, value: object, least: int) -> int:

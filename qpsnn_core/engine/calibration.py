@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qpsnn_core.common.bars import listener_of, shows_progress
+from qpsnn_core.common.bars import listener_of
 from qpsnn_core.common.errors import DataError, ShapeError, expected
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
@@ -18,6 +18,7 @@ from qpsnn_core.engine.checks import check_batch_statistics, check_model
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
+from qpsnn_core.engine.progress_bars import shows_progress
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.synapses import BN_MOMENTUM
 from qpsnn_datasets import Dataset, Split, epoch_order

@@ -47,17 +47,19 @@ SHARES = InputRange(*UNSIGNED, 1 / UNSIGNED[1])
 
 
 class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
-    """A classifier of tables [N, D], images [N, H, W] or [N, H, W, C], for pipelines and searches of scikit-learn.
+    """A classifier of tables, images, frames and series, for pipelines and searches of scikit-learn.
 
-    network: of the zoo, a Network, or a function `(shape, classes) -> Network`, shape being (H, W, C), and (1, 1, D) of
-    a table. steps: T, and bits: of the weights (2 to 8, or 32), of a network of the zoo. epochs, batch (at most as many
-    as there are samples), optimizer, lr, weight_decay: as of TrainConfig. integers: whether the answers are those of
-    the deployed integer network. random_state: the seed.
+    X: shapes as `Dataset.from_arrays` takes them: [N, D], [N, H, W], [N, H, W, C], frames [N, T, H, W, C], and series
+    [N, L] or [N, L, D]. channels, series: as there. network: of the zoo, a Network, or a function `(shape, classes) ->
+    Network`, shape being (H, W, C), and (1, 1, D) of a table. steps: T, as many as there are frames, and bits: of the
+    weights (2 to 8, or 32), of a network of the zoo. epochs, batch (at most as many as there are samples), optimizer,
+    lr, weight_decay: as of TrainConfig. integers: whether the answers are those of the deployed integer network.
+    random_state: the seed.
 
-    uint8 is taken as it is. Other numbers become integers 0..255 between the smallest and the largest that `fit` saw:
-    of a column, of images over all of them; what lies outside is cut off. A network takes no other numbers, so this is
-    part of what is deployed. Fitted attributes: `classes_`, `model_`, `history_`, `integers_` (the integer network,
-    where it was asked for), `low_` and `high_` (None of uint8).
+    uint8 is taken as it is: intensities, or in frames counts of events. Other numbers become integers 0..255 between
+    the smallest and the largest that `fit` saw: of a column of a table, else over all of them; what lies outside is cut
+    off. A network takes no other numbers, so this is part of what is deployed. Fitted attributes: `classes_`, `model_`,
+    `history_`, `integers_` (the integer network, where it was asked for), `low_` and `high_` (None of uint8).
     Raises what `train` raises; scikit-learn's own errors for input that is no table of finite numbers.
     """
 
@@ -73,6 +75,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         lr: float = 0.01,
         weight_decay: float = 0.0,
         integers: bool = False,
+        channels: str = "",
+        series: str = "",
         random_state: Any = 0,
     ) -> None:
         self.network = network
@@ -84,6 +88,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.lr = lr
         self.weight_decay = weight_decay
         self.integers = integers
+        self.channels = channels
+        self.series = series
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> SpikingClassifier:
@@ -92,10 +98,10 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         X, y = validate_data(self, X, y, allow_nd=True)
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
-        self.low_, self.high_ = _range(X)
+        self.low_, self.high_ = _range(X, self.series)
         images = self._images(X)
-        shape: Shape = (images.shape[1], images.shape[2], images.shape[3])
-        data = Dataset(images, labels.astype(np.int64), tuple(map(str, self.classes_)), "X")
+        scale = SHARES.scale if images.ndim == 5 and self.low_ is not None else None
+        data = Dataset(images, labels.astype(np.int64), tuple(map(str, self.classes_)), "X", scale)
         config = TrainConfig(
             epochs=self.epochs,
             batch=min(self.batch, len(data)),
@@ -104,7 +110,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             weight_decay=self.weight_decay,
             seed=self._seed(),
         )
-        trained = train(self._network(shape, len(self.classes_)), data, config)
+        trained = train(self._network(data), data, config)
         self.model_, self.history_ = trained.model, trained.history
         self.integers_ = lower(trained.model).network if self.integers else None
         return self
@@ -125,10 +131,12 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         X = validate_data(self, X, allow_nd=True, reset=False)
         return predict(self.integers_ or self.model_, self._images(X))
 
-    def _network(self, shape: Shape, classes: int) -> Network:
+    def _network(self, data: Dataset) -> Network:
+        shape, classes = data.image_shape, len(data.classes)
         if isinstance(self.network, str):
             bits = quantizer_of("SpikingClassifier.bits", self.bits)
-            return build(self.network, shape, classes, steps=self.steps, quantizer=bits)
+            events = data.images.ndim == 5 and data.scale is None
+            return build(self.network, shape, classes, steps=self.steps, quantizer=bits, events=events)
         if isinstance(self.network, Network):
             return self.network
         if not callable(self.network):
@@ -150,15 +158,13 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         if self.low_ is not None:
             span = np.where(self.high_ > self.low_, self.high_ - self.low_, 1)
             X = SHARES.quantize((X.astype(np.float64) - self.low_) / span)
-        if X.ndim not in (2, 3, 4):
-            raise DataError(expected("X", "[N, D], [N, H, W] or [N, H, W, C]", Unquoted(f"shape {list(X.shape)}")))
-        return shaped("X", X, "last" if X.ndim == 4 else "")
+        return shaped("X", X, self.channels, self.series)
 
 
-def _range(X: Array) -> tuple[Any, Any]:
-    """The smallest and the largest number: of each column of a table, or of all images; None of uint8."""
+def _range(X: Array, series: str) -> tuple[Any, Any]:
+    """The smallest and the largest number: of each column of a table, or of all images or series; None of uint8."""
     if X.dtype == np.uint8:
         return None, None
     values = X.astype(np.float64)
-    axis = 0 if X.ndim == 2 else None
+    axis = 0 if X.ndim == 2 and not series else None
     return values.min(axis), values.max(axis)

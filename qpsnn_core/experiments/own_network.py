@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from inspect import signature
 from types import ModuleType
+from typing import Any
 
 from qpsnn_core.common.errors import ConfigError, QpsnnError, Unquoted, expected
 from qpsnn_core.common.input_range import InputRange
@@ -39,13 +41,28 @@ def own_network(
         found = _imported(module)
     if not callable(made := getattr(found, name, None)):
         raise ConfigError(expected(PLACE, f"a function of {found.__file__}", config.function))
+    spans = {} if input_range is None else {"input_range": input_range}
+    _check_called(config.function, made, (shape, classes), {"steps": config.steps, **spans})
     with _named(config.function):
-        spans = {} if input_range is None else {"input_range": input_range}
         network = made(shape, classes, steps=config.steps, **spans)
     if not isinstance(network, Network):
         want = f"{config.function} to give a Network (sequential(...) makes one)"
         raise ConfigError(expected(PLACE, want, Unquoted(described(network))))
     return config.checked(PLACE, network, shape, classes, events=events)
+
+
+def _check_called(function: str, made: Callable[..., Any], given: tuple[Any, ...], options: dict[str, Any]) -> None:
+    """ConfigError where the user's function does not take what it is called with."""
+    try:
+        taken = signature(made)
+    except (TypeError, ValueError):  # one that Python cannot look into
+        return
+    try:
+        taken.bind(*given, **options)
+    except TypeError:
+        why = ", as the data are real numbers, whose range its input needs" if "input_range" in options else ""
+        want = f"a function that is called as make(shape, classes, {', '.join(f'{name}=...' for name in options)}){why}"
+        raise ConfigError(expected(f"{PLACE}: {function}", want, Unquoted(f"make{taken}"))) from None
 
 
 def _imported(module: str) -> ModuleType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qpsnn_core.common.bars import listener_of, shows_progress
+from qpsnn_core.common.bars import listener_of
 from qpsnn_core.common.dead_layers import dead_layers, warn_dead_layers
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.plain import plain
@@ -11,6 +11,7 @@ from qpsnn_core.common.types import Array, Images
 from qpsnn_core.common.validation import check_at_least, check_kind
 from qpsnn_core.engine.evaluation import Evaluation, Runner, check_data, measure, measure_model, summed
 from qpsnn_core.engine.passes import check_model_kind
+from qpsnn_core.engine.progress_bars import shows_progress
 from qpsnn_core.engine.reach import reaches
 from qpsnn_core.integer.backends import get
 from qpsnn_core.integer.dead import reaches as integer_reaches

@@ -1,13 +1,20 @@
-"""Tells when kernels are compiled; machine code that was made before and is only read says nothing."""
+"""Tells when kernels are compiled; machine code that was made before and is only read says nothing.
+
+Where nobody has asked to be told, and standard error is a terminal, a line says it there, once in a process.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from numba.core import event
 
 EVENT = "numba:compile"
+TEXT = "compiling kernels, once: about half a minute"
+OURS = __name__.rpartition(".")[0]
 
 
 class _Hook(event.Listener):
@@ -31,5 +38,37 @@ def compilations(started: Callable[[], object], ended: Callable[[], object]) -> 
 
     A kernel that calls another is compiled around it, so that calls nest. Nothing is called for what the cache holds.
     """
-    with event.install_listener(EVENT, _Hook(started, ended)):
-        yield
+    _told.append(started)
+    try:
+        with event.install_listener(EVENT, _Hook(started, ended)):
+            yield
+    finally:
+        _told.remove(started)
+
+
+class _Terminal(event.Listener):
+    """The line of who has not asked. said: whether it was written."""
+
+    said = False
+
+    def on_start(self, event: event.Event) -> None:
+        """A function is compiled, of ours or of the user's."""
+        if _told or self.said or not _is_ours(event.data) or sys.stderr is None or not sys.stderr.isatty():
+            return
+        self.said = True
+        sys.stderr.write(f"qpsnn: {TEXT}\n")
+
+    def on_end(self, event: event.Event) -> None:
+        """Nothing is said."""
+
+
+def _is_ours(data: Any) -> bool:
+    function = getattr((data or {}).get("dispatcher"), "py_func", None)
+    return str(getattr(function, "__module__", "")).startswith(OURS)
+
+
+_told: list[Callable[[], object]] = []
+"""Those who are told now."""
+
+terminal = _Terminal()
+event.register(EVENT, terminal)

@@ -17,6 +17,7 @@ from typing import Any
 import numba
 import numpy as np
 
+import qpsnn_core.kernels.compiling  # noqa: F401 - it says on a terminal that kernels are compiled
 from qpsnn_core.kernels.machine_code import in_turn, stamp
 from qpsnn_core.kernels.simd.vector import fresh
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from qpsnn_core.common.errors import ShapeError
 from qpsnn_core.common.plain import plain_fields
 from qpsnn_core.common.validation import check_name, check_number
 from qpsnn_core.network.attention import SelfAttention
@@ -51,7 +52,12 @@ def trained_values(nodes: tuple[Any, ...]) -> dict[str, ValueSpec]:
     """
     values: dict[str, ValueSpec] = {}
     for node in nodes:
-        value = node.output(*(values[source] for source in node.sources))
+        try:
+            value = node.output(*(values[source] for source in node.sources))
+        except ShapeError as error:  # without dropout all of them fit
+            why = "in training, what a Dropout keeps counts 1 / (1 - rate) times"
+            remedy = f"put one Dropout behind {node.name}, or one of the same rate into each branch before it"
+            raise ShapeError(f"{error} ({why}: {remedy})") from error
         values[node.name] = replace(value, scale=value.scale / (1 - node.rate)) if type(node) is Dropout else value
     return values
 

@@ -81,7 +81,8 @@ def test_a_run_is_the_same_again_and_with_another_seed_another():
 
 
 def test_values_of_different_rates_do_not_meet():
-    with pytest.raises(ShapeError, match=r"sum1 \(from lif2\): expected .*at scale 2\.0 \(from dropout1\)"):
+    said = r"sum1 \(from lif2\): expected .*at scale 2\.0 \(from dropout1\).*: put one Dropout behind sum1, or"
+    with pytest.raises(ShapeError, match=said):
         qp.sequential(SHAPE, [Conv(4), LIF(), Branches([Dropout(0.5)], [Conv(4), LIF()]), Sum(), Linear(3)])
 
 

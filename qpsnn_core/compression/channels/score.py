@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.bars import listener_of, shows_progress
+from qpsnn_core.common.bars import listener_of
 from qpsnn_core.common.errors import ConfigError, NumericsError, Unquoted, expected
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
@@ -22,6 +22,7 @@ from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.membranes import MEMBRANES
 from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
+from qpsnn_core.engine.progress_bars import shows_progress
 from qpsnn_core.engine.reach import warn_dead_in_model
 from qpsnn_core.kernels.linalg import bidiagonal, singular_values
 from qpsnn_core.kernels.quantize import sum_abs

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qpsnn_core.common.bars import listener_of, shows_progress
+from qpsnn_core.common.bars import listener_of
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
@@ -23,6 +23,7 @@ from qpsnn_core.engine.checks import check_model
 from qpsnn_core.engine.evaluation import MEMORY, bytes_of
 from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.pricing import effective
+from qpsnn_core.engine.progress_bars import shows_progress
 from qpsnn_core.engine.reach import warn_dead_in_model
 from qpsnn_core.network.current_readouts import Weighted
 from qpsnn_core.network.graph import Network

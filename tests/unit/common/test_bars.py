@@ -8,11 +8,16 @@ import sys
 
 import pytest
 import small
+from numba.core import event
 
 import qpsnn_core as qp
 from qpsnn_core.common import bars
 from qpsnn_core.common.errors import ArgumentError, DataError
 from qpsnn_core.common.progress import Progress
+from qpsnn_core.engine.progress_bars import shows_progress
+from qpsnn_core.kernels import compiling
+from qpsnn_core.kernels.compiling import EVENT, TEXT
+from qpsnn_core.kernels.counter_random import seed_word
 
 CONFIG = qp.TrainConfig(epochs=2, batch=20)
 VERBS = [name for name in qp.__all__ if inspect.isfunction(getattr(qp, name))]
@@ -59,9 +64,70 @@ def test_a_terminal_shows_bars_that_vanish(name, monkeypatch):
 def test_a_file_gets_a_line_for_each_epoch(capsys):
     pytest.importorskip("rich")
     done = call("train", True)
-    lines = capsys.readouterr().err.strip().split("\n")
+    lines = [line for line in capsys.readouterr().err.strip().split("\n") if line != TEXT]
     assert [line.split(",")[0] for line in lines] == ["train: epoch 1/2", "train: epoch 2/2"]
     assert lines == [bars.epoch_line("train", 2, epoch) for epoch in done.history]
+
+
+def compiled(function):
+    """As Numba says it of a function that it compiles."""
+    with event.trigger_event(EVENT, data={"dispatcher": function}):
+        pass
+
+
+class Kernel:
+    """What Numba makes of a function of ours."""
+
+    py_func = seed_word
+
+
+class Theirs:
+    """Of the user's."""
+
+    py_func = compiled
+
+
+@shows_progress
+def work(*, progress=None):
+    compiled(Kernel)
+    compiled(Kernel)
+
+
+def test_with_progress_kernels_that_are_compiled_are_told_once(capsys):
+    pytest.importorskip("rich")
+    work(progress=True)
+    assert capsys.readouterr().err == f"{TEXT}\n"
+    work(progress=None)
+    assert capsys.readouterr().err == ""
+
+
+def test_on_a_terminal_they_are_a_bar(monkeypatch):
+    console = pytest.importorskip("rich.console")
+    text = io.StringIO()
+    made = console.Console(file=text, force_terminal=True, width=120, color_system=None)
+    monkeypatch.setattr(console, "Console", lambda **options: made)
+    work(progress=True)
+    assert "\x1b[2K" in text.getvalue().split(TEXT)[-1]
+
+
+class Terminal(io.StringIO):
+    """Standard error of a person."""
+
+    def isatty(self):
+        return True
+
+
+def test_without_progress_a_terminal_is_told_once_of_ours_alone(monkeypatch):
+    text = Terminal()
+    monkeypatch.setattr(sys, "stderr", text)
+    monkeypatch.setattr(compiling.terminal, "said", False)
+    compiled(Theirs)
+    with compiling.compilations(lambda: None, lambda: None):
+        compiled(Kernel)
+    assert text.getvalue() == ""
+    compiled(Kernel)
+    compiled(Kernel)
+    assert text.getvalue() == f"qpsnn: {TEXT}\n"
 
 
 def test_a_run_has_them(tmp_path, capsys):

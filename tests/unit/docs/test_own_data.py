@@ -51,6 +51,13 @@ def test_the_pictures_become_c(tmp_path):
     found = json.loads(said["simulate"])
     assert (found["spike_mismatches"], found["readout_mismatches"], found["images"]) == (0, 0, 48)
     assert "spikes, membranes and readouts are the same" in said["-C"]
+    trained, integers = commands(1)
+    table = run(trained, tmp_path)
+    assert re.search(r"pictures/disc/0\.jpg +(disc|square|cross) +[01]?\.?\d+", table)
+    assert table.count("pictures/cross/") == 80
+    (row,) = json.loads(run(integers, tmp_path))["samples"]
+    assert row["class"] == "disc"
+    assert row["probability"] > 0.3
 
 
 @pytest.mark.cli
@@ -58,7 +65,7 @@ def test_the_pictures_become_c(tmp_path):
 @pytest.mark.slow
 def test_the_sensor_data_run_on_lava(tmp_path):
     copied(tmp_path, "own_series.py")
-    python, evaluate, simulate = commands(1)
+    python, evaluate, simulate = commands(2)
     table = run([sys.executable, *python[1:]], tmp_path)
     assert re.search(r"spikes that differ on Lava +0\n", table), table
     assert json.loads(run([*evaluate, "--json"], tmp_path))["accuracy"] >= 0.85

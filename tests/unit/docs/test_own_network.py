@@ -12,6 +12,7 @@ from pages import blocks, links, run
 
 import qpsnn_core as qp
 from qpsnn_core.layers import Conv, Dropout, Layer
+from qpsnn_core.network import Input
 
 pytest.importorskip("sklearn")
 
@@ -55,7 +56,8 @@ def test_the_pages_code_runs_from_top_to_bottom(root, tmp_path):
     said = run([sys.executable, str(script)], tmp_path)
     printed = blocks(page(root), "")[1].strip()
     assert said.startswith(printed)
-    answers, arrays, scores = said[len(printed) :].strip().split("\n")
+    surrogate, answers, arrays, scores = said[len(printed) :].strip().split("\n")
+    assert surrogate == "fast_sigmoid"
     assert answers.endswith("(360, 10)")
     assert arrays == "(4, 8, 8, 8, 32) (4, 8, 8, 8, 32) (4, 8, 4, 4, 32)"
     assert len(scores.strip("[]").split()) == 3
@@ -74,8 +76,12 @@ def test_its_recipes_train(root, tmp_path):
     network = make((8, 8, 1), 10)
     qp.save_network(tmp_path / "net.json", network)
     rest = '\n[data]\nname = "digits"\nlimit = 100\n[train]\nepochs = 1\nbatch = 50\n'
-    recipes = blocks(page(root), "toml")
+    coded, *recipes = blocks(page(root), "toml")
     assert len(recipes) == 2
+    (tmp_path / "coded.toml").write_text(f"{coded}limit = 100\n[train]\nepochs = 1\nbatch = 50\n", encoding="utf-8")
+    run(["qpsnn", "train", "coded.toml", "--out", "coded.h5"], tmp_path)
+    assert qp.load_model(tmp_path / "coded.h5").network.input == Input("input", (8, 8, 1), 1, 1.0, spikes=True)
+    assert "spikes by poisson coding" in run(["qpsnn", "evaluate", "coded.h5"], tmp_path)
     for number, text in enumerate(recipes):
         (tmp_path / f"{number}.toml").write_text(text + rest, encoding="utf-8")
         run(["qpsnn", "train", f"{number}.toml", "--out", f"{number}.h5"], tmp_path)

@@ -107,6 +107,32 @@ def test_images_are_taken_as_they_are():
         found.predict(images / 255)
 
 
+def recurrent(shape, classes):
+    return qp.sequential(shape, [Linear(8), LIF(), Linear(classes)], steps=5)
+
+
+def test_it_takes_the_shapes_of_from_arrays():
+    """Series in time, a map, channels first, frames of counts: as `Dataset.from_arrays` reads them."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(20) % 2
+    series = rng.normal(0, 1, (20, 5, 3)) + labels[:, None, None]
+    found = qp.SpikingClassifier(recurrent, epochs=2, batch=8, series="frames").fit(series, labels)
+    assert found._images(series).shape == (20, 5, 1, 1, 3)
+    assert found.predict(series).shape == (20,)
+    spread = qp.SpikingClassifier(small_net, epochs=1, batch=8, series="map").fit(series, labels)
+    assert spread.model_.network.input.shape == (1, 5, 3)
+    one = np.array([spread.low_, spread.high_])
+    assert one.shape == (2,)
+    first = rng.integers(0, 256, (20, 3, 6, 6)).astype(np.uint8)
+    with pytest.raises(DataError, match="X: expected channels last; say channels='first'"):
+        qp.SpikingClassifier(small_net).fit(first, labels)
+    taken = qp.SpikingClassifier(small_net, epochs=1, batch=8, channels="first").fit(first, labels)
+    assert taken.model_.network.input.shape == (6, 6, 3)
+    counts = rng.integers(0, 2, (20, 5, 4, 4, 2)).astype(np.uint8)
+    seen = qp.SpikingClassifier("mlp", steps=5, epochs=1, batch=8).fit(counts, labels)
+    assert seen.model_.network.input.spikes
+
+
 def test_the_same_seed_gives_the_same_answers():
     one, other = (clone(QUICK).fit(IRIS.data, IRIS.target).predict_proba(IRIS.data) for _ in range(2))
     np.testing.assert_array_equal(one, other)

@@ -88,7 +88,11 @@ def test_a_function_gets_the_range_of_real_numbers():
     data = qp.Dataset.from_arrays(rng.normal(0, 1, (12, 6, 6, 2)), np.arange(12) % 3, test=0.5, scale=0.05)
     made = network_for(with_network(function="theirs:ranged", steps=3), data, imports=True)
     assert (made.input.low, made.input.peak, made.input.scale) == data.train.input_range
-    with pytest.raises(ConfigError, match=r"network\.function: theirs:make: .*argument 'input_range'"):
+    said = (
+        r"theirs:make: expected a function that is called as make\(shape, classes, steps=\.\.\., input_range=\.\.\.\), "
+        r"as the data are real numbers, .*, got make\(shape, classes, \*, steps\)$"
+    )
+    with pytest.raises(ConfigError, match=said):
         network_for(with_network(function="theirs:make", steps=3), data, imports=True)
 
 
