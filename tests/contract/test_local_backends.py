@@ -17,7 +17,7 @@ from qpsnn_core.integer.local.simulate import simulate_local
 
 CASES = {
     "single": lambda: (stdp_network(), spikes()),
-    "saturating": lambda: (stdp_network("single", "truncation", "Q6.4"), spikes()),
+    "saturating": lambda: (stdp_network("single", "truncation", "Q7.4"), spikes()),
     "three, drawn": lambda: (stdp_network("three", "stochastic"), spikes()),
     "normalised": lambda: (decolle_network(), frames()),
     "plain, drawn": lambda: (decolle_network("plain", "stochastic"), frames()),

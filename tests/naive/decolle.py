@@ -48,6 +48,7 @@ class Layer:
     def step(self, spikes, t):
         """Pooled spikes, and where each pool's highest membrane is."""
         d, f = self.d, self.d.fixed
+        spikes = np.reshape(spikes, self.one.inputs)
         (height, width, channels), pad = self.one.inputs, self.one.padding
         for y in range(height):
             for x in range(width):

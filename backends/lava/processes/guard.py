@@ -23,7 +23,7 @@ def tell_failure(text: str) -> None:
 
 
 class GuardedModel(PyLoihiProcessModel):
-    """Does `step` in each spiking phase. Its subclasses name nothing `phase` or `time_step`: those are Lava's."""
+    """Does `step` in each spiking phase. Subclasses name nothing `phase`, `start` or `time_step`: those are Lava's."""
 
     @abstractmethod
     def step(self) -> None:

@@ -121,7 +121,7 @@ class AdaptiveNeuronsModel(LocalModel):
             return
         sample, t = here
         if t == 0:
-            self.start(sample)
+            self.begin_sample(sample)
             totals = np.zeros_like(totals)
         crossed = self.integrate(totals, t)
         if self.c["inhibitory"]:
@@ -137,7 +137,7 @@ class AdaptiveNeuronsModel(LocalModel):
             counts=self.counts,
         )
 
-    def start(self, sample: int) -> None:
+    def begin_sample(self, sample: int) -> None:
         """All at rest; the keys of the sample's draws."""
         self.membranes[:] = self.c["rest"]
         for array in (self.refractory, self.counts, self.inhibitory_refractory):

@@ -11,6 +11,7 @@ import numpy as np
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array, Images, Longs
+from qpsnn_core.common.validation import check_kind
 from qpsnn_core.integer.local.backends import LocalRecord, LocalRun, check_samples
 from qpsnn_core.integer.local.networks import TESTED, IntDecolle, IntDiehlCook, IntLocal
 from qpsnn_core.kernels.neurons.decolle_layout import State
@@ -42,9 +43,8 @@ def learn_local(network: IntDiehlCook, samples: Images, *, record: LocalRecord =
     first: the number of the first sample, as training counts them: `learn` with the same state gives the same bits.
     Raises as `simulate_local`, ConfigError (rounding that undoes what is learnt).
     """
+    check_kind("network", network, IntDiehlCook)
     samples = check_samples(network, samples, record, first)
-    if not isinstance(network, IntDiehlCook):
-        raise ConfigError(expected("network", "one that learns by STDP", type(network).__name__))
     grid = network.layers.excitatory.threshold
     if network.layers.excitatory.adapts and grid.random is None and grid.offset == 0:
         want = "thresholds that do not leak, with truncation: floor takes a whole 2**-f mV in each step"

@@ -68,22 +68,18 @@ def widened(stored, shift):
 
 
 @kernel
-def charged(total, unit, shift):
-    """A sum of weights as a wide number; unit, shift: as in NeuronConstants."""
-    if shift is None:
-        if unit is None:
-            return total
-        return np.float32(total) * unit
-    if unit is None:
-        return np.int64(total) << shift
-    return np.int64(np.floor(np.float64(total) * unit))
-
-
-@kernel
 def charge(currents, totals, unit, shift):
     """Sums of weights (`totals`) as wide numbers (`currents`, written); unit, shift: as in NeuronConstants."""
     for j in range(totals.shape[0]):
-        currents[j] = charged(totals[j], unit, shift)
+        if shift is None:
+            if unit is None:
+                currents[j] = totals[j]
+            else:
+                currents[j] = np.float32(totals[j]) * unit
+        elif unit is None:
+            currents[j] = np.int64(totals[j]) << shift
+        else:
+            currents[j] = np.int64(np.floor(np.float64(totals[j]) * unit))
 
 
 @kernel
@@ -194,16 +190,21 @@ def integrate(v, currents, ready, wide, crossed, constants, step, key, saturatio
 
 
 @kernel
-def drift(v, totals, ready, wide, crossed, constants, step, key, saturations):
+def drift(v, totals, currents, shift, ready, wide, crossed, constants, step, key, saturations):
     """`charge` and `integrate` in one pass, for a step without inhibition; the number of neurons that cross.
 
-    totals: sums of weights, `[neurons]`. The others: as for `integrate`.
+    totals: sums of weights, `[neurons]`, float32 if neurons are, else integers; shift: of `constants`, by which they
+    are widened. currents: written. The others: as for `integrate`.
     """
     count = 0
     lost = 0
     for j in range(v.shape[0]):
         x = leaked(v[j], constants.rest, constants.leak, constants.membrane_shift)
-        x = x + charged(totals[j], constants.charge_unit, constants.charge_shift) if ready[j] <= 0 else x
+        if shift is None:
+            currents[j] = totals[j]
+        else:
+            currents[j] = np.int64(totals[j]) << shift
+        x = x + currents[j] if ready[j] <= 0 else x
         ready[j] = max(ready[j] - 1, 0)
         over = x >= constants.base + wide[j]
         crossed[j] = over

@@ -49,13 +49,13 @@ class ConductanceConstants(NamedTuple):
 
 
 @kernel
-def pulled(v, ge, gi, c):
-    """V after a step, wide. v: as stored. ge, gi: wide conductances. c: ConductanceConstants."""
-    if c.v_up is None:
+def pulled(v, ge, gi, c, up):
+    """V after a step, wide. v: as stored. ge, gi: wide conductances. c: ConductanceConstants, and its `v_up`."""
+    if up is None:
         return v + c.rate * (((c.rest - v) + ge * (c.excitatory - v)) + gi * (c.inhibitory - v))
     x = np.int64(v)
     pull = ((c.rest - x) << c.g_bits) + ge * (c.excitatory - x) + gi * (c.inhibitory - x)
-    return (x << c.v_up) + c.rate * pull
+    return (x << up) + c.rate * pull
 
 
 @kernel
@@ -78,7 +78,7 @@ def leap(v, ge, gi, ready, excited, inhibited, v_th, fired, c, step, keys, lost)
     for j in range(v.shape[0]):
         e = widened(ge[j], c.g_up) + excited[j]
         i = widened(gi[j], c.g_up) + inhibited[j]
-        x = pulled(v[j], e, i, c)
+        x = pulled(v[j], e, i, c, c.v_up)
         ge[j] = faded(e, c.keep_e, c.conductance, step, j, keys[1], lost)
         gi[j] = faded(i, c.keep_i, c.conductance, step, j, keys[2], lost)
         held = ready[j] > 0

@@ -190,7 +190,7 @@ def present(
         totals = s.totals[0 if learning else max(t - 1, 0)]
         if learning:
             add_rows(totals, weights, events, first[max(t - 1, 0)], start)
-        braked = t == 0 or inhibiting or winner >= 0 or relayed > 0
+        braked = e.charge_unit is not None or t == 0 or inhibiting or winner >= 0 or relayed > 0
         if braked:
             charge(s.currents, totals, e.charge_unit, e.charge_shift)
             if t == 0:
@@ -204,7 +204,7 @@ def present(
         if braked:
             count = integrate(s.v, s.currents, s.ready, s.wide, s.crossed, e, t, v_key, saturations)
         else:
-            count = drift(s.v, totals, s.ready, s.wide, s.crossed, e, t, v_key, saturations)
+            count = drift(s.v, totals, s.currents, e.charge_shift, s.ready, s.wide, s.crossed, e, t, v_key, saturations)
         winner = -1
         if given.shape[0] > 0 and given[t] >= 0:
             if s.crossed[given[t]]:

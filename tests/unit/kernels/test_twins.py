@@ -137,7 +137,6 @@ TWINS = {
     "neurons.adaptive_lif.add_rows": "diehl_cook.sample",
     "neurons.adaptive_lif.brake": "diehl_cook.sample",
     "neurons.adaptive_lif.charge": "diehl_cook.sample",
-    "neurons.adaptive_lif.charged": "diehl_cook.sample",
     "neurons.adaptive_lif.cross": "diehl_cook.sample",
     "neurons.adaptive_lif.drift": "diehl_cook.sample",
     "neurons.adaptive_lif.integrate": "diehl_cook.sample",

@@ -64,7 +64,7 @@ def test_stdp_goes_on_after_deployment_with_the_bits_of_training():
     np.testing.assert_array_equal(done.saturated, responses.saturated.sum(0))
     assert (whole.weights != half.weights).any()
     assert (done.run.variables["thresholds"][-1, -1] == whole.adaptation).all()
-    again = learn_local(lower_local(half), spikes_of(model, images()[2:], half.seen), first=half.seen + 1)
+    again = learn_local(lower_local(half), spikes_of(model, images()[2:], half.seen + 1), first=half.seen)
     assert (again.network.weights != whole.weights).any()
 
 
