@@ -132,6 +132,8 @@ def _moments(tree: Tree, name: str, filtered: bool) -> list[Moment]:
     recording = name.removesuffix(BOXES) + EVENTS
     if recording not in tree.names:
         raise FileError(expected(str(tree.root), recording, Unquoted("no such file")))
+    if not len(boxes):
+        return []
     times, begins = np.unique(times_of(boxes), return_index=True)
     found = []
     for time, group in zip(times.tolist(), np.split(boxes, begins[1:]), strict=True):

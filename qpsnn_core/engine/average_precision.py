@@ -15,7 +15,7 @@ import numpy as np
 from qpsnn_core.common.errors import DataError, Unquoted, expected
 from qpsnn_core.common.types import Bools, Doubles
 from qpsnn_core.common.validation import check_choice, number
-from qpsnn_core.engine.coco_precision import coco_figures
+from qpsnn_core.engine.coco_precision import coco_curves, coco_means
 from qpsnn_core.engine.detection import Detections
 from qpsnn_core.engine.overlapping import Ranked, ranked
 from qpsnn_core.kernels.boxes import match_best
@@ -94,7 +94,7 @@ def mean_average_precision(
     levels = tuple(number("threshold", one, 0, 1) for one in (given if thresholds is None else thresholds))
     kinds = tuple(classes)
     if convention == "coco":
-        by_class, figures = coco_figures(detections, boxes, len(kinds), levels)
+        by_class, figures = coco_means(coco_curves(detections, boxes, len(kinds), levels), levels)
         return AveragePrecision(convention, levels, kinds, by_class, figures)
     area = {"all points": area_below, "11 points": eleven_points}[integral] if convention == "voc" else yolo_area
     columns = [_BEST[convention](ranked(detections, boxes, kind), levels, area) for kind in range(len(kinds))]

@@ -33,16 +33,17 @@ class Curves(NamedTuple):
     recall: Doubles
 
 
-def coco_figures(
-    detections: Detections, boxes: Boxes, classes: int, levels: Sequence[float]
-) -> tuple[Doubles, Mapping[str, float]]:
+AllCurves = dict[tuple[str, int], list[Curves]]
+"""Of each class, by area and detections of an image."""
+
+
+def coco_means(curves: AllCurves, levels: Sequence[float]) -> tuple[Doubles, Mapping[str, float]]:
     """Average precisions `[thresholds, classes]` of boxes of every size, and the figures by name.
 
     AP, AP50, AP75 (the latter two where these overlaps are among `levels`); APs, APm, APl by area; AR1, AR10, AR100 by
     detections; ARs, ARm, ARl. NaN where no box counts (pycocotools prints -1). Boxes that are `crowd`, and those
     beyond an area, are neither asked for nor held against what finds them.
     """
-    curves = coco_curves(detections, boxes, classes, levels)
     precision = {area: np.stack([one.precision for one in curves[area, MOST[-1]]], 2) for area in AREAS}
     figures = {"AP": _mean(precision["all"])}
     for name, level in (("AP50", 0.5), ("AP75", 0.75)):
@@ -57,11 +58,9 @@ def coco_figures(
     return by_class.T, figures
 
 
-def coco_curves(
-    detections: Detections, boxes: Boxes, classes: int, levels: Sequence[float]
-) -> dict[tuple[str, int], list[Curves]]:
+def coco_curves(detections: Detections, boxes: Boxes, classes: int, levels: Sequence[float]) -> AllCurves:
     """The curves of each class, by area and detections of an image: what pycocotools keeps as `precision`, `recall`."""
-    curves: dict[tuple[str, int], list[Curves]] = {}
+    curves: AllCurves = {}
     for kind in range(classes):
         found = ranked(detections, boxes, kind, most=MOST[-1], crowds=True)
         for area in AREAS:
@@ -90,7 +89,7 @@ def _curves(found: Ranked, levels: Sequence[float], area: tuple[float, float], m
         )
         matched.append(hits > 0)
         spared.append((dropped > 0) | ((hits == 0) & _beyond(found.detected[image][:most], area)))
-    if not count:
+    if not count:  # which also is so where there are no images
         return Curves(np.full((len(levels), len(RECALLS)), math.nan), np.full(len(levels), math.nan))
     within = np.concatenate([np.arange(len(one)) < most for one in found.overlaps])
     order = np.argsort(-found.scores[within], kind="stable")

@@ -13,7 +13,7 @@ from qpsnn_datasets.detection.boxes import Boxes
 
 
 class Ranked(NamedTuple):
-    """One class, image by image, each image's detections the best first, equal scores as they came.
+    """One class, in each image that has a detection or a box of it; the best detection first, equal scores as they came.
 
     overlaps: of each image float64 `[D, G]`, over the detection's area alone where the box is a crowd. difficult,
     crowd, areas: of each image `[G]`. detected: of each image the areas of the detections, `[D]`. scores: of all
@@ -31,23 +31,35 @@ class Ranked(NamedTuple):
 
 def ranked(detections: Detections, boxes: Boxes, kind: int, *, most: int | None = None, crowds: bool = False) -> Ranked:
     """The detections of class `kind`, `most` of an image at most, and its boxes, except crowds unless asked."""
+    rows, own = np.flatnonzero(detections.classes == kind), np.flatnonzero(boxes.classes == kind)
+    if not crowds:
+        own = own[~boxes.crowd[own]]
+    detected_in, there_in = _images(detections.offsets)[rows], _images(boxes.offsets)[own]
+    images = np.union1d(detected_in, there_in)
     found: list[Doubles] = []
-    difficult, crowd, areas, detected, scores = [], [], [], [], []
-    for image in range(len(boxes)):
-        here, there = detections.of(image), boxes.of(image)
-        rows = np.flatnonzero(detections.classes[here] == kind)
-        values = detections.scores[here][rows].astype(np.float64)
+    difficult, crowd, areas, detected, scores = [], [], [], [], [np.zeros(0)]
+    for here, there in zip(_parts(rows, detected_in, images), _parts(own, there_in, images), strict=True):
+        values = detections.scores[here].astype(np.float64)
         best = np.argsort(-values, kind="stable")[:most]
-        edges = np.ascontiguousarray(detections.boxes[here][rows[best]], np.float64)
-        own = np.flatnonzero((boxes.classes[there] == kind) & (crowds | ~boxes.crowd[there]))
-        flags = boxes.crowd[there][own]
-        table = np.zeros((len(best), len(own)))
-        overlaps(edges, np.ascontiguousarray(boxes.edges[there][own]), flags.astype(np.uint8), table)
+        edges = detections.boxes[here[best]].astype(np.float64)
+        flags = boxes.crowd[there]
+        table = np.zeros((len(best), len(there)))
+        overlaps(edges, boxes.edges[there], flags.astype(np.uint8), table)
         found.append(table)
-        difficult.append(boxes.difficult[there][own])
+        difficult.append(boxes.difficult[there])
         crowd.append(flags)
-        areas.append(boxes.areas[there][own])
+        areas.append(boxes.areas[there])
         detected.append((edges[:, 2] - edges[:, 0]) * (edges[:, 3] - edges[:, 1]))
         scores.append(values[best])
     every = np.concatenate(scores)
     return Ranked(found, difficult, crowd, areas, detected, every, np.argsort(-every, kind="stable"))
+
+
+def _images(offsets: Longs) -> Longs:
+    """The image of each row."""
+    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+
+
+def _parts(rows: Longs, of: Longs, images: Longs) -> list[Longs]:
+    """The rows of each of `images`, which rise; of: the image of each row, which never fall."""
+    return np.split(rows, np.searchsorted(of, images[1:])) if len(images) else []

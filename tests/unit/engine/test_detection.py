@@ -109,7 +109,7 @@ def test_what_is_refused():
     refused(
         r"maps\[1\]: rows: expected 2, as the first map and the strides say, got 4", [real[0], np.zeros((2, 4, 4, 8))]
     )
-    refused(r"maps\[0\]: expected finite numbers", [real[0] * np.inf, real[1]])
+    refused(r"maps\[0\]: expected finite numbers", [np.full_like(real[0], np.inf), real[1]])
     with pytest.raises(ConfigError, match=r"limits\.confidence: expected a number from 0 to 1, got 2"):
         DetectionLimits(confidence=2)
 

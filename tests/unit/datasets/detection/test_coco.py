@@ -83,13 +83,14 @@ def test_what_is_no_json(text):
 
 
 def test_files_that_are_not_there_or_there_twice(folder):
+    write_coco(folder / "more_train.json", [], [], CATEGORIES)
+    with pytest.raises(FormatError, match=r"expected one JSON file of the train part, got .* and more_train\.json"):
+        load_detection("coco", folder, 8)
+    (folder / "more_train.json").unlink()
     (folder / "val2017" / "a.png").rename(folder / "val2017" / "c.png")
     assert load_detection("coco", folder, 8).test.files == ("val2017/b.png", "train2017/a.png")  # the only a.png
     (folder / "train2017" / "a.png").rename(folder / "train2017" / "c.png")
     with pytest.raises(FileError, match=r"train2017\.json: expected the image a\.png, got no such file"):
-        load_detection("coco", folder, 8)
-    write_coco(folder / "more_train.json", [], [], CATEGORIES)
-    with pytest.raises(FormatError, match=r"expected one JSON file of the train part, got .* and more_train\.json"):
         load_detection("coco", folder, 8)
 
 
