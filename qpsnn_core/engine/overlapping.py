@@ -13,7 +13,7 @@ from qpsnn_datasets.detection.boxes import Boxes
 
 
 class Ranked(NamedTuple):
-    """One class, in each image that has a detection or a box of it; the best detection first, equal scores as they came.
+    """One class, in each image that has a detection or box of it; the best detection first, equal scores as they came.
 
     overlaps: of each image float64 `[D, G]`, over the detection's area alone where the box is a crowd. difficult,
     crowd, areas: of each image `[G]`. detected: of each image the areas of the detections, `[D]`. scores: of all
