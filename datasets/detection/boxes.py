@@ -94,7 +94,7 @@ class Dropped(NamedTuple):
     """A box that was left out: of which image, its number among those of the file, its class, and why."""
 
     image: str
-    index: int
+    number: int
     label: str
     reason: str
 
@@ -110,7 +110,7 @@ class BoxReport:
         """The numbers, and the name of every image that lost a box."""
         reasons = Counter(one.reason for one in self.dropped)
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-        names = ", ".join(f"{one.image} ({one.label} {one.index})" for one in self.dropped)
+        names = ", ".join(f"{one.image} ({one.label} {one.number})" for one in self.dropped)
         dropped = f"{len(self.dropped)} boxes dropped ({counts}): {names}" if self.dropped else "no box dropped"
         return f"{dropped}; {self.clipped} clipped at the edge of their image"
 

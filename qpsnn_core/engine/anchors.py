@@ -73,7 +73,8 @@ def fit_anchors(sides: Doubles, count: int, seed: int) -> Doubles:
         found = anchor_fit(sides, changed).fitness
         if found > fitness:
             best, fitness = changed, found
-    return best[np.argsort(best[:, 0] * best[:, 1], kind="stable")]
+    found_anchors: Doubles = best[np.argsort(best[:, 0] * best[:, 1], kind="stable")]
+    return found_anchors
 
 
 def fitted_head(head: DetectionHead, sides: Doubles, seed: int) -> DetectionHead:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qpsnn_core.common.errors import DataError, Unquoted, expected
-from qpsnn_core.common.types import Bools, Doubles
+from qpsnn_core.common.types import Bools, Doubles, Longs
 from qpsnn_core.common.validation import check_choice, number
 from qpsnn_core.engine.coco_precision import coco_curves, coco_means
 from qpsnn_core.engine.detection import Detections
@@ -163,7 +163,7 @@ _BEST: Mapping[str, Callable[[Ranked, Sequence[float], Callable[[Doubles, Double
 }
 
 
-def _claims(overlaps: Doubles, level: float, strict: bool) -> Doubles:
+def _claims(overlaps: Doubles, level: float, strict: bool) -> Longs:
     chosen = np.zeros(len(overlaps), np.int64)
     match_best(overlaps, float(level), strict, np.zeros(overlaps.shape[1], np.uint8), chosen)
     return chosen

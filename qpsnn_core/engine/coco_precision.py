@@ -93,10 +93,10 @@ def _curves(found: Ranked, levels: Sequence[float], area: tuple[float, float], m
         return Curves(np.full((len(levels), len(RECALLS)), math.nan), np.full(len(levels), math.nan))
     within = np.concatenate([np.arange(len(one)) < most for one in found.overlaps])
     order = np.argsort(-found.scores[within], kind="stable")
-    hits = np.concatenate(matched, 1)[:, order]
+    found_any = np.concatenate(matched, 1)[:, order]
     counts = ~np.concatenate(spared, 1)[:, order]
-    right = np.cumsum(hits & counts, 1).astype(np.float64)
-    wrong = np.cumsum(~hits & counts, 1).astype(np.float64)
+    right = np.cumsum(found_any & counts, 1).astype(np.float64)
+    wrong = np.cumsum(~found_any & counts, 1).astype(np.float64)
     precision, recall = np.zeros((len(levels), len(RECALLS))), np.zeros(len(levels))
     for level in range(len(levels)):
         reached = right[level] / count

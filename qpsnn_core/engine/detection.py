@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,14 +108,17 @@ def detect(
             boxes = np.clip(boxes, 0, np.array([shape[1], shape[0]] * 2, np.float64))
         parts.append((boxes.astype(np.float32), scores.astype(np.float32), classes))
     offsets = np.cumsum([0, *(len(one[1]) for one in parts)], dtype=np.int64)
-    return Detections(*(np.concatenate(one) for one in zip(*parts, strict=True)), offsets)
+    boxes, scores, classes = (np.concatenate([part[place] for part in parts]) for place in range(3))
+    return Detections(boxes, scores, classes, offsets)
 
 
 def joined(parts: Sequence[Detections]) -> Detections:
     """The detections of several batches as those of one."""
-    arrays = [[getattr(one, field.name) for one in parts] for field in dataclasses.fields(Detections)[:-1]]
+    boxes, scores, classes = (
+        np.concatenate([getattr(one, name) for one in parts]) for name in ("boxes", "scores", "classes")
+    )
     counts = np.concatenate([np.diff(one.offsets) for one in parts])
-    return Detections(*map(np.concatenate, arrays), np.cumsum([0, *counts], dtype=np.int64))
+    return Detections(boxes, scores, classes, np.cumsum([0, *counts], dtype=np.int64))
 
 
 def _candidates(

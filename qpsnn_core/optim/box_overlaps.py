@@ -95,5 +95,5 @@ def _meeting(boxes: Doubles, there: Doubles) -> _Meeting:
 def _ratio(boxes: Doubles, there: Doubles, meeting: _Meeting) -> tuple[Doubles, Doubles]:
     """Intersection over union, and the union."""
     both = meeting.shared[:, 0] * meeting.shared[:, 1]
-    union = boxes[:, 2] * boxes[:, 3] + there[:, 2] * there[:, 3] - both
+    union: Doubles = boxes[:, 2] * boxes[:, 3] + there[:, 2] * there[:, 3] - both
     return both / union, union

@@ -43,7 +43,7 @@ def test_a_folder(folder):
     assert train.boxes.classes.tolist() == [1, 0]
     assert train.boxes.crowd.tolist() == [True, False]
     assert train.boxes.areas.tolist() == [77.5, 1200]
-    assert [(one.index, one.reason) for one in train.report.dropped] == [(1, "no area")]
+    assert [(one.number, one.reason) for one in train.report.dropped] == [(1, "no area")]
     assert len(train.targets(np.array([0, 1])).classes) == 1  # crowds are not trained on
 
 

@@ -40,7 +40,7 @@ def test_a_folder(folder):
     assert train.boxes.areas.tolist() == [1200, 50, 384]
     assert not train.boxes.crowd.any()
     np.testing.assert_array_equal(train.edges(0), [[0, 2, 20, 17]])  # 40 x 30 lies as 20 x 15 in 20 x 20
-    assert [(one.image, one.index, one.label, one.reason) for one in train.report.dropped] == [
+    assert [(one.image, one.number, one.label, one.reason) for one in train.report.dropped] == [
         ("JPEGImages/one.png", 1, "ant", "no area"),
         ("JPEGImages/two.png", 2, "cat", "outside"),
     ]
