@@ -22,7 +22,8 @@ class GateOptions:
     size: of ChannelGate. target, weight: of both. sampling, temperature: of SpatialGate; start: the shift with which
     its predictor's batch norm begins, in deviations of Z, so that nearly all places are open at first. prior: what
     places are predicted from, the "membrane" that the neurons before stored, or their pooled "spikes". Membranes of
-    few levels and spikes have an integer form.
+    few levels and spikes have an integer form. sampling is not the paper's "gumbel", whose noise a test does not have:
+    docs/gates.md has both.
     """
 
     channels: bool = True
@@ -30,7 +31,7 @@ class GateOptions:
     size: int = ChannelGate.size
     target: float = ChannelGate.target
     weight: float = ChannelGate.weight
-    sampling: str = SpatialGate.sampling
+    sampling: str = "straight-through"
     temperature: float = SpatialGate.temperature
     prior: str = "membrane"
     start: float = 2.0

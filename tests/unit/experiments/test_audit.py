@@ -247,7 +247,7 @@ def test_a_wrong_membrane_threshold_or_gate_is_found(monkeypatch, fault, line):
             lambda found: {name: array * np.float32(1.01) for name, array in found.items()},
         )
     if fault == "levels":
-        spoiled(monkeypatch, lif, "levels_of", lambda levels: levels._replace(high=levels.high + 1))
+        spoiled(monkeypatch, lif, "levels_of", lambda levels: levels._replace(low=levels.low + 2))
     if fault == "mask":
         wrong = LAYERS.entries[ChannelGate]._replace(forward=lambda *given: closes_one(gates.channel_gate(*given)))
         monkeypatch.setitem(LAYERS.entries, ChannelGate, wrong)

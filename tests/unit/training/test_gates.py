@@ -40,8 +40,8 @@ def network(size=1):
         Linear("which", "mean", 6 // size, quantizer=EIGHT),
         ChannelGate("channels", "which", size, weight=2.0),
         Membrane("prior", "lif1"),
-        Conv("where", "prior", 1, quantizer=EIGHT),
-        SpatialGate("places", "where", (6, 6)),
+        Conv("where", "prior", 1, quantizer=EIGHT, initial_shift=0.5),
+        SpatialGate("places", "where", (6, 6), "straight-through", weight=1.0),
         Conv("conv2", "lif1", 6, quantizer=FOUR, gate="channels"),
         LIF("lif2", ("conv2",)),
         Conv("conv3", "lif2", 4, quantizer=FOUR, gate="places", input_gate="channels"),
@@ -67,6 +67,8 @@ def test_it_learns_with_gates_that_learn(trained):
     report = gate_report(trained.model, small.dataset(20).images)
     assert report.gates["channels"].accuracy > 0.6
     assert 0 < report.gates["channels"].open < 1
+    assert report.gates["places"].accuracy > 0.6
+    assert 0.2 < report.gates["places"].open < 0.95
 
 
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, trained):
