@@ -1,11 +1,11 @@
 """The layers that `sequential` and `Builder` take; they live in network/layers.py."""
 
 from qpsnn_core.network.gate_layers import ChannelGate, Membrane, SpatialGate
+from qpsnn_core.network.join_layers import Concat, Sum, Upsample
 from qpsnn_core.network.layers import (
     LIF,
     AvgPool,
     Branches,
-    Concat,
     Conv,
     Dropout,
     Input,
@@ -15,8 +15,6 @@ from qpsnn_core.network.layers import (
     Readout,
     SelfAttention,
     Shortcut,
-    Sum,
-    Upsample,
 )
 from qpsnn_core.network.readout_layers import CurrentReadout
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import prod
@@ -14,6 +13,7 @@ from qpsnn_backends.c.currents import CurrentMap, FinerJob, MapSynapse
 from qpsnn_backends.c.direct import DirectJob
 from qpsnn_backends.c.gates import GateJob, MaskJob
 from qpsnn_backends.c.joins import ConcatJob, FinerMap, Pool, SumJob
+from qpsnn_backends.c.names import identifiers
 from qpsnn_backends.c.neurons import Neurons, neurons
 from qpsnn_backends.c.pooled import PooledJob, Window
 from qpsnn_backends.c.priors import PriorJob
@@ -313,24 +313,8 @@ def plan(network: IntegerNetwork) -> CPlan:
     planner = Planner(network)
     for node in network:
         PLANNED[node](planner, node)
-    jobs = tuple(planner.jobs)
-    return CPlan(
-        planner.maps[network.input.name], network.steps, jobs, _slots(jobs), network.digest(), network.input.scale
-    )
-
-
-def identifiers(names: list[str]) -> dict[str, str]:
-    """An identifier of its own for each name: letters, digits, '_'; a letter first, and short enough for C99."""
-    found: dict[str, str] = {}
-    for name in names:
-        plain = re.sub(r"[^A-Za-z0-9_]", "_", name)[:32]
-        plain = plain if plain[0].isalpha() else f"n{plain}"
-        chosen, count = plain, 1
-        while chosen in found.values():
-            count += 1
-            chosen = f"{plain}_{count}"
-        found[name] = chosen
-    return found
+    jobs, given = tuple(planner.jobs), planner.maps[network.input.name]
+    return CPlan(given, network.steps, jobs, _slots(jobs), network.digest(), network.input.scale)
 
 
 def _slots(jobs: tuple[Job, ...]) -> tuple[Slot, ...]:

@@ -13,9 +13,21 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from qpsnn_backends.loihi.refusals import (
+    ATTENTION,
+    COUNTS,
+    CURRENT,
+    FINER,
+    FOLDED,
+    GATE,
+    PRIOR,
+    STREAM,
+    SUMS,
+    check_counts,
+)
 from qpsnn_backends.loihi.windows import outer, slid
 from qpsnn_core.common.errors import Unquoted, UnsupportedError, expected
-from qpsnn_core.common.kind_table import KindTable, Refusal
+from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Bools, Longs
 from qpsnn_core.integer.network import IntegerNetwork
@@ -121,7 +133,7 @@ def _side_by_side(network: IntegerNetwork, node: IntConcat) -> list[_Origin]:
 
 
 def _of_windows(network: IntegerNetwork, node: IntSumPool) -> list[_Origin]:
-    _check_counts(network, node)
+    check_counts(network, node)
     rows, cols = slid(network, node, node.size, node.step, 0)
     if max(rows.sum(1).max(), cols.sum(1).max()) > 1:
         want = "windows of a sum that do not overlap, as they are folded into the synapses that read them"
@@ -129,27 +141,6 @@ def _of_windows(network: IntegerNetwork, node: IntSumPool) -> list[_Origin]:
         raise UnsupportedError(expected(f"loihi: {node.name}", want, got))
     return [o._replace(rows=o.rows @ rows, cols=o.cols @ cols) for o in _origins(network, node.source)]
 
-
-def _check_counts(network: IntegerNetwork, node: IntSumPool | IntMaxPool | IntSum | IntConcat) -> None:
-    """UnsupportedError of what pools or joins currents."""
-    if network.values[node.name].kind == "current":
-        what = {IntSum: "sum", IntConcat: "concatenation"}.get(type(node), "pool")
-        remedy = "let the LIF read the currents themselves" if what == "sum" else f"a {what} behind the LIF"
-        want = f"a {what} of spikes, as a current is summed in its neuron and seen by no other ({remedy})"
-        raise UnsupportedError(expected(f"loihi: {node.name}", want, Unquoted(f"a {what} of currents")))
-
-
-CURRENT = Refusal("it gives a current, not spikes")
-ATTENTION = Refusal(
-    "a synapse multiplies a spike with a weight that is stored, and no core multiplies it with the spikes of another: "
-    "run attention on the host, or split the network before it"
-)
-STREAM = Refusal(
-    "a current is summed in its neuron and seen by no other: put a LIF behind the stream, and a Linear and a Readout"
-)
-FINER = Refusal("several taps of a window would read one neuron, and a core has one synapse for each")
-GATE = Refusal("a core adds every spike that reaches it: no other core can close its synapses for one step")
-PRIOR = Refusal("a core sends spikes, not the membranes of its neurons")
 
 ORIGINS: KindTable[Callable[[IntegerNetwork, Any], list[_Origin]]] = KindTable(
     "the Loihi mapping of spikes",
@@ -167,8 +158,8 @@ ORIGINS: KindTable[Callable[[IntegerNetwork, Any], list[_Origin]]] = KindTable(
         IntGate: GATE,
         IntAttention: CURRENT,
         IntMembrane: PRIOR,
-        IntReadout: Refusal("nothing reads its sums"),
-        IntCurrentReadout: Refusal("nothing reads its sums"),
+        IntReadout: SUMS,
+        IntCurrentReadout: SUMS,
     },
 )
 """The populations that a node's spikes come from."""
@@ -207,9 +198,9 @@ def _conv(network: IntegerNetwork, node: IntConv) -> list[Projection]:
 
 
 def _linear(network: IntegerNetwork, node: IntLinear) -> list[Projection]:
-    height, width, _ = network.shape(node.source)
-    rows, cols = np.ones((height, 1), bool), np.ones((width, 1), bool)
-    return _read(network, node, rows, cols, _every(network, node), _weights(network, node), regular=True)
+    height, width, channels = network.shape(node.source)
+    rows, cols, every = (np.ones(shape, bool) for shape in ((height, 1), (width, 1), (channels, node.features)))
+    return _read(network, node, rows, cols, every, _weights(network, node), regular=True)
 
 
 def _shortcut(network: IntegerNetwork, node: IntShortcut) -> list[Projection]:
@@ -225,11 +216,6 @@ def _window(network: IntegerNetwork, node: IntMaxPool) -> list[Projection]:
     return _read(network, node, rows, cols, channels, np.ones(1, np.int64))
 
 
-def _every(network: IntegerNetwork, node: IntConv | IntLinear) -> Bools:
-    """Each channel reaches each."""
-    return np.ones((network.shape(node.source)[2], network.shape(node.name)[2]), bool)
-
-
 def _weights(network: IntegerNetwork, node: IntConv | IntLinear) -> Longs:
     arrays = network.arrays[node.name]
     weights: Longs = arrays["codes"].astype(np.int64) * arrays["gain"].astype(np.int64)
@@ -238,11 +224,9 @@ def _weights(network: IntegerNetwork, node: IntConv | IntLinear) -> Longs:
 
 def _no_current_pool(network: IntegerNetwork, node: IntSumPool) -> list[Projection]:
     """A pool of counts is folded into the synapses that read it, and never asked for its own."""
-    _check_counts(network, node)
+    check_counts(network, node)
     raise UnsupportedError(f"loihi: {node.name}: expected a node with synapses, got a pool that is folded into them")
 
-
-COUNTS = Refusal("it gives spikes, not a current")
 
 SYNAPSES: KindTable[Callable[[IntegerNetwork, Any], list[Projection]]] = KindTable(
     "the Loihi mapping of synapses",
@@ -254,14 +238,14 @@ SYNAPSES: KindTable[Callable[[IntegerNetwork, Any], list[Projection]]] = KindTab
         IntLIF: COUNTS,
         IntMaxPool: _window,
         IntSumPool: _no_current_pool,
-        IntSum: Refusal("it is folded into the synapses that read it"),
-        IntConcat: Refusal("it is folded into the synapses that read it"),
+        IntSum: FOLDED,
+        IntConcat: FOLDED,
         IntUpsample: FINER,
         IntGate: GATE,
         IntAttention: ATTENTION,
         IntMembrane: PRIOR,
-        IntReadout: Refusal("nothing reads its sums"),
-        IntCurrentReadout: Refusal("nothing reads its sums"),
+        IntReadout: SUMS,
+        IntCurrentReadout: SUMS,
     },
 )
 """The projections of a node, one for each population that it reads."""
@@ -273,13 +257,9 @@ def _projections(network: IntegerNetwork, *names: str) -> tuple[Projection, ...]
 
 
 def _folded(network: IntegerNetwork, node: Any) -> tuple[Population, ...]:
-    """No neurons: it is part of what reads it."""
-    return ()
-
-
-def _joined(network: IntegerNetwork, node: IntSum | IntConcat) -> tuple[Population, ...]:
-    """Of spikes no neurons: it is part of what reads it."""
-    _check_counts(network, node)
+    """No neurons: it is part of what reads it; refused where it joins currents, which no synapse can."""
+    if isinstance(node, IntSum | IntConcat):
+        check_counts(network, node)
     return ()
 
 
@@ -293,7 +273,7 @@ def _lif(network: IntegerNetwork, node: IntLIF) -> tuple[Population, ...]:
 
 def _max_pool(network: IntegerNetwork, node: IntMaxPool) -> tuple[Population, ...]:
     """A neuron for each window, with synapses of its own."""
-    _check_counts(network, node)
+    check_counts(network, node)
     return (Population(node, "pool", network.shape(node.name), _projections(network, node.name)),)
 
 
@@ -314,8 +294,8 @@ POPULATIONS: KindTable[Callable[[IntegerNetwork, Any], tuple[Population, ...]]] 
         IntLIF: _lif,
         IntMaxPool: _max_pool,
         IntSumPool: _folded,
-        IntSum: _joined,
-        IntConcat: _joined,
+        IntSum: _folded,
+        IntConcat: _folded,
         IntUpsample: FINER,
         IntGate: GATE,
         IntAttention: ATTENTION,

@@ -92,11 +92,12 @@ def lift(network: IntegerNetwork, images: Dataset | Split | Array, *, batch: int
     params: Arrays = {}
     state: Arrays = {}
     made: dict[str, Node] = {node.name: node for node in graph}
-    for node in graph.synapses:
+    synapses = tuple(node for node in graph if isinstance(node, Conv | Linear))
+    for node in synapses:
         made[node.name], params[node.name], state[node.name] = _synapse(node, network, graph, units[node.name])
     whole = Network(tuple(made.values()), network.steps)
     model = Model(whole, params, {name: own for name, own in state.items() if own})
-    for node in model.network.synapses:
+    for node in synapses:
         if node.batch_norm:
             model = _settled(model, node.name, recalibrate(model, first, batches=1, batch=batch))
     return model

@@ -128,11 +128,15 @@ WINDOWS: KindTable[Callable[..., Windows]] = KindTable(
 
 
 def _read_gradient(node: Weighted, seen: Trace) -> Any:
-    """The engine's gradient of what a node multiplies with its weights: of a CurrentReadout, of a mean over places."""
-    found = seen.back[node.name].inputs[0]
-    if found is None or not isinstance(node, CurrentReadout):
-        return found
-    return found.array.sum((2, 3), keepdims=True) if node.places == "mean" else found.array
+    """The engine's gradient of what a node multiplies with its weights: of a CurrentReadout, of a mean over places.
+
+    All of its currents have one; those that are the same at every step have its sum over T, and are not the ones.
+    """
+    every = seen.back[node.name].inputs
+    if every[0] is None or not isinstance(node, CurrentReadout):
+        return every[0]
+    array = max((one.array for one in every), key=len)
+    return array.sum((2, 3), keepdims=True) if node.places == "mean" else array
 
 
 def _given_gradient(node: Weighted, seen: Trace, shape: tuple[int, ...]) -> Doubles:

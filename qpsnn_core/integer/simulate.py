@@ -182,7 +182,7 @@ def _walk(network: IntegerNetwork, images: Array, run: Run, part: slice, initial
                 most, times = network.values[name].max_count, network.steps // len(counts)
                 _count(counts, most, times, run.counts[name])
             if name in run.readouts:
-                run.readouts[name][part] = counts
+                run.readouts[name][part] = counts.reshape(run.readouts[name][part].shape)
 
 
 def _count(value: Array, most: int, times: int, sums: Array) -> None:

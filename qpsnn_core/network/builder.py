@@ -12,7 +12,8 @@ from qpsnn_core.common.serialization import did_you_mean
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check_kind, described, whole
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.layers import Branches, Concat, Conv, Input, Layer, Linear, Readout
+from qpsnn_core.network.join_layers import Concat
+from qpsnn_core.network.layers import Branches, Conv, Input, Layer, Linear, Readout
 from qpsnn_core.network.nodes import READOUTS, Node
 from qpsnn_core.network.readout_layers import CurrentReadout
 from qpsnn_core.network.values import ValueSpec

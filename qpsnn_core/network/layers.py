@@ -216,36 +216,6 @@ class AvgPool(Layer):
 
 
 @dataclass(frozen=True, repr=False)
-class Sum(Layer):
-    """The sum of several trains of spikes, spike by spike: SEW's residual. Or of Currents, which a pool then reads."""
-
-    kind = nodes.Sum
-    prefix = "sum"
-    reads = ("spikes", "current")
-    many = True
-
-
-@dataclass(frozen=True, repr=False)
-class Concat(Layer):
-    """The channels of several values of spikes, or of Currents, one after the other; of maps of one size."""
-
-    kind = nodes.Concat
-    prefix = "concat"
-    reads = ("spikes", "current")
-    many = True
-
-
-@dataclass(frozen=True, repr=False)
-class Upsample(Layer):
-    """Spikes, or a Current, on a map `factor` times as high and as wide: each pixel several times (nearest)."""
-
-    kind = nodes.Upsample
-    prefix = "upsample"
-    reads = ("spikes", "current")
-    factor: int = nodes.Upsample.factor
-
-
-@dataclass(frozen=True, repr=False)
 class Dropout(Layer):
     """In training alone, spikes or pixels left out at random, the same at all steps of a sample. rate: the chance."""
 

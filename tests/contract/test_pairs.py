@@ -25,8 +25,10 @@ from qpsnn_core.integer.backends import Run
 from qpsnn_core.integer.file import load_integer, save_integer
 from qpsnn_core.integer.node_kinds import KINDS
 from qpsnn_core.integer.nodes import (
+    IntAttention,
     IntConcat,
     IntConv,
+    IntCurrentReadout,
     IntGate,
     IntInput,
     IntLinear,
@@ -81,7 +83,13 @@ def test_every_pair_that_the_network_allows_is_there():
         last = net[net.readout.source]
         if isinstance(last, IntConv | IntLinear | IntShortcut):
             ends.update((type(net[source]), type(last)) for source in net.sources(last))
-    kinds = set(KINDS.entries) - {IntGate, IntMembrane}  # which stand beside what it masks: test_gates.py
+    others = {
+        IntGate,
+        IntMembrane,
+        IntAttention,
+        IntCurrentReadout,
+    }  # beside what they mask, of spikes alone, of several: test_gates, test_integer_transformers
+    kinds = set(KINDS.entries) - others
     assert {kind for kind, _ in gives} == kinds
     sources, targets = {one for one in gives if one[0] is not IntReadout}, kinds - {IntInput}
     allowed = {(a, what, b) for a, what in sources for b in targets if what in KINDS.entries[b].reads}

@@ -74,7 +74,7 @@ def test_they_are_in_order_with_their_shapes_and_survive_as_text():
 def test_what_is_about_one_readout_refuses_several_and_maps_by_name():
     several = r"^network\.readout: expected one readout.*, got 3: map, leaky, last$"
     done = forward(MODEL, IMAGES, save_for_backward=True)
-    data = Dataset(IMAGES, np.zeros(5, np.int64), ("a", "b", "c"))
+    data = Dataset(IMAGES, np.zeros(5, np.int64), ("a", "b", "c"), "five")
     integers = LOWERED.network
     for call in (
         lambda: NETWORK.readout,
@@ -82,7 +82,7 @@ def test_what_is_about_one_readout_refuses_several_and_maps_by_name():
         lambda: done.logits,
         lambda: qp.evaluate(MODEL, data),
         lambda: qp.predict(MODEL, IMAGES),
-        lambda: qp.train(MODEL, data, epochs=1),
+        lambda: qp.train(MODEL, data, qp.TrainConfig(epochs=1)),
         lambda: predict(integers, IMAGES),
         lambda: simulate(integers, IMAGES).readout,
         lambda: backward(MODEL, done, done.outputs["last"]),

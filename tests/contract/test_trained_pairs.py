@@ -18,12 +18,14 @@ from qpsnn_core.network import (
     AvgPool,
     Concat,
     Conv,
+    CurrentReadout,
     Dropout,
     Input,
     Linear,
     MaxPool,
     Network,
     Readout,
+    SelfAttention,
     Shortcut,
     Sum,
     Upsample,
@@ -112,7 +114,8 @@ def test_every_pair_is_accepted_or_refused_by_name():
         for source in node.sources
     }
     gates = {ChannelGate, SpatialGate, Membrane}  # beside what they mask: test_gates.py
-    assert {Input, *TARGETS} == set(ROLES.entries) - gates
+    streams = {SelfAttention, CurrentReadout}  # of several values: test_integer_transformers.py
+    assert {Input, *TARGETS} == set(ROLES.entries) - gates - streams
     assert (LIF, "spikes", Dropout) in accepted
     for (kind, what), target in ((source, target) for source in SOURCES for target in TARGETS if target is not Dropout):
         assert ((kind, what, target) in accepted) == (what in READS[target])

@@ -1,229 +1,131 @@
-"""Spiking transformers and readouts of currents: trained network, twin, exact simulator, file, C and Lava agree."""
+"""Attention from a builder to what it costs: what is refused, what is counted, and what may not matter."""
 
 from __future__ import annotations
 
-from functools import cache
+import re
 
 import numpy as np
 import pytest
-from alike import assert_equal
-from compiled import UNOPTIMIZED, needs_cc
-from generators.transformers import STREAMS, random_stream, random_transformer
 
-import qpsnn_backends
-from naive import integer as naive
+import qpsnn_core as qp
 from naive import trained
-from qpsnn_backends.loihi.report import report
-from qpsnn_core.common.errors import LoweringError, NodeKindError, NumericsError, UnsupportedError
-from qpsnn_core.engine.passes import forward
-from qpsnn_core.exchange.lift import lift
-from qpsnn_core.exchange.netx import save_netx
-from qpsnn_core.integer.backends import Run
-from qpsnn_core.integer.file import load_integer, save_integer
-from qpsnn_core.integer.lowering.lower import lower
-from qpsnn_core.integer.network import IntegerNetwork
-from qpsnn_core.integer.nodes import IntAttention, IntCurrentReadout
-from qpsnn_core.integer.simulate import simulate
-from qpsnn_core.network import LIF, CurrentReadout, SelfAttention
+from oracle import networks
+from qpsnn_core.common.errors import ConfigError, ShapeError
+from qpsnn_core.engine.layers import lif
+from qpsnn_core.engine.passes import backward, forward
+from qpsnn_core.engine.reach import reaches
+from qpsnn_core.layers import LIF, AvgPool, Branches, Conv, CurrentReadout, Dropout, Input, SelfAttention
+from qpsnn_core.network import Network, ValueSpec, nodes
+from qpsnn_core.network.cost import cost, counted
+from qpsnn_core.network.dropout import without_dropout
+from qpsnn_core.optim.losses import mean_logits_cross_entropy
 
-SEEDS = range(12)
-ON_C, ON_LAVA = SEEDS[:6], SEEDS[:3]
-PLACES = ("mean", "each")
-HEADS = [(kind,) for kind in STREAMS] + [
-    ("conv", "shortcut"),
-    ("image", "conv"),
-    ("conv", "max_pool", "real"),
-    ("image",) * 2,
-]
+SPIKES, CURRENT = ValueSpec("spikes", (3, 4, 8), 1), ValueSpec("current", (3, 4, 8))
+COUNTS, OTHER = ValueSpec("spikes", (3, 4, 8), 4), ValueSpec("spikes", (4, 3, 8), 1)
+NET = networks.network("attention in a residual stream", 3)
+MODEL, IMAGES = networks.model(NET, 3), networks.images(NET, 5)
 
 
-@cache
-def transformer(seed):
-    """(model, images, what lowering gives), every third with a readout of each place."""
-    model, images = random_transformer(seed, PLACES[seed % 3 == 2])
-    return model, images, lower(model)
+def test_written_with_a_builder():
+    branches = Branches(*([Conv(8, 1), LIF()] for _ in range(2)), [Conv(4, 1), LIF()])
+    layers = [Conv(6), LIF(), branches, SelfAttention(2), LIF(threshold=0.5), Conv(3, 1), CurrentReadout(5)]
+    network = qp.sequential((4, 4, 2), layers)
+    assert network["attention1"] == nodes.SelfAttention("attention1", "lif2", "lif3", "lif4", 2)
+    assert network.shape("attention1") == (4, 4, 4)
+    assert Network.from_json(network.to_json()) == network
+    message = r"attention1\.sources: expected three values: queries, keys and values, got lif2, lif3"
+    two = Branches([Conv(8), LIF()], [Conv(8), LIF()])
+    with pytest.raises(ConfigError, match=message):
+        qp.sequential((4, 4, 2), [Conv(6), LIF(), two, SelfAttention(2), LIF()])
 
 
-def places_of(kinds):
-    """A Linear's current has one place; every second other readout is one of each place."""
-    return PLACES[len(kinds) % 2] if "linear" not in kinds else "mean"
+@pytest.mark.parametrize(
+    ("values", "heads", "message"),
+    [
+        ((SPIKES, SPIKES, CURRENT), 2, "a (from v): expected spikes, got 'current'"),
+        ((SPIKES, COUNTS, SPIKES), 2, "a (from k): expected spikes of 0 and 1, got counts up to 4"),
+        ((SPIKES, SPIKES, OTHER), 2, "a (from v): expected a map of (3, 4) (from q), got (4, 3)"),
+        ((SPIKES, SPIKES, SPIKES), 3, "a (from q): expected channels in 3 heads of equal size, got 8"),
+        ((SPIKES, ValueSpec("spikes", (3, 4, 6), 1), SPIKES), 2, "a (from k): expected 8 channels (from q), got 6"),
+        ((ValueSpec("spikes", (2**15, 1, 2**16), 1),) * 3, 1, "of at most 2147483647, which sums of 32 bits hold"),
+    ],
+)
+def test_what_attention_cannot_read_is_refused(values, heads, message):
+    with pytest.raises(ShapeError, match=re.escape(message)):
+        nodes.SelfAttention("a", "q", "k", "v", heads).output(*values)
 
 
-@cache
-def stream(kinds):
-    model, images = random_stream(kinds, places_of(kinds), read=len(kinds) if "linear" not in kinds else 0)
-    return model, images, lower(model)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"heads": 0}, "a.heads: expected an integer of at least 1"),
+        ({"heads": 2, "scale": 0.0}, "a.scale: expected a positive number"),
+        ({"heads": 2, "key": "q"}, "a.sources: expected a tuple of at least 3 different names"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        nodes.SelfAttention(**{"name": "a", "query": "q", "key": "k", "value": "v", **options})
 
 
-def twin(network, images):
-    readout, spikes, membranes = naive.run(network, images)
-    kinds = (spikes, np.uint8), (membranes, np.int32)
-    return Run(readout, *({name: array.astype(kind) for name, array in found.items()} for found, kind in kinds))
+def test_outputs_do_not_depend_on_the_batch():
+    """The fault of others: a state that runs on from one sample to the next."""
+    together = forward(MODEL, IMAGES).logits
+    for sample in range(5):
+        alone = forward(MODEL, IMAGES[sample : sample + 1]).logits
+        np.testing.assert_array_equal(alone, together[:, sample : sample + 1])
+    turned = forward(MODEL, np.ascontiguousarray(IMAGES[::-1])).logits
+    np.testing.assert_array_equal(turned[:, ::-1], together)
 
 
-def check_trained(model, images, lowered):
-    """Spikes are the trained network's, and logits within what the report says."""
-    run = simulate(lowered.network, images, record="spikes")
-    ours = forward(model, images, save_for_backward=True)
-    for node in model.network.of(LIF):
-        np.testing.assert_array_equal(run.spikes[node.name], ours.values[node.name], node.name)
-    found = run.readout * lowered.network.readout.unit(model.network.steps)
-    answer, _, _ = trained.run(model, images, run.spikes)
-    np.testing.assert_allclose(found, ours.logits.mean(0), rtol=0, atol=lowered.report.readout.rounding)
-    np.testing.assert_allclose(found, answer, rtol=0, atol=lowered.report.readout.rounding)
-    assert lowered.report.readout.rounding < 0.1 * np.abs(answer).max()
-    return run
+def test_the_network_computes_what_its_equations_say():
+    logits, fired, _ = trained.run(MODEL, IMAGES)
+    done = forward(MODEL, IMAGES, save_for_backward=True)
+    np.testing.assert_allclose(done.logits.mean(0), logits, atol=1e-5)
+    for name, spikes in fired.items():
+        np.testing.assert_array_equal(done.values[name], spikes)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_integers_are_the_twins_and_fire_as_the_trained_network_does(seed):
-    model, images, lowered = transformer(seed)
-    check_trained(model, images, lowered)
-    assert_equal(twin(lowered.network, images), qpsnn_backends.get("exact").run(lowered.network, images, record="all"))
+def test_a_stream_is_added_up_as_if_each_neuron_did_it_alone(monkeypatch):
+    """The same bits: logits, statistics, and all gradients."""
+
+    def everything():
+        done = forward(MODEL, IMAGES, train=True, save_for_backward=True)
+        gradient = mean_logits_cross_entropy(done.logits, np.arange(5) % 3)[1]
+        return done.logits, done.state, backward(MODEL, done, gradient)
+
+    found = everything()
+    monkeypatch.setattr(lif, "_added_on", lambda currents, names, sums: lif.added(currents))
+    np.testing.assert_equal(found, everything())
 
 
-def test_the_transformers_fire_and_have_every_option():
-    found = [transformer(seed) for seed in SEEDS]
-    rates = [simulate(one.network, x, record="spikes").spikes for _, x, one in found]
-    assert 0.1 < np.mean([spikes.mean() for some in rates for spikes in some.values()]) < 0.7
-    attended = [s.mean() for some in rates for name, s in some.items() if name.endswith(".a.lif")]
-    assert np.mean([0 < rate < 1 for rate in attended]) > 0.6
-    networks = [model.network for model, _, _ in found]
-    assert {node.heads for net in networks for node in net.of(SelfAttention)} == {1, 2, 4}
-    assert {net.readout.places for net in networks} == set(PLACES)
-    assert {net.input.spikes for net in networks} == {True, False}
-    assert len({net.shape("pool")[0] * net.shape("pool")[1] for net in networks}) > 3
+def test_operations_are_counted_spike_by_spike():
+    """Each spike of q adds a channel of all keys to products of its token; each of v a column of products to sums."""
+    done = forward(MODEL, IMAGES, save_for_backward=True)
+    tokens = 12
+    ref = tokens * (done.values["q.lif"].sum() + done.values["v.lif"].sum()) / len(IMAGES)
+    firing = {name: done.values[name].sum(0).mean(0) for name in counted(NET)}
+    assert {"q.lif", "v.lif"} <= set(firing)
+    assert "k.lif" not in firing
+    row = next(one for one in cost(NET, firing).nodes if one.name == "attention")
+    assert row.sops == pytest.approx(ref)
+    assert row.macs == tokens**2 * (4 + 6)
+    assert (row.quantized, row.real, row.bits, row.saved_bits) == (0, 0, 0, 0)
 
 
-@pytest.mark.parametrize("kinds", HEADS, ids="-".join)
-def test_currents_of_every_kind_are_read_out(kinds):
-    model, images, lowered = stream(kinds)
-    network = lowered.network
-    run = simulate(network, images, record="all")
-    assert_equal(twin(network, images), run)
-    found = run.readout * network.readout.unit(model.network.steps)
-    answer, _, _ = trained.run(model, images, run.spikes)
-    if "real" not in kinds:
-        check_trained(model, images, lowered)
-    np.testing.assert_allclose(found, answer, rtol=0, atol=lowered.report.readout.rounding)
+def test_no_membrane_is_higher_than_its_reach():
+    seen = {name: own.max((0, 1, 2, 3)) for name, own in trained.run(MODEL, IMAGES)[2].items()}
+    bounds = {one.name: one.high for one in reaches(MODEL)}
+    assert (seen["attention.lif"] <= bounds["attention.lif"]).all()
+    assert (bounds["attention.lif"] <= 0.25 * 12 * 2 * 3 * 1.01).all()  # tokens, channels of a head, steps
 
 
-def test_a_stream_of_nine_currents_lowers_within_its_margin():
-    model, images = random_stream(("conv",) * 8, read=8, seed=3)
-    lowered = lower(model)
-    run = check_trained(model, images, lowered)
-    assert 0.05 < run.spikes["reads"].mean() < 0.95
-    part = lowered.report["reads"]
-    assert part.rounding < 1e-4
-    _, _, before = trained.run(model, images, run.spikes)
-    integers = simulate(lowered.network, images, record="all")
-    stored = np.where(integers.spikes["reads"], 0, integers.membranes["reads"]) * part.unit
-    want = np.where(integers.spikes["reads"], 0, before["reads"])
-    assert (np.abs(stored - want) <= part.margin).all()
-    assert min(lowered.network.arrays[f"conv{index}"]["gain"].max() for index in range(8)) > 2**16
-
-
-def test_neurons_behind_attention_are_small_integers():
-    """`U = (U >> 1) + A, fire at U >= 8`: scale 1/8, threshold 1, leak 1/2."""
-    model, images = random_transformer(0, depth=1)
-    network = model.network.change("block0.a", scale=0.125).change("block0.a.lif", threshold=1.0, beta=0.5)
-    lowered = lower(model._replace(network=network))
-    arrays, node = lowered.network.arrays, lowered.network["block0.a.lif"]
-    assert set(arrays["block0.a"]["gain"].tolist()) == {1}
-    assert set(arrays["block0.a.lif"]["threshold"].tolist()) == {8}
-    assert not arrays["block0.a.lif"]["bias"].any()
-    assert (node.multiplier, node.shift) == (1, 1)
-    assert lowered.report["block0.a.lif"].exact.all()
-    assert lowered.report["block0.a.lif"].fraction_bits == (0, 0)
-    assert "fraction bits in some channels" not in str(lowered.report)
-    check_trained(model._replace(network=network), images, lowered)
-
-
-@pytest.mark.parametrize("seed", SEEDS[:2])
-def test_a_file_holds_all_of_it(tmp_path, seed):
-    _, _, lowered = transformer(seed)
-    save_integer(tmp_path / "network.h5", lowered.network)
-    assert load_integer(tmp_path / "network.h5").digest() == lowered.network.digest()
-
-
-@needs_cc
-@pytest.mark.once
-@pytest.mark.parametrize("seed", ON_C)
-def test_c_is_exact(seed):
-    _, images, lowered = transformer(seed)
-    run = qpsnn_backends.get("c", flags=UNOPTIMIZED).run(lowered.network, images, record="all")
-    assert_equal(simulate(lowered.network, images, record="all"), run)
-
-
-@needs_cc
-@pytest.mark.once
-@pytest.mark.parametrize("kinds", HEADS[-3:], ids="-".join)
-def test_c_reads_out_currents(kinds):
-    _, images, lowered = stream(kinds)
-    run = qpsnn_backends.get("c", flags=UNOPTIMIZED).run(lowered.network, images, record="all")
-    assert_equal(simulate(lowered.network, images, record="all"), run)
-
-
-@pytest.mark.lava
-@pytest.mark.parametrize("seed", ON_LAVA)
-def test_lava_is_exact(seed):
-    _, images, lowered = transformer(seed)
-    run = qpsnn_backends.get("lava").run(lowered.network, images, record="all")
-    assert_equal(simulate(lowered.network, images, record="all"), run)
-
-
-def test_what_other_rooms_refuse_they_refuse_by_name(tmp_path):
-    _, images, lowered = transformer(0)
-    with pytest.raises(NodeKindError, match="a synapse multiplies a spike with a weight that is stored"):
-        report(lowered.network)
-    with pytest.raises(LoweringError, match=r"block0.a: the lift takes no IntAttention: .* has one scale"):
-        lift(lowered.network, images)
-    for refuses in (
-        lambda: save_netx(tmp_path / "file.net", lowered.network),
-        lambda: qpsnn_backends.get("lava", stock=True).run(lowered.network, images),
-    ):
-        with pytest.raises(UnsupportedError, match="pool"):
-            refuses()
-    _, _, headed = stream(("conv", "shortcut"))
-    with pytest.raises(NodeKindError, match="head: the Loihi mapping takes no IntCurrentReadout: a current is summed"):
-        report(headed.network)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.exchange
-def test_nir_refuses_attention_and_streams_by_name(tmp_path):
-    from qpsnn_core.exchange.nir_export import save_nir
-
-    model, _, lowered = transformer(0)
-    with pytest.raises(UnsupportedError, match=r"block0.a: .* takes no SelfAttention"):
-        save_nir(tmp_path / "model.nir", model)
-    with pytest.raises(UnsupportedError, match="takes no Int"):
-        save_nir(tmp_path / "model.nir", lowered.network)
-
-
-def test_sums_beyond_their_bits_are_refused_by_name():
-    _, _, lowered = stream(("conv", "shortcut"))
-    network = lowered.network
-    head = network.readout
-    arrays = {name: dict(own) for name, own in network.arrays.items()}
-    arrays["head"]["factor"] = np.full_like(arrays["head"]["factor"], 2**31 - 1)
-    nodes = tuple(IntCurrentReadout(n.name, n.sources, n.channels, n.places) if n is head else n for n in network)
-    with pytest.raises(NumericsError, match=r"head: expected sums over 3 steps of at most 9223372036854775807, got"):
-        IntegerNetwork(nodes, arrays, network.steps)
-
-
-def test_integer_attention_takes_spikes_alone():
-    _, _, lowered = transformer(0)
-    network = lowered.network
-    wrong = tuple(IntAttention(n.name, n.query, n.key, n.value, 3) if type(n) is IntAttention else n for n in network)
-    with pytest.raises(Exception, match="channels in 3 heads of equal size"):
-        IntegerNetwork(wrong, network.arrays, network.steps)
-
-
-def test_answers_do_not_depend_on_the_batch():
-    model, images, lowered = transformer(1)
-    together = simulate(lowered.network, images).readout
-    for index in range(images.shape[-4]):
-        alone = simulate(lowered.network, images[..., index : index + 1, :, :, :]).readout
-        np.testing.assert_array_equal(alone[0], together[index])
-    assert isinstance(model.network.readout, CurrentReadout)
+def test_dropout_in_front_of_attention_is_left_out_of_what_is_deployed():
+    parts = [[Conv(8, 1), LIF(name=name), Dropout(0.2)] for name in "qkv"]
+    layers = [Branches(*parts), SelfAttention(2), LIF(), AvgPool(None), qp.layers.Linear(3)]
+    network = qp.sequential(Input((4, 4, 2)), layers)
+    plain = without_dropout(network)
+    assert plain.of(nodes.SelfAttention)[0].sources == ("q", "k", "v")
+    images = np.random.default_rng(0).integers(0, 256, (4, 4, 4, 2)).astype(np.uint8)
+    model = qp.initialise(network)
+    np.testing.assert_array_equal(forward(model, images).logits, forward(model._replace(network=plain), images).logits)

@@ -57,11 +57,14 @@ def random_transformer(seed, places="mean", depth=None):
         name = f"block{index}"
         nodes.append(neuron(f"{name}.lif", *stream))
         for part, count in (("q", channels), ("k", channels), ("v", values)):
-            nodes += [point(f"{name}.{part}", f"{name}.lif", count), neuron(f"{name}.{part}.lif", f"{name}.{part}")]
+            nodes += [
+                point(f"{name}.{part}", f"{name}.lif", count),
+                neuron(f"{name}.{part}.lif", f"{name}.{part}", threshold=0.5),
+            ]
         scale = float(rng.choice((0.125, 0.125, 0.25, 0.3)))
         nodes += [
             SelfAttention(f"{name}.a", *(f"{name}.{part}.lif" for part in "qkv"), heads, scale),
-            neuron(f"{name}.a.lif", f"{name}.a", threshold=float(rng.choice((0.5, 1.0)))),
+            neuron(f"{name}.a.lif", f"{name}.a", threshold=float(rng.choice((0.25, 0.5, 1.0)))),
             point(f"{name}.proj", f"{name}.a.lif", channels),
         ]
         stream.append(f"{name}.proj")

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.types import Longs, Shape
 from qpsnn_core.network import Conv, Linear, Node, Shortcut
 
@@ -66,3 +67,20 @@ def of_currents(weight: Any, cut: Cut) -> Any:
 def of_rows(weight: Any, cut: Cut) -> Any:
     """Of a Linear: rows in (H, W, C) order."""
     return of_kernel(weight.reshape(*cut.before, weight.shape[-1]), cut).reshape(-1, len(cut.outputs))
+
+
+def checked_channels(name: str, indices: Any, size: int) -> Longs:
+    """The channels that stay, all where none are said. Raises ConfigError, naming the LIF."""
+    if indices is None:
+        return np.arange(size)
+    array = np.asarray(indices)
+    rising = array.ndim == 1 and array.size > 0 and array.dtype.kind in "iu" and bool((np.diff(array) > 0).all())
+    if not rising or array[0] < 0 or array[-1] >= size:
+        want = f"rising channel indices from 0 to {size - 1}, at least one"
+        raise ConfigError(expected(f"keep.{name}", want, brief(array)))
+    return array.astype(np.int64)
+
+
+def brief(indices: Any) -> str:
+    """So many of them as a message has room for."""
+    return np.array2string(indices, threshold=12)

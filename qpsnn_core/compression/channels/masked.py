@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from qpsnn_core.common.types import Longs
 from qpsnn_core.network import LIF, ChannelGate, Concat, Conv, CurrentReadout, Network, Sum
 
 
@@ -64,3 +65,20 @@ def masked_by(network: Network, gate: ChannelGate, origin: Mapping[str, tuple[st
         if node.input_gate == gate.name:
             found += origin[node.source]
     return tuple(dict.fromkeys(found))
+
+
+def masks_parts(network: Network, gate: ChannelGate) -> bool:
+    """Whether it masks a current that stands beside others in a Concat."""
+    masked = [node.name for node in network.of(Conv) if node.gate == gate.name]
+    return any(not one.whole for name in masked for one in readers(network, name))
+
+
+def part_beside_others(network: Network, name: str, chosen: Mapping[str, Longs]) -> Longs | None:
+    """What stays of a current that one LIF reads among the channels of others; None of any other value."""
+    if network.values[name].kind != "current":
+        return None
+    for one in readers(network, name):
+        if not one.whole and one.name in chosen:
+            inside = chosen[one.name] - one.first
+            return inside[(inside >= 0) & (inside < network.shape(name)[2])]
+    return None

@@ -139,7 +139,7 @@ def prune(
     for group in groups:
         channels = network.shape(group[0])[2]
         if not fixed.isdisjoint(group):
-            kept.update(dict.fromkeys(group, np.arange(channels)))
+            kept.update({name: np.arange(network.shape(name)[2]) for name in group})
         elif group[0] not in kept:
             each = heads_of(network, found, group)
             count = kept_count(channels // each, rate[group[0]])

@@ -15,7 +15,9 @@ from qpsnn_core.common.types import Arrays, Integers, Longs
 from qpsnn_core.common.validation import check_kind
 from qpsnn_core.compression.channels.cut import (
     Cut,
+    brief,
     by_output,
+    checked_channels,
     narrow_conv,
     narrow_linear,
     narrow_shortcut,
@@ -25,7 +27,14 @@ from qpsnn_core.compression.channels.cut import (
     same,
 )
 from qpsnn_core.compression.channels.heads import check_heads, fixed_by_heads, narrow_heads, ties_of
-from qpsnn_core.compression.channels.masked import beside_others, driven, masked_by, readers
+from qpsnn_core.compression.channels.masked import (
+    beside_others,
+    driven,
+    masked_by,
+    masks_parts,
+    part_beside_others,
+    readers,
+)
 from qpsnn_core.compression.channels.segments import (
     Segment,
     Segments,
@@ -184,10 +193,7 @@ def unprunable(network: Network) -> frozenset[str]:
             names.update(name for name in driven(network, node.name) if network[name] in network.neurons)
     for gate in network.of(ChannelGate):
         masked = masked_by(network, gate, origin)
-        beside = any(
-            not one.whole for conv in network.of(Conv) if conv.gate == gate.name for one in readers(network, conv.name)
-        )
-        if gate.size > 1 or beside or not {lif.name for lif in network.neurons}.issuperset(masked):
+        if gate.size > 1 or masks_parts(network, gate) or not {lif.name for lif in network.neurons}.issuperset(masked):
             names.update(masked)
     names.update(fixed_by_heads(network, found))
     for segment in (one for runs in found.values() for one in runs):
@@ -202,13 +208,13 @@ def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
     for name in keep:
         if name not in lifs:
             raise ConfigError(expected("keep", "the name of a LIF" + did_you_mean(name, lifs), name))
-    chosen = {name: _checked(name, keep.get(name), size) for name, size in lifs.items()}
+    chosen = {name: checked_channels(name, keep.get(name), size) for name, size in lifs.items()}
     fixed = unprunable(network)
     for group in coupled_groups(network):
         for name in group[1:]:
             if group[0] not in fixed and not np.array_equal(chosen[name], chosen[group[0]]):
                 want = f"those of keep.{group[0]}, as both have the same channels"
-                raise ConfigError(expected(f"keep.{name}", want, _brief(chosen[name])))
+                raise ConfigError(expected(f"keep.{name}", want, brief(chosen[name])))
     for name in sorted(fixed):
         if len(chosen[name]) < lifs[name]:
             raise ConfigError(
@@ -223,7 +229,7 @@ def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
     check_heads(network, sources, chosen)
     for node in network.nodes:
         first, every = 0, []
-        part = _part(network, node, chosen)
+        part = part_beside_others(network, node.name, chosen)
         if part is not None:
             kept[node.name] = part
             continue
@@ -236,32 +242,6 @@ def _kept(network: Network, keep: Keep) -> dict[str, Longs]:
             first += segment.size
         kept[node.name] = np.concatenate(every)
     return kept
-
-
-def _part(network: Network, node: Node, chosen: Mapping[str, Longs]) -> Longs | None:
-    """What stays of a current that one LIF reads among the channels of others; None of any other value."""
-    if network.values[node.name].kind != "current":
-        return None
-    for one in readers(network, node.name):
-        if not one.whole and one.name in chosen:
-            inside = chosen[one.name] - one.first
-            return inside[(inside >= 0) & (inside < network.shape(node.name)[2])]
-    return None
-
-
-def _checked(name: str, indices: Any, size: int) -> Longs:
-    if indices is None:
-        return np.arange(size)
-    array = np.asarray(indices)
-    rising = array.ndim == 1 and array.size > 0 and array.dtype.kind in "iu" and bool((np.diff(array) > 0).all())
-    if not rising or array[0] < 0 or array[-1] >= size:
-        want = f"rising channel indices from 0 to {size - 1}, at least one"
-        raise ConfigError(expected(f"keep.{name}", want, _brief(array)))
-    return array.astype(np.int64)
-
-
-def _brief(indices: Any) -> str:
-    return np.array2string(indices, threshold=12)
 
 
 def _never(network: Network, node: Node) -> bool:

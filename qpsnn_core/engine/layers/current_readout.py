@@ -49,7 +49,7 @@ def forward(node: CurrentReadout, context: LayerContext, *currents: Current) -> 
     used = used_weights(context.params["weight"], node.quantizer, context.state.get("gamma"))
     area = node.area(context.inputs[0])
     means = tuple(_mean(current, area) for current in currents)
-    x = added(means).acc
+    x = added(means)
     bias = context.params.get("bias", np.zeros(node.channels, np.float32))
     found = used.step * multiply(x.reshape(-1, x.shape[-1]), used.codes) + bias
     shape = x.shape[1:-1] if node.places == "each" else x.shape[1:2]
@@ -88,7 +88,8 @@ def _mean(current: Current, area: int) -> Current:
         raise NumericsError(expected("mean", "sums of accumulators below 2**31", Unquoted(f"up to {largest}")))
     images = np.ascontiguousarray(acc if real else acc.astype(np.int32, copy=False)).reshape(-1, *acc.shape[2:])
     out = empty((*acc.shape[:2], 1, 1, acc.shape[-1]), np.float32 if real else np.int32)
-    add_windows(images, images.shape[1:3], images.shape[1:3], out.reshape(-1, 1, 1, acc.shape[-1]))
+    whole = (images.shape[1], images.shape[2])
+    add_windows(images, whole, whole, out.reshape(-1, 1, 1, acc.shape[-1]))
     return Current(out, current.scale * np.float32(1 / area), current.shift)
 
 

@@ -248,7 +248,7 @@ FORMS: KindTable[Callable[[Any, Known], IntNode]] = KindTable(
         ChannelGate: lambda node, known: IntGate(node.name, node.source, None, node.size),
         SpatialGate: lambda node, known: IntGate(node.name, node.source, node.shape),
         Membrane: lambda node, known: IntMembrane(node.name, node.source, node.size),
-        SelfAttention: lambda node, known: IntAttention(node.name, *node.sources, node.heads),
+        SelfAttention: lambda node, known: IntAttention(node.name, node.query, node.key, node.value, node.heads),
         Readout: _readout,
         CurrentReadout: _head,
     },

@@ -120,8 +120,8 @@ WRONG_GRAPHS = [
     ((CONV, NEURON, Conv("conv2", "lif1", 4)), "network.conv2: expected a later node that reads it, got none"),
     ((CONV, NEURON, Input("input2", (1, 1, 1))), "network: expected exactly one Input, the first node, got input"),
     (
-        (CONV, NEURON, Readout("early", "conv1")),
-        "network: expected exactly one Readout or CurrentReadout, the last node, got early",
+        (CONV, NEURON, Readout("early", "conv1", places="each"), LIF("lif2", ("early",))),
+        "lif2.source: expected no readout, which gives an answer, got early (Readout)",
     ),
 ]
 
@@ -141,7 +141,9 @@ def test_a_network_has_an_input_and_a_readout(nodes):
 
 
 def test_no_node_may_be_read_after_the_readout():
-    with pytest.raises(NetworkError, match="exactly one Readout or CurrentReadout, the last node"):
+    with pytest.raises(
+        NetworkError, match=r"expected a Readout or CurrentReadout, the last node, got readout .*, late"
+    ):
         Network((INPUT, CONV, NEURON, LINEAR, READOUT, MaxPool("late", "lif1")))
 
 
@@ -151,7 +153,8 @@ WRONG_SHAPES = [
     ((CONV, NEURON, Shortcut("x", "lif1", 3)), "x.channels: expected at least 4 (from lif1), got 3"),
     ((CONV, NEURON, Shortcut("x", "lif1", 1, 1, (4,))), "x.channel_map: expected -1 to 3 (from lif1), got 4"),
     ((CONV, Dropout("x", "conv1")), "x (from conv1): expected spikes or analog, got 'current'"),
-    ((CONV, Sum("x", ("conv1", "input"))), "x (from conv1): expected spikes, got 'current'"),
+    ((CONV, Sum("x", ("conv1", "input"))), "x (from input): expected current, got 'analog'"),
+    ((CONV, Sum("x", ("input", "conv1"))), "x (from input): expected spikes or current, got 'analog'"),
     ((LIF("x", ("input",)),), "x (from input): expected current, got 'analog'"),
     ((Shortcut("x", "input", 3),), "x (from input): expected spikes, got 'analog'"),
     ((CONV, Conv("x", "conv1", 4)), "x (from conv1): expected analog or spikes, got 'current'"),

@@ -133,7 +133,7 @@ JOINS = (
     Conv("conv2", "lif1", 3),
     Shortcut("short", "lif1", 3),
     Sum("stream", ("conv2", "short", "conv1")),
-    Conv("wider", "lif1", 2, 1, 1, 0),
+    Conv("wider", "input", 2, 1, 1, 0, quantizer=networks.ENDS),  # sums of pixels never tie, which a pool would tell
     Concat("beside", ("wider", "stream")),
     MaxPool("pool", "beside", 2),
     LIF("lif2", ("pool",), 0.6),

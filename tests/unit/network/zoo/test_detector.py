@@ -69,5 +69,5 @@ def test_what_it_refuses():
         detector_small(anchors=0)
     with pytest.raises(ConfigError, match=r"^detector\.widths: expected 17 channel counts, got 2$"):
         detector(widths=(4, 4))
-    with pytest.raises(qp.errors.ShapeError, match=r"^layer6\.concat \(from layer3\.sum\): expected a map of"):
+    with pytest.raises(qp.errors.ShapeError, match=r"^layer4\.lif1 \(from layer3\.pool\): expected \(3, 2, 64\)"):
         detector_small((40, 32, 3))
