@@ -13,6 +13,7 @@ from generators.transformers import STREAMS, random_stream, random_transformer
 import qpsnn_backends
 from naive import integer as naive
 from naive import trained
+from qpsnn_backends.lava.plan import plan
 from qpsnn_backends.loihi.report import report
 from qpsnn_core.common.errors import LoweringError, NodeKindError, NumericsError, ShapeError, UnsupportedError
 from qpsnn_core.engine.passes import forward
@@ -281,6 +282,20 @@ def test_integer_attention_of_an_input_is_the_twins():
 def test_integer_attention_takes_spikes_alone(changes, message):
     with pytest.raises((ShapeError, NumericsError), match=message):
         attends(**changes)
+
+
+def test_currents_of_a_stream_wait_as_one_on_lava():
+    """Each neuron that reads it has the sum for the one before it, and one more: no InPort meets an OutPort twice."""
+    for seed in SEEDS:
+        _, _, lowered = transformer(seed)
+        wiring = plan(lowered.network).wiring
+        readers = [node for node in lowered.network.of(IntLIF, IntCurrentReadout) if len(node.sources) > 1]
+        assert len(wiring.of("delay")) <= len(readers) + 1
+        assert all(len(set(part.sources)) == len(part.sources) for part in wiring)
+        for part in wiring:
+            sent = {one.name: one.latency for one in wiring}
+            wait = 1 if part.kind in ("conv", "dense") else part.settings.get("delay", 0)
+            assert {sent[name] + wait for name in part.sources} <= {part.latency}
 
 
 def test_a_stream_of_events_runs_on():

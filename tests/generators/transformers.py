@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from generators.all_kinds import single
+from qpsnn_core.integer.lowering.lower import lower
 from qpsnn_core.network import (
     LIF,
     AvgPool,
@@ -80,6 +81,12 @@ def random_transformer(seed, places="mean", depth=None):
     network = Network(tuple(nodes), steps)
     frames = (steps,) if events else ()
     return model_of(network, rng), rng.integers(0, peak + 1, (*frames, 3, *sizes, 2)).astype(np.uint8)
+
+
+def random_integer_transformer(seed):
+    """(integer network, images), every third of which reads out each place."""
+    model, images = random_transformer(seed, ("mean", "mean", "each")[seed % 3])
+    return lower(model).network, images
 
 
 def model_of(network, rng):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from compiled import needs_arm
 from generators import PAIRS, pair_network, random_wide_network
+from generators.transformers import random_integer_transformer
 
 import qpsnn_core as qp
 from qpsnn_backends.c.export import export
@@ -64,9 +65,10 @@ def zoo():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", ["zoo", 0, 1, 2, 3])
+@pytest.mark.parametrize("seed", ["zoo", "transformer", 0, 1, 2, 3])
 def test_make_m4_and_m0_compare_and_measure(tmp_path, seed):
-    net, images = zoo() if seed == "zoo" else random_wide_network(seed)
+    makers = {"zoo": zoo, "transformer": lambda: random_integer_transformer(0)}
+    net, images = makers[seed]() if seed in makers else random_wide_network(seed)
     done = export(net, tmp_path, "net", images)
     for target in ("m4", "m0"):
         made = make(tmp_path, target)

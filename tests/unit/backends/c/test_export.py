@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from compiled import SANITIZED, needs_cc
 from generators import PAIRS, pair_network, random_integer_network, random_wide_network
+from generators.transformers import random_integer_transformer
 
 import qpsnn_backends
 from naive import integer as naive
@@ -44,7 +45,12 @@ def subtracting(seed):
 FILES = ["Makefile", "check.c", "cortex_m.c", "cortex_m.ld", "measure.c", "some_net.c", "some_net.h", "vectors.bin"]
 """What an export named some_net writes."""
 
-MAKERS = {"small": random_integer_network, "wide": random_wide_network, "subtract": subtracting}
+MAKERS = {
+    "small": random_integer_network,
+    "wide": random_wide_network,
+    "subtract": subtracting,
+    "transformer": random_integer_transformer,
+}
 
 
 def make(folder, target="check"):
@@ -58,7 +64,10 @@ def built(folder, flags, *files):
 
 
 @needs_cc
-@pytest.mark.parametrize(("kind", "seed"), [("small", 3), ("small", 14), ("wide", 0), ("wide", 5), ("subtract", 14)])
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [("small", 3), ("small", 14), ("wide", 0), ("wide", 5), ("subtract", 14), ("transformer", 0), ("transformer", 2)],
+)
 def test_make_check_finds_no_difference(tmp_path, kind, seed):
     net, images = MAKERS[kind](seed)
     done = export(net, tmp_path / "new" / "deep", "some_net", images)
@@ -158,7 +167,9 @@ def sections(folder, name):
 @needs_cc
 @pytest.mark.once
 @pytest.mark.skipif(shutil.which("size") is None, reason="no size (binutils)")
-@pytest.mark.parametrize(("kind", "seed"), [("small", 1), ("small", 2), *(("wide", seed) for seed in range(6))])
+@pytest.mark.parametrize(
+    ("kind", "seed"), [("small", 1), ("small", 2), ("transformer", 1), *(("wide", seed) for seed in range(6))]
+)
 def test_the_compiler_says_the_same_bytes_as_the_header(tmp_path, kind, seed):
     net, images = MAKERS[kind](seed)
     done = export(net, tmp_path, "net", images)
