@@ -199,15 +199,15 @@ NETWORKS = {
     "attention in a residual stream": (
         _image(3, 4, 2),
         Conv("stem", "input", 4, quantizer=ENDS),
-        LIF("lif", ("stem",)),
+        LIF("lif", ("stem",), 0.3),
         *(
             node
             for name, channels in (("q", 4), ("k", 4), ("v", 6))
-            for node in (Conv(name, "lif", channels, 1, 1, 0), LIF(f"{name}.lif", (name,)))
+            for node in (Conv(name, "lif", channels, 1, 1, 0), LIF(f"{name}.lif", (name,), 0.4))
         ),
         SelfAttention("attention", "q.lif", "k.lif", "v.lif", 2, 0.25),
-        LIF("attention.lif", ("attention",), 1.0),
-        Conv("proj", "attention.lif", 4, 1, 1, 0, bias=True),
+        LIF("attention.lif", ("attention",), 0.4),
+        Conv("proj", "attention.lif", 4, 1, 1, 0),
         LIF("mlp1", ("stem", "proj")),
         Conv("hidden", "mlp1", 5, 1, 1, 0),
         LIF("mlp2", ("hidden",)),
