@@ -13,8 +13,7 @@ from qpsnn_core.engine.passes import initialise
 from qpsnn_core.experiments.paper_tables6_7 import count_weights, measured, noise
 from qpsnn_core.network.cost import cost
 from qpsnn_core.network.graph import Network
-from qpsnn_core.network.zoo.spikingformer import unused_parameters
-from qpsnn_core.network.zoo.vgg import spikingformer_4_256, spikingformer_4_384
+from qpsnn_core.network.zoo.spikingformer import spikingformer_4_256, spikingformer_4_384, unused_parameters
 from qpsnn_datasets import Dataset
 
 CLASSES, HEADS = 100, 8

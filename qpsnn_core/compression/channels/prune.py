@@ -179,7 +179,7 @@ def _whole(
     kept: dict[str, Longs] = {}
     for heads, own in clusters(network, segments(network), groups):
         scores, others = (
-            sum(score_of_heads(_mean(one, group), heads) for group in own) / len(own) for one in (values, second)
+            np.mean([score_of_heads(_mean(one, group), heads) for group in own], 0) for one in (values, second)
         )
         best = _best(scores, others, kept_count(heads, rate[own[0][0]]))
         for group in own:

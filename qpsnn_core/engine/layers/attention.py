@@ -29,15 +29,16 @@ class Cache(NamedTuple):
     scale: np.float32
 
 
-def forward(node: SelfAttention, context: LayerContext, *spikes: Array) -> LayerOutput:
+def forward(node: SelfAttention, context: LayerContext, query: Array, key: Array, value: Array) -> LayerOutput:
     """acc: A, int16 or int32 [T or 1, B, H, W, C_v]."""
+    spikes = query, key, value
     steps = max(map(len, spikes))
     largest, shape = node.most(context.inputs[0]), _shape(node, spikes)
     acc = empty((steps, *spikes[2].shape[1:]), sum_type(largest))
     given = (*(_flat(one, steps) for one in spikes), acc.reshape(-1), shape)
     parallel_for(attention_forward, _heads(node, acc), MIN_CHUNK_HEADS, *given)
     channels = acc.shape[-1]
-    scale = np.float32(node.scale * prod(value.scale for value in context.inputs))
+    scale = np.float32(node.scale * prod(one.scale for one in context.inputs))
     current = Current(acc, np.full(channels, scale, np.float32), np.zeros(channels, np.float32))
     return LayerOutput(current, Cache(spikes if context.needs_input_grad else None, scale), {})
 

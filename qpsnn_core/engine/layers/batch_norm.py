@@ -134,12 +134,12 @@ class DeferredGradient(CurrentGradient):
         return _in_parts(gradient_moments_pieces, self.acc, self.parts, rows(self.array), rows(self.acc))
 
     @property
-    def sums(self) -> Array:  # type: ignore[override]  # read alone, as of a frozen dataclass
+    def sums(self) -> Array:
         """Of the gradient."""
         return self._moments[0]
 
     @property
-    def products(self) -> Array:  # type: ignore[override]  # likewise
+    def products(self) -> Array:
         """Of the gradient times acc."""
         return self._moments[1]
 

@@ -81,8 +81,9 @@ def backward(node: LIF, cache: Cache, gradient: Floats) -> Gradients:
     moments = add_pieces(sums, pieces)
     own = _learned(node, cache.neuron, moments[3:]) if node.learn else {}
     if len(cache.currents) > 2:
-        given = {len(x.acc): _summed(out, x) for x in cache.currents}
-        return Gradients(tuple(DeferredGradient(given[len(x.acc)], x.acc, cache.parts) for x in cache.currents), own)
+        by_steps = {len(x.acc): _summed(out, x) for x in cache.currents}
+        shared = (DeferredGradient(by_steps[len(x.acc)], x.acc, cache.parts) for x in cache.currents)
+        return Gradients(tuple(shared), own)
     found = zip(cache.currents, moments[1:3], strict=False)
     return Gradients(tuple(CurrentGradient(_summed(out, x), moments[0], products) for x, products in found), own)
 

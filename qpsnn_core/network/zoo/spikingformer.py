@@ -190,13 +190,13 @@ def _tokenizer(plan: Plan) -> list[Node]:
 def _attention(name: str, stream: tuple[str, ...], plan: Plan) -> list[Node]:
     """Queries, keys and values of the stream's spikes; attention; its neurons; the projection."""
     nodes: list[Node] = [plan.neuron.like(f"{name}.lif", *stream)]
-    names = [f"{name}.{part}" for part in ("query", "key", "value")]
+    query, key, value = names = [f"{name}.{part}" for part in ("query", "key", "value")]
     for part in names:
         nodes += [plan.point(part, f"{name}.lif", plan.channels), plan.neuron.like(f"{part}.lif", part)]
     behind = replace(plan.neuron, threshold=plan.neuron.threshold / 2)
     return [
         *nodes,
-        SelfAttention(f"{name}.attention", *(f"{part}.lif" for part in names), plan.heads),
+        SelfAttention(f"{name}.attention", f"{query}.lif", f"{key}.lif", f"{value}.lif", plan.heads),
         behind.like(f"{name}.attention.lif", f"{name}.attention"),
         plan.point(f"{name}.projection", f"{name}.attention.lif", plan.channels, bias=True),
     ]
