@@ -36,35 +36,14 @@ class Planner:
         self.parts: dict[str, LavaProcessSpec] = {}
         self.arrays: NamedArrays = {}
         self.outputs: dict[str, Output] = {}
-        self.sums: dict[tuple[str, ...], Output] = {}
-        self.later: dict[tuple[tuple[str, ...], int], str] = {}
 
     def read(self, node: IntNode) -> Output:
         """The parts that send what a node reads, all of them after the same number of steps."""
         return self._together(self.network.sources(node))
 
     def _together(self, sources: tuple[str, ...]) -> Output:
-        """Currents that were added up before, as a residual stream's are, wait as one: their sum fits what they fit."""
         latency = max((self.outputs[source].latency for source in sources), default=0)
-        currents = all(self.network.values[source].kind == "current" for source in sources)
-        known = max((n for n in range(2, len(sources)) if sources[:n] in self.sums), default=0) if currents else 0
-        before = self._waiting(sources[:known], latency) if known else ()
-        found = Output((*before, *self.aligned(sources[known:], latency)), latency)
-        if currents and len(sources) > 1:
-            self.sums[sources] = found
-        return found
-
-    def _waiting(self, sources: tuple[str, ...], latency: int) -> tuple[str, ...]:
-        """The parts whose sum is that of these currents, `latency` steps after the image."""
-        before = self.sums[sources]
-        wait = latency - before.latency
-        if not wait:
-            return before.parts
-        if (sources, wait) not in self.later:
-            name, shape = f"{sources[-1]}~{len(self.later)}+{wait}", self.shape(sources[0])
-            self._put(LavaProcessSpec(name, "delay", before.parts, shape, shape, latency, {"delay": wait}))
-            self.later[sources, wait] = name
-        return (self.later[sources, wait],)
+        return Output(self.aligned(sources, latency), latency)
 
     def mask(self, name: str, source: str, gate: str) -> str:
         """A part that sends what a source sends where a gate is open, else 0; its name."""
@@ -136,10 +115,21 @@ class Planner:
             wait = latency - self.outputs[source].latency
             if wait and self._wait_inside(source, wait):
                 wait = 0
-            for name in self.outputs[source].parts:
+            parts = self.outputs[source].parts
+            if wait and len(parts) > 1 and self.network.values[source].kind == "current":
+                reads.append(self._sum_later(source, wait))
+                continue
+            for name in parts:
                 copy = reads.count(name) + sum(read.startswith(f"{name}+") for read in reads)
                 reads.append(self.delayed(name, wait, copy) if wait or copy else name)
         return tuple(reads)
+
+    def _sum_later(self, source: str, wait: int) -> str:
+        """A part that adds up a sum of currents, which all fit what their sum fits, and sends it later."""
+        name, shape, (parts, latency) = f"{source}+{wait}", self.shape(source), self.outputs[source]
+        if name not in self.parts:
+            self._put(LavaProcessSpec(name, "delay", parts, shape, shape, latency + wait, {"delay": wait}))
+        return name
 
     def _wait_inside(self, source: str, wait: int) -> bool:
         """Let a shortcut itself wait, where no one else reads it."""

@@ -309,4 +309,5 @@ POPULATIONS: KindTable[Callable[[IntegerNetwork, Any], tuple[Population, ...]]] 
 
 def populations(network: IntegerNetwork) -> tuple[Population, ...]:
     """All populations, in order; the first is the input. Raises NodeKindError for a kind of node that is not known."""
-    return tuple(population for node in network for population in POPULATIONS[node](network, node))
+    entries = [POPULATIONS[node] for node in network]  # refuses a kind before any node of others
+    return tuple(one for node, entry in zip(network, entries, strict=True) for one in entry(network, node))

@@ -62,14 +62,16 @@ def of_integers(network: IntegerNetwork, exact: bool, dt: float, dtype: Any) -> 
     """The graph, its numbers of that dtype. Raises UnsupportedError, naming the node, where NIR has none like it."""
     check_one_readout(network)
     making = Making(Graph(network.input.name, network.input.shape, dtype), network, exact, dt, {})
-    for node in network:
-        FORMS[node].node(making, node)
+    forms = [FORMS[node] for node in network]  # refuses a kind before any node of others
+    for node, form in zip(network, forms, strict=True):
+        form.node(making, node)
     return making.graph
 
 
 def float_bits(network: IntegerNetwork) -> int:
     """Bits that hold every state, with the binary digits that its leaks and its threshold have below the point."""
-    return max(FORMS[node].bits(network, node) for node in network)
+    forms = [FORMS[node] for node in network]
+    return max(form.bits(network, node) for node, form in zip(network, forms, strict=True))
 
 
 def _input(making: Making, node: IntInput) -> None:

@@ -21,6 +21,7 @@ from qpsnn_core.integer.lowering.gates import check_priors, gate_thresholds
 from qpsnn_core.integer.lowering.readout import LoweredReadout, leak_of, lowered_readout
 from qpsnn_core.integer.lowering.report import LoweringReport, NeuronReport, SynapseReport
 from qpsnn_core.integer.lowering.shares import Shares, shares, spread
+from qpsnn_core.integer.lowering.streams import with_stored_sums
 from qpsnn_core.integer.lowering.units import IntegerNeurons, neurons_in_integers
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import (
@@ -71,6 +72,7 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     scale of its largest current, whose gain is 2**f: `gain_k = round(2**f*scale_k/n)`, `bias = round(2**f*sum_k
     shift_k/n)`, `threshold = ceil(2**f*theta/n)`; but what ties in real numbers ties in integers (`choose`;
     docs/equations.md has the guarantee), with a gain up to twice as large.
+    A sum of currents with which several neurons begin, as in a residual stream, is a node of its own (`streams.py`).
     f is `fraction_bits` (for the readout `readout_bits`), more where several currents meet, less in channels
     where int32 would not provably hold it: over T steps, or, where events come in and all neurons leak, over any number
     of them, so that the network can go on from one sample to the next.
@@ -122,7 +124,7 @@ def lower(model: Model, fraction_bits: int = 16, readout_bits: int = 12) -> Lowe
     ordered = tuple(neurons[lif.name] for lif in network.neurons)
     told = tuple((readouts.get(node.name) or heads[node.name]).report for node in network.readouts)
     report = LoweringReport(fraction_bits, changed, ordered, told)
-    lowered = IntegerNetwork(nodes, arrays, network.steps)
+    lowered = IntegerNetwork(with_stored_sums(nodes), arrays, network.steps)
     warn_dead_integers("lower", lowered)
     return Lowered(lowered, report)
 
