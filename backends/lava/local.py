@@ -10,7 +10,7 @@ import numpy as np
 
 from qpsnn_backends.lava import limits
 from qpsnn_backends.lava.job import Job, Progress
-from qpsnn_backends.lava.plan import LavaPlan
+from qpsnn_backends.lava.planner import LavaPlan
 from qpsnn_backends.lava.wiring import Kind, LavaProcessSpec, Settings, Wiring
 from qpsnn_core.common.errors import UnsupportedError, expected
 from qpsnn_core.common.kind_table import KindTable
