@@ -165,8 +165,7 @@ def build(wiring: Wiring, arrays: Mapping[str, Any]) -> list[AbstractProcess]:
             out.connect(into)
         for port, sources in part.ports.items():
             for source in sources:
-                (out,) = processes[source].out_ports.members
-                out.connect(getattr(process, port))
+                out_port(processes[source], part).connect(getattr(process, port))
         if part.opened_by:
             out_port(processes[part.opened_by], part).connect(getattr(process, MASK_PORT))
     return list(processes.values())
