@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +19,9 @@ from qpsnn_core.common.validation import check_path, number, whole
 
 from .arrays import load_arrays, load_arrays_part
 from .cifar import load_cifar10, load_cifar100
+from .detection.gen1 import load_gen1
+from .detection.loading import FORMATS as BOX_FORMATS
+from .detection.loading import load_detection
 from .digits import load_digits
 from .events.loading import load_event_frames
 from .events.sets import STEPS, load_digits_events, load_mnist_events
@@ -52,6 +56,8 @@ FILE_READERS: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
         "arrays": load_arrays,
         "folder": from_folder,
         "saved": load_saved,
+        **{name: partial(load_detection, name) for name in BOX_FORMATS},
+        "gen1": load_gen1,
     }
 )
 PART_READERS: MappingProxyType[str, Callable[..., Dataset]] = MappingProxyType(
@@ -62,7 +68,7 @@ PART_READERS: MappingProxyType[str, Callable[..., Dataset]] = MappingProxyType(
 OF_NETWORK = ("classes", "unit")
 """Options that a network gives which is there already; no recipe has them."""
 
-UNSET = {"frames": "time"}
+UNSET = {"frames": "time", "decode": "v5"}
 """Words that are as if an option were not given, besides none."""
 
 SHARES = ("test", "validation", "seed")
@@ -72,6 +78,8 @@ OPTIONS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
         "arrays": (*SHARES, "channels", "series", "scale", "task", "classes", "unit"),
         "folder": (*SHARES, "size", "resize", "colour", "classes"),
         "saved": SHARES,
+        **dict.fromkeys(BOX_FORMATS, ("size", "test", "seed", "classes", "anchors", "decode")),
+        "gen1": ("size", "anchors", "decode"),
     }
 )
 """The options that a set takes besides `limit` and `steps`."""
@@ -79,7 +87,7 @@ OPTIONS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
 BUILT_IN: MappingProxyType[str, Callable[..., Split]] = MappingProxyType(
     {"digits": load_digits, "digits-events": load_digits_events}
 )
-EVENTS = ("digits-events", "mnist-events", "events")
+EVENTS = ("digits-events", "mnist-events", "events", "gen1")
 """Sets of frames of events, which need to know how many."""
 
 NAMES = (*BUILT_IN, *FILE_READERS)
@@ -105,11 +113,14 @@ def load_data(
     task: str | None = None,
     classes: Sequence[str] | None = None,
     unit: InputRange | None = None,
+    anchors: int | None = None,
+    decode: str | None = None,
 ) -> Split:
     """The training and test parts of a set: "digits" and "digits-events" (no path), "mnist", "mnist-events", "cifar10",
     "cifar100", "tinyimagenet" or "imagenet" (path of a folder or file), "events" (path of a store of recordings),
     "jpeg" (path of an HDF5 file of JPEGs), "arrays" (path of a .npz file, a folder of .npy files or a .npy file),
-    "folder" (path of a folder of pictures, or of a CSV file that lists them), "saved" (path of a file of `Split.save`).
+    "folder" (path of a folder of pictures, or of a CSV file that lists them), "saved" (path of a file of `Split.save`);
+    with boxes "voc", "coco", "yolo", "vhr10", "ssdd" and "gen1" (path of a folder or zip archive, and `size`).
 
     limit: at most so many images of each part, each class in its proportion, always the same ones. steps: the frames T
     of a set of events, by default 4; other sets are the same for any. The others are for the sets that OPTIONS names,
@@ -132,6 +143,8 @@ def load_data(
         "task": task,
         "classes": classes,
         "unit": unit,
+        "anchors": anchors,
+        "decode": decode,
     }
     limit, steps = plain((limit, steps))
     if limit is not None:

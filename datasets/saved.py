@@ -24,7 +24,7 @@ import numpy as np
 from qpsnn_core.common.errors import DataError, FileError, FormatError, QpsnnError, Unquoted, expected
 from qpsnn_core.common.file_kinds import DATASET
 from qpsnn_core.common.hdf5 import read_array, reading, text_attribute, writing
-from qpsnn_core.common.tasks import CLASSIFICATION
+from qpsnn_core.common.tasks import CLASSIFICATION, DETECTION
 from qpsnn_core.common.validation import check_path
 
 from .schema import PARTS, Dataset, Split
@@ -38,6 +38,8 @@ def save_sets(path: str | Path, parts: Mapping[str, Dataset]) -> None:
     """Write these parts, whole or not at all. parts: by name; "" for a set that is not split. Raises FileError."""
     check_path("save.path", path)
     first = next(iter(parts.values()))
+    if first.task == DETECTION:
+        raise DataError(expected("save", "a set without boxes, which have formats of their own", Unquoted(first.name)))
     for other in parts.values():
         if _kind(other) != _kind(first):
             want = f"classes, scale, task and type of {first.name}"

@@ -62,9 +62,7 @@ class Dataset:
         if not self.classes or len(set(self.classes)) < len(self.classes):
             raise DataError(expected(f"{self.name}.classes", "distinct names, at least one", self.classes))
         object.__setattr__(self, "images", check_images(self.images, f"{self.name}.images"))
-        check_choice(f"{self.name}.task", self.task, TASKS)
-        checks = {CLASSIFICATION: check_labels, MULTILABEL: check_marks, REGRESSION: check_numbers}
-        object.__setattr__(self, "labels", checks[self.task](self.labels, len(self.classes), f"{self.name}.labels"))
+        self._check_labels()
         if len(self.images) != len(self.labels):
             want = f"one label for each of {len(self.images)} images"
             raise DataError(expected(f"{self.name}.labels", want, Unquoted(f"{len(self.labels)} labels")))
@@ -73,6 +71,12 @@ class Dataset:
         elif self.images.dtype == np.int8:
             want = "the real number of one unit, as images are signed"
             raise DataError(expected(f"{self.name}.scale", want, self.scale))
+
+    def _check_labels(self) -> None:
+        """Labels of the task's type and range."""
+        check_choice(f"{self.name}.task", self.task, TASKS)
+        checks = {CLASSIFICATION: check_labels, MULTILABEL: check_marks, REGRESSION: check_numbers}
+        object.__setattr__(self, "labels", checks[self.task](self.labels, len(self.classes), f"{self.name}.labels"))
 
     def __len__(self) -> int:
         """The number of samples N."""
@@ -84,6 +88,11 @@ class Dataset:
         outputs = "classes" if self.task == CLASSIFICATION else f"{self.task}, outputs"
         shape = f"images={self.images.shape}, each {read_as(self.sample_shape)}"
         return f"Dataset({self.name!r}, {shape}{units}, {outputs}={len(self.classes)})"
+
+    @property
+    def annotations(self) -> tuple[Array, ...]:
+        """All that is to be predicted, as arrays: the labels."""
+        return (self.labels,)
 
     @property
     def strata(self) -> Labels:
@@ -160,6 +169,11 @@ class Dataset:
 
     def take(self, indices: Any) -> Dataset:
         """The samples at `indices`, integers `[M]` or a mask `[N]`, in that order, copied; DataError out of range."""
+        at = self._chosen(indices)
+        return replace(self, images=self.images[at], labels=self.labels[at], origin={})
+
+    def _chosen(self, indices: Any) -> NDArray[np.int64]:
+        """`indices` of samples as integers `[M]`; DataError out of range."""
         at = np.asarray(indices)
         mask = at.dtype == np.bool_ and at.shape == (len(self),)
         if at.ndim != 1 or not (mask or at.dtype.kind in "iu"):
@@ -168,7 +182,7 @@ class Dataset:
         if at.size and not mask and not (-len(self) <= at.min() and at.max() < len(self)):
             want = f"{-len(self)} to {len(self) - 1}"
             raise DataError(expected(f"{self.name}.take.indices", want, Unquoted(f"{at.min()} to {at.max()}")))
-        return replace(self, images=self.images[at], labels=self.labels[at], origin={})
+        return np.flatnonzero(at) if mask else at.astype(np.int64)
 
     def split(self, fraction: float, seed: int) -> Split:
         """Hold out `fraction` of the samples as `test`, each class in its proportion; both parts keep their order.

@@ -7,7 +7,7 @@ from .drawing import draw_boxes, save_picture
 from .gen1 import load_gen1
 from .letterbox import Letterboxes
 from .loading import FORMATS, load_detection
-from .schema import DetectionDataset, DetectionSplit
+from .schema import DetectionDataset, with_boxes
 
 __all__ = [
     "FORMATS",
@@ -17,11 +17,11 @@ __all__ = [
     "DetectionAugment",
     "DetectionBatch",
     "DetectionDataset",
-    "DetectionSplit",
     "Letterboxes",
     "detection_batches",
     "draw_boxes",
     "load_detection",
     "load_gen1",
     "save_picture",
+    "with_boxes",
 ]

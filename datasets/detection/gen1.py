@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,10 +27,12 @@ from ..events.recording import UNLABELLED, Recording
 from ..events.tree import Tree
 from ..memmap import mapped
 from ..npy import read_array
+from ..schema import Split, limited_indices
+from .anchors import fit_anchors
 from .boxes import Box, BoxReport, gathered
 from .letterbox import Letterboxes, Size, inner_of, size_of
 from .listing import PARTS
-from .schema import DetectionDataset, DetectionSplit, limited
+from .schema import DetectionDataset, with_boxes
 
 CLASSES = ("car", "pedestrian")
 SENSOR = (240, 304)
@@ -56,20 +59,22 @@ class Moment(NamedTuple):
 
 def load_gen1(
     path: str | Path,
-    size: int | tuple[int, int],
-    steps: int,
+    size: int | tuple[int, int] = 0,
+    steps: int = 4,
     *,
     fit: str = "stretch",
     filtered: bool = False,
     repair: Collection[str] = (),
     limit: int | None = None,
-) -> DetectionSplit:
+    anchors: int = 0,
+    decode: str = "v5",
+) -> Split:
     """Frames of events, uint8 `[N, steps, H, W, 2]` (channel 0 counts OFF, 1 ON; 255 at most), of a folder.
 
     Files NAME_td.dat and NAME_bbox.npy lie in folders train, val and test. size: of the frames; fit: 304 x 240 pixels
     are stretched to it, or letterboxed; to the nearest pixel. filtered: leave out the boxes that Prophesee's evaluation
     leaves out. repair: of `events.REPAIRS`, what may be mended of recordings. limit: at most so many times of a part,
-    always the same ones. Frames lie in a mapped temporary file.
+    always the same ones. anchors, decode: as of `load_detection`. Frames lie in a mapped temporary file.
     Raises ConfigError, FileError, FormatError, DataError, LabelError (a class that is neither car nor pedestrian).
     """
     check_choice("fit", fit, FITS)
@@ -89,10 +94,12 @@ def load_gen1(
         if not moments.get(part):
             raise FormatError(expected(str(tree.root), f"files *{BOXES} with boxes in {part}/", Unquoted("none")))
     sets = {}
+    fitted = _fitted(moments["train"], shape, fit, anchors) if whole("anchors", anchors, 0) else ()
     for part, found in moments.items():
-        chosen = [found[index] for index in limited(len(found), limit)]
-        sets[part] = _dataset(tree, mends, chosen, shape, steps, fit, f"{Path(path).stem}.{part}")
-    return DetectionSplit(sets["train"], sets["test"], sets.get("validation"))
+        chosen = [found[index] for index in limited_indices(np.zeros(len(found), np.int64), limit)]
+        made = _dataset(tree, mends, chosen, shape, steps, fit, f"{Path(path).stem}.{part}")
+        sets[part] = replace(made, anchors=fitted, decode=decode)
+    return Split(sets["train"], sets["test"], sets.get("validation"))
 
 
 def read_boxes(data: bytes, place: str) -> NDArray[Any]:
@@ -158,7 +165,7 @@ def _counts(time: int, one: Any) -> bool:
 def _dataset(
     tree: Tree, repair: Collection[str], moments: list[Moment], shape: Size, steps: int, fit: str, name: str
 ) -> DetectionDataset:
-    inner = (0, 0, shape[1], shape[0]) if fit == "stretch" else inner_of(SENSOR, shape)
+    inner = _inner(shape, fit)
     left, top, width, height = inner
     rows, columns = (
         (2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip((height, width), SENSOR, strict=True)
@@ -177,7 +184,19 @@ def _dataset(
     letterboxes = Letterboxes(
         np.tile(np.array(SENSOR, np.int64), (len(moments), 1)), np.tile(np.array(inner, np.int64), (len(moments), 1))
     )
-    return DetectionDataset(images, boxes, letterboxes, CLASSES, files, name, report)
+    return with_boxes(images, boxes, letterboxes, CLASSES, files=files, name=name, report=report)
+
+
+def _inner(shape: Size, fit: str) -> tuple[int, int, int, int]:
+    return (0, 0, shape[1], shape[0]) if fit == "stretch" else inner_of(SENSOR, shape)
+
+
+def _fitted(moments: list[Moment], shape: Size, fit: str, count: int) -> tuple[tuple[float, float], ...]:
+    """Anchors for all boxes of the training part; of seed 0."""
+    boxes = gathered([(one.recording, *SENSOR, one.boxes) for one in moments], CLASSES, BoxReport()).edges
+    _, _, width, height = _inner(shape, fit)
+    sides = (boxes[:, 2:] - boxes[:, :2]) * np.array([width / SENSOR[1], height / SENSOR[0]])
+    return tuple((across, down) for across, down in fit_anchors(sides, count, 0).tolist())
 
 
 def _recording(tree: Tree, name: str, repair: Collection[str]) -> Recording:

@@ -2,66 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from qpsnn_core.common.detection import BoxTargets
-from qpsnn_core.common.errors import ConfigError, DataError, LabelError, Unquoted, expected
-from qpsnn_core.common.types import Doubles, Images, Longs
-from qpsnn_core.common.validation import number
+from qpsnn_core.common.detection import DECODES, BoxTargets
+from qpsnn_core.common.errors import DataError, LabelError, Unquoted, expected
+from qpsnn_core.common.tasks import DETECTION
+from qpsnn_core.common.types import Array, Doubles, Images, Longs
+from qpsnn_core.common.validation import check_choice
 
-from ..schema import check_images
-from ..seeding import LIMIT, SPLIT, permutation
+from ..schema import Dataset
 from .boxes import Boxes, BoxReport
 from .letterbox import Letterboxes
 
-LIMIT_SEED = 0
+
+def no_boxes() -> Boxes:
+    """Boxes of no image."""
+    none, flags = np.zeros(0), np.zeros(0, np.bool_)
+    return Boxes(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(1, np.int64), flags, flags, none)
 
 
-@dataclass(frozen=True, eq=False)
-class DetectionDataset:
-    """Images with boxes.
+def no_letterboxes() -> Letterboxes:
+    """Of no image."""
+    return Letterboxes(np.zeros((0, 2), np.int64), np.zeros((0, 4), np.int64))
 
-    images: uint8 `[N, H, W, C]`, or frames of events `[N, T, H, W, C]`, all of one size. boxes: in pixels of the images
-    as they were. letterboxes: how these were brought to that size. classes: the name of each. files: the name of each
-    image. name: that messages use. report: what was wrong with boxes. Raises DataError, LabelError.
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DetectionDataset(Dataset):
+    """A Dataset with boxes; `with_boxes` makes one.
+
+    images: uint8 `[N, H, W, C]`, or frames of events `[N, T, H, W, C]`, all of one size. labels: int64 `[N]`, how many
+    boxes each has. boxes: in pixels of the images as they were. letterboxes: how these were brought to that size.
+    files: the name of each image. report: what was wrong with boxes. anchors: (width, height) of each, in pixels of
+    `images`, by rising area, none for a set that no detector is trained on yet; decode: of `DetectionHead`.
+    Raises DataError, LabelError, ConfigError.
     """
 
-    images: Images
-    boxes: Boxes
-    letterboxes: Letterboxes
-    classes: tuple[str, ...]
-    files: tuple[str, ...]
-    name: str
-    report: BoxReport
+    boxes: Boxes = field(default_factory=no_boxes)
+    letterboxes: Letterboxes = field(default_factory=no_letterboxes)
+    files: tuple[str, ...] = ()
+    report: BoxReport = field(default_factory=BoxReport)
+    anchors: tuple[tuple[float, float], ...] = ()
+    decode: str = "v5"
 
-    def __post_init__(self) -> None:
-        """Check every field."""
-        object.__setattr__(self, "images", check_images(self.images, f"{self.name}.images"))
+    def _check_labels(self) -> None:
+        """Boxes, letterboxes and files of every image, classes that there are."""
+        check_choice(f"{self.name}.task", self.task, (DETECTION,))
+        check_choice(f"{self.name}.decode", self.decode, DECODES)
         if self.images.dtype != np.uint8:
             raise DataError(expected(f"{self.name}.images", "uint8", self.images.dtype))
-        if not self.classes or len(set(self.classes)) < len(self.classes):
-            raise DataError(
-                expected(f"{self.name}.classes", "distinct names, at least one", Unquoted(f"{self.classes}"))
-            )
         for what in ("boxes", "letterboxes", "files"):
             count = len(getattr(self, what))
             if count != len(self.images):
-                raise DataError(
-                    expected(f"{self.name}.{what}", f"of {len(self.images)} images", Unquoted(f"of {count}"))
-                )
+                want = f"of {len(self.images)} images"
+                raise DataError(expected(f"{self.name}.{what}", want, Unquoted(f"of {count}")))
         wrong = np.flatnonzero((self.boxes.classes < 0) | (self.boxes.classes >= len(self.classes)))
         if wrong.size:
             want = f"0 to {len(self.classes) - 1}"
             got = int(self.boxes.classes[wrong[0]])
             raise LabelError(expected(f"{self.name}.boxes.classes[{wrong[0]}]", want, got))
-
-    def __len__(self) -> int:
-        """The number of images N."""
-        return len(self.images)
+        object.__setattr__(self, "labels", np.diff(self.boxes.offsets))
 
     def __repr__(self) -> str:
         """Name, shape, and numbers of boxes and classes, not the pixels."""
@@ -69,10 +72,12 @@ class DetectionDataset:
         return f"DetectionDataset({self.name!r}, images={self.images.shape}, boxes={count}, classes={kinds})"
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """`(H, W, C)` of an image, or of a frame: what `build` takes."""
-        height, width, channels = self.images.shape[-3:]
-        return height, width, channels
+    def annotations(self) -> tuple[Array, ...]:
+        """All that is to be predicted, and how: boxes, flags, letterboxes, anchors."""
+        boxes, there = self.boxes, self.letterboxes
+        flat = (boxes.edges, boxes.classes, boxes.offsets, boxes.difficult, boxes.crowd, boxes.areas)
+        coding = np.array([DECODES.index(self.decode), *(side for pair in self.anchors for side in pair)], np.float64)
+        return (*flat, there.sizes, there.inner, coding)
 
     def edges(self, image: int) -> Doubles:
         """The boxes of an image in pixels of the network's input, float64 `[M, 4]`."""
@@ -98,50 +103,42 @@ class DetectionDataset:
         return BoxTargets(joined.astype(np.float32), kinds, np.array(counts, np.int64))
 
     def take(self, indices: Any) -> DetectionDataset:
-        """The images at `indices`, integers `[M]`, in that order, with their boxes; DataError out of range."""
-        at = np.asarray(indices)
-        if at.ndim != 1 or at.dtype.kind not in "iu" or (at.size and not 0 <= at.min() <= at.max() < len(self)):
-            got = Unquoted(f"{at.dtype} {list(at.shape)}")
-            raise DataError(expected(f"{self.name}.take.indices", f"integers [M], 0 to {len(self) - 1}", got))
+        """The images at `indices`, integers `[M]` or a mask `[N]`, in that order, with their boxes; DataError."""
+        at = self._chosen(indices) % len(self)
         files = tuple(self.files[one] for one in at.tolist())
         chosen = set(files)
         report = BoxReport([one for one in self.report.dropped if one.image in chosen], self.report.clipped)
         parts = {"images": self.images[at], "boxes": self.boxes.take(at), "letterboxes": self.letterboxes.take(at)}
-        return replace(self, **parts, files=files, report=report)
-
-    def split(self, fraction: float, seed: int) -> DetectionSplit:
-        """Hold out `fraction` of the images as `test`, drawn by `seed`; both parts keep their order. ConfigError."""
-        count = round(number(f"{self.name}.split.fraction", fraction, 0, 1) * len(self))
-        if not 0 < count < len(self):
-            want = f"a share that leaves both parts an image of {len(self)}"
-            raise ConfigError(expected(f"{self.name}.split.fraction", want, fraction))
-        drawn = permutation(len(self), seed, SPLIT)
-        return DetectionSplit(self.take(np.sort(drawn[count:])), self.take(np.sort(drawn[:count])))
+        return replace(self, **parts, labels=self.labels[at], files=files, report=report, origin={})
 
 
-@dataclass(frozen=True, eq=False)
-class DetectionSplit:
-    """What is trained on, and what is only measured; iterating gives these two.
-
-    validation: what training measures after every epoch; None: the test part.
-    """
-
-    train: DetectionDataset
-    test: DetectionDataset
-    validation: DetectionDataset | None = None
-
-    def __iter__(self) -> Iterator[DetectionDataset]:
-        """The training part, then the test part."""
-        return iter((self.train, self.test))
-
-    @property
-    def parts(self) -> dict[str, DetectionDataset]:
-        """All that there are, by name."""
-        there = {"train": self.train, "test": self.test}
-        return there if self.validation is None else {**there, "validation": self.validation}
-
-
-def limited(count: int, limit: int | None) -> Longs:
-    """`limit` of `count` images, rising, always the same ones; None: all."""
-    every = np.arange(count, dtype=np.int64)
-    return every if limit is None or limit >= count else np.sort(permutation(count, LIMIT_SEED, LIMIT)[:limit])
+def with_boxes(
+    images: Images,
+    boxes: Boxes,
+    letterboxes: Letterboxes,
+    classes: Sequence[str],
+    *,
+    files: Sequence[str] = (),
+    name: str = "boxes",
+    report: BoxReport | None = None,
+    anchors: Sequence[tuple[float, float]] = (),
+    decode: str = "v5",
+) -> DetectionDataset:
+    """Images with boxes as a set. files: else their numbers. Others, and what it raises, as of DetectionDataset."""
+    named = tuple(files) or tuple(map(str, range(len(images))))
+    own = BoxReport() if report is None else report
+    flat = tuple((float(width), float(height)) for width, height in anchors)
+    labels = np.zeros(len(images), np.int64)  # counted when the set is made
+    return DetectionDataset(
+        images,
+        labels,
+        tuple(classes),
+        name,
+        task=DETECTION,
+        boxes=boxes,
+        letterboxes=letterboxes,
+        files=named,
+        report=own,
+        anchors=flat,
+        decode=decode,
+    )

@@ -24,6 +24,9 @@ BOX = 5
 Anchors = tuple[tuple[tuple[float, float], ...], ...]
 """(width, height) in pixels of each anchor of each map."""
 
+LARGEST_RATIO = 4.0
+"""A box matches an anchor if no side of one is this many times that of the other."""
+
 REFERENCE = 640
 """The side of the images, in pixels, for which the default anchors were published."""
 

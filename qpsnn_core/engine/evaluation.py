@@ -28,6 +28,7 @@ from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.tasks import CLASSIFICATION, MULTILABEL
 from qpsnn_core.common.types import Array, Images
 from qpsnn_core.engine.checks import check_model
+from qpsnn_core.engine.detector_head import head_of
 from qpsnn_core.engine.gates import gated_additions
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.measures import MEASURES
@@ -37,6 +38,7 @@ from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import Input
 from qpsnn_core.network.ordered_graph import Ordered
 from qpsnn_datasets import Dataset, batch_count, batches
+from qpsnn_datasets.detection.schema import DetectionDataset
 
 Runner = Callable[[Images], tuple[Array, dict[str, Array]]]
 """From images to logits [T or 1, B, K], and each node's spikes summed over images and steps."""
@@ -56,11 +58,11 @@ class Evaluation:
     task: what its labels are, as of a Dataset. figures: by name: "accuracy"; of several labels "accuracy" (of single
     labels), "exact" (samples with all labels right), "f1"; of real numbers "r2", "mse", "mae". loss: of the mean of
     logits over T (an integer network's readouts, times their scale): cross-entropy in nats, binary or not, or squares.
-    predictions: in the set's order, int64 [N], the class; of several labels uint8 [N, K]; of real numbers float64
-    [N, K]. counts: int64 [K, K], the `confusion`. spikes: of every node that gives spikes, the count over all T steps,
-    mean over images, float64 [H, W, C], in stored integers (an AvgPool's are sums); of LIF alone where a backend tells
-    no more; of gated synapses additions. neurons: the names of the LIF. frames: whether each step had an image of its
-    own.
+    predictions: in the set's order, int64 [N], the class; of several labels uint8 [N, K]; of real numbers float64 [N,
+    K]; of boxes float32 [M], the scores (`DetectorEvaluation`). counts: int64 [K, K], the `confusion`. spikes: of every
+    node that gives spikes, the count over all T steps, mean over images, float64 [H, W, C], in stored integers (an
+    AvgPool's are sums); of LIF alone where a backend tells no more; of gated synapses additions. neurons: the names of
+    the LIF. frames: whether each step had an image of its own.
     """
 
     figures: dict[str, float]
@@ -203,6 +205,10 @@ def check_data(network: Ordered[Any], dataset: Dataset) -> None:
     if dataset.sample_shape not in (shape, (steps, *shape)):
         want = f"{list(shape)} or {[steps, *shape]} (from {network.input.name})"
         raise ShapeError(expected(f"{dataset.name}.images", want, list(dataset.sample_shape)))
+    if isinstance(dataset, DetectionDataset):
+        head_of(network, dataset)
+        _check_range(network.input, dataset)
+        return
     if dataset.task != CLASSIFICATION and len(dataset.classes) != network.classes:
         want = f"{network.classes}, an output for each (from {network.readout.name})"
         raise ShapeError(expected(f"{dataset.name}.classes", want, len(dataset.classes)))

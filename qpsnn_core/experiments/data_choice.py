@@ -14,7 +14,7 @@ from qpsnn_core.common.input_range import InputRange
 from qpsnn_core.engine.evaluation import check_data
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.network.graph import Network
-from qpsnn_core.recipes.data import DataConfig
+from qpsnn_core.recipes.data import BOXES, SIZED, DataConfig
 from qpsnn_core.training.history import TrainedOn, digest
 from qpsnn_datasets import Dataset, Split, encode, load_data, load_part
 from qpsnn_datasets.given_shapes import read_as
@@ -110,16 +110,20 @@ class DataChoice:
     def _options(self, limit: int) -> dict[str, Any]:
         config = self.config
         names = ("frames", "size", "test", "validation", "channels", "series", "scale", "resize", "colour", "task")
+        names = (*names, "anchors", "decode")
         given = {**{name: getattr(config, name) for name in names}, "seed": config.split_seed}
         return {"limit": limit or config.limit or None, "steps": self.steps, **given, **self._of_network()}
 
     def _of_network(self) -> dict[str, Any]:
         """What a network that is there already says of your own data: the unit of its input, the size of its images."""
-        if self.network is None or self.config.name not in ("arrays", "folder"):
+        if self.network is None or self.config.name not in ("arrays", *SIZED):
             return {}
         node, words = self.network.input, {"classes": self.classes} if self.classes else {}
+        height, width, channels = node.shape
+        if self.config.name in BOXES:
+            named = words if self.config.name in ("voc", "coco", "yolo", "ssdd") else {}
+            return {**named, "size": (height, width)}
         if self.config.name == "folder":
-            height, width, channels = node.shape
             return {**words, "size": (height, width), "colour": "gray" if channels == 1 else "rgb"}
         if node.peak is None or getattr(node, "spikes", False) or self.config.coded is not None:
             return words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from qpsnn_core.common.errors import ConfigError, expected
+from qpsnn_core.common.errors import ConfigError, Unquoted, expected
 from qpsnn_core.compression.channels.prune import Pruned, check_coupled, prune
 from qpsnn_core.compression.channels.rates import prunable, resolve
 from qpsnn_core.compression.channels.score import Scores, score
@@ -13,10 +13,15 @@ from qpsnn_core.experiments.data_choice import DataChoice
 from qpsnn_core.experiments.own_network import own_network
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
-from qpsnn_core.recipes.data import DataConfig
+from qpsnn_core.recipes.data import BOXES, DataConfig
 from qpsnn_core.recipes.network import NetworkConfig
 from qpsnn_core.recipes.recipe import Recipe
 from qpsnn_datasets import Augment, Dataset, Split
+from qpsnn_datasets.detection import DetectionAugment
+
+OF_BOXES = ("anchors", "decode", "mosaic", "zoom", "shift", "hue", "saturation", "brightness")
+OF_LABELS = ("crop", "cutout", "autoaugment", "nda", "resized_crop", "randaugment", "erasing")
+"""Settings of [data] that only sets with boxes have, and only those without."""
 
 
 def data_for(recipe: Recipe) -> Split:
@@ -66,8 +71,20 @@ def check_stages(recipe: Recipe, network: Network, *, frames: bool = False) -> N
         raise ConfigError(expected("finetune.steps", want, steps))
 
 
-def augmentation(data: DataConfig) -> Augment:
-    """What the recipe does to training images."""
+def augmentation(data: DataConfig) -> Augment | DetectionAugment:
+    """What the recipe does to training images. ConfigError: a change that the set's images, or its boxes, cannot take.
+
+    The recipe's flip is half of the images.
+    """
+    boxed = data.name in BOXES
+    for name in OF_LABELS if boxed else OF_BOXES:
+        if getattr(data, name) != getattr(DataConfig(), name):
+            want = f"{getattr(DataConfig(), name)}, as {data.name} has {'boxes' if boxed else 'no boxes'}"
+            raise ConfigError(expected(f"data.{name}", Unquoted(want), getattr(data, name)))
+    if boxed:
+        changes = {"scale": data.zoom, "translate": data.shift, "value": data.brightness, "flip": 0.5 * data.flip}
+        same = {name: getattr(data, name) for name in ("mosaic", "hue", "saturation")}
+        return DetectionAugment(**changes, **same)
     return Augment(**{field.name: getattr(data, field.name) for field in fields(Augment)})
 
 

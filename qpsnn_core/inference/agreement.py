@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from qpsnn_core.common.tasks import CLASSIFICATION, REGRESSION
-from qpsnn_core.common.types import Array
-from qpsnn_core.engine.evaluation import Evaluation, confusion_counts
+from qpsnn_core.common.types import Array, Images
+from qpsnn_core.engine.detector_head import levels_of
+from qpsnn_core.engine.detector_measure import count_boxes
+from qpsnn_core.engine.evaluation import Evaluation, confusion_counts, summed
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.measures import MEASURES
 from qpsnn_core.engine.passes import forward
@@ -17,6 +20,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.network.model import Model
 from qpsnn_datasets import Dataset
+from qpsnn_datasets.detection.schema import DetectionDataset
 
 BATCH = 64
 
@@ -88,12 +92,28 @@ def agreement(
         spikes,
         sum(int((found.membranes[name] != own).sum()) for name, own in exact.membranes.items()) if membranes else None,
         readouts,
-        different_answers(data.task, found.readout, exact.readout),
+        different_answers(data.task, found.readout, exact.readout) if network.classifies else None,
     )
+    if isinstance(data, DetectionDataset):
+        return figures, of_maps(network, data, found, exact)
     measures, scale = MEASURES[data.task], network.readout.scale / network.steps
     answered = measures.answer((found.readout * scale)[None])
     told, counts = measures.figures(data.labels, answered), confusion_counts(data, answered, network.classes)
     return figures, replace(evaluate(network, data), figures=told, predictions=answered, counts=counts)
+
+
+def of_maps(network: IntegerNetwork, data: DetectionDataset, found: Run, exact: Run) -> Evaluation:
+    """The evaluation of a detector from two runs over all of `data`: boxes of the first, spikes of the second."""
+    levels = levels_of(network)
+    neurons = tuple(exact.spikes)
+
+    def run(images: Images) -> tuple[Sequence[Array], dict[str, Array]]:
+        return [found.readouts[name] for name in levels], exact.counts or {
+            name: summed(spikes, network.steps) for name, spikes in exact.spikes.items()
+        }
+
+    units = tuple(network[name].unit(network.steps) for name in levels)
+    return count_boxes(run, network, neurons, data, len(data), units=units)
 
 
 def disagreements(found: Run, exact: Run) -> tuple[int, int]:

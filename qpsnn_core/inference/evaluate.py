@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qpsnn_core.common.bars import listener_of
 from qpsnn_core.common.dead_layers import dead_layers, warn_dead_layers
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
@@ -9,6 +11,8 @@ from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.types import Array, Images
 from qpsnn_core.common.validation import check_at_least, check_kind
+from qpsnn_core.engine.detector_head import levels_of
+from qpsnn_core.engine.detector_measure import MapsRunner, count_boxes, measure_detector
 from qpsnn_core.engine.evaluation import Evaluation, Runner, check_data, measure, measure_model, summed
 from qpsnn_core.engine.passes import check_model_kind
 from qpsnn_core.engine.progress_bars import shows_progress
@@ -19,6 +23,7 @@ from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.nodes import IntLIF
 from qpsnn_core.network.model import Model
 from qpsnn_datasets import Dataset, Split
+from qpsnn_datasets.detection.schema import DetectionDataset
 
 
 @shows_progress
@@ -52,6 +57,8 @@ def evaluate(
         raise DataError(expected("data", "a Dataset or a Split", Unquoted(type(data).__name__)))
     dataset = chosen.limited(limit)
     check_data(model.network if isinstance(model, Model) else model, dataset)
+    if isinstance(dataset, DetectionDataset):
+        return _evaluate_detector(model, dataset, batch, backend, progress)
     if isinstance(model, IntegerNetwork):
         neurons = tuple(node.name for node in model.of(IntLIF))
         measured = measure(_runner(model, backend), model, neurons, dataset, batch, progress)
@@ -62,6 +69,36 @@ def evaluate(
     measured = measure_model(model, dataset, batch=batch, progress=progress)
     _warn(model, measured)
     return measured
+
+
+def _evaluate_detector(
+    model: Model | IntegerNetwork, dataset: DetectionDataset, batch: int, backend: str, progress: Listener | None
+) -> Evaluation:
+    """Boxes, counted in all three conventions."""
+    if isinstance(model, Model):
+        if backend != "exact":
+            raise ConfigError(expected("backend", "'exact' for a network that is not lowered to integers", backend))
+        measured = measure_detector(model, dataset, batch=batch, progress=progress)
+    else:
+        neurons = tuple(node.name for node in model.of(IntLIF))
+        run, units = maps_runner(model, backend)
+        measured = count_boxes(run, model, neurons, dataset, batch, units=units, progress=progress)
+    _warn(model, measured)
+    return measured
+
+
+def maps_runner(network: IntegerNetwork, backend: str) -> tuple[MapsRunner, tuple[float, ...]]:
+    """What runs a detector on a backend, and what 1 of each of its integer maps is of a real number."""
+    chosen = get(backend)
+    chosen.check(network)
+    levels = levels_of(network)
+
+    def run(images: Images) -> tuple[Sequence[Array], dict[str, Array]]:
+        done = chosen.run(network, images, record="none" if backend == "exact" else "spikes")
+        counts = done.counts or {name: summed(spikes, network.steps) for name, spikes in done.spikes.items()}
+        return [done.readouts[name] for name in levels], counts
+
+    return run, tuple(network[name].unit(network.steps) for name in levels)
 
 
 def _warn(model: Model | IntegerNetwork, measured: Evaluation) -> None:

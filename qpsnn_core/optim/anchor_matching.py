@@ -6,11 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.detection import BoxTargets, DetectionHead
+from qpsnn_core.common.detection import LARGEST_RATIO, BoxTargets, DetectionHead
 from qpsnn_core.common.types import Doubles, Longs
-
-LARGEST_RATIO = 4.0
-"""A box matches an anchor if no side of one is this many times that of the other."""
 
 NEAR = 0.5
 """Of a cell: how near a neighbour must be to find the box, too."""

@@ -219,7 +219,7 @@ class NetworkConfig:
         if network.input.spikes != events:
             kinds = {True: "frames of events (spikes = true)", False: "images (spikes = false)"}
             raise ConfigError(expected(f"{own}: input", kinds[events], Unquoted(kinds[not events])))
-        if network.classes != classes:
+        if network.classifies and network.classes != classes:  # maps fit a set's classes by their anchors
             raise ShapeError(expected(f"{own}: readout", f"{classes} classes, as the data", network.classes))
         if network.steps != self.steps:
             want = f"{network.steps}, as {self.title} says (write steps = {network.steps})"

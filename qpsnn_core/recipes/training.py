@@ -33,6 +33,8 @@ MONITORS = ("accuracy", "loss")
 BALANCED = "balanced"
 HUBER = "huber"
 TET = "tet"
+BOXES = "boxes"
+"""The loss of sets with boxes."""
 
 ClassWeights = dict[str, float] | str
 """By name of a class, or the word "balanced"."""
@@ -52,17 +54,16 @@ class TrainConfig:
     after the warm-up. momentum: of SGD, or Adam's first beta, 0 to below 1. weight_decay: on the weights of Conv and
     Linear. schedule: of SCHEDULES. warmup_epochs: over which the rate rises linearly. clip_norm: the largest 2-norm of
     all gradients together, 0 for no limit. loss: of LOSSES_OF, by what the labels are: "mean", "tet" of classes, "bce"
-    of several labels, "mse", "l1", "huber" of real numbers. delta: of "huber", from which distance on it is linear.
-    tet_lambda: of "tet", the share of `mean (logits - 1)**2` in it, 0 to 1 (published: 0.05 of images, 0.9 of events).
-    seed: of initial weights, order and changes of images.
-    arithmetic: of ARITHMETICS; "portable" gives the same bits on every processor. parts: of a batch, in whose order
-    sums over images are taken, so at most so many ranks can share it; 0: one for every 4 images, 16 at most.
-    validation: the share of the training images that is held out to measure every epoch, always the same images; 0 for
-    none. monitor: which figure of the validation says that an epoch is the best, "accuracy" or "loss". patience: end
-    after so many epochs without a better one, 0 for never. label_smoothing: the share of each target that the
-    loss spreads over all classes. class_weights: of classes by name in the loss, 1 for those that are not named; or
-    "balanced", so that all classes weigh the same in the training images together.
-    mixup: alpha of the Beta distribution in whose shares each image is mixed with another, 0 for none.
+    of several labels, "mse", "l1", "huber" of real numbers, "boxes" of boxes. delta: of "huber", from which distance on
+    it is linear. tet_lambda: of "tet", the share of `mean (logits - 1)**2` in it, 0 to 1 (published: 0.05 of images,
+    0.9 of events). seed: of initial weights, order and changes of images. arithmetic: of ARITHMETICS; "portable" gives
+    the same bits on every processor. parts: of a batch, in whose order sums over images are taken, so at most so many
+    ranks can share it; 0: one for every 4 images, 16 at most. validation: the share of the training images that is held
+    out to measure every epoch, always the same images; 0 for none. monitor: which figure of the validation says that an
+    epoch is the best, "accuracy" or "loss". patience: end after so many epochs without a better one, 0 for never.
+    label_smoothing: the share of each target that the loss spreads over all classes. class_weights: of classes by name
+    in the loss, 1 for those that are not named; or "balanced", so that all classes weigh the same in the training
+    images together. mixup: alpha of the Beta distribution in whose shares each image is mixed with another, 0 for none.
     accumulate: batches whose mean gradient makes an update; those that an epoch's end leaves make one, too. ema: the
     decay of the exponential moving average of the weights, which is what is measured and kept, 0 for none.
     """
@@ -93,7 +94,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         typed(self)
-        choices(self, optimizer=tuple(OPTIMIZERS), schedule=tuple(SCHEDULES), loss=ALL_LOSSES)
+        choices(self, optimizer=tuple(OPTIMIZERS), schedule=tuple(SCHEDULES), loss=(*ALL_LOSSES, BOXES))
         choices(self, arithmetic=ARITHMETICS, monitor=MONITORS)
         least(self, epochs=1, batch=1, warmup_epochs=0, seed=0, parts=0, patience=0, accumulate=1)
         check(self, "parts", self.parts <= self.batch, f"at most the {self.batch} images of a batch")

@@ -19,11 +19,11 @@ class Epoch:
     """One epoch, counted from 1: means over its samples.
 
     loss: nats, or what the loss is of; accuracy, validation (None: none was asked for): 0 to 1, None where real numbers
-    are predicted; lr: of the last update; firing_rate: spikes
-    per neuron and step, over all LIF; seconds: training alone, without the validation. silent: the LIF that did not
-    fire once. validation_loss: of the mean logits, as `Evaluation.loss`. gate_accuracy: of channel
+    are predicted; of boxes accuracy is None, validation COCO's mean average precision; lr: of the last update;
+    firing_rate: spikes per neuron and step, over all LIF; seconds: training alone, without the validation. silent: the
+    LIF that did not fire once. validation_loss: of the mean logits, as `Evaluation.loss`. gate_accuracy: of channel
     gates, the share of decisions that are those of their targets; None without such gates, whose losses are part of
-    `loss`.
+    `loss`. figures: of boxes, the mean average precisions of the validation in each convention, by name.
     """
 
     epoch: int
@@ -36,6 +36,7 @@ class Epoch:
     silent: tuple[str, ...] = field(default=(), metadata=ADDED_LATER)
     validation_loss: float | None = field(default=None, metadata=ADDED_LATER)
     gate_accuracy: float | None = field(default=None, metadata=ADDED_LATER)
+    figures: dict[str, float] = field(default_factory=dict, metadata=ADDED_LATER)
 
 
 def best_epoch(history: Sequence[Epoch], monitor: str) -> int:
@@ -131,9 +132,10 @@ def what_differs(known: TrainedOn | None, part: str, now: Dataset) -> str:
 
 
 def digest(dataset: Dataset) -> str:
-    """SHA-256 of the images, their unit and the labels."""
+    """SHA-256 of the images, their unit and the labels; of a set with boxes, of all that belongs to these."""
     unit = "" if dataset.scale is None else f" {dataset.images.dtype} {dataset.scale!r}"
     total = sha256(f"{dataset.images.shape}{unit}".encode())
     total.update(dataset.images.data)
-    total.update(dataset.labels.data)
+    for array in dataset.annotations:
+        total.update(array.data)
     return total.hexdigest()

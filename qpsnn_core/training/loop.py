@@ -13,13 +13,10 @@ import numpy as np
 from qpsnn_core.common.dead_layers import warn_dead_layers
 from qpsnn_core.common.errors import NumericsError, Unquoted, expected
 from qpsnn_core.common.progress import Listener, Progress
-from qpsnn_core.common.tasks import REGRESSION
-from qpsnn_core.common.types import Array, Arrays, Floats, Images
+from qpsnn_core.common.types import Arrays
 from qpsnn_core.engine.checks import check_finite
-from qpsnn_core.engine.evaluation import measure_model
 from qpsnn_core.engine.gates import gate_terms
 from qpsnn_core.engine.inputs import steps_first
-from qpsnn_core.engine.measures import MEASURES
 from qpsnn_core.engine.passes import Draw, backward, forward
 from qpsnn_core.engine.reach import dead_in_model
 from qpsnn_core.kernels.counter_random import seed_word
@@ -30,8 +27,9 @@ from qpsnn_core.optim.schedules import Schedule
 from qpsnn_core.recipes.training import TrainConfig
 from qpsnn_core.training.callbacks import Callback, RunState, any_stops
 from qpsnn_core.training.history import Cursor, Epoch, EpochListener, best_epoch, out_of_patience
-from qpsnn_core.training.objective import Objective
-from qpsnn_datasets import Augment, Dataset, Mixed, batches, mixed, prefetch
+from qpsnn_core.training.jobs import Job
+from qpsnn_datasets import Augment, Dataset, prefetch
+from qpsnn_datasets.detection.augment import DetectionAugment
 
 
 class RunSetup(NamedTuple):
@@ -40,12 +38,12 @@ class RunSetup(NamedTuple):
     stage: str
     data: Dataset
     validation: Dataset | None
-    augment: Augment | None
+    augment: Augment | DetectionAugment | None
     config: TrainConfig
     batches: int
     optimizer: Optimizer
     rate: Schedule
-    objective: Objective
+    job: Job
     callbacks: Sequence[Callback]
     settings: dict[str, Any]
     progress: Listener | None
@@ -79,10 +77,8 @@ def training_states(setup: RunSetup, state: TrainState) -> Iterator[TrainState]:
     config = setup.config
     while state.position.epochs < config.epochs and not _stopped(config, state):
         epoch, start = state.position.epochs, state.position.batches
-        order = {"seed": config.seed, "epoch": epoch, "start": start}
         began = perf_counter()
-        source = batches(setup.data, config.batch, augment=setup.augment, drop_last=True, **order)
-        with closing(prefetch(_mixed(config, source, epoch, start))) as made:
+        with closing(prefetch(setup.job.batches(epoch, start))) as made:
             for batch in made:
                 try:
                     state, loss = _step(setup, state, batch)
@@ -92,7 +88,7 @@ def training_states(setup: RunSetup, state: TrainState) -> Iterator[TrainState]:
                 state = state._replace(position=position)
                 yield state
                 if setup.progress:
-                    share = _share(setup, position)
+                    share = setup.job.share(position)
                     place = (setup.stage, epoch + 1, config.epochs, position.batches, setup.batches)
                     setup.progress(Progress(*place, loss, share))
                 began = perf_counter()
@@ -104,31 +100,6 @@ def training_states(setup: RunSetup, state: TrainState) -> Iterator[TrainState]:
         stands = RunState(setup.stage, config.epochs, state.history, best, state.usable)
         if any_stops(f"{setup.stage}.callbacks", setup.callbacks, stands):
             return
-
-
-def _mixed(config: TrainConfig, source: Iterator[tuple[Images, Array]], epoch: int, start: int) -> Iterator[Mixed]:
-    """The batches of an epoch from `start` on, mixed where the run asks for it."""
-    for number, (images, labels) in enumerate(source, start):
-        if config.mixup:
-            yield mixed(images, labels, config.mixup, config.seed, epoch, number)
-        else:
-            yield Mixed(images, labels, labels, 1.0)
-
-
-def _loss(objective: Objective, logits: Floats, batch: Mixed) -> tuple[float, Floats]:
-    """The loss and its gradient; of mixed images, of both labels in their shares."""
-    loss, gradient = objective(logits, batch.labels)
-    if batch.share == 1:
-        return loss, gradient
-    other, slope = objective(logits, batch.others)
-    share, rest = np.float32(batch.share), np.float32(1 - batch.share)
-    return batch.share * loss + (1 - batch.share) * other, share * gradient + rest * slope
-
-
-def _share(setup: RunSetup, position: Cursor) -> float | None:
-    """The share of answers in this epoch that are right; None where none is right or wrong."""
-    of = position.samples * MEASURES[setup.data.task].of(len(setup.data.classes))
-    return None if setup.data.task == REGRESSION else position.correct / of
 
 
 def _stopped(config: TrainConfig, state: TrainState) -> bool:
@@ -144,21 +115,20 @@ def _draw(setup: RunSetup, state: TrainState) -> Draw | None:
     return Draw(seed_word(setup.config.seed), (position.epochs * setup.batches + position.batches) % 2**32)
 
 
-def _step(setup: RunSetup, state: TrainState, batch: Mixed) -> tuple[TrainState, float]:
+def _step(setup: RunSetup, state: TrainState, batch: Any) -> tuple[TrainState, float]:
     """One update, and the batch's loss. NumericsError names the array with NaN or infinity."""
-    network, config, measures = state.model.network, setup.config, MEASURES[setup.data.task]
+    network, config = state.model.network, setup.config
     images, (parts, arithmetic) = steps_first(batch.images), (config.parts, config.arithmetic)
-    labels = batch.labels
+    count = len(batch.images)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         draw = _draw(setup, state)
         done = forward(
             state.model, images, train=True, save_for_backward=True, parts=parts, arithmetic=arithmetic, draw=draw
         )
-        if not np.isfinite(done.logits).all():
-            raise NumericsError(
-                expected(f"{network.readout.name}: logits", "finite numbers", Unquoted("NaN or infinity"))
-            )
-        loss, gradient = _loss(setup.objective, done.logits, batch)
+        for name, logits in done.outputs.items():
+            if not np.isfinite(logits).all():
+                raise NumericsError(expected(f"{name}: logits", "finite numbers", Unquoted("NaN or infinity")))
+        loss, gradient = setup.job.loss(network, done, batch)
         gates = gate_terms(network, done).values()
         loss += sum(term.loss for term in gates)
         spikes = {n.name: int(np.count_nonzero(done.values[n.name])) for n in network.neurons}
@@ -170,9 +140,9 @@ def _step(setup: RunSetup, state: TrainState, batch: Mixed) -> tuple[TrainState,
     position = replace(
         state.position,
         batches=state.position.batches + 1,
-        samples=state.position.samples + len(labels),
-        loss=state.position.loss + loss * len(labels),
-        correct=state.position.correct + (measures.right(labels, measures.answer(done.logits)) or 0),
+        samples=state.position.samples + count,
+        loss=state.position.loss + loss * count,
+        correct=state.position.correct + setup.job.right(done, batch),
         spikes=state.position.spikes + sum(spikes.values()),
         gates_right=state.position.gates_right + sum(term.right for term in gates),
         gates_decided=state.position.gates_decided + sum(term.decided for term in gates),
@@ -212,11 +182,9 @@ def _epoch_done(setup: RunSetup, state: TrainState) -> TrainState:
         if setup.progress:
             setup.progress(replace(progress, stage="validate", epoch=number, epochs=setup.config.epochs))
 
-    accuracy = validation_loss = None
+    found = None
     if setup.validation:
-        arithmetic = setup.config.arithmetic
-        found = measure_model(state.usable, setup.validation, progress=on_progress, arithmetic=arithmetic)
-        accuracy, validation_loss = found.figures.get("accuracy"), found.loss
+        found = setup.job.measure(state.usable, setup.validation, on_progress, setup.config.arithmetic)
     fired = {node.name: int(node.name in past.fired) for node in network.neurons}
     silent = tuple(name for name, count in fired.items() if not count)
     if silent:
@@ -225,13 +193,14 @@ def _epoch_done(setup: RunSetup, state: TrainState) -> TrainState:
     epoch = Epoch(
         number,
         past.loss / past.samples,
-        _share(setup, past),
-        accuracy,
+        setup.job.share(past),
+        found and found.score,
         setup.rate(state.optimizer.step - 1),
         past.spikes / max(1, past.samples * network.steps * neurons),
         past.seconds,
         silent,
-        validation_loss,
+        found and found.loss,
         past.gates_right / past.gates_decided if past.gates_decided else None,
+        dict(found.figures) if found else {},
     )
     return state._replace(position=Cursor(past.seed, number, settings=past.settings), history=(*state.history, epoch))

@@ -22,7 +22,7 @@ from qpsnn_core.common.tasks import CLASSIFICATION
 from qpsnn_core.common.types import Array, Doubles, Floats
 from qpsnn_core.common.validation import described
 from qpsnn_core.optim.target_losses import LOSSES_OF
-from qpsnn_core.recipes.training import BALANCED, HUBER, TET, TrainConfig
+from qpsnn_core.recipes.training import BALANCED, BOXES, HUBER, TET, TrainConfig
 from qpsnn_datasets import Dataset
 
 Objective = Callable[[Floats, Any], tuple[float, Floats]]
@@ -67,6 +67,18 @@ def objective_of(stage: str, config: TrainConfig, data: Dataset, own: Objective 
         for name in OF_CLASSES:
             _unset(stage, config, name, getattr(defaults, name), f"as {data.name} is for {data.task}")
     return partial(losses[config.loss], **options)
+
+
+def check_boxes(stage: str, config: TrainConfig, data: Dataset, own: Objective | None) -> None:
+    """ConfigError: settings of a run on boxes that are of other losses."""
+    defaults = TrainConfig()
+    if own is not None:
+        want = f"none, as {data.name} is for {data.task}"
+        raise ConfigError(expected(f"{stage}.loss", want, Unquoted("a function")))
+    if config.loss != BOXES:
+        raise ConfigError(expected(f"{stage}.loss", f"{BOXES!r}, as {data.name} is for {data.task}", config.loss))
+    for name in (*(key for _, key, _ in OF_ONE_LOSS), *OF_CLASSES, "mixup"):
+        _unset(stage, config, name, getattr(defaults, name), f"as {data.name} is for {data.task}")
 
 
 def _unset(stage: str, config: TrainConfig, name: str, default: Any, because: str) -> None:

@@ -40,7 +40,7 @@ def schedule_of(config: TrainConfig, batches: int) -> Schedule:
 
 def initial_state(setup: RunSetup, network: Network | Model) -> TrainState:
     """The state before the first batch: fresh parameters, or those of the model, and a fresh optimizer."""
-    model = network if isinstance(network, Model) else initialise(network, setup.config.seed)
+    model = network if isinstance(network, Model) else setup.job.begun(initialise(network, setup.config.seed))
     check_model(model)
     cursor = Cursor(setup.config.seed, settings=setup.settings)
     average = model.params if setup.config.ema else None

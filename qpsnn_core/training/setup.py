@@ -10,19 +10,24 @@ from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.tasks import REGRESSION
 from qpsnn_core.common.validation import check_kind, check_kinds
 from qpsnn_core.engine.checks import check_batch_statistics
+from qpsnn_core.engine.detector_head import head_of
 from qpsnn_core.engine.evaluation import check_data
 from qpsnn_core.engine.memory import check_step
 from qpsnn_core.engine.passes import check_model_kind
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
+from qpsnn_core.optim.detection_losses import DetectionGains
 from qpsnn_core.optim.optimizers import OPTIMIZERS
 from qpsnn_core.recipes.training import TrainConfig
 from qpsnn_core.training.callbacks import Callback, check_callbacks
 from qpsnn_core.training.history import digest
+from qpsnn_core.training.jobs import BoxJob, Job, LabelJob
 from qpsnn_core.training.loop import RunSetup
-from qpsnn_core.training.objective import Objective, name_of, objective_of
+from qpsnn_core.training.objective import Objective, check_boxes, name_of, objective_of
 from qpsnn_core.training.resume import schedule_of
 from qpsnn_datasets import Augment, Dataset, Split, batch_count
+from qpsnn_datasets.detection.augment import DetectionAugment
+from qpsnn_datasets.detection.schema import DetectionDataset
 
 HOLD_OUT_SEED = 0
 """Of the share that `config.validation` holds out: of the set alone, not of a run's seed."""
@@ -33,7 +38,7 @@ def run_setup(
     network: Network | Model,
     data: Dataset | Split,
     config: TrainConfig,
-    augment: Augment | None,
+    augment: Augment | DetectionAugment | None,
     validation: Dataset | None,
     loss: Objective | None,
     progress: Listener | None,
@@ -44,7 +49,7 @@ def run_setup(
     if isinstance(network, Model):
         check_model_kind(f"{stage}.model", network)
     check_kind(f"{stage}.config", config, TrainConfig)
-    check_kinds(stage, Augment, augment=augment)
+    check_kinds(stage, Augment, DetectionAugment, augment=augment)
     check_callbacks(f"{stage}.callbacks", callbacks)
     check_kinds(stage, Dataset, validation=validation)
     dataset = data.train if isinstance(data, Split) else data
@@ -93,11 +98,34 @@ def run_setup(
         count,
         optimizer,
         schedule_of(config, count),
-        objective_of(stage, config, dataset, loss),
+        job_of(stage, config, graph, dataset, augment, loss),
         callbacks,
         settings,
         progress,
     )
+
+
+def job_of(
+    stage: str,
+    config: TrainConfig,
+    network: Network,
+    data: Dataset,
+    augment: Augment | DetectionAugment | None,
+    loss: Objective | None,
+) -> Job:
+    """What the run does with the set. Raises ConfigError: settings, changes of images, or a loss of another kind."""
+    if isinstance(data, DetectionDataset):
+        check_boxes(stage, config, data, loss)
+        if augment and not isinstance(augment, DetectionAugment):
+            want = f"a DetectionAugment, which moves boxes, too, as {data.name} has boxes"
+            raise ConfigError(expected(f"{stage}.augment", want, Unquoted(f"{augment}")))
+        head = head_of(network, data)
+        changes = augment if isinstance(augment, DetectionAugment) else None
+        return BoxJob(data, changes, config, head, DetectionGains().scaled(head, max(data.image_shape[:2])))
+    if isinstance(augment, DetectionAugment):
+        want = f"an Augment, as {data.name} has no boxes"
+        raise ConfigError(expected(f"{stage}.augment", want, Unquoted(f"{augment}")))
+    return LabelJob(data, augment, config, objective_of(stage, config, data, loss))
 
 
 def _held_out(

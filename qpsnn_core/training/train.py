@@ -33,6 +33,7 @@ from qpsnn_core.training.resume import initial_state, resumed_state
 from qpsnn_core.training.setup import run_setup
 from qpsnn_core.training.tensorboard import epoch_writer
 from qpsnn_datasets import Augment, Dataset, Split
+from qpsnn_datasets.detection.augment import DetectionAugment
 
 PathLike = str | os.PathLike[str]
 
@@ -66,7 +67,7 @@ def train(
     data: Dataset | Split,
     config: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
     *,
-    augment: Augment | None = None,
+    augment: Augment | DetectionAugment | None = None,
     validation: Dataset | None = None,
     loss: Objective | None = None,
     checkpoint: PathLike | None = None,
@@ -164,7 +165,7 @@ def finetune(
     data: Dataset | Split,
     config: TrainConfig = FinetuneConfig(),  # noqa: B008 - frozen
     *,
-    augment: Augment | None = None,
+    augment: Augment | DetectionAugment | None = None,
     validation: Dataset | None = None,
     loss: Objective | None = None,
     checkpoint: PathLike | None = None,

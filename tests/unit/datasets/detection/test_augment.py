@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from qpsnn_core.common.errors import ConfigError, DataError, LabelError
-from qpsnn_datasets.detection import YOLO, DetectionAugment, DetectionDataset, detection_batches
+from qpsnn_core.training.history import digest
+from qpsnn_datasets.detection import YOLO, DetectionAugment, detection_batches, with_boxes
 from qpsnn_datasets.detection.augment import Sample, clipped, coloured, flipped, mosaic, moved, plain_sample
-from qpsnn_datasets.detection.boxes import Boxes, BoxReport
+from qpsnn_datasets.detection.boxes import Boxes
 from qpsnn_datasets.detection.letterbox import GREY, Letterboxes, inner_of, letterboxed
 
 SIZE = 32
@@ -39,8 +42,7 @@ def painted(images=5, steps=0, seed=0):
         np.ones(count),
     )
     letterboxes = Letterboxes(np.tile([24, 32], (images, 1)), np.tile([0, 4, 32, 24], (images, 1)))
-    names = tuple(map(str, range(images)))
-    return DetectionDataset(pixels, boxes, letterboxes, ("a", "b", "c"), names, "painted", BoxReport())
+    return with_boxes(pixels, boxes, letterboxes, ("a", "b", "c"), name="painted")
 
 
 def surrounds(sample: Sample, slack: float = 1.0):
@@ -216,21 +218,35 @@ def test_sets():
     assert (dataset.sides() >= 4).all()
     train, test = dataset.split(0.4, 1)
     assert (len(train), len(test)) == (3, 2)
-    with pytest.raises(
-        ConfigError, match=r"painted\.split\.fraction: expected a share that leaves both parts an image"
-    ):
-        dataset.split(0.01, 1)
-    with pytest.raises(DataError, match=r"painted\.take\.indices: expected integers \[M\], 0 to 4"):
+    np.testing.assert_array_equal(test.boxes.edges, dataset.take([int(one) for one in test.files]).boxes.edges)
+    np.testing.assert_array_equal(dataset.take([-1]).edges(0), dataset.edges(4))
+    assert dataset.labels.tolist() == [2] * 5
+    with pytest.raises(DataError, match=r"painted\.take\.indices: expected -5 to 4, got 5 to 5"):
         dataset.take(np.array([5]))
     with pytest.raises(LabelError, match=r"painted\.boxes\.classes\[1\]: expected 0 to 0, got 1"):
-        DetectionDataset(*(getattr(dataset, f) for f in ("images", "boxes", "letterboxes")), ("a",), *rest(dataset))
+        replace(dataset, classes=("a",))
     with pytest.raises(DataError, match=r"painted\.images: expected uint8, got int8"):
-        DetectionDataset(
-            dataset.images.view(np.int8), dataset.boxes, dataset.letterboxes, dataset.classes, *rest(dataset)
-        )
+        replace(dataset, images=dataset.images.view(np.int8))
     with pytest.raises(DataError, match=r"painted\.boxes: expected of 4 images, got of 5"):
-        DetectionDataset(dataset.images[:4], dataset.boxes, dataset.letterboxes, dataset.classes, *rest(dataset))
+        replace(dataset, images=dataset.images[:4])
+    with pytest.raises(ConfigError, match=r"painted\.decode: expected one of v3, v5, got 'v4'"):
+        replace(dataset, decode="v4")
 
 
-def rest(dataset):
-    return dataset.files, dataset.name, dataset.report
+def test_the_digest_knows_all_that_belongs_to_boxes():
+    dataset = painted()
+    boxes = dataset.boxes
+    others = [
+        replace(dataset, boxes=replace(boxes, edges=boxes.edges * 1.01)),
+        replace(dataset, boxes=replace(boxes, difficult=~boxes.difficult)),
+        replace(dataset, letterboxes=Letterboxes(dataset.letterboxes.sizes + 1, dataset.letterboxes.inner)),
+        replace(dataset, anchors=((1.0, 2.0),)),
+        replace(dataset, decode="v3"),
+    ]
+    assert len({digest(dataset), digest(painted()), *map(digest, others)}) == 6
+
+
+def test_a_set_with_boxes_is_not_saved_as_one_with_labels(tmp_path):
+    with pytest.raises(DataError, match="save: expected a set without boxes"):
+        painted().save(tmp_path / "set.h5")
+    assert list(tmp_path.iterdir()) == []

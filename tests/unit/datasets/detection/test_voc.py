@@ -70,7 +70,7 @@ def test_the_order_of_classes_can_be_given(folder):
 def test_a_set_without_parts_is_divided_by_seed(tmp_path):
     images = {f"image{k}": [("cat", 1, 1, 9, 9)] for k in range(10)}
     path = voc(tmp_path / "set", images)
-    with pytest.raises(ConfigError, match=r"test: expected the share of images to test on, .* got 0\.0"):
+    with pytest.raises(ConfigError, match=r"test: expected the share of 10 images to test on, .* got 0\.0"):
         load_detection("voc", path, 8)
     train, test = load_detection("voc", path, 8, test=0.3, seed=1)
     assert (len(train), len(test)) == (7, 3)
@@ -79,9 +79,12 @@ def test_a_set_without_parts_is_divided_by_seed(tmp_path):
     assert load_detection("voc", path, 8, test=0.3, seed=2).test.files != test.files
 
 
-def test_a_limit(folder):
-    train, test = load_detection("voc", folder, 8, limit=1)
+def test_a_limit_leaves_anchors_as_they_are(folder):
+    train, test = load_detection("voc", folder, 8, limit=1, anchors=3)
     assert (len(train), len(test)) == (1, 1)
+    every = load_detection("voc", folder, 8, anchors=3)
+    assert train.anchors == test.anchors == every.train.anchors == every.test.anchors
+    np.testing.assert_allclose(sorted(every.train.anchors), sorted(every.train.sides().tolist()))  # of three boxes
     with pytest.raises(ConfigError, match="limit: expected a whole number of at least 1, got 0"):
         load_detection("voc", folder, 8, limit=0)
 

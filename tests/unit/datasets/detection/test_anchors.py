@@ -7,8 +7,8 @@ import pytest
 
 from qpsnn_core.common.detection import DetectionHead
 from qpsnn_core.common.errors import DataError
-from qpsnn_core.engine import anchors as module
-from qpsnn_core.engine.anchors import anchor_fit, fit_anchors, fitted_head
+from qpsnn_datasets.detection import anchors as module
+from qpsnn_datasets.detection.anchors import anchor_fit, fit_anchors, fitted_head
 
 
 def test_fit():

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qpsnn_core.common.detection import DetectionHead
+from qpsnn_core.common.detection import LARGEST_RATIO, DetectionHead
 from qpsnn_core.common.errors import DataError, Unquoted, expected
 from qpsnn_core.common.types import Doubles
 from qpsnn_core.common.validation import whole
-from qpsnn_core.optim.anchor_matching import LARGEST_RATIO
-from qpsnn_datasets.seeding import ANCHORS, permutation, uniforms
+
+from ..seeding import ANCHORS, permutation, uniforms
 
 ROUNDS = 30
 """Of k-means, at most."""
@@ -73,8 +73,8 @@ def fit_anchors(sides: Doubles, count: int, seed: int) -> Doubles:
         found = anchor_fit(sides, changed).fitness
         if found > fitness:
             best, fitness = changed, found
-    found_anchors: Doubles = best[np.argsort(best[:, 0] * best[:, 1], kind="stable")]
-    return found_anchors
+    rising: Doubles = best[np.argsort(best[:, 0] * best[:, 1], kind="stable")]
+    return rising
 
 
 def fitted_head(head: DetectionHead, sides: Doubles, seed: int) -> DetectionHead:
@@ -121,4 +121,5 @@ def _means(sides: Doubles, count: int, seed: int) -> Doubles:
         if (moved == centres).all():
             break
         centres = moved
-    return centres * scale
+    means: Doubles = centres * scale
+    return means
