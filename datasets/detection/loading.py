@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Unquoted, expected
-from qpsnn_core.common.foreign import check_bytes
+from qpsnn_core.common.foreign import check_bytes, read_bytes
 from qpsnn_core.common.memory import check_fits
-from qpsnn_core.common.types import Doubles
+from qpsnn_core.common.types import Doubles, Images
 from qpsnn_core.common.validation import check_choice, number, whole
 
 from ..events.tree import Tree
@@ -83,6 +83,18 @@ def load_detection(
     if "test" not in sets:
         return Split(sets["train"], sets["validation"])
     return Split(sets["train"], sets["test"], sets.get("validation"))
+
+
+def read_picture(path: str | Path, size: Size) -> tuple[Images, Images, Letterboxes]:
+    """A file as it is, uint8 `[H, W, 3]`; in a letterbox of `size`, `[h, w, 3]`; and that letterbox, of one image.
+
+    Raises FileError, FormatError, DataError (Pillow missing).
+    """
+    decoder, found = pillow(), Path(path)
+    image = _decoded(decoder, read_bytes(found, "a picture"), str(found))
+    inside, inner = letterboxed(decoder, image, size)
+    sizes = np.array([[image.height, image.width]], np.int64)
+    return np.asarray(image, np.uint8), inside, Letterboxes(sizes, np.array([inner], np.int64))
 
 
 def _parts(listing: Listing, test: float, seed: int) -> dict[str, list[Entry]]:

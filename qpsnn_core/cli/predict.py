@@ -17,6 +17,7 @@ from qpsnn_core.cli.compared import Compared
 from qpsnn_core.cli.event_inputs import EventFormat, Reading, Repair, Sensor, reading_of, recordings_of
 from qpsnn_core.cli.inputs import load_any
 from qpsnn_core.cli.options import Json
+from qpsnn_core.cli.predict_boxes import predict_boxes
 from qpsnn_core.cli.predict_samples import answer_samples, asked_of
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.tasks import TASKS
@@ -56,16 +57,21 @@ def predict(
     sensor: Sensor = "",
     repair: Repair = "",
     frames: Annotated[str, typer.Option("--frames", help="Of equal time, or of equal count of events.")] = "",
+    boxes: Annotated[Path | None, typer.Option("--boxes", help="Find boxes in pictures; draw them here.")] = None,
     json: Json = False,
 ) -> None:
     """Answer for files: the class and probability of each picture, or what each recording of an event camera is.
 
     Recordings of another sensor are scaled to the network's. Exit status 1 if a backend's spike or readout differs
-    from the exact simulator's.
+    from the exact simulator's. With --boxes, the boxes of a detector in pictures are listed, and drawn into PNG files.
     """
     loaded = load_any(network)
     own = {"--trained": trained, "--classes": classes, "--task": task, "--resize": resize}
     events = {"--format": format, "--sensor": sensor, "--repair": repair, "--frames": frames}
+    if boxes is not None:
+        _check_unused("to be searched for boxes", {**events, "--classes": classes, "--task": task, "--resize": resize})
+        predict_boxes(network, loaded, files, boxes, trained, backend, json)
+        return
     if any(events.values()) or not _are_samples(loaded, files):
         _check_unused("recordings", own)
         _predict_events(network, loaded, files, backend, reading_of(format, sensor, repair), frames or "time", json)

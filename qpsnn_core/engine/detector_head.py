@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from qpsnn_core.common.types import Floats
 from qpsnn_core.kernels.parts import add_steps
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.ordered_graph import Ordered, sources_of
-from qpsnn_datasets.detection.schema import DetectionDataset
 
 
 def levels_of(network: Ordered[Any]) -> tuple[str, ...]:
@@ -22,7 +21,27 @@ def levels_of(network: Ordered[Any]) -> tuple[str, ...]:
     return tuple(sorted((node.name for node in network.readouts), key=lambda name: -network.shape(name)[0]))
 
 
-def head_of(network: Ordered[Any], dataset: DetectionDataset) -> DetectionHead:
+class Coded(Protocol):
+    """What says how boxes are coded: a DetectionDataset, or what a checkpoint says of one."""
+
+    @property
+    def name(self) -> str:
+        """That messages use."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names."""
+
+    @property
+    def anchors(self) -> tuple[tuple[float, float], ...]:
+        """Width and height, in pixels of the network's input, by rising area."""
+
+    @property
+    def decode(self) -> str:
+        """Of `DetectionHead`."""
+
+
+def head_of(network: Ordered[Any], dataset: Coded) -> DetectionHead:
     """The head of a network for the classes and anchors of a set; the smallest anchors are those of the finest map.
 
     Raises ShapeError: a readout whose map no stride gives, or whose channels are not `A*(5 + K)`, as many anchors in

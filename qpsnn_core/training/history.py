@@ -96,8 +96,8 @@ class TrainedOn:
     """The data of a run, as the arrays say it: what they are called is no set that could be loaded again.
 
     shape: of a sample. train, validation: how many samples; None: there was no validation. task: what labels are.
-    digests: SHA-256 of each
-    part of the set, by name, as `digest` gives it.
+    anchors, decode: of boxes, as of `DetectionDataset`. digests: SHA-256 of each part of the set, by name, as `digest`
+    gives it.
     """
 
     name: str
@@ -107,6 +107,8 @@ class TrainedOn:
     validation: int | None = None
     digests: dict[str, str] = field(default_factory=dict, metadata=ADDED_LATER)
     task: str = field(default=CLASSIFICATION, metadata=ADDED_LATER)
+    anchors: tuple[tuple[float, float], ...] = field(default=(), metadata=ADDED_LATER)
+    decode: str = field(default="v5", metadata=ADDED_LATER)
 
     def __str__(self) -> str:
         """Such as "'mine': 1,000 samples [8, 8, 1], 10 classes"."""

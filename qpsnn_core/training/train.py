@@ -34,6 +34,7 @@ from qpsnn_core.training.setup import run_setup
 from qpsnn_core.training.tensorboard import epoch_writer
 from qpsnn_datasets import Augment, Dataset, Split
 from qpsnn_datasets.detection.augment import DetectionAugment
+from qpsnn_datasets.detection.schema import DetectionDataset
 
 PathLike = str | os.PathLike[str]
 
@@ -223,7 +224,8 @@ def _trained_on(setup: RunSetup, given: Dataset | Split) -> TrainedOn:
     parts = given.parts if isinstance(given, Split) else {"train": data}
     known = {id(data): setup.settings["data"], id(validation): setup.settings["validation"]}
     digests = {part: known.get(id(one)) or digest(one) for part, one in parts.items()}
-    return TrainedOn(data.name, data.sample_shape, data.classes, len(data), count, digests, data.task)
+    coding = (data.anchors, data.decode) if isinstance(data, DetectionDataset) else ()
+    return TrainedOn(data.name, data.sample_shape, data.classes, len(data), count, digests, data.task, *coding)
 
 
 def _past(checkpoint: PathLike | None, resume: bool) -> Checkpoint | None:
