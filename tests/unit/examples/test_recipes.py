@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from compiled import needs_cc
 import qpsnn_core as qp
 from qpsnn_core.common.errors import LoweringError
 from qpsnn_core.compression.channels.rates import prunable, resolve
+from qpsnn_core.experiments.own_network import own_network
 from qpsnn_core.integer.nodes import IntGate, IntLIF
 from qpsnn_core.local_learning.decolle_recipe import load_decolle_recipe
 from qpsnn_core.local_learning.recipe import load_local_recipe
@@ -36,6 +38,7 @@ SHAPES = {
     "cifar10": (32, 32, 3),
     "events": (34, 34, 2),
     "folder": (20, 20, 3),
+    "voc": (96, 128, 3),
 }
 
 
@@ -47,7 +50,8 @@ def test_there_are_some():
 def test_a_recipe_fits_the_network_that_it_builds(name):
     recipe = load_recipe(EXAMPLES / name)
     shape = SHAPES[recipe.data.name]
-    network = recipe.network.build(shape, 10, events="events" in recipe.data.name)
+    make = partial(own_network, recipe.network) if recipe.network.function else recipe.network.build
+    network = make(shape, 10, events="events" in recipe.data.name)
     assert network.steps == recipe.network.steps
     rates = resolve(network, recipe.prune.rates, prunable(network, prune_last=recipe.prune.prune_last))
     assert (max(rates.values()) > 0) == bool(network.of(Conv))
