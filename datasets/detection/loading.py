@@ -171,8 +171,17 @@ def _dataset(
         rows.append(_row(entry, given))
     report = BoxReport()
     boxes = gathered(rows, listing.classes, report)
-    own = {"files": [entry.file for entry in entries], "name": name, "report": report}
-    return with_boxes(images, boxes, Letterboxes(sizes, inner), listing.classes, **own, anchors=anchors, decode=decode)
+    return with_boxes(
+        images,
+        boxes,
+        Letterboxes(sizes, inner),
+        listing.classes,
+        files=[entry.file for entry in entries],
+        name=name,
+        report=report,
+        anchors=anchors,
+        decode=decode,
+    )
 
 
 def _scaled(box: Box, size: Size) -> Box:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from qpsnn_core.common.bars import BarListener
 from qpsnn_core.common.bars import new_bars as bars_of
-from qpsnn_core.training.history import Epoch
+from qpsnn_core.training.history import Epoch, best_epoch
 
 out = Console()
 err = Console(stderr=True)
@@ -123,18 +123,22 @@ def epochs(title: str, history: Sequence[Epoch], everything: str, data: object) 
     everything: where all of them are, in words.
     """
     numbers = bool(history) and history[-1].accuracy is None
+    named = tuple(history[-1].figures) if history else ()
     heads = (
         "epoch",
         "loss",
         *(("test loss",) if numbers else ("train", "test")),
+        *named,
         "lr",
         "firing rate",
         "seconds",
         "never fired",
     )
-    rows: list[tuple[Any, ...]] = [
-        (str(e.epoch), e.loss, *_scores(e), e.lr, e.firing_rate, e.seconds, ", ".join(e.silent) or "-") for e in history
-    ]
+    rows: list[tuple[Any, ...]] = []
+    for e in history:
+        figures = (e.figures.get(name) for name in named)
+        silent = ", ".join(e.silent) or "-"
+        rows.append((str(e.epoch), e.loss, *_scores(e), *figures, e.lr, e.firing_rate, e.seconds, silent))
     out_of_sight = len(rows) - FIRST_EPOCHS - LAST_EPOCHS
     if out_of_sight > 1:
         rows[FIRST_EPOCHS:-LAST_EPOCHS] = [("...", *[""] * (len(heads) - 1))]
@@ -142,6 +146,10 @@ def epochs(title: str, history: Sequence[Epoch], everything: str, data: object) 
     if out_of_sight > 1:
         text = f"{out_of_sight} of {len(history)} epochs are left out; {everything}"
         out.print(text, highlight=False, markup=False, soft_wrap=True)
+    if named and (best := best_epoch(history, "accuracy")):
+        for word, one in (("best", history[best - history[0].epoch]), ("last", history[-1])):
+            figures = ", ".join(f"{name} {value:.4f}" for name, value in one.figures.items())
+            out.print(f"{word} epoch ({one.epoch}): {figures}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _scores(epoch: Epoch) -> tuple[float | None, ...]:

@@ -98,7 +98,7 @@ def detect(
     limits = DetectionLimits() if limits is None else limits
     values = _checked(maps, head, units)
     shape = values[0].shape[1] * head.strides[0], values[0].shape[2] * head.strides[0]
-    parts = []
+    parts: list[tuple[Floats, Floats, Longs]] = []
     for image in range(len(values[0])):
         found = [_candidates([one[image] for one in values], head, limits)]
         boxes, scores, classes = _suppressed(*found[0], limits)
@@ -108,8 +108,8 @@ def detect(
             boxes = np.clip(boxes, 0, np.array([shape[1], shape[0]] * 2, np.float64))
         parts.append((boxes.astype(np.float32), scores.astype(np.float32), classes))
     offsets = np.cumsum([0, *(len(one[1]) for one in parts)], dtype=np.int64)
-    boxes, scores, classes = (np.concatenate([part[place] for part in parts]) for place in range(3))
-    return Detections(boxes, scores, classes, offsets)
+    edges, values, kinds = zip(*parts, strict=True)
+    return Detections(np.concatenate(edges), np.concatenate(values), np.concatenate(kinds), offsets)
 
 
 def joined(parts: Sequence[Detections]) -> Detections:

@@ -21,6 +21,12 @@ def levels_of(network: Ordered[Any]) -> tuple[str, ...]:
     return tuple(sorted((node.name for node in network.readouts), key=lambda name: -network.shape(name)[0]))
 
 
+def units_of(network: Ordered[Any]) -> tuple[float, ...]:
+    """What 1 of each map of an integer network is of a real number, the finest first."""
+    nodes = {node.name: node for node in network.readouts}
+    return tuple(float(nodes[name].unit(network.steps)) for name in levels_of(network))
+
+
 class Coded(Protocol):
     """What says how boxes are coded: a DetectionDataset, or what a checkpoint says of one."""
 

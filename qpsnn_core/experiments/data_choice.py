@@ -110,8 +110,7 @@ class DataChoice:
     def _options(self, limit: int) -> dict[str, Any]:
         config = self.config
         names = ("frames", "size", "test", "validation", "channels", "series", "scale", "resize", "colour", "task")
-        names = (*names, "anchors", "decode")
-        given = {**{name: getattr(config, name) for name in names}, "seed": config.split_seed}
+        given = {**{name: getattr(config, name) for name in (*names, "anchors", "decode")}, "seed": config.split_seed}
         return {"limit": limit or config.limit or None, "steps": self.steps, **given, **self._of_network()}
 
     def _of_network(self) -> dict[str, Any]:

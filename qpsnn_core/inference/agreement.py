@@ -8,7 +8,7 @@ from typing import Any
 
 from qpsnn_core.common.tasks import CLASSIFICATION, REGRESSION
 from qpsnn_core.common.types import Array, Images
-from qpsnn_core.engine.detector_head import levels_of
+from qpsnn_core.engine.detector_head import levels_of, units_of
 from qpsnn_core.engine.detector_measure import count_boxes
 from qpsnn_core.engine.evaluation import Evaluation, confusion_counts, summed
 from qpsnn_core.engine.inputs import steps_first
@@ -112,8 +112,7 @@ def of_maps(network: IntegerNetwork, data: DetectionDataset, found: Run, exact: 
             name: summed(spikes, network.steps) for name, spikes in exact.spikes.items()
         }
 
-    units = tuple(network[name].unit(network.steps) for name in levels)
-    return count_boxes(run, network, neurons, data, len(data), units=units)
+    return count_boxes(run, network, neurons, data, len(data), units=units_of(network))
 
 
 def disagreements(found: Run, exact: Run) -> tuple[int, int]:

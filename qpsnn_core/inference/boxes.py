@@ -9,7 +9,7 @@ import numpy as np
 
 from qpsnn_core.common.types import Array, Images
 from qpsnn_core.engine.detection import DetectionLimits, Detections, detect
-from qpsnn_core.engine.detector_head import Coded, head_of, levels_of, mean_maps
+from qpsnn_core.engine.detector_head import Coded, head_of, levels_of, mean_maps, units_of
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.inference.agreement import disagreements
@@ -52,9 +52,8 @@ def find_boxes(
     chosen, head = get(backend), head_of(model, coded)
     chosen.check(model)
     run = chosen.run(model, steps_first(images), record="spikes")
-    levels = levels_of(model)
-    units = [model[name].unit(model.steps) for name in levels]
-    found = detect([run.readouts[name] for name in levels], head, units=units, limits=limits, letterboxes=letterboxes)
+    maps = [run.readouts[name] for name in levels_of(model)]
+    found = detect(maps, head, units=units_of(model), limits=limits, letterboxes=letterboxes)
     wrong = (0, 0) if backend == "exact" else disagreements(run, simulate(model, steps_first(images), record="spikes"))
     return Found(found, *wrong)
 

@@ -11,7 +11,7 @@ from qpsnn_core.common.plain import plain
 from qpsnn_core.common.progress import Listener
 from qpsnn_core.common.types import Array, Images
 from qpsnn_core.common.validation import check_at_least, check_kind
-from qpsnn_core.engine.detector_head import levels_of
+from qpsnn_core.engine.detector_head import levels_of, units_of
 from qpsnn_core.engine.detector_measure import MapsRunner, count_boxes, measure_detector
 from qpsnn_core.engine.evaluation import Evaluation, Runner, check_data, measure, measure_model, summed
 from qpsnn_core.engine.passes import check_model_kind
@@ -98,7 +98,7 @@ def maps_runner(network: IntegerNetwork, backend: str) -> tuple[MapsRunner, tupl
         counts = done.counts or {name: summed(spikes, network.steps) for name, spikes in done.spikes.items()}
         return [done.readouts[name] for name in levels], counts
 
-    return run, tuple(network[name].unit(network.steps) for name in levels)
+    return run, units_of(network)
 
 
 def _warn(model: Model | IntegerNetwork, measured: Evaluation) -> None:

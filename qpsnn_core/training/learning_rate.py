@@ -25,6 +25,7 @@ from qpsnn_core.training.objective import Objective
 from qpsnn_core.training.resume import initial_state
 from qpsnn_core.training.setup import run_setup
 from qpsnn_datasets import Augment, Dataset, Split
+from qpsnn_datasets.detection.augment import DetectionAugment
 
 SMOOTHING = 0.9
 """The share of the mean of losses so far in the next, as Adam's first moment has it, and corrected alike."""
@@ -66,7 +67,7 @@ def find_learning_rate(
     low: float = 1e-6,
     high: float = 10.0,
     updates: int = 100,
-    augment: Augment | None = None,
+    augment: Augment | DetectionAugment | None = None,
     loss: Objective | None = None,
     progress: Listener | bool | None = None,
 ) -> LearningRates:
