@@ -78,10 +78,10 @@ def lowered_readout(
     if multiplier:
         off = _integrated(node, off, unit * reach.astype(np.float64), unit, steps)
     placed: dict[str, Longs] = {}
-    for gain, one in zip(gains, found[node.source], strict=True):
-        own = placed.setdefault(one.synapse, np.zeros(network.shape(one.synapse)[2], np.int64))
-        here = one.channels >= 0
-        own[one.channels[here]] = gain[here]
+    for gain, share in zip(gains, found[node.source], strict=True):
+        own = placed.setdefault(share.synapse, np.zeros(network.shape(share.synapse)[2], np.int64))
+        here = share.channels >= 0
+        own[share.channels[here]] = gain[here]
     return LoweredReadout(unit, placed, bias, ReadoutReport(node.name, bits, float(off.max())))
 
 

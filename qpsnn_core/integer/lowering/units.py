@@ -68,11 +68,11 @@ def neurons_in_integers(
     parts: dict[str, dict[str, Any]] = {reader.name: {} for reader in _readers(network)}
     for alike in components(network, found):
         found_here = _chosen(network, alike, currents, thresholds, horizon, fraction_bits)
-        for place, lif in found_here.neurons.items():
+        for place, neuron in found_here.neurons.items():
             head = isinstance(network[place[0]], CurrentReadout)
             own = {"unit": found_here.rounded.unit}
             if not head:
-                own = _figures(lif, found_here.currents, found_here.rounded, network.steps)
+                own = _figures(neuron, found_here.currents, found_here.rounded, network.steps)
             for label, values in own.items():
                 whole = parts[place[0]].setdefault(label, np.zeros(_width(network, place[0]), values.dtype))
                 whole[alike.channels[place]] = values

@@ -57,9 +57,9 @@ class _Making:
 
     def stem(self, kernel: int, quantizer: Quantizer | None) -> Stream:
         """A convolution of the image at every second pixel, without neurons."""
-        options = {"quantizer": quantizer, "bn_weight": BN_WEIGHT}
-        self.nodes.append(Conv("layer0", "input", next(self.widths), kernel, 2, kernel // 2, **options))
-        return Stream(("layer0",), self.nodes[-1].channels)
+        channels, window = next(self.widths), (kernel, 2, kernel // 2)
+        self.nodes.append(Conv("layer0", "input", channels, *window, quantizer, bn_weight=BN_WEIGHT))
+        return Stream(("layer0",), channels)
 
     def block(self, name: str, stream: Stream, kernel: int = 3, stride: int = 1) -> Stream:
         """Two LIF-Conv-BN; beside them a LIF-Conv-BN of one pixel, behind a max-pool where there is a stride."""
@@ -100,8 +100,8 @@ class _Making:
         if kind == "currents":
             return CurrentReadout(name, stream.currents, outputs, "each", quantizer)
         self.nodes.append(self.neuron.like(f"{name}.lif", *stream.currents))
-        options = {"quantizer": quantizer, "bias": True, "batch_norm": False}
-        self.nodes.append(Conv(f"{name}.conv", f"{name}.lif", outputs, 1, 1, 0, **options))
+        plain = Conv(f"{name}.conv", f"{name}.lif", outputs, 1, 1, 0, quantizer, bias=True, batch_norm=False)
+        self.nodes.append(plain)
         return Readout(name, f"{name}.conv", places="each")
 
     def _residual(self, name: str, stream: Stream, kernel: int, stride: int) -> tuple[str, int]:
@@ -114,8 +114,7 @@ class _Making:
         self, name: str, lif: str, source: tuple[str, ...], channels: int, kernel: int, stride: int, weight: float
     ) -> None:
         self.nodes.append(self.neuron.like(lif, *source))
-        options = {"quantizer": self.quantizer, "bn_weight": weight}
-        self.nodes.append(Conv(name, lif, channels, kernel, stride, kernel // 2, **options))
+        self.nodes.append(Conv(name, lif, channels, kernel, stride, kernel // 2, self.quantizer, bn_weight=weight))
 
 
 def detector(

@@ -19,6 +19,7 @@ from qpsnn_core.inference.evaluate import evaluate
 from qpsnn_core.integer.file import load_integer, save_integer
 from qpsnn_core.integer.lowering.gates import gate_thresholds
 from qpsnn_core.integer.lowering.lower import affine, lower
+from qpsnn_core.integer.lowering.shares import shares
 from qpsnn_core.integer.network import IntegerNetwork
 from qpsnn_core.integer.simulate import simulate
 from qpsnn_core.integer.stateful import StatefulSimulator
@@ -109,7 +110,7 @@ def test_sums_of_an_image_behind_a_mask_of_each_step():
 
 def test_the_threshold_is_the_least_sum_that_opens():
     currents = {node.name: affine(MODEL, node) for node in NET if NET.values[node.name].kind == "current"}
-    for name, found in gate_thresholds(NET, currents).items():
+    for name, found in gate_thresholds(NET, currents, shares(NET)).items():
         current, strict = currents[NET[name].source], name in ("channels", "pairs")
         for k, least in enumerate(found.tolist()):
             scale, shift = Fraction(current.scale[k]), Fraction(current.shift[k])
