@@ -15,7 +15,7 @@ from naive import integer as naive
 from oracle import network as oracle
 from oracle import tape
 from qpsnn_backends.c.export import export
-from qpsnn_core.common.errors import ArgumentError, NetworkError, ShapeError, UnsupportedError
+from qpsnn_core.common.errors import ArgumentError, LoweringError, NetworkError, ShapeError, UnsupportedError
 from qpsnn_core.compression.channels.rates import last, prunable
 from qpsnn_core.engine.passes import backward, forward
 from qpsnn_core.integer.file import load_integer, save_integer
@@ -166,6 +166,15 @@ def test_integers_give_each_within_its_rounding(tmp_path):
     assert [part["name"] for part in report.to_dict()["readouts"]] == list(SHAPES)
     save_integer(tmp_path / "a.h5", integers)
     assert load_integer(tmp_path / "a.h5").digest() == integers.digest()
+
+
+def test_a_current_that_a_readout_and_others_read_has_no_integers():
+    """Its gain is that of the outputs' unit, or of the neurons'."""
+    nodes = (*NODES[:2], LIF("lif1", ("conv1",)), Readout("early", "conv1", places="each"), *NODES[-2:])
+    with pytest.raises(
+        LoweringError, match=r"^conv1: current: expected to be read by early alone, .*, got lif1, early$"
+    ):
+        qp.lower(qp.initialise(Network(nodes, 2)))
 
 
 def assert_same(run, exact):

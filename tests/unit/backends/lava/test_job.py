@@ -76,9 +76,9 @@ def forked(folder: Path) -> list[int]:
 def test_a_run_gives_its_results_and_prints_nothing(folder, capfd):
     with Job(120) as job:
         start(job)
-        assert job.result("readout", "int64", (1, 3)).tolist() == [[2, 18, 34]]
-        with pytest.raises(BackendError, match="readout: expected 6 values, got 3"):
-            job.result("readout", "int64", (2, 3))
+        assert job.result("out.readout", "int64", (1, 3)).tolist() == [[2, 18, 34]]
+        with pytest.raises(BackendError, match=r"out\.readout: expected 6 values, got 3"):
+            job.result("out.readout", "int64", (2, 3))
     assert capfd.readouterr() == ("", "")
 
 
@@ -138,7 +138,7 @@ def test_a_process_that_is_killed_before_all_are_built_is_told(folder):
     killer = threading.Thread(target=kill_one)
     killer.start()
     with Job(60) as job:
-        os.mkfifo(job.folder / "readout")
+        os.mkfifo(job.folder / "out.readout")
         with pytest.raises(BackendError, match=r"one of Lava's processes was ended by SIGKILL"):
             start(job)
     killer.join()
