@@ -89,17 +89,33 @@ def test_a_whole_recipe_runs(tmp_path):
     assert (tmp_path / "run" / "firmware" / "digits.c").is_file()
 
 
+def gated_recipe(**changes):
+    """The recipe of SpQuant-SNN, made short, with gates of places, too."""
+    recipe = load_recipe(EXAMPLES / "spquant.toml")
+    gates = replace(recipe.network.gates, places=True)
+    network = replace(recipe.network, gates=gates, width=0.25, steps=2)
+    short = {name: replace(getattr(recipe, name), epochs=1) for name in ("train", "finetune")}
+    return replace(recipe, network=network, data=replace(recipe.data, limit=200), **short, **changes)
+
+
+@pytest.mark.lava
+@pytest.mark.once
+@pytest.mark.slow
+def test_membranes_thresholds_and_gates_reach_lava_spike_for_spike(tmp_path):
+    pytest.importorskip("sklearn")
+    simulate = replace(load_recipe(EXAMPLES / "spquant.toml").simulate, backends=("exact", "lava"), images=2)
+    found = qp.run(gated_recipe(simulate=simulate), tmp_path / "run").figures["simulate"]["backends"]["lava"]
+    assert found["spikes"] > 0
+    assert not any(count for name, count in found.items() if name.endswith("mismatches"))
+
+
 @needs_cc
 @pytest.mark.once
 @pytest.mark.slow
 def test_membranes_thresholds_and_gates_reach_c_spike_for_spike(tmp_path):
     pytest.importorskip("sklearn")
-    recipe = load_recipe(EXAMPLES / "spquant.toml")
-    gates = replace(recipe.network.gates, places=True)
-    network = replace(recipe.network, gates=gates, width=0.25, steps=2)
-    short = {name: replace(getattr(recipe, name), epochs=1) for name in ("train", "finetune")}
-    recipe = replace(recipe, network=network, data=replace(recipe.data, limit=200), **short)
-    whole = replace(network, membrane=None)
+    recipe = gated_recipe()
+    whole = replace(recipe.network, membrane=None)
     with pytest.raises(LoweringError, match=r"conv2\.prior \(from lif1\): expected membranes of few levels"):
         qp.run(replace(recipe, network=whole), tmp_path / "refused")
     assert not (tmp_path / "refused" / "trained.h5").exists()
