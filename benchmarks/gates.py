@@ -80,9 +80,7 @@ def of_layer(layer: Layer, rate: float, seconds: float) -> Record:
     rows = product.rows()
 
     def gated(kind: str) -> Callable[[], None]:
-        return lambda: gated_conv(
-            product, counts.reshape(-1), some.reshape(-1), open_masks(1, images, geometry, *masks[kind]), kept
-        )
+        return lambda: gated_conv(product, counts.reshape(-1), some.reshape(-1), open_masks(1, *masks[kind]), kept)
 
     calls: dict[str, Callable[[], None]] = {
         "all": lambda: integer_conv(product, counts.reshape(-1), whole.reshape(-1), kept),

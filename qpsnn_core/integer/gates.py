@@ -94,7 +94,7 @@ def _gated(
     acc = inner.value.acc
 
     def run() -> None:
-        opened = open_masks(steps, batch, geometry, given, read if events else None)
+        opened = open_masks(steps, given, read if events else None)
         if not events:
             np.multiply(counts, 1 if read is None else read[0], out=taken, casting="unsafe")
             inner.run()

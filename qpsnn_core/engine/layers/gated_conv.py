@@ -177,6 +177,6 @@ def _open_sums(node: Conv, context: LayerContext, x: Array, masks: Masks) -> tup
     acc = empty((*x.shape[:2], *node.output(value).shape), accumulator(used, value.max_count))
     levels = node.quantizer.levels if node.quantizer else None
     product = Product(used.codes, value.max_count or 1, geometry_of(node, value), levels)
-    opened = open_masks(acc.shape[0], acc.shape[1], product.geometry, (masks.given, masks.channels[0]), None)
+    opened = open_masks(acc.shape[0], (masks.given, masks.channels[0]), None)
     gated_conv(product, rows(x).reshape(-1), acc.reshape(-1), opened)
     return used, acc

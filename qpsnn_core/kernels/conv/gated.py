@@ -19,7 +19,7 @@ from qpsnn_core.kernels.threads import kernel
 
 class OpenMasks(NamedTuple):
     """What gates open, uint8, flat: of sums `places` [M*Ho*Wo] and `outputs` [M*C_out]; of what is read `pixels`
-    [M*H*W] and `channels` [M*C_in].
+    [M*H*W] and `channels` [M*C_in]. An empty one opens all.
     """
 
     places: Array
@@ -39,41 +39,60 @@ class PixelLists(NamedTuple):
 
 @kernel
 def any_open(mask, begin, end):
-    """Whether any of `mask[begin:end]`, uint8, is 1."""
-    found = False
+    """Whether any of `mask[begin:end]`, uint8, is 1; of an empty mask all are."""
+    found = len(mask) == 0
+    if found:
+        return found
     for i in range(begin, end):
         found = found or mask[i] > 0
     return found
 
 
 @kernel
-def list_pixels(counts, begin, max_count, pixels, channels, masks, image, limit, lists):
+def open_at(mask, place):
+    """Whether `mask[place]`, uint8, is 1; of an empty mask it is."""
+    if len(mask) == 0:
+        return True
+    return item(mask, place) > 0
+
+
+@kernel
+def list_pixels(counts, begin, max_count, pixels, channels, masks, image, limit, blocks, lists):
     """Each pixel's spikes whose pixel and channel are open; a count of k is listed k times.
 
+    Of 16 channels side by side that are all closed, nothing is read.
+
     counts: unsigned, flat, the image begins at `begin`. max_count: the largest. pixels, channels: of an image. masks:
-    OpenMasks. image: its number. limit: of the counts' type, room for a number for each channel. lists: PixelLists.
+    OpenMasks. image: its number. limit: of the counts' type, room for a number for each channel; blocks: int64, for one
+    for each 16. lists: PixelLists.
     """
     spikes, starts = lists
     first, ladder, n = image * channels, (np.arange(16) * LANES).astype(np.int32), 0
     for c in range(channels):
-        limit[c] = 1 if masks.channels[first + c] else max_count + 1
-    whole = channels - channels % 16
+        limit[c] = 1 if open_at(masks.channels, first + c) else max_count + 1
+    whole, there_are = channels - channels % 16, 0
+    for c in range(0, whole, 16):
+        if any_open(masks.channels, first + c, first + c + 16):
+            set_item(blocks, there_are, c)
+            there_are += 1
+    rest = whole < channels and any_open(masks.channels, first + whole, first + channels)
     for pixel in range(pixels):
         set_item(starts, pixel, n)
-        if not masks.pixels[image * pixels + pixel]:
+        if not open_at(masks.pixels, image * pixels + pixel):
             continue
         at = begin + pixel * channels
         if max_count > 1:
             for c in range(channels):
-                if masks.channels[first + c]:
+                if open_at(masks.channels, first + c):
                     for _ in range(counts[at + c]):
                         set_item(spikes, n, c * LANES)
                         n += 1
             continue
-        for c in range(0, whole, 16):
+        for block in range(there_are):
+            c = item(blocks, block)
             there = greater_equal(load16(counts, at + c), load16(limit, c))
             n = append(spikes, n, there, load16(ladder, 0) + fill16(c * LANES, ladder))
-        if whole < channels:
+        if rest:
             there = greater_equal(take16(counts, at + whole, channels - whole), load16(limit, whole))
             n = append(spikes, n, there, load16(ladder, 0) + fill16(whole * LANES, ladder))
     set_item(starts, pixels, n)
@@ -128,11 +147,12 @@ def gated_forward(start, stop, counts, max_count, weights, total, geometry, mask
     band = 1 if blocks == 1 else min(out_height, max(1, LISTED // most))
     listed, limit = np.empty(band * most + 16, np.int32), np.full(channels + 16, max_count + 1, counts.dtype)
     ends, counted = np.empty((band, edge), np.int32), np.empty((band, edge), np.int32)
+    groups = np.empty(channels // 16 + 1, np.int64)
     lists = PixelLists(np.empty(area * max_count + 16, np.int32), np.empty(height * width + 1, np.int32))
     last, spare = stop * out_height * out_width * outputs, np.empty(LANES, total.dtype)
     times, nothing, places = fill64(gain, total), fill64(0, total), masks.places
     for image in range(start, stop):
-        list_pixels(counts, image * area, max_count, height * width, channels, masks, image, limit, lists)
+        list_pixels(counts, image * area, max_count, height * width, channels, masks, image, limit, groups, lists)
         channel = image * outputs
         for begin in range(image * out_height, (image + 1) * out_height, band):
             end, n = min((image + 1) * out_height, begin + band), 0
@@ -152,7 +172,7 @@ def gated_forward(start, stop, counts, max_count, weights, total, geometry, mask
                     for left in range(0, out_width * stride, step):
                         sums = others = nothing
                         alone = windows_per_row == 1
-                        if through and (item(places, at) if alone else any_open(places, at, at + windows_per_row)):
+                        if through and (open_at(places, at) if alone else any_open(places, at, at + windows_per_row)):
                             base = begins - left * channels * LANES
                             i, j = item(place, left), item(place, left + across)
                             seen = fill64(offset * (item(before, left + across) - item(before, left)), total)
@@ -180,7 +200,7 @@ def close(total, image, masks, places, outputs, windows):
     """
     channel = image * outputs
     for place in range(image * places, (image + 1) * places):
-        if windows and not masks.places[place]:
+        if windows and not open_at(masks.places, place):
             total[place * outputs : (place + 1) * outputs] = 0
     for block in range(0, outputs, LANES):
         last = min(block + LANES, outputs)
@@ -192,14 +212,16 @@ def close(total, image, masks, places, outputs, windows):
                 total[place * outputs + block : place * outputs + last] = 0
                 continue
             for c in range(block, last):
-                if not masks.outputs[channel + c]:
+                if not open_at(masks.outputs, channel + c):
                     total[place * outputs + c] = 0
 
 
 @kernel
 def all_open(mask, begin, end):
-    """Whether all of `mask[begin:end]`, uint8, are 1."""
+    """Whether all of `mask[begin:end]`, uint8, are 1; of an empty mask all are."""
     found = True
+    if len(mask) == 0:
+        return found
     for i in range(begin, end):
         found = found and mask[i] > 0
     return found

@@ -40,7 +40,7 @@ def _share(masks: OpenMasks) -> float:
     """Of all additions, about."""
     share = 1.0
     for mask in masks:
-        share *= np.count_nonzero(mask.view(np.bool_)) / max(1, len(mask))
+        share *= np.count_nonzero(mask.view(np.bool_)) / len(mask) if len(mask) else 1.0
     return share
 
 
@@ -48,24 +48,23 @@ def let_through(counts: Array, masks: OpenMasks, geometry: ConvGeometry) -> Arra
     """The counts that are open, flat."""
     height, width, channels = geometry[:3]
     shaped = counts.reshape(-1, height * width, channels)
-    open_pixels = masks.pixels.reshape(-1, height * width, 1).astype(counts.dtype)
-    let: Array = shaped * open_pixels * masks.channels.reshape(-1, 1, channels).astype(counts.dtype)
-    return let.reshape(-1)
+    for mask, shape in ((masks.pixels, (-1, height * width, 1)), (masks.channels, (-1, 1, channels))):
+        if len(mask):
+            shaped = shaped * mask.reshape(shape).astype(counts.dtype)
+    let: Array = shaped.reshape(-1)
+    return let
 
 
-def open_masks(steps: int, batch: int, geometry: ConvGeometry, given: Mask, read: Mask) -> OpenMasks:
-    """The masks of `steps` times `batch` images; given: of the sums, read: of the counts."""
-    height, width, channels, outputs, _, _, _, out_height, out_width = geometry
-    images = steps * batch
-    places, open_outputs = _both(given, steps, images * out_height * out_width, images * outputs)
-    pixels, open_channels = _both(read, steps, images * height * width, images * channels)
-    return OpenMasks(places, open_outputs, pixels, open_channels)
+def open_masks(steps: int, given: Mask, read: Mask) -> OpenMasks:
+    """The masks of so many steps; given: of the sums, read: of the counts."""
+    return OpenMasks(*_both(given, steps), *_both(read, steps))
 
 
-def _both(mask: Mask, steps: int, places: int, channels: int) -> tuple[Array, Array]:
-    """A mask of so many places and one of so many channels, flat, of which at most one closes anything."""
+def _both(mask: Mask, steps: int) -> tuple[Array, Array]:
+    """A mask of places and one of channels, flat; empty, where it closes nothing."""
+    nothing = np.empty(0, np.uint8)
     if mask is None:
-        return np.ones(places, np.uint8), np.ones(channels, np.uint8)
+        return nothing, nothing
     array, of_channels = mask
     own = np.ascontiguousarray(array if len(array) == steps else np.repeat(array, steps, axis=0)).reshape(-1)
-    return (np.ones(places, np.uint8), own) if of_channels else (own, np.ones(channels, np.uint8))
+    return (nothing, own) if of_channels else (own, nothing)

@@ -61,6 +61,7 @@ TWINS = {
     "conv.forward.conv_forward": "conv.forward",
     "conv.gated.all_open": "gates.any_open",
     "conv.gated.any_open": "gates.any_open",
+    "conv.gated.open_at": "gates.any_open",
     "conv.gated.list_pixels": "gates.forward",
     "conv.gated.take_columns": "conv.columns",
     "conv.gated.close": "gates.forward",

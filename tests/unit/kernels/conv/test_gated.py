@@ -47,6 +47,21 @@ def test_closed_windows_and_channels_are_zero_and_all_others_are_right(case):
 
 
 @pytest.mark.parametrize("choice", ["gather", "dense"])
+def test_an_empty_mask_opens_all(monkeypatch, case, choice):
+    monkeypatch.setenv(PRODUCT, choice)
+    counts, codes, sizes, largest, masks, ref = case
+    nothing = np.empty(0, np.uint8)
+    for some in (("places", "channels"), ("outputs", "pixels"), ("outputs", "channels")):
+        kept = {name: getattr(masks, name) if name in some else nothing for name in masks._fields}
+        all_ones = {name: np.ones_like(getattr(masks, name)) for name in masks._fields}
+        total, want = np.full(ref.size, 77, np.int32), np.full(ref.size, 55, np.int32)
+        product = Product(codes, largest, sizes)
+        gated_conv(product, counts.reshape(-1), total, gated.OpenMasks(**kept))
+        gated_conv(product, counts.reshape(-1), want, gated.OpenMasks(**{**all_ones, **{n: kept[n] for n in some}}))
+        np.testing.assert_array_equal(total, want)
+
+
+@pytest.mark.parametrize("choice", ["gather", "dense"])
 def test_both_routes_give_the_same(monkeypatch, case, choice):
     monkeypatch.setenv(PRODUCT, choice)
     counts, codes, sizes, largest, masks, ref = case
@@ -60,12 +75,10 @@ def test_a_mask_of_one_step_serves_all(case):
     *_, sizes, _, masks, ref = case
     places = masks.places.reshape(1, 3, sizes.out_height, sizes.out_width, 1)
     channels = masks.channels.reshape(1, 3, 1, 1, sizes.channels)
-    found = open_masks(2, 3, sizes, (places, False), (channels, True))
+    found = open_masks(2, (places, False), (channels, True))
     np.testing.assert_array_equal(found.places, np.tile(masks.places, 2))
     np.testing.assert_array_equal(found.channels, np.tile(masks.channels, 2))
-    assert found.outputs.all()
-    assert found.pixels.all()
-    assert (found.outputs.size, found.pixels.size) == (6 * ref.shape[3], 6 * 5 * 4)
+    assert (found.outputs.size, found.pixels.size) == (0, 0)
 
 
 def test_whether_any_is_open():
@@ -73,6 +86,11 @@ def test_whether_any_is_open():
     for begin, end in ((0, 2), (0, 3), (2, 3), (3, 4), (2, 2)):
         assert gated.any_open(mask, begin, end) == naive.any_open(mask, begin, end)
         assert gated.all_open(1 - mask, begin, end) != naive.any_open(mask, begin, end)
+    nothing = np.empty(0, np.uint8)
+    assert gated.any_open(nothing, 0, 3)
+    assert gated.all_open(nothing, 0, 3)
+    assert [gated.open_at(mask, place) for place in range(4)] == [False, False, True, False]
+    assert gated.open_at(nothing, 2)
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
