@@ -72,7 +72,7 @@ def test_both_routes_give_the_same(monkeypatch, case, choice):
 
 
 def test_a_mask_of_one_step_serves_all(case):
-    *_, sizes, _, masks, ref = case
+    *_, sizes, _, masks, _ = case
     places = masks.places.reshape(1, 3, sizes.out_height, sizes.out_width, 1)
     channels = masks.channels.reshape(1, 3, 1, 1, sizes.channels)
     found = open_masks(2, (places, False), (channels, True))
