@@ -125,6 +125,7 @@ class Linear(Layer):
     batch_norm: bool = synapses.Linear.batch_norm
     sparse: bool = synapses.Linear.sparse
     gain: float | None = synapses.Linear.gain
+    initial_shift: float = synapses.Linear.initial_shift
 
 
 @dataclass(frozen=True, repr=False)

@@ -73,11 +73,8 @@ class Conv:
             raise ConfigError(
                 expected(f"{self.name}.groups", f"a divisor of the channels ({self.channels})", self.groups)
             )
-        check_number(f"{self.name}.initial_shift", self.initial_shift, "a finite number", math.isfinite)
-        if self.initial_shift and not (self.bias or self.batch_norm):
-            want = "0, as it has neither batch norm nor biases"
-            raise ConfigError(expected(f"{self.name}.initial_shift", want, self.initial_shift))
         check_weights(self)
+        _check_shift(self)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -118,7 +115,7 @@ class Linear:
     """`X[o] = BN(sum_i W_hat[i, o] S[i] + bias[o])`, `i` over (H, W, C) flattened in that order. Gives a Current.
 
     `gain`: fresh weights are `N(0, gain / sqrt(H*W*C_in))`; 0: `N(0, 0.01)`, as in the paper. The defaults of
-    `quantizer` and `gain`, and `sparse`, as in Conv.
+    `quantizer` and `gain`, and `sparse` and `initial_shift`, as in Conv.
     """
 
     name: str
@@ -129,6 +126,7 @@ class Linear:
     batch_norm: bool = False
     sparse: bool = False
     gain: float | None = field(default=None, metadata=_GAIN)
+    initial_shift: float = field(default=0.0, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         plain_fields(self)
@@ -136,6 +134,7 @@ class Linear:
         check_at_least(f"{self.name}.features", self.features, 1)
         check_at_most(f"{self.name}.features", self.features, MOST_CHANNELS)
         check_weights(self)
+        _check_shift(self)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -228,6 +227,13 @@ class HasWeights(Protocol):
     @property
     def gain(self) -> float | None:
         """Of fresh weights."""
+
+
+def _check_shift(node: Conv | Linear) -> None:
+    check_number(f"{node.name}.initial_shift", node.initial_shift, "a finite number", math.isfinite)
+    if node.initial_shift and not (node.bias or node.batch_norm):
+        want = "0, as it has neither batch norm nor biases"
+        raise ConfigError(expected(f"{node.name}.initial_shift", want, node.initial_shift))
 
 
 def check_weights(node: HasWeights) -> None:

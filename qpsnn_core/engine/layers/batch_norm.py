@@ -19,7 +19,7 @@ from qpsnn_core.kernels.neurons.batch_norm import (
 from qpsnn_core.kernels.parts import add_pieces, parts_of, pieces_of
 from qpsnn_core.kernels.threads import parallel_for, parallel_map, per_thread_ranges
 from qpsnn_core.network.current_readouts import Weighted
-from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Conv
+from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Conv, Linear
 from qpsnn_core.quantization.formats import KEPT
 
 MIN_CHUNK_ROWS = 256
@@ -36,7 +36,10 @@ class Affine(NamedTuple):
 
 
 def init(node: Weighted) -> tuple[NamedFloats, NamedFloats]:
-    """BN scale 1, or a Conv's own, shift 0; running mean 0, variance 1; bias 0; a quantizer's gamma that is kept 1."""
+    """BN scale 1, or a Conv's own, shift 0; running mean 0, variance 1; bias 0; a quantizer's gamma that is kept 1.
+
+    Instead of 0 the node's `initial_shift`, if it has one: of the shift, or of the bias where there is no batch norm.
+    """
     params: NamedFloats = {}
     state: NamedFloats = {}
     if node.bias:
@@ -47,6 +50,8 @@ def init(node: Weighted) -> tuple[NamedFloats, NamedFloats]:
         params["bn_bias"] = np.zeros(node.channels, np.float32)
         state["mean"] = np.zeros(node.channels, np.float32)
         state["var"] = np.ones(node.channels, np.float32)
+    if isinstance(node, Conv | Linear) and node.initial_shift:
+        params["bn_bias" if node.batch_norm else "bias"] += np.float32(node.initial_shift)
     if node.quantizer is not None and node.quantizer.gamma == KEPT:
         state["gamma"] = np.ones(node.channels, np.float32)
     return params, state

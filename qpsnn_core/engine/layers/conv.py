@@ -55,8 +55,6 @@ def init(node: Conv, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) ->
     deviation = node.gain / np.sqrt(np.prod(shape[:-1])) if node.gain else paper
     params, state = batch_norm.init(node)
     weight = rng.normal(0, deviation, shape).astype(np.float32)
-    if node.initial_shift:
-        params["bn_bias" if node.batch_norm else "bias"] += np.float32(node.initial_shift)
     return {"weight": weight, **params}, state
 
 

@@ -19,11 +19,11 @@ PRIORS = ("membrane", "spikes")
 class GateOptions:
     """Which gates a network gets. channels, places: whether masks of these are predicted.
 
-    size: of ChannelGate. target, weight: of both. sampling, temperature: of SpatialGate; start: the shift with which
-    its predictor's batch norm begins, in deviations of Z, so that nearly all places are open at first. prior: what
-    places are predicted from, the "membrane" that the neurons before stored, or their pooled "spikes". Membranes of
-    few levels and spikes have an integer form. sampling is not the paper's "gumbel", whose noise a test does not have:
-    docs/gates.md has both.
+    size: of ChannelGate. target, weight: of both. start: the shift with which their predictors begin (of places that of
+    batch norm, in deviations of Z), so that nearly all is open at first. sampling, temperature: of SpatialGate; not the
+    paper's "gumbel", whose noise a test does not have (docs/gates.md has both). prior: what places are predicted from,
+    the "membrane" that the neurons before stored, or their pooled "spikes". Membranes of few levels and spikes have an
+    integer form.
     """
 
     channels: bool = True
@@ -112,7 +112,7 @@ def _gated(network: Network, node: Conv, options: GateOptions) -> tuple[list[Nod
             raise ConfigError(expected("gates.size", f"a divisor of {node.channels} ({name}.channels)", options.size))
         made += [
             AvgPool(f"{name}.pool", node.source, side),
-            Linear(f"{name}.which", f"{name}.pool", node.channels // options.size),
+            Linear(f"{name}.which", f"{name}.pool", node.channels // options.size, initial_shift=options.start),
             ChannelGate(f"{name}.channels", f"{name}.which", options.size, options.target, options.weight),
         ]
     gate = f"{name}.channels"

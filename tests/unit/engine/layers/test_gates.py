@@ -47,8 +47,8 @@ def test_targets_of_places_hold_the_share_of_those_that_each_number_serves():
         assert comp[t, b].reshape(-1).tolist() == naive.target(cells.reshape(-1).tolist(), 1, 0.6)
 
 
-def test_gates_of_places_begin_open():
-    """As many deviations above 0 as `start` says; a Conv without shifts cannot."""
+def test_gates_begin_open():
+    """As far above 0 as `start` says; a predictor without shifts cannot."""
     net = with_gates(vgg_small(width=0.25, steps=2), GateOptions(places=True))
     shifts = [
         passes.initialise(net).params[f"{gate.name.removesuffix('.places')}.where"]["bn_bias"]
@@ -58,6 +58,7 @@ def test_gates_of_places_begin_open():
     images = np.random.default_rng(0).integers(0, 256, (8, *net.input.shape)).astype(np.uint8)
     done = passes.forward(passes.initialise(net), images, train=True, save_for_backward=True)
     assert min(done.values[gate.name].mean() for gate in net.of(SpatialGate)) > 0.7
+    assert all(done.values[gate.name].all() for gate in net.of(ChannelGate))
     with pytest.raises(ConfigError, match=r"c\.initial_shift: expected 0, as it has neither"):
         Conv("c", "a", 1, batch_norm=False, initial_shift=1.0)
 
