@@ -36,7 +36,10 @@ def gate_terms(network: Network, done: ForwardPass) -> dict[str, GateTerm]:
     done: a pass made with `save_for_backward`.
     """
     found = {}
-    for node in (one for one in network.of(ChannelGate, SpatialGate) if isinstance(one, ChannelGate) or one.weight):
+    every: tuple[ChannelGate | SpatialGate, ...] = network.of(ChannelGate) + network.of(SpatialGate)
+    for node in every:
+        if isinstance(node, SpatialGate) and not node.weight:
+            continue
         logits = done.caches[node.name].logits
         loss, right, decided = 0.0, 0, 0
         for activation in _activations(network, node, done):

@@ -82,7 +82,7 @@ def _of_targets(model: Model, seen: Trace, gate: Any, place: tuple[int, ...]) ->
     for other, node, given in _masked(model):
         if other is gate and gate.weight:
             goal = gates.targets(gate, activation_of(node, seen.done.caches[node.name], given), z.shape)
-            goals = goal[place] if len(goal) == len(z) else goal[(slice(None), *place[1:])]
+            goals = goal[place] if len(goal) == len(z) else goal[:, place[1], place[2], place[3], place[4]]
             count = max(goal.size, z.size)
             high, low = (
                 np.sum(np.logaddexp(0, z[place] + sign * STEP) - goals * (z[place] + sign * STEP)) for sign in (1, -1)
@@ -137,7 +137,8 @@ def _logits(seen: Trace, gate: Gate) -> Doubles:
 def _pooled(gate: Gate, activation: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """What each number of Z decides about, for each step and image a row. shape: of Z."""
     if isinstance(gate, ChannelGate):
-        return activation.reshape(-1, activation.shape[-1] // gate.size, gate.size).sum(2)
+        grouped: npt.NDArray[Any] = activation.reshape(-1, activation.shape[-1] // gate.size, gate.size).sum(2)
+        return grouped
     (height, width), (h, w) = gate.shape, shape[2:4]
     found = np.zeros((*activation.shape[:2], h, w), activation.dtype)
     for x in range(width):

@@ -105,10 +105,9 @@ def _current(cache: Cache, shape: tuple[int, ...]) -> Doubles:
 
 def _real(node: LIF, neuron: Neuron) -> tuple[Any, Any]:
     """Its leak and threshold: what the node says, or has learned."""
-    return tuple(
-        one.astype(np.float64) if node.learn else given
-        for one, given in zip(neuron, (node.beta, node.threshold), strict=True)
-    )
+    if not node.learn:
+        return node.beta, node.threshold
+    return neuron[0].astype(np.float64), neuron[1].astype(np.float64)
 
 
 def backward_of(node: LIF, neuron: Neuron, current: Doubles, spikes: Doubles, gradient: Doubles) -> NeuronGradients:

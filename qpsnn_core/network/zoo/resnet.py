@@ -118,16 +118,16 @@ def resnet19(
     channels = iter(convolutions)
     conv0 = Conv("conv0", "input", next(channels), 7, 2, 3, quantizer=first)
     nodes: list[Node] = [input_of(shape, events, input_range), conv0, neuron.like("lif0", "conv0")]
-    remaining = -(-min(shape[:2]) // 2)
+    remaining, done = -(-min(shape[:2]) // 2), 0
     for stage, (blocks, first_stride) in enumerate(RESNET19_BLOCKS, 1):
         for index in range(blocks):
             stride, name = first_stride if index == 0 else 1, f"layer{stage}.{index}"
             made = _block(name, nodes[-1].name, channels, stride, inner, neuron)
             if index == 0:
-                past = Conv(f"{name}.down", nodes[-1].name, made[2].channels, 1, stride, 0, quantizer=inner)
+                past = Conv(f"{name}.down", nodes[-1].name, convolutions[2 * done + 2], 1, stride, 0, quantizer=inner)
                 made[3:] = [past, neuron.like(f"{name}.lif2", f"{name}.conv2", past.name)]
             nodes += made
-            remaining = -(-remaining // stride)
+            remaining, done = -(-remaining // stride), done + 1
     nodes += [
         AvgPool("average", nodes[-1].name, remaining),
         Linear("hidden", "average", hidden, quantizer=inner),
