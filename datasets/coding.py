@@ -38,7 +38,13 @@ PEAK = 255
 
 
 def encode(
-    data: T, coding: str, *, steps: int | None = None, seed: int | None = None, threshold: int | None = None
+    data: T,
+    coding: str,
+    *,
+    steps: int | None = None,
+    seed: int | None = None,
+    threshold: int | None = None,
+    part: str = "",
 ) -> T:
     """Frames of spikes, uint8 `[N, T, H, W, C]` of 0 and 1, of images or of a set, as `coding` says:
 
@@ -46,7 +52,8 @@ def encode(
     |---|---|---|
     | "direct" | anything | none: it stays as it is |
     | "poisson" | images 0..255 | at each of `steps` steps with the chance x/255, by `seed` (of any size), part, sample
-    and pixel: of a part of a set the same in every epoch, of a part alone those that it has in its Split |
+    and pixel: of a part of a set the same in every epoch; of a Dataset alone those of the part that it is, by `part`,
+    else by the end of its name |
     | "latency" | images 0..255 | one at step `(1 - x/255)*(steps - 1)`, rounded, the brighter the earlier; of 0 none
     (Thorpe et al., Neural Networks 14, 2001) |
     | "delta" | series `[N, T, H, W, C]` | where a value has changed by at least `threshold` since it last spiked, of
@@ -55,8 +62,12 @@ def encode(
     A set that `load_data` gave still says how it is made, coding included. Raises ConfigError (an option that is
     missing, that the coding has not, or out of range), DataError (images that are not such, a set that is coded).
     """
-    coding = plain(coding)
+    coding, part = plain((coding, part))
     check_choice("encode.coding", coding, tuple(CODINGS))
+    if part or not isinstance(part, str):
+        check_choice("encode.part", part, ("train", *STREAMS))
+        if not isinstance(data, Dataset):
+            raise ConfigError(expected("encode.part", "nothing, as data is no part of a set", part))
     given = {"steps": plain(steps), "seed": plain(seed), "threshold": plain(threshold)}
     function, needed = CODINGS[coding]
     for name, value in given.items():
@@ -70,7 +81,7 @@ def encode(
     if isinstance(data, np.ndarray):
         made = function("images", data, **options)
     elif isinstance(data, Dataset):
-        made = _coded(data, data.name.rpartition(".")[2], coding, options)
+        made = _coded(data, part or data.name.rpartition(".")[2], coding, options)
     elif isinstance(data, Split):
         made = replace(data, **{name: _coded(part, name, coding, options) for name, part in data.parts.items()})
     else:

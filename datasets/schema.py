@@ -228,6 +228,11 @@ class Split:
     test: Dataset
     validation: Dataset | None = None
 
+    def __repr__(self) -> str:
+        """The training part, and how many samples the others have."""
+        others = "".join(f", {name}={len(one):,} samples" for name, one in self.parts.items() if name != "train")
+        return f"Split({self.train!r}{others})"
+
     def __iter__(self) -> Iterator[Dataset]:
         """The training part, then the test part."""
         return iter((self.train, self.test))

@@ -13,7 +13,8 @@ from qpsnn_core.common.serialization import did_you_mean
 from . import npy
 from .arrays import SUFFIX
 from .events.writer import KIND
-from .image_folder import ENDINGS, LIST
+from .image_folder import LIST
+from .pictures import ENDINGS
 from .registry import FILE_READERS, NAMES
 
 HDF5 = (".h5", ".hdf5")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +35,13 @@ def listener_of(place: str, progress: Listener | bool | None) -> Listener | None
 
 @contextmanager
 def drawn_bars() -> Iterator[BarListener]:
-    """A listener that draws on standard error, or in the notebook; a line for each epoch where there is neither."""
+    """A listener that draws on standard error, or in a notebook with ipywidgets; elsewhere it writes lines."""
     try:
         from rich.console import Console
     except ImportError as error:
         raise missing_extra("progress", "rich, which draws bars", "cli", error) from error
     console = Console(stderr=True)
-    shown = console.is_terminal or console.is_jupyter
+    shown = find_spec("ipywidgets") is not None if console.is_jupyter else console.is_terminal
 
     def log(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)

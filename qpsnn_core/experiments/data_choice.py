@@ -63,7 +63,7 @@ class DataChoice:
         Raises what `load_part` and `check_data` raise.
         """
         self._check_there()
-        found = self._coded(load_part(self.config.name, self.config.path or None, part, **self._options(limit)))
+        found = self._coded(load_part(self.config.name, self.config.path or None, part, **self._options(limit)), part)
         self._check(found)
         if not limit or limit == self.config.limit:
             self._check_same(part, found)
@@ -77,11 +77,11 @@ class DataChoice:
         config = self.config
         cut: dict[str, Any] = {"frames": config.frames, "size": config.size} if config.name == "events" else {}
         cut |= {} if config.coded is None else {"coding": config.coding, **config.coded}
-        return {"name": config.name, "path": config.path, **cut, **self.sample, "images": dict(self.images)}
+        return {"name": config.name, "path": config.path, **cut, "images": dict(self.images)}
 
     def __str__(self) -> str:
         """Such as "digits, 360 test images"."""
-        return described(self.figures)
+        return described({**self.figures, **self.sample})
 
     def _check(self, data: Dataset) -> None:
         if self.network is not None:
@@ -96,7 +96,7 @@ class DataChoice:
         if self.config.name == "arrays":
             self.sample["sample"] = read_as(data.sample_shape)
 
-    def _coded(self, data: Data) -> Data:
+    def _coded(self, data: Data, part: str = "") -> Data:
         """The set as spikes, where the recipe has a coding; ConfigError, DataError where it cannot be."""
         options = self.config.coded
         if options is None:
@@ -105,7 +105,7 @@ class DataChoice:
             want = "nothing, as the recipe's network says itself how it reads images"
             raise ConfigError(expected("data.coding", want, self.config.coding))
         steps = {} if self.config.coding == "delta" else {"steps": self.steps}
-        return encode(data, self.config.coding, **steps, **options)
+        return encode(data, self.config.coding, **steps, **options, part=part)
 
     def _options(self, limit: int) -> dict[str, Any]:
         config = self.config

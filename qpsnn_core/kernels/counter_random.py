@@ -39,7 +39,7 @@ def sample_key(seed, stream, sample):
     return random_word(sample, seed, stream)
 
 
-def seed_word(seed):
+def seed_word(seed: int) -> int:
     """The word below 2**32 that `sample_key` takes for a seed of any size, a function of all its bits.
 
     Of a seed below 2**32 it is the seed; else its words of 32 bits are mixed, the highest first.

@@ -20,7 +20,8 @@ def compiled(derivative: Callable[[float, float], float]) -> Any:
     """
     if getattr(numba.config, "DISABLE_JIT"):  # noqa: B009 - numba fills its config at run time
         return derivative
-    made = numba.cfunc(types.float32(types.float32, types.float32), nopython=True, error_model="numpy")(derivative)
+    kind = types.float32(types.float32, types.float32)
+    made: Any = numba.cfunc(kind, error_model="numpy")(derivative)
     _alive.append(made)
     return np.uint64(made.address)
 

@@ -378,7 +378,7 @@ def test_a_figure_names_its_data(qpsnn, here, monkeypatch):
     assert qpsnn(*words)[0] == 0
     assert qpsnn("plot", "front", "new/front.json", "--out", "figures")[0] == 0
     assert said[0] == said[1] == "data: arrays (mine.npz), 32 train images, each a grey image of 8 x 8"
-    assert said[2] == said[3] == "data: arrays (mine.npz), 128 train and 48 test images, each a grey image of 8 x 8"
+    assert said[2] == said[3] == "data: arrays (mine.npz), 128 train and 48 test images"
 
 
 def texts(figure):

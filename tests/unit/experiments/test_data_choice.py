@@ -75,6 +75,8 @@ def test_a_recipe_codes_its_images_for_its_network(tmp_path, coding, keys, optio
         np.testing.assert_array_equal(one.images, want.parts[part].images)
         np.testing.assert_array_equal(choice.part(part).images, one.images)
     assert f"spikes by {coding} coding" in str(choice)
+    digits = DataChoice(recipe_from_dict({"data": {"name": "digits", "limit": 9, "coding": coding, **keys}}).data, 3)
+    np.testing.assert_array_equal(digits.part("test").images, digits.split().test.images)
     network = network_for(recipe, data)
     assert (network.input.peak, network.input.spikes, network.input.scale) == (1, True, 1.0)
     done = qp.train(network, data, recipe.train, recipe=recipe.to_dict())
