@@ -32,18 +32,12 @@ from lava.proc.lif.process import LIFReset
 from lava.utils.weightutils import SignMode
 
 from qpsnn_backends.lava.channels import use_direct_channels
+from qpsnn_backends.lava.processes.adaptive import AdaptiveNeurons, AdaptiveNeuronsModel
 from qpsnn_backends.lava.processes.attention import Attention, AttentionModel, Stream, StreamModel
 from qpsnn_backends.lava.processes.flow import Readout, ReadoutModel, Relay, RelayModel, Source, SourceModel
 from qpsnn_backends.lava.processes.gates import Gate, GateModel, Mask, MaskModel
 from qpsnn_backends.lava.processes.guard import tell_failure
-from qpsnn_backends.lava.processes.local import (
-    AdaptiveNeurons,
-    AdaptiveNeuronsModel,
-    LocalLayer,
-    LocalLayerModel,
-    Votes,
-    VotesModel,
-)
+from qpsnn_backends.lava.processes.local import LocalLayer, LocalLayerModel, Votes, VotesModel
 from qpsnn_backends.lava.processes.neuron import IntLIF, IntLIFModel
 from qpsnn_backends.lava.processes.record import Record, RecordModel
 from qpsnn_backends.lava.processes.synapses import FastConvModel, FastDenseModel, Shortcut, ShortcutModel

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from qpsnn_core.common.errors import ConfigError, ShapeError, expected
 from qpsnn_core.common.types import Shape
 from qpsnn_core.common.validation import check, check_at_least, check_kind, choices, least, positive, typed
-from qpsnn_core.kernels.neurons.decolle_maps import LayerMap
+from qpsnn_core.integer.local.decolle_maps import LayerMap
 
 DYNAMICS = ("normalised", "plain")
 

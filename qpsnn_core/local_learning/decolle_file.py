@@ -13,7 +13,7 @@ from qpsnn_core.common.errors import DataError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Array, NamedArrays
 from qpsnn_core.common.validation import check_at_least, check_kind, check_path, described
 from qpsnn_core.common.versions import library_versions
-from qpsnn_core.kernels.neurons.decolle_maps import layout_of
+from qpsnn_core.integer.local.decolle_maps import layout_of
 from qpsnn_core.local_learning.decolle import Decolle
 from qpsnn_core.local_learning.decolle_formats import DecolleFormats
 from qpsnn_core.local_learning.decolle_model import DecolleModel

@@ -12,11 +12,11 @@ import numpy as np
 from qpsnn_core.common.errors import ConfigError, DataError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Doubles, Floats, Images, Ints, Labels, Longs
 from qpsnn_core.common.validation import check_kind, described
+from qpsnn_core.integer.local.decolle_maps import flat_biases, flat_weights, layout_of, new_state, parted
 from qpsnn_core.integer.local.networks import TESTED
 from qpsnn_core.kernels.counter_random import sample_key
 from qpsnn_core.kernels.neurons.decolle_layout import WEIGHT_DRAWS, State
 from qpsnn_core.kernels.neurons.decolle_learning import Gradients, Lesson, Parameters, adamax, advance, move_codes
-from qpsnn_core.kernels.neurons.decolle_maps import flat_biases, flat_weights, layout_of, new_state, parted
 from qpsnn_core.kernels.threads import chunks, parallel_for, parallel_map
 from qpsnn_core.local_learning.decolle import Decolle, LocalTraining
 from qpsnn_core.local_learning.decolle_formats import DECOLLE_FLOAT, dynamics

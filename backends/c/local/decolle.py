@@ -20,6 +20,7 @@ from qpsnn_backends.c.local.plan import (
     variable,
     wide,
 )
+from qpsnn_core.common.types import Array
 from qpsnn_core.integer.local.networks import Codes, IntDecolle
 
 WORD = CKind("uint32_t", 4, np.uint32)
@@ -185,7 +186,7 @@ def _sum_kind(network: IntDecolle) -> CKind:
     return CKind("int32_t", 4, np.int32) if reach < 2**31 else CKind("int64_t", 8, np.int64)
 
 
-def _typed_table(bias: np.ndarray, kind: CKind) -> Item:
+def _typed_table(bias: Array, kind: CKind) -> Item:
     low = -(2 ** (8 * kind.bytes - 1))
     return constants("readout", "readout_biases", bias, low, -low - 1)
 

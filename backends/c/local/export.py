@@ -42,7 +42,7 @@ def export_local(
     check_folder(target)
     planned = PLANS[network](network)
     tested = check_samples(network, noise(network) if samples is None else samples, first=first)
-    sizes = tuple(total(tuple(part)) for part in (planned.constants, planned.state, planned.scratch))
+    constants, state, scratch = (total(tuple(part)) for part in (planned.constants, planned.state, planned.scratch))
     words = {"name": name, "upper": name.upper()}
     classed = CHECK_CLASS.substitute(words) if planned.answer else NO_CLASS
     files = {
@@ -52,10 +52,10 @@ def export_local(
         "cortex_m.c": START.encode("ascii"),
         "cortex_m.ld": LINKER.encode("ascii"),
         "vectors.bin": vectors(network, tested, first),
-        "Makefile": MAKEFILE.substitute(words, ram=sizes[1] + sizes[2]).encode("ascii"),
+        "Makefile": MAKEFILE.substitute(words, ram=state + scratch).encode("ascii"),
     }
     write_folder(target, files)
-    return Exported(str(target), tuple(files), *sizes, len(tested))
+    return Exported(str(target), tuple(files), constants, state, scratch, len(tested))
 
 
 def noise(network: IntLocal, count: int = NOISE, seed: int = 0) -> Images:

@@ -39,4 +39,5 @@ def stored(wide: Array, grid: Mapping[str, Any], step: int, elements: Array, key
     if grid["random"]:
         words = random_words(step, elements, key)
         added = words << (shift - 32) if shift >= 32 else words >> (32 - shift)
-    return np.clip((wide + added) >> shift, grid["low"], grid["high"])
+    codes: Array = np.clip((wide + added) >> shift, grid["low"], grid["high"])
+    return codes

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.common.types import Array, Ints, Labels, Longs, Shape
+from qpsnn_core.integer.local.decolle_maps import LayerMap
 from qpsnn_core.kernels.neurons.decolle_layout import Dynamics
-from qpsnn_core.kernels.neurons.decolle_maps import LayerMap
 from qpsnn_core.kernels.neurons.diehl_cook import MEMBRANES, WINNERS, Layers
 
 TESTED = 2**31

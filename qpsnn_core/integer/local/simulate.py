@@ -13,10 +13,10 @@ from qpsnn_core.common.kind_table import KindTable
 from qpsnn_core.common.types import Array, Images, Longs
 from qpsnn_core.common.validation import check_kind
 from qpsnn_core.integer.local.backends import LocalRecord, LocalRun, check_samples
+from qpsnn_core.integer.local.decolle_maps import flat_biases, flat_weights, layout_of, new_state
 from qpsnn_core.integer.local.networks import TESTED, IntDecolle, IntDiehlCook, IntLocal
 from qpsnn_core.kernels.neurons.decolle_layout import State
 from qpsnn_core.kernels.neurons.decolle_learning import Gradients, Lesson, Parameters, advance
-from qpsnn_core.kernels.neurons.decolle_maps import flat_biases, flat_weights, layout_of, new_state
 from qpsnn_core.kernels.neurons.diehl_cook import History, history_for, present_one
 from qpsnn_core.kernels.threads import parallel_map
 

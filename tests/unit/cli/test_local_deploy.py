@@ -45,7 +45,7 @@ DECOLLE = {
     "train": {"steps": 10, "test_steps": 10, "burnin": 2, "epochs": 1, "batch": 16},
     "data": {"name": "digits-events", "limit": 40},
     "formats": {
-        "weights": "Q4.8",
+        "weights": "Q7.8",
         "neurons": {"membrane": "Q7.8", "p": "Q2.10", "q": "Q2.10", "r": "Q1.10", "inhibition": "Q1.8", **SHARE},
         "rounding": "nearest",
     },

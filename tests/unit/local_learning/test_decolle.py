@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from qpsnn_core.common.errors import ConfigError, DataError, FormatError, ShapeError
-from qpsnn_core.kernels.neurons.decolle_maps import packed, unpacked
+from qpsnn_core.integer.local.decolle_maps import packed, unpacked
 from qpsnn_core.kernels.threads import set_threads, threads
 from qpsnn_core.local_learning.decolle import Decolle, LocalConv, LocalDense, LocalNeuron, LocalTraining
 from qpsnn_core.local_learning.decolle_file import DecolleCheckpoint, load_decolle, save_decolle

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qpsnn_core.kernels.neurons.decolle_maps import flat_weights
+from qpsnn_core.integer.local.decolle_maps import flat_weights
 from qpsnn_core.local_learning.decolle import Decolle, LocalConv, LocalDense, LocalNeuron, LocalTraining
 from qpsnn_core.local_learning.decolle_formats import DECOLLE_FLOAT
 from qpsnn_core.local_learning.decolle_model import DecolleModel

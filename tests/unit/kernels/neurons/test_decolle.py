@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from naive import decolle as naive
+from qpsnn_core.integer.local.decolle_maps import unpacked
 from qpsnn_core.integer.local.networks import TESTED
 from qpsnn_core.kernels.neurons.decolle_learning import adamax, move_codes
-from qpsnn_core.kernels.neurons.decolle_maps import unpacked
 from qpsnn_core.kernels.neurons.decolle_start import orthogonal_rows
 from qpsnn_core.local_learning.decolle import Decolle, LocalConv, LocalDense, LocalNeuron, LocalTraining
 from qpsnn_core.local_learning.decolle_formats import DECOLLE_FLOAT, DecolleFormats, LocalNeuronFormats, dynamics

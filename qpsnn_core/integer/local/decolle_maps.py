@@ -1,35 +1,30 @@
-"""Maps of the layers that learn locally (DECOLLE), and their flat arrays: weights in panels of 16 channels.
-
-No compiled code: what lays out the arrays that the kernels of decolle.py take.
-"""
+"""Maps of the layers that learn locally (DECOLLE), and their flat arrays: weights in panels of 16 channels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from qpsnn_core.common.types import Array, Longs, Shape
 from qpsnn_core.kernels.neurons.decolle_layout import LANES, Place, State
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class LayerMap:
     """inputs, outputs: (height, width, channels), of a layer before its pool."""
 
-    inputs: tuple[int, int, int]
+    inputs: Shape
     kernel: int
     padding: int
-    outputs: tuple[int, int, int]
+    outputs: Shape
     pool: int
 
     @property
-    def pooled(self) -> tuple[int, int, int]:
+    def pooled(self) -> Shape:
         """After the pool; what does not fill a window is left out."""
         height, width, channels = self.outputs
         return height // self.pool, width // self.pool, channels
@@ -54,7 +49,7 @@ class LayerMap:
 class Layout(NamedTuple):
     """table: int64 `[layers, fields of a Place]`. The others: numbers of all layers together."""
 
-    table: npt.NDArray[np.int64]
+    table: Longs
     inputs: int
     neurons: int
     features: int
