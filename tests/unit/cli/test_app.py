@@ -191,6 +191,14 @@ def test_an_interrupted_run_resumes_to_the_same_bits(recipe, tmp_path):
 
 @pytest.mark.slow
 def test_the_table_of_sizes(qpsnn, monkeypatch):
+    """Each network is lowered and written at the fewest bits that it has there: what is written takes seconds."""
+    write = paper_table1.file_bytes
+
+    def file_bytes(network):
+        fewest = 4 if network.input.shape == (224, 224, 3) else 2
+        return write(network) if min(node.quantizer.bits for node in network.synapses) == fewest else 10**9
+
+    monkeypatch.setattr(paper_table1, "file_bytes", file_bytes)
     monkeypatch.setattr(
         paper_table1, "sizes", cache(lambda sizes=paper_table1.sizes: list(sizes()))
     )  # for both tables: it is slow
@@ -201,6 +209,7 @@ def test_the_table_of_sizes(qpsnn, monkeypatch):
     assert {"dataset", "network", "rate", "bits", "size_mb", "file_mb"} <= set(rows[0])
     assert [row["name"] for row in rows if row["difference_mb"]] == ["imagenet-0"]
     assert all(row["file_mb"] > row["saved_mb"] > 0 for row in rows)
+    assert sum(row["file_mb"] < 1000 for row in rows) == len(paper_table1.TABLE_1)
     code, out, _ = qpsnn("table", "sizes")
     assert code == 0
     assert "40 of 41 agree" in out
