@@ -25,7 +25,12 @@ from qpsnn_core.layers import LIF, Conv, Linear, MaxPool
 IRIS = load_iris()
 QUICK = qp.SpikingClassifier(epochs=4, steps=2)
 
-CHECKS = list(estimator_checks_generator(qp.SpikingClassifier(epochs=15)))
+
+def small_net(shape, classes):
+    return qp.sequential(shape, [Linear(16), LIF(), Linear(classes)], steps=2)
+
+
+CHECKS = list(estimator_checks_generator(qp.SpikingClassifier(small_net, epochs=15)))
 
 EXPECTED_FAILURES: dict[str, str] = {}
 """Checks of scikit-learn that fail, and why: none."""
@@ -43,10 +48,6 @@ def test_it_passes_the_checks_of_scikit_learn(estimator, check):
     if name_of(check) in EXPECTED_FAILURES:
         pytest.xfail(EXPECTED_FAILURES[name_of(check)])
     check(estimator)
-
-
-def small_net(shape, classes):
-    return qp.sequential(shape, [Linear(16), LIF(), Linear(classes)], steps=2)
 
 
 def large_net(shape, classes):
