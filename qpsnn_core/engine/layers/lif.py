@@ -43,11 +43,12 @@ def init(node: LIF, inputs: tuple[ValueSpec, ...], rng: np.random.Generator) -> 
 class Cache(NamedTuple):
     """currents: as given; driving: one or two of them, as the kernels take them (of more, the rest is one sum).
 
-    parts: as of the LayerContext. neuron: its leak and threshold.
+    turned: whether the second is the first of `driving`. parts: as of the LayerContext. neuron: its leak and threshold.
     """
 
     currents: tuple[Current, ...]
     driving: tuple[Any, Any]
+    turned: bool
     steps: int
     parts: int
     neuron: Neuron
@@ -57,8 +58,8 @@ def forward(node: LIF, context: LayerContext, *currents: Current) -> LayerOutput
     """Spikes uint8 [T, B, H, W, C]."""
     spikes = empty((context.steps, *currents[0].acc.shape[1:]), np.uint8)
     neuron = leaks(node, context.params), thresholds(node, context.params)
-    driving = _driving(node, currents, context)
-    cache = Cache(currents, driving, context.steps, context.parts, neuron)
+    driving, turned = _driving(node, currents, context)
+    cache = Cache(currents, driving, turned, context.steps, context.parts, neuron)
     _run(lif_forward, node, cache, spikes)
     return LayerOutput(spikes, cache, {})
 
@@ -81,10 +82,10 @@ def backward(node: LIF, cache: Cache, gradient: Floats) -> Gradients:
     moments = add_pieces(sums, pieces)
     own = _learned(node, cache.neuron, moments[3:]) if node.learn else {}
     if len(cache.currents) > 2:
-        by_steps = {len(x.acc): _summed(out, x) for x in cache.currents}
-        shared = (DeferredGradient(by_steps[len(x.acc)], x.acc, cache.parts) for x in cache.currents)
+        summed = {len(x.acc): _summed(out, x) for x in cache.currents}
+        shared = (DeferredGradient(summed[len(x.acc)], x.acc, cache.parts) for x in cache.currents)
         return Gradients(tuple(shared), own)
-    found = zip(cache.currents, moments[1:3], strict=False)
+    found = zip(cache.currents, moments[2:0:-1] if cache.turned else moments[1:3], strict=False)
     return Gradients(tuple(CurrentGradient(_summed(out, x), moments[0], products) for x, products in found), own)
 
 
@@ -141,8 +142,12 @@ def _summed(out: Floats, x: Current) -> Floats:
     return out if len(out) == len(x.acc) else add_steps(out)[None]
 
 
-def _driving(node: LIF, currents: tuple[Current, ...], context: LayerContext) -> tuple[Any, Any]:
-    """The currents as the kernels take them; all but the first are added up where there are more than two."""
+def _driving(node: LIF, currents: tuple[Current, ...], context: LayerContext) -> tuple[tuple[Any, Any], bool]:
+    """The currents as the kernels take them, and whether they are turned round.
+
+    All but the first are added up where there are more than two. Two stand in the order of their types: `a + b` and
+    `b + a` are the same bits, and kernels are compiled for each order of types.
+    """
     steps = context.steps
     if len(currents) > 2:
         rest = _added_on(currents[1:], node.sources[1:], context.sums)
@@ -152,7 +157,11 @@ def _driving(node: LIF, currents: tuple[Current, ...], context: LayerContext) ->
     for acc, scale, shift in currents:
         positions = acc[0].size // acc.shape[-1]
         taken.append(current(rows(acc), scale, shift, positions if len(acc) == steps else 0))
-    return taken[0], taken[1] if len(taken) > 1 else None
+    if len(taken) == 1:
+        return (taken[0], None), False
+    first, second = taken
+    turned = first[0].dtype.str > second[0].dtype.str
+    return ((second, first) if turned else (first, second)), turned
 
 
 def _added_on(
