@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import re
+import shutil
 from operator import attrgetter
 from pathlib import Path
 from types import SimpleNamespace
@@ -149,19 +150,27 @@ def call(verb: str, given: dict[str, Any]) -> Any:
     return list(done) if verb == "stream" else done
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    qp.save_checkpoint("a.h5", qp.Checkpoint(MODEL))
-    qp.save_integer("b.h5", INTEGERS)
-    qp.save_network("n.json", NETWORK)
-    Path("r.toml").write_text("", encoding="utf-8")
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder with all that verbs load."""
+    made = tmp_path_factory.mktemp("files")
+    qp.save_checkpoint(made / "a.h5", qp.Checkpoint(MODEL))
+    qp.save_integer(made / "b.h5", INTEGERS)
+    qp.save_network(made / "n.json", NETWORK)
+    (made / "r.toml").write_text("", encoding="utf-8")
     if importlib.util.find_spec("PIL"):
         from PIL import Image
 
         for index in range(4):
-            Path("pictures", "xy"[index % 2]).mkdir(parents=True, exist_ok=True)
-            Image.new("L", (4, 4), index).save(f"pictures/{'xy'[index % 2]}/{index}.png")
+            (made / "pictures" / "xy"[index % 2]).mkdir(parents=True, exist_ok=True)
+            Image.new("L", (4, 4), index).save(made / "pictures" / "xy"[index % 2] / f"{index}.png")
+    return made
+
+
+@pytest.fixture(autouse=True)
+def folder(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
 
 
 def test_the_table_has_every_public_name():

@@ -74,11 +74,14 @@ def test_a_network_in_floating_point_needs_bits():
 @pytest.mark.slow
 @pytest.mark.plot
 @pytest.mark.cli
-def test_every_figure_is_written_twice(model, tmp_path, capsys, monkeypatch):
+def test_every_figure_is_written_twice(digits, tmp_path, capsys, monkeypatch):
+    """Of three bits: figures of eight have a bar for each of 256 integers of each layer: most of the time."""
     pytest.importorskip("matplotlib")
     pytest.importorskip("typer")
     from qpsnn_core.cli import main
 
+    network = qp.build("vgg_small", (8, 8, 1), 10, width=0.1, steps=2, quantizer=Quantizer(3, "mean"))
+    model = qp.recalibrate(qp.initialise(network, 3), digits)
     file, points = tmp_path / "model.h5", tmp_path / "points.json"
     qp.save_checkpoint(file, qp.Checkpoint(model))
     points.write_text(json.dumps([{"size_mb": 0.1, "accuracy": 80, "label": "a", "group": "4 bits"}]))
