@@ -148,8 +148,8 @@ def epochs(title: str, history: Sequence[Epoch], everything: str, data: object) 
         out.print(text, highlight=False, markup=False, soft_wrap=True)
     if named and (best := best_epoch(history, "accuracy")):
         for word, one in (("best", history[best - history[0].epoch]), ("last", history[-1])):
-            figures = ", ".join(f"{name} {value:.4f}" for name, value in one.figures.items())
-            out.print(f"{word} epoch ({one.epoch}): {figures}", highlight=False, markup=False, soft_wrap=True)
+            said = ", ".join(f"{name} {value:.4f}" for name, value in one.figures.items())
+            out.print(f"{word} epoch ({one.epoch}): {said}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _scores(epoch: Epoch) -> tuple[float | None, ...]:

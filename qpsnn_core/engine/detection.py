@@ -108,8 +108,8 @@ def detect(
             boxes = np.clip(boxes, 0, np.array([shape[1], shape[0]] * 2, np.float64))
         parts.append((boxes.astype(np.float32), scores.astype(np.float32), classes))
     offsets = np.cumsum([0, *(len(one[1]) for one in parts)], dtype=np.int64)
-    edges, values, kinds = zip(*parts, strict=True)
-    return Detections(np.concatenate(edges), np.concatenate(values), np.concatenate(kinds), offsets)
+    edges, scored, kinds = zip(*parts, strict=True)
+    return Detections(np.concatenate(edges), np.concatenate(scored), np.concatenate(kinds), offsets)
 
 
 def joined(parts: Sequence[Detections]) -> Detections:
