@@ -64,7 +64,7 @@ def encode(
     """
     coding, part = plain((coding, part))
     check_choice("encode.coding", coding, tuple(CODINGS))
-    if part or not isinstance(part, str):
+    if not isinstance(part, str) or part:
         check_choice("encode.part", part, ("train", *STREAMS))
         if not isinstance(data, Dataset):
             raise ConfigError(expected("encode.part", "nothing, as data is no part of a set", part))
