@@ -53,7 +53,7 @@ def test_the_pictures_become_c(tmp_path):
     assert "spikes, membranes and readouts are the same" in said["-C"]
     trained, integers = commands(1)
     table = run(trained, tmp_path)
-    assert re.search(r"pictures/disc/0\.jpg +│ (disc|square|cross) +│", table)
+    assert re.search(r"pictures/disc/0\.jpg +│ +(disc|square|cross) │", table)
     assert table.count("pictures/cross/") == 80
     (row,) = json.loads(run(integers, tmp_path))["samples"]
     assert row["class"] == "disc"
