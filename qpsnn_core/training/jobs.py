@@ -87,13 +87,8 @@ class LabelJob:
                 yield Mixed(images, labels, labels, 1.0)
 
     def loss(self, network: Network, done: ForwardPass, batch: Mixed) -> tuple[float, Gradient]:
-        """Of mixed images, of both labels in their shares."""
-        loss, gradient = self.objective(done.logits, batch.labels)
-        if batch.share == 1:
-            return loss, gradient
-        other, slope = self.objective(done.logits, batch.others)
-        share, rest = np.float32(batch.share), np.float32(1 - batch.share)
-        return batch.share * loss + (1 - batch.share) * other, share * gradient + rest * slope
+        """Of the logits of the only readout."""
+        return mixed_loss(self.objective, done.logits, batch)
 
     def right(self, done: ForwardPass, batch: Mixed) -> int:
         """As the task measures it."""
@@ -109,6 +104,16 @@ class LabelJob:
         """Accuracy and loss."""
         found = measure_model(model, data, progress=progress, arithmetic=arithmetic)
         return Measured(found.figures.get("accuracy"), found.loss, {})
+
+
+def mixed_loss(objective: Objective, logits: Floats, batch: Mixed) -> tuple[float, Floats]:
+    """The loss and its gradient; of mixed images, of both labels in their shares."""
+    loss, gradient = objective(logits, batch.labels)
+    if batch.share == 1:
+        return loss, gradient
+    other, slope = objective(logits, batch.others)
+    share, rest = np.float32(batch.share), np.float32(1 - batch.share)
+    return batch.share * loss + (1 - batch.share) * other, share * gradient + rest * slope
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from qpsnn_core.common.errors import ConfigError, DataError
 from qpsnn_core.optim.losses import mean_logits_cross_entropy
 from qpsnn_core.recipes.recipe import recipe_from_dict
 from qpsnn_core.recipes.training import TrainConfig
-from qpsnn_core.training.loop import _loss
+from qpsnn_core.training.jobs import mixed_loss
 from qpsnn_core.training.train import train
 from qpsnn_datasets import Mixed, mixed
 
@@ -24,7 +24,7 @@ DATA = small.dataset(24)
 def test_the_loss_and_its_gradient_are_of_both_labels():
     logits = small.uniform((3, 4, 3), 9)
     batch = Mixed(np.zeros(4), np.array([0, 1, 2, 0]), np.array([2, 1, 0, 1]), 0.75)
-    value, gradient = _loss(mean_logits_cross_entropy, logits, batch)
+    value, gradient = mixed_loss(mean_logits_cross_entropy, logits, batch)
     one, other = (mean_logits_cross_entropy(logits, labels) for labels in (batch.labels, batch.others))
     assert value == 0.75 * one[0] + 0.25 * other[0]
     np.testing.assert_array_equal(gradient, np.float32(0.75) * one[1] + np.float32(0.25) * other[1])
@@ -33,9 +33,9 @@ def test_the_loss_and_its_gradient_are_of_both_labels():
         up, down = wide.copy(), wide.copy()
         up[index] += step
         down[index] -= step
-        slope = (_loss(mean_logits_cross_entropy, up, batch)[0] - _loss(mean_logits_cross_entropy, down, batch)[0]) / (
-            2 * step
-        )
+        slope = (
+            mixed_loss(mean_logits_cross_entropy, up, batch)[0] - mixed_loss(mean_logits_cross_entropy, down, batch)[0]
+        ) / (2 * step)
         assert gradient[index] == pytest.approx(slope, abs=1e-7)
 
 

@@ -26,7 +26,7 @@ from qpsnn_core.training import loop
 from qpsnn_core.training import train as training
 from qpsnn_core.training.checkpoint import Checkpoint, load_checkpoint, load_model, save_checkpoint
 from qpsnn_core.training.train import finetune, train
-from qpsnn_datasets import Augment, Dataset
+from qpsnn_datasets import Augment, Dataset, batches
 
 EPOCHS = TrainConfig(epochs=4, batch=8, optimizer="adam", lr=1e-2, clip_norm=1.0, warmup_epochs=1, seed=5)
 AUGMENT = Augment(crop=1, flip=True)
@@ -62,7 +62,7 @@ def test_it_learns_digits():
 def test_the_figures_of_an_epoch_are_means_over_its_samples():
     done = train(small.model(), small.dataset(20), TrainConfig(epochs=1, batch=20, lr=1e-12))
     model = small.model()
-    order = loop.batches(small.dataset(20), 20, seed=0)
+    order = batches(small.dataset(20), 20, seed=0)
     images, labels = next(order)
     first = loop.forward(model, images, train=True, save_for_backward=True)
     epoch = done.history[0]
@@ -341,7 +341,11 @@ def test_nan_in_logits_and_in_gradients_is_named(path, monkeypatch):
         with pytest.raises(NumericsError, match=r"epoch 2, batch 2: gradients\.conv2\.weight: expected finite numbers"):
             train(small.model(), small.dataset(), EPOCHS, checkpoint=path)
     assert load_checkpoint(path).position.epochs == 1
-    spoilt(monkeypatch, "forward", lambda done: done._replace(logits=done.logits * np.inf))
+
+    def in_logits(done):
+        return done._replace(outputs={name: logits * np.inf for name, logits in done.outputs.items()})
+
+    spoilt(monkeypatch, "forward", in_logits)
     with pytest.raises(NumericsError, match=r"epoch 2, batch 2: readout: logits: expected finite numbers"):
         train(small.model(), small.dataset(), EPOCHS)
 
