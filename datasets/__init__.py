@@ -4,6 +4,7 @@ from .arrays import load_arrays, load_arrays_part
 from .augment import Augment
 from .autoaugment import autoaugment
 from .batches import batch_count, batches, epoch_order
+from .bytes import to_uint8
 from .cifar import load_cifar10, load_cifar100
 from .coding import encode
 from .digits import load_digits
@@ -18,7 +19,7 @@ from .randaugment import randaugment
 from .random_erasing import random_erasing
 from .registry import NAMES, load_data, load_part
 from .resized_crop import resized_crop
-from .schema import Dataset, Split, to_uint8
+from .schema import Dataset, Split
 from .sources import Source, source_of
 from .tinyimagenet import load_tinyimagenet
 from .transforms import cutout, random_crop, random_flip
