@@ -149,6 +149,7 @@ def test_a_kernel_is_compiled_anew_where_another_that_it_calls_has_changed(tmp_p
     for name in (
         "threads.py",
         "machine_code.py",
+        "compiling.py",
         "simd/__init__.py",
         "simd/vector.py",
         "simd/llvm.py",
