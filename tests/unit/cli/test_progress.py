@@ -78,8 +78,11 @@ def test_so_do_studies(qpsnn, recipe, tmp_path, command, lines):
     json.loads(out)
 
 
-@pytest.mark.slow
-def test_so_does_the_demo(qpsnn, tmp_path):
+def test_so_does_the_demo(qpsnn, tmp_path, monkeypatch):
+    """On a few digits: `make demo` runs it on all."""
+    data, network = replace(DIGITS.data, limit=128), replace(DIGITS.network, width=0.125)
+    few = replace(DIGITS, data=data, network=network, prune=replace(DIGITS.prune, batches=1, batch=32))
+    monkeypatch.setattr("qpsnn_core.cli.demo.DIGITS", few)
     code, out, err = qpsnn("demo", "--backend", "exact", "--lava-images", 2, "--out", tmp_path / "demo", "--json")
     assert (code, told(err)) == (0, [(s, e, 6) for s in ("train", "finetune") for e in range(1, 7)])
     json.loads(out)
