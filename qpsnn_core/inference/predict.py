@@ -89,8 +89,6 @@ def predict(
     check_kind("predict.backend", backend, str)
     samples = images_of("predict.images", network, images)
     data = images.test if isinstance(images, Split) else images
-    outputs_of = network.classes
-    classes = data.classes if isinstance(data, Dataset) and len(data.classes) == outputs_of else ()
     task = plain(task)
     check_kind("predict.task", task, str)
     task = task or (data.task if isinstance(data, Dataset) else CLASSIFICATION)

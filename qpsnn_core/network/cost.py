@@ -179,8 +179,9 @@ def _neuron(network: Network, node: LIF, operations: float | None, mask: Any) ->
 
 
 def _readout(network: Network, node: Readout, operations: float | None, mask: Any) -> NodeCost:
-    bits = INTEGER_BITS * network.shape(node.name)[2]
-    stored = bits if node.leak else 0
+    height, width, channels = network.shape(node.name)
+    bits = INTEGER_BITS * channels
+    stored = bits * height * width if node.leak else 0
     return NodeCost(node.name, type(node).__name__, saved_bits=bits, membrane_bits=stored)
 
 

@@ -149,7 +149,7 @@ def check_order(nodes: tuple[Named, ...], first: type, *last: type) -> None:
         raise NetworkError(expected("network", f"exactly one {first.__name__}, the first node", Unquoted(found)))
     if not isinstance(nodes[-1], last):
         found = _described([node for node in nodes if node is nodes[-1] or isinstance(node, last)])
-        raise NetworkError(expected("network", f"a {_kinds(last)}, the last node", Unquoted(found)))
+        raise NetworkError(expected("network", f"{_kinds(last)}, the last node", Unquoted(found)))
 
 
 def _described(nodes: list[Any]) -> str:

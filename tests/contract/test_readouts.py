@@ -22,6 +22,7 @@ from qpsnn_core.integer.file import load_integer, save_integer
 from qpsnn_core.integer.lava_lif import chain
 from qpsnn_core.integer.simulate import predict, simulate
 from qpsnn_core.network import LIF, Concat, Conv, Input, Linear, MaxPool, Readout, Sum, Upsample
+from qpsnn_core.network.cost import cost
 from qpsnn_core.network.graph import Network
 from qpsnn_datasets import Dataset
 
@@ -69,6 +70,8 @@ def test_they_are_in_order_with_their_shapes_and_survive_as_text():
     only = Network((*NODES[:3], NODES[-2], NODES[-1]), 3)
     assert "places" not in json.dumps(json.loads(only.to_json())["nodes"][-1])
     assert forward(MODEL, IMAGES).outputs.keys() == SHAPES.keys()
+    counted = {one.name: one for one in cost(NETWORK).nodes}
+    assert (counted["leaky"].membrane_bits, counted["leaky"].saved_bits) == (32 * 2 * 1 * 3, 32 * 3)
 
 
 def test_what_is_about_one_readout_refuses_several_and_maps_by_name():
@@ -103,7 +106,7 @@ def test_what_is_about_one_readout_refuses_several_and_maps_by_name():
 def test_a_readout_is_read_by_none_and_the_last_node():
     with pytest.raises(NetworkError, match=r"^wrong\.source: expected no readout, .*, got last \(Readout\)$"):
         Network((*NODES, Conv("wrong", "last", 2), Readout("end", "wrong", places="each")), 3)
-    with pytest.raises(NetworkError, match=r"^network: expected a Readout or CurrentReadout, the last node"):
+    with pytest.raises(NetworkError, match=r"^network: expected Readout or CurrentReadout, the last node"):
         Network(NODES[:-1], 3)
     with pytest.raises(ShapeError, match=r"^map \(from fine\): expected a shape \(1, 1, classes\), got \(6, 4, 2\)$"):
         NETWORK.change("map", places="one")

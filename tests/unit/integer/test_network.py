@@ -231,7 +231,7 @@ def test_maps_that_do_not_fit_are_refused():
         (["conv", "in"], "conv.source: expected an earlier node"),
         (
             ["in", "conv"],
-            "network: expected exactly one IntReadout or IntCurrentReadout, the last node, got conv .IntConv.",
+            "network: expected IntReadout or IntCurrentReadout, the last node, got conv .IntConv.",
         ),
         (["in", "conv", "short", "lif", "max", "fc", "out"], "fc.source: expected the name of a node, got 'pool'"),
     ],
