@@ -89,10 +89,13 @@ def test_channels_that_meet_have_one_unit():
 
 def test_what_cannot_join_currents_says_so():
     integers = qp.lower(MODEL).network
-    with pytest.raises(
-        UnsupportedError, match=r"^loihi: sum1: .*\(let the LIF read the currents .*, got a sum of curr"
-    ):
+    with pytest.raises(qp.errors.QpsnnError, match=r"^upsample1: the Loihi mapping takes no IntUpsample: several taps"):
         report(integers)
+    alone = qp.lower(qp.initialise(network(sum_alone=True), 5)).network
+    with pytest.raises(
+        UnsupportedError, match=r"^loihi: sum1: .*let the LIF read the currents .*, got a sum of current"
+    ):
+        report(alone)
     with pytest.raises(LoweringError, match=r"^(conv2: expected one reader|sum1: .*, got a sum of currents$)"):
         qp.lift(integers, IMAGES)
 

@@ -72,15 +72,14 @@ PAIRS = (
     *(f"concat-{join}-conv" for join in (*JOINS, "concat")),
     *("lif-linear-max_current-readout", "lif-linear-sum_current-readout"),
     "lif-conv-added-added-beside-beside-finer-lif",
-    "lif-shortcut-beside-added-finer-finer-added-readout",
+    "lif-shortcut-finer-finer-added-readout",
     "lif-linear-finer-beside-max_current-added-max_current-lif",
     "lif-conv-beside-sum_current-added-sum_current-beside-readout",
     "lif-shortcut-finer-max_current-finer-sum_current-finer-readout",
-    *("lif-linear-added-lif", "lif-shortcut-added-beside-lif", "lif-conv-finer-lif"),
-    "lif-linear-beside-max_current-beside-lif",
-    *(f"{source}-finer-conv" for source in (*COUNTS, "concat")),
-    *(f"finer-{synapse}" for synapse in ("linear", "shortcut", "readout")),
-    *(f"finer-{join}-conv" for join in (*JOINS, "concat", "finer")),
+    *("lif-linear-added-finer-lif", "lif-shortcut-added-beside-lif", "lif-shortcut-beside-added-lif"),
+    *("lif-conv-finer-lif", "lif-linear-beside-max_current-beside-lif"),
+    *("input-finer-finer-max_pool-finer-conv", "lif-finer-sum_pool-finer-linear"),
+    *("lif-finer-sum-finer-shortcut", "lif-finer-concat-finer-conv", "finer-readout"),
 )
 
 
@@ -198,8 +197,9 @@ class PairBuilder(Builder):
         """A current with the largest of its neighbours, and where it fits one more; or each pixel twice."""
         height, width, channels = self.shapes[current]
         if kind == "finer":
-            shape = (2 * height, 2 * width, channels)
-            return self.put(IntUpsample(self.name(kind), current, 2), shape, self.powers[current])
+            factor = 3 if height == 1 else 2
+            shape = (factor * height, factor * width, channels)
+            return self.put(IntUpsample(self.name(kind), current, factor), shape, self.powers[current])
         pool = IntMaxPool(self.name("max"), current, 3, 1, 1)
         sources = [current, self.put(pool, (height, width, channels), self.powers[current])]
         if (height, width) == self.shapes[self.top][:2]:
@@ -323,9 +323,8 @@ class PairBuilder(Builder):
 
     def add_finer(self):
         height, width, channels = self.shapes[self.top]
-        factor = int(self.rng.integers(2, 4))
-        shape = (height * factor, width * factor, channels)
-        self.top = self.put(IntUpsample(self.name("finer"), self.top, factor), shape, self.powers[self.top])
+        node = IntUpsample(self.name("finer"), self.top, 2)
+        self.top = self.put(node, (2 * height, 2 * width, channels), self.powers[self.top])
 
     def give_concat(self):
         self.give_lif()

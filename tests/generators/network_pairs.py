@@ -61,15 +61,14 @@ NETWORK_PAIRS = (
     *("image-max_pool-avg_pool-linear", "image-avg_pool-max_pool-linear"),
     *("image-max_pool-max_pool-conv", "image-avg_pool-avg_pool-conv"),
     "lif-conv-added-added-beside-beside-finer-lif",
-    "lif-shortcut-beside-added-finer-finer-added-readout",
+    "lif-shortcut-finer-finer-added-readout",
     "lif-linear-finer-beside-max_current-added-max_current-lif",
     "lif-conv-beside-avg_current-added-avg_current-beside-readout",
     "lif-shortcut-finer-max_current-finer-avg_current-finer-readout",
-    *("lif-linear-added-lif", "lif-shortcut-added-beside-lif", "lif-conv-finer-lif"),
-    "lif-linear-beside-max_current-beside-lif",
-    *(f"{source}-finer-conv" for source in (*SPIKES, "concat")),
-    *(f"finer-{synapse}" for synapse in ("linear", "shortcut", "readout")),
-    *(f"finer-{join}-conv" for join in (*JOINS, "concat", "finer")),
+    *("lif-linear-added-finer-lif", "lif-shortcut-added-beside-lif", "lif-shortcut-beside-added-lif"),
+    *("lif-conv-finer-lif", "lif-linear-beside-max_current-beside-lif"),
+    *("events-finer-finer-max_pool-finer-conv", "lif-finer-avg_pool-finer-linear"),
+    *("lif-finer-sum-finer-shortcut", "lif-finer-concat-finer-conv", "finer-readout"),
 )
 
 BETAS = (1.0, 0.75, 0.5, 0.3, 0.0)
@@ -180,7 +179,7 @@ class PairNetwork:
         return self.put((Sum if kind == "added" else Concat)(self.name(kind), sources))
 
     def add_finer(self):
-        self.top = self.put(Upsample(self.name("finer"), self.top, int(self.rng.integers(2, 4))))
+        self.top = self.put(Upsample(self.name("finer"), self.top))
 
     def add_max_rectangle(self):
         height, width, _ = self.values[self.top].shape

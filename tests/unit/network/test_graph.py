@@ -141,9 +141,7 @@ def test_a_network_has_an_input_and_a_readout(nodes):
 
 
 def test_no_node_may_be_read_after_the_readout():
-    with pytest.raises(
-        NetworkError, match=r"expected Readout or CurrentReadout, the last node, got readout .*, late"
-    ):
+    with pytest.raises(NetworkError, match=r"expected Readout or CurrentReadout, the last node, got readout .*, late"):
         Network((INPUT, CONV, NEURON, LINEAR, READOUT, MaxPool("late", "lif1")))
 
 
