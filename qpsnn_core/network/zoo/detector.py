@@ -73,9 +73,11 @@ class _Making:
 
     def wider(self, name: str, stream: Stream, stride: int) -> Stream:
         """Two LIF-Conv-BN; beside them the stream itself, behind channels of a LIF-Conv-BN of one pixel, max-pooled."""
+        whole = self.one(name, stream)
+        stream = Stream((whole,), stream.channels)
         residual, output = self._residual(name, stream, 3, stride)
         self._conv(f"{name}.shortcut", f"{name}.lif3", stream.currents, output - stream.channels, 1, 1, BN_WEIGHT)
-        self.nodes.append(Concat(f"{name}.concat", (f"{name}.shortcut", self.one(name, stream))))
+        self.nodes.append(Concat(f"{name}.concat", (f"{name}.shortcut", whole)))
         self.nodes.append(MaxPool(f"{name}.pool", f"{name}.concat", stride))
         return Stream((residual, f"{name}.pool"), output)
 
