@@ -12,7 +12,8 @@ import numpy as np
 from qpsnn_backends.c.compiler import called, command, compiled
 from qpsnn_backends.c.driver import RUN
 from qpsnn_backends.c.memory import memory
-from qpsnn_backends.c.plan import CPlan, plan
+from qpsnn_backends.c.plan import plan
+from qpsnn_backends.c.planned import CPlan
 from qpsnn_backends.c.source import header, source
 from qpsnn_core.common.errors import ConfigError, expected
 from qpsnn_core.common.input_range import image_type

@@ -14,7 +14,7 @@ from qpsnn_backends.c.direct import DIRECT, DirectJob, direct
 from qpsnn_backends.c.joins import FINE, PLACED, POOL, ConcatJob, FinerMap, Pool
 from qpsnn_backends.c.memory import event_kind, product_kinds
 from qpsnn_backends.c.neurons import Neurons
-from qpsnn_backends.c.plan import CPlan, Job, of
+from qpsnn_backends.c.planned import CPlan, Job, of
 from qpsnn_backends.c.synapses import ConvJob, ShortcutJob
 
 

@@ -11,7 +11,7 @@ from qpsnn_backends.c.counts import BYTES, SIGNED, TYPES
 from qpsnn_backends.c.helpers import PLACES
 from qpsnn_backends.c.helpers_products import LONGEST_LIST
 from qpsnn_backends.c.items import Item, table
-from qpsnn_backends.c.plan import CPlan, of
+from qpsnn_backends.c.planned import CPlan, of
 from qpsnn_backends.c.pooled import PooledJob
 from qpsnn_backends.c.streams import StreamJob
 from qpsnn_backends.c.synapses import ConvJob, flat

@@ -6,7 +6,7 @@ from string import Template
 
 from qpsnn_backends.c.layers import LayerCode, at_once
 from qpsnn_backends.c.levels import OBSERVE
-from qpsnn_backends.c.plan import CPlan
+from qpsnn_backends.c.planned import CPlan
 
 NETWORK = Template("""\
 /* ---- The network ---- */

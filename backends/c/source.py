@@ -8,7 +8,7 @@ from qpsnn_backends.c.counts import size
 from qpsnn_backends.c.items import Item
 from qpsnn_backends.c.layers import at_once, layer, shared_functions, structs
 from qpsnn_backends.c.memory import Memory, total
-from qpsnn_backends.c.plan import CPlan
+from qpsnn_backends.c.planned import CPlan
 from qpsnn_backends.c.running import running
 from qpsnn_backends.c.synapses import flat
 

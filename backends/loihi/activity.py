@@ -9,7 +9,7 @@ import numpy as np
 
 from qpsnn_backends.loihi.limits import MESSAGE_PJ, SYNAPSE_PJ, UPDATE_PJ, Chip
 from qpsnn_backends.loihi.mapping import Placed
-from qpsnn_backends.loihi.populations import Population
+from qpsnn_backends.loihi.projections import Population
 from qpsnn_core.common.errors import ConfigError, ShapeError, Unquoted, expected
 from qpsnn_core.common.types import Longs
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from qpsnn_backends.loihi.limits import Chip
 from qpsnn_backends.loihi.memory import Counted, core_bits
-from qpsnn_backends.loihi.populations import Population, Projection
+from qpsnn_backends.loihi.projections import Population, Projection
 from qpsnn_core.common.types import Longs
 
 Tile = tuple[int, int, int]

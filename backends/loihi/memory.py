@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qpsnn_backends.loihi.limits import BLOCK_HEAD_BITS, INDEX_WIDTHS, MEMORY_UNIT_BITS, SYNAPSES_PER_BLOCK, Chip
-from qpsnn_backends.loihi.populations import Projection
+from qpsnn_backends.loihi.projections import Projection
 from qpsnn_core.common.types import Longs
 
 Counted = tuple[Longs, Longs]

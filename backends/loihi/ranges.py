@@ -9,7 +9,7 @@ import numpy as np
 
 from qpsnn_backends.loihi.limits import WEIGHT_BITS, Chip, Limit
 from qpsnn_backends.loihi.memory import weight_bits
-from qpsnn_backends.loihi.populations import Population, Projection
+from qpsnn_backends.loihi.projections import Population, Projection
 from qpsnn_core.common.elementary import ceil_log2
 from qpsnn_core.common.kind_table import KindTable, Refusal
 from qpsnn_core.common.types import Array, Longs

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qpsnn_backends.loihi.limits import LOIHI1, WEIGHT_BITS, Chip
-from qpsnn_backends.loihi.populations import Population
+from qpsnn_backends.loihi.projections import Population
 from qpsnn_backends.loihi.ranges import Need
 from qpsnn_core.common.kind_table import OptionTable
 from qpsnn_core.integer.network import IntegerNetwork

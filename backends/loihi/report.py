@@ -13,7 +13,8 @@ from qpsnn_backends.loihi.activity import Activity, activity
 from qpsnn_backends.loihi.limits import CHIPS, Chip, Limit
 from qpsnn_backends.loihi.mapping import Parts, Placed, place, reached
 from qpsnn_backends.loihi.memory import stored_width
-from qpsnn_backends.loihi.populations import Population, populations
+from qpsnn_backends.loihi.populations import populations
+from qpsnn_backends.loihi.projections import Population
 from qpsnn_backends.loihi.ranges import Need, needs
 from qpsnn_backends.loihi.remedies import chip_remedy, core_remedy, unsupported, value_remedy
 from qpsnn_core.common.errors import ConfigError, expected
