@@ -36,7 +36,7 @@ from qpsnn_core.engine.memory import kept_bytes
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.nodes import Input
-from qpsnn_core.network.ordered_graph import Ordered
+from qpsnn_core.network.ordered_graph import Ordered, sources_of
 from qpsnn_datasets import Dataset, batch_count, batches
 from qpsnn_datasets.detection.schema import DetectionDataset
 
@@ -225,10 +225,10 @@ def check_outputs(place: str, network: Ordered[Any], task: str) -> None:
 
     A label is there where its logit is above 0, which has a probability above 1/2.
     """
-    source = network.values[network.readout.source]
-    if task == MULTILABEL and source.kind in ("spikes", "counts"):
+    source = sources_of(network.readout)[0]
+    if task == MULTILABEL and network.values[source].kind in ("spikes", "counts"):
         want = f"a readout of currents or membranes for {MULTILABEL} (end with Linear, or Linear and Readout(...))"
-        got = Unquoted(f"counts of spikes (from {network.readout.source}), whose probabilities are all 1/2 or more")
+        got = Unquoted(f"counts of spikes (from {source}), whose probabilities are all 1/2 or more")
         raise ConfigError(expected(f"{place}: {network.readout.name}", want, got))
 
 
