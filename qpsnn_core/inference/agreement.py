@@ -96,7 +96,7 @@ def agreement(
     )
     if isinstance(data, DetectionDataset):
         return figures, of_maps(network, data, found, exact)
-    measures, scale = MEASURES[data.task], network.readout.scale / network.steps
+    measures, scale = MEASURES[data.task], network.readout.unit(network.steps)
     answered = measures.answer((found.readout * scale)[None])
     told, counts = measures.figures(data.labels, answered), confusion_counts(data, answered, network.classes)
     return figures, replace(evaluate(network, data), figures=told, predictions=answered, counts=counts)

@@ -11,6 +11,7 @@ from compiled import UNOPTIMIZED, needs_cc
 from generators.transformers import STREAMS, random_stream, random_transformer
 
 import qpsnn_backends
+import qpsnn_core as qp
 from naive import integer as naive
 from naive import trained
 from qpsnn_backends.lava.plan import plan
@@ -19,6 +20,7 @@ from qpsnn_core.common.errors import LoweringError, NodeKindError, NumericsError
 from qpsnn_core.engine.passes import forward
 from qpsnn_core.exchange.lift import LIFTS
 from qpsnn_core.exchange.netx import save_netx
+from qpsnn_core.inference.agreement import agreement
 from qpsnn_core.integer.backends import Run
 from qpsnn_core.integer.file import load_integer, save_integer
 from qpsnn_core.integer.lowering.lower import lower
@@ -353,6 +355,30 @@ def test_a_stream_of_events_runs_on():
     np.testing.assert_array_equal(pieces[0].readout + pieces[1].readout, long.readout)
     for name, spikes in long.spikes.items():
         np.testing.assert_array_equal(np.concatenate([piece.spikes[name] for piece in pieces]), spikes)
+
+
+@pytest.mark.parametrize(("task", "loss"), [("classification", "mean"), ("multilabel", "bce"), ("regression", "mse")])
+def test_a_readout_of_currents_serves_every_task(task, loss):
+    """From training to figures of a backend, as a Readout does."""
+    model, images = random_stream(("conv", "shortcut"))
+    rng = np.random.default_rng(2)
+    labels = {
+        "classification": np.array([0, 1, 2, 0]),
+        "multilabel": rng.integers(0, 2, (4, 3)),
+        "regression": rng.normal(0, 1, (4, 3)),
+    }[task]
+    data = qp.Dataset(images, labels, tuple("abc"), "some", task=task)
+    trained_on = qp.train(model.network, data, qp.TrainConfig(epochs=1, batch=2, loss=loss), progress=False).model
+    lowered = lower(trained_on)
+    found, deployed = (qp.evaluate(one, data) for one in (trained_on, lowered.network))
+    assert list(found.figures) == list(deployed.figures)
+    off = lowered.report.readout.rounding
+    theirs = qp.predict(trained_on, images, task=task).logits
+    np.testing.assert_allclose(qp.predict(lowered.network, images, task=task).logits, theirs, atol=off)
+    figures, again = agreement(lowered.network, data, "exact")
+    assert (figures.spike_mismatches, figures.readout_mismatches) == (0, 0)
+    for name, figure in deployed.figures.items():
+        np.testing.assert_allclose(again.figures[name], figure, rtol=1e-9)
 
 
 def test_answers_do_not_depend_on_the_batch():
