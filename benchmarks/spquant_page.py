@@ -1,14 +1,13 @@
 """Writes the tables and the figure of SpQuant-SNN's choices into docs/results.md, from docs/results/spquant-*.json.
 
-    python -m benchmarks.spquant_page [--from build/spquant]
+    python -m benchmarks.spquant_page [--from build/spquant [OTHER ...]]
 
---from: take over the results that `python -m benchmarks.spquant` wrote there, first.
+--from: take over the results that `python -m benchmarks.spquant` wrote into these folders, first.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.roofline.page import fill, table
-from benchmarks.spquant import BITS, MEMBRANES, Result
-from qpsnn_core.experiments.runs import read_results, std
+from benchmarks.spquant import BITS, MEMBRANES, Result, cells
+from qpsnn_core.common.atomic import save_json
+from qpsnn_core.experiments.runs import RESULTS, read_results, std
 
 DOCS = Path(__file__).parent.parent / "docs"
 SETS = {"spquant-cifar10": "CIFAR-10", "spquant-nmnist": "N-MNIST"}
 FIGURE = DOCS / "spquant-front.png"
+WHAT = "the results of SpQuant-SNN's choices"
+
 BASE = "ternary, 4 bits"
 """The cell that gates and surrogates are compared with."""
 
@@ -33,11 +35,28 @@ def load(name: str) -> tuple[dict[str, Any], Cells]:
     path = DOCS / "results" / f"{name}.json"
     if not path.exists():
         return {}, {}
-    made_by, results = read_results(path, Result, "the results of SpQuant-SNN's choices")
+    made_by, results = read_results(path, Result, WHAT)
     found: Cells = {}
     for one in results:
         found.setdefault(one.cell, {})[one.seed] = one
     return made_by, found
+
+
+def take_over(folders: Sequence[Path]) -> None:
+    """Put the results of each set, of all folders together, beside the page; of a cell's, those of the first folder.
+
+    Raises ValueError where two folders are of other recipes.
+    """
+    for name in SETS:
+        found = [read_results(one / name / RESULTS, Result, WHAT) for one in folders if (one / name / RESULTS).exists()]
+        if not found:
+            continue
+        every = {(one.cell, one.seed): one for _, results in reversed(found) for one in results}
+        if any(made_by != found[0][0] for made_by, _ in found):
+            raise ValueError(f"{name}: expected folders of one recipe, and of one command")
+        order = {cell.name: place for place, cell in enumerate(cells())}
+        results = sorted(every.values(), key=lambda one: (order[one.cell], one.seed))
+        save_json(DOCS / "results" / f"{name}.json", {**found[0][0], "results": [one._asdict() for one in results]})
 
 
 def markers(name: str, what: str) -> tuple[str, str]:
@@ -61,9 +80,12 @@ def budget(made_by: dict[str, Any], cells: Cells) -> str:
     if not cells:
         return "Not run yet."
     every = [one for own in cells.values() for one in own.values()]
-    minutes, seeds = sum(one.seconds for one in every) / 60, len({one.seed for one in every})
+    minutes, counts = sum(one.seconds for one in every) / 60, sorted({len(own) for own in cells.values()})
+    seeds = " or ".join(map(str, counts)) + (" seed" if counts[-1] == 1 else " seeds")
     images = " and ".join(f"{count:,} {part}" for part, count in made_by["data"]["images"].items())
-    return f"`{made_by['command']}`: {images}; {len(every)} networks, {seeds} seeds, {minutes:.0f} minutes of one core."
+    return (
+        f"`{made_by['command']}`: {images}; {len(every)} networks, {seeds} of each, {minutes:.0f} minutes of one core."
+    )
 
 
 def levels(cells: Cells) -> str:
@@ -201,12 +223,8 @@ def _operations(own: dict[int, Result]) -> str:
 def main() -> None:
     """Take over, write, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--from", dest="source", type=Path)
-    args = parser.parse_args()
-    for name in SETS if args.source else ():
-        made = args.source / name / "results.json"
-        if made.exists():
-            shutil.copyfile(made, DOCS / "results" / f"{name}.json")
+    parser.add_argument("--from", dest="sources", type=Path, nargs="+", default=[])
+    take_over(parser.parse_args().sources)
     fill(DOCS / "results.md", blocks())
     draw(FIGURE)
 
