@@ -12,7 +12,7 @@ from qpsnn_core.engine.gates import gate_terms, gated_additions
 from qpsnn_core.engine.inputs import steps_first
 from qpsnn_core.engine.passes import ForwardPass, forward
 from qpsnn_core.network.cost import cost, fanout
-from qpsnn_core.network.gates import ChannelGate, SpatialGate, gates_of
+from qpsnn_core.network.gates import ChannelGate, SpatialGate, gates_of, predictors
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.synapses import Conv
@@ -98,10 +98,7 @@ def _total(network: Network, values: dict[str, Array]) -> float:
 
 def _predictors(network: Network) -> set[str]:
     """The synapses whose currents end in gates alone."""
-    found: set[str] = set(_names(network))
-    for node in reversed(network.nodes[:-1]):
-        if all(reader.name in found for reader in network.consumers(node.name)):
-            found.add(node.name)
+    found = predictors(network.nodes)
     return {node.name for node in network.synapses if node.name in found}
 
 

@@ -19,6 +19,7 @@ from qpsnn_core.engine.memory import check_weights
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.counter_random import sample_key
 from qpsnn_core.kernels.threads import parallel_for
+from qpsnn_core.network.gates import predictors
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.ordered_graph import only
@@ -169,6 +170,7 @@ def backward(
         )
     gradients: dict[str, Any] = gradients_of(done, gradient)
     params: Arrays = {}
+    predicting = predictors(network.nodes)
     for node in reversed(network.nodes[1:]):
         cache = done.caches[node.name]
         if discard:
@@ -182,7 +184,7 @@ def backward(
             params[node.name] = back.params
         totals: dict[tuple[int, int], Floats] = {}
         for source, share in zip(node.sources, back.inputs, strict=True):
-            if share is not None:
+            if share is not None and (node.name not in predicting or source in predicting):
                 gradients[source] = accumulate(gradients[source], share, totals) if source in gradients else share
     return params
 
@@ -231,12 +233,16 @@ def _added(first: Floats, second: Floats) -> Floats:
 
 
 def _needs_input_grad(network: Network) -> dict[str, bool]:
-    """Whether any parameter lies before a node, so that its input gradient is needed."""
-    weighted = {node.name for node in network.synapses}
+    """Whether any parameter lies before a node, so that its input gradient is needed.
+
+    None comes from what predicts for gates: a gate trains its predictor alone.
+    """
+    weighted, predicting = {node.name for node in network.synapses}, predictors(network.nodes)
     trained: dict[str, bool] = {network.input.name: False}
     needs_input_grad: dict[str, bool] = {}
     for node in network.nodes[1:]:
-        needs_input_grad[node.name] = any(trained[source] for source in node.sources)
+        own = [source for source in node.sources if node.name not in predicting or source in predicting]
+        needs_input_grad[node.name] = any(trained[source] for source in own)
         trained[node.name] = needs_input_grad[node.name] or node.name in weighted
     return needs_input_grad
 

@@ -6,8 +6,9 @@ by name (`gate`, `input_gate`) and skips what they close; docs/gates.md has the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from qpsnn_core.common.errors import ShapeError, Unquoted, expected
 from qpsnn_core.common.plain import plain_fields
@@ -139,6 +140,16 @@ class Membrane:
 def _check_target(name: str, target: float, weight: float) -> None:
     check_number(f"{name}.target", target, "a number above 0, at most 1", lambda share: 0 < share <= 1)
     check_number(f"{name}.weight", weight, "a number of at least 0", lambda weight: weight >= 0)
+
+
+def predictors(nodes: Sequence[Any]) -> set[str]:
+    """The names of gates, and of the nodes that they alone read, in the end: what these read is data to them."""
+    found = {node.name for node in nodes if isinstance(node, (ChannelGate, SpatialGate))}
+    for node in reversed(nodes if found else ()):
+        readers = [reader.name for reader in nodes if node.name in getattr(reader, "sources", ())]
+        if readers and found.issuperset(readers):
+            found.add(node.name)
+    return found
 
 
 class Gated(Protocol):

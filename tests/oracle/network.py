@@ -37,12 +37,21 @@ from qpsnn_core.network import (
 EPSILON, MOMENTUM = 1e-5, 0.1
 
 
+def predictors(nodes):
+    """Gates, and what is read by gates alone: what these read is data."""
+    found = {node.name for node in nodes if isinstance(node, ChannelGate | SpatialGate)}
+    for node in nodes[::-1]:
+        readers = {reader.name for reader in nodes[1:] if node.name in reader.sources}
+        found |= {node.name} if readers and readers <= found else set()
+    return found
+
+
 class Run(NamedTuple):
     """logits: Tensor [T, B, K]; leaves: a Tensor for each parameter; state: new running statistics, by node and name.
 
     spikes, potentials: arrays [T, B, H, W, C] of each LIF; margin: how near any decision (a membrane to its threshold,
     a weight to the edge of its code) came to falling the other way. gates: the loss of the channel gates. held: what is
-    data to the gradients: the priors of gates, and their targets.
+    data to the gradients: what predictors of gates read, the priors of gates, and their targets.
     """
 
     logits: Tensor
@@ -81,8 +90,14 @@ def run(model, images, *, train=False, smooth=False, draw=None, held=None):
     source = network.input
     real = images.astype(float) * (1.0 if source.peak is None else source.scale)
     values = {source.name: [Tensor(real if images.ndim == 4 else real[t]) for t in range(network.steps)]}
+    predicting = predictors(network.nodes)
     for node in network.nodes[1:]:
-        values[node.name] = step(node, on, *(values[name] for name in node.sources))
+        given = [values[name] for name in node.sources]
+        for place, name in enumerate(node.sources):
+            if node.name in predicting and name not in predicting:
+                read = on.held.setdefault(("read", node.name), [image.value for image in given[place]])
+                given[place] = [Tensor(image) for image in read]
+        values[node.name] = step(node, on, *given)
     ends = {node.name: tape.stack(values[node.name]) for node in network.readouts}
     logits = ends if len(ends) > 1 else ends[network.readout.name]
     return Run(logits, on.leaves, on.state, on.spikes, on.potentials, on.margin, on.gates, on.held)
