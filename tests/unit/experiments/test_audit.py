@@ -256,7 +256,7 @@ def test_a_wrong_membrane_threshold_or_gate_is_found(monkeypatch, fault, line):
     if fault == "cross-entropy":
         spoiled(monkeypatch, gates, "sigmoid", lambda share: share * 1.01)
     if fault == "places":
-        spoiled(monkeypatch, gated_conv, "_over_channels", lambda task: task * np.float32(1.01))
+        spoiled(monkeypatch, gated_conv, "_over_channels", lambda task: task * np.float32(1.5))
     (found,) = [one for check, one in by_name(networks.model(net, 3), made_for(net)).items() if line in check]
     assert found.verdict == "FAIL"
 

@@ -160,3 +160,12 @@ def test_gates_that_fit_nothing_are_refused_by_name():
         NET.change("prior", source="mean")
     with pytest.raises(NetworkError, match=r"conv2.source: expected the name of a node, got 'nobody'"):
         NET.change("conv2", gate="nobody")
+
+
+def test_a_gate_trains_its_predictor_alone():
+    """With no gradient of the task, what moves is what gates alone read."""
+    model = networks.model(NET)
+    done = passes.forward(model, networks.images(NET), train=True, save_for_backward=True)
+    found = passes.backward(model, done, np.zeros_like(done.logits))
+    moved = {name for name, own in found.items() if any(np.any(array) for array in own.values())}
+    assert moved == {"which", "groups", "where", "inside"}
