@@ -42,6 +42,12 @@ def load(name: str) -> tuple[dict[str, Any], Cells]:
     return made_by, found
 
 
+def comparable(cells: Cells) -> Cells:
+    """Of each cell the seeds that all cells have, so that no difference is one of seeds."""
+    seeds = set.intersection(*(set(own) for own in cells.values())) if cells else set()
+    return {name: {seed: own[seed] for seed in sorted(seeds)} for name, own in cells.items()}
+
+
 def take_over(folders: Sequence[Path]) -> None:
     """Put the results of each set, of all folders together, beside the page; of a cell's, those of the first folder.
 
@@ -68,24 +74,23 @@ def blocks() -> dict[tuple[str, str], str]:
     """Every table, by the comments around it."""
     found = {}
     for name in SETS:
-        made_by, cells = load(name)
-        tables = {"budget": budget(made_by, cells), "levels": levels(cells), "choices": choices(cells)}
+        made_by, every = load(name)
+        cells = comparable(every)
+        tables = {"budget": budget(made_by, every), "levels": levels(cells), "choices": choices(cells)}
         tables |= {"gates": gates(cells), "memory": memory(cells)}
         found |= {markers(name, what): text for what, text in tables.items()}
     return found
 
 
 def budget(made_by: dict[str, Any], cells: Cells) -> str:
-    """A line: the command, how many networks, and how long they took."""
+    """A line: the command, how many networks, which seeds the tables compare, and how long it took."""
     if not cells:
         return "Not run yet."
     every = [one for own in cells.values() for one in own.values()]
-    minutes, counts = sum(one.seconds for one in every) / 60, sorted({len(own) for own in cells.values()})
-    seeds = " or ".join(map(str, counts)) + (" seed" if counts[-1] == 1 else " seeds")
+    minutes, seeds = sum(one.seconds for one in every) / 60, sorted(next(iter(comparable(cells).values())))
+    compared = f"the tables are of seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}, which all have"
     images = " and ".join(f"{count:,} {part}" for part, count in made_by["data"]["images"].items())
-    return (
-        f"`{made_by['command']}`: {images}; {len(every)} networks, {seeds} of each, {minutes:.0f} minutes of one core."
-    )
+    return f"`{made_by['command']}`: {images}; {len(every)} networks, {minutes:.0f} minutes of one core; {compared}."
 
 
 def levels(cells: Cells) -> str:
@@ -172,7 +177,7 @@ def draw(path: Path) -> None:
 
     figure, panels = plt.subplots(1, len(SETS), figsize=(10, 4.2), layout="constrained")
     for axes, (name, title) in zip(panels, SETS.items(), strict=True):
-        for group, line in points(load(name)[1]).items():
+        for group, line in points(comparable(load(name)[1])).items():
             sizes, accuracies, errors = zip(*line, strict=True)
             style = "s--" if "channels" in group else "o-"
             axes.errorbar(sizes, accuracies, errors, fmt=style, capsize=3, markersize=4, label=group)
