@@ -75,7 +75,7 @@ def text_of(tree: Tree, name: str) -> str:
 
 def real(place: str, value: Any) -> float:
     """A number of a file, or of its text, NaN and infinity included (such a box is dropped); FormatError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)) or "_" in str(value):
         raise FormatError(expected(place, "a number", Unquoted(f"{value!r:.80}")))
     try:
         return float(value)

@@ -28,6 +28,11 @@ from qpsnn_core.local_learning.decolle_file import DecolleCheckpoint, load_decol
 from qpsnn_core.local_learning.decolle_model import initialise_decolle
 from qpsnn_core.local_learning.decolle_run import first_moments
 from qpsnn_datasets.cifar import load_cifar10
+from qpsnn_datasets.detection.boxes import BoxReport, gathered
+from qpsnn_datasets.detection.coco import read_coco
+from qpsnn_datasets.detection.gen1 import read_boxes
+from qpsnn_datasets.detection.texts import read_vhr10, read_yolo
+from qpsnn_datasets.detection.voc import read_voc
 from qpsnn_datasets.events import event_writer, import_events, load_events, read_events, Recording
 from qpsnn_datasets.jpeg_h5 import load_jpeg_h5
 from qpsnn_datasets.mnist import read_idx
@@ -109,7 +114,41 @@ def load_picture(path):
     path.replace("set/a/0.png") if path != WHOLE else Path("set/a/0.png").write_bytes(path.read_bytes())
     return load_part("folder", "set", "test")
 
+VOC = "<annotation><size><width>9</width><height>8</height></size>" + (
+    "<object><name>a</name><difficult>0</difficult><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax>"
+    "</bndbox></object>"
+) + "</annotation>"
+
+def load_voc(path):
+    size, boxes = read_voc(path.read_bytes(), "x")
+    return gathered([("x", *(size or (8, 9)), boxes)], [box.label for box in boxes] or ["a"], BoxReport())
+
+def coco():
+    things = {"id": 1, "image_id": 1, "category_id": 2, "bbox": [1, 2, 3.5, 4], "area": 14, "iscrowd": 0}
+    images = [{"id": 1, "file_name": "a.png", "height": 8, "width": 9}]
+    WHOLE.write_text(json.dumps({"images": images, "annotations": [things], "categories": [{"id": 2, "name": "a"}]}))
+
+def load_coco(path):
+    classes, images = read_coco(path.read_bytes(), "x")
+    return gathered(images, classes, BoxReport())
+
+def gen1_boxes():
+    kinds = [("ts", "<u8"), *((side, "<f4") for side in "xywh"), ("class_id", "u1"), ("track_id", "<u4")]
+    with WHOLE.open("wb") as file:
+        np.save(file, np.zeros(5, kinds))
+
 KINDS = {
+    "voc": (lambda: WHOLE.write_text(VOC), load_voc),
+    "coco": (coco, load_coco),
+    "gen1": (gen1_boxes, lambda path: read_boxes(path.read_bytes(), "x")),
+    "yolo": (
+        lambda: WHOLE.write_text("0 0.5 0.5 0.1 0.2" + chr(10) + "1 0.25 0.5 0.1 0.2"),
+        lambda path: read_yolo(path.read_bytes().decode("latin-1"), "x", ("a", "b")),
+    ),
+    "vhr10": (
+        lambda: WHOLE.write_text("(1,2),(30,40),1" + chr(10) + "( 5,6 ),(7, 8),10"),
+        lambda path: read_vhr10(path.read_bytes().decode("latin-1"), "x"),
+    ),
     "saved": (saved, lambda path: qp.load_data("saved", path)),
     "picture": (picture, load_picture),
     "checkpoint": (lambda: qp.save_checkpoint(WHOLE, qp.Checkpoint(model())), qp.load_checkpoint),
@@ -193,6 +232,7 @@ for line in sys.stdin:
 
 KINDS = (
     *("checkpoint", "integer", "network", "recipe", "zip", "npz", "prophesee"),
+    *("voc", "coco", "gen1", "yolo", "vhr10"),
     *("shd", "store", "jpegs", "nir", "idx", "pickle", "saved", "picture", "local", "decolle"),
 )
 NEEDS = {"jpegs": "PIL", "picture": "PIL", "nir": "nir"}
