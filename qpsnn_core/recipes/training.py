@@ -7,6 +7,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
 from qpsnn_core.common.arithmetic import ARITHMETICS, PORTABLE
+from qpsnn_core.common.serialization import ADDED_LATER
 from qpsnn_core.common.validation import (
     check,
     check_at_most,
@@ -65,7 +66,8 @@ class TrainConfig:
     in the loss, 1 for those that are not named; or "balanced", so that all classes weigh the same in the training
     images together. mixup: alpha of the Beta distribution in whose shares each image is mixed with another, 0 for none.
     accumulate: batches whose mean gradient makes an update; those that an epoch's end leaves make one, too. ema: the
-    decay of the exponential moving average of the weights, which is what is measured and kept, 0 for none.
+    decay of the exponential moving average of the weights, which is what is measured and kept, 0 for none. box_gain,
+    objectness_gain, class_gain: of "boxes", the weights of its parts before they are scaled (`DetectionGains.scaled`).
     """
 
     epochs: int = 30
@@ -91,6 +93,9 @@ class TrainConfig:
     accumulate: int = 1
     ema: float = 0.0
     tet_lambda: float = 0.0
+    box_gain: float = field(default=0.05, metadata=ADDED_LATER)
+    objectness_gain: float = field(default=1.0, metadata=ADDED_LATER)
+    class_gain: float = field(default=0.5, metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         typed(self)
@@ -98,7 +103,7 @@ class TrainConfig:
         choices(self, arithmetic=ARITHMETICS, monitor=MONITORS)
         least(self, epochs=1, batch=1, warmup_epochs=0, seed=0, parts=0, patience=0, accumulate=1)
         check(self, "parts", self.parts <= self.batch, f"at most the {self.batch} images of a batch")
-        positive(self, "lr", "delta")
+        positive(self, "lr", "delta", "box_gain", "objectness_gain", "class_gain")
         for name in ("weight_decay", "clip_norm"):
             check(self, name, 0 <= getattr(self, name) < math.inf, "a number of at least 0")
         check(self, "validation", 0 <= self.validation < 1, "a share from 0 to below 1")

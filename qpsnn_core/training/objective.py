@@ -34,6 +34,9 @@ Labels are as the data have them: of several labels uint8 [B, K], of real number
 OF_CLASSES = ("label_smoothing", "class_weights")
 """Settings of losses that only classes have."""
 
+GAINS = ("box_gain", "objectness_gain", "class_gain")
+"""Settings that only the loss of boxes has."""
+
 OF_ONE_LOSS = ((HUBER, "delta", "delta"), (TET, "tet_lambda", "lam"))
 """Settings that one loss alone has: its name, the key, and the option of its function."""
 
@@ -51,6 +54,8 @@ def objective_of(stage: str, config: TrainConfig, data: Dataset, own: Objective 
         for name in ("loss", *(key for _, key, _ in OF_ONE_LOSS), *OF_CLASSES):
             _unset(stage, config, name, getattr(defaults, name), "as the loss is a function")
         return partial(_own, f"{stage}.loss", own)
+    for name in GAINS:
+        _unset(stage, config, name, getattr(defaults, name), f"as {data.name} has no boxes")
     losses = LOSSES_OF[data.task]
     if config.loss not in losses:
         want = f"one of {', '.join(losses)}, as {data.name} is for {data.task}"

@@ -121,7 +121,8 @@ def job_of(
             raise ConfigError(expected(f"{stage}.augment", want, Unquoted(f"{augment}")))
         head = head_of(network, data)
         changes = augment if isinstance(augment, DetectionAugment) else None
-        return BoxJob(data, changes, config, head, DetectionGains().scaled(head, max(data.image_shape[:2])))
+        gains = DetectionGains(config.box_gain, config.objectness_gain, config.class_gain)
+        return BoxJob(data, changes, config, head, gains.scaled(head, max(data.image_shape[:2])))
     if isinstance(augment, DetectionAugment):
         want = f"an Augment, as {data.name} has no boxes"
         raise ConfigError(expected(f"{stage}.augment", want, Unquoted(f"{augment}")))

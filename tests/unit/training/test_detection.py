@@ -13,7 +13,9 @@ from qpsnn_core.engine.detector_head import head_of, levels_of
 from qpsnn_core.inference.agreement import agreement
 from qpsnn_core.inference.boxes import find_boxes, texts_of
 from qpsnn_core.network.zoo.detector import detector_small
+from qpsnn_core.optim.detection_losses import DetectionGains
 from qpsnn_core.recipes.training import TrainConfig
+from qpsnn_core.training.setup import run_setup
 from qpsnn_core.training.train import train
 from qpsnn_datasets import Augment, Split
 from qpsnn_datasets.detection import Boxes, DetectionAugment, Letterboxes, with_boxes
@@ -36,6 +38,18 @@ def squares(count, seed, **options):
     letterboxes = Letterboxes(np.full((count, 2), 48), np.tile([0, 0, SIDE, SIDE], (count, 1)))
     anchors = options.pop("anchors", ((8.0, 8.0), (12.0, 12.0)))
     return with_boxes(images, boxes, letterboxes, ("dark", "bright"), name=f"squares{seed}", anchors=anchors, **options)
+
+
+def labelled():
+    return qp.Dataset(np.full((4, SIDE, SIDE, 3), 9, np.uint8), np.zeros(4, np.int64), ("a", "b"), "labels")
+
+
+def test_gains_weigh_the_parts_of_the_loss(network, data):
+    """As the published ones, scaled: of two maps, two classes, 32 pixels."""
+    setup = run_setup(
+        "train", network, data, TrainConfig(**{**vars(CONFIG), "objectness_gain": 4.0}), None, None, None, None, ()
+    )
+    assert setup.job.gains == DetectionGains(0.05 * 1.5, 4.0 * 1.5 * (32 / 640) ** 2, 0.5 * 1.5 * 2 / 80)
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +182,8 @@ def test_what_is_refused(network, data):
     refused(
         ConfigError, "train.loss: expected 'boxes', as squares0 is for detection, got 'mean'", config={"loss": "mean"}
     )
+    with pytest.raises(ConfigError, match=r"train\.box_gain: expected 0\.05, as labels has no boxes, got 1\.0"):
+        train(qp.build("mlp", (SIDE, SIDE, 3), 2), labelled(), TrainConfig(batch=2, box_gain=1.0))
     refused(ConfigError, "train.mixup: expected 0.0, as squares0 is for detection, got 0.5", config={"mixup": 0.5})
     refused(ConfigError, "train.loss: expected none, as squares0", loss=lambda logits, labels: (0.0, logits))
     refused(ConfigError, "train.augment: expected a DetectionAugment", augment=Augment(flip=True))
@@ -179,6 +195,5 @@ def test_what_is_refused(network, data):
     other = detector_small((SIDE, SIDE, 3), 3, steps=STEPS, width=0.25, anchors=1)
     with pytest.raises(ShapeError, match=r"network: p3: expected A\*\(5 \+ 2\) channels"):
         train(other, data, CONFIG)
-    digits = qp.Dataset(np.full((4, SIDE, SIDE, 3), 9, np.uint8), np.zeros(4, np.int64), ("a", "b"), "labels")
     with pytest.raises(ConfigError, match=r"train\.augment: expected an Augment, as labels has no boxes"):
-        train(qp.build("mlp", (SIDE, SIDE, 3), 2), digits, TrainConfig(batch=2), augment=AUGMENT)
+        train(qp.build("mlp", (SIDE, SIDE, 3), 2), labelled(), TrainConfig(batch=2), augment=AUGMENT)
