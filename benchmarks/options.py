@@ -47,7 +47,8 @@ def arguments(given: Sequence[str] | None = None) -> Options:
     given = sys.argv[1:] if given is None else given
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add("--networks", type=_words, default=networks.NAMES, help=f"of {','.join(networks.NAMES)}")
+    known = ",".join((*networks.NAMES, *networks.TRANSFORMERS))
+    add("--networks", type=_words, default=networks.NAMES, help=f"of {known}")
     add("--steps", type=_numbers, default=networks.STEPS, help="T, such as 2,4")
     add("--works", type=_words, default=PARTS, dest="parts", help=f"of {','.join(PARTS)}")
     add("--threads", type=_numbers, default=(1, 2))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import qpsnn_core as qp
-from benchmarks.networks import SHAPE
+from benchmarks.networks import SHAPE, build
 from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
 from qpsnn_core.optim.losses import LOSSES
@@ -78,7 +78,8 @@ def stored(name: str, path: Path) -> Trained:
     with np.load(path) as file:
         arrays = dict(file)
     params, state, note = (_nested(arrays, part) for part in ("params", "state", "note"))
-    network = _network(name, len(params["linear"]["bias"]))
+    last = "linear" if "linear" in params else "readout"
+    network = _network(name, len(params[last]["bias"]))
     return Trained(
         Model(network, params, state),
         arrays["images"],
@@ -88,7 +89,7 @@ def stored(name: str, path: Path) -> Trained:
 
 
 def _network(name: str, classes: int) -> Network:
-    return qp.build(name, SHAPE, classes, steps=STEPS)
+    return build(name, SHAPE, classes, STEPS)
 
 
 def _train(network: Network, source: Source, seconds: float, tell: Told) -> tuple[Model, dict[str, Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import qpsnn_core as qp
+from qpsnn_core.network.zoo.spikingformer import spikingformer_4_384
 from qpsnn_core.network.zoo.vgg import resnet20, vgg_small
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -17,6 +18,9 @@ TINY = {
     "vgg": lambda steps: vgg_small((8, 8, 3), 5, steps=steps, width=0.25),
     "resnet": lambda steps: resnet20((16, 16, 3), 5, steps=steps, widths=[4] + [6] * 6 + [8] * 6 + [10] * 6),
 }
+
+
+TRANSFORMER = {"widths": (4, 4, 6, 8, 12, 10), "depth": 2, "heads": 3}
 
 
 def _load():
@@ -35,7 +39,10 @@ def tiny(name, steps, batch=3):
     """A network so wide awake that every layer spikes."""
     from benchmarks import networks
 
-    network = TINY[name](steps)
+    if name == "transformer":
+        network = spikingformer_4_384((16, 16, 3), 5, steps=steps, **TRANSFORMER)
+    else:
+        network = TINY[name](steps)
     model = qp.initialise(network, 1)
     for own in model.params.values():
         if "bn_bias" in own:

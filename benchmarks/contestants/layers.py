@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qpsnn_core.network.attention import SelfAttention
+from qpsnn_core.network.current_readouts import CurrentReadout
 from qpsnn_core.network.synapses import BN_EPSILON, BN_MOMENTUM, Conv, Linear, Shortcut
-from qpsnn_core.quantization.formats import Quantizer
+from qpsnn_core.quantization.formats import SCALED, Quantizer
 
 Named = dict[str, Any]
 
@@ -34,11 +36,13 @@ def fake_quantized(weight: Tensor, quantizer: Quantizer | None) -> Tensor:
     """The weight as it is used; its gamma has no gradient."""
     if quantizer is None:
         return weight
-    if quantizer.ste != "clip" or quantizer.gamma not in ("mean", "max"):
+    if quantizer.ste != "clip" or quantizer.gamma not in ("mean", SCALED, "max"):
         raise NotImplementedError(f"the twin has no {quantizer}")
     magnitude = weight.detach().abs()
     axes = tuple(range(1 if quantizer.granularity == "channel" else 0, weight.ndim))
-    gamma = magnitude.mean(axes, keepdim=True) if quantizer.gamma == "mean" else magnitude.amax(axes, keepdim=True)
+    gamma = magnitude.amax(axes, keepdim=True) if quantizer.gamma == "max" else magnitude.mean(axes, keepdim=True)
+    if quantizer.gamma == SCALED:
+        gamma = gamma * ((2**quantizer.bits - 1) / 2 ** (quantizer.bits - 1))
     return ReScaW.apply(weight, gamma, quantizer.levels / 2)
 
 
@@ -74,10 +78,39 @@ class Convolution(nn.Module):
         self.folded = (weight, (self.norm.bias - mean * ratio).to(dtype))
 
 
+class StreamConvolution(Convolution):
+    """One whose current several layers read: it runs its batch norm itself, once."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Currents [N, C_out, H', W']."""
+        sums = super().forward(x)
+        return sums if self.folded is not None else self.norm(sums)
+
+
+class Attention(nn.Module):
+    """`scale * (q k^T) v` of each head, in the order of products that takes fewer multiplications."""
+
+    def __init__(self, node: SelfAttention) -> None:
+        super().__init__()
+        self.heads, self.scale = node.heads, node.scale
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Currents [N, C_v, H, W] from spikes [N, C, H, W], [N, C, H, W] and [N, C_v, H, W]."""
+        q, k, v = (self._split(x) for x in (query, key, value))
+        tokens, matched, given = q.shape[2], q.shape[3], v.shape[3]
+        first = tokens * (matched + given) < 2 * matched * given
+        x = (q @ k.transpose(2, 3)) @ v if first else q @ (k.transpose(2, 3) @ v)
+        return (x * self.scale).transpose(1, 2).reshape(len(x), *value.shape[2:], -1).permute(0, 3, 1, 2)
+
+    def _split(self, x: Tensor) -> Tensor:
+        """[N, heads, H*W, C of a head]."""
+        return x.permute(0, 2, 3, 1).flatten(1, 2).unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+
 class Classifier(nn.Module):
     """The readout's linear layer, over (H, W, C) as qpsnn flattens them: in channels-last memory a view."""
 
-    def __init__(self, node: Linear, params: Named) -> None:
+    def __init__(self, node: Linear | CurrentReadout, params: Named) -> None:
         super().__init__()
         self.quantizer = node.quantizer
         self.weight = _parameter(params["weight"].T)
@@ -92,6 +125,14 @@ class Classifier(nn.Module):
     def fold(self, dtype: torch.dtype) -> None:
         """Quantize once."""
         self.folded = fake_quantized(self.weight, self.quantizer).to(dtype)
+
+
+class MeanClassifier(Classifier):
+    """A readout of currents, of the mean over places."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits [N, K] from the sum of currents [N, C, H, W]."""
+        return super().forward(x.mean((2, 3), keepdim=True))
 
 
 class Soma(nn.Module):

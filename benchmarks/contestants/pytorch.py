@@ -17,10 +17,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.contestants import AUTOCAST, FLOAT32, MOMENTUM, RATE, compilation, precision
-from benchmarks.contestants.layers import Classifier, Convolution, Soma, Subsample, fake_quantized
+from benchmarks.contestants.layers import (
+    Attention,
+    Classifier,
+    Convolution,
+    MeanClassifier,
+    Soma,
+    StreamConvolution,
+    Subsample,
+    fake_quantized,
+)
 from benchmarks.networks import Case
+from qpsnn_core.network.graph import Network
 from qpsnn_core.network.model import Model
-from qpsnn_core.network.nodes import LIF, AvgPool, MaxPool, Readout
+from qpsnn_core.network.nodes import LIF, AvgPool, CurrentReadout, MaxPool, Readout, SelfAttention
 from qpsnn_core.network.synapses import Conv, Linear, Shortcut
 
 WORKS = ("train", "infer_float")
@@ -44,6 +54,7 @@ class Twin(nn.Module):
         super().__init__()
         self.network = model.network
         self.hook: Hook | None = None
+        self.streams = _streams(model.network)
         self.parts = nn.ModuleDict()
         for node in model.network.nodes[1:]:
             self.parts[_key(node.name)] = self._part(model, node, neuron)
@@ -52,9 +63,12 @@ class Twin(nn.Module):
         """Logits [T, B, K] from images [B, C, H, W]."""
         steps, batch = self.network.steps, len(images)
         values = {self.network.input.name: images}
+        sums: dict[tuple[str, ...], Tensor] = {}
         for node in self.network.nodes[1:]:
             part = self.parts[_key(node.name)]
             sources = [values[source] for source in node.sources]
+            if isinstance(node, LIF | CurrentReadout) and set(node.sources) <= self.streams:
+                sources = [_added(node.sources, values, sums)]
             if isinstance(node, LIF):
                 spikes = part(steps, batch, *sources)
                 spikes = self.hook(node.name, spikes) if self.hook else spikes
@@ -98,9 +112,16 @@ class Twin(nn.Module):
     def _part(self, model: Model, node: Any, neuron: Callable[[LIF], nn.Module]) -> nn.Module:
         own = model.params.get(node.name, {})
         if isinstance(node, Conv) and node.plain:
-            return Convolution(node, own, model.state[node.name])
+            kind = StreamConvolution if node.name in self.streams else Convolution
+            return kind(node, own, model.state[node.name])
+        if isinstance(node, SelfAttention):
+            return Attention(node)
+        if isinstance(node, CurrentReadout) and node.places == "mean":
+            return MeanClassifier(node, own)
         if isinstance(node, Linear):
             return Classifier(node, own)
+        if isinstance(node, LIF) and set(node.sources) <= self.streams:
+            return Soma([None], neuron(node))
         if isinstance(node, LIF):
             return Soma([getattr(self.parts[_key(source)], "norm", None) for source in node.sources], neuron(node))
         if isinstance(node, MaxPool):
@@ -112,6 +133,20 @@ class Twin(nn.Module):
         if isinstance(node, Readout) and node.mode == "mean" and not node.leak:
             return nn.Identity()
         raise NotImplementedError(f"{node.name}: the twin has no {type(node).__name__}")
+
+
+def _streams(network: Network) -> set[str]:
+    """The convolutions whose current several layers read, or a readout of currents."""
+    read = {name for node in network.of(CurrentReadout) for name in node.sources}
+    return {node.name for node in network.of(Conv) if node.name in read or len(network.consumers(node.name)) > 1}
+
+
+def _added(names: tuple[str, ...], values: dict[str, Tensor], sums: dict[tuple[str, ...], Tensor]) -> Tensor:
+    """The sum of currents, from that of the first few where an earlier layer has read these."""
+    if names not in sums:
+        own = values[names[-1]]
+        sums[names] = _added(names[:-1], values, sums) + own if len(names) > 1 else own
+    return sums[names]
 
 
 def call(neuron: Callable[[LIF], nn.Module], work: str, form: str, case: Case) -> Callable[[], Any]:

@@ -8,22 +8,24 @@ from torch import Tensor, nn
 
 from qpsnn_core.network.nodes import LIF
 
+SURROGATES = {"triangle": surrogate.PiecewiseQuadratic, "sigmoid": surrogate.Sigmoid}
+"""Both with the slope 1/width times that of width 1."""
+
 
 class Neuron(nn.Module):
     """`u = (1 - 1/tau)*v + x`, spike at `u >= threshold`, reset to zero."""
 
     def __init__(self, node: LIF) -> None:
         super().__init__()
-        if (node.surrogate, node.reset, node.membrane, node.learn) != ("triangle", "zero", None, ()):
-            raise NotImplementedError(
-                f"{node.name}: the twin has the triangle and a reset to zero, no levels, learns none"
-            )
+        if node.surrogate not in SURROGATES or (node.reset, node.membrane, node.learn) != ("zero", None, ()):
+            known = " and ".join(SURROGATES)
+            raise NotImplementedError(f"{node.name}: the twin has {known}, a reset to zero, no levels, learns none")
         self.lif = LIFNode(
             tau=1 / (1 - node.beta),
             decay_input=False,
             v_threshold=node.threshold,
             v_reset=0.0,
-            surrogate_function=surrogate.PiecewiseQuadratic(alpha=1 / node.width),
+            surrogate_function=SURROGATES[node.surrogate](alpha=1 / node.width),
             detach_reset=node.detach_reset,
             step_mode="m",
         )

@@ -25,6 +25,16 @@ def test_peers_agree_on_tiny_networks(peer, name, steps):
     assert measured.free < 1e-5
 
 
+def test_spikingjelly_agrees_on_a_transformer():
+    """A residual stream, attention, a readout of currents, and the sigmoid."""
+    pytest.importorskip("spikingjelly", reason="only make bench installs the peers")
+    from benchmarks import agreement
+
+    measured = agreement.check("spikingjelly", tiny("transformer", 4))
+    assert measured.spikes == 0
+    assert measured.gradients < 1e-4
+
+
 @pytest.mark.parametrize("steps", [1, 4])
 @pytest.mark.parametrize("name", TINY)
 @pytest.mark.parametrize("peer", contestants.PEERS)
