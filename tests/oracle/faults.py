@@ -6,7 +6,7 @@ import numpy as np
 
 from naive import lif as naive_lif
 from qpsnn_core.engine import passes
-from qpsnn_core.engine.layers import batch_norm, lif
+from qpsnn_core.engine.layers import attention, batch_norm, lif
 from qpsnn_core.network import surrogates
 
 
@@ -25,7 +25,34 @@ def one_gradient_off(monkeypatch, fraction=1e-2):
 
 def fan_out_overwritten(monkeypatch):
     """A node that several others read keeps the gradient of one only."""
-    monkeypatch.setattr(passes, "accumulate", lambda first, second: second)
+    monkeypatch.setattr(passes, "accumulate", lambda first, second, totals: second)
+
+
+def queries_and_keys_exchanged(monkeypatch):
+    """Attention's gradients of q and of k go to each other."""
+    right = attention.attention_backward
+
+    def wrong(start, stop, q, k, v, gradient, scale, out, shape):
+        of_q, of_k, of_v = out
+        right(start, stop, q, k, v, gradient, scale, (of_k, of_q, of_v), shape)
+
+    monkeypatch.setattr(attention, "attention_backward", wrong)
+
+
+def scale_of_attention_missing(monkeypatch):
+    """Attention's gradients are those of the integers."""
+    right = attention.attention_backward
+    monkeypatch.setattr(attention, "attention_backward", lambda *given: right(*given[:-3], np.float32(1), *given[-2:]))
+
+
+def stream_forgets_a_reader(monkeypatch):
+    """Of the currents of a residual stream, those that two neurons share keep the gradient of the earlier one."""
+    right = passes.accumulate
+
+    def wrong(first, second, totals):
+        return second if isinstance(second, batch_norm.DeferredGradient) else right(first, second, totals)
+
+    monkeypatch.setattr(passes, "accumulate", wrong)
 
 
 def reset_gradient_missing(monkeypatch):

@@ -308,6 +308,16 @@ def test_the_tape_finds_a_wrong_gradient_of_a_subtraction(monkeypatch, fault):
     assert faults(checks.deviations(case))
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [inject.queries_and_keys_exchanged, inject.scale_of_attention_missing, inject.stream_forgets_a_reader],
+)
+def test_the_tape_finds_a_wrong_gradient_of_a_transformer(monkeypatch, fault):
+    case = checks.settled(networks.network("attention in a residual stream"))
+    fault(monkeypatch)
+    assert faults(checks.deviations(case))
+
+
 @pytest.mark.parametrize("fraction", [1e-2, 1e-3, 1e-4])
 def test_how_small_a_fault_the_tape_finds(monkeypatch, fraction):
     case = checks.settled(NET)
