@@ -223,7 +223,7 @@ def present_windows(
     state = new_state(network.maps, samples, parameters.weights.dtype.type, observe=observe, filtered=filtered)
     silent = Gradients(*(np.zeros((0, 1), kind) for kind in (np.float32, np.float32, np.float64, np.float32)))
     answers = np.zeros((samples, frames.shape[1], len(network.maps)), np.int32)
-    winners = np.zeros((samples, at.features), np.int32)
+    winners = np.zeros((samples, 0), np.int32)
     numbers = np.arange(TESTED, TESTED + samples, dtype=np.int64)
     lesson = _lesson(model, np.zeros(samples, np.int64), samples)
     ranges = chunks(samples, 1, 2 * CHUNKS)

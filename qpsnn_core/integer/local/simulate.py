@@ -111,7 +111,7 @@ def _decolle(network: IntDecolle, samples: Images, watched: bool, first: int) ->
     weights, biases = flat_weights(network.weights, network.maps), flat_biases(network.biases, network.maps)
     parameters = Parameters(weights, biases, np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32))
     state = new_state(network.maps, count, np.int32)
-    winners = np.zeros((count, at.features), np.int32)
+    winners = np.zeros((count, 0), np.int32)
     numbers = np.arange(first, first + count, dtype=np.int64)
     silent = Gradients(*(np.zeros((0, 1), kind) for kind in (np.float32, np.float32, np.float64, np.float32)))
     lesson = Lesson(np.zeros(count, np.int64), 0, np.float32(0), np.float32(0), np.float32(0), np.uint64(0))

@@ -11,7 +11,17 @@ from qpsnn_core.kernels.counter_random import sample_key
 from qpsnn_core.kernels.fixed_point import STOCHASTIC, dither
 from qpsnn_core.kernels.neurons.decolle_filtered import filter_currents
 from qpsnn_core.kernels.neurons.decolle_layout import LANES, Q_DRAWS, ROWS
-from qpsnn_core.kernels.simd.vector import fill16, item, load16, multiply_add, store, to
+from qpsnn_core.kernels.simd.vector import (
+    fill16,
+    greater_equal,
+    item,
+    load16,
+    multiply_add,
+    select,
+    store,
+    store_masked,
+    to,
+)
 from qpsnn_core.kernels.threads import kernel
 
 
@@ -130,11 +140,19 @@ def sum_codes(place, begin, p, weights, panel, sums):
 def fire(sample, place, d, real, s):
     """R, V and S of one sample's layer, from the currents that `s.v` holds (V, of integers); as for `forward_layer`."""
     r, v, spikes = s.r[sample], s.v[sample], s.s[sample]
-    for n in range(place.neurons, place.neurons + place.height * place.width * place.lanes):
+    threshold, one, none = fill16(d.threshold, v), fill16(1, spikes), fill16(0, spikes)
+    gamma, r_in, rho = fill16(d.gamma, r), fill16(d.r_in, r), fill16(d.rho, r)
+    for n in range(place.neurons, place.neurons + place.height * place.width * place.lanes, LANES):
+        x = load16(v, n)
         if real is not None:
-            r[n] = d.gamma * r[n] + d.r_in * np.float32(spikes[n])
-            v[n] = v[n] - d.rho * r[n]
-        spikes[n] = v[n] >= d.threshold if d.inclusive else v[n] > d.threshold
+            trace = gamma * load16(r, n) + r_in * to(load16(spikes, n), r)
+            store(r, n, trace)
+            x = x - rho * trace
+            store(v, n, x)
+        if d.inclusive:
+            store(spikes, n, select(greater_equal(x, threshold), one, none))
+        else:
+            store(spikes, n, select(greater_equal(threshold, x), none, one))
 
 
 @kernel
@@ -164,9 +182,32 @@ def fire_codes(sample, place, d, f, p, weights, biases, s, step, keys):
 
 
 @kernel
+def pool_spikes(place, spikes, emitted):
+    """Whether any neuron of each pool spikes: if one does, that of the highest V does. place: a Place; flat arrays."""
+    feature, side = place.features, place.pool
+    for y in range(0, place.height - side + 1, side):
+        for x in range(0, place.width - side + 1, side):
+            corner = place.neurons + (y * place.width + x) * place.lanes
+            for c in range(0, place.outputs, LANES):
+                found = load16(spikes, corner + c)
+                for dy in range(side):
+                    for dx in range(side):
+                        other = load16(spikes, corner + (dy * place.width + dx) * place.lanes + c)
+                        found = select(greater_equal(found, other), found, other)
+                store_masked(emitted, feature + c, found, place.outputs - c)
+            feature += place.outputs
+
+
+@kernel
 def pool(sample, place, s, winners):
-    """The pooled spikes of a layer, into `s`; as for `forward_layer`. winners: the neuron of each pool's highest V."""
+    """The pooled spikes of a layer, into `s`; as for `forward_layer`. winners: the neuron of each pool's highest V.
+
+    Without room for winners, of length 0, spikes alone are pooled.
+    """
     v, spikes, emitted = s.v[sample], s.s[sample], s.emitted[sample]
+    if winners.shape[0] == 0:
+        pool_spikes(place, spikes, emitted)
+        return
     feature, side = place.features, place.pool
     for y in range(0, place.height - side + 1, side):
         for x in range(0, place.width - side + 1, side):
@@ -216,7 +257,8 @@ def forward_layer(start, stop, place, d, f, real, frames, weights, biases, s, wi
     """One step of the layer at `place`, samples start..stop-1. frames: uint8 `[samples, steps, H*W*C]`. t: the step.
 
     d: Dynamics, f: its `fixed`. real: None of integers, else True: what is None leaves no code. weights, biases: flat.
-    s: what is stored. winners: int32 `[samples, features]`, written. numbers: int64 `[samples]`, what draws depend on.
+    s: what is stored. winners: int32 `[samples, features]`, written, or `[samples, 0]`. numbers: int64 `[samples]`, on
+    which draws depend.
     """
     inputs, neurons = s.p.shape[1], s.v.shape[1]
     for b in range(start, stop):

@@ -32,6 +32,35 @@ def scatter(start, stop, offsets, values, strength, weights, weight, out, at):
 
 
 @kernel
+def scatter_both(start, stop, offsets, values, strength, weights, weight, other, out, at):
+    """`scatter` of two panels, whose weights begin at `weight` and `other`, and whose neurons lie side by side."""
+    zero = fill16(np.float32(0), out)
+    s0, s1, s2, s3 = zero, zero, zero, zero
+    r0, r1, r2, r3 = zero, zero, zero, zero
+    i = start
+    while i + 4 <= stop:
+        v0, v1 = fill16(item(values, i), out), fill16(item(values, i + 1), out)
+        v2, v3 = fill16(item(values, i + 2), out), fill16(item(values, i + 3), out)
+        s0 = multiply_add(v0, load16(weights, weight + offsets[i]), s0)
+        r0 = multiply_add(v0, load16(weights, other + offsets[i]), r0)
+        s1 = multiply_add(v1, load16(weights, weight + offsets[i + 1]), s1)
+        r1 = multiply_add(v1, load16(weights, other + offsets[i + 1]), r1)
+        s2 = multiply_add(v2, load16(weights, weight + offsets[i + 2]), s2)
+        r2 = multiply_add(v2, load16(weights, other + offsets[i + 2]), r2)
+        s3 = multiply_add(v3, load16(weights, weight + offsets[i + 3]), s3)
+        r3 = multiply_add(v3, load16(weights, other + offsets[i + 3]), r3)
+        i += 4
+    while i < stop:
+        v0 = fill16(item(values, i), out)
+        s0 = multiply_add(v0, load16(weights, weight + offsets[i]), s0)
+        r0 = multiply_add(v0, load16(weights, other + offsets[i]), r0)
+        i += 1
+    factor = fill16(strength, out)
+    store(out, at, multiply_add(factor, (s0 + s1) + (s2 + s3), load16(out, at)))
+    store(out, at + LANES, multiply_add(factor, (r0 + r1) + (r2 + r3), load16(out, at + LANES)))
+
+
+@kernel
 def filter_currents(sample, place, d, spikes, weights, biases, s):
     """`w*Q`, `w*P` and `w*P + b` of one sample's layer, from its spikes, arguments as for `forward_layer`.
 
@@ -39,14 +68,16 @@ def filter_currents(sample, place, d, spikes, weights, biases, s):
     work on all positions while its weights are in the nearest cache.
     """
     a, b, v = s.q[sample], s.p[sample], s.v[sample]
-    for position in range(place.height * place.width):
-        first = place.neurons + position * place.lanes
-        for lane in range(place.lanes):
-            at = first + lane
-            old = a[at]
-            a[at] = d.beta * old
-            b[at] = d.alpha * b[at] + d.p_in * old
-            v[at] = b[at] + biases[place.biases + lane]
+    beta, alpha, p_in = fill16(d.beta, a), fill16(d.alpha, a), fill16(d.p_in, a)
+    for panel in range(place.lanes // LANES):
+        bias = load16(biases, place.biases + panel * LANES)
+        begin = place.neurons + panel * LANES
+        for at in range(begin, begin + place.height * place.width * place.lanes, place.lanes):
+            old = load16(a, at)
+            store(a, at, beta * old)
+            trace = alpha * load16(b, at) + p_in * old
+            store(b, at, trace)
+            store(v, at, trace + bias)
     many = place.in_height * place.in_width
     rows, columns = np.empty(many, np.int64), np.empty(many, np.int64)
     offsets, values = np.empty(many * place.channels, np.int64), np.empty(many * place.channels, np.float32)
@@ -65,12 +96,20 @@ def filter_currents(sample, place, d, spikes, weights, biases, s):
             spots += 1
     starts[spots] = count
     run = place.kernel * place.channels
-    for panel in range(place.lanes // LANES):
+    panels, apart = place.lanes // LANES, place.kernel * run * LANES
+    for panel in range(0, panels, 2):
+        both = panel + 1 < panels
         for ky in range(place.kernel):
             for kx in range(place.kernel):
-                weight = place.weights + ((panel * place.kernel + ky) * run + kx * place.channels) * LANES
+                weight = place.weights + panel * apart + (ky * run + kx * place.channels) * LANES
                 for k in range(spots):
                     y, x = rows[k] - ky, columns[k] - kx
-                    if 0 <= y < place.height and 0 <= x < place.width:
-                        to_out = place.neurons + (y * place.width + x) * place.lanes + panel * LANES
-                        scatter(starts[k], starts[k + 1], offsets, values, d.q_in, weights, weight, a, to_out)
+                    if not (0 <= y < place.height and 0 <= x < place.width):
+                        continue
+                    to_out = place.neurons + (y * place.width + x) * place.lanes + panel * LANES
+                    begin, end = starts[k], starts[k + 1]
+                    if both:
+                        other = weight + apart
+                        scatter_both(begin, end, offsets, values, d.q_in, weights, weight, other, a, to_out)
+                    else:
+                        scatter(begin, end, offsets, values, d.q_in, weights, weight, a, to_out)

@@ -178,8 +178,8 @@ def advance(
 
     steps: (first, last + 1). table: int64 `[layers, fields of a Place]`. d: Dynamics; f, real: as for `forward_layer`.
     numbers: int64 `[samples]`, of each in the whole run, on which draws depend. winners: int32 `[samples, features]`,
-    scratch. lesson: Lesson. grads: Gradients `[chunks, ...]`, written for one step. answers: int32 `[samples, steps,
-    layers]`, the class of the highest readout, written unless of length 0.
+    scratch, or `[samples, 0]` without gradients. lesson: Lesson. grads: Gradients `[chunks, ...]`, written for one
+    step. answers: int32 `[samples, steps, layers]`, the class of the highest readout, written unless of length 0.
     """
     classes = parameters.readouts.shape[1]
     outputs, errors = np.zeros(classes, np.float32), np.zeros(classes, np.float32)
