@@ -13,6 +13,7 @@ from qpsnn_core.common.progress import Listener, Progress
 from qpsnn_core.common.types import Doubles, Images, Longs
 from qpsnn_core.experiments.local_runs import check_same_recipe
 from qpsnn_core.experiments.runs import check_classes
+from qpsnn_core.integer.local.networks import TESTED
 from qpsnn_core.local_learning.decolle import LocalTraining
 from qpsnn_core.local_learning.decolle_file import DecolleCheckpoint, load_decolle, save_decolle
 from qpsnn_core.local_learning.decolle_formats import DECOLLE_FLOAT, decolle_memory_bits
@@ -147,7 +148,8 @@ def measure_decolle(
     for part in range(parts):
         at = slice(part * AT_ONCE, (part + 1) * AT_ONCE)
         windows = np.asarray(data.images[at, : training.test_steps])
-        found = respond_windows(model, windows, training, filtered=model.formats == DECOLLE_FLOAT)
+        real, first = model.formats == DECOLLE_FLOAT, TESTED + part * AT_ONCE
+        found = respond_windows(model, windows, training, filtered=real, first=first)
         right += (found.votes(model.network.classes) == data.labels[at, None]).sum(0)
         lost += found.lost.sum(0)
         if progress is not None:

@@ -46,7 +46,7 @@ class Deployed:
 
     network: IntLocal
     samples: Callable[[Images, int], Images]
-    trained: Callable[[Images], Labels]
+    trained: Callable[[Images, int], Labels]
     data: DataConfig
     steps: int | None
     float_bits: int
@@ -81,7 +81,7 @@ def _stdp(path: Path) -> Deployed:
     return Deployed(
         network=lower_local(model, named),
         samples=lambda images, first: spikes_of(model, images, first),
-        trained=lambda images: named.all_activity(respond(model, images).counts),
+        trained=lambda images, first: named.all_activity(respond(model, images, first=first).counts),
         data=recipe.data,
         steps=None,
         float_bits=memory_bits(model.network, FLOAT),
@@ -99,7 +99,9 @@ def _decolle(path: Path) -> Deployed:
     return Deployed(
         network=lower_decolle(model, training),
         samples=lambda images, _: windows(images),
-        trained=lambda images: respond_windows(model, windows(images), training).votes(classes)[:, -1],
+        trained=lambda images, first: respond_windows(model, windows(images), training, first=first).votes(classes)[
+            :, -1
+        ],
         data=recipe.data,
         steps=recipe.frames.steps,
         float_bits=decolle_memory_bits(model.network, DECOLLE_FLOAT),
@@ -135,7 +137,7 @@ def local_agreement(
             mismatches[name] = mismatches.get(name, 0) + count
         classes = np.array([network.class_of(one) for one in run.answers])
         right += int((classes == data.labels[at]).sum())
-        changed += int((classes != deployed.trained(images)).sum())
+        changed += int((classes != deployed.trained(images, first)).sum())
         if progress is not None:
             progress(Progress("evaluate", 1, 1, part + 1, parts, None, None))
     return LocalAgreement(

@@ -185,11 +185,13 @@ def respond_windows(
     *,
     observe: bool = False,
     filtered: bool = False,
+    first: int = TESTED,
 ) -> Answers:
     """The classes that the readouts give at each step that counts, while nothing is learnt.
 
     windows: as for `learn_windows`. observe: also the ranges of variables. filtered: spikes are convolved and then
-    filtered, which equals what learning computes but for rounding, and is faster where few neurons spike. Raises
+    filtered, which equals what learning computes but for rounding, and is faster where few neurons spike. first: the
+    number of the first sample, on which its draws depend. Raises
     ConfigError (filtered integers, or observed), DataError, ShapeError.
     """
     check_kind("model", model, DecolleModel)
@@ -197,7 +199,8 @@ def respond_windows(
     if filtered and (observe or model.formats != DECOLLE_FLOAT):
         want = "False, as P and Q are kept" if observe else "False for fixed point, whose traces are rounded"
         raise ConfigError(expected("filtered", want, filtered))
-    state, answers = present_windows(model, frames, training.plan(frames.shape[1]), observe=observe, filtered=filtered)
+    plan = training.plan(frames.shape[1])
+    state, answers = present_windows(model, frames, plan, observe=observe, filtered=filtered, first=first)
     counted = [t for t, counts in training.plan(frames.shape[1]) if counts]
     seen = None
     if observe:
@@ -212,10 +215,11 @@ def present_windows(
     *,
     observe: bool = False,
     filtered: bool = False,
+    first: int = TESTED,
 ) -> tuple[State, Ints]:
     """The state after all steps of a plan, and the answers of all steps `[samples, steps, layers]`.
 
-    frames: as from `frames_of`. observe, filtered: as for `respond_windows`.
+    frames: as from `frames_of`. observe, filtered, first: as for `respond_windows`.
     """
     network, samples = model.network, len(frames)
     at, values = layout_of(network.maps), dynamics(network, model.formats, model.seed)._replace(filtered=filtered)
@@ -224,7 +228,7 @@ def present_windows(
     silent = Gradients(*(np.zeros((0, 1), kind) for kind in (np.float32, np.float32, np.float64, np.float32)))
     answers = np.zeros((samples, frames.shape[1], len(network.maps)), np.int32)
     winners = np.zeros((samples, 0), np.int32)
-    numbers = np.arange(TESTED, TESTED + samples, dtype=np.int64)
+    numbers = np.arange(first, first + samples, dtype=np.int64)
     lesson = _lesson(model, np.zeros(samples, np.int64), samples)
     ranges = chunks(samples, 1, 2 * CHUNKS)
     size, real = ranges[0][1], True if values.fixed is None else None

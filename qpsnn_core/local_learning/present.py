@@ -72,15 +72,21 @@ def learn(
 
 
 def respond(
-    model: LocalModel, images: Images, on_progress: Listener | None = None, *, observe: bool = False
+    model: LocalModel,
+    images: Images,
+    on_progress: Listener | None = None,
+    *,
+    observe: bool = False,
+    first: int = TESTED,
 ) -> Responses:
     """The spikes of a model that does not learn: weights and thresholds stay, nothing is normalised.
 
-    images, observe: as for `learn`. The same bits on any number of threads. Raises DataError, ShapeError.
+    images, observe: as for `learn`. first: the number of the first image, on which its draws depend. The same bits on
+    any number of threads. Raises DataError, ShapeError.
     """
     check_kind("model", model, LocalModel)
     pixels = check_images(model, images)
-    return _run(model, pixels, model.weights, model.adaptation, False, TESTED, "evaluate", on_progress, observe)
+    return _run(model, pixels, model.weights, model.adaptation, False, first, "evaluate", on_progress, observe)
 
 
 def _run(
