@@ -13,7 +13,6 @@ import numpy as np
 
 from qpsnn_core.kernels.counter_random import one_of
 from qpsnn_core.kernels.fixed_point import outside, rounded, saturated
-from qpsnn_core.kernels.simd.vector import fill16, item, load16, store, to
 from qpsnn_core.kernels.threads import kernel
 
 
@@ -90,72 +89,6 @@ def brake(currents, inhibited, inhibition):
 
 
 @kernel
-def add_block(totals, place, weights, neurons, j, events, start, stop):
-    """The sums of 128 neurons from j on, or of those that are left: `totals[place + j...]`, flat, as for `add_rows`.
-
-    weights: flat, `neurons` in each row.
-    """
-    zero = fill16(0, totals)
-    if neurons - j >= 128:
-        a, b, c, d, f, g, h, i = zero, zero, zero, zero, zero, zero, zero, zero
-        for e in range(start, stop):
-            k = np.int64(item(events, e)) * neurons + j
-            a = a + to(load16(weights, k), totals)
-            b = b + to(load16(weights, k + 16), totals)
-            c = c + to(load16(weights, k + 32), totals)
-            d = d + to(load16(weights, k + 48), totals)
-            f = f + to(load16(weights, k + 64), totals)
-            g = g + to(load16(weights, k + 80), totals)
-            h = h + to(load16(weights, k + 96), totals)
-            i = i + to(load16(weights, k + 112), totals)
-        store(totals, place + j, a)
-        store(totals, place + j + 16, b)
-        store(totals, place + j + 32, c)
-        store(totals, place + j + 48, d)
-        store(totals, place + j + 64, f)
-        store(totals, place + j + 80, g)
-        store(totals, place + j + 96, h)
-        store(totals, place + j + 112, i)
-        return
-    if neurons < 16:
-        for n in range(neurons):
-            totals[place + n] = 0
-            for e in range(start, stop):
-                totals[place + n] += weights[events[e] * neurons + n]
-        return
-    for n in range(j, neurons, 16):
-        m = min(n, neurons - 16)
-        a = zero
-        for e in range(start, stop):
-            a = a + to(load16(weights, np.int64(item(events, e)) * neurons + m), totals)
-        store(totals, place + m, a)
-
-
-@kernel
-def add_rows(totals, weights, events, start, stop):
-    """`totals[j] = 0 + weights[events[start], j] + ... + weights[events[stop - 1], j]`, added in this order.
-
-    totals: `[neurons]`, float32 or int32. weights: `[inputs, neurons]`. events, start, stop: inputs that spike.
-    """
-    flat, neurons = weights.reshape(-1), totals.shape[0]
-    for j in range(0, neurons, 128):
-        add_block(totals, 0, flat, neurons, j, events, start, stop)
-
-
-@kernel
-def add_all_rows(totals, weights, events, first):
-    """As `add_rows`, the spikes of every step into its row of `totals`, `[steps, neurons]`. first: as from `encode`.
-
-    128 neurons at a time, so that their weights stay in a near cache.
-    """
-    steps, neurons = totals.shape
-    flat, out = weights.reshape(-1), totals.reshape(-1)
-    for j in range(0, neurons, 128):
-        for t in range(steps):
-            add_block(out, t * neurons, flat, neurons, j, events, first[t], first[t + 1])
-
-
-@kernel
 def adapt(v_th, wide, constants, step, key, saturations):
     """The adaptation leaks: `wide` is written before rounding, `v_th` after it. As for `cross`."""
     count = 0
@@ -190,28 +123,31 @@ def integrate(v, currents, ready, wide, crossed, constants, step, key, saturatio
 
 
 @kernel
-def drift(v, totals, currents, shift, ready, wide, crossed, constants, step, key, saturations):
-    """`charge` and `integrate` in one pass, for a step without inhibition; the number of neurons that cross.
+def drift(v, totals, currents, shift, braking, spared, ready, wide, crossed, constants, step, key, saturations):
+    """`charge`, `brake` and `integrate` in one pass, where neurons inhibit each other; the number that cross.
 
     totals: sums of weights, `[neurons]`, float32 if neurons are, else integers; shift: of `constants`, by which they
-    are widened. currents: written. The others: as for `integrate`.
+    are widened. currents: of the type of wide numbers. braking: what is taken from all but the neuron `spared`, wide;
+    None: nothing. The others: as for `integrate`.
     """
     count = 0
     lost = 0
     for j in range(v.shape[0]):
+        current = currents.dtype.type(totals[j])
+        if shift is not None:
+            current = current << shift
+        if braking is not None:
+            current = current - (braking if j != spared else braking - braking)
         x = leaked(v[j], constants.rest, constants.leak, constants.membrane_shift)
-        if shift is None:
-            currents[j] = totals[j]
-        else:
-            currents[j] = np.int64(totals[j]) << shift
-        x = x + currents[j] if ready[j] <= 0 else x
+        x = x + current if ready[j] <= 0 else x
         ready[j] = max(ready[j] - 1, 0)
         over = x >= constants.base + wide[j]
         crossed[j] = over
         count += over
         code = rounded(x, constants.membrane, step, j, key)
-        lost += outside(code, constants.membrane)
-        v[j] = saturated(code, constants.membrane)
+        kept = saturated(code, constants.membrane)
+        lost += code != kept
+        v[j] = kept
     saturations[0] += lost
     return count
 

@@ -15,8 +15,6 @@ import numpy as np
 from qpsnn_core.kernels.counter_random import sample_key
 from qpsnn_core.kernels.neurons.adaptive_lif import (
     adapt,
-    add_all_rows,
-    add_rows,
     brake,
     charge,
     cross,
@@ -26,6 +24,7 @@ from qpsnn_core.kernels.neurons.adaptive_lif import (
     widened,
     winner_of,
 )
+from qpsnn_core.kernels.neurons.spike_sums import add_all_rows, add_rows
 from qpsnn_core.kernels.neurons.stdp import normalise, strengthen, weaken
 from qpsnn_core.kernels.spike_trains import encode
 from qpsnn_core.kernels.threads import kernel
@@ -138,7 +137,7 @@ def scratch_for(inputs, steps, v_th, totals, wide, sums):
 
 @kernel
 def inhibit(inhibited, direct, winner, spikes, count):
-    """How many spikes of inhibition reach each neuron (`inhibited`, written): all but its own; whether any do.
+    """How many spikes of inhibition reach each neuron (`inhibited`, written): all but its own.
 
     direct: neurons inhibit each other; then the last `winner` (or -1) does, else the `count` inhibitory `spikes` do.
     """
@@ -146,10 +145,9 @@ def inhibit(inhibited, direct, winner, spikes, count):
         inhibited[:] = 1 if winner >= 0 else 0
         if winner >= 0:
             inhibited[winner] = 0
-        return winner >= 0
+        return
     for j in range(inhibited.shape[0]):
         inhibited[j] = count - spikes[j]
-    return count > 0
 
 
 @kernel
@@ -184,27 +182,30 @@ def present(
     if not learning:
         add_all_rows(s.totals, weights, events, first)
     winner, relayed, touched, active, strange = -1, 0, 0, 0, 0
-    inhibiting = False
     for t in range(winners.shape[0]):
         start, stop = first[t], first[t + 1]
         totals = s.totals[0 if learning else max(t - 1, 0)]
         if learning:
             add_rows(totals, weights, events, first[max(t - 1, 0)], start)
-        braked = e.charge_unit is not None or t == 0 or inhibiting or winner >= 0 or relayed > 0
-        if braked:
+        apart = e.charge_unit is not None or t == 0 or relayed > 0
+        if apart:
             charge(s.currents, totals, e.charge_unit, e.charge_shift)
             if t == 0:
                 s.currents[:] = 0
-            inhibiting = inhibit(s.inhibited, direct, winner, s.i_spikes, relayed)
+            inhibit(s.inhibited, direct, winner, s.i_spikes, relayed)
             brake(s.currents, s.inhibited, e.inhibition)
         if not direct:
             relayed = relay(s.i_v, s.i_ready, winner, s.i_spikes, layers.inhibitory)
         if learning and e.adapts:
             adapt(v_th, s.wide, e, t, th_key, saturations)
-        if braked:
+        if apart:
             count = integrate(s.v, s.currents, s.ready, s.wide, s.crossed, e, t, v_key, saturations)
+        elif direct and winner >= 0:
+            rest = (s.ready, s.wide, s.crossed, e, t, v_key, saturations)
+            count = drift(s.v, totals, s.currents, e.charge_shift, e.inhibition, winner, *rest)
         else:
-            count = drift(s.v, totals, s.currents, e.charge_shift, s.ready, s.wide, s.crossed, e, t, v_key, saturations)
+            rest = (s.ready, s.wide, s.crossed, e, t, v_key, saturations)
+            count = drift(s.v, totals, s.currents, e.charge_shift, None, -1, *rest)
         winner = -1
         if given.shape[0] > 0 and given[t] >= 0:
             if s.crossed[given[t]]:

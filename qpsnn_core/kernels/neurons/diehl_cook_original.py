@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qpsnn_core.kernels.counter_random import sample_key
-from qpsnn_core.kernels.neurons.adaptive_lif import adapt, add_rows, charge, widened
+from qpsnn_core.kernels.neurons.adaptive_lif import adapt, charge, widened
 from qpsnn_core.kernels.neurons.conductance import leap, raise_thresholds, strengthen_triplet
 from qpsnn_core.kernels.neurons.diehl_cook import MEMBRANES, SCALES, SPIKES, THRESHOLDS, WEIGHTS, observe
+from qpsnn_core.kernels.neurons.spike_sums import add_rows
 from qpsnn_core.kernels.neurons.stdp import normalise, weaken
 from qpsnn_core.kernels.spike_trains import Intervals, encode
 from qpsnn_core.kernels.threads import kernel
