@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ def page(root):
 
 @pytest.mark.slow
 @pytest.mark.once
-def test_the_example_runs_and_learns(page):
-    example, decolle = blocks(page, "python")
+def test_the_example_runs_and_learns(page, capsys):
+    example, decolle, deployed = blocks(page, "python")
     names: dict[str, object] = {}
     exec(compile(example, str(page), "exec"), names)
     right = names["answers"] == np.asarray(names["data"].test.labels)
@@ -26,6 +27,9 @@ def test_the_example_runs_and_learns(page):
     exec(compile(decolle, str(page), "exec"), names)
     right = names["votes"][:, -1] == np.asarray(names["data"].test.labels)
     assert right.mean() > 0.3
+    if shutil.which("cc") is not None:
+        exec(compile(deployed, str(page), "exec"), names)
+        assert capsys.readouterr().out.startswith("{'membranes': 0, 'thresholds': 0,")
 
 
 @pytest.mark.slow
