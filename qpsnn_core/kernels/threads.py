@@ -31,7 +31,8 @@ def kernel(function: Callable[..., Any]) -> Any:
     are, too, for what a kernel calls is inlined. Nothing calls a kernel from C: without a wrapper for that, compiling
     takes a twenty-fifth less.
     """
-    made = numba.njit(nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+    options: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+    made = numba.njit(**options)(function)
     index = getattr(getattr(made, "_cache", None), "_cache_file", None)
     if index is not None:
         index._source_stamp = stamp(Path(function.__code__.co_filename))
