@@ -53,7 +53,7 @@ def test_a_layer_reads_the_kinds_of_value_that_its_node_reads(layer):
     able = []
     for kind in ("analog", "spikes", "current"):
         value = ValueSpec(kind, shapes.get(layer.__name__, (4, 4, 2)), 1)
-        values = (value,) * {layers.Sum: 2, layers.Concat: 2, layers.SelfAttention: 3}.get(layer, 1)
+        values = (value,) * {public.Sum: 2, public.Concat: 2, public.SelfAttention: 3}.get(layer, 1)
         node = made.node("x", ("a", "b", "c")[: len(values)], values)
         try:
             node.output(*values)
