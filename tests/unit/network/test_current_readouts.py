@@ -93,6 +93,8 @@ def test_wrong_options_are_refused_by_name(changes, message):
         CurrentReadout(**{"name": "head", "sources": ("a",), "channels": 5, **changes})
 
 
-def test_a_network_has_one_readout_of_either_kind():
-    with pytest.raises(NetworkError, match="exactly one Readout or CurrentReadout, the last node"):
-        Network((*STREAM, CurrentReadout("early", ("a", "b"), 5), HEAD), 3)
+def test_a_network_may_have_several_readouts_of_currents():
+    several = Network((*STREAM, CurrentReadout("early", ("a", "b"), 5), HEAD), 3)
+    assert [node.name for node in several.readouts] == ["early", HEAD.name]
+    with pytest.raises(NetworkError, match="early"):
+        _ = several.readout
