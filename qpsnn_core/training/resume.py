@@ -18,6 +18,7 @@ from qpsnn_core.training.checkpoint import Checkpoint
 from qpsnn_core.training.history import Cursor, what_differs
 from qpsnn_core.training.kept import from_slots
 from qpsnn_core.training.loop import RunSetup, TrainState
+from qpsnn_datasets import Augment
 
 UNNAMED = "config.arithmetic"
 """What files of older versions do not name: their sums were of neither arithmetic. Such a run goes on under the one
@@ -107,5 +108,5 @@ def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-DEFAULTS = flat({"config": asdict(TrainConfig())})
+DEFAULTS = flat({"config": asdict(TrainConfig()), "augment": asdict(Augment())})
 """What a setting that a file does not name must be."""
