@@ -5,6 +5,7 @@ from __future__ import annotations
 from pages import blocks
 
 import qpsnn_core as qp
+from qpsnn_core.integer.lowering.gates import check_priors
 from qpsnn_core.network.gates import Membrane
 
 
@@ -13,4 +14,5 @@ def test_the_first_example_runs_and_has_no_prior_that_lowering_refuses(root):
     exec(blocks(root / "docs" / "gates.md", "python")[0], scope)
     network = scope["network"]
     assert isinstance(network, qp.Network)
-    assert not network.of(Membrane)
+    assert network.of(Membrane)
+    check_priors(network)
