@@ -4,7 +4,8 @@
 
 Every cell is a network of the recipe with other settings; it is trained, lowered, and measured as integers. A cell with
 a rate begins from a trained network: SVS removes channels, and it is fine-tuned. Stopped, also within a training, it
-goes on where it was. `python -m benchmarks.spquant_page` writes the tables and the figure of docs/results.md.
+goes on where it was; with docs/results/spquant-SET.json as OUT/spquant-SET/results.json, after what that has.
+`python -m benchmarks.spquant_page` writes the tables and the figure of docs/results.md.
 """
 
 from __future__ import annotations
@@ -151,8 +152,9 @@ class Step(NamedTuple):
         return replace(self.recipe, network=replace(self.recipe.network, **cell.changes))
 
     def pruned(self, cell: Cell, own: Recipe, results: Sequence[Result]) -> tuple[Model, float]:
-        """The network of `start`, trained already, without the channels, fine-tuned; and the rate."""
-        model = qp.load_model(self.path(cell.start))
+        """The network of `start`, trained now if it is not there, without the channels, fine-tuned; and the rate."""
+        (start,) = (one for one in cells() if one.name == cell.start)
+        model = train_or_resume(self.of(start), self.split, self.path(start.name), None).model
         scores, rate = score_as(own, model, self.split.train), cell.rate
 
         def at(rate: float) -> Model:
