@@ -258,7 +258,7 @@ def test_what_counts_spikes_does_not_read_signed_images():
         "fc": {"codes": np.ones((16, 1), np.int8), "gain": np.ones(1, np.int32)},
         "out": {"bias": np.zeros(1, np.int32)},
     }
-    with pytest.raises(ShapeError, match=r"both \(from in\): expected counts, got 'signed'"):
+    with pytest.raises(ShapeError, match=r"both \(from in\): expected counts or current, got 'signed'"):
         IntegerNetwork((*both, IntReadout("out", "fc")), arrays, 1)
 
 

@@ -30,7 +30,7 @@ def test_every_file_that_it_links_to_is_there():
 def test_the_python_example_runs(tmp_path):
     pytest.importorskip("sklearn")
     said = run([sys.executable, "-c", only(blocks(PAGE, "python"))], tmp_path)
-    assert said.startswith("Dataset('events', images=(100, 4, 10, 10, 2), classes=10)")
+    assert said.startswith("Dataset('events', images=(100, 4, 10, 10, 2), each 4 frames of 10 x 10 x 2, classes=10)")
 
 
 @pytest.mark.slow
