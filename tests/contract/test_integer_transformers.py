@@ -14,6 +14,7 @@ import qpsnn_backends
 import qpsnn_core as qp
 from naive import integer as naive
 from naive import trained
+from qpsnn_backends.lava import stock
 from qpsnn_backends.lava.plan import plan
 from qpsnn_backends.loihi.report import report
 from qpsnn_core.common.errors import LoweringError, NodeKindError, NumericsError, ShapeError, UnsupportedError
@@ -240,14 +241,14 @@ def test_lava_is_exact(seed):
 
 
 def test_what_other_rooms_refuse_they_refuse_by_name(tmp_path):
-    _, images, lowered = transformer(0)
+    _, _, lowered = transformer(0)
     with pytest.raises(NodeKindError, match="a synapse multiplies a spike with a weight that is stored"):
         report(lowered.network)
     with pytest.raises(LoweringError, match=r"block0.a: the lift takes no IntAttention: .* has one scale"):
         LIFTS[lowered.network["block0.a"]]
     for refuses in (
         lambda: save_netx(tmp_path / "file.net", lowered.network),
-        lambda: qpsnn_backends.get("lava", stock=True).run(lowered.network, images),
+        lambda: stock.plan(lowered.network),
     ):
         with pytest.raises(UnsupportedError, match="pool"):
             refuses()
