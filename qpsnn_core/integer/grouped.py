@@ -10,19 +10,26 @@ import numpy as np
 from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer.nodes import IntConv
-from qpsnn_core.kernels.conv.depthwise import DepthwiseGeometry, depthwise_forward
+from qpsnn_core.kernels.conv.depthwise import DepthwiseGeometry, depthwise_forward, lay_weights
 from qpsnn_core.kernels.conv.geometry import ConvGeometry
 from qpsnn_core.kernels.conv.integers import Product, integer_conv
 from qpsnn_core.kernels.conv.windows import Window, lay_out
+from qpsnn_core.kernels.exact_types import sum_type
 from qpsnn_core.kernels.threads import parallel_for
 
 Room = Callable[[tuple[int, ...], Any], Array]
 
 
+def type_of_sums(node: IntConv, counts: Array, largest: int) -> Any:
+    """int16 where a depthwise convolution's sums, at most `largest` in magnitude, fit it, else int32."""
+    narrow = counts.shape[-1] == node.groups > 1 and counts.dtype == np.uint8
+    return sum_type(largest) if narrow else np.int32
+
+
 def grouped(
     node: IntConv, codes: Array, max_count: int, counts: Array, acc: Array, ready: dict[str, Any], room: Room
 ) -> Callable[[], None]:
-    """What writes `acc` int32 [T or 1, B, H', W', C_out] from counts [T or 1, B, H, W, C].
+    """What writes `acc` [T or 1, B, H', W', C_out], of `type_of_sums`, from counts [T or 1, B, H, W, C].
 
     max_count: the largest magnitude. ready: keeps packed weights. room: gives memory.
     """
@@ -63,10 +70,10 @@ def grouped(
 def _depthwise(codes: Array, images: Array, out: Array, window: Window) -> Callable[[], None]:
     (height, width, channels), (tall, wide, outputs) = images.shape[1:], out.shape[1:]
     geometry = DepthwiseGeometry.of((height, width, channels), (tall, wide, outputs), *window)
-    weights = np.ascontiguousarray(codes, np.int32).reshape(-1)
+    weights = lay_weights(codes, out.dtype)
 
     def run() -> None:
-        given = images if images.dtype == np.uint8 else images.astype(np.int32)
+        given = images if out.dtype == np.int16 else images.astype(np.int32)
         parallel_for(depthwise_forward, len(images), 1, given.reshape(-1), weights, out.reshape(-1), geometry)
 
     return run

@@ -17,7 +17,7 @@ from qpsnn_core.common.kind_table import KindTable, OptionTable
 from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array
 from qpsnn_core.integer import gates, joins, pools, transformers
-from qpsnn_core.integer.grouped import grouped
+from qpsnn_core.integer.grouped import grouped, type_of_sums
 from qpsnn_core.integer.nodes import (
     IntAttention,
     IntConcat,
@@ -56,7 +56,7 @@ def conv(node: IntConv, context: OperationContext, counts: Array) -> Step:
     images = counts.shape[0] * counts.shape[1]
     height, width, channels = context.gives.shape
     if not node.plain:
-        acc = context.room((*counts.shape[:2], *context.gives.shape), np.int32)
+        acc = context.room((*counts.shape[:2], *context.gives.shape), type_of_sums(node, counts, context.gives.sums))
         write = grouped(node, codes, value.max_count, counts, acc, context.ready, context.room)
         return Step(IntCurrent(acc, context.arrays["gain"]), write)
     (kernel, _), (stride, _), (padding, _) = map(both, (node.kernel, node.stride, node.padding))

@@ -14,7 +14,6 @@ import numpy as np
 
 from qpsnn_core.common.pairs import both
 from qpsnn_core.common.types import Array, Floats
-from qpsnn_core.engine.layers.base import rows
 from qpsnn_core.engine.layers.quantized_weights import Weights, accumulator
 from qpsnn_core.kernels.buffers import empty
 from qpsnn_core.kernels.conv.depthwise import (
@@ -22,6 +21,8 @@ from qpsnn_core.kernels.conv.depthwise import (
     depthwise_forward,
     depthwise_inputs,
     depthwise_weights,
+    lay_weights,
+    whole,
 )
 from qpsnn_core.kernels.conv.geometry import AccGradient
 from qpsnn_core.kernels.conv.windows import Window, gather, lay_out
@@ -116,13 +117,10 @@ def input_gradients(
     plain: Callable[[Group, Array, AccGradient], Floats],
 ) -> Floats:
     """dL/dS of the shape of x. plain: that of one group, flat."""
+    if is_depthwise(node, value):
+        return _depthwise_inputs(node, value, used, found, shape)
     out = empty(shape, np.float32)
     images = out.reshape(-1, *shape[2:])
-    if is_depthwise(node, value):
-        weights = np.ascontiguousarray(used.codes, np.float32).reshape(-1)
-        given = _gradient(found), weights, images.reshape(-1), _geometry(node, value)
-        parallel_for(depthwise_inputs, len(images), 1, *given)
-        return out
     for group in groups_of(node, value):
         share = plain(group, weights_of(group, used).codes, _columns(found, group))
         share = share.reshape(len(images), *group.value.shape)
@@ -150,36 +148,46 @@ def _window(node: Conv) -> Window:
 
 
 def _depthwise(node: Conv, value: ValueSpec, used: Weights, x: Array) -> Array:
-    """int32 of integers and codes, else float32."""
-    accumulator(used, value.magnitude)  # NumericsError where int32 does not hold the sums
-    whole = used.integer and value.magnitude is not None
-    dtype = np.int32 if whole else np.float32
-    given = x if x.dtype == np.uint8 and whole else x.astype(dtype)
+    """Integers of integers and codes, else float32."""
+    dtype = accumulator(used, value.magnitude)  # NumericsError where int32 does not hold the sums
+    if not used.integer or value.magnitude is None:
+        dtype = np.float32
+    elif x.dtype != np.uint8:
+        dtype = np.int32
+    if dtype != np.int16:
+        x = x.astype(dtype)
     out = empty((*x.shape[:2], *node.output(value).shape), dtype)
-    weights = np.ascontiguousarray(used.codes, dtype).reshape(-1)
-    images = np.ascontiguousarray(given).reshape(-1)
-    geometry = _geometry(node, value)
-    parallel_for(depthwise_forward, x.shape[0] * x.shape[1], 1, images, weights, out.reshape(-1), geometry)
+    images = np.ascontiguousarray(x).reshape(-1)
+    given = images, lay_weights(used.codes, dtype), out.reshape(-1), _geometry(node, value)
+    parallel_for(depthwise_forward, x.shape[0] * x.shape[1], 1, *given)
     return out
 
 
 def _depthwise_weights(node: Conv, value: ValueSpec, x: Array, found: AccGradient, parts: Parts) -> Floats:
     """Each part goes step by step."""
     steps, batch = x.shape[:2]
-    images, gradient = np.ascontiguousarray(x, np.float32).reshape(-1), _gradient(found)
-    geometry, size = _geometry(node, value), int(np.prod(node.weight_shape(value)))
+    images = np.ascontiguousarray(x, x.dtype if x.dtype == np.uint8 else np.float32).reshape(-1)
+    geometry = _geometry(node, value)
+    shape = geometry.rows * geometry.columns, whole(geometry.outputs)
 
     def part(start: int, stop: int) -> Floats:
-        sums = np.zeros(size, np.float32)
+        sums = np.zeros(shape, np.float32)
         for first in range(0, steps * batch, batch):
-            depthwise_weights(first + start, first + stop, images, gradient, sums, geometry)
+            depthwise_weights(first + start, first + stop, images, found, sums.reshape(-1), geometry)
         return sums
 
-    total: Floats = add_in_order(parallel_map(part, list(parts)))
+    total = add_in_order(parallel_map(part, list(parts)))
+    return np.ascontiguousarray(total[:, : geometry.outputs])
+
+
+def _depthwise_inputs(
+    node: Conv, value: ValueSpec, used: Weights, found: AccGradient, shape: tuple[int, ...]
+) -> Floats:
+    """Of each output's share in its channel; shares are added in their order."""
+    geometry = _geometry(node, value)
+    out = empty((*shape[:-1], geometry.outputs), np.float32)
+    weights = lay_weights(used.codes, np.float32, turned=True)
+    parallel_for(depthwise_inputs, shape[0] * shape[1], 1, found, weights, out.reshape(-1), geometry.back())
+    times = geometry.outputs // geometry.channels
+    total: Floats = add_in_order([out[..., share::times] for share in range(times)])
     return total
-
-
-def _gradient(found: AccGradient) -> Floats:
-    """dL/dacc, computed, flat."""
-    array = found.factors[0] * found.gradient + found.factors[1] * found.total.astype(np.float32) + found.factors[2]
-    return rows(np.ascontiguousarray(array, np.float32)).reshape(-1)
