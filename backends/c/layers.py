@@ -10,6 +10,7 @@ from qpsnn_backends.c.attention import ATTENTION, AttendJob, attend
 from qpsnn_backends.c.codes import SPIKE_BLOCKS, blocks
 from qpsnn_backends.c.counts import TYPES, WORD
 from qpsnn_backends.c.currents import ADD_MAP, MapSynapse
+from qpsnn_backends.c.depthwise import DEPTHWISE, DepthwiseJob, depthwise
 from qpsnn_backends.c.direct import DIRECT, DirectJob, direct
 from qpsnn_backends.c.joins import FINE, PLACED, POOL, ConcatJob, FinerMap, Pool
 from qpsnn_backends.c.memory import event_kind, product_kinds
@@ -30,6 +31,7 @@ def structs(plan: CPlan) -> list[str]:
     found = [helpers_sums.WINDOW] * bool(plan.windows) + [POOL] * bool(of(Pool, plan.jobs))
     found += [PLACED] * bool(of(ConcatJob, plan.jobs)) + [FINE] * bool(of(FinerMap, plan.jobs))
     found += [ATTENTION] * bool(of(AttendJob, plan.synapses))
+    found += [DEPTHWISE] * bool(of(DepthwiseJob, plan.synapses))
     return found + [DIRECT] * bool(of(DirectJob, plan.synapses))
 
 
@@ -37,8 +39,8 @@ def shared_functions(plan: CPlan) -> list[str]:
     """The functions that this network's layers call, each once, in the order of their use."""
     windows, largest = plan.windows, any(pool.what == "max" for pool in of(Pool, plan.jobs))
     texts = [helpers.SIGNED]
-    directs = of(DirectJob, plan.synapses)
-    texts += [helpers.INSIDE] if windows or largest or directs else []
+    directs, apart = of(DirectJob, plan.synapses), of(DepthwiseJob, plan.synapses)
+    texts += [helpers.INSIDE] if windows or largest or directs or apart else []
     if any(one.codes.spikes for one in windows):
         texts += [helpers.LOWEST, helpers_spikes.make_list(TYPES[event_kind(plan)])]
     texts += [helpers.OPEN] if any(one.opens for one in windows) else []
@@ -48,6 +50,7 @@ def shared_functions(plan: CPlan) -> list[str]:
     texts += [attend(one) for one in of(AttendJob, plan.synapses)]
     texts += [ADD_MAP] * bool(of(MapSynapse, plan.synapses))
     texts += [direct(one.source.kind, str(one.codes.dtype)) for one in directs]
+    texts += [depthwise(one.lane) for one in apart]
     texts += [text for kind in get_args(Job) for job in of(kind, plan.jobs) for text in job.functions()]
     return list(dict.fromkeys(texts))
 

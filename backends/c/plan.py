@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 from qpsnn_backends.c.attention import attention_jobs
 from qpsnn_backends.c.counts import Counts, Slot, kind_of_images, narrowest, shared
 from qpsnn_backends.c.currents import CurrentMap, FinerJob, MapSynapse
+from qpsnn_backends.c.depthwise import depthwise_job
 from qpsnn_backends.c.direct import DirectJob
 from qpsnn_backends.c.gates import GateJob, MaskJob
 from qpsnn_backends.c.joins import ConcatJob, FinerMap, Pool, SumJob
@@ -110,9 +111,8 @@ def _conv(planner: Planner, node: IntConv) -> None:
             planner.synapses[node.name] = replace(cast(ConvJob, made), gate=planner.maps[node.gate])
         return
     arrays, shape = planner.network.arrays[node.name], planner.network.shape(node.name)
-    planner.synapses[node.name] = DirectJob(
-        node, planner.names[node.name], planner.maps[node.source], shape, arrays["codes"], arrays["gain"]
-    )
+    job = DirectJob(node, planner.names[node.name], planner.maps[node.source], shape, arrays["codes"], arrays["gain"])
+    planner.synapses[node.name] = depthwise_job(job)
 
 
 def _masked(planner: Planner, node: IntConv) -> IntConv:
