@@ -1,11 +1,13 @@
 """A small detector over seeds: weights in float32, at 4 bits, at 4 bits and pruned; mean average precision of integers.
 
-    python -m benchmarks.detection RECIPE [--seeds 3] [--minutes 0] [--out DIR]
+    python -m benchmarks.detection RECIPE [--seeds 3] [--minutes 0] [--out DIR] [--publish]
 
 Each network is trained as RECIPE says (docs/detection.md), with `detector_small` at other weights; the pruned one
-begins from that at 4 bits, loses the recipe's share of channels by SVS, and is fine-tuned. What has integers is
+begins from that at 4 bits, loses the recipe's share of channels by SVS, and is fine-tuned; another is fine-tuned as
+long with all channels. What has integers is
 measured as integers. All figures are of the last epoch; nothing is chosen by the test images. Stopped, also within a
-training, it goes on where it was.
+training, it goes on where it was. --publish: put what OUT has beside docs/results.md, and its table into it; runs
+nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +17,23 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import qpsnn_core as qp
+from benchmarks.roofline.page import fill, table
 from benchmarks.table import log, show
+from qpsnn_core.common.atomic import save_json
 from qpsnn_core.engine.pricing import measured_cost
-from qpsnn_core.experiments.runs import finetune_or_resume, load_results, save_results, seeded
+from qpsnn_core.experiments.runs import (
+    RESULTS,
+    finetune_or_resume,
+    load_results,
+    read_results,
+    save_results,
+    seeded,
+    std,
+)
 from qpsnn_core.experiments.stages import augmentation, data_for, prune_as, score_as
 from qpsnn_core.network.model import Model
 from qpsnn_core.network.zoo.detector import detector_small
@@ -28,7 +41,11 @@ from qpsnn_core.quantization.formats import Quantizer
 from qpsnn_core.recipes.recipe import Recipe
 from qpsnn_datasets import Split
 
-FLOAT, QUANTIZED, PRUNED = CELLS = "float32", "4 bits", "4 bits, pruned"
+FLOAT, QUANTIZED, LONGER, PRUNED = CELLS = "float32", "4 bits", "4 bits, tuned", "4 bits, pruned and tuned"
+
+DOCS = Path(__file__).parent.parent / "docs"
+WHAT = "the results of a detector"
+MARKERS = "<!-- detection: written by `python -m benchmarks.detection` -->", "<!-- end of detection -->"
 
 QUANTIZERS = {FLOAT: None, QUANTIZED: Quantizer(4, "mean")}
 
@@ -62,11 +79,11 @@ def run_cell(recipe: Recipe, cell: str, data: Split, folder: Path) -> Result:
     """Train or prune, lower, measure."""
     begun, seed = time.process_time(), recipe.train.seed
     path = partial(_path, folder, seed)
-    if cell == PRUNED:
-        start = trained(recipe, QUANTIZED, data, path(QUANTIZED))
-        scores = score_as(recipe, start, data.train)
-        kept = prune_as(recipe, start, scores, data.train).model
-        model = finetune_or_resume(recipe, kept, data, path(f"{cell} (tuning)"), None)
+    if cell in (LONGER, PRUNED):
+        model = trained(recipe, QUANTIZED, data, path(QUANTIZED))
+        if cell == PRUNED:
+            model = prune_as(recipe, model, score_as(recipe, model, data.train), data.train).model
+        model = finetune_or_resume(recipe, model, data, path(f"{cell} (tuning)"), None)
     else:
         model = trained(recipe, cell, data, path(cell))
     found = qp.evaluate(model, data.test)
@@ -89,7 +106,7 @@ def run_cells(recipe: Recipe, made_by: dict[str, Any], folder: Path, seeds: int,
     folder.mkdir(parents=True, exist_ok=True)
     data = data_for(recipe)
     made_by = {"recipe": recipe.to_dict(), **made_by}
-    results = load_results(folder, made_by, Result, "the results of a detector")
+    results = load_results(folder, made_by, Result, WHAT)
     for seed in range(seeds):
         for cell in CELLS:
             if any((one.cell, one.seed) == (cell, seed) for one in results):
@@ -121,6 +138,33 @@ def rows(results: Sequence[Result]) -> tuple[tuple[str, ...], list[tuple[Any, ..
     ]
 
 
+def publish(folder: Path) -> None:
+    """docs/results/detection-bccd.json as OUT has it, and the page's table from it."""
+    made_by, results = read_results(folder / RESULTS, Result, WHAT)
+    save_json(DOCS / "results" / "detection-bccd.json", {**made_by, "results": [one._asdict() for one in results]})
+    fill(DOCS / "results.md", {MARKERS: page_table(results)})
+
+
+def page_table(results: Sequence[Result]) -> str:
+    """A row for each cell: means over its seeds, the standard error behind them where there are two or more."""
+    figures = list(results[0].figures)
+    head = ["weights", "seeds", *figures, "parameters", "weights, MB", "additions per image, M", "minutes"]
+    body: list[list[Any]] = []
+    for cell in CELLS:
+        own = [one for one in results if one.cell == cell]
+        if own:
+            counts = (f"{own[0].parameters:,}", f"{fmean(one.weights_mb for one in own):.3f}")
+            operations, minutes = (fmean(values) for values in ((o.sops or 0 for o in own), (o.seconds for o in own)))
+            means = (_with_error([100 * one.figures[name] for one in own]) for name in figures)
+            body.append([cell, len(own), *means, *counts, f"{operations / 1e6:.1f}", f"{minutes / 60:.1f}"])
+    return table(head, body)
+
+
+def _with_error(values: Sequence[float]) -> str:
+    spread = std(values)
+    return f"{fmean(values):.1f}" if spread is None else f"{fmean(values):.1f} ± {spread / len(values) ** 0.5:.1f}"
+
+
 def main() -> None:
     """Run it, print what came out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -128,7 +172,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=0.0, help="of the processor; 0: until all is done")
     parser.add_argument("--out", type=Path, default=Path("build/detection"))
+    parser.add_argument("--publish", action="store_true")
     args = parser.parse_args()
+    if args.publish:
+        publish(args.out)
+        return
     qp.set_threads(1)
     made_by = {"command": f"python -m benchmarks.detection {args.recipe}"}
     recipe = qp.load_recipe(args.recipe)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -107,10 +107,22 @@ def _added(field: Any, part: Any) -> bool:
     return bool(later) and getattr(part, field.name) == field.default
 
 
+@dataclass
+class LoweringReport:
+    """The report as it was when the run was recorded: of one readout."""
+
+    fraction_bits: int
+    synapses: Any
+    neurons: Any
+    readout: Any
+
+
 def of_lowered(model: Model, **options: Any) -> tuple[Any, ...]:
     """The integer network's nodes and arrays, and its report."""
     found = qp.lower(model, **options)
-    return found.network.nodes, found.network.arrays, found.report
+    own = found.report
+    report = LoweringReport(own.fraction_bits, own.synapses, own.neurons, own.readout)
+    return found.network.nodes, found.network.arrays, report
 
 
 def scored(name: str, model: Model, images: Any) -> Iterator[tuple[str, str]]:
