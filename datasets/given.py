@@ -109,6 +109,9 @@ def input_range(place: str, images: Array, scale: float | str | None, signed: bo
     if scale is None:
         if images.dtype == np.uint8 and not signed:
             return None
+        if images.dtype == np.uint8:
+            want = f"no sign, as uint8 are intensities (images.astype(float) with scale={MEASURED!r} has one)"
+            raise DataError(expected(place, want, Unquoted("uint8 with signed=True")))
         want = f"uint8, or scale={MEASURED!r} or the real number of one unit (scale=1/255 for floats from 0 to 1)"
         raise DataError(expected(place, want, Unquoted(f"{images.dtype} without a scale")))
     byte = images.dtype == np.int8 if images.dtype in (np.uint8, np.int8) else None

@@ -56,6 +56,10 @@ def _array(place: str, labels: Any) -> Array:
         found = np.asarray(labels)
     except ValueError as error:  # rows of different lengths
         raise DataError(expected(place, FORMS, Unquoted(str(error)))) from error
+    if not found.ndim:
+        raise DataError(expected(place, FORMS, Unquoted(described(labels))))
+    if found.dtype.kind in "US":
+        _check_words(place, labels)
     if found.dtype.kind == "O" and all(isinstance(one, (str, np.str_)) for one in found.reshape(-1).tolist()):
         found = found.astype(np.str_)
     if found.ndim == 2 and found.shape[1] == 1:
@@ -67,6 +71,17 @@ def _array(place: str, labels: Any) -> Array:
         hint = " (whole numbers: labels.astype(int) makes integers of them)" if whole else ""
         raise DataError(expected(place, FORMS, Unquoted(f"{found.dtype} {list(found.shape)}{hint}")))
     return found.astype(np.str_) if found.dtype.kind == "S" else found
+
+
+def _check_words(place: str, labels: Any) -> None:
+    """Of a list, every label is a word: NumPy would make a word of each number beside one."""
+    if isinstance(labels, np.ndarray):
+        return
+    every = np.asarray(labels, object).reshape(-1).tolist()
+    words = [isinstance(one, (str, bytes)) for one in every]
+    if not all(words):
+        odd, word = words.index(False), words.index(True)
+        raise DataError(expected(f"{place}[{odd}]", f"a string, as {place}[{word}] is one", every[odd]))
 
 
 def _from_rows(place: str, rows: Array) -> Array:

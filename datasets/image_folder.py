@@ -12,6 +12,7 @@ import numpy as np
 
 from qpsnn_core.common.errors import DataError, FileError, FormatError, Unquoted, expected
 from qpsnn_core.common.foreign import read_bytes
+from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.types import Images, Labels
 
 from .checks import existing
@@ -135,17 +136,20 @@ def _listed(root: Path) -> list[Listed]:
 def _from_folders(root: Path, inner: list[Path], part: str) -> list[Listed]:
     """Pictures in class folders."""
     found: list[Listed] = []
+    empty = ""
     for folder in inner:
         if not folder.is_dir() or left_out(folder):
             continue
-        for file in sorted(folder.iterdir()):
-            if left_out(file):
-                continue
+        files = [file for file in sorted(folder.iterdir()) if not left_out(file)]
+        empty = empty or ("" if files else str(folder))
+        for file in files:
             if file.suffix.lower() not in ENDINGS or not file.is_file():
                 raise FormatError(expected(str(file), "a PNG or JPEG file", Unquoted(file.suffix or "another")))
             found.append(Listed(file, folder.name, part))
     if not found:
         raise FileError(expected(str(root), "PNG or JPEG files in class folders, or labels.csv", Unquoted("none")))
+    if empty:
+        raise FileError(expected(empty, "PNG or JPEG files of this class, or no such folder", Unquoted("none")))
     return found
 
 
@@ -195,6 +199,9 @@ def _part(
     labels: Labels = np.array([classes.index(one.label) for one in files], np.int64)
     chosen = limited_indices(labels, limit)
     images: Images | None = None
+    if look.size is not None:
+        channels = 3 if look.colour == "rgb" else 1
+        check_fits("size", {f"{len(chosen):,} pictures": len(chosen) * look.size[0] * look.size[1] * channels})
     first = files[chosen[0]].file
     for row, index in enumerate(chosen):
         file = files[index].file

@@ -131,6 +131,11 @@ def _decoded(
     return Dataset(images, labels[chosen], classes, name)
 
 
+def fault_of(decoder: ModuleType, error: Exception) -> str:
+    """What Pillow found wrong with a file. Where it knows no header, its own words name an object in memory."""
+    return "no header of such a file" if isinstance(error, decoder.UnidentifiedImageError) else str(error)
+
+
 def decode_jpeg(decoder: ModuleType, data: bytes, place: str) -> Images:
     """The pixels of a JPEG file as RGB; FormatError names its place."""
     try:
@@ -140,7 +145,7 @@ def decode_jpeg(decoder: ModuleType, data: bytes, place: str) -> Images:
     except FormatError:
         raise
     except (MemoryError, OSError, SyntaxError, ValueError, decoder.DecompressionBombError) as error:
-        raise FormatError(expected(place, "a whole JPEG image", Unquoted(str(error)))) from error
+        raise FormatError(expected(place, "a whole JPEG image", Unquoted(fault_of(decoder, error)))) from error
 
 
 def _decode_alike(decoder: ModuleType, data: bytes, shape: tuple[int, ...]) -> Images | None:

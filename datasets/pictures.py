@@ -10,10 +10,11 @@ import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, DataError, FormatError, Unquoted, expected
 from qpsnn_core.common.foreign import check_bytes, read_bytes
+from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.types import Images
 from qpsnn_core.common.validation import check_choice, whole
 
-from .jpeg_h5 import JPEG_RATIO
+from .jpeg_h5 import JPEG_RATIO, fault_of
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 RESIZES = ("crop", "stretch", "pad")
@@ -64,7 +65,9 @@ def picture_of(decoder: Any, path: Path, look: Look) -> Images:
     except (FormatError, DataError):
         raise
     except (MemoryError, OSError, SyntaxError, ValueError, decoder.DecompressionBombError) as error:
-        raise FormatError(expected(str(path), "a whole PNG or JPEG picture", Unquoted(str(error)))) from error
+        raise FormatError(
+            expected(str(path), "a whole PNG or JPEG picture", Unquoted(fault_of(decoder, error)))
+        ) from error
     pixels: Images = np.asarray(_resized(decoder, image, path, look), np.uint8)
     return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
 
@@ -100,6 +103,8 @@ def _resized(decoder: Any, image: Any, path: Path, look: Look) -> Any:
     across, down = (
         best(edge, max(1, round(old * ratio))) for edge, old in zip((width, height), image.size, strict=True)
     )
+    scaled_bytes = {"the picture scaled, before it is cut out": across * down * len(image.getbands())}
+    check_fits(str(path), scaled_bytes, DataError)
     scaled = image.resize((across, down), bilinear)
     left, top = (_half(edge - side) for edge, side in ((across, width), (down, height)))
     return scaled.crop((left, top, left + width, top + height))

@@ -18,7 +18,7 @@ from qpsnn_core.common.types import Doubles, Images
 from qpsnn_core.common.validation import check_choice, number, whole
 
 from ..events.tree import Tree
-from ..jpeg_h5 import JPEG_RATIO, pillow
+from ..jpeg_h5 import JPEG_RATIO, fault_of, pillow
 from ..schema import Split, limited_indices
 from ..seeding import SPLIT, permutation
 from .anchors import fit_anchors
@@ -207,4 +207,4 @@ def _opened(decoder: ModuleType, data: bytes, place: str) -> Iterator[Any]:
     except FormatError:
         raise
     except (MemoryError, OSError, SyntaxError, ValueError, decoder.DecompressionBombError) as error:
-        raise FormatError(expected(place, "a whole image", Unquoted(str(error)))) from error
+        raise FormatError(expected(place, "a whole image", Unquoted(fault_of(decoder, error)))) from error

@@ -106,6 +106,9 @@ def test_labels_of_every_kind(labels, classes, found, names):
         ([0, 2**20], None, LabelError, r"x\[1\]: expected 0 to 65535, as classes have no names"),
         (["a", "yess"], ("a", "yes"), LabelError, r"x\[1\]: expected one of the classes a, yes, .*did you mean 'yes'"),
         ([0, "a", None], None, DataError, "x: expected integers, strings"),
+        (None, None, DataError, "x: expected integers, strings.*got None"),
+        (["a", 1, "a"], None, DataError, r"x\[1\]: expected a string, as x\[0\] is one, got 1"),
+        ([2.5, "a"], None, DataError, r"x\[0\]: expected a string, as x\[1\] is one, got 2.5"),
         ([[0, 1], [0]], None, DataError, "x: expected integers, strings"),
         (["a"], "ab", DataError, "classes: expected names"),
     ],
@@ -171,7 +174,7 @@ def test_parts_of_their_own_need_not_have_every_class():
         ({"seed": -1}, ConfigError, "seed"),
         ({"scale": "fine"}, ConfigError, "scale: expected a number, 'measured', or None, got 'fine'"),
         ({"scale": -1.0}, ConfigError, "scale: expected a positive number"),
-        ({"signed": True}, DataError, "mine.train.images: expected uint8, or scale='measured'"),
+        ({"signed": True}, DataError, "mine.train.images: expected no sign, as uint8 are intensities .*got uint8 with"),
         ({"signed": 1}, ConfigError, "signed: expected True, False, or None"),
     ],
 )

@@ -189,8 +189,9 @@ def test_damaged_and_strange_files_are_named(folder):
     whole = (folder / "cat" / "2.png").read_bytes()
     for data in (b"", b"no picture", whole[: len(whole) // 2], whole[:40] + b"\0" * 40 + whole[80:]):
         (folder / "cat" / "2.png").write_bytes(data)
-        with pytest.raises(FormatError, match=r"cat/2\.png: expected a whole PNG or JPEG picture"):
+        with pytest.raises(FormatError, match=r"cat/2\.png: expected a whole PNG or JPEG picture") as caught:
             Dataset.from_folder(folder, test=0.25)
+        assert " at 0x" not in str(caught.value), "no address in memory"
     Image.fromarray(np.zeros((6, 5), np.uint16)).save(folder / "cat" / "2.png")
     with pytest.raises(FormatError, match=r"cat/2\.png: expected 8 bits for each channel, got the mode I"):
         Dataset.from_folder(folder, test=0.25)
@@ -200,12 +201,24 @@ def test_damaged_and_strange_files_are_named(folder):
         Dataset.from_folder(folder, test=0.25)
 
 
+def test_a_size_beyond_the_memory_is_refused_before_any_picture_is_scaled(folder):
+    with pytest.raises(ConfigError, match=r"size: expected at most the .* GB that this machine has"):
+        Dataset.from_folder(folder, size=10**6, resize="crop", test=0.25)
+    picture(folder / "cat" / "0.png", (1, 60_000))
+    with pytest.raises(DataError, match=r"cat/0\.png: expected at most the .* GB .*the picture scaled"):
+        Dataset.from_folder(folder, size=6_000, resize="crop", test=0.25)
+
+
 def test_what_is_not_there_or_not_said_is_told(folder, tmp_path):
     with pytest.raises(FileError, match="none: expected a folder of class folders"):
         Dataset.from_folder(tmp_path / "none", test=0.25)
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileError, match="empty: expected PNG or JPEG files in class folders"):
         Dataset.from_folder(tmp_path / "empty", test=0.25)
+    (folder / "eel").mkdir()
+    with pytest.raises(FileError, match=r"eel: expected PNG or JPEG files of this class, or no such folder, got none"):
+        Dataset.from_folder(folder, test=0.25)
+    (folder / "eel").rmdir()
     with pytest.raises(DataError, match=r"pets: expected a share to test on .test = 0.2.*got pictures of no part"):
         Dataset.from_folder(folder)
     for options, said in (
