@@ -17,8 +17,14 @@ PathLike = str | os.PathLike[str]
 def check_place(path: PathLike) -> None:
     """FileError already before a run where a file could not be written after it."""
     folder = Path(path).parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(path).is_dir():
-        raise FileError(expected(f"{path}", "a file in a folder that can be written", Unquoted("no such place")))
+    faults = {
+        "a folder": Path(path).is_dir(),
+        f"no such folder ({folder})": not folder.is_dir(),
+        f"a folder without the right to write ({folder})": not os.access(folder, os.W_OK),
+    }
+    for got, there in faults.items():
+        if there:
+            raise FileError(expected(f"{path}", "a file in a folder that can be written", Unquoted(got)))
 
 
 def check_best(

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
 from qpsnn_core.common.progress import Listener
-from qpsnn_core.common.tasks import REGRESSION
+from qpsnn_core.common.tasks import CLASSIFICATION, REGRESSION
 from qpsnn_core.common.validation import check_kind, check_kinds
 from qpsnn_core.engine.checks import check_batch_statistics
 from qpsnn_core.engine.detector_head import head_of
@@ -75,7 +75,11 @@ def run_setup(
             if each.task != dataset.task:
                 raise DataError(expected(f"{each.name}.task", f"{dataset.task}, as {dataset.name} has", each.task))
     if len(dataset) < config.batch:
-        raise DataError(expected(f"{dataset.name}", f"at least one batch of {config.batch} images", len(dataset)))
+        want = f"at least one batch of {config.batch} images ({stage}.batch makes batches smaller)"
+        raise DataError(expected(f"{dataset.name}", want, len(dataset)))
+    if dataset.task == CLASSIFICATION and len(dataset.classes) < 2:
+        want = "at least two classes to tell apart"
+        raise DataError(expected(f"{dataset.name}.classes", want, Unquoted(f"1 class, {dataset.classes[0]!r}")))
     check_batch_statistics(graph, config.batch)
     optimizer = OPTIMIZERS[config.optimizer](config.momentum, config.weight_decay)
     copies = 2 + len(optimizer.init({}).slots) + (config.ema > 0) + (config.accumulate > 1)
