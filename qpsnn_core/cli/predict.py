@@ -110,8 +110,10 @@ def _predict_events(
 ) -> None:
     """Answer for recordings in any format of `events import`."""
     if not isinstance(loaded, IntegerNetwork):
-        want = "an integer network for recordings (`qpsnn lower` makes one), or pictures and arrays"
-        raise ConfigError(expected(f"{file}: {files[0]}", want, Unquoted("a checkpoint")))
+        want = "PNG or JPEG pictures, .npy arrays, or folders of them; recordings need integers (`qpsnn lower`)"
+        odd = next(one for one in files if not are_samples(one))
+        got = "a folder without any" if odd.is_dir() else f"{odd.suffix or 'no ending'} beside the checkpoint {file}"
+        raise ConfigError(expected(f"{odd}", want, Unquoted(got)))
     if not _counts_events(loaded):
         got = Unquoted(f"{list(loaded.input.shape)}, integers {loaded.input.low}..{loaded.input.peak}")
         raise ConfigError(expected(f"{file}: input", "frames of events, [H, W, 2], counts from 0", got))

@@ -160,7 +160,8 @@ WRONG = [
     (("trained.h5", "clear.png", "--task", "rank"), "--task: expected one of classification, multilabel, regression"),
     (("trained.h5", "clear.png", "--resize", "zoom"), "resize: expected one of"),
     (("network.h5", "one.bin"), "input: expected frames of events, [H, W, 2], counts from 0, got [6, 6, 3]"),
-    (("trained.h5", "one.bin"), "expected an integer network for recordings (`qpsnn lower` makes one), or pictures"),
+    (("trained.h5", "one.bin"), "recordings need integers (`qpsnn lower`), got .bin beside the checkpoint trained.h5"),
+    (("trained.h5", "clear.png", "hollow"), "hollow: expected PNG or JPEG pictures, .npy arrays, or folders of them"),
     (("network.h5", "one.bin", "--classes", "a"), "--classes: expected nothing, as the files are recordings, got 'a'"),
 ]
 
@@ -174,6 +175,7 @@ def test_what_is_wrong_is_named(qpsnn, made, monkeypatch, words, said):
     (folder / "mixed" / "notes.txt").write_text("x", encoding="utf-8")
     (folder / "broken.png").write_bytes((folder / "clear.png").read_bytes()[:40])
     (folder / "one.bin").write_bytes(b"x")
+    (folder / "hollow").mkdir(exist_ok=True)
     np.save(folder / "five.npy", np.zeros((2, 5, 6, 3), np.uint8))
     code, _, err = qpsnn("predict", *words)
     assert code == (0 if said is None else 2), err
