@@ -127,7 +127,7 @@ def epochs(title: str, history: Sequence[Epoch], everything: str, data: object) 
     heads = (
         "epoch",
         "loss",
-        *(("test loss",) if numbers else ("train", "test")),
+        *(("validation loss",) if numbers else ("train", "validation")),
         *named,
         "lr",
         "firing rate",

@@ -122,13 +122,13 @@ class BarListener:
 
 
 def epoch_line(stage: str, epochs: int, figures: Any) -> str:
-    """An epoch in words, such as "train: epoch 3/10, loss 0.4512, train 84.10%, test 80.25%, ..."."""
+    """An epoch in words, such as "train: epoch 3/10, loss 0.4512, train 84.10%, validation 80.25%, ..."."""
     silent = f", never fired: {', '.join(figures.silent)}" if figures.silent else ""
     told = "" if figures.accuracy is None else f", train {figures.accuracy:.2%}"
     if figures.validation is not None:
-        told += f", test {figures.validation:.2%}"
+        told += f", validation {figures.validation:.2%}"
     elif figures.accuracy is None and figures.validation_loss is not None:
-        told += f", test loss {figures.validation_loss:.4f}"
+        told += f", validation loss {figures.validation_loss:.4f}"
     return (
         f"{stage}: epoch {figures.epoch}/{epochs}, loss {figures.loss:.4f}{told}, "
         f"lr {figures.lr:.4g}, firing rate {figures.firing_rate:.2%}, {figures.seconds:.1f} s{silent}"

@@ -48,9 +48,10 @@ class Trained(NamedTuple):
 
     def __repr__(self) -> str:
         last = self.history[-1:]
-        test = [f", test {one.validation:.2%}" for one in last if one.validation is not None]
+        validation = [f", validation {one.validation:.2%}" for one in last if one.validation is not None]
         figures = "".join(f", loss {one.loss:.4g}" for one in last)
-        figures += "".join(f", train {one.accuracy:.2%}" for one in last if one.accuracy is not None) + "".join(test)
+        figures += "".join(f", train {one.accuracy:.2%}" for one in last if one.accuracy is not None)
+        figures += "".join(validation)
         return f"Trained({self.model!r}, {len(self.history)} epochs{figures})"
 
 

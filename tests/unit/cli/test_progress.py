@@ -25,7 +25,7 @@ from qpsnn_core.kernels.compiling import compilations
 from qpsnn_core.training.history import Epoch
 
 pytestmark = pytest.mark.cli
-EPOCH = re.compile(r"^(\w+): epoch (\d+)/(\d+), loss [\d.]+, train [\d.]+%(, test [\d.]+%)?, lr ", re.MULTILINE)
+EPOCH = re.compile(r"^(\w+): epoch (\d+)/(\d+), loss [\d.]+, train [\d.]+%(, validation [\d.]+%)?, lr ", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")

@@ -261,14 +261,14 @@ def test_a_recipe_and_commands_have_them(qpsnn, tmp_path, monkeypatch):
     (tmp_path / "r.toml").write_text(RECIPE, encoding="utf-8")
     code, out, err = qpsnn("run", "r.toml", "--out", "run")
     assert code == 0, err
-    assert "test loss" in err
+    assert "validation loss" in err
     for text in (" r2 ", " mse ", " mae ", "trained against integer: ", "integer against C: 0 of "):
         assert text in out
     found = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
     assert (found["rows"][0]["accuracy"], list(found["rows"][0]["figures"])) == (None, ["r2", "mse", "mae"])
     code, out, err = qpsnn("train", "r.toml", "--out", "a.h5", "--best", "best.h5", "--log", "log.csv")
     assert code == 0, err
-    assert "test loss" in out
+    assert "validation loss" in out
     code, out, err = qpsnn("evaluate", "best.h5", "--json")
     assert {"r2", "mse", "mae"} < set(json.loads(out))
     assert qpsnn("lower", "a.h5", "--out", "n.h5")[0] == 0
