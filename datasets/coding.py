@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from qpsnn_core.common.errors import ConfigError, DataError, Unquoted, expected
+from qpsnn_core.common.memory import check_fits
 from qpsnn_core.common.plain import plain
 from qpsnn_core.common.types import Array
 from qpsnn_core.common.validation import check_choice, whole
@@ -107,7 +108,7 @@ def _direct(place: str, images: Array) -> Array:
 
 
 def _poisson(place: str, images: Array, steps: int, seed: int, stream: int = STREAM) -> Array:
-    _check_images(place, images)
+    _check_images(place, images, steps)
     word = seed_word(seed)
     keys = np.array([sample_key(word, stream, sample) for sample in range(len(images))], np.uint64)
     spikes = np.empty((len(images), steps, images[0].size), np.uint8)
@@ -117,7 +118,7 @@ def _poisson(place: str, images: Array, steps: int, seed: int, stream: int = STR
 
 
 def _latency(place: str, images: Array, steps: int) -> Array:
-    _check_images(place, images)
+    _check_images(place, images, steps)
     late = ((PEAK - images.astype(np.int64)) * 2 * (steps - 1) + PEAK) // (2 * PEAK)
     at = np.arange(steps).reshape(1, steps, 1, 1, 1)
     spikes: Array = ((late[:, None] == at) & (images[:, None] > 0)).astype(np.uint8)
@@ -139,11 +140,12 @@ def _delta(place: str, images: Array, threshold: int) -> Array:
     return spikes
 
 
-def _check_images(place: str, images: Array) -> None:
-    """DataError unless they are images of bytes."""
+def _check_images(place: str, images: Array, steps: int) -> None:
+    """DataError unless they are images of bytes; ConfigError where so many steps of them are beyond the memory."""
     if images.ndim != 4 or images.dtype != np.uint8 or not images.size:
         want = "uint8 images [N, H, W, C], 0..255 (a series takes 'delta')"
         raise DataError(expected(place, want, Unquoted(f"{images.dtype} {list(images.shape)}")))
+    check_fits("encode.steps", {f"{steps:,} frames of each image": images.size * steps})
 
 
 CODINGS: dict[str, tuple[Callable[..., Array], tuple[str, ...]]] = {

@@ -90,6 +90,7 @@ def test_changes_since_the_last_spike():
             {"coding": "latency", "steps": 4, "seed": 1},
             r"^encode\.seed: expected nothing, as 'latency' has none, got 1$",
         ),
+        ({"coding": "latency", "steps": 10**13}, r"^encode\.steps: expected at most the .* GB that this machine has"),
         ({"coding": "latency", "steps": 0}, r"^encode\.steps: expected .* at least 1, got 0$"),
     ],
 )

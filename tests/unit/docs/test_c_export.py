@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,9 @@ def test_its_commands_run_and_its_c_compiles(tmp_path):
     (listed,) = blocks(PAGE, "sh")
     for line in listed.strip().split("\n"):
         assert run(shlex.split(line), tmp_path).strip(), line
+    (snippet,) = blocks(PAGE, "python")
+    run([sys.executable, "-c", snippet], tmp_path)
+    assert "are the same" in run(["make", "-C", "from-python", "check"], tmp_path)
     (example,) = blocks(PAGE, "c")
     (tmp_path / "firmware" / "main.c").write_text(example + MAIN)
     words = ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", *SANITIZED, "network.c", "main.c"]

@@ -13,6 +13,7 @@ import pytest
 from compiled import needs_cc
 from pages import blocks, links, run
 
+import qpsnn_core as qp
 from qpsnn_core.recipes.data import DataConfig
 from qpsnn_datasets.registry import OF_NETWORK, OPTIONS
 
@@ -71,6 +72,17 @@ def test_the_sensor_data_run_on_lava(tmp_path):
     assert json.loads(run([*evaluate, "--json"], tmp_path))["accuracy"] >= 0.85
     found = json.loads(run([*simulate, "--json"], tmp_path))
     assert (found["backend"], found["spike_mismatches"], found["images"]) == ("lava", 0, 20)
+
+
+def test_the_recipe_of_sensor_data_is_what_the_example_trains(tmp_path):
+    (text,) = blocks(PAGE, "toml")
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    recipe = qp.load_recipe(tmp_path / "mine.toml")
+    assert (recipe.data.series, recipe.data.scale, recipe.network.widths) == ("frames", "measured", (48, 32))
+    example = (ROOT / "examples" / "own_series.py").read_text(encoding="utf-8")
+    assert f"LENGTH = {recipe.network.steps}\n" in example
+    train = recipe.train
+    assert f'epochs={train.epochs}, batch={train.batch}, optimizer="{train.optimizer}", lr={train.lr}' in example
 
 
 def test_every_file_that_it_links_to_is_there():
