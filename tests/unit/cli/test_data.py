@@ -80,6 +80,8 @@ NO_DATA = {
     "table sizes": "the paper's networks",
     "table detection": "the paper's network",
     "table membranes": "SpQuant-SNN's networks",
+    "table transformer": "the paper's networks; measured on noise where --data names no set",
+    "table 4": "table transformer by its number",
     "demo": "names its set itself",
     "download": "named in its argument",
     "predict": "recordings in its arguments",
