@@ -12,6 +12,8 @@ from qpsnn_core.common.types import Array, Shape
 SIGNED_LOW, SIGNED_PEAK = -(2**15), 2**15 - 1
 """The ends of what signed images may hold."""
 
+REMEDY = " (data.train.input_range.quantize, or input.range.quantize of an integer network, makes them of real numbers)"
+
 
 class ImageInput(Protocol):
     """An input node: `low` and `peak` are the least and largest integer of its images, `peak` None for real numbers."""
@@ -67,7 +69,8 @@ def check_images(node: ImageInput, images: Array, steps: int, *, kinds: str = "u
             raise DataError(expected(place, "real numbers", images.dtype))
         return images
     if images.dtype.kind not in kinds:
-        raise DataError(expected(place, f"integers {node.low}..{node.peak}", images.dtype))
+        got = f"{images.dtype}{REMEDY if images.dtype.kind == 'f' else ''}"
+        raise DataError(expected(place, f"integers {node.low}..{node.peak}", Unquoted(got)))
     if images.dtype != np.uint8 or node.peak < 255:
         low, high = int(images.min()), int(images.max())
         if low < node.low or high > node.peak:

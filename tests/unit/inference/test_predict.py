@@ -91,7 +91,11 @@ def test_progress_is_told_after_every_batch():
         ),
         (lambda: predict(MODEL, DATA.images[:, :5]), ShapeError, "predict.images: expected [N, 6, 6, 2]"),
         (lambda: predict(MODEL, DATA.images[:0]), ShapeError, "predict.images: expected at least one image"),
-        (lambda: predict(MODEL, DATA.images / 15), DataError, "image: images: expected integers 0..15, got float64"),
+        (
+            lambda: predict(MODEL, DATA.images / 15),
+            DataError,
+            "image: images: expected integers 0..15, got float64 (data.train.input_range.quantize",
+        ),
         (lambda: predict(MODEL, [[1]]), ArgumentError, "predict.images: expected images as an array [N, H"),
         (
             lambda: predict(MODEL, DATA, backend="lava"),
