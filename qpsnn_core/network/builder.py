@@ -79,9 +79,7 @@ class Builder:
         if not sources:
             raise ArgumentError(expected("Builder.add", "the values that the layer reads", Unquoted("none")))
         for one in sources:
-            check_kind("Builder.add.sources", one, Value)
-            if self._values.get(one.name) is not one:
-                raise NetworkError(expected("Builder.add.sources", "values of this builder", one))
+            self._check_own("Builder.add.sources", one)
         try:
             return self._add(layer, sources)
         except QpsnnError as error:
@@ -96,6 +94,7 @@ class Builder:
 
         Raises what is wrong, with the position and the layer in front.
         """
+        self._check_own("Builder.chain.source", source)
         return self._chain(source, layers, "layers")
 
     def network(self) -> Network:
@@ -108,6 +107,11 @@ class Builder:
                 want = "Linear(classes), whose current is the logits, or a LIF() behind it, whose spikes are counted"
                 raise type(error)(f"{expected(f'{last}: the last layer', want, self._values[last])}") from error
         return Network(tuple(self._nodes), self._steps)
+
+    def _check_own(self, place: str, value: Value) -> None:
+        check_kind(place, value, Value)
+        if self._values.get(value.name) is not value:
+            raise NetworkError(expected(place, "a value of this builder", value))
 
     def _chain(self, source: Value, layers: Sequence[Any], place: str) -> Value:
         values: tuple[Value, ...] = (source,)

@@ -225,8 +225,11 @@ def test_arguments_of_sequential(options, message):
 
 def test_values_belong_to_one_builder():
     one, other = Builder(SHAPE), Builder(SHAPE)
-    with pytest.raises(NetworkError, match=r"values of this builder, got Value\('input', analog 8x8x1\)"):
-        one.add(Conv(3), other.input)
+    for use in (one.add, lambda layer, source: one.chain(source, layer), lambda layer, source: one.chain(source)):
+        with pytest.raises(NetworkError, match=r"a value of this builder, got Value\('input', analog 8x8x1\)"):
+            use(Conv(2), other.input)
+    with pytest.raises(ArgumentError, match=r"Builder\.chain\.source: expected a Value, got a str 'input'"):
+        one.chain("input", Conv(2))
     with pytest.raises(ArgumentError, match="the values that the layer reads, got none"):
         one.add(Conv(3))
     with pytest.raises(ArgumentError, match=r"Builder\.add\.sources: expected a Value"):
