@@ -84,14 +84,17 @@ def whole(channels):
 
 @kernel
 def empty_lines(images, geometry):
-    """Zeros for the lines of one row of outputs, and how many numbers each has."""
+    """Zeros, of the type of `images`, for the lines of one row of outputs, and how many numbers each has.
+
+    geometry: a DepthwiseGeometry.
+    """
     pitch = ((geometry.out_width - 1) * geometry.right + geometry.columns) * whole(geometry.outputs)
     return np.zeros(geometry.rows * pitch, images.dtype), pitch
 
 
 @kernel
 def copy(images, begin, count, lines, at):
-    """`count` numbers of the images, from `begin` on, into the lines."""
+    """`count` numbers of the images, from `begin` on, into `lines[at:]`."""
     done = 0
     while done + LANES <= count:
         store(lines, at + done, load32(images, begin + done))
@@ -102,7 +105,10 @@ def copy(images, begin, count, lines, at):
 
 @kernel
 def fill_line(images, begin, lines, at, geometry):
-    """A row of an image, which begins at `begin`, into the line that begins at `at`."""
+    """A row of the images, which begins at `begin`, into the line of `lines` that begins at `at`.
+
+    geometry: a DepthwiseGeometry.
+    """
     channels, outputs, left, beside = geometry.channels, geometry.outputs, geometry.left, geometry.beside
     span, wide = (geometry.out_width - 1) * geometry.right + geometry.columns, whole(outputs)
     first = max(0, (beside - 1 - left) // beside)
@@ -123,7 +129,8 @@ def fill_line(images, begin, lines, at, geometry):
 def fill_lines(images, first, y, lines, pitch, geometry):
     """The rows that row y of outputs reads, of the image that begins at `first`; those of row y - 1 are there.
 
-    Row q of the padded image lies in line q modulo the kernel's rows.
+    Row q of the padded image lies in line q modulo the kernel's rows. images: flat. lines, pitch: from `empty_lines`.
+    geometry: a DepthwiseGeometry.
     """
     rows, down, below = geometry.rows, geometry.down, geometry.below
     there = (y - 1) * down + rows if y else 0
@@ -146,7 +153,10 @@ def write(total, at, sums, count):
 
 @kernel
 def sum_image(images, first, weights, total, at, geometry, lines, pitch):
-    """All sums of the image that begins at `first`, into `total[at:]`; lines, pitch: from `empty_lines`."""
+    """All sums of the image that begins at `first` of `images`, into `total[at:]`.
+
+    weights: from `lay_weights`. lines, pitch: from `empty_lines`. geometry: a DepthwiseGeometry.
+    """
     outputs, rows, columns, out_width = geometry.outputs, geometry.rows, geometry.columns, geometry.out_width
     wide = whole(outputs)
     step, last = geometry.right * wide, (out_width - 1) * geometry.right * wide

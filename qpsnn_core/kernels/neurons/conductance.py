@@ -50,7 +50,7 @@ class ConductanceConstants(NamedTuple):
 
 @kernel
 def pulled(v, ge, gi, c, up):
-    """V after a step, wide. v: as stored. ge, gi: wide conductances. c: ConductanceConstants, and its `v_up`."""
+    """V after a step, wide. v: as stored. ge, gi: wide conductances. c: ConductanceConstants; up: its `v_up`."""
     if up is None:
         return v + c.rate * (((c.rest - v) + ge * (c.excitatory - v)) + gi * (c.inhibitory - v))
     x = np.int64(v)
@@ -97,7 +97,10 @@ def leap(v, ge, gi, ready, excited, inhibited, v_th, fired, c, step, keys, lost)
 
 @kernel
 def raise_thresholds(v_th, wide, fired, e, step, key, lost):
-    """Thresholds of the neurons that `fired` rise. v_th, wide: stored and wide; e: NeuronConstants. lost: int64 [3]."""
+    """Thresholds of the neurons that `fired` rise.
+
+    v_th, wide: stored and wide. e: NeuronConstants. step, key: of the draws of `rounded`. lost: int64 [3].
+    """
     for j in range(v_th.shape[0]):
         if fired[j]:
             code = rounded(wide[j] + e.increment, e.threshold, step, j, key)

@@ -183,7 +183,10 @@ def fire_codes(sample, place, d, f, p, weights, biases, s, step, keys):
 
 @kernel
 def pool_spikes(place, spikes, emitted):
-    """Whether any neuron of each pool spikes: if one does, that of the highest V does. place: a Place; flat arrays."""
+    """Whether any neuron of each pool spikes: if one does, that of the highest V does. place: a Place.
+
+    spikes: of neurons, flat. emitted: of pools, flat, written.
+    """
     feature, side = place.features, place.pool
     for y in range(0, place.height - side + 1, side):
         for x in range(0, place.width - side + 1, side):

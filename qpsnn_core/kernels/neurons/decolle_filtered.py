@@ -33,7 +33,7 @@ def scatter(start, stop, offsets, values, strength, weights, weight, out, at):
 
 @kernel
 def scatter_both(start, stop, offsets, values, strength, weights, weight, other, out, at):
-    """`scatter` of two panels, whose weights begin at `weight` and `other`, and whose neurons lie side by side."""
+    """As `scatter`, of two panels, whose weights begin at `weight` and `other`, and whose neurons lie side by side."""
     zero = fill16(np.float32(0), out)
     s0, s1, s2, s3 = zero, zero, zero, zero
     r0, r1, r2, r3 = zero, zero, zero, zero
@@ -62,7 +62,9 @@ def scatter_both(start, stop, offsets, values, strength, weights, weight, other,
 
 @kernel
 def filter_currents(sample, place, d, spikes, weights, biases, s):
-    """`w*Q`, `w*P` and `w*P + b` of one sample's layer, from its spikes, arguments as for `forward_layer`.
+    """`w*Q`, `w*P` and `w*P + b` of one sample's layer, from its `spikes`.
+
+    place: a Place. d: Dynamics. weights, biases: float32, flat, of all layers. s: the arrays of the state.
 
     Each neuron's input positions are added in the order of rows and columns: that of the kernel's, one of which is at
     work on all positions while its weights are in the nearest cache.

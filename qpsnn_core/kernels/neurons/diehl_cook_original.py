@@ -69,7 +69,7 @@ class OriginalScratch(NamedTuple):
 
 @kernel
 def original_scratch(inputs, v_th, totals, wide, sums):
-    """An OriginalScratch; v_th `[neurons]`, totals, wide, sums: arrays of its types."""
+    """An OriginalScratch for so many `inputs`; v_th `[neurons]`, totals, wide, sums: arrays of its types."""
     n = v_th.shape[0]
     return OriginalScratch(
         np.zeros((2, n), v_th.dtype),
@@ -92,7 +92,10 @@ def original_scratch(inputs, v_th, totals, wide, sums):
 
 @kernel
 def original_keys(seed, sample, again):
-    """The keys of a sample's draws, the `again`-th time: V, ge, gi of both layers, thresholds, weights (three)."""
+    """The keys of a sample's draws from `seed`, the `again`-th time.
+
+    V, ge, gi of both layers, thresholds, weights (three).
+    """
     keys = np.zeros(10, np.uint64)
     streams = (MEMBRANES, EXCITED, INHIBITED, INHIBITORY, INHIBITORY + 1, INHIBITORY + 2, THRESHOLDS, WEIGHTS, TRIPLETS)
     for k in range(9):

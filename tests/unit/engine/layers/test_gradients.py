@@ -27,6 +27,7 @@ from qpsnn_core.network import (
     Network,
     Quantizer,
     Readout,
+    SelfAttention,
     Shortcut,
     Sum,
     Upsample,
@@ -229,7 +230,8 @@ TURNS = [
 @pytest.mark.parametrize(("name", "surrogate", "reset"), TURNS)
 def test_the_tape_with_smooth_spikes_by_differences(name, surrogate, reset):
     net = networks.network(name, quantizer=False, neuron={"surrogate": surrogate, "width": 1.3, "reset": reset})
-    found = checks.slopes(checks.settled(net, smooth=True), directions=1)
+    step = 1e-6 if net.of(SelfAttention) else 1e-5  # products of spikes reach farther, and over kinks
+    found = checks.slopes(checks.settled(net, smooth=True), directions=1, h=step)
     assert max(found.values()) < DIFFERENCES, found
 
 
