@@ -67,7 +67,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "simulate": (("simulate", "FILE"), {INTEGERS, LOCAL}),
     "loihi": (("loihi", "FILE"), {INTEGERS}),
     "stream": (("stream", "FILE", "--data", "STORE"), {INTEGERS}),
-    "predict": (("predict", "FILE", "STORE"), {INTEGERS}),
+    "predict": (("predict", "FILE", "STORE"), {INTEGERS, CHECKPOINT}),  # of a checkpoint, pictures: test_predict.py
     "import": (("import", "FILE"), {NIR, INTEGERS}),
     "events show": (("events", "show", "FILE", "0"), {STORE}),
     "evaluate --data": (("evaluate", "CHECKPOINT", "--data", "FILE"), {STORE, RECIPE, ZIP, HDF5, DATASET}),
