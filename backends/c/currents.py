@@ -10,6 +10,7 @@ from qpsnn_backends.c.counts import Counts, size
 from qpsnn_backends.c.items import Item
 from qpsnn_backends.c.jobs import Giving
 from qpsnn_backends.c.pixels import every_pixel
+from qpsnn_backends.c.pooled import Around
 from qpsnn_backends.c.synapses import Synapse, maps_of
 from qpsnn_core.common.types import Shape
 
@@ -139,38 +140,13 @@ class MapSynapse(_Plain):
 
 
 @dataclass(frozen=True, eq=False)
-class FinerJob(_Plain):
+class FinerJob(Around, _Plain):
     """What a synapse gives, on a map `factor` times as high and as wide."""
 
     name: str
     inner: Synapse
     shape: Shape
     factor: int
-
-    @property
-    def within(self) -> tuple[Synapse, ...]:
-        """The one whose pixels it repeats."""
-        return (self.inner,)
-
-    @property
-    def maps(self) -> tuple[Counts, ...]:
-        """None but those of its synapse."""
-        return ()
-
-    @property
-    def listed(self) -> int:
-        """Spikes that a list of its synapse holds."""
-        return self.inner.listed
-
-    @property
-    def marks(self) -> int:
-        """As of its synapse."""
-        return self.inner.marks
-
-    @property
-    def width(self) -> int:
-        """Channels that it drives."""
-        return self.inner.width
 
     @property
     def words(self) -> str:

@@ -15,22 +15,14 @@ Window = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 """Size, stride and padding, each (rows, columns)."""
 
 
-@dataclass(frozen=True, eq=False)
-class PooledJob:
-    """A pool of what a synapse gives. It lists the spikes of each row of its window as it comes to it."""
+class Around:
+    """A synapse around another, `inner`, whose spikes it lists and whose channels it drives."""
 
-    what: Literal["max", "sum"]
-    name: str
     inner: Synapse
-    shape: Shape
-    size: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    gate: ClassVar[Counts | None] = None
 
     @property
     def within(self) -> tuple[Synapse, ...]:
-        """The one that it pools."""
+        """The one inside."""
         return (self.inner,)
 
     @property
@@ -52,6 +44,20 @@ class PooledJob:
     def width(self) -> int:
         """Channels that it drives."""
         return self.inner.width
+
+
+@dataclass(frozen=True, eq=False)
+class PooledJob(Around):
+    """A pool of what a synapse gives. It lists the spikes of each row of its window as it comes to it."""
+
+    what: Literal["max", "sum"]
+    name: str
+    inner: Synapse
+    shape: Shape
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    gate: ClassVar[Counts | None] = None
 
     @property
     def packing(self) -> str:
